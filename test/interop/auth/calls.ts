@@ -41,6 +41,8 @@ export interface Outcome {
   readonly code: number;
   readonly details: string;
   readonly messages: readonly Fields[];
+  /** The answer over the gateway: its status of HTTP, and the names and types in each line of it. */
+  readonly http?: { readonly status: number | undefined; readonly form: readonly unknown[] };
 }
 
 /** Tells whether a call ended with one of these codes. */
@@ -105,6 +107,15 @@ const methodOf = (name: string): Method => {
   if (method === undefined) throw new Error(`no method ${name}`);
   return method;
 };
+
+/** Returns the path of a method such as `KV/Range`. */
+export const pathOf = (name: string): string => methodOf(name).path;
+
+/** Encodes a request of a method. */
+export const encoded = (name: string, fields: object): Uint8Array => encoderOf(methodOf(name))(fields);
+
+/** Decodes an answer of a method. */
+export const decoded = (name: string, bytes: Uint8Array): Fields => decoderOf(methodOf(name))(Buffer.from(bytes));
 
 const encoderOf =
   ({ requestType }: Method) =>

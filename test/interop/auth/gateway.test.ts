@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { request, type IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
 import type { EtcdMember } from "../../support/etcd-process.js";
+import { type Headers, tokenForms } from "./gateway-forms.js";
 import { addGatewayUsers, type GatewayTokens, normal } from "./gateway-users.js";
 import { both, Servers } from "./servers.js";
-
-type Headers = Readonly<Record<string, string>>;
 
 interface Answer {
   readonly status: number | undefined;
@@ -61,33 +60,8 @@ const same = async (
   return ours;
 };
 
-/** Ways to send a token, right and wrong ones. */
-const forms: readonly ((token: string) => Headers)[] = [
-  () => ({}),
-  (token) => ({ Authorization: token }),
-  (token) => ({ authorization: `Bearer ${token}` }),
-  (token) => ({ Authorization: `bearer ${token}` }),
-  (token) => ({ Authorization: `Token ${token}` }),
-  (token) => ({ Authorization: `Bearer  ${token}` }),
-  (token) => ({ Authorization: `Bearer ${token} ` }),
-  (token) => ({ Authorization: `Bearer${token}` }),
-  () => ({ Authorization: "Bearer" }),
-  () => ({ Authorization: "Bearer " }),
-  () => ({ Authorization: "" }),
-  () => ({ Authorization: `Basic ${base64("user:p")}` }),
-  (token) => ({ "Grpc-Metadata-Token": token }),
-  (token) => ({ "Grpc-Metadata-Token": `Bearer ${token}` }),
-  (token) => ({ "Grpc-Metadata-Authorization": token }),
-  (token) => ({ "Grpc-Metadata-Authorization": `Bearer ${token}` }),
-  (token) => ({ Token: token }),
-  (token) => ({ Cookie: `token=${token}` }),
-  (token) => ({ Authorization: token, "Grpc-Metadata-Token": "wrong" }),
-  (token) => ({ Authorization: "wrong", "Grpc-Metadata-Token": token }),
-  (token) => ({ "Sec-WebSocket-Protocol": `Bearer, ${token}` }),
-];
-
 test("a token is found in the same headers", async () => {
-  for (const form of forms)
+  for (const form of Object.values(tokenForms))
     for (const [path, body] of [
       ["kv/range", `{"key":"${base64("a")}"}`],
       ["kv/range", `{"key":"${base64("z")}"}`],

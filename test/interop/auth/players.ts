@@ -4,11 +4,12 @@ import { isDeepStrictEqual } from "node:util";
 import { comparableLease } from "../differential/leases.js";
 import type { Channel, Fields, Request } from "../differential/requests.js";
 import { showFields } from "../differential/show.js";
-import type { Call, Caller, Conversation, Outcome } from "./calls.js";
+import type { Conversation, Outcome } from "./calls.js";
+import type { TokenForm } from "./gateway-forms.js";
 import { auth, Round } from "./round.js";
 import { SecondGrants } from "./second-grants.js";
 import { type SequenceMask, sequenceMasks } from "./sequence-masks.js";
-import { type Actor, type AuthRound, passwords, type Step } from "./sequence-steps.js";
+import { type Actor, type AuthCall, type AuthRound, passwords, type Step, type Way } from "./sequence-steps.js";
 import { type Both, both, type Servers } from "./servers.js";
 
 export interface Exchange {
@@ -56,7 +57,7 @@ export class Players {
     if (round.beginning.enabled)
       for (const name of round.userNames) {
         const kept = round.tokensOf(name);
-        if (kept === undefined) await players.play({ kind: "login", name, password: passwords[0] });
+        if (kept === undefined) await players.play({ kind: "login", way: plain, name, password: passwords[0] });
         else players.keep(name, kept);
         const tokens = players.lastOf.get(name);
         if (tokens !== undefined) round.keep(name, tokens);
@@ -94,15 +95,17 @@ export class Players {
   private said(step: Step): string {
     switch (step.kind) {
       case "login":
-        return `log in as "${step.name}" with "${step.password}"`;
+        return `log in as "${step.name}" with "${step.password}"${shownWay(step.way)}`;
       case "auth":
-        return `${who(step.as)}: ${step.call.method} ${showFields(step.call.fields)}`;
+        return `${who(step.as)}${shownWay(step.way)}: ${step.call.method} ${showFields(step.call.fields)}`;
       case "ask": {
         const { method, message } = step.request(this.round.revisions);
-        return `${who(step.as)}: ${method} ${showFields(message)}`;
+        return `${who(step.as)}${shownWay(step.way)}: ${method} ${showFields(message)}`;
       }
       case "watch":
-        return `${who(step.as)}: on stream ${step.stream ?? "of its own"} ${showFields(step.create(this.round.revisions))}`;
+        return `${who(step.as)}${shownWay(step.way)}: watch ${showFields(step.create(this.round.revisions))}`;
+      case "watch again":
+        return `${who(step.as)}: on stream ${step.stream} ${showFields(step.create(this.round.revisions))}`;
     }
   }
 
@@ -115,6 +118,7 @@ export class Players {
       case "ask":
         return step.request(this.round.revisions).message;
       case "watch":
+      case "watch again":
         return step.create(this.round.revisions);
     }
   }
@@ -122,25 +126,37 @@ export class Players {
   private perform(step: Step): Promise<Both<Outcome>> {
     switch (step.kind) {
       case "login":
-        return this.login(step.name, step.password);
+        return this.login(step);
       case "auth":
-        return this.call(step.call, step.as);
+        return this.call(step.call, step.as, step.way);
       case "ask": {
         const { method, message } = step.request(this.round.revisions);
-        if (method === "leaseKeepAlive") return this.keepAlive(message.ids, step.as);
-        return this.call({ method: methods[method], fields: message, header: step.header }, step.as);
+        if (method === "leaseKeepAlive") return this.keepAlive(message.ids, step.as, step.way);
+        return this.call({ method: methods[method], fields: message }, step.as, step.way);
       }
       case "watch":
-        return this.watch(step.stream, step.create(this.round.revisions), step.as);
+        return this.watch(step);
+      case "watch again":
+        return this.watchAgain(step);
     }
   }
 
-  private call(call: Omit<Call, "token">, as: Actor): Promise<Both<Outcome>> {
-    return both(this.round.callers, (caller, position) => caller.call({ ...call, token: this.tokenOf(as, position) }));
+  private call({ method, fields }: AuthCall, as: Actor, way: Way): Promise<Both<Outcome>> {
+    if (way.over === "gateway") return this.overGateway(method, [fields], as, way.form);
+    const { header } = way;
+    return both(this.round.callers, (caller, position) =>
+      caller.call({ method, fields, header, token: this.tokenOf(as, position) }),
+    );
   }
 
-  private async login(name: string, password: string): Promise<Both<Outcome>> {
-    const outcomes = await both(this.round.callers, (caller) => caller.call(auth("Authenticate", { name, password })));
+  private overGateway(method: string, messages: readonly object[], as: Actor, form: TokenForm): Promise<Both<Outcome>> {
+    return both(this.round.gateways, (gateway, position) =>
+      gateway.call({ method, messages, form, token: this.tokenOf(as, position) }),
+    );
+  }
+
+  private async login({ name, password, way }: Extract<Step, { kind: "login" }>): Promise<Both<Outcome>> {
+    const outcomes = await this.call(auth("Authenticate", { name, password }), { kind: "nobody" }, way);
     const tokens = outcomes.map(({ messages }) => messages[0]?.["token"] as string | undefined);
     const [etcd, ours] = tokens;
     if (etcd !== undefined && ours !== undefined) this.keep(name, [etcd, ours]);
@@ -152,7 +168,11 @@ export class Players {
     this.lastOf.set(name, tokens);
   }
 
-  private keepAlive(ids: readonly bigint[], as: Actor): Promise<Both<Outcome>> {
+  private keepAlive(ids: readonly bigint[], as: Actor, way: Way): Promise<Both<Outcome>> {
+    if (way.over === "gateway") {
+      const messages = ids.map((ID) => ({ ID }));
+      return this.overGateway(methods.leaseKeepAlive, messages, as, way.form);
+    }
     return both(this.round.callers, async (caller, position) => {
       const stream = caller.open({ method: methods.leaseKeepAlive, token: this.tokenOf(as, position) });
       const messages: Fields[] = [];
@@ -167,25 +187,30 @@ export class Players {
     });
   }
 
-  private async watch(number: number | undefined, create: object, as: Actor): Promise<Both<Outcome>> {
-    const kept = number === undefined ? undefined : this.streams.get(number);
-    const streams =
-      kept ??
-      (await both(this.round.callers, (caller, position) => Promise.resolve(this.openWatch(caller, position, as))));
-    const outcomes = await both(streams, async (stream) => {
-      stream.send(create);
-      return stream.next((message) => message["created"] === true);
-    });
-    if (number !== undefined && outcomes.every(({ code }) => code === 0)) this.streams.set(number, streams);
+  private async watch({ as, way, create }: Extract<Step, { kind: "watch" }>): Promise<Both<Outcome>> {
+    const request = create(this.round.revisions);
+    if (way.over === "gateway") return this.overGateway("Watch/Watch", [request], as, way.form);
+    const streams = await this.openWatches(as);
+    const outcomes = await createWatcher(streams, request);
+    for (const stream of streams) stream.close();
+    return outcomes;
+  }
+
+  private async watchAgain({ as, stream, create }: Extract<Step, { kind: "watch again" }>): Promise<Both<Outcome>> {
+    const streams = this.streams.get(stream) ?? (await this.openWatches(as));
+    const outcomes = await createWatcher(streams, create(this.round.revisions));
+    if (outcomes.every(({ code }) => code === 0)) this.streams.set(stream, streams);
     else {
-      if (number !== undefined) this.streams.delete(number);
-      for (const stream of streams) stream.close();
+      this.streams.delete(stream);
+      for (const each of streams) each.close();
     }
     return outcomes;
   }
 
-  private openWatch(caller: Caller, position: 0 | 1, as: Actor): Conversation {
-    return caller.open({ method: "Watch/Watch", token: this.tokenOf(as, position) });
+  private openWatches(as: Actor): Promise<Both<Conversation>> {
+    return both(this.round.callers, (caller, position) =>
+      Promise.resolve(caller.open({ method: "Watch/Watch", token: this.tokenOf(as, position) })),
+    );
   }
 
   private tokenOf(as: Actor, position: 0 | 1): string | undefined {
@@ -202,10 +227,15 @@ export class Players {
   }
 
   /** Returns the part of an outcome that can be compared. */
-  private comparable({ code, details, messages }: Outcome, position: 0 | 1, request: Request | undefined): Outcome {
+  private comparable(
+    { code, details, messages, http }: Outcome,
+    position: 0 | 1,
+    request: Request | undefined,
+  ): Outcome {
     return {
       code,
       details,
+      ...(http === undefined ? {} : { http }),
       messages: messages.map((message) => {
         const fields = request === undefined ? message : comparableLease(request, message);
         const revision = fields["authRevision"];
@@ -220,6 +250,16 @@ export class Players {
   }
 }
 
+const plain: Way = { over: "grpc", header: "token" };
+
+const createWatcher = (streams: Both<Conversation>, request: object): Promise<Both<Outcome>> =>
+  both(streams, (stream) => {
+    stream.send(request);
+    return stream.next((message) => message["created"] === true);
+  });
+
+const shownWay = (way: Way): string => (way.over === "grpc" ? "" : ` over the gateway (${way.form})`);
+
 const who = (as: Actor): string => {
   switch (as.kind) {
     case "user":
@@ -233,8 +273,11 @@ const who = (as: Actor): string => {
   }
 };
 
-const shown = ({ code, details, messages }: Outcome): string =>
-  code === 0 ? messages.map((message) => showFields(message)).join(" ") : `error ${code} "${details}"`;
+const shown = ({ code, details, messages, http }: Outcome): string => {
+  const answers = messages.map((message) => showFields(message));
+  const error = code === 0 ? [] : [`error ${code} "${details}"`];
+  return [...answers, ...error, ...(http === undefined ? [] : [JSON.stringify(http)])].join(" ");
+};
 
 const describe = ({ said, etcd, ours, difference }: Exchange): string => {
   const lines = difference === "none" ? [`both: ${shown(etcd)}`] : [`etcd: ${shown(etcd)}`, `ours: ${shown(ours)}`];

@@ -7,6 +7,7 @@ import type { Channel, Request } from "../differential/requests.js";
 import type { Revisions } from "../differential/revisions.js";
 import type { Call, Caller, Outcome } from "./calls.js";
 import { Changes } from "./changes.js";
+import type { GatewayCaller } from "./gateway-caller.js";
 import { type AuthCall, type Beginning, passwords } from "./sequence-steps.js";
 import { type Both, both, type Servers, succeed } from "./servers.js";
 
@@ -128,6 +129,10 @@ export class Round {
 
   get callers(): Both<Caller> {
     return this.servers.callers;
+  }
+
+  get gateways(): Both<GatewayCaller> {
+    return this.servers.gateways;
   }
 
   /** Revisions of both stores. */

@@ -1,4 +1,4 @@
-// Generated sequences of several users: changes of users and roles, logins, and requests with fresh, old and false tokens.
+// Generated sequences of several users over gRPC and the gateway: changes of users and roles, logins, and requests with fresh, old and false tokens.
 import fc from "fast-check";
 import { choose, list, seldom, usually } from "../differential/chance.js";
 import { interval, type Interval } from "../differential/keys.js";
@@ -9,6 +9,7 @@ import { always, compactable, type Late } from "../differential/revisions.js";
 import { bareCompare, readTxn, txn } from "../differential/txns.js";
 import { createRequest } from "../differential/watch-requests.js";
 import type { TokenHeader } from "./calls.js";
+import { formNames, type TokenForm } from "./gateway-forms.js";
 
 /** The origin of a request's token. */
 export type Actor =
@@ -18,17 +19,23 @@ export type Actor =
   | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "nobody" };
 
+/** Over gRPC or the gateway, and where the token stands. */
+export type Way =
+  { readonly over: "grpc"; readonly header: TokenHeader } | { readonly over: "gateway"; readonly form: TokenForm };
+
 export interface AuthCall {
   readonly method: string;
   readonly fields: object;
 }
 
 export type Step =
-  | { readonly kind: "login"; readonly name: string; readonly password: string }
-  | { readonly kind: "auth"; readonly as: Actor; readonly call: AuthCall }
-  | { readonly kind: "ask"; readonly as: Actor; readonly header: TokenHeader; readonly request: Late<Request> }
-  /** A watcher on a stream of its own, or on one that was opened before with the token of then. */
-  | { readonly kind: "watch"; readonly as: Actor; readonly stream: number | undefined; readonly create: Late<object> };
+  | { readonly kind: "login"; readonly way: Way; readonly name: string; readonly password: string }
+  | { readonly kind: "auth"; readonly way: Way; readonly as: Actor; readonly call: AuthCall }
+  | { readonly kind: "ask"; readonly way: Way; readonly as: Actor; readonly request: Late<Request> }
+  /** A watcher on a stream of its own. */
+  | { readonly kind: "watch"; readonly way: Way; readonly as: Actor; readonly create: Late<object> }
+  /** A watcher on a stream of gRPC that may have been opened before, with the token of then. */
+  | { readonly kind: "watch again"; readonly as: Actor; readonly stream: number; readonly create: Late<object> };
 
 /** Users and roles to begin with. */
 export interface Beginning {
@@ -145,6 +152,11 @@ const manager = choose<Actor>([12, user("root")], [2, user("u1", "u2", "u3")], [
 const actor = choose<Actor>([12, user("u1", "u2")], [3, user("root")], [1, user("u3")], [4, earlier], [2, stranger]);
 
 const header: fc.Arbitrary<TokenHeader> = usually("token", 5, fc.constantFrom("authorization", "bearer"));
+const form = choose<TokenForm>([5, fc.constantFrom("bare", "bearer")], [4, fc.constantFrom(...formNames)]);
+const way = choose<Way>(
+  [5, fc.record({ over: fc.constant("grpc"), header })],
+  [2, fc.record({ over: fc.constant("gateway"), form })],
+);
 
 const asked = <M extends Request["method"]>(
   method: M,
@@ -175,26 +187,22 @@ const request = choose<Late<Request>>(
   [2, single(keepAlive)],
 );
 
+const create = createRequest.map<Late<object>>((late) => (at) => late(at));
+
 const step = choose<Step>(
-  [14, fc.record({ kind: fc.constant("ask"), as: actor, header, request })],
-  [9, fc.record({ kind: fc.constant("auth"), as: manager, call: authCall })],
+  [14, fc.record({ kind: fc.constant("ask"), way, as: actor, request })],
+  [9, fc.record({ kind: fc.constant("auth"), way, as: manager, call: authCall })],
   [
     4,
     fc.record({
       kind: fc.constant("login"),
+      way,
       name: userName,
       password: usually<string>("first", 3, fc.constantFrom(...passwords, longPassword)),
     }),
   ],
-  [
-    3,
-    fc.record({
-      kind: fc.constant("watch"),
-      as: actor,
-      stream: usually<number | undefined>(undefined, 2, fc.constantFrom(0, 1)),
-      create: createRequest.map<Late<object>>((late) => (at) => late(at)),
-    }),
-  ],
+  [2, fc.record({ kind: fc.constant("watch"), way, as: actor, create })],
+  [1, fc.record({ kind: fc.constant("watch again"), as: actor, stream: fc.constantFrom(0, 1), create })],
 );
 
 /** Sequences of a round, on average. */

@@ -1,4 +1,4 @@
-// Compares minietcd with etcd 3.7 as several users, who change users, roles and permissions, log in, and read and write.
+// Compares minietcd with etcd 3.7 as several users, who change users, roles and permissions, log in, and read and write, over gRPC and the gateway.
 //
 // SEED=… plays other sequences, RUNS=… about another number of them: 2000 keep two cores busy for a minute or two. What fails with some SEED
 // and RUNS fails again with the same.
@@ -47,7 +47,8 @@ after(() =>
 const seen = new Map<string, number>();
 
 function note({ step, etcd, difference }: Exchange): void {
-  const what = step.kind === "auth" ? step.call.method : step.kind;
+  const asked = step.kind === "auth" ? step.call.method : step.kind;
+  const what = etcd.http === undefined ? asked : `gateway: ${asked} ${etcd.http.status}`;
   const mask = typeof difference === "string" ? [] : [`masked: ${difference.name}`];
   for (const outcome of [`${what} ${etcd.code} ${etcd.details}`, ...mask])
     seen.set(outcome, (seen.get(outcome) ?? 0) + 1);

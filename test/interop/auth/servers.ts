@@ -2,6 +2,7 @@
 // etcd depend on chance.
 import { type EtcdCluster, type EtcdMember, type ServerKind, startEtcdCluster } from "../../support/etcd-process.js";
 import { type Call, Caller, type Outcome } from "./calls.js";
+import { GatewayCaller } from "./gateway-caller.js";
 
 /** Anything that both have. */
 export type Both<T> = readonly [etcd: T, ours: T];
@@ -21,13 +22,18 @@ export class Servers implements AsyncDisposable {
   private constructor(
     private readonly clusters: Both<EtcdCluster>,
     readonly callers: Both<Caller>,
+    readonly gateways: Both<GatewayCaller>,
   ) {}
 
   static async start(...flags: readonly string[]): Promise<Servers> {
     const kinds: Both<ServerKind> = ["etcd-3.7", against];
     const clusters = await both(kinds, (kind) => startEtcdCluster({ kind, flags: [...fast, ...flags] }));
-    const [etcd, ours] = clusters;
-    return new Servers(clusters, [new Caller(etcd.member(0).endpoint), new Caller(ours.member(0).endpoint)]);
+    const [etcd, ours] = clusters.map((cluster) => cluster.member(0).endpoint) as unknown as Both<string>;
+    return new Servers(
+      clusters,
+      [new Caller(etcd), new Caller(ours)],
+      [new GatewayCaller(etcd), new GatewayCaller(ours)],
+    );
   }
 
   get members(): Both<EtcdMember> {
@@ -35,7 +41,7 @@ export class Servers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const caller of this.callers) caller.close();
+    for (const caller of [...this.callers, ...this.gateways]) caller.close();
     await both(this.clusters, (cluster) => cluster[Symbol.asyncDispose]());
   }
 }

@@ -32,6 +32,9 @@ const deadlineMs = scaledMs(20_000);
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")));
 const gatewayPaths = new Map([...routes].map(([path, method]) => [method, path]));
 
+/** Returns the gateway's path of a method. */
+export const gatewayPathOf = (path: string): string | undefined => gatewayPaths.get(path);
+
 export const isOnGateway = (path: string): boolean => gatewayPaths.has(path);
 
 /** Finds a method; undefined if nothing is known of it. */
