@@ -75,10 +75,10 @@ export class Election {
     const leaders = this.leaders(ending.signal);
     const take = async () => (await leaders.next()).value ?? undefined;
     const leave = () => {
-      signal?.removeEventListener("abort", abort);
+      stopListening();
       ending.abort();
     };
-    if (signal !== undefined) onAbort(signal, abort);
+    const stopListening = onAbort(signal, abort);
     return new LeavableIterator(take, leave);
   }
 

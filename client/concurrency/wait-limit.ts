@@ -43,7 +43,6 @@ export class WaitLimit {
 
   private endOn(signal: AbortSignal, reason: () => Error): void {
     const end = () => this.ending.abort(reason());
-    onAbort(signal, end);
-    this.cleanups.push(() => signal.removeEventListener("abort", end));
+    this.cleanups.push(onAbort(signal, end));
   }
 }

@@ -128,9 +128,9 @@ export class Registration implements AsyncDisposable {
 async function endedBy(lease: LeaseKeepAlive, signal: AbortSignal): Promise<boolean> {
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = () => resolve()));
-  onAbort(signal, stop);
+  const stopListening = onAbort(signal, stop);
   await Promise.race([lease.ended, stopped]);
-  signal.removeEventListener("abort", stop);
+  stopListening();
   return signal.aborted;
 }
 
@@ -150,11 +150,11 @@ export function resolve(
 ): AsyncGenerator<readonly ServiceEndpoint[], void, void> {
   const ending = new AbortController();
   const abort = () => ending.abort(signal?.reason);
-  if (signal !== undefined) onAbort(signal, abort);
+  const stopListening = onAbort(signal, abort);
   const lists = listsOf(services, `${service}/`, ending.signal);
   const take = async () => (await lists.next()).value ?? undefined;
   const leave = () => {
-    signal?.removeEventListener("abort", abort);
+    stopListening();
     ending.abort();
     void lists.return(); // between two lists, it would otherwise keep its mirror
   };

@@ -36,6 +36,7 @@ export class AnswerSequence<Request, Response> {
   private ending: Error | undefined;
   private wake: () => void = () => undefined;
   private stopTimer: () => void = () => undefined;
+  private stopListening: () => void = () => undefined;
 
   /** @param server closed at the end */
   constructor(
@@ -68,7 +69,7 @@ export class AnswerSequence<Request, Response> {
   private async start(): Promise<void> {
     this.hasStarted = true;
     const { signal } = this.options;
-    if (signal !== undefined) onAbort(signal, () => this.end(notSent(signal)));
+    this.stopListening = onAbort(signal, () => this.end(notSent(signal)));
     await this.open();
   }
 
@@ -128,6 +129,7 @@ export class AnswerSequence<Request, Response> {
   }
 
   private leave(): void {
+    this.stopListening();
     this.end(notSent(undefined));
     this.server.close();
   }

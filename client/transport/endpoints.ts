@@ -246,13 +246,15 @@ export class Endpoints implements ConnectionOwner {
     return new Promise((resolve, reject) => {
       const late = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
       const stopTimer = this.clock.after(limits.deadline - this.clock.now(), late);
+      let stopListening = (): void => undefined;
       const onEnd = (error: EtcdError) => {
         stopTimer();
+        stopListening();
         if (error instanceof StreamFinishedError) resolve(answers);
         else reject(error);
       };
       const stream = connection.open(method, { onMessage: (answer) => void answers.push(answer), onEnd });
-      if (signal !== undefined) onAbort(signal, () => stream.end(notSent(signal)));
+      stopListening = onAbort(signal, () => stream.end(notSent(signal)));
       stream.send(request);
       stream.finish();
     });

@@ -91,8 +91,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     this.given = Math.max(startRevision - 1, 0);
     const abort = () =>
       this.giveUp(new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }));
-    this.stopListening = () => signal?.removeEventListener("abort", abort);
-    if (signal !== undefined) onAbort(signal, abort);
+    this.stopListening = onAbort(signal, abort);
   }
 
   /** The last revision of which the program has taken all events. To go on in another process, watch from the next. */

@@ -2,12 +2,13 @@
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Client, EtcdError, prefixEnd } from "../../client/index.js";
-import { CounterError, type RangeRequest } from "../../proto/index.js";
+import { CounterError, type RangeRequest, SnapshotResponse } from "../../proto/index.js";
 import { VirtualClock } from "../../testing/virtual-clock.js";
 import { FakeServer, oneKey, type Answers } from "./fake-server.js";
 import { patientClient } from "../support/patient-client.js";
@@ -211,6 +212,38 @@ describe("a request without an answer", () => {
     for (const end of await Promise.all(gets)) assert.deepEqual(end, ["cancelled", "failed"]);
     process.off("warning", remember);
     assert.deepEqual(warnings, []);
+  });
+
+  test("leaves no listener on its signal when it has ended, and neither does a stream", async () => {
+    const chunk = { rangeResponse: { count: 1n } };
+    await using pair = await connected({ RangeStream: chunk });
+    const { client, server } = pair;
+    const { signal } = new AbortController();
+    const parts = client.maintenance.snapshot(server.endpoint, { signal });
+    const ends: Record<string, () => Promise<unknown>> = {
+      get: () => client.kv.get("k", { signal }),
+      getStream: () => client.kv.getStream("k", { signal }),
+      "failed getStream": () => {
+        server.answers = { RangeStream: { code: status.UNIMPLEMENTED, details: "no chunks" } };
+        return failure(client.kv.getStream("k", { signal }));
+      },
+      "snapshot that is left": async () => {
+        const first = parts.next();
+        const stream = await server.stream<object, SnapshotResponse>();
+        await stream.request();
+        stream.send(SnapshotResponse.create({ remainingBytes: 1n }));
+        await first;
+        assert.equal(getEventListeners(signal, "abort").length, 1);
+        await parts.return();
+      },
+      "snapshot without a server": () =>
+        failure(client.maintenance.snapshot("127.0.0.1:1", { signal, timeoutMs: 1 }).next()),
+      watch: () => client.watch("k", { signal }).close(),
+    };
+    for (const [name, end] of Object.entries(ends)) {
+      await end();
+      assert.equal(getEventListeners(signal, "abort").length, 0, name);
+    }
   });
 
   test("is not sent if its signal is raised already", async () => {
