@@ -131,7 +131,8 @@ export class LeaseTerm {
       const next = this.checkpoints.first;
       if (next === undefined || next.dueAt > now) break;
       const { lease } = next;
-      const seconds = Math.ceil((lease.expiresAt - now) / 1_000);
+      // The extension at the beginning of a term is this leader's alone: members never keep more than the TTL.
+      const seconds = Math.min(Math.ceil((lease.expiresAt - now) / 1_000), lease.ttlSeconds);
       if (this.leases.get(lease.id) !== lease || lease.isEnding || seconds <= 0) {
         this.checkpoints.remove(next);
         continue;

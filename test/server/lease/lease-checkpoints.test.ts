@@ -138,6 +138,17 @@ test("without checkpoints each change of leader gives it its full time", () => {
   assert.equal(stage.checkpoints.length, 0);
 });
 
+test("a checkpoint within the extension of a new leader's leases says no more than the TTL", () => {
+  const stage = new Stage(electionMs / 2);
+  stage.grant(60);
+  stage.change();
+  stage.clock.advance(electionMs / 2 + 100);
+  assert.deepEqual(
+    stage.checkpoints.map(({ leases }) => leases),
+    [[{ id, generation: 1n, seconds: 60n }]],
+  );
+});
+
 test("a lease of five minutes or less has no checkpoints, nor has one that is renewed often enough", () => {
   const stage = new Stage(checkpointMs);
   stage.grant(300);
