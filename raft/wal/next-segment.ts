@@ -7,6 +7,12 @@ import { nextSegmentName } from "./segment.js";
 const sliceBytes = 1024 * 1024;
 const zeros = new Uint8Array(sliceBytes);
 
+/** The bytes written at a time while an append waits for the file: each write that makes a file longer is a commit of the file system. */
+const urgentSliceBytes = 16 * 1024 * 1024;
+
+/** The least size of a file for which an append waits: with a smaller one, it would soon wait for the next. */
+const leastUrgentBytes = 4 * 1024 * 1024;
+
 /** The options of `NextSegment`. */
 export interface NextSegmentOptions {
   readonly disk: Disk;
@@ -71,9 +77,12 @@ export class NextSegment {
     this.advance();
   }
 
-  /** Calls `taker` with a file of at least `bytes`, perhaps synchronously; during a shortage the call waits. */
+  /**
+   * Calls `taker` with a file of at least `bytes`, perhaps synchronously; during a shortage the call waits. A file that is not
+   * complete becomes as long as it is, or as needed: a log that is filled as fast as the disk writes does not wait for zeros.
+   */
   requestFile(bytes: number, taker: Taker): void {
-    this.target = Math.max(this.target, bytes);
+    this.target = Math.max(this.filled, bytes, Math.min(this.target, leastUrgentBytes));
     this.taker = taker;
     this.prepare();
   }
@@ -128,11 +137,16 @@ export class NextSegment {
 
   private fillFile(file: DiskFile): void {
     this.busy = true;
-    const slice = zeros.subarray(0, Math.min(sliceBytes, this.target - this.filled));
+    const slice = this.nextZeros(this.target - this.filled);
     file.write(slice, this.filled, (error) => {
       if (error === null) this.filled += slice.length;
       this.onStepDone("write", error);
     });
+  }
+
+  private nextZeros(left: number): Uint8Array {
+    if (this.taker === undefined || left <= sliceBytes) return zeros.subarray(0, Math.min(sliceBytes, left));
+    return new Uint8Array(Math.min(urgentSliceBytes, left));
   }
 
   private deliverFile(file: DiskFile): void {

@@ -26,7 +26,7 @@ import { WriteStats } from "./write-stats.js";
  * The largest entries that share a record, and half of a segment at most. More are written as several records, one after the other:
  * encoding 32 MiB and computing their checksum takes as long as a heartbeat.
  */
-const maxRecordBytes = 1024 * 1024;
+const maxRecordBytes = 2 * 1024 * 1024;
 
 /** The largest record; an entry that needs a larger one throws. The core's limits are far below. */
 const maxEntryBytes = 1024 * 1024 * 1024;
