@@ -469,4 +469,11 @@ export const mutants: readonly Mutant[] = [
       '  });\n  forEachOp(plan, (op) => {\n    if (op.kind === "range") checkRange(op.request, before);\n  });',
     caughtBy: [test("store/mvcc/txn")],
   },
+  {
+    name: "a transaction that only reads sees part of a write in progress",
+    file: "store/mvcc/txn.ts",
+    snippet: "  return write.hasChanged ? write.revision : before.revision;\n",
+    replacement: "  return write.revision;\n",
+    caughtBy: [test("store/sliced-writes"), test("property/store")],
+  },
 ];

@@ -11,7 +11,7 @@ import {
   RawRangeResponse,
   TxnResponse,
 } from "../../proto/index.js";
-import type { StoreLimits } from "../../store/index.js";
+import type { KvStore, StoreLimits } from "../../store/index.js";
 import { roundState, TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { CopyingStore } from "../../testing/copying-store.js";
@@ -78,6 +78,18 @@ function applyToNaive(naive: CopyingStore, step: Applied): unknown {
   }
 }
 
+type ReadAnswer = ReturnType<KvStore["range"]>;
+
+const readAlone = (store: KvStore, request: RangeRequest): ReadAnswer => store.range(request);
+
+async function readInTxn(store: KvStore, value: RangeRequest): Promise<Awaited<ReadAnswer>> {
+  const success = [{ request: { $case: "requestRange" as const, value } }];
+  const { response, revision } = await store.readTxn({ compare: [], success, failure: [] });
+  const [first] = response.responses;
+  assert.ok(first?.response?.$case === "responseRange");
+  return { response: { ...first.response.value, header: undefined }, revision };
+}
+
 /** Both stores, and the log of what was applied: the marker says how much of it a store on disk contains. */
 class Comparison {
   private readonly naive = new CopyingStore();
@@ -120,7 +132,12 @@ class Comparison {
         this.log.push(step);
         const everything = RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0") });
         // In the middle of a write nobody sees anything of it.
-        const actual = outcome(() => applyToReal(tested.store, step, () => this.read(everything)));
+        const actual = outcome(() =>
+          applyToReal(tested.store, step, () => {
+            this.read(everything);
+            this.read(everything, readInTxn);
+          }),
+        );
         assert.deepEqual(
           actual,
           outcome(() => applyToNaive(this.naive, step)),
@@ -142,11 +159,11 @@ class Comparison {
     }
   }
 
-  /** Starts a read; what it answers later must be what was there now. */
-  private read(request: RangeRequest): void {
+  /** Starts a read; what it answers later must be what was there now. @param ask by itself, or in a transaction that only reads */
+  private read(request: RangeRequest, ask: (store: KvStore, request: RangeRequest) => ReadAnswer = readAlone): void {
     const expected = outcome(() => same(RangeResponse, this.naive.range(request)));
     const revision = this.naive.revision;
-    const answer = outcome(() => this.tested.store.range(request));
+    const answer = outcome(() => ask(this.tested.store, request));
     if (typeof answer === "string") return assert.deepEqual(answer, expected);
     const check = async (): Promise<void> => {
       const { response, revision: at } = await answer;
