@@ -15,6 +15,7 @@ import {
   type MemberSettings,
 } from "../../server/index.js";
 import { writeCompileCache } from "./compile-cache.js";
+import { growSmallHeap } from "./heap-growth.js";
 import { collectWhileIdle } from "./idle-collection.js";
 import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
@@ -92,6 +93,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
   });
   stopOnSignals(member, logger);
   if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // ends the process otherwise
+  growSmallHeap();
   collectWhileIdle(logger);
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
     if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));
