@@ -18,14 +18,25 @@ export class MalformedMessageError extends Error {
 /** The bytes that a writer keeps at `reset`; a larger buffer is released. */
 const maxRetainedBytes = 4 * 1024 * 1024;
 
+/** A value that is part of a message and not copied: it lies behind the first `at` bytes that were written. */
+interface Attached {
+  readonly at: number;
+  readonly value: Uint8Array;
+}
+
 /** A buffer that grows as it is written and is reused from message to message. */
 export class ByteWriter {
   private buffer: Uint8Array;
   private view: DataView;
-  /** The number of bytes written since the last `reset`. */
+  private attached: Attached[] = [];
+  /** The number of bytes written since the last `reset`, without attached values. */
   length = 0;
 
-  constructor(private readonly initialBytes = 1024) {
+  /** @param attachedFrom the length from which values are attached instead of copied; they must not change meanwhile */
+  constructor(
+    private readonly initialBytes = 1024,
+    readonly attachedFrom = Infinity,
+  ) {
     this.buffer = new Uint8Array(initialBytes);
     this.view = new DataView(this.buffer.buffer);
   }
@@ -33,12 +44,26 @@ export class ByteWriter {
   /** Empties the writer. */
   reset(): void {
     this.length = 0;
+    if (this.attached.length > 0) this.attached = [];
     if (this.buffer.length > maxRetainedBytes) this.replaceBuffer(this.initialBytes);
   }
 
   /** Returns the bytes written, not copied: valid until the next write or `reset`. */
   writtenBytes(): Uint8Array {
     return this.buffer.subarray(0, this.length);
+  }
+
+  /** Returns the bytes from `start` on, with the attached values between them; valid as long as `writtenBytes()`. */
+  pieces(start = 0): [first: Uint8Array, ...rest: Uint8Array[]] {
+    const { buffer, attached, length } = this;
+    const first = attached.findLastIndex(({ at }) => at <= start) + 1;
+    const pieces: [Uint8Array, ...Uint8Array[]] = [buffer.subarray(start, attached[first]?.at ?? length)];
+    for (const [n, { at, value }] of attached.slice(first).entries()) {
+      const end = attached[first + n + 1]?.at ?? length;
+      pieces.push(value);
+      if (end > at) pieces.push(buffer.subarray(at, end));
+    }
+    return pieces;
   }
 
   /** Skips `count` bytes of any content; the caller fills them in later through `writtenBytes()`. */
@@ -90,6 +115,10 @@ export class ByteWriter {
   /** Writes a length, then the bytes. */
   writeBytes(value: Uint8Array): void {
     this.writeNumber(value.length);
+    if (value.length >= this.attachedFrom) {
+      this.attached.push({ at: this.length, value });
+      return;
+    }
     this.ensureRoom(value.length);
     this.buffer.set(value, this.length);
     this.length += value.length;

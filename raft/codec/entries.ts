@@ -19,17 +19,23 @@ const minEntryBytes = 2;
 /** An upper bound of an entry's size without its data; numbers take up to 8 bytes. */
 const mostBytesWithoutData = 17;
 
-/** Returns an upper bound of a run's size. The writer grows for a configuration, which is small and rare. */
-export const mostBytesOfRun = (entries: readonly Entry[]): number => {
+/**
+ * Returns an upper bound of a run's size, without the data that a writer attaches. The writer grows for a configuration, which is
+ * small and rare.
+ */
+export const mostBytesOfRun = (entries: readonly Entry[], attachedFrom: number): number => {
   let bytes = 8;
-  for (const entry of entries) bytes += mostBytesWithoutData + (entry.kind === "command" ? entry.data.length : 0);
+  for (const entry of entries) {
+    bytes += mostBytesWithoutData;
+    if (entry.kind === "command" && entry.data.length < attachedFrom) bytes += entry.data.length;
+  }
   return bytes;
 };
 
 /** Writes `entries` as the run that follows `start`; the reader needs the same `start`. */
 export const writeRun = (writer: ByteWriter, entries: readonly Entry[], start: RunStart): void => {
   let { index, term } = start;
-  writer.ensureRoom(mostBytesOfRun(entries));
+  writer.ensureRoom(mostBytesOfRun(entries, writer.attachedFrom));
   writer.writeNumber(entries.length);
   for (const entry of entries) {
     if (entry.index !== index + 1 || entry.term < term)

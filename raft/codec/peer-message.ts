@@ -23,7 +23,7 @@ const kindCode = {
 
 /** Encodes a message. @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
 export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
-  const writer = new ByteWriter(mostBytesOf(message));
+  const writer = new ByteWriter(mostBytesOf(message, Infinity));
   writePeerMessage(writer, message);
   return writer.writtenBytes();
 };
@@ -31,45 +31,58 @@ export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
 /** The bytes that a buffer of messages begins with. */
 const initialBufferBytes = 16 * 1024;
 
+/** The length from which the data of entries and proposals is not copied: a copy of less is cheaper than a piece of its own. */
+const attachedFrom = 16 * 1024;
+
 /** Encodes messages one behind the other, each behind a header of the caller's, into one buffer that is reused. */
 export class PeerMessageBuffer {
-  private writer = new ByteWriter(initialBufferBytes);
+  private writer = new ByteWriter(initialBufferBytes, attachedFrom);
 
-  /** @param fillHeader fills in the header, which is the first `headerBytes` of the given bytes; the message is the rest */
+  /** @param fillHeader fills in the header, which is the first `headerBytes` of `first`; the message is the rest of it, then `rest` */
   constructor(
     private readonly headerBytes: number,
-    private readonly fillHeader: (bytes: Uint8Array) => void,
+    private readonly fillHeader: (first: Uint8Array, rest: readonly Uint8Array[]) => void,
   ) {}
 
-  /** Encodes `messages`. @returns the bytes, valid until the next call unless `keepBytes` comes before it */
-  encode(messages: readonly PeerMessage[]): Uint8Array {
+  /**
+   * Encodes `messages`.
+   *
+   * @returns pieces that follow each other, valid until the next call unless `keepBytes` comes before it. Large data is among
+   * them as it was given, not copied
+   */
+  encode(messages: readonly PeerMessage[]): readonly Uint8Array[] {
     const { writer } = this;
     writer.reset();
     let most = 0;
-    for (const message of messages) most += this.headerBytes + mostBytesOf(message);
+    for (const message of messages) most += this.headerBytes + mostBytesOf(message, attachedFrom);
     writer.ensureRoom(most);
     for (const message of messages) {
       const start = writer.length;
       writer.skipBytes(this.headerBytes);
       writePeerMessage(writer, message);
-      this.fillHeader(writer.writtenBytes().subarray(start));
+      const [first, ...rest] = writer.pieces(start);
+      this.fillHeader(first, rest);
     }
-    return writer.writtenBytes();
+    return writer.pieces();
   }
 
   /** Leaves the bytes encoded last to the caller: the next ones get another buffer. */
   keepBytes(): void {
-    this.writer = new ByteWriter(initialBufferBytes);
+    this.writer = new ByteWriter(initialBufferBytes, attachedFrom);
   }
 }
 
 /** An upper bound of a message without data: numbers take up to 8 bytes. */
 const mostBytesWithoutData = 56;
 
-/** Returns an upper bound of a message's size, so that a large message is not copied as its buffer grows. */
-const mostBytesOf = (message: PeerMessage): number => {
-  if (message.kind === "forwardedProposal") return mostBytesWithoutData + message.data.length;
-  return mostBytesWithoutData + (message.kind === "append" ? mostBytesOfRun(message.entries) : 0);
+/**
+ * Returns an upper bound of a message's size, without data of `attachedAt` bytes or more, so that a large message is not copied as its
+ * buffer grows.
+ */
+const mostBytesOf = (message: PeerMessage, attachedAt: number): number => {
+  if (message.kind === "forwardedProposal")
+    return mostBytesWithoutData + (message.data.length < attachedAt ? message.data.length : 0);
+  return mostBytesWithoutData + (message.kind === "append" ? mostBytesOfRun(message.entries, attachedAt) : 0);
 };
 
 const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {

@@ -24,16 +24,21 @@ export class FrameError extends Error {
 /** Returns the header of a frame with `payload`. */
 export const frameHeader = (payload: Uint8Array): Buffer => {
   const header = Buffer.allocUnsafe(frameHeaderBytes);
-  putHeader(header, payload);
+  putNumber(header, 0, payload.length);
+  putNumber(header, 4, crc32(payload));
   return header;
 };
 
-/** Fills in the header of a frame whose payload is there. */
-export const fillFrameHeader = (frame: Uint8Array): void => putHeader(frame, frame.subarray(frameHeaderBytes));
-
-const putHeader = (header: Uint8Array, payload: Uint8Array): void => {
-  putNumber(header, 0, payload.length);
-  putNumber(header, 4, crc32(payload));
+/** Fills in the header at the beginning of `first`; the payload, which is there, is the rest of it and `rest`. */
+export const fillFrameHeader = (first: Uint8Array, rest: readonly Uint8Array[]): void => {
+  let length = first.length - frameHeaderBytes;
+  let checksum = crc32(first.subarray(frameHeaderBytes));
+  for (const piece of rest) {
+    length += piece.length;
+    checksum = crc32(piece, checksum);
+  }
+  putNumber(first, 0, length);
+  putNumber(first, 4, checksum);
 };
 
 /** Writes 32 bits, big-endian, without the view that `DataView` and `Buffer` would need. */

@@ -73,14 +73,16 @@ export class OutgoingLink {
   }
 
   /**
-   * Sends complete frames; without a link, or beyond the bound, they are dropped.
+   * Sends complete frames, given in pieces, with one system call; without a link, or beyond the bound, they are dropped.
    *
-   * @returns whether `frames` are in use no more: the system has taken them. Otherwise they must stay as they are
+   * @returns whether `pieces` are in use no more: the system has taken them. Otherwise they must stay as they are
    */
-  sendFrames(frames: Uint8Array): boolean {
+  sendFrames(pieces: readonly Uint8Array[]): boolean {
     const { writableSocket } = this;
     if (writableSocket === undefined) return true;
-    writableSocket.write(frames);
+    if (pieces.length > 1) writableSocket.cork();
+    for (const piece of pieces) writableSocket.write(piece);
+    if (pieces.length > 1) writableSocket.uncork();
     // TLS takes the bytes encrypted when the socket hands them on, and reports that later: they count as in use until then.
     return writableSocket.writableLength === 0;
   }

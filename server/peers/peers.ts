@@ -95,7 +95,7 @@ export class Peers implements Transport {
   /** Members that are sent the same, as an append is, are sent the same bytes. */
   private sendBatches(): void {
     let encoded: readonly PeerMessage[] = [];
-    let frames: Uint8Array = new Uint8Array();
+    let frames: readonly Uint8Array[] = [];
     for (const [id, batch] of this.batches) {
       const link = this.outgoing.get(id);
       if (batch.length === 0) continue;
@@ -108,7 +108,7 @@ export class Peers implements Transport {
         frames = this.frames.encode(batch);
         encoded = batch;
       }
-      traffic.sentBytes += frames.length;
+      for (const piece of frames) traffic.sentBytes += piece.length;
       if (!link.sendFrames(frames)) this.frames.keepBytes();
     }
   }

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import fc from "../../support/fast-check.js";
 import { ByteReader, ByteWriter, MalformedMessageError } from "../../../raft/codec/bytes.js";
 import { readEntries, writeEntries } from "../../../raft/codec/entries.js";
-import { decodePeerMessage, encodePeerMessage } from "../../../raft/codec/peer-message.js";
+import { decodePeerMessage, encodePeerMessage, PeerMessageBuffer } from "../../../raft/codec/peer-message.js";
 import type { LogIndex, Term } from "../../../raft/core/ids.js";
 import type { Entry, PeerMessage } from "../../../raft/core/types.js";
 
@@ -105,6 +105,44 @@ for (const [kind, arbitrary] of Object.entries(byKind))
       }),
     );
   });
+
+test("messages in pieces are those encoded one by one, and large data among them is not copied", () => {
+  const headerBytes = 3;
+  const fill = (first: Uint8Array, rest: readonly Uint8Array[]): void => {
+    const length = rest.reduce((sum, piece) => sum + piece.length, first.length) - headerBytes;
+    for (let n = 0; n < headerBytes; n++) first[n] = length >>> (8 * n);
+  };
+  const buffer = new PeerMessageBuffer(headerBytes, fill);
+  const large = fc.nat(40_000).map((length): PeerMessage => ({
+    kind: "forwardedProposal",
+    data: new Uint8Array(length).fill(length),
+  }));
+  const append = fc.array(fc.nat(40_000), { maxLength: 5 }).map((lengths): PeerMessage => ({
+    kind: "append",
+    term: 3 as Term,
+    prevIndex: 7 as LogIndex,
+    prevTerm: 2 as Term,
+    commit: 5 as LogIndex,
+    entries: lengths.map((length, n) => ({
+      kind: "command",
+      index: (8 + n) as LogIndex,
+      term: 3 as Term,
+      data: new Uint8Array(length).fill(n),
+    })),
+  }));
+  fc.assert(
+    fc.property(fc.array(fc.oneof(message, large, append), { minLength: 1, maxLength: 6 }), (messages) => {
+      const pieces = buffer.encode(messages);
+      const whole = messages.map((each) => {
+        const encoded = Buffer.from(encodePeerMessage(each));
+        return Buffer.concat([Buffer.of(encoded.length, encoded.length >>> 8, encoded.length >>> 16), encoded]);
+      });
+      assert.ok(Buffer.concat(pieces).equals(Buffer.concat(whole)));
+      for (const each of messages)
+        if (each.kind === "forwardedProposal" && each.data.length >= 16 * 1024) assert.ok(pieces.includes(each.data));
+    }),
+  );
+});
 
 test("a message decodes to the same from a Buffer and from the middle of one", () => {
   fc.assert(
