@@ -3,12 +3,15 @@ import {
   deleteRangeRequestEncoder,
   KVDefinition,
   putRequestEncoder,
+  type PutResponse,
   putResponseDecoder,
   rangeRequestEncoder,
+  type RangeResponse,
   rangeResponseDecoder,
   txnRequestEncoder,
 } from "../../proto/index.js";
 import {
+  asError,
   type Endpoints,
   EtcdError,
   type Header,
@@ -55,17 +58,28 @@ const txn = unaryMethod("write", KVDefinition, methods.txn, { request: txnReques
 const readOnlyTxn = unaryMethod("read", KVDefinition, methods.txn, { request: txnRequestEncoder });
 const compact = unaryMethod("write", KVDefinition, methods.compact);
 
-/** @see etcd v3 API, KV */
+/**
+ * The most frequent requests, `get` and `put`, are no async functions: each of these would allocate a generator, a promise and two
+ * closures a request.
+ *
+ * @see etcd v3 API, KV
+ */
 export class Kv {
+  private readonly readGet = (response: RangeResponse): GetResult => getResult(response, this.keys);
+  private readonly readPut = (response: PutResponse): PutResult => putResult(response, this.keys);
+
   constructor(
     private readonly endpoints: Endpoints,
     private readonly keys: KeySpace,
   ) {}
 
   /** Reads one key, or those of an interval. A key that is not there is no error: `kvs` is empty. */
-  async get(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
-    const request = rangeRequest(key, options, this.keys);
-    return getResult(await this.endpoints.call(range, request, options), this.keys);
+  get(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
+    try {
+      return this.endpoints.call(range, rangeRequest(key, options, this.keys), options, this.readGet);
+    } catch (error) {
+      return Promise.reject(asError(error)); // the arguments are wrong
+    }
   }
 
   /**
@@ -95,9 +109,12 @@ export class Kv {
   }
 
   /** Writes one key, at a new revision. */
-  async put(key: Bytes, value: Bytes, options: PutSettings & RequestOptions = {}): Promise<PutResult> {
-    const request = putRequest(key, value, options, this.keys);
-    return putResult(await this.endpoints.call(put, request, options), this.keys);
+  put(key: Bytes, value: Bytes, options: PutSettings & RequestOptions = {}): Promise<PutResult> {
+    try {
+      return this.endpoints.call(put, putRequest(key, value, options, this.keys), options, this.readPut);
+    } catch (error) {
+      return Promise.reject(asError(error)); // the arguments are wrong
+    }
   }
 
   /** Deletes one key, or those of an interval. */

@@ -5,7 +5,7 @@ import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
 import { type LoginServices, maxLogins } from "./login.js";
 import { type CallLimits, type StreamMethod, type UnaryMethod, unaryMethod } from "./methods.js";
-import { ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
+import { asError, ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 import { onAbort } from "./on-abort.js";
 import { StreamFinishedError } from "./stream.js";
@@ -34,6 +34,53 @@ export interface Era {
   failure?: EtcdError;
 }
 
+/** Returns a response as it is. */
+const unchanged = (response: unknown): never => response as never;
+
+/** The method and the message of a call, and what makes its result; the types are those of the call. */
+interface CallContents {
+  readonly method: UnaryMethod<unknown, unknown>;
+  readonly request: unknown;
+  readonly read: (response: unknown) => unknown;
+}
+
+/** A request from its making to its result: its bounds, and the promise that it settles. */
+class BegunRequest implements CallLimits {
+  readonly method: UnaryMethod<unknown, unknown>;
+  readonly request: unknown;
+  private readonly read: (response: unknown) => unknown;
+
+  constructor(
+    { method, request, read }: CallContents,
+    readonly deadline: number,
+    readonly signal: AbortSignal | undefined,
+    readonly era: Era,
+    private readonly resolve: (result: unknown) => void,
+    private readonly reject: (error: Error) => void,
+  ) {
+    this.method = method;
+    this.request = request;
+    this.read = read;
+  }
+
+  succeed(response: unknown): void {
+    try {
+      this.resolve(this.read(response));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    this.reject(asError(error));
+  }
+
+  /** Has the response of further tries settle the request. */
+  follow(response: Promise<unknown>): void {
+    this.resolve(response.then(this.read));
+  }
+}
+
 /**
  * All endpoints are connected to at the same time, so one that is dead costs nothing while another is up. Requests go to
  * one of them until it fails or falls silent; then to the next that is up.
@@ -45,6 +92,8 @@ export class Endpoints implements ConnectionOwner {
   private preferred = 0;
   private present: Era = {};
   private closed = false;
+  /** Requests made in this turn; they are sent at its end. */
+  private begun: BegunRequest[] = [];
   /** Connections of their own for requests to single endpoints. */
   private readonly singles = new Set<Endpoints>();
 
@@ -65,44 +114,51 @@ export class Endpoints implements ConnectionOwner {
   /**
    * Calls a method on one endpoint, or on several in turn where that is safe.
    *
+   * @param read makes the result of the response
    * @throws EtcdError if the request does not succeed
    */
-  call<Request, Response>(
+  call<Request, Response, Result = Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
-  ): Promise<Response> {
-    const limits = { deadline: this.clock.now() + timeoutMs, signal };
-    const { era } = this;
-    return new Promise((resolve, reject) => {
+    read: (response: Response) => Result = unchanged,
+  ): Promise<Result> {
+    const deadline = this.clock.now() + timeoutMs;
+    const contents = { method, request, read } as CallContents;
+    return new Promise<Result>((resolve, reject) => {
+      const settle = resolve as (result: unknown) => void;
       // Nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made.
-      void settled.then(() => {
-        try {
-          if (this.settings.login === undefined) this.sendFirst(method, request, limits, era, resolve);
-          else resolve(this.withLogin(limits, era, () => this.send(method, request, limits, era)));
-        } catch (error) {
-          reject(error instanceof Error ? error : new Error(String(error))); // the request cannot be encoded
-        }
-      });
+      this.add(new BegunRequest(contents, deadline, signal, this.era, settle, reject));
     });
   }
 
+  private add(begun: BegunRequest): void {
+    if (this.begun.push(begun) === 1) void settled.then(() => this.sendBegun());
+  }
+
+  /** Sends the requests that were made since the last call; one microtask for all of them. */
+  private sendBegun(): void {
+    const { begun } = this;
+    this.begun = [];
+    for (const each of begun)
+      try {
+        if (this.settings.login === undefined) this.sendFirst(each);
+        else each.follow(this.withLogin(each, each.era, () => this.send(each.method, each.request, each, each.era)));
+      } catch (error) {
+        each.fail(error); // the request cannot be encoded
+      }
+  }
+
   /** Sends a request for the first time; one that has to wait for nothing costs no further promise, and no timer of its own. */
-  private sendFirst<Request, Response>(
-    method: UnaryMethod<Request, Response>,
-    request: Request,
-    limits: CallLimits,
-    era: Era,
-    resolve: (outcome: Response | Promise<Response>) => void,
-  ): void {
+  private sendFirst(begun: BegunRequest): void {
+    const { method, request, era } = begun;
     const isSingleTry = method.kind === "write" || this.connections.length === 1;
-    const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, limits.signal) : undefined;
-    if (connection === undefined) return resolve(this.send(method, request, limits, era));
-    connection.begin(method, request, limits, (error, response) =>
-      resolve(
-        error === undefined ? (response as Response) : this.send(method, request, limits, era, { connection, error }),
-      ),
-    );
+    const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, begun.signal) : undefined;
+    if (connection === undefined) return begun.follow(this.send(method, request, begun, era));
+    connection.begin(method, request, begun, (error, response) => {
+      if (error === undefined) begun.succeed(response);
+      else begun.follow(this.send(method, request, begun, era, { connection, error }));
+    });
   }
 
   /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */

@@ -256,3 +256,6 @@ export async function quietly(cleanup: Promise<unknown>): Promise<void> {
     if (!(error instanceof EtcdError)) throw error;
   }
 }
+
+/** Returns what was thrown as an Error. */
+export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

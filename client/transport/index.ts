@@ -13,6 +13,7 @@ export {
 export type { EtcdErrorCode, Outcome } from "./codes.js";
 export { Endpoints } from "./endpoints.js";
 export {
+  asError,
   AuthError,
   authErrorFromWatchEnd,
   type AuthReason,
