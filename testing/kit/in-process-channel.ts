@@ -65,6 +65,7 @@ export class InProcessChannel implements Channel {
   private isWanted = false;
   /** The calls and streams that have not ended, by the number of their beginning. */
   private readonly open = new NumberTable<OpenCall>();
+  private readonly ended: EndedCalls;
   private begun = 0;
   private readonly stopWatching: () => void;
   private readonly settings: ChannelSettings;
@@ -78,6 +79,7 @@ export class InProcessChannel implements Channel {
     this.settings = settings;
     this.hold = hold;
     this.servicesOf = servicesOf;
+    this.ended = new EndedCalls(this.open, settings.maxReceiveBytes);
     this.stopWatching = machine.watch({
       changed: () => this.memberChanged(),
       replaced: (failure) => {
@@ -125,15 +127,10 @@ export class InProcessChannel implements Channel {
     onEnd: (failure: Error | null, response: Response | undefined) => void,
     metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
-    const { member, settings, open } = this;
+    const { member, settings } = this;
     const number = ++this.begun;
-    const call = new InProcessCall<Response>(
-      { open, number, maxBytes: settings.maxReceiveBytes },
-      method,
-      onEnd,
-      metadata,
-    );
-    open.set(number, call);
+    const call = new InProcessCall<Response>(this.ended, number, method, onEnd, metadata);
+    this.open.set(number, call);
     const bytes = encoded(method, request);
     const found = member && this.methodOf(member, method.path);
     if (bytes instanceof StatusError) call.break(bytes);
@@ -216,24 +213,50 @@ export class InProcessChannel implements Channel {
   }
 }
 
-/** The place of a call among those of its channel. */
-interface CallPlace {
-  readonly open: NumberTable<OpenCall>;
+/** A call that has ended. */
+interface EndedCall {
   readonly number: number;
-  /** The largest answer that the client takes. */
-  readonly maxBytes: number;
+  /** Tells the client of the end. */
+  tell(): void;
+}
+
+/** Tells clients of the ends of calls: one microtask for all that end in a turn. */
+class EndedCalls {
+  private calls: EndedCall[] = [];
+
+  /** @param maxBytes the largest answer that the client takes */
+  constructor(
+    private readonly open: NumberTable<OpenCall>,
+    readonly maxBytes: number,
+  ) {}
+
+  add(call: EndedCall): void {
+    if (this.calls.push(call) === 1) void settled.then(() => this.tell());
+  }
+
+  private tell(): void {
+    const { calls } = this;
+    this.calls = [];
+    for (const call of calls) {
+      this.open.delete(call.number);
+      call.tell();
+    }
+  }
 }
 
 /** A call with one request and one answer. */
-class InProcessCall<Response> implements Call, ChannelCall, OpenCall, Reply<unknown> {
+class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall, Reply<unknown> {
   readonly principal = undefined;
   private isOver = false;
   private cancellations: (() => void)[] | undefined = undefined;
   private method: UnaryMethod | undefined = undefined;
+  private failure: StatusError | undefined = undefined;
+  private answer: Uint8Array | undefined = undefined;
 
-  /** @param onEnd called once, in a microtask of its own */
+  /** @param onEnd called once, in a later microtask than the end */
   constructor(
-    private readonly place: CallPlace,
+    private readonly ended: EndedCalls,
+    readonly number: number,
     private readonly codec: Pick<ClientMethod<never, Response>, "decode">,
     private readonly onEnd: (failure: Error | null, response: Response | undefined) => void,
     private readonly sent: Readonly<Record<string, string>> | undefined,
@@ -279,20 +302,34 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, Reply<unkn
     for (const callback of this.cancellations ?? []) callback();
   }
 
-  private end(failure: StatusError | undefined, bytes: Uint8Array | undefined): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    void settled.then(() => this.told(failure, bytes));
+  tell(): void {
+    const { answer, failure, ended } = this;
+    if (failure !== undefined || answer === undefined) this.onEnd(failure ?? dropped(), undefined);
+    else if (answer.length > ended.maxBytes)
+      this.onEnd(tooLarge("Received message larger than max", answer.length, ended.maxBytes), undefined);
+    else this.decoded(answer);
   }
 
-  /** Tells the client of the end. */
-  private told(failure: StatusError | undefined, bytes: Uint8Array | undefined): void {
-    const { open, number, maxBytes } = this.place;
-    open.delete(number);
-    if (failure !== undefined || bytes === undefined) this.onEnd(failure ?? dropped(), undefined);
-    else if (bytes.length > maxBytes)
-      this.onEnd(tooLarge("Received message larger than max", bytes.length, maxBytes), undefined);
-    else this.onEnd(null, this.codec.decode(asBuffer(bytes)));
+  private decoded(answer: Uint8Array): void {
+    let response: Response;
+    try {
+      response = this.codec.decode(asBuffer(answer));
+    } catch (error) {
+      this.onEnd(
+        new StatusError(statusCode.internal, `Response message parsing error: ${errorText(error)}`),
+        undefined,
+      );
+      return;
+    }
+    this.onEnd(null, response);
+  }
+
+  private end(failure: StatusError | undefined, answer: Uint8Array | undefined): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.failure = failure;
+    this.answer = answer;
+    this.ended.add(this);
   }
 }
 

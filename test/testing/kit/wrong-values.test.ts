@@ -14,6 +14,27 @@ describe("a value that cannot be sent", () => {
     }
   });
 
+  it("rejects the request, and throws nothing", async () => {
+    await using server = await startTestServer({ listen: false });
+    const { kv } = server.client();
+    const put = kv.put("a", 5 as unknown as string);
+    await assert.rejects(put, TypeError);
+    const get = kv.get("a", { prefix: true, fromKey: true });
+    await assert.rejects(get, TypeError);
+  });
+
+  it("fails alone among the requests of its turn", async () => {
+    await using server = await startTestServer({ listen: false });
+    const { kv } = server.client();
+    const [before, wrong, after] = await Promise.allSettled([
+      kv.put("a", "1"),
+      kv.put("b", "1", { lease: "no id" as unknown as bigint }),
+      kv.put("c", "1"),
+    ]);
+    assert.deepEqual([before.status, wrong.status, after.status], ["fulfilled", "rejected", "fulfilled"]);
+    assert.deepEqual(await server.dump(), { a: "1", c: "1" });
+  });
+
   it("says how a lease is granted", async () => {
     await using server = await startTestServer({ listen: false });
     const { lease } = server.client();
