@@ -127,14 +127,14 @@ export class Proposals<Results extends ResultsByKind> {
     this.begin(command, Infinity, handler);
   }
 
-  /** Ends a proposal with its result: its first copy was applied here. */
-  settle(sequence: number, result: Results[CommandKind]): void {
-    this.take(sequence, true)?.handler.onResult(result);
+  /** Ends a proposal with its result: its first copy was applied here. @param now the time, if it has been read already */
+  settle(sequence: number, result: Results[CommandKind], now = this.options.clock.now()): void {
+    this.take(sequence, true, now)?.handler.onResult(result);
   }
 
-  /** Ends a proposal with an error: its command was applied here and changed nothing. */
-  fail(sequence: number, error: unknown): void {
-    this.take(sequence, true)?.handler.onError(error);
+  /** Ends a proposal with an error: its command was applied here and changed nothing. @param now as in `settle` */
+  fail(sequence: number, error: unknown, now = this.options.clock.now()): void {
+    this.take(sequence, true, now)?.handler.onError(error);
   }
 
   /** Handles a refusal by consensus: nothing of this copy is in any log. */
@@ -205,10 +205,11 @@ export class Proposals<Results extends ResultsByKind> {
     this.giveUpBelow(sequence - maxPendingProposals + 1);
     const data = this.encode(sequence, command, maxBytes, user);
     this.sequence = sequence;
+    const now = this.options.clock.now();
     const pending: Pending<Results[CommandKind]> = {
       kind: command.$case,
       data,
-      deadline: this.options.clock.now() + this.options.timeoutMs,
+      deadline: now + this.options.timeoutMs,
       beganUnder: this.elections,
       once: decisionsOfOneLeader.has(command.$case),
       handler,
@@ -222,12 +223,12 @@ export class Proposals<Results extends ResultsByKind> {
     this.pendingBytes += data.length;
     // Without a leader it waits here: then it is certain at the deadline that it was not done.
     if (this.leader === noMember || this.hasUnsent) this.hasUnsent = true;
-    else this.send(sequence, pending);
+    else this.send(sequence, pending, now);
   }
 
-  private send(sequence: number, pending: Pending<unknown>): void {
+  private send(sequence: number, pending: Pending<unknown>, now: number): void {
     pending.copies++;
-    pending.sentAt = this.options.clock.now();
+    pending.sentAt = now;
     this.node.propose(sequence, pending.data);
   }
 
@@ -251,6 +252,7 @@ export class Proposals<Results extends ResultsByKind> {
   private sendUnsent(): void {
     if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
     this.hasUnsent = false; // a refusal, which may come at once, sets it again
+    const now = this.options.clock.now();
     for (const [sequence, pending] of this.inOrder()) {
       if (pending.sentAt !== undefined) continue;
       if (this.repeats.areMany) {
@@ -258,7 +260,7 @@ export class Proposals<Results extends ResultsByKind> {
         return;
       }
       this.repeats.begin(pending);
-      this.send(sequence, pending);
+      this.send(sequence, pending, now);
     }
   }
 
@@ -271,7 +273,7 @@ export class Proposals<Results extends ResultsByKind> {
       if (this.repeats.areMany && !pending.isRepeat) continue;
       this.repeats.begin(pending);
       pending.patienceMs *= 2;
-      this.send(sequence, pending);
+      this.send(sequence, pending, now);
     }
   }
 
@@ -289,18 +291,17 @@ export class Proposals<Results extends ResultsByKind> {
 
   /** Ends a proposal with an error: it was not applied here, and perhaps nowhere. */
   private giveUp(sequence: number, error: ServerError): void {
-    const pending = this.take(sequence, false);
+    const pending = this.take(sequence, false, this.options.clock.now());
     if (pending === undefined) return;
     this.givenUp++;
     pending.handler.onError(error);
   }
 
-  private take(sequence: number, isApplied: boolean): Pending<Results[CommandKind]> | undefined {
+  private take(sequence: number, isApplied: boolean, now: number): Pending<Results[CommandKind]> | undefined {
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // its deadline has passed
-    const { clock, timeoutMs } = this.options;
-    const now = clock.now();
-    this.durations.observe(pending.kind, isApplied, (now - (pending.deadline - timeoutMs)) / 1_000);
+    const beganAt = pending.deadline - this.options.timeoutMs;
+    this.durations.observe(pending.kind, isApplied, (now - beganAt) / 1_000);
     if (isApplied && sequence === this.floor()) this.oldestAppliedAt = now;
     this.pending.delete(sequence);
     this.pendingBytes -= pending.data.length;

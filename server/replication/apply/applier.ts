@@ -313,14 +313,14 @@ export class Applier implements StateMachine, ReplicatedState {
     const hasSucceeded = !isFailure || outcome.code === "compacted"; // as in etcd
     this.durations.observe(kind, hasSucceeded, ms / 1_000);
     if (ms > slowApplyMs) this.slow++;
-    this.settle(sequence, outcome);
+    if (sequence !== undefined) this.settle(sequence, outcome, now);
   }
 
-  /** Answers a proposal. @param sequence undefined: it is not of this member */
-  private settle(sequence: number | undefined, outcome: CommandResults[CommandKind] | CommonFailure): void {
-    if (sequence === undefined) return;
-    if (outcome instanceof StoreError || outcome instanceof ServerError) this.parts.proposals.fail(sequence, outcome);
-    else this.parts.proposals.settle(sequence, outcome);
+  /** Answers a proposal of this member. */
+  private settle(sequence: number, outcome: CommandResults[CommandKind] | CommonFailure, now: number): void {
+    const { proposals } = this.parts;
+    if (outcome instanceof StoreError || outcome instanceof ServerError) proposals.fail(sequence, outcome, now);
+    else proposals.settle(sequence, outcome, now);
   }
 
   private wakeWaiters(): void {
