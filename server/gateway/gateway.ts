@@ -11,7 +11,7 @@ import type { MethodSchema, Schemas } from "./message-schema.js";
 import { routes } from "./routes.js";
 import { BidiGatewayCall, ServerStreamGatewayCall } from "./stream-gateway-call.js";
 import { WebSocketClientSide } from "./web-socket-client-side.js";
-import { asksForWebSocket, upgradeHead } from "./web-socket-frames.js";
+import { asksForWebSocket, upgradeHead, webSocketRefusal } from "./web-socket-frames.js";
 import { sendStatus, UnaryGatewayCall, unknownMethod } from "./unary-gateway-call.js";
 
 /** Counts the answers that clients do not take, by connection (`UntakenAnswers`). */
@@ -73,6 +73,8 @@ export class Gateway {
   /** Answers a request. @param path its path, without the query */
   serve(request: IncomingMessage, response: ServerResponse, path: string): void {
     const client = new HttpClientSide(request, response, this.accountOf(request.socket));
+    const refusal = asksForWebSocket(request) ? webSocketRefusal(request) : undefined;
+    if (refusal !== undefined) return refuseWebSocket(response, refusal);
     const route = routeOf(path);
     if (route === undefined) return sendStatus(client, notFound);
     if (request.method !== "POST") return sendStatus(client, notAllowed);
@@ -87,9 +89,9 @@ export class Gateway {
     });
   }
 
-  /** Whether a request asks for a WebSocket on one of the gateway's paths. */
+  /** Whether a request asks for a WebSocket on one of the gateway's paths, in a way that it can have one. */
   takesWebSocket(request: IncomingMessage): boolean {
-    return this.serves(request.url ?? "") && asksForWebSocket(request);
+    return this.serves(request.url ?? "") && asksForWebSocket(request) && webSocketRefusal(request) === undefined;
   }
 
   /**
@@ -184,3 +186,15 @@ const routeOf = (path: string): string | undefined =>
 const notFound: GrpcStatus = { code: statusCode.notFound, details: "Not Found" };
 const notAllowed: GrpcStatus = { code: statusCode.unimplemented, details: "Method Not Allowed" };
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
+
+/** Refuses a WebSocket with the page of etcd's. */
+const refuseWebSocket = (response: ServerResponse, status: 400 | 405): void => {
+  const text = status === 400 ? "Bad Request\n" : "Method Not Allowed\n";
+  response.writeHead(status, {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Content-Length": text.length,
+    "Sec-Websocket-Version": "13",
+    "X-Content-Type-Options": "nosniff",
+  });
+  response.end(text);
+};

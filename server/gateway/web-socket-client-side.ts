@@ -3,10 +3,9 @@ import type { Duplex } from "node:stream";
 import { remoteAddressOf } from "../base/index.js";
 import type { AnswerAccount, ClientSide } from "./client-side.js";
 import type { GatewayCall } from "./gateway-call.js";
-import { frame, FrameReader, type FrameSink } from "./web-socket-frames.js";
+import { closePayload, frame, FrameReader, type FrameSink } from "./web-socket-frames.js";
 
 const lineEnd = Buffer.from("\n");
-const noBytes = Buffer.alloc(0);
 /** Bytes of answers to pings that a client does not take; then its connection is closed. */
 const maxPongBytes = 64 * 1024;
 
@@ -59,7 +58,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
   end(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.socket.end(frame("close", noBytes));
+    this.socket.end(frame("close", closePayload()));
   }
 
   destroy(): void {
@@ -80,13 +79,12 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     else if (!this.isClosed) this.socket.write(frame("pong", payload));
   }
 
-  onClose(): void {
-    this.end();
+  onClose(answer: Buffer): void {
     this.call?.onGone();
-  }
-
-  onBroken(): void {
-    this.destroy();
+    if (this.isClosed) return;
+    this.isClosed = true;
+    // The server closes the connection, as RFC 6455 §7.1.1 has it: a client that has broken the protocol might not.
+    this.socket.end(frame("close", answer), () => this.socket.destroy());
   }
 }
 

@@ -1,11 +1,18 @@
 // WebSocket (RFC 6455), the server's side: as much as etcd's gateway needs.
 
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 /** Whether a request asks for a WebSocket. */
-export const asksForWebSocket = ({ headers }: IncomingMessage): boolean =>
-  headers.upgrade?.toLowerCase() === "websocket" && headers["sec-websocket-version"] === "13" && isKey(headers);
+export const asksForWebSocket = ({ headers: { upgrade, connection } }: IncomingMessage): boolean =>
+  upgrade?.toLowerCase() === "websocket" && /(?:^|[\s,])upgrade(?:$|[\s,])/i.test(connection ?? "");
+
+/** Returns the HTTP status that refuses a request for a WebSocket; undefined: it can have one. */
+export const webSocketRefusal = ({ method, headers }: IncomingMessage): 400 | 405 | undefined => {
+  if (method !== "GET") return 405;
+  return headers["sec-websocket-version"] === "13" && isKey(headers) ? undefined : 400;
+};
 
 const isKey = ({ "sec-websocket-key": key }: IncomingMessage["headers"]): boolean =>
   key !== undefined && /^[A-Za-z0-9+/]{22}==$/.test(key);
@@ -24,6 +31,8 @@ export const upgradeHead = ({ headers }: IncomingMessage): string => {
 
 const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 const maxControlBytes = 125;
+/** The last length that RFC 6455 §5.2 knows is 2^63-1; nobody sends so much. */
+const maxFrameBytes = Number.MAX_SAFE_INTEGER;
 
 /** Makes a frame of the server. */
 export const frame = (kind: "text" | "close" | "pong", payload: Buffer): Buffer => {
@@ -41,15 +50,31 @@ export const frame = (kind: "text" | "close" | "pong", payload: Buffer): Buffer 
   return Buffer.concat([head, payload]);
 };
 
+/** Close codes of RFC 6455 §7.4.1. */
+const closeCodes = { protocolError: 1002, first: 3_000, last: 4_999 } as const;
+/** Codes below 3000 that an endpoint may send. */
+const sendableCodes: ReadonlySet<number> = new Set([
+  ...[1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013],
+]);
+const isSendable = (code: number): boolean =>
+  sendableCodes.has(code) || (code >= closeCodes.first && code <= closeCodes.last);
+
+/** Makes the payload of a close frame. @param code undefined: without one */
+export const closePayload = (code?: number, reason = ""): Buffer => {
+  if (code === undefined) return Buffer.alloc(0);
+  const payload = Buffer.from(`..${reason}`).subarray(0, maxControlBytes);
+  payload.writeUInt16BE(code, 0);
+  return payload;
+};
+
 /** Takes what frames say. */
 export interface FrameSink {
   /** Takes a piece of a message. */
   onPiece(piece: Buffer): void;
   onMessageEnd(): void;
   onPing(payload: Buffer): void;
-  onClose(): void;
-  /** The client breaks the protocol: nothing more is read. */
-  onBroken(): void;
+  /** Nothing more is read. @param answer the payload of the close frame that answers it */
+  onClose(answer: Buffer): void;
 }
 
 /** Reads the frames of a client, of whose messages nothing is kept. */
@@ -66,6 +91,10 @@ export class FrameReader {
   constructor(private readonly sink: FrameSink) {}
 
   push(bytes: Buffer): void {
+    if (!this.isOver) this.read(bytes);
+  }
+
+  private read(bytes: Buffer): void {
     let rest = this.left > 0 ? this.payload(bytes) : bytes;
     rest = this.pending.length > 0 ? Buffer.concat([this.pending, rest]) : rest;
     while (rest.length > 0 && !this.isOver) {
@@ -84,14 +113,19 @@ export class FrameReader {
     const isControl = kind >= opcode.close;
     const short = second & 0x7f;
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
-    if (this.isBroken(first, second)) {
-      this.broken();
+    const fault = this.faultOf(first, second);
+    if (fault !== "") {
+      this.broken(fault);
       return undefined;
     }
     const start = 2 + lengthBytes + 4;
     if (bytes.length < start) return undefined;
     const length =
       lengthBytes === 0 ? short : lengthBytes === 2 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+    if (length > maxFrameBytes) {
+      this.broken("frame too long");
+      return undefined;
+    }
     if (isControl && bytes.length < start + length) return undefined;
     this.mask = Buffer.from(bytes.subarray(start - 4, start));
     this.masked = 0;
@@ -106,17 +140,33 @@ export class FrameReader {
     return length === 0 ? bytes.subarray(start) : this.payload(bytes.subarray(start));
   }
 
-  private isBroken(first: number, second: number): boolean {
+  /** Names what breaks the protocol in the head of a frame, in the words of etcd's gateway; empty: nothing. */
+  private faultOf(first: number, second: number): string {
     const kind = first & 0x0f;
-    const isMasked = (second & 0x80) !== 0;
-    if ((first & 0x70) !== 0 || !isMasked) return true;
-    if (kind >= opcode.close) return kind > opcode.pong || (first & 0x80) === 0 || (second & 0x7f) > maxControlBytes;
-    return kind > opcode.binary || (kind === opcode.continuation) !== this.isWithinMessage;
+    const isFinal = (first & 0x80) !== 0;
+    const isControl = kind >= opcode.close;
+    const isKnown = isControl ? kind <= opcode.pong : kind <= opcode.binary;
+    const faults: [boolean, string][] = [
+      [(first & 0x40) !== 0, "RSV1 set"],
+      [(first & 0x20) !== 0, "RSV2 set"],
+      [(first & 0x10) !== 0, "RSV3 set"],
+      [isKnown && isControl && (second & 0x7f) > maxControlBytes, "len > 125 for control"],
+      [isKnown && isControl && !isFinal, "FIN not set on control"],
+      [isKnown && !isControl && kind !== opcode.continuation && this.isWithinMessage, "data before FIN"],
+      [kind === opcode.continuation && !this.isWithinMessage, "continuation after FIN"],
+      [!isKnown, `bad opcode ${kind}`],
+      [(second & 0x80) === 0, "bad MASK"],
+    ];
+    return faults.flatMap(([isThere, fault]) => (isThere ? [fault] : [])).join(", ");
   }
 
-  private broken(): void {
+  private broken(fault: string): void {
+    this.close(closePayload(closeCodes.protocolError, fault));
+  }
+
+  private close(answer: Buffer): void {
     this.isOver = true;
-    this.sink.onBroken();
+    this.sink.onClose(answer);
   }
 
   private payload(bytes: Buffer): Buffer {
@@ -140,7 +190,9 @@ export class FrameReader {
   private control(kind: number, payload: Buffer): void {
     if (kind === opcode.ping) this.sink.onPing(payload);
     if (kind !== opcode.close) return;
-    this.isOver = true;
-    this.sink.onClose();
+    const code = payload.length < 2 ? undefined : payload.readUInt16BE(0);
+    if (code !== undefined && !isSendable(code)) this.broken(`bad close code ${code}`);
+    else if (!isUtf8(payload.subarray(2))) this.broken("invalid utf8 payload in close frame");
+    else this.close(closePayload(code));
   }
 }

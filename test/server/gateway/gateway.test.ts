@@ -296,13 +296,14 @@ const openSocket = async (port: number, path: string, fields = "") => {
     for (let at = end; at + 2 <= bytes.length;) {
       const length = bytes[at + 1] ?? 0;
       if (length > 125 || at + 2 + length > bytes.length) break;
-      found.push(`${(bytes[at] ?? 0) & 0x0f} ${bytes.subarray(at + 2, at + 2 + length).toString()}`);
+      found.push(`${(bytes[at] ?? 0) & 0x0f} ${bytes.subarray(at + 2, at + 2 + length).toString("latin1")}`);
       at += 2 + length;
     }
     return found;
   };
-  const send = (text: string, first = 0x81): void => void socket.write(maskedFrame(first, Buffer.from(text)));
-  return { socket, head, frames, send };
+  const sendBytes = (payload: Buffer, first: number): void => void socket.write(maskedFrame(first, payload));
+  const send = (text: string, first = 0x81): void => sendBytes(Buffer.from(text), first);
+  return { socket, head, frames, send, sendBytes };
 };
 
 test("a WebSocket carries a stream: its messages are the body, and each answer is a text message", async (t) => {
@@ -354,6 +355,49 @@ test("a WebSocket of a method with one answer, of an unknown path, and one that 
   broken.socket.on("error", () => undefined);
   broken.socket.write(Buffer.of(0x81, 1, 0x7b)); // not masked
   await once(broken.socket, "close");
+  assert.deepEqual(broken.frames(), ["8 \x03\xeabad MASK"]);
+});
+
+test("a WebSocket that its client closes is closed with the same code, and with 1002 for one that is none", async (t) => {
+  const { method, events } = watched();
+  const { port } = await setUp(t, { methods: [method] });
+  const codeOf = (code: number) => Buffer.of(code >> 8, code & 0xff).toString("latin1");
+  const answers: [payload: string, answer: string][] = [
+    ["", ""],
+    [`${codeOf(1000)}bye`, codeOf(1000)],
+    [codeOf(1001), codeOf(1001)],
+    [codeOf(4999), codeOf(4999)],
+    [codeOf(999), `${codeOf(1002)}bad close code 999`],
+    [codeOf(1005), `${codeOf(1002)}bad close code 1005`],
+    [codeOf(5000), `${codeOf(1002)}bad close code 5000`],
+    [`${codeOf(1000)}\xff`, `${codeOf(1002)}invalid utf8 payload in close frame`],
+  ];
+  for (const [at, [payload, answer]] of answers.entries()) {
+    const { socket, frames, sendBytes } = await openSocket(port, "/v3/watch");
+    sendBytes(Buffer.from(payload, "latin1"), 0x88);
+    await once(socket, "close");
+    assert.deepEqual(frames(), [`8 ${answer}`]);
+    await until(() => events.filter((event) => event === "closed").length === at + 1);
+  }
+});
+
+test("a request for a WebSocket that cannot be is refused", async (t) => {
+  const { port } = await setUp(t);
+  const refused = async (method: string, fields: string): Promise<string> => {
+    const socket = connect(port, "127.0.0.1");
+    t.after(() => socket.destroy());
+    socket.write(
+      `${method} /v3/watch HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${fields}\r\n`,
+    );
+    const [head] = (await once(socket, "data")) as [Buffer];
+    return head.toString("latin1").replace(/\r\n[^]*Sec-Websocket-Version: 13[^]*\r\n\r\n/, " | ");
+  };
+  const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  const version = "Sec-WebSocket-Version: 13\r\n";
+  const badRequest = "HTTP/1.1 400 Bad Request | ";
+  for (const fields of [key, `${key}Sec-WebSocket-Version: 8\r\n`, version, `${version}Sec-WebSocket-Key: abc\r\n`])
+    assert.ok((await refused("GET", fields)).startsWith(badRequest), fields);
+  assert.ok((await refused("POST", key + version)).startsWith("HTTP/1.1 405 Method Not Allowed | "));
 });
 
 test("an offer of another protocol is ignored", async (t) => {
