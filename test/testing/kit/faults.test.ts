@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Client, CompactedError } from "../../../client/index.js";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
+import { patientClient } from "../../support/patient-client.js";
 
 /** The error that a promise is rejected with. */
 const errorOf = async (promise: Promise<unknown>): Promise<unknown> => {
@@ -37,7 +38,7 @@ describe("faults of requests", () => {
 
   it("hold at the endpoint, too", async () => {
     await using server = await startTestServer();
-    await using client = new Client({ endpoints: [server.endpoint] });
+    await using client = patientClient({ endpoints: [server.endpoint] });
     server.faults.on("Range").times(2).reject("DATA_LOSS");
     await assert.rejects(client.kv.get("a"), { code: "data-loss" });
     await assert.rejects(client.kv.get("a"), { code: "data-loss" });
@@ -243,20 +244,20 @@ describe("faults of a member", () => {
 
   it("a kill at the endpoint is a broken connection, and the port stays the same", async () => {
     await using server = await startTestServer();
-    await using client = new Client({ endpoints: [server.endpoint], dialTimeoutMs: 100 });
-    await client.kv.put("a", "1");
     const { endpoint } = server;
+    await using client = patientClient({ endpoints: [endpoint] });
+    await client.kv.put("a", "1");
     await server.member.kill();
-    await assert.rejects(client.kv.put("a", "2"), { code: "unavailable" });
+    await using hasty = new Client({ endpoints: [endpoint], dialTimeoutMs: 100 }); // nobody listens: it fails at any speed
+    await assert.rejects(hasty.kv.put("a", "2"), { code: "unavailable" });
     await server.member.restart();
     assert.equal(server.endpoint, endpoint);
-    await using again = new Client({ endpoints: [endpoint] });
-    assert.equal(await again.kv.getText("a"), "1");
+    assert.equal(await client.kv.getText("a"), "1");
   });
 
   it("a frozen member at the endpoint answers only once it is thawed", async () => {
     await using server = await startTestServer();
-    await using client = new Client({ endpoints: [server.endpoint] });
+    await using client = patientClient({ endpoints: [server.endpoint] });
     await client.kv.put("a", "1");
     server.member.freeze();
     await assert.rejects(client.kv.get("a", { timeoutMs: 100 }), { code: "deadline-exceeded" });
