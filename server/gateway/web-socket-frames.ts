@@ -73,7 +73,7 @@ export interface FrameSink {
   onPiece(piece: Buffer): void;
   onMessageEnd(): void;
   onPing(payload: Buffer): void;
-  /** Nothing more is read. @param answer the payload of the close frame that answers it */
+  /** Called once; the reader takes nothing more. @param answer the payload of the close frame that answers it */
   onClose(answer: Buffer): void;
 }
 
