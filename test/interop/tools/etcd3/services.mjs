@@ -2,40 +2,9 @@
 // Prints every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
 
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { connect, finished, refused, say } from "./steps.mjs";
 
-const { Etcd3, isRecoverableError } = createRequire(join(process.cwd(), "package.json"))("etcd3");
-
-const deadlineMs = 30_000;
-const [endpoint = "", ca = "", cert = "", key = "", slowness = "1"] = process.argv.slice(2);
-const deadline = setTimeout(
-  () => {
-    console.error("the deadline is over");
-    process.exit(1);
-  },
-  deadlineMs * Number(slowness),
-);
-
-const section = (name) => console.log(`== ${name}`);
-const say = (...words) => console.log(...words);
-
-const refused = async (name, attempt) => {
-  try {
-    await attempt();
-  } catch (error) {
-    say(name, "refused:", error.constructor.name, error.message, isRecoverableError(error));
-    return;
-  }
-  throw new Error(`${name} was not refused`);
-};
-
-const connect = () =>
-  new Etcd3({
-    hosts: endpoint,
-    credentials: { rootCertificate: readFileSync(ca), certChain: readFileSync(cert), privateKey: readFileSync(key) },
-  });
+const section = (name) => say(`== ${name}`);
 
 const keys = async (etcd) => {
   section("keys");
@@ -168,5 +137,5 @@ await concurrency(one, other);
 await cluster(one);
 one.close();
 other.close();
-clearTimeout(deadline);
+finished();
 section("done");

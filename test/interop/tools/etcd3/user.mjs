@@ -3,41 +3,9 @@
 // to the same lines.
 
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { connect, finished, ownArguments, refused, say } from "./steps.mjs";
 
-const { Etcd3, isRecoverableError } = createRequire(join(process.cwd(), "package.json"))("etcd3");
-
-const deadlineMs = 30_000;
-const [endpoint = "", ca = "", cert = "", key = "", slowness = "1", username = "", password = ""] =
-  process.argv.slice(2);
-const deadline = setTimeout(
-  () => {
-    console.error("the deadline is over");
-    process.exit(1);
-  },
-  deadlineMs * Number(slowness),
-);
-
-const say = (...words) => console.log(...words);
-
-const refused = async (name, attempt) => {
-  try {
-    await attempt();
-  } catch (error) {
-    say(name, "refused:", error.constructor.name, error.message, isRecoverableError(error));
-    return;
-  }
-  throw new Error(`${name} was not refused`);
-};
-
-const connect = (auth) =>
-  new Etcd3({
-    hosts: endpoint,
-    credentials: { rootCertificate: readFileSync(ca), certChain: readFileSync(cert), privateKey: readFileSync(key) },
-    auth,
-  });
+const [username = "", password = ""] = ownArguments;
 
 const logins = async () => {
   const stranger = connect({ username, password: "wrong" });
@@ -102,6 +70,6 @@ await rights(one, other);
 await leases(one);
 await recipes(one, other);
 for (const client of [one, other]) client.close();
-clearTimeout(deadline);
+finished();
 say("done");
 process.exit(0); // etcd3 never closes the connections that it logged in over

@@ -1,0 +1,43 @@
+// The parts that programs of npm's etcd3 share: a client over mutual TLS, a deadline, and words for each step.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { Etcd3, isRecoverableError } = createRequire(join(process.cwd(), "package.json"))("etcd3");
+
+const deadlineMs = 30_000;
+const [endpoint = "", ca = "", cert = "", key = "", slowness = "1", ...rest] = process.argv.slice(2);
+const deadline = setTimeout(
+  () => {
+    console.error("the deadline is over");
+    process.exit(1);
+  },
+  deadlineMs * Number(slowness),
+);
+
+/** Arguments behind ENDPOINT CA CERT KEY SLOWNESS. */
+export const ownArguments = rest;
+
+export const say = (...words) => console.log(...words);
+
+/** Says how an attempt is refused. */
+export const refused = async (name, attempt) => {
+  try {
+    await attempt();
+  } catch (error) {
+    say(name, "refused:", error.constructor.name, error.message, isRecoverableError(error));
+    return;
+  }
+  throw new Error(`${name} was not refused`);
+};
+
+/** Connects, as a user if one is given. */
+export const connect = (auth) =>
+  new Etcd3({
+    hosts: endpoint,
+    credentials: { rootCertificate: readFileSync(ca), certChain: readFileSync(cert), privateKey: readFileSync(key) },
+    auth,
+  });
+
+/** Ends the wait for the deadline. */
+export const finished = () => clearTimeout(deadline);
