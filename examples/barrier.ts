@@ -2,12 +2,12 @@
 // comes later finds it open.
 
 import { Client, toText } from "../client/index.js";
-import { endpoints } from "./endpoints.js";
+import { cluster } from "./endpoints.js";
 
 const barrier = "/examples/barrier";
 const arrivals = "/examples/arrivals/";
 
-await using client = new Client({ endpoints });
+await using client = new Client(cluster);
 
 async function work(name: string): Promise<void> {
   const { header } = await client.kv.put(arrivals + name, "");

@@ -1,5 +1,16 @@
-// Endpoints of the examples' cluster: that of `npm start`, or whatever ETCDCTL_ENDPOINTS says.
+// The examples' cluster: that of `npm start`, or whatever the variables of etcdctl say.
+
+import type { ClientOptions } from "../client/index.js";
 
 const ofNpmStart = "127.0.0.1:2379,127.0.0.1:22379,127.0.0.1:32379";
 
-export const endpoints = (process.env["ETCDCTL_ENDPOINTS"] ?? ofNpmStart).split(",");
+const { ETCDCTL_ENDPOINTS = ofNpmStart, ETCDCTL_DIAL_TIMEOUT = "2s", ETCDCTL_COMMAND_TIMEOUT = "5s" } = process.env;
+
+/** Milliseconds of a number of seconds, such as "2s". */
+const milliseconds = (seconds: string): number => Number.parseFloat(seconds) * 1_000;
+
+export const cluster: ClientOptions = {
+  endpoints: ETCDCTL_ENDPOINTS.split(","),
+  dialTimeoutMs: milliseconds(ETCDCTL_DIAL_TIMEOUT),
+  requestTimeoutMs: milliseconds(ETCDCTL_COMMAND_TIMEOUT),
+};

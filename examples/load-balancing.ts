@@ -2,11 +2,11 @@
 // same time do not disturb each other: the second one's transaction finds the load changed, and it chooses again.
 
 import { Client, toText } from "../client/index.js";
-import { endpoints } from "./endpoints.js";
+import { cluster } from "./endpoints.js";
 
 const workers = "/examples/workers/";
 
-await using client = new Client({ endpoints });
+await using client = new Client(cluster);
 await using lease = await client.lease.hold({ ttlSeconds: 10 }); // a worker that dies gets no more jobs
 for (const [name, load] of Object.entries({ anna: 0, ben: 2, cleo: 4 }))
   await client.kv.put(workers + name, String(load), { lease: lease.id });

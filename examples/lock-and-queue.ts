@@ -2,13 +2,13 @@
 // taken by exactly one worker, the oldest first.
 
 import { Client, toText } from "../client/index.js";
-import { endpoints } from "./endpoints.js";
+import { cluster } from "./endpoints.js";
 
 const counter = "/examples/counter";
 const queue = "/examples/queue/";
 const workers = ["anna", "ben", "cleo"];
 
-await using client = new Client({ endpoints });
+await using client = new Client(cluster);
 await client.kv.delete(queue, { prefix: true });
 await client.kv.put(counter, "0");
 

@@ -2,12 +2,12 @@
 // goes; when it goes, the next one takes over where it was.
 
 import { Client, toText, type Leadership } from "../client/index.js";
-import { endpoints } from "./endpoints.js";
+import { cluster } from "./endpoints.js";
 
 const agents = "/examples/agents/";
 const progress = "/examples/monitoring/reported";
 
-await using client = new Client({ endpoints });
+await using client = new Client(cluster);
 const election = client.election("/examples/monitor");
 
 /** Reports until this many agents have come or gone, and keeps where it is in the cluster, for its successor. */

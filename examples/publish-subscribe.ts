@@ -2,11 +2,11 @@
 // reads on from the revision it had reached.
 
 import { Client, toText } from "../client/index.js";
-import { endpoints } from "./endpoints.js";
+import { cluster } from "./endpoints.js";
 
 const prices = "/examples/prices/";
 
-await using client = new Client({ endpoints });
+await using client = new Client(cluster);
 
 async function subscribe(name: string, startRevision: number): Promise<void> {
   for await (const { type, kv } of client.watch(prices, { prefix: true, startRevision })) {

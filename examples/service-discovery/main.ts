@@ -3,7 +3,7 @@
 
 import { createInterface } from "node:readline/promises";
 import { Client } from "../../client/index.js";
-import { endpoints } from "../endpoints.js";
+import { cluster } from "../endpoints.js";
 import { runGateway } from "./gateway.js";
 import { runService } from "./service.js";
 
@@ -31,6 +31,6 @@ const port = process.env["PORT"];
 
 const print = (line: string): void => console.log(line);
 
-await using client = new Client({ endpoints });
+await using client = new Client(cluster);
 if (number === 0) await runGateway(client, { host, port: Number(port ?? 8080), stop: stop.signal, print });
 else await runService(client, `srv${number}`, { host, port: Number(port ?? 0), stop: stop.signal, print });

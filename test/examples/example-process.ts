@@ -4,8 +4,12 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { endWithTests } from "../support/child-processes.js";
 import { within } from "../support/deadline.js";
+import { scaledMs } from "../support/machine-speed.js";
 
 const deadlineMs = 30_000;
+
+/** A time-out of an example's client, as long as this machine needs. */
+const seconds = (quietMs: number): string => `${scaledMs(quietMs) / 1_000}s`;
 
 export interface ExampleOptions {
   readonly endpoints: readonly string[];
@@ -44,7 +48,10 @@ export class ExampleProcess implements AsyncDisposable {
   /** @param path below `examples/` */
   static start(path: string, { endpoints, args = [], input }: ExampleOptions): ExampleProcess {
     const child = spawn(process.execPath, ["--import", "tsx", `examples/${path}`, ...args], {
-      env: { PATH: process.env["PATH"], ETCDCTL_ENDPOINTS: endpoints.join(), PORT: "0" },
+      env: {
+        ...{ PATH: process.env["PATH"], PORT: "0", ETCDCTL_ENDPOINTS: endpoints.join() },
+        ...{ ETCDCTL_DIAL_TIMEOUT: seconds(2_000), ETCDCTL_COMMAND_TIMEOUT: seconds(5_000) },
+      },
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
     child.stdin?.end(input);
