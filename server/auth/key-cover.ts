@@ -5,20 +5,16 @@ interface Interval {
 
 /** The union of intervals of keys `[from, to)`. Keys are text of one character per byte; `endOfKeys` is behind all of them. */
 export class KeyCover {
-  /** The intervals as they were given. */
-  private readonly given: readonly Interval[];
-  /** The same keys in as few intervals as possible, ascending. */
+  /** As few intervals as possible, ascending. */
   private readonly merged: readonly Interval[];
 
   constructor(intervals: readonly Interval[]) {
-    this.given = intervals;
     this.merged = mergedOf(intervals);
   }
 
-  /** Tells whether all keys in `[from, to)` are covered, as etcd's interval tree does. */
+  /** Tells whether all keys in `[from, to)` are covered. If there are none, `from` has to be, as in etcd's interval tree. */
   covers(from: string, to: string): boolean {
-    // An interval without keys: etcd asks for one that overlaps it.
-    if (from >= to) return this.given.some((interval) => interval.from < to && interval.to > from);
+    if (from >= to) return this.endFrom(from) !== undefined;
     const interval = this.lastFrom(from);
     return interval !== undefined && to <= interval.to;
   }

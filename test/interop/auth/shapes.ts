@@ -48,7 +48,10 @@ export const rangeShapes: readonly Shape[] = [
   shape("from the empty key", "", "h"),
   shape("backwards", "m", "f"),
   shape("backwards within", "k", "g"),
+  shape("backwards from within", "h", "a"),
   shape("empty", "g", "g"),
+  shape("empty at the start", "f", "f"),
+  shape("empty at the end", "m", "m"),
 ];
 
 export const shapes: readonly Shape[] = [...keyShapes, ...rangeShapes];

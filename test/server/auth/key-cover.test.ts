@@ -37,10 +37,20 @@ test("adjoining intervals are one; a gap of one key is not covered", () => {
   assert.ok(apart.covers("c\0", endOfKeys));
 });
 
-test("an interval without keys needs one that overlaps it, as in etcd", () => {
+test("an interval without keys needs its key to be covered, as in etcd", () => {
   const cover = new KeyCover([{ from: "a", to: "c" }]);
-  assert.ok(cover.covers("b", "b"));
-  assert.ok(!cover.covers("c", "b"));
-  assert.ok(!cover.covers("b", "a"));
-  assert.ok(!cover.covers("d", "d"));
+  for (const [from, to] of [
+    ["a", "a"],
+    ["b", "b"],
+    ["b", "a"],
+    ["b", ""],
+  ] as const)
+    assert.ok(cover.covers(from, to));
+  for (const [from, to] of [
+    ["c", "c"],
+    ["c", "b"],
+    ["d", "d"],
+    ["", ""],
+  ] as const)
+    assert.ok(!cover.covers(from, to));
 });
