@@ -1,5 +1,5 @@
 // The endpoints of a cluster, found by the name of its domain.
-import { LookupError, lookUpService, type NameResolver, systemResolver } from "../dns/index.js";
+import { LookupError, lookUpService, type NameResolver, systemResolver } from "../platform/dns/index.js";
 
 export type { NameResolver };
 

@@ -5,7 +5,7 @@
 export const rooms = {
   platform: [],
   proto: [],
-  dns: [],
+  "platform/dns": [],
   "raft/core": [],
   "raft/codec": ["raft/core"],
   "raft/wal": ["platform", "raft/core", "raft/codec"],
@@ -128,8 +128,8 @@ export const rooms = {
   "client/concurrency": ["client/transport", "client/kv", "client/watch", "client/lease"],
   "client/registry": ["client/transport", "client/kv", "client/watch", "client/lease"],
   client: [
+    "platform/dns",
     "proto",
-    "dns",
     "client/transport",
     "client/kv",
     "client/watch",

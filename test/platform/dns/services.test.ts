@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import { describe, test } from "node:test";
-import { LookupError, lookUpService, type NameResolver, type ServiceRecord } from "../../dns/index.js";
-import { inOrder } from "../../dns/services.js";
-import { DnsServer, type Zone } from "../support/dns-server.js";
+import { LookupError, lookUpService, type NameResolver, type ServiceRecord } from "../../../platform/dns/index.js";
+import { inOrder } from "../../../platform/dns/services.js";
+import { DnsServer, type Zone } from "../../support/dns-server.js";
 
 const zone: Zone = {
   services: {
