@@ -143,8 +143,13 @@ export class Machine {
     return () => void this.watchers.delete(watcher);
   }
 
-  /** Starts the member's process. @returns when it serves clients */
-  async start(): Promise<void> {
+  /**
+   * Starts the member's process.
+   *
+   * @param onOpened called when it has read its disk; from then on it may wait for others
+   * @returns when it serves clients
+   */
+  async start(onOpened: () => void = () => undefined): Promise<void> {
     if (this.isClosed) throw new Error(closedText);
     if (this.process !== undefined) throw new Error(`Cannot start ${this.name}: it runs`);
     const { storage } = this;
@@ -153,7 +158,7 @@ export class Machine {
     this.state = "starting";
     this.failure = undefined;
     try {
-      const member = await this.boot(process, storage);
+      const member = await this.boot(process, storage, onOpened);
       if (this.process === process) this.serve({ member, storage });
     } catch (error) {
       this.failed(process, error);
@@ -231,13 +236,14 @@ export class Machine {
   }
 
   /** Starts a member in a process; resolves when it can serve clients. It never does if the process dies. */
-  private async boot(process: SimProcess, storage: Storage): Promise<RunningMember> {
+  private async boot(process: SimProcess, storage: Storage, onOpened = (): void => undefined): Promise<RunningMember> {
     const { config } = this;
     const environment = this.environmentOf(process);
     const replica = await openReplica(this.memberParts(process, storage), config, environment, {
       onFailure: (error) => this.failed(process, error),
       onStatusChange: () => undefined,
     });
+    onOpened();
     const services = memberServices(config, environment, replica, this.parts.wrap);
     await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
     let plain: MemberServices | undefined;

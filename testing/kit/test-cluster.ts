@@ -5,6 +5,7 @@ import { type LinkFilter, Links } from "./links.js";
 import { areEqual, checkHashes, leaderOf } from "./observations.js";
 import { type ClusterParts, faultsOf, startParts } from "./start-parts.js";
 import { checkStartOptions, serverOptions, type TestClusterOptions } from "./options.js";
+import { Restarts } from "./restarts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
@@ -20,7 +21,8 @@ export class TestCluster extends TestBase {
   constructor(parts: ClusterParts) {
     super(parts);
     const { machines, time, world } = parts;
-    this.members = machines.map((machine) => new TestMember(machine, time, faultsOf(parts, machine)));
+    const restarts = new Restarts(machines);
+    this.members = machines.map((machine) => new TestMember(machine, time, restarts, faultsOf(parts, machine)));
     this.links = new Links(
       world.network,
       machines.map(({ name }) => name),

@@ -1,6 +1,7 @@
 import { type Duration, toMs } from "./duration.js";
 import type { Machine, MemberState } from "./machine.js";
 import { endpointOf } from "./machines.js";
+import type { Restarts } from "./restarts.js";
 import type { RpcFaults } from "./rpc-faults.js";
 import type { ServerTime } from "./server-time.js";
 
@@ -10,6 +11,7 @@ export class TestMember {
   constructor(
     private readonly machine: Machine,
     private readonly time: ServerTime,
+    private readonly restarts: Restarts,
     /** Faults of requests at this member alone. */
     readonly faults: RpcFaults,
   ) {}
@@ -56,9 +58,12 @@ export class TestMember {
     return this.time.until(this.machine.kill({ loseUnsynced }));
   }
 
-  /** Starts the member again after a kill, with what its disk has; resolves when it serves clients, for which it may need the others. */
+  /**
+   * Starts the member again after a kill, with what its disk has. Resolves when it serves clients; while so many others are down or
+   * frozen that there is no majority, already when it runs: the restart that completes a majority waits for all.
+   */
   restart(): Promise<void> {
-    return this.time.until(this.machine.start());
+    return this.time.until(this.restarts.restart(this.machine));
   }
 
   /** Fills the disk, or with false makes room again: meanwhile clients' writes are refused, and another member leads if there is one. */

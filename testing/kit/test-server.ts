@@ -1,4 +1,5 @@
 import { checkStartOptions, serverOptions, type TestServerOptions } from "./options.js";
+import { Restarts } from "./restarts.js";
 import { type ClusterParts, faultsOf, startParts } from "./start-parts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
@@ -13,7 +14,7 @@ export class TestServer extends TestBase {
     super(parts);
     const [machine] = parts.machines;
     if (machine === undefined) throw new Error("A test server without a member");
-    this.member = new TestMember(machine, parts.time, faultsOf(parts, machine));
+    this.member = new TestMember(machine, parts.time, new Restarts(parts.machines), faultsOf(parts, machine));
   }
 
   /** `127.0.0.1:port`, or with TLS `https://127.0.0.1:port`, for any client of etcd. */

@@ -242,6 +242,32 @@ describe("faults of a member", () => {
     await server.member.restart();
   });
 
+  it("members that were all killed are restarted one after the other; the second one completes a majority", async () => {
+    for (const clock of ["machine", "virtual"] as const) {
+      await using cluster = await startTestCluster({ clock, listen: false });
+      const client = cluster.client();
+      await client.kv.put("a", "1");
+      for (const member of cluster.members) await member.kill({ loseUnsynced: true });
+      const [first, second, third] = cluster.members;
+      await first!.restart();
+      assert.equal(first!.state, "starting");
+      await second!.restart();
+      assert.deepEqual([first!.state, second!.state], ["running", "running"]);
+      assert.equal(await client.kv.getText("a"), "1");
+      await third!.restart();
+      await cluster.waitUntilEqual();
+    }
+  });
+
+  it("a member that cannot start says so also while there is no majority", async () => {
+    await using cluster = await startTestCluster({ listen: false });
+    for (const member of cluster.members) await member.kill();
+    const [first] = cluster.members;
+    first!.diskFull();
+    await assert.rejects(first!.restart(), /free some space/);
+    assert.equal(first!.state, "down");
+  });
+
   it("a kill at the endpoint is a broken connection, and the port stays the same", async () => {
     await using server = await startTestServer();
     const { endpoint } = server;

@@ -92,7 +92,9 @@ describe("a closed server", () => {
       for (const each of waiting) await assert.rejects(each, closed);
       const cluster = await startTestCluster({ clock, listen: false });
       await Promise.all(cluster.members.map((member) => member.kill()));
-      const restart = later(cluster.members[0]!.restart());
+      cluster.partition(...cluster.members.map(({ name }) => [name])); // so that no restart makes a majority that serves
+      await cluster.members[0]!.restart();
+      const restart = later(cluster.members[1]!.restart());
       const leader = later(cluster.waitForLeader());
       await cluster.close();
       await assert.rejects(restart, closed);
