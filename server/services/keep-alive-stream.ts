@@ -7,13 +7,19 @@ import type { ResponseHeaders } from "./response-header.js";
 
 /**
  * A LeaseKeepAlive stream: each request is answered as soon as the leader has. A request that waits for an expired lease to be
- * revoked delays no other.
+ * revoked delays no other. One that fails ends the stream, once those before it have been answered.
  */
 export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
-  /** Requests whose answer the client has not been given, or has not taken. */
+  /** Number of requests whose answer the client has not been given. */
   private waiting = 0;
+  /** Number of answers that the client has not taken. */
   private untaken = 0;
+  /** The newest request that waits; each knows those before it. */
+  private newest: Renewal | undefined = undefined;
+  /** The error of the first request that has failed; later requests are dropped. */
+  private failure: unknown = undefined;
   private hasAllRequests = false;
+  private hasEnded = false;
 
   constructor(
     private readonly session: KeepAliveSession,
@@ -25,22 +31,33 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
 
   /** @throws ServerError if too many wait, or the client asks and takes no answers: the stream ends */
   onRequest({ ID }: LeaseKeepAliveRequest): void {
+    if (this.failure !== undefined) return;
     if (this.waiting + this.untaken >= maxKeepAlivesPerStream)
       throw new ServerError("too-many-requests", `${maxKeepAlivesPerStream} keep-alives of one stream are waiting`);
     this.waiting++;
-    this.session.renew(leaseIdFrom(ID), new Renewal(this, ID));
+    const renewal = new Renewal(this, ID, this.newest);
+    this.newest = renewal;
+    this.session.renew(leaseIdFrom(ID), renewal);
   }
 
   /** Answers a request. */
-  onRenewed(ID: bigint, { response: seconds, revision }: Answer<bigint>): void {
-    this.waiting--;
-    if (!this.stream.send(encodeLeaseResponse(ID, seconds, this.headers.encodedAt(revision)))) this.untaken++;
+  onRenewed(renewal: Renewal, { response: seconds, revision }: Answer<bigint>): void {
+    if (!this.remove(renewal)) return;
+    const answer = encodeLeaseResponse(renewal.ID, seconds, this.headers.encodedAt(revision));
+    if (!this.stream.send(answer)) this.untaken++;
     this.endIfDone();
   }
 
-  /** Ends the stream. */
-  fail(error: unknown): void {
-    this.stream.fail(error);
+  /** Drops the request that has failed and all behind it. */
+  onRenewalFailed(renewal: Renewal, error: unknown): void {
+    if (!renewal.isWaiting) return;
+    this.failure = error;
+    let last: Renewal | undefined;
+    do {
+      last = this.newest;
+      if (last !== undefined) this.remove(last);
+    } while (last !== undefined && last !== renewal);
+    this.endIfDone();
   }
 
   onHalfClose(): void {
@@ -53,23 +70,50 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     this.session.close();
   }
 
+  /** @returns false if it was dropped before */
+  private remove(renewal: Renewal): boolean {
+    if (!renewal.isWaiting) return false;
+    this.waiting--;
+    const { previous, next } = renewal;
+    if (previous !== undefined) previous.next = next;
+    if (next === undefined) this.newest = previous;
+    else next.previous = previous;
+    renewal.leave();
+    return true;
+  }
+
   private endIfDone(): void {
-    if (this.hasAllRequests && this.waiting === 0) this.stream.end();
+    if (this.waiting > 0 || this.hasEnded) return;
+    this.hasEnded = this.failure !== undefined || this.hasAllRequests;
+    if (this.failure !== undefined) this.stream.fail(this.failure);
+    else if (this.hasAllRequests) this.stream.end();
   }
 }
 
-/** A request that waits for its answer. */
+/** A request that waits for its answer, between the one before it and the one behind it. */
 class Renewal implements ResultHandler<Answer<bigint>> {
+  isWaiting = true;
+  next: Renewal | undefined = undefined;
+
   constructor(
     private readonly stream: KeepAliveStream,
-    private readonly ID: bigint,
-  ) {}
+    readonly ID: bigint,
+    public previous: Renewal | undefined,
+  ) {
+    if (previous !== undefined) previous.next = this;
+  }
+
+  /** Forgets its neighbours, which would stay in memory with it. */
+  leave(): void {
+    this.isWaiting = false;
+    this.previous = this.next = undefined;
+  }
 
   onResult(answer: Answer<bigint>): void {
-    this.stream.onRenewed(this.ID, answer);
+    this.stream.onRenewed(this, answer);
   }
 
   onError(error: unknown): void {
-    this.stream.fail(error);
+    this.stream.onRenewalFailed(this, error);
   }
 }

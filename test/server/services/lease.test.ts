@@ -85,6 +85,31 @@ test("a request that cannot be sent to the leader ends the stream", () => {
   assert.ok(state.end instanceof ServerError && state.end.code === "no-leader");
 });
 
+test("a refused request ends the stream once those before it are answered; those behind it are not", () => {
+  const { stream, asked, sent, state } = openStream();
+  for (const ID of [1n, 2n, 3n, 4n]) stream.onRequest({ ID });
+  const refusal = new ServerError("permission-denied", "a key of the lease");
+  asked[2]?.failed(refusal);
+  asked[3]?.answered(5n);
+  asked[1]?.answered(6n);
+  stream.onRequest({ ID: 5n });
+  stream.onHalfClose();
+  assert.deepEqual([sent.map(({ ID }) => ID), asked.length, state.end], [[2n], 4, undefined]);
+  asked[0]?.answered(7n);
+  assert.deepEqual([sent.map(({ ID }) => ID), state.end], [[2n, 1n], refusal]);
+});
+
+test("the first of two refused requests tells why the stream ends", () => {
+  const { stream, asked, sent, state } = openStream();
+  for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
+  const [first, second] = [new ServerError("no-leader", "first"), new ServerError("permission-denied", "second")];
+  asked[2]?.failed(second);
+  asked[1]?.failed(first);
+  assert.equal(state.end, undefined);
+  asked[0]?.answered(7n);
+  assert.deepEqual([sent.length, state.end], [1, first]);
+});
+
 test("a stream that is over closes its session", () => {
   const { stream, state } = openStream();
   stream.onClosed();
