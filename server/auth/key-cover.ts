@@ -5,7 +5,7 @@ interface Interval {
 
 /** The union of intervals of keys `[from, to)`. Keys are text of one character per byte; `endOfKeys` is behind all of them. */
 export class KeyCover {
-  /** As few intervals as possible, ascending. */
+  /** The same keys in as few intervals as possible, ascending. */
   private readonly merged: readonly Interval[];
 
   constructor(intervals: readonly Interval[]) {
