@@ -11,6 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { endWithTests } from "../support/child-processes.js";
 import { scaledMs } from "../support/machine-speed.js";
+import { patientVariables } from "../support/patient-client.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -155,7 +156,7 @@ describe("the programs of documents and README.md's commands, with the cluster o
 
   test("the commands print what is shown", async () => {
     const [session = ""] = blocks(readme, "console");
-    let environment: NodeJS.ProcessEnv = { PATH: process.env["PATH"] };
+    let environment: NodeJS.ProcessEnv = { PATH: process.env["PATH"], ...patientVariables() };
     for (const step of session.split(/^\$ /m).slice(1)) {
       const [command = "", ...output] = step.split("\n");
       const exported = /^export (\w+)=(.*)$/.exec(command);

@@ -4,12 +4,9 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { endWithTests } from "../support/child-processes.js";
 import { within } from "../support/deadline.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { patientVariables } from "../support/patient-client.js";
 
 const deadlineMs = 30_000;
-
-/** A time-out of an example's client, as long as this machine needs. */
-const seconds = (quietMs: number): string => `${scaledMs(quietMs) / 1_000}s`;
 
 export interface ExampleOptions {
   readonly endpoints: readonly string[];
@@ -50,7 +47,7 @@ export class ExampleProcess implements AsyncDisposable {
     const child = spawn(process.execPath, ["--import", "tsx", `examples/${path}`, ...args], {
       env: {
         ...{ PATH: process.env["PATH"], PORT: "0", ETCDCTL_ENDPOINTS: endpoints.join() },
-        ...{ ETCDCTL_DIAL_TIMEOUT: seconds(2_000), ETCDCTL_COMMAND_TIMEOUT: seconds(5_000) },
+        ...patientVariables(),
       },
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });

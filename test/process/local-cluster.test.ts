@@ -24,10 +24,13 @@ import {
 } from "../support/local-cluster.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { scaledMs } from "../support/machine-speed.js";
-import { patientClient } from "../support/patient-client.js";
+import { patientClient, patientVariables } from "../support/patient-client.js";
 
 const run = promisify(execFile);
 const longEnoughMs = 20_000;
+
+/** The environment of commands that are run as pasted, without time-outs of their own. */
+const patientEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, ...patientVariables() });
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -52,7 +55,8 @@ test("the table shows the members and who leads, and the examples work as pasted
   );
   assert.equal(rows.filter(({ role }) => role === "leader").length, 1);
   const outputs = [];
-  for (const example of examples) outputs.push((await run("sh", ["-c", example], { cwd: folder.path })).stdout);
+  for (const example of examples)
+    outputs.push((await run("sh", ["-c", example], { cwd: folder.path, env: patientEnvironment() })).stdout);
   assert.equal(outputs[0], "OK\n");
   assert.equal(outputs[1], "greeting\nhello\n");
   assert.ok(outputs.length >= 3);
@@ -70,8 +74,11 @@ test("--auto-tls: clients are served over TLS, the examples work as pasted, and 
       ports.clients.map((port) => `https://127.0.0.1:${port}`),
     );
     const [put = "", get = ""] = examples;
-    assert.equal((await run("sh", ["-c", put], { cwd: folder.path })).stdout, "OK\n");
-    assert.equal((await run("sh", ["-c", get], { cwd: folder.path })).stdout, "greeting\nhello\n");
+    assert.equal((await run("sh", ["-c", put], { cwd: folder.path, env: patientEnvironment() })).stdout, "OK\n");
+    assert.equal(
+      (await run("sh", ["-c", get], { cwd: folder.path, env: patientEnvironment() })).stdout,
+      "greeting\nhello\n",
+    );
     await using client = patientClient({
       endpoints: rows.map(({ clients }) => clients),
       tls: { ca: readFileSync(certificate) },
