@@ -23,11 +23,13 @@ const suites = ["unit", ...Object.keys(folders)];
 /** Suites of `npm test`, one after the other. */
 const defaultSuites = ["unit", "process", "sim"];
 /**
- * Test files that run at the same time; some of `unit` and `process` wait for sockets and clocks meanwhile, and most of `interop` wait for
- * other programs. `faults` fill disks and take file descriptors away.
+ * Test files that run at the same time; some of `unit` wait for sockets and clocks meanwhile, those of `process` most of their time, for
+ * leases to end and members to restart, and most of `interop` wait for other programs. `faults` fill disks and take file descriptors away.
  */
 const cores = availableParallelism();
-const concurrency = { unit: cores + 1, process: cores + 1, sim: 1, interop: cores, faults: 1 };
+const concurrency = { unit: cores + 1, process: 2 * cores + 1, sim: 1, interop: cores, faults: 1 };
+/** Files that wait longest; they begin first, so that the others run beside them. */
+const longest = ["test/process/client.test.ts", "test/process/leases.test.ts", "test/examples/examples.test.ts"];
 /** A test file that hangs fails after this, instead of the run never ending. 200 seeds need 20 min on a busy machine. */
 const fileTimeoutMs = 40 * 60_000;
 
@@ -36,10 +38,12 @@ const firstPart = words.findIndex((word) => !suites.includes(word));
 const chosen = firstPart === -1 ? words : words.slice(0, firstPart);
 const parts = words.slice(chosen.length);
 
+const rankOf = (path) => (longest.includes(path) ? longest.indexOf(path) : longest.length);
 const paths = ["test", "examples"]
   .flatMap((root) => readdirSync(root, { recursive: true, encoding: "utf8" }).map((path) => join(root, path)))
   .filter((path) => path.endsWith(".test.ts") && parts.every((part) => path.includes(part)))
-  .sort();
+  .sort()
+  .sort((a, b) => rankOf(a) - rankOf(b));
 /** The first folder of a path below test/; `projects` for the tests that stand beside an example. */
 const folderOf = (path) => {
   const [root, folder] = path.split(sep);
