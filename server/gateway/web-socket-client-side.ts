@@ -8,6 +8,8 @@ import { closePayload, frame, FrameReader, type FrameSink } from "./web-socket-f
 const lineEnd = Buffer.from("\n");
 /** Bytes of answers to pings that a client does not take; then its connection is closed. */
 const maxPongBytes = 64 * 1024;
+/** The time for a client to take the end of its answers and to close its side, in milliseconds. */
+const lingerMs = 5_000;
 
 /** The client of a WebSocket: each of its messages is a part of the body, each line of the answer a text message. */
 export class WebSocketClientSide implements ClientSide, FrameSink {
@@ -59,6 +61,8 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     if (this.isClosed) return;
     this.isClosed = true;
     this.socket.end(frame("close", closePayload()));
+    const late = setTimeout(() => this.socket.destroy(), lingerMs);
+    this.socket.once("close", () => clearTimeout(late));
   }
 
   destroy(): void {

@@ -1,13 +1,15 @@
 // The gateway over real sockets, with methods of a test behind it.
 
 import assert from "node:assert/strict";
-import { Agent, request, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { Agent, IncomingMessage, request, type OutgoingHttpHeaders } from "node:http";
+import { connect, createServer, Socket, type AddressInfo } from "node:net";
 import { once } from "node:events";
+import { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { PutRequest, PutResponse, WatchRequest, WatchResponse } from "../../../proto/index.js";
 import { maxHttpRequestMs } from "../../../server/base/index.js";
 import { Gateway } from "../../../server/gateway/index.js";
+import { WebSocketClientSide } from "../../../server/gateway/web-socket-client-side.js";
 import type { AccessRules } from "../../../server/http/access.js";
 import { HttpServer } from "../../../server/http/http-server.js";
 import { textPage } from "../../../server/http/page.js";
@@ -379,6 +381,18 @@ test("a WebSocket that its client closes is closed with the same code, and with 
     assert.deepEqual(frames(), [`8 ${answer}`]);
     await until(() => events.filter((event) => event === "closed").length === at + 1);
   }
+});
+
+test("a WebSocket whose client does not close its side is closed after a while", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const socket = new Duplex({ read: () => undefined, write: (_bytes, _encoding, done) => done() });
+  const account = { admits: true, isPressed: false, keep: () => undefined, release: () => undefined };
+  const client = new WebSocketClientSide(new IncomingMessage(new Socket()), socket, account);
+  client.end();
+  t.mock.timers.tick(4_999);
+  assert.equal(socket.destroyed, false);
+  t.mock.timers.tick(1);
+  assert.equal(socket.destroyed, true);
 });
 
 test("a request for a WebSocket that cannot be is refused", async (t) => {
