@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { within } from "../support/deadline.js";
-import { type EtcdCluster, startEtcdCluster } from "../support/etcd-process.js";
+import { type EtcdCluster, startEtcdClusters } from "../support/etcd-process.js";
 
 const deadlineMs = 20_000;
 
 let clusters: readonly EtcdCluster[];
 
 before(async () => {
-  clusters = await Promise.all([startEtcdCluster({ kind: "etcd-3.7" }), startEtcdCluster({ kind: "minietcd" })]);
+  clusters = await startEtcdClusters([{ kind: "etcd-3.7" }, { kind: "minietcd" }]);
 });
 
 after(() => Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]())));

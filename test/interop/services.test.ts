@@ -10,7 +10,7 @@ import {
   LockDefinition,
   MaintenanceDefinition,
 } from "../../proto/index.js";
-import { type EtcdCluster, startEtcdCluster } from "../support/etcd-process.js";
+import { type EtcdCluster, startEtcdClusters } from "../support/etcd-process.js";
 import { scaledMs } from "../support/machine-speed.js";
 
 const services = [
@@ -56,11 +56,11 @@ interface Outcome {
   readonly messages: readonly unknown[];
 }
 
-let clusters: EtcdCluster[] = [];
+let clusters: readonly EtcdCluster[] = [];
 let clients: Client[] = [];
 
 before(async () => {
-  clusters = await Promise.all((["etcd-3.7", "minietcd"] as const).map((kind) => startEtcdCluster({ kind })));
+  clusters = await startEtcdClusters([{ kind: "etcd-3.7" }, { kind: "minietcd" }]);
   clients = clusters.map((cluster) => new Client(cluster.member(0).endpoint, credentials.createInsecure()));
 });
 

@@ -208,6 +208,16 @@ export async function startEtcdCluster(options: EtcdClusterOptions): Promise<Etc
   }
 }
 
+/** Clusters that serve clients. If one cannot, the others are ended: their processes would keep the tests from ending. */
+export async function startEtcdClusters(options: readonly EtcdClusterOptions[]): Promise<readonly EtcdCluster[]> {
+  const starts = await Promise.allSettled(options.map(startEtcdCluster));
+  const clusters = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+  const failed = starts.find((start) => start.status === "rejected");
+  if (failed === undefined) return clusters;
+  await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
+  throw failed.reason;
+}
+
 /** A cluster whose members have not been started. */
 export async function createEtcdCluster({
   kind,

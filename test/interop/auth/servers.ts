@@ -1,6 +1,6 @@
 // The two servers that are compared: etcd 3.7, and minietcd. AGAINST=etcd-3.7 compares etcd with itself: it shows which answers of
 // etcd depend on chance.
-import { type EtcdCluster, type EtcdMember, type ServerKind, startEtcdCluster } from "../../support/etcd-process.js";
+import { type EtcdCluster, type EtcdMember, type ServerKind, startEtcdClusters } from "../../support/etcd-process.js";
 import { type Call, Caller, type Outcome } from "./calls.js";
 import { GatewayCaller } from "./gateway-caller.js";
 
@@ -27,7 +27,8 @@ export class Servers implements AsyncDisposable {
 
   static async start(...flags: readonly string[]): Promise<Servers> {
     const kinds: Both<ServerKind> = ["etcd-3.7", against];
-    const clusters = await both(kinds, (kind) => startEtcdCluster({ kind, flags: [...fast, ...flags] }));
+    const options = kinds.map((kind) => ({ kind, flags: [...fast, ...flags] }));
+    const clusters = (await startEtcdClusters(options)) as unknown as Both<EtcdCluster>;
     const [etcd, ours] = clusters.map((cluster) => cluster.member(0).endpoint) as unknown as Both<string>;
     return new Servers(
       clusters,

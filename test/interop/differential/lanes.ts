@@ -1,7 +1,7 @@
 // Pairs of servers, side by side: a sequence mostly waits for one of them, and meanwhile others are played.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type EtcdCluster, startEtcdCluster } from "../../support/etcd-process.js";
+import { type EtcdCluster, startEtcdClusters } from "../../support/etcd-process.js";
 import { Pair } from "./pair.js";
 import { Channel } from "./requests.js";
 
@@ -26,7 +26,7 @@ export class Lanes implements AsyncDisposable {
   static async start(count: number, flags: readonly string[]): Promise<Lanes> {
     const kinds = Array.from({ length: count }, () => ["etcd-3.7", "minietcd"] as const).flat();
     const all = ["--unsafe-no-fsync", ...flags];
-    const clusters = await Promise.all(kinds.map((kind) => startEtcdCluster({ kind, flags: all })));
+    const clusters = await startEtcdClusters(kinds.map((kind) => ({ kind, flags: all })));
     const channels = clusters.map((cluster) => new Channel(cluster.member(0).endpoint));
     const pairs = Array.from({ length: count }, (_, n) => new Pair(channels[2 * n]!, channels[2 * n + 1]!));
     return new Lanes(pairs, clusters, channels);
