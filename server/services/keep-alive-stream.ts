@@ -37,7 +37,11 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     this.waiting++;
     const renewal = new Renewal(this, ID, this.newest);
     this.newest = renewal;
-    this.session.renew(leaseIdFrom(ID), renewal);
+    try {
+      this.session.renew(leaseIdFrom(ID), renewal);
+    } catch (error) {
+      this.onRenewalFailed(renewal, error);
+    }
   }
 
   /** Answers a request. */

@@ -25,6 +25,9 @@ interface Asked {
   readonly failed: (error: unknown) => void;
 }
 
+/** A lease for which the application throws. */
+const refusedLease = 99n;
+
 /** A stream between a client that does as told and an application that answers when told. */
 const openStream = () => {
   const asked: Asked[] = [];
@@ -32,6 +35,7 @@ const openStream = () => {
   const state = { revision: 1, takes: true, isClosed: false, end: undefined as unknown, drain: (): void => undefined };
   const session: KeepAliveSession = {
     renew: (lease, handler) => {
+      if (lease === refusedLease) throw new ServerError("permission-denied", "a key of the lease");
       const revision = state.revision as Revision;
       asked.push({
         lease,
@@ -97,6 +101,14 @@ test("a refused request ends the stream once those before it are answered; those
   assert.deepEqual([sent.map(({ ID }) => ID), asked.length, state.end], [[2n], 4, undefined]);
   asked[0]?.answered(7n);
   assert.deepEqual([sent.map(({ ID }) => ID), state.end], [[2n, 1n], refusal]);
+});
+
+test("a request that is refused at once ends the stream once those before it are answered", () => {
+  const { stream, asked, sent, state } = openStream();
+  for (const ID of [1n, refusedLease]) stream.onRequest({ ID });
+  assert.deepEqual([sent.length, state.end], [0, undefined]);
+  asked[0]?.answered(5n);
+  assert.ok(sent.length === 1 && state.end instanceof ServerError && state.end.code === "permission-denied");
 });
 
 test("the first of two refused requests tells why the stream ends", () => {
