@@ -56,6 +56,7 @@ export class ByteWriter {
   /** Returns the bytes from `start` on, with the attached values between them; valid as long as `writtenBytes()`. */
   pieces(start = 0): [first: Uint8Array, ...rest: Uint8Array[]] {
     const { buffer, attached, length } = this;
+    if (attached.length === 0) return [buffer.subarray(start, length)];
     const first = attached.findLastIndex(({ at }) => at <= start) + 1;
     const pieces: [Uint8Array, ...Uint8Array[]] = [buffer.subarray(start, attached[first]?.at ?? length)];
     for (const [n, { at, value }] of attached.slice(first).entries()) {
