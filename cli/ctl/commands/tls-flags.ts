@@ -18,7 +18,7 @@ export function tlsOf(program: Command, globals: Globals): TlsOptions | undefine
   const tls = tlsOfFiles(globals, globals.insecureSkipTlsVerify);
   const { discoverySrv: domain, insecureDiscovery } = globals;
   if (domain === "" || insecureDiscovery) return tls;
-  // Whoever answers for DNS must not choose the servers: they prove that they belong to the domain.
+  // The servers prove that they belong to the domain: an answer of DNS alone must not choose them.
   return { ...tls, serverName: domain.replace(/\.$/, "") };
 }
 

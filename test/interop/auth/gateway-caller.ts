@@ -1,4 +1,4 @@
-// Calls over the JSON gateway of one server, as any user. Answers are decoded, so that they can be compared like those over gRPC.
+// A caller of one server's JSON gateway, as any user. It decodes the answers, so that they are compared as those over gRPC are.
 import { Agent, type IncomingMessage, request } from "node:http";
 import { fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { gatewayPathOf, methodAt, requestJson } from "../differential/calls.js";
