@@ -1,16 +1,8 @@
-import type {
-  PutRequest,
-  RangeRequest,
-  RawPutResponse,
-  RawRangeResponse,
-  RawTxnResponse,
-  TxnRequest,
-} from "../proto/index.js";
+import type { RangeRequest, RawRangeResponse, RawTxnResponse, TxnRequest } from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
 import { allRows, type Backend, type BackendSize, BlockList, firstRowKeyOf, type Pace } from "./disk/index.js";
 import {
   AnswerSize,
-  atOnce,
   ClosedError,
   CompactedError,
   FutureRevisionError,
@@ -54,7 +46,6 @@ import {
   readKey,
   readPart,
   readRange,
-  runSmallTxn,
   runTxn,
   type StoreData,
   Unflushed,
@@ -118,12 +109,6 @@ const emptyImage = (): StoreImage => ({
   tables: new Tables(),
   blocks: new BlockList(),
 });
-
-/** The changes of a write, and its answer. */
-export interface AppliedWrite<T> {
-  readonly response: T;
-  readonly write: Write;
-}
 
 /** Bytes of rows that LevelDB rewrites at a time, about. */
 const bytesPerDefragmentation = 64 * 1024 * 1024;
@@ -197,60 +182,39 @@ export class Contents implements StoreChanges {
   }
 
   /**
-   * Applies changes of one revision, in slices; if `change` throws, nothing has changed. Reads answer as before until all of
-   * it is done; nothing else may be applied until then.
+   * Begins a write of the next revision. Nobody else sees its changes before `count`.
    *
    * @param checkWritable throws if nothing may be changed
    */
-  *apply<T>(change: (write: Write) => Sliced<T>, checkWritable: () => void): Sliced<AppliedWrite<T>> {
-    const write = this.newWrite(checkWritable);
+  beginWrite(checkWritable: () => void): Write {
+    this.checkIdle();
+    return new Write(this.data, nextRevision(this.current), checkWritable);
+  }
+
+  /** Counts the revision of a write that has succeeded: from now on it is the newest, and goes to disk with its round. */
+  count(write: Write): void {
+    if (!write.hasChanged) return;
+    this.current = write.revision;
+    this.writer.applied(write);
+  }
+
+  /**
+   * Makes the changes of a write in slices; if `change` throws, nothing has changed. Reads answer as before until all of it is
+   * done and counted; nothing else may be applied until then.
+   */
+  *apply<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
     this.isApplying = true;
     try {
-      const response = yield* this.changing(change, write);
-      this.countIn(write);
-      return { response, write };
+      return yield* this.changing(change, write);
     } finally {
       this.isApplying = false;
       this.wakeIdle();
     }
   }
 
-  /** The same for a put, which is done at once. */
-  put(request: PutRequest, checkWritable: () => void): AppliedWrite<RawPutResponse> {
-    const write = this.newWrite(checkWritable);
-    const response = write.put(request); // if it throws, nothing has changed
-    this.countIn(write);
-    return { response, write };
-  }
-
-  /** The same for a transaction that is small enough to be done at once. Undefined: it is not, and nothing has changed. */
-  smallTxn(request: TxnRequest, checkWritable: () => void): AppliedWrite<RawTxnResponse> | undefined {
-    const write = this.newWrite(checkWritable);
-    try {
-      const response = runSmallTxn(this.data, request, write, this.bounds);
-      if (response === undefined) return undefined;
-      this.countIn(write);
-      return { response, write };
-    } catch (error) {
-      atOnce(write.undo());
-      throw error;
-    }
-  }
-
   /** The state that a transaction begins with. */
   get bounds(): Bounds {
     return { revision: this.current, compactRevision: this.compacted };
-  }
-
-  private newWrite(checkWritable: () => void): Write {
-    this.checkIdle();
-    return new Write(this.data, nextRevision(this.current), checkWritable);
-  }
-
-  private countIn(write: Write): void {
-    if (!write.hasChanged) return;
-    this.current = write.revision;
-    this.writer.applied(write);
   }
 
   private *changing<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {

@@ -22,13 +22,14 @@ import {
   Turns,
 } from "./base/index.js";
 import type { Compaction, RoundState, StoreImage, StoreSnapshot, TableSource } from "./persist/index.js";
-import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
+import { openContents, type Answer, type Contents, type ContentsOptions } from "./contents.js";
 import {
   hashLeases,
   type KvHash,
   type Lease,
   type PartBounds,
   type RangePart,
+  runSmallTxn,
   runTxn,
   type Write,
 } from "./mvcc/index.js";
@@ -123,9 +124,9 @@ export class KvStore implements TableSource {
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, TooLargeError */
   put(request: PutRequest): Answer<RawPutResponse> {
-    const { contents } = this;
-    const applied = contents.put(request, this.checkWritable);
-    return this.answer(contents, applied);
+    const write = this.contents.beginWrite(this.checkWritable);
+    const response = write.put(request); // if it throws, nothing has changed
+    return this.count(write, response);
   }
 
   /** @throws TooLargeError */
@@ -141,9 +142,10 @@ export class KvStore implements TableSource {
 
   /** Does the same at once if the transaction is small. Undefined: it is not, and `txn` has to. @throws as `txn` */
   smallTxn(request: TxnRequest): Answer<RawTxnResponse> | undefined {
-    const { contents } = this;
-    const applied = contents.smallTxn(request, this.checkWritable);
-    return applied && this.answer(contents, applied);
+    const { data, bounds } = this.contents;
+    const write = this.contents.beginWrite(this.checkWritable);
+    const response = runSmallTxn(data, request, write, bounds);
+    return response && this.count(write, response);
   }
 
   /** @throws LeaseExistsError */
@@ -461,21 +463,23 @@ export class KvStore implements TableSource {
   }
 
   private *apply<T>(change: (write: Write) => Sliced<T>): Sliced<Answer<T>> {
-    const { contents } = this;
-    const work = contents.apply(change, this.checkWritable);
+    const write = this.contents.beginWrite(this.checkWritable);
+    const work = this.contents.apply(change, write);
     for (let step = work.next(); ; step = work.next()) {
-      if (step.done === true) return this.answer(contents, step.value);
+      if (step.done === true) return this.count(write, step.value);
       this.watches.tell(); // others run now, and see what was applied before
       yield;
     }
   }
 
-  private answer<T>({ revision }: Contents, { response, write }: AppliedWrite<T>): Answer<T> {
+  /** Counts the revision of a write that has succeeded, and notes it for the watchers. @returns the answer with that revision */
+  private count<T>(write: Write, response: T): Answer<T> {
+    this.contents.count(write);
     if (write.hasChanged) {
       this.changes += write.changes.length;
       this.watches.changed(write);
     }
-    return { response, revision };
+    return { response, revision: this.contents.revision };
   }
 
   private readonly checkWritable = (): void => {

@@ -93,7 +93,7 @@ const isOfOneKey = ({ request }: RequestOp): boolean => {
  * Runs a transaction at once if it is small, as most are: with the same result as `runTxn`, which takes a dozen generators for it.
  *
  * @returns undefined if it is not small: then nothing has changed
- * @throws StoreError; the caller undoes `write`
+ * @throws StoreError; then nothing has changed
  */
 export function runSmallTxn(
   data: StoreData,
@@ -109,7 +109,12 @@ export function runSmallTxn(
     else if (op?.$case === "requestRange") checkRange(op.value, before);
   if (ops.length > 1) data.stats.txns++;
   const run = { data, write, before };
-  return { header: undefined, succeeded, responses: ops.map((op) => ({ response: respondAtOnce(run, op) })) };
+  try {
+    return { header: undefined, succeeded, responses: ops.map((op) => ({ response: respondAtOnce(run, op) })) };
+  } catch (error) {
+    atOnce(write.undo());
+    throw error;
+  }
 }
 
 function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["response"] {
