@@ -5,15 +5,15 @@ import type { CommandKind, CommandOf } from "../../index.js";
 import { checkAccess } from "./access.js";
 import { alarm, checkAlarms } from "./alarm.js";
 import * as auth from "./auth.js";
-import type { Applied, Handler, ReplicatedState } from "./handler.js";
-import { compact, deleteRange, put, txn } from "./kv.js";
+import { Applied, type Handler, type ReplicatedState } from "./handler.js";
+import { compact, txn } from "./kv.js";
 import { leaseCheckpoint, leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
 import { publish } from "./member.js";
 
-/** The handler of each kind of command. A kind without one does not compile. */
+/** The handler of each kind of command: one call of the store, or a function of its own. A kind without one does not compile. */
 const handlers = {
-  put,
-  deleteRange,
+  put: (request, { store }) => new Applied(store.put(request)),
+  deleteRange: (request, { store }) => store.deleteRange(request),
   txn,
   compact,
   publish,

@@ -1,23 +1,11 @@
 import {
   type CompactionRequest,
   counterFromRequest,
-  type DeleteRangeRequest,
-  type PutRequest,
-  type RawDeleteRangeResponse,
-  type RawPutResponse,
   type RawTxnResponse,
   type TxnRequest,
 } from "../../../../proto/index.js";
 import type { Answer, Compaction, Revision, Sliced } from "../../../../store/index.js";
 import { Applied, type ReplicatedState } from "./handler.js";
-
-export const put = (request: PutRequest, { store }: ReplicatedState): Applied<Answer<RawPutResponse>> =>
-  new Applied(store.put(request));
-
-export const deleteRange = (
-  request: DeleteRangeRequest,
-  { store }: ReplicatedState,
-): Sliced<Answer<RawDeleteRangeResponse>> => store.deleteRange(request);
 
 export const txn = (
   request: TxnRequest,
