@@ -124,9 +124,10 @@ export class KvStore implements TableSource {
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, TooLargeError */
   put(request: PutRequest): Answer<RawPutResponse> {
-    const write = this.contents.beginWrite(this.checkWritable);
+    const { contents } = this;
+    const write = contents.beginWrite(this.checkWritable);
     const response = write.put(request); // if it throws, nothing has changed
-    return this.count(write, response);
+    return this.count(contents, write, response);
   }
 
   /** @throws TooLargeError */
@@ -142,10 +143,10 @@ export class KvStore implements TableSource {
 
   /** Does the same at once if the transaction is small. Undefined: it is not, and `txn` has to. @throws as `txn` */
   smallTxn(request: TxnRequest): Answer<RawTxnResponse> | undefined {
-    const { data, bounds } = this.contents;
-    const write = this.contents.beginWrite(this.checkWritable);
-    const response = runSmallTxn(data, request, write, bounds);
-    return response && this.count(write, response);
+    const { contents } = this;
+    const write = contents.beginWrite(this.checkWritable);
+    const response = runSmallTxn(contents.data, request, write, contents.bounds);
+    return response && this.count(contents, write, response);
   }
 
   /** @throws LeaseExistsError */
@@ -463,23 +464,24 @@ export class KvStore implements TableSource {
   }
 
   private *apply<T>(change: (write: Write) => Sliced<T>): Sliced<Answer<T>> {
-    const write = this.contents.beginWrite(this.checkWritable);
-    const work = this.contents.apply(change, write);
+    const { contents } = this; // also for what comes after a pause
+    const write = contents.beginWrite(this.checkWritable);
+    const work = contents.apply(change, write);
     for (let step = work.next(); ; step = work.next()) {
-      if (step.done === true) return this.count(write, step.value);
+      if (step.done === true) return this.count(contents, write, step.value);
       this.watches.tell(); // others run now, and see what was applied before
       yield;
     }
   }
 
   /** Counts the revision of a write that has succeeded, and notes it for the watchers. @returns the answer with that revision */
-  private count<T>(write: Write, response: T): Answer<T> {
-    this.contents.count(write);
+  private count<T>(contents: Contents, write: Write, response: T): Answer<T> {
+    contents.count(write);
     if (write.hasChanged) {
       this.changes += write.changes.length;
       this.watches.changed(write);
     }
-    return { response, revision: this.contents.revision };
+    return { response, revision: contents.revision };
   }
 
   private readonly checkWritable = (): void => {
