@@ -27,6 +27,8 @@ export const some = fc
     const forwards = Buffer.compare(key, rangeEnd) < 0;
     return forwards === backwards ? { key: rangeEnd, rangeEnd: key } : { key, rangeEnd };
   });
+/** Excludes the end "\0", which means that there is none. */
+export const bounded = some.filter(({ rangeEnd }) => Buffer.compare(rangeEnd, zero) !== 0);
 export const from = fc.record<Interval>({ key, rangeEnd: fc.constant(zero) });
 export const everything: Interval = { key: zero, rangeEnd: zero };
 export const all = fc.constant(everything);

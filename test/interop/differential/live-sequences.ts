@@ -4,7 +4,7 @@ import { type RequestOp, TxnRequest, type WatchRequest } from "../../../proto/in
 import { choose, list } from "./chance.js";
 import { everything, knownKey } from "./keys.js";
 import { briefGrant, grant, keepAlive, leasedPut, listLeases, lookAtLeases, revoke, timeToLive } from "./leases.js";
-import { deleteRange, range, sort } from "./operations.js";
+import { boundedDelete, deleteRange, range, sort } from "./operations.js";
 import type { Request } from "./requests.js";
 import { always, aroundCompaction, compactable, type Late, type Revisions } from "./revisions.js";
 import type { Watching } from "./watching.js";
@@ -32,7 +32,8 @@ export function perform(step: LiveStep, on: Watching, at: () => Revisions): Prom
 
 const stream = fc.constantFrom(0, 1, 2);
 const putOp = leasedPut.map<RequestOp>((value) => ({ request: { $case: "requestPut", value } }));
-const deleteOp = deleteRange.map<RequestOp>((value) => ({ request: { $case: "requestDeleteRange", value } }));
+/** With an end: deletions without one stand beside no puts, as in `txns.ts`. */
+const deleteOp = boundedDelete.map<RequestOp>((value) => ({ request: { $case: "requestDeleteRange", value } }));
 const txn = fc
   .uniqueArray(choose([5, putOp], [1, deleteOp]), {
     minLength: 1,

@@ -8,7 +8,7 @@ import type {
   RangeRequest_SortTarget,
 } from "../../../proto/index.js";
 import { choose, seldom, usually } from "./chance.js";
-import { all, empty, from, interval, type Interval, key, one, some, value } from "./keys.js";
+import { all, bounded, empty, from, interval, type Interval, key, one, some, value } from "./keys.js";
 import { bound, highest, type Late, lowest, readRevision } from "./revisions.js";
 
 export interface Sort {
@@ -80,4 +80,4 @@ export const completePut = put.map<PutRequest>((request) => ({ ...request, ignor
 const deleteOf = (intervals: fc.Arbitrary<Interval>): fc.Arbitrary<DeleteRangeRequest> =>
   fc.record({ interval: intervals, prevKv: seldom(3) }).map(({ interval, prevKv }) => ({ ...interval, prevKv }));
 export const deleteRange = deleteOf(choose([20, one], [5, some], [2, from], [2, all]));
-export const boundedDelete = deleteOf(choose([20, one], [5, some]));
+export const boundedDelete = deleteOf(choose([20, one], [5, bounded]));
