@@ -117,7 +117,7 @@ export class FailoverWriters implements AsyncDisposable {
     const { header } = await client.kv.get(prefix);
     const seen = new Set<string>();
     let twice = 0;
-    await using watch = client.watch(prefix, { prefix: true, startRevision: 1, progressNotify: true });
+    await using watch = client.watch(prefix, { prefix: true, startRevision: 1, delivery: { progressNotify: true } });
     const decoder = new TextDecoder();
     const last = `${prefix}end`;
     await client.kv.put(last, "end");

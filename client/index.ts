@@ -90,6 +90,7 @@ export type {
   Watch,
   WatchBatch,
   WatchEvent,
+  WatchDelivery,
   WatchOptions,
   WatchResponse,
 } from "./watch/index.js";

@@ -21,7 +21,10 @@ export const isRetryable = ({ code, message, outcome }: Judged): boolean =>
 /** Hints for conditions that servers tell by their text. The first that matches counts. */
 const byText: readonly (readonly [RegExp, string])[] = [
   [/^Cannot connect to/, "Check that a member runs at one of the endpoints, and that these are client addresses."],
-  [/compacted/, "Read the keys as they are now and go on from that revision; a watch with `resync: true` does both."],
+  [
+    /compacted/,
+    "Read the keys as they are now and go on from that revision; a watch with `delivery: { resync: true }` does both.",
+  ],
   [/future revision/, "Read at a revision that there is already; the newest one is in the header of every answer."],
   [/requested lease not found/, "Grant a new lease and put its keys again: this one has expired or was revoked."],
   [

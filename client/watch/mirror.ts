@@ -164,7 +164,12 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
 
   /** Resolves when changes have been compacted that the mirror does not have. */
   private async watch(startRevision: number): Promise<void> {
-    const options = { prefix: true, startRevision, progressNotify: true, signal: this.ending.signal } as const;
+    const options = {
+      prefix: true,
+      startRevision,
+      delivery: { progressNotify: true },
+      signal: this.ending.signal,
+    } as const;
     const watch = new Watch(this.services, this.prefix, options);
     try {
       for await (const batch of watch.batches()) this.apply(batch);

@@ -24,7 +24,7 @@ export interface WatchEvent {
   readonly kv: KeyValue;
   /** The key before the change. Absent if not asked for, if the key is new, or if that has been compacted. */
   readonly prevKv: KeyValue | undefined;
-  /** True if the change was found by comparing, after a compaction (`WatchOptions.resync`): there may have been others before. */
+  /** True if the change was found by comparing, after a compaction (`WatchDelivery.resync`): there may have been others before. */
   readonly resync?: true;
 }
 
@@ -34,7 +34,7 @@ export interface WatchResponse {
   readonly header: Header;
   /** All of one or more revisions. None: the server says how far it is. */
   readonly events: readonly WatchEvent[];
-  /** True if these are the differences that were found after a compaction (`WatchOptions.resync`). None: nothing has changed. */
+  /** True if these are the differences that were found after a compaction (`WatchDelivery.resync`). None: nothing has changed. */
   readonly resync?: true;
 }
 

@@ -21,6 +21,14 @@ export interface WatchOptions extends KeyInterval {
   readonly prevKv?: boolean | undefined;
   /** Only these. Absent: both. */
   readonly only?: "put" | "delete" | undefined;
+  /** The way in which the changes are given out. */
+  readonly delivery?: WatchDelivery | undefined;
+  /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The way in which a watch gives changes out: in what pieces, how many of them wait, and what comes in place of compacted ones. */
+export interface WatchDelivery {
   /** Have `revision` go on while nothing happens: the server tells now and then, etcd every 10 minutes. */
   readonly progressNotify?: boolean | undefined;
   /** Let the server send what is too large for one message in several. Default: true. */
@@ -40,8 +48,6 @@ export interface WatchOptions extends KeyInterval {
    * 1 000 000, the watch fails with an EtcdError "resource-exhausted".
    */
   readonly resync?: boolean | { readonly maxKeys: number } | undefined;
-  /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
-  readonly signal?: AbortSignal | undefined;
 }
 
 const defaultBufferBytes = 4 * 1024 * 1024;
@@ -207,7 +213,7 @@ function batchesOf({ events, through, resync }: Arrival): readonly WatchBatch[] 
 }
 
 function queueOf({ stream, kv, keys }: WatchServices, key: Bytes, options: WatchOptions): ArrivalSource {
-  const { resync = false, only } = options;
+  const { only, delivery: { resync = false } = {} } = options;
   const maxKeys = typeof resync === "object" ? resync.maxKeys : defaultResyncKeys;
   if (!(maxKeys > 0)) throw new RangeError(`Cannot watch: resync.maxKeys must be above 0, not ${maxKeys}`);
   if (!resync) return new WatchQueue(stream, queueOptions(keys, key, options));
@@ -218,13 +224,14 @@ function queueOf({ stream, kv, keys }: WatchServices, key: Bytes, options: Watch
 }
 
 function queueOptions(keys: KeySpace, key: Bytes, options: WatchOptions): WatchQueueOptions {
-  const { startRevision = 0, bufferBytes = defaultBufferBytes, only, fragment = true } = options;
+  const { startRevision = 0, only, delivery = {} } = options;
+  const { progressNotify = false, fragment = true, bufferBytes = defaultBufferBytes } = delivery;
   if (!Number.isSafeInteger(startRevision)) throw new RangeError(`Cannot watch from revision ${startRevision}`);
   if (!(bufferBytes > 0)) throw new RangeError(`Cannot watch: bufferBytes must be above 0, not ${bufferBytes}`);
   const { NOPUT, NODELETE } = WatchCreateRequest_FilterType;
   const request = {
     ...keys.interval(intervalOf(key, options)),
-    progressNotify: options.progressNotify ?? false,
+    progressNotify,
     filters: only === undefined ? [] : [only === "put" ? NODELETE : NOPUT],
     prevKv: options.prevKv ?? false,
     watchId: 0n,

@@ -221,7 +221,7 @@ async function compactedWhileAway({ members }: EtcdCluster, others: Client): Pro
 }
 
 async function slowReader(_: EtcdCluster, client: Client): Promise<void> {
-  const slow = client.watch("slow", { bufferBytes: 2_000 });
+  const slow = client.watch("slow", { delivery: { bufferBytes: 2_000 } });
   const first = await slow.ready();
   const count = 50;
   for (let number = 0; number < count; number++) await putForSure(client, "slow", `${number}`);

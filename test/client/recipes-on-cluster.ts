@@ -208,7 +208,7 @@ async function missed(client: Client, { members }: EtcdCluster, prefix: string):
 async function resyncedWatch(client: Client, cluster: EtcdCluster): Promise<void> {
   for (const name of ["1", "3", "same"]) await client.kv.put(`resync/${name}`, "old");
   await using own = patientClient({ endpoints: [cluster.member(0).endpoint] });
-  const watch = own.watch("resync/", { prefix: true, resync: true });
+  const watch = own.watch("resync/", { prefix: true, delivery: { resync: true } });
   await watch.ready();
   const seen: string[] = [];
   const all = (async () => {

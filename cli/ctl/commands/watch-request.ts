@@ -102,8 +102,7 @@ export function watchRequest(
     rangeEnd: rangeEnd === undefined ? undefined : bytesOf(rangeEnd),
     startRevision: rev,
     prevKv,
-    progressNotify,
-    fragment: false, // what the server says at once is printed at once
+    delivery: { progressNotify, fragment: false }, // what the server says at once is printed at once
   };
   return { key: bytesOf(key), options, exec: afterDashes ?? [] };
 }

@@ -40,7 +40,7 @@ describe("a watch with resync", () => {
   test("lists the keys first, and tells the differences after a compaction", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { "k/a": 3n, "k/b": 4n, "k/c": 5n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const watch = client.watch("k/", { prefix: true, resync: true });
+    const watch = client.watch("k/", { prefix: true, delivery: { resync: true } });
     const events = watch[Symbol.asyncIterator]();
     const { stream, startRevision } = await created(server);
     assert.equal(startRevision, 10n);
@@ -64,7 +64,7 @@ describe("a watch with resync", () => {
   test("does not move its revision before the last difference is taken", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const watch = client.watch("", { prefix: true, resync: true });
+    const watch = client.watch("", { prefix: true, delivery: { resync: true } });
     const events = watch[Symbol.asyncIterator]();
     const { stream } = await created(server);
     server.answers = { Range: listing(30n, { b: 20n }) };
@@ -80,7 +80,7 @@ describe("a watch with resync", () => {
   test("tells all differences in one batch, also that there are none", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const batches = client.watch("", { prefix: true, resync: true }).batches();
+    const batches = client.watch("", { prefix: true, delivery: { resync: true } }).batches();
     const { stream } = await created(server);
     server.answers = { Range: listing(30n, { a: 3n }) };
     stream.send(compacted(25n));
@@ -90,7 +90,9 @@ describe("a watch with resync", () => {
   test("from revision 1 tells all keys when the history has been compacted", async () => {
     await using server = await FakeServer.start({ Range: listing(30n, { a: 3n, b: 2n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const events = client.watch("", { prefix: true, resync: true, startRevision: 1 })[Symbol.asyncIterator]();
+    const events = client
+      .watch("", { prefix: true, delivery: { resync: true }, startRevision: 1 })
+      [Symbol.asyncIterator]();
     const { stream, startRevision } = await created(server);
     assert.equal(startRevision, 1n);
     stream.send(compacted(25n));
@@ -100,7 +102,9 @@ describe("a watch with resync", () => {
   test("with `only` knows the other changes, too", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const events = client.watch("", { prefix: true, resync: true, only: "delete" })[Symbol.asyncIterator]();
+    const events = client
+      .watch("", { prefix: true, delivery: { resync: true }, only: "delete" })
+      [Symbol.asyncIterator]();
     const { stream, filters } = await created(server);
     assert.deepEqual(filters, []);
     stream.send(WatchResponse.create({ events: [put("a", 10n)] }));
@@ -113,7 +117,7 @@ describe("a watch with resync", () => {
     const details = "etcdserver: mvcc: required revision has been compacted";
     await using server = await FakeServer.start({ Range: { code: status.OUT_OF_RANGE, details } });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const watch = client.watch("", { prefix: true, resync: true, startRevision: 5 });
+    const watch = client.watch("", { prefix: true, delivery: { resync: true }, startRevision: 5 });
     const isCompacted = (error: unknown) => error instanceof EtcdError && error.code === "out-of-range";
     await assert.rejects(watch[Symbol.asyncIterator]().next(), isCompacted);
     await assert.rejects(watch.ready(), isCompacted);
@@ -123,19 +127,19 @@ describe("a watch with resync", () => {
   test("fails beyond its bound of keys", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n, b: 4n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const options = { prefix: true, resync: { maxKeys: 2 } };
+    const options = { prefix: true, delivery: { resync: { maxKeys: 2 } } };
     const events = client.watch("", options)[Symbol.asyncIterator]();
     const { stream } = await created(server);
     stream.send(WatchResponse.create({ events: [put("c", 10n)] }));
     const isTooMuch = (error: unknown) => error instanceof EtcdError && error.code === "resource-exhausted";
     await assert.rejects(events.next(), isTooMuch);
-    assert.throws(() => client.watch("", { ...options, resync: { maxKeys: 0 } }), RangeError);
+    assert.throws(() => client.watch("", { prefix: true, delivery: { resync: { maxKeys: 0 } } }), RangeError);
   });
 
   test("ends at once when it is left while it lists", async () => {
     await using server = await FakeServer.start({ Range: "never" });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const events = client.watch("", { prefix: true, resync: true })[Symbol.asyncIterator]();
+    const events = client.watch("", { prefix: true, delivery: { resync: true } })[Symbol.asyncIterator]();
     const waiting = events.next();
     await server.called();
     await events.return();

@@ -84,7 +84,13 @@ const iterate = (watch: Watch) => watch[Symbol.asyncIterator]();
 describe("a watch", () => {
   test("asks for every option, and for a leader", async () => {
     await using pair = await connected();
-    pair.client.watch("ab", { prefix: true, startRevision: 7, prevKv: true, only: "put", progressNotify: true });
+    pair.client.watch("ab", {
+      prefix: true,
+      startRevision: 7,
+      prevKv: true,
+      only: "put",
+      delivery: { progressNotify: true },
+    });
     const stream = await pair.stream();
     assert.equal(stream.metadata.get("hasleader"), "true");
     const request = await asked(stream);
@@ -122,7 +128,7 @@ describe("a watch", () => {
 
   test("gives batches by revision, also of fragments, and progress", async () => {
     await using pair = await connected();
-    const watch = pair.client.watch("a", { prefix: true, startRevision: 5, progressNotify: true });
+    const watch = pair.client.watch("a", { prefix: true, startRevision: 5, delivery: { progressNotify: true } });
     const stream = await pair.stream();
     await asked(stream);
     stream.send(created(0n, 9n));
@@ -185,7 +191,11 @@ describe("a watch's responses", () => {
 
   test("are given out as the server sends them, with their headers; the watch knows how far it is", async () => {
     await using pair = await connected();
-    const watch = pair.client.watch("a", { prefix: true, startRevision: 5, progressNotify: true, fragment: false });
+    const watch = pair.client.watch("a", {
+      prefix: true,
+      startRevision: 5,
+      delivery: { progressNotify: true, fragment: false },
+    });
     const stream = await pair.stream();
     assert.equal((await asked(stream)).fragment, false);
     stream.send(created(0n, 9n));
@@ -287,7 +297,7 @@ describe("a watch that loses its server", () => {
 
   test("goes on after what a progress notice has promised", async () => {
     await using pair = await connected();
-    const batches = pair.client.watch("a", { progressNotify: true, startRevision: 3 }).batches();
+    const batches = pair.client.watch("a", { startRevision: 3, delivery: { progressNotify: true } }).batches();
     const first = await pair.stream();
     await asked(first);
     first.send(created(0n, 4n));
@@ -402,7 +412,7 @@ test("ready fails with ConnectError without a server, as a request does; the wat
 
 test("a watch with a full buffer is cancelled at the server, and created again behind its last event once it is read", async () => {
   await using pair = await connected();
-  const [slow, other] = [pair.client.watch("a", { bufferBytes: 1_000 }), pair.client.watch("b")];
+  const [slow, other] = [pair.client.watch("a", { delivery: { bufferBytes: 1_000 } }), pair.client.watch("b")];
   const stream = await pair.stream();
   await asked(stream);
   await asked(stream);
