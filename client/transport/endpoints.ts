@@ -434,7 +434,7 @@ export class Endpoints implements ConnectionOwner {
 
   /**
    * Asks one server, and another as well when that one is slow: it may be alive and still not be able to answer. Whoever
-   * answers first has answered.
+   * answers first has answered. If another one fails meanwhile, as while a leader is elected, it is asked again.
    */
   private read<Request, Response>(
     first: Connection,
@@ -443,24 +443,24 @@ export class Endpoints implements ConnectionOwner {
     limits: CallLimits,
   ): Promise<Response> {
     return new Promise((resolve) => {
-      const tried: Connection[] = [];
-      const tries = new Set<ReadTry>();
+      /** The tries that are under way, oldest first; only the newest may have a successor. */
+      const tries = new Map<Connection, ReadTry>();
+      const failed = new Set<Connection>();
       const start = (connection: Connection) => {
-        let hasSuccessor = false;
         const onSlow = () => {
-          const next = hasSuccessor ? undefined : this.usable(tried);
-          if (next === undefined) return;
-          hasSuccessor = true;
-          start(next);
+          const running = [...tries.keys()];
+          if (running.at(-1) !== connection) return;
+          const next = this.usable([...running, ...failed]) ?? this.usable(running);
+          if (next !== undefined) start(next);
         };
         const one: ReadTry = { onSlow, cancel: () => undefined };
-        tried.push(connection);
-        tries.add(one);
+        tries.set(connection, one);
         const outcome = connection.call(method, request, limits, one);
         const decide = (isLast: boolean) => {
-          tries.delete(one);
+          tries.delete(connection);
+          failed.add(connection);
           if (!isLast && tries.size > 0) return;
-          for (const each of tries) each.cancel();
+          for (const each of tries.values()) each.cancel();
           resolve(outcome);
         };
         outcome.then(

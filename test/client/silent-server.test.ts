@@ -73,6 +73,16 @@ describe("a server that falls silent", () => {
     pair.other.thaw();
   });
 
+  test("holds up no read while the others elect a leader: they are asked again", async () => {
+    await using pair = await connected();
+    pair.used.freeze();
+    const changing = { code: 14, details: "etcdserver: leader changed" };
+    const isElected = () => count(pair.other, "Range") > 2;
+    pair.other.answers = { Range: () => (isElected() ? oneKey("k", "v") : changing) };
+    assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
+    assert.equal(count(pair.other, "Range"), 3);
+  });
+
   test("loses its watches and renewals to another", async () => {
     await using pair = await connected();
     pair.used.answers = { ...answers, LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }) };
