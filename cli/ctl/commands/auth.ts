@@ -8,15 +8,22 @@ import { withSession, type Session } from "./session.js";
 export const authEnableCommand = (): Command =>
   new Command("enable")
     .description("Has the cluster ask for a user with every request")
-    .addHelpText("after", "\nNeeds a user root. Gives it the role root if it does not have it.");
+    .addHelpText(
+      "after",
+      "\nNeeds a user root. Gives it the role root if it does not have it.\n\nExample:\n  $ minietcdctl auth enable",
+    );
 
 /** Declares `auth disable`, with its help. */
 export const authDisableCommand = (): Command =>
-  new Command("disable").description("Lets everybody do everything again; users and roles stay");
+  new Command("disable")
+    .description("Lets everybody do everything again; users and roles stay")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl --user root auth disable");
 
 /** Declares `auth status`, with its help. */
 export const authStatusCommand = (): Command =>
-  new Command("status").description("Prints whether the cluster asks for a user");
+  new Command("status")
+    .description("Prints whether the cluster asks for a user")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl auth status");
 
 /** Switches authentication on. */
 export async function runAuthEnable(command: Command, io: Io): Promise<void> {

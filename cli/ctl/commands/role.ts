@@ -6,18 +6,28 @@ import { withSession } from "./session.js";
 
 /** Declares `role add`, with its help. */
 export const roleAddCommand = (): Command =>
-  new Command("add").description("Adds a role without permissions").argument("[role]");
+  new Command("add")
+    .description("Adds a role without permissions")
+    .argument("[role]")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl role add app");
 
 /** Declares `role delete`, with its help. */
 export const roleDeleteCommand = (): Command =>
-  new Command("delete").description("Deletes a role, and takes it from all users").argument("[role]");
+  new Command("delete")
+    .description("Deletes a role, and takes it from all users")
+    .argument("[role]")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl role delete app");
 
 /** Declares `role get`, with its help. */
 export const roleGetCommand = (): Command =>
-  new Command("get").description("Prints the permissions of a role").argument("[role]");
+  new Command("get")
+    .description("Prints the permissions of a role")
+    .argument("[role]")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl role get app");
 
 /** Declares `role list`, with its help. */
-export const roleListCommand = (): Command => new Command("list").description("Lists all roles");
+export const roleListCommand = (): Command =>
+  new Command("list").description("Lists all roles").addHelpText("after", "\nExample:\n  $ minietcdctl role list");
 
 /** Declares `role grant-permission`, with its help. */
 export const roleGrantPermissionCommand = (): Command =>
@@ -39,7 +49,8 @@ export const roleRevokePermissionCommand = (): Command =>
     .argument("[key]")
     .argument("[end]", "end of the interval, not included")
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
-    .addOption(booleanFlag("--from-key", keyHelp.fromKey));
+    .addOption(booleanFlag("--from-key", keyHelp.fromKey))
+    .addHelpText("after", "\nExample:\n  $ minietcdctl role revoke-permission app app/ --prefix");
 
 /** Adds a role. */
 export async function runRoleAdd(command: Command, io: Io): Promise<void> {

@@ -17,32 +17,47 @@ export const userAddCommand = (): Command =>
     .addHelpText("after", "\nExample:\n  $ minietcdctl user add alice");
 
 /** Declares `user delete`, with its help. */
-export const userDeleteCommand = (): Command => new Command("delete").description("Deletes a user").argument("[user]");
+export const userDeleteCommand = (): Command =>
+  new Command("delete")
+    .description("Deletes a user")
+    .argument("[user]")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl user delete alice");
 
 /** Declares `user get`, with its help. */
 export const userGetCommand = (): Command =>
   new Command("get")
     .description("Prints the roles of a user")
     .argument("[user]")
-    .addOption(booleanFlag("--detail", "print the permissions of each role"));
+    .addOption(booleanFlag("--detail", "print the permissions of each role"))
+    .addHelpText("after", "\nExample:\n  $ minietcdctl user get alice --detail");
 
 /** Declares `user list`, with its help. */
-export const userListCommand = (): Command => new Command("list").description("Lists all users");
+export const userListCommand = (): Command =>
+  new Command("list").description("Lists all users").addHelpText("after", "\nExample:\n  $ minietcdctl user list");
 
 /** Declares `user passwd`, with its help. */
 export const userPasswdCommand = (): Command =>
   new Command("passwd")
     .description("Changes the password of a user")
     .argument("[user]")
-    .addOption(booleanFlag("--interactive", interactiveHelp, true));
+    .addOption(booleanFlag("--interactive", interactiveHelp, true))
+    .addHelpText("after", "\nExample:\n  $ minietcdctl user passwd alice");
 
 /** Declares `user grant-role`, with its help. */
 export const userGrantRoleCommand = (): Command =>
-  new Command("grant-role").description("Gives a role to a user").argument("[user]").argument("[role]");
+  new Command("grant-role")
+    .description("Gives a role to a user")
+    .argument("[user]")
+    .argument("[role]")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl user grant-role alice app");
 
 /** Declares `user revoke-role`, with its help. */
 export const userRevokeRoleCommand = (): Command =>
-  new Command("revoke-role").description("Takes a role from a user").argument("[user]").argument("[role]");
+  new Command("revoke-role")
+    .description("Takes a role from a user")
+    .argument("[user]")
+    .argument("[role]")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl user revoke-role alice app");
 
 /** Adds a user. */
 export async function runUserAdd(command: Command, io: Io): Promise<void> {
