@@ -192,7 +192,7 @@ export {
   HeaderEncoder,
 } from "./codec/kv-responses.js";
 export { decodeCalls, encodeCalls } from "./codec/calls.js";
-export { decodeProposal, encodeProposal, type ProposalUser } from "./codec/proposal.js";
+export { type DecodedProposal, decodeProposal, encodeProposal, type ProposalUser } from "./codec/proposal.js";
 export { encodeEvent } from "./codec/watch.js";
 export { numberSize, writeNumber } from "./codec/back-writer.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";

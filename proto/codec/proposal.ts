@@ -30,21 +30,18 @@ export interface DecodedProposal extends ProposalNumbers {
 }
 
 /** Encodes a proposal. The numbers come first. */
-export const encodeProposal = (
-  numbers: ProposalNumbers,
-  command: Command | undefined,
-  user?: ProposalUser,
-): Uint8Array => {
+export const encodeProposal = (proposal: DecodedProposal): Uint8Array => {
+  const { command, user } = proposal;
   writer.begin();
   if (command !== undefined) writeCommand(command);
   if (user !== undefined) {
     writer.counterField(48, Number(user.revision));
     writer.bytesField(42, Buffer.from(user.name));
   }
-  writer.counterField(32, numbers.floor);
-  writer.counterField(24, numbers.sequence);
-  writer.counterField(16, numbers.incarnation);
-  writer.uint64Field(8, numbers.member);
+  writer.counterField(32, proposal.floor);
+  writer.counterField(24, proposal.sequence);
+  writer.counterField(16, proposal.incarnation);
+  writer.uint64Field(8, proposal.member);
   return writer.take();
 };
 

@@ -1,4 +1,4 @@
-import { encodeProposal, type ProposalUser } from "../../proto/index.js";
+import { type DecodedProposal, encodeProposal, type ProposalUser } from "../../proto/index.js";
 import { type Clock, exponentialBounds } from "../../platform/index.js";
 import { noMember, type MemberId, type RaftNode, type Refusal, type Shortage } from "../../raft/index.js";
 import {
@@ -17,6 +17,8 @@ import { Sweeper } from "./sweeper.js";
 interface Pending<Result> {
   readonly kind: CommandKind;
   readonly data: Uint8Array;
+  /** The contents of `data`, if they are kept beside it. */
+  readonly proposal: DecodedProposal | undefined;
   readonly deadline: number;
   /** The number of elections that this member had seen when the client asked. */
   readonly beganUnder: number;
@@ -62,6 +64,13 @@ const firstPatienceMs = 500;
 /** Commands without effect under another leader than the one that decided on them. */
 const decisionsOfOneLeader = new Set<CommandKind>(["leaseExpiry", "leaseCheckpoint"]);
 
+/**
+ * Pending proposals, and bytes of each, up to which its command is kept beside its bytes. The keys and values of a command lie in what
+ * its client has sent, which may be more than the command.
+ */
+const maxKeptProposals = 1_000;
+const maxKeptBytes = 1_024;
+
 /** The bytes of etcd's own envelope around a request: the size limit counts them instead of ours. */
 const etcdEnvelopeBytes = 14;
 
@@ -79,6 +88,8 @@ export class Proposals<Results extends ResultsByKind> {
   private readonly pending = new NumberTable<Pending<Results[CommandKind]>>();
   /** The sequence below which every proposal is answered. */
   private answeredBelow = 1;
+  /** The sequence after the one applied last: most are applied in their order. */
+  private nextToApply = 1;
   private pendingBytes = 0;
   private sequence = 0;
   private leader: MemberId = noMember;
@@ -135,6 +146,15 @@ export class Proposals<Results extends ResultsByKind> {
   /** Ends a proposal with an error: its command was applied here and changed nothing. @param now as in `settle` */
   fail(sequence: number, error: unknown, now = this.options.clock.now()): void {
     this.take(sequence, true, now)?.handler.onError(error);
+  }
+
+  /**
+   * Returns the proposal that `data` encodes, if it is the next of those that wait here and was kept. The entries of a leader have the
+   * very bytes that it was given, and nobody changes those: they need not be decoded.
+   */
+  kept(data: Uint8Array): DecodedProposal | undefined {
+    const pending = this.pending.get(this.nextToApply);
+    return pending?.data === data ? pending.proposal : undefined;
   }
 
   /** Handles a refusal by consensus: nothing of this copy is in any log. */
@@ -203,12 +223,15 @@ export class Proposals<Results extends ResultsByKind> {
       throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
     const sequence = this.sequence + 1;
     this.giveUpBelow(sequence - maxPendingProposals + 1);
-    const data = this.encode(sequence, command, maxBytes, user);
+    const { member, incarnation } = this.options;
+    const proposal = { member, incarnation, sequence, floor: this.floor(), user, command };
+    const data = encodeWithin(maxBytes, proposal);
     this.sequence = sequence;
     const now = this.options.clock.now();
     const pending: Pending<Results[CommandKind]> = {
       kind: command.$case,
       data,
+      proposal: this.isKept(proposal, data) ? proposal : undefined,
       deadline: now + this.options.timeoutMs,
       beganUnder: this.elections,
       once: decisionsOfOneLeader.has(command.$case),
@@ -277,16 +300,10 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  private encode(sequence: number, command: Command, maxBytes: number, user: ProposalUser | undefined): Uint8Array {
-    const { member, incarnation } = this.options;
-    const numbers = { member, incarnation, sequence, floor: this.floor() };
-    const data = encodeProposal(numbers, command, user);
-    if (data.length > maxBytes) {
-      const ours = encodeProposal(numbers, undefined, user).length;
-      if (data.length - ours + etcdEnvelopeBytes > maxBytes)
-        throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
-    }
-    return data;
+  /** Whether a proposal need not be decoded from its bytes: a put's fields are what its decoder returns. */
+  private isKept({ user, command }: DecodedProposal, data: Uint8Array): boolean {
+    const isSmallPut = command?.$case === "put" && data.length <= maxKeptBytes;
+    return isSmallPut && user === undefined && this.pending.size < maxKeptProposals;
   }
 
   /** Ends a proposal with an error: it was not applied here, and perhaps nowhere. */
@@ -298,6 +315,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   private take(sequence: number, isApplied: boolean, now: number): Pending<Results[CommandKind]> | undefined {
+    if (isApplied) this.nextToApply = sequence + 1;
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // its deadline has passed
     const beganAt = pending.deadline - this.options.timeoutMs;
@@ -354,6 +372,15 @@ export class Proposals<Results extends ResultsByKind> {
     return new ServerError("timed-out", "not committed in time");
   }
 }
+
+/** @throws ServerError `request-too-large` */
+const encodeWithin = (maxBytes: number, proposal: DecodedProposal): Uint8Array => {
+  const data = encodeProposal(proposal);
+  if (data.length <= maxBytes) return data;
+  const ours = encodeProposal({ ...proposal, command: undefined }).length;
+  if (data.length - ours + etcdEnvelopeBytes <= maxBytes) return data;
+  throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
+};
 
 /** The bound on retransmitted proposals under way, beside the new ones of clients. */
 class Repeats {

@@ -231,7 +231,7 @@ describe("proposals", () => {
     fc.assert(
       fc.property(record(numbers), command, user, (given, proposed, by) => {
         const { member, incarnation, sequence, floor } = given;
-        const encoded = encodeProposal(given, proposed, by);
+        const encoded = encodeProposal({ ...given, user: by, command: proposed });
         const counters = { incarnation: BigInt(incarnation), sequence: BigInt(sequence), floor: BigInt(floor) };
         const who = { user: by?.name ?? "", authRevision: by?.revision ?? 0n };
         const expected = Proposal.encode({ member, ...counters, ...who, command: proposed }).finish();
@@ -247,7 +247,7 @@ describe("proposals", () => {
   test("damaged ones are refused as by the generated code", () => {
     fc.assert(
       fc.property(record(numbers), command, user, fc.nat(), fc.nat(255), (given, proposed, by, position, byte) => {
-        const encoded = encodeProposal(given, proposed, by);
+        const encoded = encodeProposal({ ...given, user: by, command: proposed });
         const damaged = encoded.with(position % encoded.length, byte);
         assert.deepEqual(
           outcome(() => decodeProposal(damaged)),

@@ -268,7 +268,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private applyProposal(entry: CommandEntry): Sliced<void> | undefined {
-    const proposal = decodeProposal(entry.data);
+    const proposal = this.parts.proposals.kept(entry.data) ?? decodeProposal(entry.data);
     const { incarnation, sequence, floor, user, command } = proposal;
     const member = proposal.member as MemberId;
     if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Proposal } from "../../../proto/index.js";
+import { decodeProposal, Proposal } from "../../../proto/index.js";
 import { noMember, type Refusal, type Shortage } from "../../../raft/index.js";
 import { ServerError } from "../../../server/base/errors.js";
 import {
@@ -22,6 +22,7 @@ const [other, third] = [toMemberId(2n), toMemberId(3n)];
 const setUp = (maxRequestBytes = 1_000_000) => {
   const clock = new VirtualClock();
   const sent: Proposal[] = [];
+  const bytes: Uint8Array[] = [];
   const world = {
     full: undefined as Shortage | undefined,
     refuse: undefined as Refusal["reason"] | undefined,
@@ -31,6 +32,7 @@ const setUp = (maxRequestBytes = 1_000_000) => {
     {
       propose: (sequence, data) => {
         sent.push(Proposal.decode(data));
+        bytes.push(data);
         if (world.refuse !== undefined)
           proposals.onRefusal({ what: "proposal", number: sequence, reason: world.refuse });
       },
@@ -53,13 +55,13 @@ const setUp = (maxRequestBytes = 1_000_000) => {
   };
   /** The numbers of what was sent since this was asked last. */
   const takeSent = (): number[] => sent.splice(0).map(({ sequence }) => Number(sequence));
-  return { clock, sent, takeSent, world, proposals, propose, ends };
+  return { clock, sent, bytes, takeSent, world, proposals, propose, ends };
 };
 
 const put = (key: string, bytes: number): Command => ({
   $case: "put",
   value: {
-    key: Buffer.from(key),
+    key: Uint8Array.from(Buffer.from(key)),
     value: new Uint8Array(bytes),
     lease: 0n,
     prevKv: false,
@@ -71,6 +73,31 @@ const put = (key: string, bytes: number): Command => ({
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, n) => from + n);
 
 const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
+
+test("the next proposal that is applied need not be decoded, and no other one is taken for it", () => {
+  const { proposals, propose, bytes } = setUp();
+  proposals.onLeaderChange(other);
+  propose(put("a", 1));
+  propose(put("b", 1));
+  const [first, second] = bytes;
+  assert.ok(first !== undefined && second !== undefined);
+  assert.deepEqual(proposals.kept(first), decodeProposal(first));
+  assert.equal(proposals.kept(Uint8Array.from(first)), undefined, "the same bytes elsewhere");
+  assert.equal(proposals.kept(second), undefined, "not the next");
+  proposals.settle(1, "done");
+  assert.deepEqual(proposals.kept(second), decodeProposal(second));
+});
+
+test("large puts and other commands are decoded from what was proposed", () => {
+  const { proposals, propose, bytes } = setUp();
+  proposals.onLeaderChange(other);
+  propose(put("large", 2_000));
+  propose({ $case: "leaseRevoke", value: { ID: 7n } });
+  for (const [n, data] of bytes.entries()) {
+    assert.equal(proposals.kept(data), undefined);
+    proposals.settle(n + 1, "done");
+  }
+});
 
 test("each proposal has its number, and the lowest one that is still unanswered", () => {
   const { proposals, propose, sent } = setUp();
