@@ -15,6 +15,15 @@ export const toBytes = (value: Bytes): Uint8Array => {
   throw new TypeError(`Cannot send a key or a value: expected text or bytes, not ${kindOf(value)}`);
 };
 
+/** Length up to which bytes are copied rather than kept from those who gave them. */
+export const maxOwnBytes = 1024;
+
+/** The same, but bytes of up to `maxOwnBytes` are copied: nobody else has them. @throws TypeError if it is neither */
+export const toOwnBytes = (value: Bytes): Uint8Array => {
+  const bytes = toBytes(value);
+  return bytes === value && bytes.length <= maxOwnBytes ? Uint8Array.from(bytes) : bytes;
+};
+
 /** Memory that short texts share. */
 const poolBytes = 8 * 1024;
 /** Length of text, in characters, up to which a loop is faster than a call of Node's. */

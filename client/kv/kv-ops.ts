@@ -13,7 +13,7 @@ import {
 } from "../../proto/index.js";
 import { type Header, headerOf } from "../transport/index.js";
 import type { KeySpace } from "./key-space.js";
-import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
+import { intervalOf, maxOwnBytes, toOwnBytes, type Bytes, type KeyInterval } from "./keys.js";
 
 /** A key with its value and metadata, as of one revision. @see etcd v3 API, mvccpb.KeyValue */
 export interface KeyValue {
@@ -127,15 +127,25 @@ export function rangeRequest(key: Bytes, options: GetSettings, keys: KeySpace): 
   };
 }
 
-/** Builds the request of a put. */
+/** Builds the request of a put. Bytes of a usual length are its own: the caller may change those that it gave at once. */
 export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys: KeySpace): PutRequest => ({
-  key: keys.absolute(toBytes(key)),
-  value: toBytes(value),
+  key: keys.absolute(toOwnBytes(key)),
+  value: toOwnBytes(value),
   lease: options.lease ?? 0n,
   prevKv: options.prevKv ?? false,
   ignoreValue: options.ignoreValue ?? false,
   ignoreLease: options.ignoreLease ?? false,
 });
+
+/** Gives a put of `putRequest` to a server in the same process; undefined: it is large, or has a field that an encoder would change or refuse. */
+export const sharedPut = (request: PutRequest): PutRequest | undefined => {
+  const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request;
+  if (key.length > maxOwnBytes || value.length > maxOwnBytes) return undefined;
+  if (typeof lease !== "bigint" || BigInt.asIntN(64, lease) !== lease) return undefined;
+  return isBoolean(prevKv) && isBoolean(ignoreValue) && isBoolean(ignoreLease) ? request : undefined;
+};
+
+const isBoolean = (value: unknown): boolean => typeof value === "boolean";
 
 /**
  * Builds the request of a delete.

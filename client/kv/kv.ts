@@ -29,6 +29,7 @@ import {
   putRequest,
   putResult,
   rangeRequest,
+  sharedPut,
   type DeleteResult,
   type DeleteSettings,
   type GetResult,
@@ -50,7 +51,7 @@ const range = unaryMethod("read", KVDefinition, methods.range, {
 });
 const rangeStream = streamMethod(KVDefinition, methods.rangeStream);
 const put = unaryMethod("write", KVDefinition, methods.put, {
-  request: putRequestEncoder,
+  request: { encode: (request) => putRequestEncoder.encode(request), share: sharedPut },
   response: putResponseDecoder,
 });
 const deleteRange = unaryMethod("write", KVDefinition, methods.deleteRange, { request: deleteRangeRequestEncoder });

@@ -1,5 +1,5 @@
 // The seam between the client and the library that carries its calls: channels to endpoints, and the transport that opens them.
-import type { StreamMethod } from "./methods.js";
+import type { StreamMethod, UnaryMethod } from "./methods.js";
 import type { ClientTls } from "./tls.js";
 
 /** The state of a channel. @see gRPC, connectivity semantics */
@@ -69,7 +69,7 @@ export interface Channel {
    * @param metadata sent with the request; absent: none
    */
   unary<Request, Response>(
-    method: StreamMethod<Request, Response>,
+    method: Omit<UnaryMethod<Request, Response>, "kind">,
     request: Request,
     timeoutMs: number | undefined,
     onEnd: (failure: Error | null, response: Response | undefined) => void,

@@ -8,6 +8,11 @@ export interface UnaryMethod<Request, Response> {
   readonly kind: RequestKind;
   readonly encode: (request: Request) => Buffer;
   readonly decode: (bytes: Buffer) => Response;
+  /**
+   * Gives a message that a server in this process may have as it is, as its decoder would return it and with bytes that nobody
+   * changes. Undefined: this request has to be encoded. Absent: all have to be.
+   */
+  readonly share?: ((request: Request) => Request | undefined) | undefined;
 }
 
 /** A method of a service whose requests and answers are streams, as the wire wants it. */
@@ -25,7 +30,11 @@ interface MethodDefinition<Request, Response> {
 
 /** Codecs that are faster than the generated ones; an absent one is the generated one. A decoder's keys and values are plain arrays. */
 interface Codecs<Request, Response> {
-  readonly request?: { encode(request: Request): Buffer };
+  readonly request?: {
+    encode(request: Request): Buffer;
+    /** See `UnaryMethod.share`. */
+    readonly share?: (request: Request) => Request | undefined;
+  };
   readonly response?: { decode(bytes: Uint8Array): Response };
 }
 
@@ -42,6 +51,7 @@ export const unaryMethod = <Request, Response>(
     path,
     encode: request === undefined ? encode : (message) => request.encode(message),
     decode: response === undefined ? decode : (bytes) => response.decode(bytes),
+    share: request?.share,
   };
 };
 

@@ -13,6 +13,8 @@ export interface Call extends Caller {
 /** Takes the one answer of a unary call, or its encoding; a second one is ignored. */
 export interface Reply<Response> {
   send(response: Response | Uint8Array): void;
+  /** Takes the answer as its client decodes it. Absent: the client takes bytes alone. */
+  sendMessage?(message: unknown): void;
   fail(error: unknown): void;
 }
 
@@ -46,6 +48,7 @@ export interface UnaryMethod<Request = never, Response = unknown> {
   /** `/package.Service/Method` */
   readonly path: string;
   readonly stats: MethodStats;
+  /** Decodes a request, whose keys and values are where they lie in `bytes`: nobody changes these any more. */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;

@@ -8,9 +8,12 @@ import {
   encodeTxnResponse,
   putRequestDecoder,
   rangeRequestDecoder,
+  type PutResponse,
   type RawDeleteRangeResponse,
+  type RawPutResponse,
   type RawRangeResponse,
   type RawTxnResponse,
+  type ResponseHeader,
   txnRequestDecoder,
 } from "../../proto/index.js";
 import type { Application } from "../app/index.js";
@@ -35,7 +38,7 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     application.range(call, request, sender.inSlicesTo(reply, rangeFormat)),
   ),
   unary("/etcdserverpb.KV/Put", putRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.put(call, request, sender.encodedTo(reply, encodePutResponse)),
+    application.put(call, request, sender.encodedTo(reply, encodePutResponse, putMessage)),
   ),
   unary("/etcdserverpb.KV/DeleteRange", deleteRangeRequestDecoder, encodedAlready, (request, call, reply) =>
     application.deleteRange(call, request, sender.inSlicesTo(reply, deleteRangeFormat)),
@@ -47,6 +50,10 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     application.compact(call, request, sender.encodedTo(reply, onlyHeader)),
   ),
 ];
+
+/** A put's answer for a client in this process, unless there is a KeyValue to be decoded. */
+const putMessage = ({ prevKv }: RawPutResponse, header: ResponseHeader): PutResponse | undefined =>
+  prevKv.length === 0 ? { header, prevKv: undefined } : undefined;
 
 const onlyHeader = (_response: unknown, header: Uint8Array): Uint8Array => header;
 /** An answer of more bytes is sent in pieces, without a copy of its own. */

@@ -4,6 +4,8 @@ import type { ClusterId } from "../base/index.js";
 /** Makes the header that every answer of a member begins with. */
 export class ResponseHeaders {
   private readonly encoder: HeaderEncoder;
+  /** The term of the header before, as a header has it. */
+  private raftTerm = 0n;
 
   constructor(
     private readonly clusterId: ClusterId,
@@ -20,12 +22,9 @@ export class ResponseHeaders {
 
   /** @param revision 0: answers about members carry none, as in etcd */
   at(revision: number): ResponseHeader {
-    return {
-      clusterId: this.clusterId,
-      memberId: this.memberId,
-      revision: BigInt(revision),
-      raftTerm: BigInt(this.term),
-    };
+    const { clusterId, memberId, term } = this;
+    if (Number(this.raftTerm) !== term) this.raftTerm = BigInt(term);
+    return { clusterId, memberId, revision: BigInt(revision), raftTerm: this.raftTerm };
   }
 
   /** Returns the same, encoded as the field that it is of every response. */

@@ -1,3 +1,4 @@
+import type { ResponseHeader } from "../../proto/index.js";
 import type { Answer, KvStore, Sliced } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 import { encodeParts, type IsTired, type ListMessage, type Part, type Reply } from "../rpc/index.js";
@@ -5,6 +6,9 @@ import type { ResponseHeaders } from "./response-header.js";
 
 /** Encodes a response with its header, which is a field that is encoded. */
 type Encode<Response, Encoded = Uint8Array> = (response: Response, header: Uint8Array) => Encoded;
+
+/** Makes a response what a client would decode of it; undefined: only encoding and decoding it tells. */
+type AsMessage<Response> = (response: Response, header: ResponseHeader) => object | undefined;
 
 /** The encodings of a response that may be large. */
 export interface ListFormat<Response> {
@@ -27,9 +31,17 @@ export class ResponseSender {
     return { onResult: (answer) => reply.send(this.withHeader(answer)), onError: (error) => reply.fail(error) };
   }
 
-  /** Makes a handler that encodes the result and sends it at once. */
-  encodedTo<Response>(reply: Reply<never>, encode: Encode<Response>): ResultHandler<Answer<Response>> {
-    return new EncodedAnswer(this.headers, reply, encode);
+  /**
+   * Makes a handler that encodes the result and sends it at once.
+   *
+   * @param asMessage gives the answer as a client would decode it, for one in this process
+   */
+  encodedTo<Response>(
+    reply: Reply<never>,
+    encode: Encode<Response>,
+    asMessage?: AsMessage<Response>,
+  ): ResultHandler<Answer<Response>> {
+    return new EncodedAnswer(this.headers, reply, encode, asMessage);
   }
 
   /** Makes a handler that sends the result at once, or, if it is large, once it is encoded. */
@@ -58,10 +70,14 @@ class EncodedAnswer<Response> implements ResultHandler<Answer<Response>> {
     private readonly headers: ResponseHeaders,
     private readonly reply: Reply<never>,
     private readonly encode: Encode<Response>,
+    private readonly asMessage: AsMessage<Response> | undefined,
   ) {}
 
   onResult({ response, revision }: Answer<Response>): void {
-    this.reply.send(this.encode(response, this.headers.encodedAt(revision)));
+    const { reply, headers } = this;
+    const message = reply.sendMessage && this.asMessage?.(response, headers.at(revision));
+    if (message === undefined) reply.send(this.encode(response, headers.encodedAt(revision)));
+    else reply.sendMessage?.(message);
   }
 
   onError(error: unknown): void {

@@ -1,4 +1,5 @@
-// A client's connection to a member in the same process: the method table of its port without a port, messages as bytes.
+// A client's connection to a member in the same process: the method table of its port without a port. Messages are bytes, but
+// for small ones whose decoding would give what there is already.
 
 import {
   type Channel,
@@ -30,6 +31,7 @@ interface ClientMethod<Request, Response> {
   readonly path: string;
   readonly encode: (request: Request) => Buffer;
   readonly decode: (bytes: Buffer) => Response;
+  readonly share?: ((request: Request) => Request | undefined) | undefined;
 }
 
 /** A call that has not ended. */
@@ -40,6 +42,9 @@ interface OpenCall {
 
 const { fullName, methods } = WatchDefinition;
 const watchPath = `/${fullName}/${methods.watch.name}`;
+
+/** A client's bounds on messages from which on no shared one can be beyond them; a server's is always larger. */
+const minSharingBytes = 4 * 1024;
 
 /** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
@@ -127,20 +132,18 @@ export class InProcessChannel implements Channel {
     onEnd: (failure: Error | null, response: Response | undefined) => void,
     metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
-    const { member, settings } = this;
+    const { member } = this;
+    const shared = this.shared(method, request);
     const number = ++this.begun;
-    const call = new InProcessCall<Response>(this.ended, number, method, onEnd, metadata);
+    const Kind = shared === undefined ? InProcessCall : SharedCall;
+    const call = new Kind<Response>(this.ended, number, method, onEnd, metadata);
     this.open.set(number, call);
-    const bytes = encoded(method, request);
+    const message = shared ?? this.checked(encoded(method, request));
     const found = member && this.methodOf(member, method.path);
-    if (bytes instanceof StatusError) call.break(bytes);
+    if (message instanceof StatusError) call.break(message);
     else if (member === undefined) call.break(dropped());
     else if (found?.kind !== "unary") call.break(unknownMethod(method.path));
-    else if (bytes.length > settings.maxSendBytes)
-      call.break(tooLarge("Attempted to send message with a size larger than", bytes.length, settings.maxSendBytes));
-    else if (bytes.length > this.maxRequestBytes)
-      call.break(tooLarge("grpc: received message larger than max", bytes.length, this.maxRequestBytes));
-    else member.process.receive(() => call.serve(found, bytes));
+    else member.process.receive(() => call.serve(found, message));
     return call;
   }
 
@@ -185,8 +188,21 @@ export class InProcessChannel implements Channel {
     this.breakAll(cancelled());
   }
 
-  private get maxRequestBytes(): number {
-    return this.machine.config.maxRequestBytes + messageOverheadBytes;
+  /** The request as a message of which no bytes are needed. */
+  private shared<Request>(method: ClientMethod<Request, unknown>, request: Request): object | undefined {
+    const { maxSendBytes, maxReceiveBytes } = this.settings;
+    if (method.share === undefined || Math.min(maxSendBytes, maxReceiveBytes) < minSharingBytes) return undefined;
+    return method.share(request) as object | undefined;
+  }
+
+  /** The bytes of a request, unless they are too many for the client or the server. */
+  private checked(bytes: Buffer | StatusError): Buffer | StatusError {
+    const most = this.settings.maxSendBytes;
+    const mostOfServer = this.machine.config.maxRequestBytes + messageOverheadBytes;
+    if (bytes instanceof StatusError) return bytes;
+    if (bytes.length > most) return tooLarge("Attempted to send message with a size larger than", bytes.length, most);
+    if (bytes.length <= mostOfServer) return bytes;
+    return tooLarge("grpc: received message larger than max", bytes.length, mostOfServer);
   }
 
   private methodOf(member: RunningMember, path: string): Method | undefined {
@@ -251,7 +267,8 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
   private cancellations: (() => void)[] | undefined = undefined;
   private method: UnaryMethod | undefined = undefined;
   private failure: StatusError | undefined = undefined;
-  private answer: Uint8Array | undefined = undefined;
+  /** Bytes, or the response itself. */
+  private answer: Uint8Array | Response | undefined = undefined;
 
   /** @param onEnd called once, in a later microtask than the end */
   constructor(
@@ -274,14 +291,19 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
     (this.cancellations ??= []).push(callback);
   }
 
-  serve(method: UnaryMethod, bytes: Buffer): void {
+  /** @param message bytes, or, of a shared call, the request itself */
+  serve(method: UnaryMethod, message: object): void {
     if (this.isOver) return;
     this.method = method;
     try {
-      method.handle(method.decode(bytes), this, this);
+      method.handle(this.requestOf(method, message), this, this);
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  protected requestOf(method: UnaryMethod, message: object): never {
+    return method.decode(message as Buffer);
   }
 
   send(response: unknown): void {
@@ -305,6 +327,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
   tell(): void {
     const { answer, failure, ended } = this;
     if (failure !== undefined || answer === undefined) this.onEnd(failure ?? dropped(), undefined);
+    else if (!(answer instanceof Uint8Array)) this.onEnd(null, answer);
     else if (answer.length > ended.maxBytes)
       this.onEnd(tooLarge("Received message larger than max", answer.length, ended.maxBytes), undefined);
     else this.decoded(answer);
@@ -324,12 +347,23 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
     this.onEnd(null, response);
   }
 
-  private end(failure: StatusError | undefined, answer: Uint8Array | undefined): void {
+  protected end(failure: StatusError | undefined, answer: Uint8Array | Response | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
     this.failure = failure;
     this.answer = answer;
     this.ended.add(this);
+  }
+}
+
+/** A call whose request is no bytes, and whose answer may be none either. */
+class SharedCall<Response> extends InProcessCall<Response> {
+  sendMessage(message: unknown): void {
+    this.end(undefined, message as Response);
+  }
+
+  protected override requestOf(_method: UnaryMethod, message: object): never {
+    return message as never;
   }
 }
 

@@ -23,6 +23,45 @@ describe("startTestServer", () => {
     assert.equal(await server.client().kv.getText("a"), "1");
   });
 
+  it("answers puts in this process as at its endpoint, small and large, with the former key and without", async () => {
+    await using server = await startTestServer();
+    await using outside = new Client({ endpoints: [server.endpoint] });
+    const results = [];
+    for (const { kv } of [server.client(), outside]) {
+      const { header: first } = await kv.put("a", "former");
+      const answers = [];
+      for (const value of ["small", "large".repeat(1_000)])
+        for (const prevKv of [false, true]) {
+          const { header, prevKv: former } = await kv.put("a", value, { prevKv });
+          answers.push({ ...header, revision: header.revision - first.revision, former: former?.value });
+        }
+      results.push(answers);
+    }
+    assert.deepEqual(results[0], results[1]);
+  });
+
+  it("puts bytes as they were when they were given", async () => {
+    await using server = await startTestServer({ listen: false });
+    const { kv } = server.client();
+    const [key, value] = [Buffer.from("key"), Buffer.from("value")];
+    const put = kv.put(key, value);
+    key.fill(0);
+    value.fill(0);
+    await put;
+    value.fill(1);
+    assert.equal(await kv.getText("key"), "value");
+    assert.deepEqual(await server.dump(), { key: "value" });
+  });
+
+  it("refuses a put without a key, or with a lease beyond 64 bits, as at its endpoint", async () => {
+    await using server = await startTestServer();
+    await using outside = new Client({ endpoints: [server.endpoint] });
+    for (const { kv } of [server.client(), outside]) {
+      await assert.rejects(kv.put("", "value"), { message: /key is not provided/ });
+      await assert.rejects(kv.put("key", "value", { lease: 2n ** 70n }), { message: /more than 64 bits/ });
+    }
+  });
+
   it("serves watches, leases and locks to a client in this process", async () => {
     await using server = await startTestServer({ listen: false });
     const client = server.client();
