@@ -136,10 +136,9 @@ export class BackWriter {
 
 /** Bytes that a number takes: seven bits in each. */
 export const numberSize = (value: number): number => {
-  if (value < 0x80) return 1;
-  if (value < 0x4000) return 2;
-  let size = 2;
-  for (let rest = Math.floor(value / 0x4000); rest > 0; rest = Math.floor(rest / 128)) size += 1;
+  let size = 1;
+  // Small and large numbers take the same code: V8 discards compiled code when it comes to a branch for the first time.
+  for (let limit = 0x80; value >= limit; limit *= 0x80) size += 1;
   return size;
 };
 

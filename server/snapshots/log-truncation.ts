@@ -29,8 +29,11 @@ export interface LogTruncationOptions {
  * for the entries kept for slow followers. The store itself is the snapshot; nothing is copied. Raft thesis §5.1.3.
  */
 export class LogTruncation {
-  /** The total bytes of all entries up to an index, for the entries that may be kept: a ring. */
-  private readonly bytesUpTo: Float64Array;
+  /**
+   * The total bytes of all entries up to an index, for the entries that may be kept: a ring. The numbers of a Float64Array would be
+   * doubles to V8: with the first one in a field it discards the compiled code of all callers.
+   */
+  private readonly bytesUpTo: number[];
   private readonly snapshotCount: number;
   private readonly catchUpEntries: number;
   private readonly logger: Logger;
@@ -53,7 +56,7 @@ export class LogTruncation {
     this.snapshotCount = options.snapshotCount;
     this.logger = options.logger;
     this.catchUpEntries = Math.min(options.catchUpEntries, maxTailEntries);
-    this.bytesUpTo = new Float64Array(this.catchUpEntries + 1);
+    this.bytesUpTo = new Array<number>(this.catchUpEntries + 1).fill(0);
     this.applied = this.base = options.base;
     for (const entry of options.applied) this.countEntry(entry);
     // Counted from the base of the log: a member that restarts often truncates it, too.
