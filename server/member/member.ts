@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { asError } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { Method } from "../rpc/index.js";
@@ -23,7 +22,6 @@ import {
   type Listener,
   type OnConnection,
   loadEngine,
-  type SecureConnection,
   UntakenAnswers,
 } from "../net/index.js";
 import { Gateway } from "../gateway/index.js";
@@ -71,10 +69,8 @@ export class Member implements AsyncDisposable {
     private readonly waiting: WaitingCalls,
     private readonly connections: ClientConnections,
     private readonly descriptors: DescriptorShare,
-    acceptor: Acceptor,
   ) {
     this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
-    acceptor.accept = (socket, secure) => this.connections.accept(socket, secure);
     this.ready = this.join();
     this.ready.catch((error: unknown) => {
       if (this.stopping === undefined) this.fail(error);
@@ -87,8 +83,8 @@ export class Member implements AsyncDisposable {
    * @throws StartError naming what stands in the way and what to do
    */
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
-    const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
     const share = shareOfDescriptors(config, environment);
+    const connections = clientConnections(environment, share); // those that come early wait until there is a member
     warnAboutStorage(config, environment);
     const onAcceptError = acceptErrors(environment);
     let tls: SecurePorts | undefined;
@@ -109,7 +105,7 @@ export class Member implements AsyncDisposable {
         tls.takePeers((socket) => parts.accept(socket)),
         onAcceptError,
       );
-      const onClient: OnConnection = (socket, url) => acceptor.accept(socket, secure.ofClient(url));
+      const onClient: OnConnection = (socket, url) => connections.accept(socket, secure.ofClient(url));
       client = await listen(config.listenClientUrls, onClient, onAcceptError);
       replica = await openReplica(parts, config, environment, {
         onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
@@ -136,7 +132,6 @@ export class Member implements AsyncDisposable {
       const metricsConnections = clientConnections(environment, share);
       const metricsParts = { pages, clock, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.listenMetricsUrls, metricsParts);
-      const connections = clientConnections(environment, share);
       member = new Member(
         config,
         environment,
@@ -147,12 +142,12 @@ export class Member implements AsyncDisposable {
         waiting,
         connections,
         share,
-        acceptor,
       );
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
       tls?.close();
+      connections.close();
       await Promise.allSettled([peer?.close(), client?.close(), metrics?.close(), replica?.close()]);
       share.release();
       throw error;
@@ -288,11 +283,6 @@ const warnAboutStorage = ({ storage }: MemberConfig, { logger }: MemberEnvironme
       "nothing is synced: a power cut or a crash of the system may lose acknowledged writes, or damage the data",
     );
 };
-
-/** Takes the sockets that were accepted on the client port; set once there is a member. */
-interface Acceptor {
-  accept: (socket: Socket, secure?: SecureConnection) => void;
-}
 
 /** An endpoint of our client. */
 const endpointOf = (address: PortAddress): string => {

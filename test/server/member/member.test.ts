@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import {
@@ -37,6 +38,17 @@ const clientOf = (t: TestContext, directory: string) => {
 
 const key = Buffer.from("k");
 
+/** Connects in the moment in which the socket is there. */
+const firstConnection = async (path: string): Promise<Socket> => {
+  for (;;) {
+    const socket = connect(path);
+    const isConnected = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    });
+    if (isConnected) return socket;
+  }
+};
+
 test("a member alone takes writes, keeps them over a restart and counts its terms as etcd does", async (t) => {
   const directory = await temporaryDirectory(t);
   const config = singleMember(directory);
@@ -63,6 +75,17 @@ test("a member with --max-request-bytes=1 starts and answers reads; writes of it
   });
   const { kvs } = await call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse);
   assert.deepEqual(kvs, []);
+});
+
+test("a connection that comes while the data is read is served, not closed", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const started = Member.start(singleMember(directory), quietEnvironment());
+  const socket = await firstConnection(join(directory, "client"));
+  socket.write("GET /version HTTP/1.1\r\nHost: member\r\nConnection: close\r\n\r\n");
+  const answer = text(socket);
+  const member = await started;
+  t.after(() => member.stop());
+  assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n/);
 });
 
 test("a silent connection does not hold up a stop", async (t) => {
