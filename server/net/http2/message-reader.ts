@@ -5,7 +5,7 @@ import { messagePrefixBytes } from "./send-queue.js";
 
 /** Takes the messages of a request. */
 export interface MessageHandler {
-  /** The message lies in `bytes` only during the call. @returns false: nothing of what follows is to be read */
+  /** Takes a message, of which nobody changes the bytes any more. @returns false: nothing of what follows is to be read */
   onMessage(bytes: Buffer): boolean;
   /** The request cannot be read. */
   onMessageError(status: GrpcStatus): void;
