@@ -6,6 +6,9 @@ const scratch = new DataView(new ArrayBuffer(8));
 /** Up to so many bytes a loop is faster than a copy by Node, which makes a view for it. */
 const maxLoopBytes = 96;
 
+/** The same for bytes that are copied into a message. */
+const maxLoopedFields = 16;
+
 /** A tag has no more bytes, and a number neither. */
 const maxNumberBytes = 10;
 
@@ -46,8 +49,11 @@ export class BackWriter {
   /** Writes fields that are encoded. */
   encoded(fields: Uint8Array): void {
     this.reserve(fields.length);
-    this.at -= fields.length;
-    this.bytes.set(fields, this.at);
+    const { length } = fields;
+    this.at -= length;
+    const { bytes, at } = this;
+    if (length > maxLoopedFields) bytes.set(fields, at);
+    else for (let n = 0; n < length; n++) bytes[at + n] = fields[n] ?? 0;
   }
 
   bytesField(tag: number, value: Uint8Array): void {

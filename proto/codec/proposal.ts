@@ -1,9 +1,13 @@
 // The proposals in the log: encoded by the member whose client asked, decoded by every member that applies them.
 
 import { Proposal } from "../generated/minietcd/command.js";
+import { BackWriter } from "./back-writer.js";
 import { Fields } from "./fields.js";
 import { readCompaction, readDeleteRange, readPut, readTxn } from "./kv-requests.js";
 import { requestWriter as writer, writeCompaction, writeDeleteRange, writePut, writeTxn } from "./request-writer.js";
+
+/** Writes what many proposals have in common. */
+const originWriter = new BackWriter();
 
 type Command = NonNullable<Proposal["command"]>;
 
@@ -40,9 +44,21 @@ export const encodeProposal = (proposal: DecodedProposal): Uint8Array => {
   }
   writer.counterField(32, proposal.floor);
   writer.counterField(24, proposal.sequence);
-  writer.counterField(16, proposal.incarnation);
-  writer.uint64Field(8, proposal.member);
+  writeOrigin(proposal);
   return writer.take();
+};
+
+/** The member and the incarnation of the proposal before: nearly all have the same. */
+const origin = { member: 0n, incarnation: 0, fields: new Uint8Array(0) };
+
+const writeOrigin = ({ member, incarnation }: ProposalNumbers): void => {
+  if (member !== origin.member || incarnation !== origin.incarnation) {
+    originWriter.begin();
+    originWriter.counterField(16, incarnation);
+    originWriter.uint64Field(8, member);
+    Object.assign(origin, { member, incarnation, fields: originWriter.take() });
+  }
+  writer.encoded(origin.fields);
 };
 
 /** @throws Error if the bytes are no proposal */
