@@ -105,10 +105,10 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     limits: CallLimits,
     onEnd: CallEnd<Response>,
     readTry?: ReadTry,
+    now = this.clock.now(),
   ): void {
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
     if (this.closed || limits.signal?.aborted) return onEnd(notSent(limits.signal), undefined);
-    const now = this.clock.now();
     if (now >= limits.deadline) return onEnd(this.tooLate(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, onEnd, now, readTry);
     call.begin(request);

@@ -9,7 +9,7 @@ import { asError, ConnectError, EtcdError, mayTryAgain, notSent, type RequestKin
 import type { RequestOptions, Settings } from "./options.js";
 import { onAbort } from "./on-abort.js";
 import { StreamFinishedError } from "./stream.js";
-import type { ReadTry } from "./unary-call.js";
+import type { CallEnd, ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
 /** The bound of etcd's Go client: enough for a second or two without a leader. */
@@ -140,9 +140,10 @@ export class Endpoints implements ConnectionOwner {
   private sendBegun(): void {
     const { begun } = this;
     this.begun = [];
+    const now = this.clock.now();
     for (const each of begun)
       try {
-        if (this.settings.login === undefined) this.sendFirst(each);
+        if (this.settings.login === undefined) this.sendFirst(each, now);
         else each.follow(this.withLogin(each, each.era, () => this.send(each.method, each.request, each, each.era)));
       } catch (error) {
         each.fail(error); // the request cannot be encoded
@@ -150,15 +151,16 @@ export class Endpoints implements ConnectionOwner {
   }
 
   /** Sends a request for the first time; one that has to wait for nothing costs no further promise, and no timer of its own. */
-  private sendFirst(begun: BegunRequest): void {
+  private sendFirst(begun: BegunRequest, now: number): void {
     const { method, request, era } = begun;
     const isSingleTry = method.kind === "write" || this.connections.length === 1;
     const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, begun.signal) : undefined;
     if (connection === undefined) return begun.follow(this.send(method, request, begun, era));
-    connection.begin(method, request, begun, (error, response) => {
+    const onEnd: CallEnd<unknown> = (error, response) => {
       if (error === undefined) begun.succeed(response);
       else begun.follow(this.send(method, request, begun, era, { connection, error }));
-    });
+    };
+    connection.begin(method, request, begun, onEnd, undefined, now);
   }
 
   /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */

@@ -102,7 +102,8 @@ export class Liveness {
 
   /** The server has sent something. */
   heard(): void {
-    this.heardAt = this.clock.now();
+    // The first answer of a short period dates them all: a server counts as idle at most that much too early.
+    if (this.answersInPeriod === 0 || this.timer?.isFast !== true) this.heardAt = this.clock.now();
     this.answersInPeriod += 1;
     this.unconfirmed = this.quietPeriods = 0;
     this.isAsked = this.isSilent = false;
