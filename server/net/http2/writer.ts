@@ -4,6 +4,7 @@ import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLen
 import type { FlushQueue } from "./flush-queue.js";
 import { HpackEncoder } from "./hpack-encoder.js";
 import { maxFrameBytes, maxGatheredBytes } from "./limits.js";
+import { OpenFrame } from "./open-frame.js";
 import { Output, type ChunkPool, type OutputPart } from "./output.js";
 import { encodeStatusMessage } from "./status-message.js";
 import { messagePrefixBytes, SendQueue, writeMessagePrefix } from "./send-queue.js";
@@ -55,6 +56,7 @@ export class ConnectionWriter implements StreamCarrier {
   isHeld = false;
   private sendWindow = firstWindowBytes;
   private readonly output: Output;
+  private readonly openFrame = new OpenFrame();
   private readonly waiting = new Set<ServerStream>();
   private queuedBytes = 0;
   /** The gathered bytes that no answer is among: acknowledgements, window updates and the like. */
@@ -229,6 +231,7 @@ export class ConnectionWriter implements StreamCarrier {
     this.frameBytes = 0;
     this.writingBytes = this.output.size;
     this.writingParts = this.output.take();
+    this.openFrame.close();
     [this.writing, this.gathering] = [this.gathering, this.writing];
     for (const stream of this.writing) {
       stream.writing = stream.gathered;
@@ -361,14 +364,14 @@ export class ConnectionWriter implements StreamCarrier {
 
   private writeMessage(bytes: Buffer, at: number, stream: ServerStream, message: Uint8Array): number {
     const { length } = message;
-    at = writeFrameHeader(bytes, at, messagePrefixBytes + length, frameType.data, 0, stream.id);
+    at = this.openFrame.extend(bytes, at, stream, messagePrefixBytes + length);
     at = writeMessagePrefix(bytes, at, length);
     bytes.set(message, at);
     this.spend(stream, messagePrefixBytes + length);
     return at + length;
   }
 
-  /** Writes a message of three parts, as one frame. */
+  /** Writes a message of three parts. */
   private writeParts(
     stream: ServerStream,
     length: number,
@@ -378,7 +381,7 @@ export class ConnectionWriter implements StreamCarrier {
   ): void {
     const { output } = this;
     const bytes = output.reserve(frameHeaderBytes + length);
-    let at = writeFrameHeader(bytes, output.end, length, frameType.data, 0, stream.id);
+    let at = this.openFrame.extend(bytes, output.end, stream, length);
     at = writeMessagePrefix(bytes, at, length - messagePrefixBytes);
     bytes.set(head, at);
     bytes.set(label, (at += head.length));

@@ -238,6 +238,35 @@ describe("calls", () => {
     assert.deepEqual(cancelled, ["Stream"]);
   });
 
+  test("messages that are sent to a stream at a time share frames, no larger than a client must take", async (t) => {
+    const { dial, streams } = await serve(t);
+    const client = dial();
+    for (const stream of [1, 3, 5]) client.send(headers(stream, "/test.S/Stream"));
+    while (streams.length < 3) await new Promise(setImmediate);
+    const labels = Array.from({ length: 40 }, (_, n) => ({ label: Buffer.from([n]) }));
+    const [head, small, large] = [Buffer.from("<"), Buffer.alloc(298, "s"), Buffer.alloc(998, "l")];
+    streams[0]!.sendEach(labels, 0, 20, head, small);
+    streams[1]!.sendEach(labels, 0, 3, head, small);
+    streams[0]!.sendEach(labels, 20, 40, head, small);
+    await client.frame("the last small message", () => client.body(1).length === 40 * 305);
+    streams[2]!.sendEach(labels, 0, 40, head, large);
+    for (const stream of streams) stream.end();
+    const sizes = async (stream: number) => {
+      await client.end(stream);
+      const frames = client.frames.filter((seen) => seen.stream === stream && seen.type === frameType.data);
+      return frames.map(({ payload }) => payload.length);
+    };
+    assert.deepEqual(await sizes(1), [20 * 305, 20 * 305]);
+    assert.deepEqual(await sizes(3), [3 * 305]);
+    const sizesOfLarge = await sizes(5);
+    assert.ok(sizesOfLarge.length <= 4 && Math.max(...sizesOfLarge) <= 16_384, sizesOfLarge.join());
+    const messages = (count: number, tail: Buffer) =>
+      Buffer.concat(labels.slice(0, count).map(({ label }) => message(Buffer.concat([head, label, tail]))));
+    assert.deepEqual(client.body(1), messages(40, small));
+    assert.deepEqual(client.body(3), messages(3, small));
+    assert.deepEqual(client.body(5), messages(40, large));
+  });
+
   test("a stream whose client ends within a message ends with INTERNAL", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
