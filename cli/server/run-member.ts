@@ -17,6 +17,7 @@ import {
 import { writeCompileCache } from "./compile-cache.js";
 import { growSmallHeap } from "./heap-growth.js";
 import { collectWhileIdle } from "./idle-collection.js";
+import { limitInlining } from "./inlining.js";
 import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 
@@ -39,6 +40,7 @@ const loggerTo = (config?: MemberConfig): Logger => {
 
 /** Runs one member, with the flags of its command line, until it is told to stop or fails. Ends the process. */
 export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
+  limitInlining();
   let logger = loggerTo();
   const orphaned = supervisorGone();
   try {
