@@ -36,7 +36,7 @@ export class CallContext {
   }
 
   takePartial(bytes: number): boolean {
-    if (this.partialBytes + bytes > maxPartialBytesOfAll) return false;
+    if (this.partialBytes > 0 && this.partialBytes + bytes > maxPartialBytesOfAll) return false;
     this.partialBytes += bytes;
     return true;
   }

@@ -92,8 +92,9 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   abstract onMessage(bytes: Buffer): boolean;
 
   takePartial(bytes: number): boolean {
-    if (this.client.partialBytes + bytes > maxPartialBytes || !this.context.takePartial(bytes)) return false;
-    this.client.partialBytes += bytes;
+    const held = this.client.partialBytes;
+    if ((held > 0 && held + bytes > maxPartialBytes) || !this.context.takePartial(bytes)) return false;
+    this.client.partialBytes = held + bytes;
     return true;
   }
 

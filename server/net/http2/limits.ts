@@ -27,10 +27,13 @@ export const streamWindowBytes = 256 * 1024;
 /** The flow-control window that a client has on its connection. It opens again once half of it is used. */
 export const connectionWindowBytes = 1024 * 1024;
 
-/** Bytes of messages that have begun to arrive, on one connection. One more ends its call: RESOURCE_EXHAUSTED. */
+/**
+ * Bytes of messages that have begun to arrive, on one connection. One more ends its call: RESOURCE_EXHAUSTED. A first one
+ * always fits, as `--max-request-bytes` bounds it.
+ */
 export const maxPartialBytes = 64 * 1024 * 1024;
 
-/** The same on all connections together. */
+/** The same on all connections together; there, too, a first one fits. */
 export const maxPartialBytesOfAll = 256 * 1024 * 1024;
 
 /** Bytes that are gathered for a connection before its client has taken those before; answers wait in their streams then. */

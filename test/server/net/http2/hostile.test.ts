@@ -130,6 +130,25 @@ describe("a hostile client is sent away, others are served", () => {
     await assertServes(dial);
   });
 
+  test("one message beyond that memory, if --max-request-bytes allows it: it has the memory alone", async (t) => {
+    const { dial } = await serve(t, { maxRequestBytes: 5 * maxPartialBytes });
+    const client = dial();
+    const begun = (length: number): Buffer => {
+      const prefix = Buffer.alloc(6);
+      prefix.writeUInt32BE(length, 1);
+      return prefix;
+    };
+    client.send(headers(1, "/test.S/Echo"), data(1, begun(5 * maxPartialBytes)));
+    client.send(headers(3, "/test.S/Echo"), data(3, begun(10)));
+    assert.equal((await client.end(3)).fields["grpc-status"], "8");
+    assert.equal(
+      client.frames.some(({ stream }) => stream === 1),
+      false,
+    );
+    client.socket.destroy();
+    await assertServes(dial);
+  });
+
   test("a message that begins behind the end of its call takes no memory", async (t) => {
     const { dial } = await serve(t, { maxRequestBytes: maxPartialBytes / 4 });
     const begun = Buffer.alloc(6);
