@@ -225,10 +225,10 @@ function takePlace() {
   rmSync(".compile-cache", { recursive: true, force: true }); // cli/compile-cache.ts: of files that are gone
 }
 
-/** Removes the folders of builds that were killed; one that was killed between its renames left dist/ under another name. */
+/** Removes the folders of builds and test runs that were killed; a build killed between its renames left dist/ under another name. */
 function clearLeftovers() {
   for (const name of readdirSync(".")) {
-    const [, kind, pid] = /^dist\.(next|previous)-(\d+)$/.exec(name) ?? [];
+    const [, kind, pid] = /^dist\.(next|previous|tests)-(\d+)$/.exec(name) ?? [];
     if (pid === undefined || isAnother(Number(pid))) continue;
     if (kind === "previous" && !existsSync(dist)) renameSync(name, dist);
     else rmSync(name, { recursive: true, force: true, maxRetries: 3 }); // its compiler may still write

@@ -1,13 +1,13 @@
 // Runs suites with Node's own test runner: `node test/run.js [suite...] [part of a path...]`; without a suite, those of `npm test`.
 //
-// The runner of Node 20 takes neither globs nor TypeScript, and runs every file in a process of its own, which takes a second
-// to load tsx and the product. So the files are found here, and those of `unit` that belong to one folder share processes.
+// The runner of Node 20 takes neither globs nor TypeScript, and runs every file in a process of its own. So the files are found
+// and compiled here, each suite at once, and those of `unit` that belong to one folder share processes.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, resolve, sep } from "node:path";
-import { pathToFileURL } from "node:url";
+import { compile } from "./compile.js";
 
 /** Folders of the suites that are not `unit`. */
 const folders = {
@@ -57,32 +57,27 @@ const every = (n, paths, first) => paths.filter((_, index) => index % n === firs
 /** Test files of a folder that share a process: few loads, and still enough processes for all cores. */
 const groupSize = 16;
 
-/** Files that load the test files of one group each. */
-class Groups {
-  constructor() {
-    this.folder = mkdtempSync(join(tmpdir(), "minietcd-tests-"));
-  }
+/** Compiled test files; inside the package, so that they find the packages that it uses, and itself. */
+const compiled = `dist.tests-${process.pid}`;
 
-  filesFor(paths) {
-    const names = [...new Set(paths.map(folderOf))];
-    return names.flatMap((name) => {
-      const own = paths.filter((path) => folderOf(path) === name);
-      const count = Math.ceil(own.length / groupSize);
-      return Array.from({ length: count }, (_, n) => this.groupFile(`${name}-${n}.mjs`, every(count, own, n)));
-    });
-  }
+/** The entries of a suite, by their names when compiled: its files, or those that load the files of a group each. */
+const entriesOf = (suite, paths) => {
+  if (suite !== "unit") return Object.fromEntries(paths.map((path) => [path.replace(/\.ts$/, ""), path]));
+  const groups = [...new Set(paths.map(folderOf))].flatMap((name) => {
+    const own = paths.filter((path) => folderOf(path) === name);
+    const count = Math.ceil(own.length / groupSize);
+    return Array.from({ length: count }, (_, n) => [`${name}-${n}`, groupFile(`${name}-${n}`, every(count, own, n))]);
+  });
+  return Object.fromEntries(groups);
+};
 
-  groupFile(name, paths) {
-    const file = join(this.folder, name);
-    const urls = paths.map((path) => pathToFileURL(resolve(path)));
-    writeFileSync(file, urls.map((url) => `import ${JSON.stringify(url)};\n`).join(""));
-    return file;
-  }
-
-  close() {
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
+/** Writes a file that loads others. */
+const groupFile = (name, paths) => {
+  const file = join(compiled, "groups", `${name}.js`);
+  mkdirSync(join(compiled, "groups"), { recursive: true });
+  writeFileSync(file, paths.map((path) => `import ${JSON.stringify(resolve(path))};\n`).join(""));
+  return file;
+};
 
 let runner;
 let interrupted = false;
@@ -102,7 +97,7 @@ const run = (suite, files) =>
     runner = spawn(
       process.execPath,
       [
-        ...["--import", "tsx", "--import", resolve("test/support/end-with-parent.js"), "--test"],
+        ...["--enable-source-maps", "--import", resolve("test/support/end-with-parent.js"), "--test"],
         ...[`--test-concurrency=${concurrency[suite]}`, `--test-timeout=${fileTimeoutMs}`, "--test-reporter=spec"],
         ...files,
       ],
@@ -112,7 +107,6 @@ const run = (suite, files) =>
     runner.once("exit", (code) => done(code === 0));
   });
 
-const groups = new Groups();
 const failed = [];
 let found = 0;
 try {
@@ -122,14 +116,14 @@ try {
     if (own.length === 0 || interrupted) continue;
     const startedAt = performance.now();
     console.log(`== ${suite}: ${own.length} files`);
-    const passed = await run(suite, suite === "unit" ? groups.filesFor(own) : own);
+    const passed = await run(suite, await compile(entriesOf(suite, own), join(compiled, suite)));
     if (!passed) failed.push(suite);
     console.log(
       `== ${suite}: ${passed ? "passed" : "FAILED"} in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s`,
     );
   }
 } finally {
-  groups.close();
+  rmSync(compiled, { recursive: true, force: true });
 }
 if (found === 0) {
   console.error(

@@ -1,0 +1,46 @@
+// Compiles test files for `test/run.js`, with all that they import of this package: a process that reads a few bundled files starts
+// in a quarter of the time of one that has tsx load hundreds.
+
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+/**
+ * Compiles entries into files of a folder, with source maps beside them. Packages stay outside, and so does whatever is read at run
+ * time: a source file's `import.meta.url` stays its own.
+ *
+ * @param entries source files by the names of the compiled ones
+ * @returns the compiled files
+ */
+export const compile = async (entries, folder) => {
+  await build({
+    entryPoints: Object.entries(entries).map(([name, path]) => ({ in: resolve(path), out: name })),
+    outdir: folder,
+    chunkNames: "chunks/[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    packages: "external",
+    plugins: [ownUrls],
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    sourcemap: "linked",
+    sourcesContent: false,
+    logLevel: "warning",
+  });
+  return Object.keys(entries).map((name) => resolve(folder, `${name}.js`));
+};
+
+/** Replaces each file's `import.meta.url` by the URL of the source. */
+const ownUrls = {
+  name: "own URLs",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.[jt]s$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      if (!text.includes("import.meta.url")) return undefined;
+      const contents = text.replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href));
+      return { contents, loader: path.endsWith(".ts") ? "ts" : "js" };
+    });
+  },
+};
