@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
+import { transform } from "esbuild";
 import { endWithTests } from "../support/child-processes.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { patientVariables } from "../support/patient-client.js";
@@ -42,12 +43,18 @@ test("README.md: one member by hand starts, and can be written to", async () => 
   assert.equal(stdout, "OK\n");
 });
 
-/** Runs TypeScript that imports the package by its name. Returns what it prints. */
-const runSource = async (source: string): Promise<string> => {
+/** Runs TypeScript that imports the package by its name, with tsx. Returns what it prints. */
+const runSource = (source: string): Promise<string> => runFile("block.test.ts", source, ["--import", "tsx"]);
+
+/** The same, compiled before. */
+const runCompiled = async (source: string): Promise<string> =>
+  runFile("block.test.mjs", (await transform(source, { loader: "ts", target: "node20" })).code);
+
+const runFile = async (name: string, text: string, nodeOptions: readonly string[] = []): Promise<string> => {
   const folder = mkdtempSync("dist.readme-"); // inside the package, so that it can import it by name
   try {
-    writeFileSync(join(folder, "block.test.ts"), source);
-    const args = ["--import", "tsx", join(folder, "block.test.ts")];
+    writeFileSync(join(folder, name), text);
+    const args = [...nodeOptions, join(folder, name)];
     const env = { PATH: process.env["PATH"] };
     return (await run(process.execPath, args, { env, timeout: scaledMs(20_000) })).stdout;
   } finally {
@@ -67,13 +74,13 @@ test("docs/embedding.md: the program prints what its comment says", async () => 
     .replace("127.0.0.1:2379", `127.0.0.1:${clients}`)
     .replace("127.0.0.1:2380", `127.0.0.1:${peers}`)
     .replace("data/m1", join(folder.path, "m1"));
-  assert.equal(await runSource(moved), "hello\n");
+  assert.equal(await runCompiled(moved), "hello\n");
 });
 
 const fromContainers = readFileSync("docs/coming-from-testcontainers.md", "utf8");
 
 test("docs/coming-from-testcontainers.md: the program's assertion holds", async () => {
-  await runSource(blocks(fromContainers, "ts")[0] ?? assert.fail("the program is there"));
+  await runCompiled(blocks(fromContainers, "ts")[0] ?? assert.fail("the program is there"));
 });
 
 test("docs/coming-from-testcontainers.md: the member as a process starts, in memory", async () => {
@@ -97,7 +104,7 @@ const kitBlocks = blocks(readFileSync("docs/testing.md", "utf8"), "ts").map((sou
 for (const { source, number } of kitBlocks)
   test(`docs/testing.md: block ${number} runs, and its assertions hold`, async () => {
     const isWhole = source.includes("import ");
-    const output = await runSource(isWhole ? source : kitImports + source + 'console.log("# pass 1");\n');
+    const output = await runCompiled(isWhole ? source : kitImports + source + 'console.log("# pass 1");\n');
     assert.match(output, /# pass \d+\n/);
     assert.doesNotMatch(output, /# fail [1-9]/);
   });
