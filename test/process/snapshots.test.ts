@@ -117,7 +117,7 @@ test("a member killed repeatedly while it receives a snapshot catches up and lea
   const leader = await cluster.leader();
   const victim = cluster.members.find((member) => member !== leader)!;
   await victim.kill("SIGKILL");
-  await putMany(cluster.client, 4_000, "x".repeat(4_000));
+  await putMany(cluster.client, 1_000, "x".repeat(16_000));
   const moments = ["receiving database snapshot", "received and saved database snapshot"];
   for (const moment of [...moments, ...moments, ...moments, "applied snapshot"]) {
     victim.launch();
@@ -138,7 +138,7 @@ test("the next leader sends a snapshot when the leader dies while it sends one",
   const leader = await cluster.leader();
   const away = cluster.members.find((member) => member !== leader)!;
   await away.kill("SIGKILL");
-  await putMany(cluster.client, 4_000, "x".repeat(4_000));
+  await putMany(cluster.client, 1_000, "x".repeat(16_000));
   away.launch();
   await leader.running.until("a snapshot begun", () => linesOf(leader, "sending database snapshot")[0], longEnoughMs);
   await leader.kill("SIGKILL");
