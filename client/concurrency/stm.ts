@@ -1,6 +1,15 @@
 // Software transactional memory: a function that reads and writes keys, and takes effect as a whole or runs again.
 import { EtcdError, type RequestOptions } from "../transport/index.js";
-import { type Bytes, type Compare, type Kv, toBytes, toText, type TxnOp } from "../kv/index.js";
+import {
+  type Bytes,
+  type Compare,
+  type GetResult,
+  type KeyValue,
+  type Kv,
+  toBytes,
+  toText,
+  type TxnOp,
+} from "../kv/index.js";
 
 /** Options of `Client.stm`; the limits of a request hold for each request. */
 export interface StmOptions extends RequestOptions {
@@ -16,6 +25,8 @@ const textOf = (key: Uint8Array): string => Buffer.from(key).toString("latin1");
 export class StmTransaction {
   /** All reads are of this revision, that of the first one; 0 before. */
   private revision = 0;
+  /** The first read, while it is under way: reads that begin meanwhile wait for its revision. */
+  private firstRead: Promise<GetResult> | undefined;
   private isOver = false;
   private readonly read = new Map<
     string,
@@ -37,9 +48,7 @@ export class StmTransaction {
     if (written !== undefined) return written.value;
     const known = this.read.get(name);
     if (known !== undefined) return known.value;
-    const { kvs, header } = await this.kv.get(bytes, { revision: this.revision, ...this.limits });
-    this.revision ||= header.revision;
-    const [kv] = kvs;
+    const kv = await this.fetch(bytes);
     this.read.set(name, { key: bytes, value: kv?.value, modRevision: kv?.modRevision ?? 0 });
     return kv?.value;
   }
@@ -81,6 +90,20 @@ export class StmTransaction {
   /** Ends it without effect. */
   abandon(): void {
     this.isOver = true;
+  }
+
+  private async fetch(key: Uint8Array): Promise<KeyValue | undefined> {
+    // A first read that fails leaves the revision to the read that waited longest.
+    while (this.firstRead !== undefined) await this.firstRead.catch(() => undefined);
+    const reading = this.kv.get(key, { revision: this.revision, ...this.limits });
+    if (this.revision === 0) this.firstRead = reading;
+    try {
+      const { kvs, header } = await reading;
+      this.revision ||= header.revision;
+      return kvs[0];
+    } finally {
+      if (this.firstRead === reading) this.firstRead = undefined;
+    }
   }
 
   private checkOpen(): void {
