@@ -49,7 +49,7 @@ export type TxnOp =
 
 /** A transaction: runs `success` if all comparisons hold, otherwise `failure`. @see etcd v3 API, TxnRequest */
 export interface Txn {
-  /** All must hold. Absent: they do. */
+  /** All must hold for the keys as they were before any operation, those of an outer transaction included. Absent: they do. */
   readonly compare?: readonly Compare[] | undefined;
   /** Run if they hold. */
   readonly success?: readonly TxnOp[] | undefined;
