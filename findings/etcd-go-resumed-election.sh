@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # etcd's Go client 3.7.3, `concurrency.ResumeElection`: it leaves out the slash that `NewElection` puts behind the name. So an election
-# "job" that is resumed, as after a restart, also has the keys of an election "job2" for its own: `Leader` and `Observe` tell of
-# that one's leader if its key is older. And who resigns and campaigns again through it has a key that the others do not look at: two lead
-# at once. Give it the name with the slash, "job/".
+# "job" that is resumed, as after a restart, also has the keys of an election "job2" for its own: `Leader` tells of that one's leader if its
+# key is older. And who resigns and campaigns again through it has a key that the others do not look at: two lead at once. Give it
+# the name with the slash, "job/".
 #
 # Seen (Linux, Go 1.26.8), with a leader `two` of job2, and `mine` of job:
 #   leader of job, by NewElection: mine
 #   leader of job, by ResumeElection: two
+#   leader of job, by ResumeElection with "job/": mine
 #   leaders of job at once, after Resign and Campaign of the resumed one: 2
 #   their keys: jobLEASE job/LEASE
 #
@@ -60,6 +61,8 @@ func main() {
 	fmt.Println("leader of job, by NewElection:", leader(mine))
 	resumed := concurrency.ResumeElection(own, "job", mine.Key(), mine.Rev())
 	fmt.Println("leader of job, by ResumeElection:", leader(resumed))
+	slash := concurrency.ResumeElection(own, "job/", mine.Key(), mine.Rev())
+	fmt.Println(`leader of job, by ResumeElection with "job/":`, leader(slash))
 
 	fatal(two.Resign(ctx))
 	fatal(resumed.Resign(ctx))
@@ -102,6 +105,7 @@ grep -q "ready to serve client requests" log # or else the ports are taken
 diff - seen.txt <<'END'
 leader of job, by NewElection: mine
 leader of job, by ResumeElection: two
+leader of job, by ResumeElection with "job/": mine
 leaders of job at once, after Resign and Campaign of the resumed one: 2
 their keys: jobLEASE job/LEASE
 END
