@@ -39,7 +39,9 @@ const call = (client) =>
     const metadata = new Metadata();
     metadata.set("key", value);
     client
-      .makeUnaryRequest("/test.Service/Call", asItIs, asItIs, Buffer.from("call"), metadata, (error) => (error ? reject(error) : resolve(back)))
+      .makeUnaryRequest("/test.Service/Call", asItIs, asItIs, Buffer.from("call"), metadata, (error) =>
+        error ? reject(error) : resolve(back),
+      )
       .on("metadata", (answer) => (back = answer.get("key")));
   });
 
@@ -47,7 +49,9 @@ server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), async (_erro
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   for (value of ["a b", " a", "a "]) {
     const back = await call(client);
-    console.log(`${JSON.stringify(value)}: at the server ${JSON.stringify(received)}, back at the client ${JSON.stringify(back)}`);
+    console.log(
+      `${JSON.stringify(value)}: at the server ${JSON.stringify(received)}, back at the client ${JSON.stringify(back)}`,
+    );
   }
   client.close();
   server.forceShutdown();
