@@ -124,6 +124,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
+grep -q "ready to serve client requests" log # or else the ports are taken
 ./ask | tee seen.txt
 diff - seen.txt <<'END'
 before: answered

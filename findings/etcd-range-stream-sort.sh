@@ -99,6 +99,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
+grep -q "ready to serve client requests" log # or else the ports are taken
 ./read | tee seen.txt
 diff - seen.txt <<'END'
 Range by value: 12 keys, 12 different, count 12

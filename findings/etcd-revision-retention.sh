@@ -31,6 +31,7 @@ logged() {
     if grep -q "ready to serve client requests" "log-$1"; then break; fi
     sleep 0.1
   done
+  grep -q "ready to serve client requests" "log-$1" # or else the ports are taken
   kill "$member"
   wait "$member" 2>/dev/null || true
   member=""

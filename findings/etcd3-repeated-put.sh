@@ -28,6 +28,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log; then break; fi
   sleep 0.1
 done
+grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
 
 cat >repeat.cjs <<'JS'
 const net = require("node:net");

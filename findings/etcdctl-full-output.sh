@@ -28,6 +28,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
+grep -q "ready to serve client requests" log # or else the ports are taken
 ./etcdctl --endpoints 127.0.0.1:27379 put k v >/dev/null
 code=0
 ./etcdctl --endpoints 127.0.0.1:27379 get k >/dev/full 2>err || code=$?

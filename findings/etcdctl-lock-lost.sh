@@ -32,6 +32,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
+grep -q "ready to serve client requests" log # or else the ports are taken
 export ETCDCTL_ENDPOINTS=127.0.0.1:27379
 
 # The key of a lock is NAME/LEASE. The first command has its lease revoked, as if renewals had failed for too long.

@@ -33,6 +33,7 @@ start() {
     if grep -q "ready to serve client requests" "log-$1"; then break; fi
     sleep 0.1
   done
+  grep -q "ready to serve client requests" "log-$1" # or else the ports are taken
 }
 start 27379
 start 27381
