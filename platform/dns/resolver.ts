@@ -39,6 +39,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTIMP: "server misbehaving",
   EFORMERR: "server misbehaving",
   EBADRESP: "cannot unmarshal DNS message",
+  EAI_AGAIN: "server misbehaving",
 };
 
 /** @returns undefined if the error is none of a resolver */
@@ -59,8 +60,10 @@ const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 /** Bytes of a name, without the dot at its end. */
 const maxNameLength = 253;
 
-/** Whether a name can stand in DNS; those that cannot are not asked for. */
+/** Whether a name can stand in DNS; those that cannot are not asked for. As in Go, one of numbers alone cannot: it looks like an address. */
 export function isDomainName(name: string): boolean {
   const relative = name.endsWith(".") ? name.slice(0, -1) : name;
-  return relative.length <= maxNameLength && relative.split(".").every((part) => label.test(part));
+  return (
+    /[^\d.]/.test(relative) && relative.length <= maxNameLength && relative.split(".").every((part) => label.test(part))
+  );
 }

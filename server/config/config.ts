@@ -24,6 +24,13 @@ export interface InitialMember {
   readonly peerUrls: readonly string[];
 }
 
+/** A domain whose SRV records name the members of a new cluster. */
+export interface DnsDiscovery {
+  readonly domain: string;
+  /** Tells clusters of one domain apart: the end of their services' names; "": none. */
+  readonly serviceName: string;
+}
+
 /** History that is compacted without anybody asking for it. */
 export type AutoCompaction =
   /** Revisions older than this go. */
@@ -41,7 +48,10 @@ export interface MemberConfig {
   readonly advertiseClientUrls: readonly MemberUrl[];
   readonly listenPeerUrls: readonly MemberUrl[];
   readonly initialAdvertisePeerUrls: readonly MemberUrl[];
+  /** The members of a new cluster, by their flags; empty if DNS names them. */
   readonly initialCluster: readonly InitialMember[];
+  /** The domain that names the members of a new cluster, in place of `initialCluster` (etcd: `--discovery-srv`, `--discovery-srv-name`). */
+  readonly discovery: DnsDiscovery | undefined;
   /** False: `initialCluster` is derived from the name and `--initial-advertise-peer-urls`. */
   readonly isInitialClusterGiven: boolean;
   readonly initialClusterState: "new" | "existing";
@@ -109,6 +119,8 @@ export interface ServerFlags extends TlsServerFlags, AuthFlags {
   readonly listenPeerUrls: string;
   readonly initialAdvertisePeerUrls: string;
   readonly initialCluster: string | undefined;
+  readonly discoverySrv: string;
+  readonly discoverySrvName: string;
   readonly initialClusterState: string;
   readonly initialClusterToken: string;
   readonly heartbeatInterval: string;
@@ -151,6 +163,8 @@ export const defaultFlags: ServerFlags = {
   listenPeerUrls: "http://localhost:2380",
   initialAdvertisePeerUrls: "http://localhost:2380",
   initialCluster: undefined,
+  discoverySrv: "",
+  discoverySrvName: "",
   initialClusterState: "new",
   initialClusterToken: "etcd-cluster",
   heartbeatInterval: "100",
@@ -207,9 +221,6 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
   const listenMetricsUrls = flags.listenMetricsUrls === "" ? [] : urls("listen-metrics-urls", flags.listenMetricsUrls);
   const advertiseClientUrls = urls("advertise-client-urls", flags.advertiseClientUrls ?? defaultClientUrl);
   const initialAdvertisePeerUrls = urls("initial-advertise-peer-urls", flags.initialAdvertisePeerUrls);
-  const initialCluster = parseInitialCluster(
-    flags.initialCluster ?? initialAdvertisePeerUrls.map((url) => `${flags.name}=${url.text}`).join(","),
-  );
   const config: MemberConfig = {
     name: flags.name,
     dataDir: flags.dataDir ?? `${flags.name}.etcd`,
@@ -218,7 +229,8 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     advertiseClientUrls,
     listenPeerUrls,
     initialAdvertisePeerUrls,
-    initialCluster,
+    initialCluster: parseInitialCluster(flags.initialCluster ?? defaultCluster(flags, initialAdvertisePeerUrls)),
+    discovery: discovery(flags),
     isInitialClusterGiven: flags.initialCluster !== undefined,
     initialClusterState: oneOf("initial-cluster-state", flags.initialClusterState, ["new", "existing"]),
     initialClusterToken: flags.initialClusterToken,
@@ -253,6 +265,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     auth: readAuthSettings(flags),
   };
   checkUrls(config, flags);
+  checkBootstrap(flags);
   checkTimes(config);
   return config;
 };
@@ -265,6 +278,13 @@ const urls = (flag: string, value: string): MemberUrl[] => {
     throw error;
   }
 };
+
+/** The cluster of this member alone, or none if DNS is to name the members; as in etcd, the name of a service is enough for that. */
+const defaultCluster = ({ name, discoverySrv, discoverySrvName }: ServerFlags, urls: readonly MemberUrl[]): string =>
+  discoverySrv + discoverySrvName === "" ? urls.map(({ text }) => `${name}=${text}`).join(",") : "";
+
+const discovery = ({ discoverySrv, discoverySrvName }: ServerFlags): DnsDiscovery | undefined =>
+  discoverySrv === "" ? undefined : { domain: discoverySrv, serviceName: discoverySrvName };
 
 /** @throws StartError for memory and a data directory together */
 const storage = ({ memory, unsafeNoFsync, dataDir }: ServerFlags): MemberConfig["storage"] => {
@@ -395,10 +415,7 @@ const parseInitialCluster = (value: string): InitialMember[] => {
       throw error;
     }
   }
-  const all = [...members.values()].flat();
-  const repeated = all.find((url, position) => all.indexOf(url) !== position);
-  if (repeated !== undefined) throw new StartError(`initial cluster ${value} has duplicate url ${repeated}`);
-  return [...members].map(([name, peerUrls]) => ({ name, peerUrls }));
+  return [...members].map(([name, peerUrls]) => ({ name, peerUrls: peerUrls.sort() }));
 };
 
 const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
@@ -413,6 +430,14 @@ const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
   }
 };
 
+const checkBootstrap = ({ initialCluster, discoverySrv }: ServerFlags): void => {
+  if ((initialCluster ?? "") !== "" && discoverySrv !== "")
+    throw new StartError(
+      "multiple discovery or bootstrap flags are set. " +
+        'Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"',
+    );
+};
+
 const checkTimes = ({ heartbeatMs, electionMs }: MemberConfig): void => {
   if (heartbeatMs === 0) throw new StartError("--heartbeat-interval must be >0 (set to 0ms)");
   if (electionMs === 0) throw new StartError("--election-timeout must be >0 (set to 0ms)");
@@ -423,27 +448,5 @@ const checkTimes = ({ heartbeatMs, electionMs }: MemberConfig): void => {
   if (electionMs > longestElectionMs)
     throw new StartError(
       `--election-timeout[${electionMs}ms] is too long, and should be set less than ${longestElectionMs}ms`,
-    );
-};
-
-/**
- * Checks that this member stands in the initial cluster under the URLs it advertises. Only needed before its
- * data directory exists; afterwards the `initial-*` flags have no say.
- *
- * @throws StartError in etcd's words
- */
-export const checkInitialCluster = (config: MemberConfig): void => {
-  const self = config.initialCluster.find((member) => member.name === config.name);
-  if (self === undefined)
-    throw new StartError(`couldn't find local name "${config.name}" in the initial cluster configuration`);
-  const listed = [...self.peerUrls].sort().join(",");
-  const advertised = config.initialAdvertisePeerUrls
-    .map((url) => url.text)
-    .sort()
-    .join(",");
-  if (listed !== advertised)
-    throw new StartError(
-      `--initial-cluster has ${self.peerUrls.map((url) => `${config.name}=${url}`).join(",")} ` +
-        `but missing from --initial-advertise-peer-urls=${advertised} (resolved urls: "${advertised}" != "${listed}")`,
     );
 };

@@ -17,7 +17,8 @@ const refused = (name: string, kind: FlagKind, fallback: string, why: string, mo
   return { name, kind, fallback, effect: { kind: "refused", why }, ...more };
 };
 
-const noDiscovery = "discovery is not supported: name all members in --initial-cluster";
+const noDiscovery =
+  "discovery by another etcd is not supported: name all members in --initial-cluster, or in DNS for --discovery-srv";
 const noV2 = "the v2 API is not there";
 const noProxy = "the v2 proxy is not there";
 const noBbolt = "the store is LevelDB, not bbolt";
@@ -112,8 +113,18 @@ const clustering: FlagGroup = {
     works("advertise-client-urls", "urls", "http://localhost:2379", "client URLs to tell the cluster"),
     refused("discovery-token", "string", "", noDiscovery),
     refused("discovery-endpoints", "strings", "", noDiscovery),
-    refused("discovery-srv", "string", "", noDiscovery),
-    refused("discovery-srv-name", "string", "", noDiscovery),
+    works(
+      "discovery-srv",
+      "string",
+      "",
+      "domain whose SRV records name the members of a new cluster, instead of --initial-cluster",
+    ),
+    works(
+      "discovery-srv-name",
+      "string",
+      "",
+      "end of the names of their services in DNS, _etcd-server-NAME._tcp, of several clusters in that domain",
+    ),
     noEffect("discovery-dial-timeout", "duration", "2s", noDiscovery),
     noEffect("discovery-request-timeout", "duration", "5s", noDiscovery),
     noEffect("discovery-keepalive-time", "duration", "2s", noDiscovery),

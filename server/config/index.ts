@@ -11,11 +11,11 @@ export {
 } from "./auth-settings.js";
 export { readCommandLine, type CommandLine } from "./command-line.js";
 export {
-  checkInitialCluster,
   configFromFlags,
   defaultFlags,
   FlagError,
   type AutoCompaction,
+  type DnsDiscovery,
   type InitialMember,
   type MemberConfig,
   type ServerFlags,

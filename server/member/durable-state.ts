@@ -21,15 +21,9 @@ import {
   SeenProposals,
   writeAppliedState,
 } from "../replication/apply/index.js";
-import {
-  checkInitialCluster,
-  clusterIdOf,
-  type InitialMember,
-  logIgnoredFlags,
-  type MemberConfig,
-  memberIdOf,
-} from "../config/index.js";
+import { clusterIdOf, type InitialMember, logIgnoredFlags, type MemberConfig, memberIdOf } from "../config/index.js";
 import { AuthState } from "../auth/index.js";
+import { findInitialMembers } from "../bootstrap/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
 import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
 import { LogSpace, StoreDescriptors, StoreSpace } from "../resources/index.js";
@@ -38,10 +32,16 @@ import { PeerIncarnations } from "../peers/index.js";
 import { type BackendSource, NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
-/** The state of a member on disk, opened. */
-export interface DurableState {
+/** The cluster that a member belongs to. */
+interface Identity {
   readonly clusterId: ClusterId;
   readonly memberId: MemberId;
+  /** Name for which the certificates of the others must be valid; undefined: the hosts of their URLs. */
+  readonly certificateName?: string | undefined;
+}
+
+/** The state of a member on disk, opened. */
+export interface DurableState extends Identity {
   /** Higher than at every start before. */
   readonly incarnation: number;
   /** The incarnations of this member and of its peers. */
@@ -67,7 +67,8 @@ export const openDurableState = async (
 ): Promise<DurableState> => {
   const { clock, logger } = environment;
   const directory = teardown.opened(await DataDirectory.open(config.dataDir, parts.disk));
-  const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
+  const { clusterId, memberId, certificateName }: Identity =
+    directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
   const backends = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
   await directory.removeUnusedStores(); // what a crash left of a snapshot
@@ -122,6 +123,7 @@ export const openDurableState = async (
   return {
     clusterId,
     memberId,
+    certificateName,
     incarnation,
     peerIncarnations,
     wal,
@@ -146,22 +148,20 @@ const bootstrap = async (
   config: MemberConfig,
   environment: MemberEnvironment,
   directory: DataDirectory,
-): Promise<{ clusterId: ClusterId; memberId: MemberId }> => {
+): Promise<Identity> => {
   if (config.initialClusterState === "existing")
     throw new StartError(
       `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +
         'adding members to a running cluster is not supported yet, start all members with "new"',
     );
-  checkInitialCluster(config);
+  const { all, self, certificateName } = await findInitialMembers(config, environment);
   const idOf = ({ peerUrls }: InitialMember): MemberId => memberIdOf(peerUrls, config.initialClusterToken);
-  const self = config.initialCluster.find((member) => member.name === config.name);
-  if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
   const memberId = idOf(self);
-  const clusterId = clusterIdOf(config.initialCluster.map(idOf));
+  const clusterId = clusterIdOf(all.map(idOf));
   const path = directory.firstStorePath;
   const store = await openStoreAt(parts, parts.storeLimits, path, environment, () => undefined); // `flush` tells
   const membership = new Membership(
-    config.initialCluster.map((member): MemberMessage => {
+    all.map((member): MemberMessage => {
       // Name and client URLs are published by each member itself once it has started.
       return { ID: idOf(member), name: "", peerURLs: member.peerUrls, clientURLs: [], isLearner: false };
     }),
@@ -182,7 +182,7 @@ const bootstrap = async (
   await directory.useStore(path, undefined);
   await directory.begin({ clusterId, memberId });
   environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
-  return { clusterId, memberId };
+  return { clusterId, memberId, certificateName };
 };
 
 /** Opens the log, and watches whether it has space to go on. A log that has not begun will begin with the configuration that `initial` gives. */

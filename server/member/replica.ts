@@ -321,9 +321,9 @@ const openAuditFile = ({ auditLog: path }: MemberConfig, { clock }: MemberEnviro
 };
 
 const peersOptions = ({ clock, logger }: MemberEnvironment, durable: DurableState): PeersOptions => {
-  const { clusterId, memberId: self, peerIncarnations, applied } = durable;
+  const { clusterId, memberId: self, peerIncarnations, applied, certificateName } = durable;
   const peers = peersOf(applied.membership, self);
-  return { clusterId, self, incarnations: peerIncarnations, peers, clock, logger };
+  return { clusterId, self, incarnations: peerIncarnations, peers, certificateName, clock, logger };
 };
 
 const createNode = ({ config, environment, durable }: ReplicaOptions, transport: PeerNetwork): RaftNode =>

@@ -3,7 +3,7 @@ import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { type MemberId, type Outgoing, type PeerMessage, PeerMessageBuffer, type Transport } from "../../raft/index.js";
 import { type ClusterId, formatId, type Logger, maxUnknownPeerConnections, type PortAddress } from "../base/index.js";
-import type { TlsDialer } from "../tls/index.js";
+import { TlsDialer } from "../tls/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { DialOptions } from "./dial.js";
@@ -29,6 +29,8 @@ export interface PeersOptions {
   readonly incarnations: PeerAdmission;
   /** The other members. */
   readonly peers: readonly Peer[];
+  /** Name for which the certificates of the others must be valid; undefined: the hosts of their addresses. */
+  readonly certificateName?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Counts what is exchanged with each peer; absent: nobody asks. */
@@ -136,8 +138,10 @@ export class Peers implements Transport {
   }
 
   private dialOptionsFor(to: MemberId): DialOptions {
-    const { clusterId, self, incarnations, clock } = this.options;
-    return { clusterId, from: self, incarnation: incarnations.own, to, clock, tls: this.sockets.tls };
+    const { clusterId, self, incarnations, certificateName, clock } = this.options;
+    const { tls = new TlsDialer(undefined) } = this.sockets;
+    const dialer = certificateName === undefined ? tls : tls.expecting(certificateName);
+    return { clusterId, from: self, incarnation: incarnations.own, to, clock, tls: dialer };
   }
 }
 

@@ -17,12 +17,23 @@ export interface DialledTls {
 }
 
 /**
- * Connects to other members over TLS. Their certificates must be valid for the host of the URL; members that make their certificates
- * themselves check none.
+ * Connects to other members over TLS. Their certificates must be valid for the host of the URL, or for a name that is given in its
+ * place; members that make their certificates themselves check none.
  */
 export class TlsDialer {
-  /** @param own undefined: this member presents no certificate, and trusts the authorities that come with Node */
-  constructor(private readonly own: DialledTls | undefined) {}
+  /**
+   * @param own undefined: this member presents no certificate, and trusts the authorities that come with Node
+   * @param name for which certificates must be valid; undefined: the host of the address
+   */
+  constructor(
+    private readonly own: DialledTls | undefined,
+    private readonly name?: string,
+  ) {}
+
+  /** Returns a dialer whose certificates must be valid for a name, whatever the address. */
+  expecting(name: string): TlsDialer {
+    return new TlsDialer(this.own, name);
+  }
 
   /** Begins to connect. `secureConnect` follows, or an error and `close`. */
   connect(address: Address): TLSSocket {
@@ -30,6 +41,7 @@ export class TlsDialer {
     const isChecked = settings === undefined || "cert" in settings.certificate;
     const socket = connect({
       ...(address.kind === "unix" ? { path: address.path, servername: "localhost" } : address),
+      ...(this.name === undefined ? {} : { servername: this.name }),
       ...(certificates === undefined ? {} : { secureContext: certificates.dial() }),
       rejectUnauthorized: isChecked,
     });

@@ -120,9 +120,12 @@ const refusals: readonly Refusal[] = [
     text: "--initial-cluster has x=http://127.0.0.1:32380 but missing from --initial-advertise-peer-urls=http://localhost:2380",
   },
   {
-    args: ["--initial-cluster=a=http://127.0.0.1:1,b=http://127.0.0.1:1", peer],
+    args: [
+      ...["--name=a", "--initial-advertise-peer-urls=http://127.0.0.1:1", peer],
+      "--initial-cluster=a=http://127.0.0.1:1,b=http://127.0.0.1:1",
+    ],
     code: 1,
-    text: "has duplicate url http://127.0.0.1:1",
+    text: "initial cluster a=http://127.0.0.1:1,b=http://127.0.0.1:1 has duplicate url",
   },
   {
     args: ["--name=x"],

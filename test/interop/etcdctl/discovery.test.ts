@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Answer } from "./ctl.js";
-import { runOnOwnMachine } from "./discovery-machine.js";
+import { runOnOwnMachine } from "../../support/own-machine.js";
 
 interface Outcome {
   readonly line: string;

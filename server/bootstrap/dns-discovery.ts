@@ -1,0 +1,149 @@
+// Members that DNS names. Services, names, errors and their order are etcd's: ids follow from the URLs, and so must be the same.
+
+import { type HostResolver, LookupError, lookUpHost, lookUpService } from "../../platform/dns/index.js";
+import { formatAddress, type Logger, type MemberUrl, StartError } from "../base/index.js";
+import type { DnsDiscovery, InitialMember } from "../config/index.js";
+
+/** The one who asks: its name, and the URLs by which it recognises itself. */
+export interface Asker {
+  readonly name: string;
+  readonly peerUrls: readonly MemberUrl[];
+}
+
+/** The surroundings of a search. */
+export interface Surroundings {
+  readonly resolver: HostResolver;
+  /** Returns a uniform number in [0, 1): hosts of one priority come in an order of chance. */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/** A member by one record: its name, or a number for one of the others, and its URL. */
+interface Entry {
+  readonly name: string;
+  readonly url: string;
+}
+
+/** Failure of one of the two services, in etcd's words. */
+class ServiceError extends Error {
+  override readonly name = "ServiceError";
+}
+
+/**
+ * Looks up the members of a new cluster: the SRV records of `_etcd-server-ssl._tcp.<domain>`, whose URLs say https, and of
+ * `_etcd-server._tcp.<domain>`. The record with the address of a URL of the asker is the asker's; the others are numbered, as DNS does
+ * not know their names. Those with the same number in both services count as one member with two URLs.
+ *
+ * @throws StartError if there is none, or none of the asker's
+ */
+export const discoverMembers = async (
+  { domain, serviceName }: DnsDiscovery,
+  asker: Asker,
+  surroundings: Surroundings,
+): Promise<readonly InitialMember[]> => {
+  const { logger } = surroundings;
+  const end = serviceName === "" ? "" : `-${serviceName}`;
+  const found = [
+    await entriesOf({ scheme: "https", service: `etcd-server-ssl${end}`, domain }, asker, surroundings),
+    await entriesOf({ scheme: "http", service: `etcd-server${end}`, domain }, asker, surroundings),
+  ];
+  const reasons = found.flatMap((each) => (typeof each === "string" ? [each] : [])).join("\n");
+  const entries = found.flatMap((each) => (typeof each === "string" ? [] : each));
+  if (reasons !== "") logger.warn("failed to resolve during SRV discovery", { error: reasons });
+  if (entries.length === 0) throw new StartError(`error setting up initial cluster: ${reasons}`);
+  for (const { name, url } of entries)
+    logger.info("got bootstrap from DNS for etcd-server", { node: `${name}=${url}` });
+  const members = membersOf(entries);
+  if (!members.some(({ name }) => name === asker.name))
+    throw new StartError(
+      `error setting up initial cluster: cannot find local etcd member ${JSON.stringify(asker.name)} in SRV records`,
+    );
+  return members;
+};
+
+const membersOf = (entries: readonly Entry[]): readonly InitialMember[] =>
+  [...new Set(entries.map(({ name }) => name))].map((name) => ({
+    name,
+    peerUrls: entries
+      .filter((entry) => entry.name === name)
+      .map(({ url }) => url)
+      .sort(),
+  }));
+
+interface Question {
+  readonly scheme: "http" | "https";
+  readonly service: string;
+  readonly domain: string;
+}
+
+/** @returns the reason why there are none, if there are none */
+const entriesOf = async (
+  question: Question,
+  asker: Asker,
+  surroundings: Surroundings,
+): Promise<readonly Entry[] | string> => {
+  try {
+    return await entriesNamed(question, await ownUrls(asker, surroundings.resolver), asker.name, surroundings);
+  } catch (error) {
+    if (error instanceof LookupError || error instanceof ServiceError) return error.message;
+    throw error;
+  }
+};
+
+/** Finds the asker's URLs by their addresses. Sockets of this machine are in no DNS. */
+const ownUrls = async ({ peerUrls }: Asker, resolver: HostResolver): Promise<ReadonlyMap<string, MemberUrl>> => {
+  const own = new Map<string, MemberUrl>();
+  for (const url of peerUrls) {
+    if (url.address.kind === "unix") continue;
+    const host = await lookUpHost(resolver, url.address.host);
+    own.set(formatAddress({ ...url.address, host }), url);
+  }
+  return own;
+};
+
+/** @throws ServiceError with the last failure, if no record can be used */
+const entriesNamed = async (
+  question: Question,
+  own: ReadonlyMap<string, MemberUrl>,
+  ownName: string,
+  surroundings: Surroundings,
+): Promise<readonly Entry[]> => {
+  const { scheme, service } = question;
+  const context = `error querying DNS SRV records for _${service}`;
+  const entries: Entry[] = [];
+  let failure: string | undefined;
+  let number = 0;
+  for (const { name: host, port } of await recordsOf(context, question, surroundings)) {
+    const address = await addressOf(host, surroundings.resolver);
+    if (address instanceof LookupError) {
+      failure = address.message;
+      continue;
+    }
+    const self = own.get(formatAddress({ kind: "tcp", host: address, port }));
+    const name = self === undefined ? String(number++) : ownName;
+    const url = `${scheme}://${host}:${port}`;
+    if (self === undefined || self.scheme === scheme) entries.push({ name, url });
+    else failure = `bootstrap at ${url} from DNS for ${service} has scheme mismatch with expected peer ${self.text}`;
+  }
+  if (entries.length === 0 && failure !== undefined) throw new ServiceError(`${context} ${failure}`);
+  return entries;
+};
+
+const recordsOf = async (context: string, { service, domain }: Question, { resolver, random }: Surroundings) => {
+  try {
+    return await lookUpService(resolver, service, domain, random);
+  } catch (error) {
+    if (error instanceof LookupError) throw new ServiceError(`${context} ${error.message}`, { cause: error });
+    throw error;
+  }
+};
+
+/** Records name hosts with a dot at their end, and so do etcd's errors. */
+const addressOf = async (host: string, resolver: HostResolver): Promise<string | LookupError> => {
+  try {
+    return await lookUpHost(resolver, host, `${host}.`);
+  } catch (error) {
+    if (error instanceof LookupError) return error;
+    throw error;
+  }
+};

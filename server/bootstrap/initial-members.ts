@@ -1,0 +1,60 @@
+// The members that a new cluster begins with, checked as etcd checks them.
+
+import { type HostResolver, systemHosts } from "../../platform/dns/index.js";
+import type { Clock } from "../../platform/index.js";
+import { type Logger, StartError } from "../base/index.js";
+import type { InitialMember, MemberConfig } from "../config/index.js";
+import { differenceOf } from "./advertised-urls.js";
+import { discoverMembers } from "./dns-discovery.js";
+
+/** The members that a new cluster begins with. */
+export interface InitialMembers {
+  readonly all: readonly InitialMember[];
+  readonly self: InitialMember;
+  /**
+   * Name for which the certificates of the others must be valid, in place of the hosts of their URLs: the domain, if DNS has named
+   * https URLs and there is no authority of the cluster's own to vouch for them. Undefined: those hosts.
+   */
+  readonly certificateName: string | undefined;
+}
+
+interface Environment {
+  readonly clock: Clock;
+  /** Returns a uniform number in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/**
+ * Finds the members of a new cluster, by flags or in DNS. Needed once: afterwards the data directory knows them, and neither the
+ * `initial-*` flags nor DNS have a say.
+ *
+ * @throws StartError in etcd's words, if this member is not among them under the URLs that it advertises
+ */
+export const findInitialMembers = async (
+  config: MemberConfig,
+  { clock, random, logger }: Environment,
+  resolver: HostResolver = systemHosts(),
+): Promise<InitialMembers> => {
+  const { name, initialAdvertisePeerUrls: advertised, discovery } = config;
+  const all =
+    discovery === undefined
+      ? config.initialCluster
+      : await discoverMembers(discovery, { name, peerUrls: advertised }, { resolver, random, logger });
+  const self = all.find((member) => member.name === name);
+  if (self === undefined)
+    throw new StartError(`couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`);
+  const difference = await differenceOf(self, advertised, { clock, logger }, resolver);
+  if (difference !== undefined) throw new StartError(difference);
+  refuseRepeated(all);
+  const isSecure = all.some(({ peerUrls }) => peerUrls.some((url) => url.startsWith("https://")));
+  const isVouchedFor = config.tls.peer?.rules.trustedCa !== undefined;
+  return { all, self, certificateName: isSecure && !isVouchedFor ? discovery?.domain : undefined };
+};
+
+const refuseRepeated = (members: readonly InitialMember[]): void => {
+  const urls = members.flatMap(({ peerUrls }) => peerUrls);
+  if (new Set(urls).size === urls.length) return;
+  const shown = members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`));
+  throw new StartError(`initial cluster ${shown.sort().join(",")} has duplicate url`);
+};
