@@ -60,6 +60,10 @@ const readFile = (path: string): Buffer => {
       ENOENT: "no such file or directory",
       EACCES: "permission denied",
     };
-    throw new StartError(`open ${path}: ${reasons[code] ?? code}`, { cause: error });
+    const reason = reasons[code];
+    // The words of the cause would say the same again.
+    throw reason === undefined
+      ? new StartError(`open ${path}: ${code}`, { cause: error })
+      : new StartError(`open ${path}: ${reason}`);
   }
 };

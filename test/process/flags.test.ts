@@ -102,7 +102,7 @@ const refusals: readonly Refusal[] = [
   {
     args: [...secureUrls, "--cert-file=nowhere.pem", "--key-file=nowhere.pem", peer],
     code: 1,
-    text: "open nowhere.pem: no such file or directory",
+    text: 'open nowhere.pem: no such file or directory"',
   },
   {
     args: secureUrls,
