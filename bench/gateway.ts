@@ -1,4 +1,4 @@
-// `npm run bench -- gateway`: the CPU of puts through the JSON gateway, on minietcd and on etcd beside it.
+// `npm run bench -- gateway`: the CPU of puts through the JSON gateway and of scrapes of /metrics, on minietcd and on etcd beside it.
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -9,12 +9,6 @@ import { availableServers, createMembers, pidsOf, type Server } from "./servers.
 
 const rounds = 3;
 const connections = 8;
-/** Puts of a server that has just started, and puts that follow, until V8 has compiled what they need. */
-const phases = [
-  { name: "first 2 000 puts", puts: 2_000 },
-  { name: "next 6 000 puts", puts: 6_000 },
-  { name: "next 20 000 puts", puts: 20_000 },
-] as const;
 const valueBytes = 64;
 const endOfHead = "\r\n\r\n";
 
@@ -24,6 +18,35 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const putText = (key: string): string => {
   const body = JSON.stringify({ key: base64(key), value: base64("v".repeat(valueBytes)) });
   return `POST /v3/kv/put HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}${endOfHead}${body}`;
+};
+
+const scrapeText = (): string => `GET /metrics HTTP/1.1\r\nHost: localhost${endOfHead}`;
+
+/** Requests of one kind. */
+interface Phase {
+  readonly name: string;
+  readonly requests: number;
+  readonly textOf: (number: number) => string;
+}
+
+const putsOf = (name: string, requests: number): Phase => ({ name, requests, textOf: (n) => putText(`key-${n}`) });
+
+/** Requests to a server that has just started, and those that follow, until V8 has compiled what they need. */
+const phases: readonly Phase[] = [
+  putsOf("first 2 000 puts", 2_000),
+  putsOf("next 6 000 puts", 6_000),
+  putsOf("next 20 000 puts", 20_000),
+  { name: "2 000 scrapes of /metrics", requests: 2_000, textOf: scrapeText },
+];
+
+/** Whether a response is there to its end. Long ones of etcd come in chunks. */
+const isWhole = (text: string): boolean => {
+  const end = text.indexOf(endOfHead);
+  if (end === -1) return false;
+  const length = /^content-length: (\d+)/im.exec(text.slice(0, end))?.[1];
+  return length === undefined
+    ? text.endsWith(`\r\n0${endOfHead}`)
+    : text.length >= end + endOfHead.length + Number(length);
 };
 
 /** Sends one request after the other on a kept connection. @param take returns the next; undefined: there is none */
@@ -41,28 +64,26 @@ const sendAll = (socket: Socket, take: () => string | undefined): Promise<void> 
     };
     socket.on("data", (bytes: Buffer) => {
       text += bytes.toString("latin1");
-      const end = text.indexOf(endOfHead);
-      const length = Number(/^content-length: (\d+)/im.exec(text)?.[1] ?? NaN);
-      if (end === -1 || text.length < end + endOfHead.length + length) return;
-      if (text.startsWith("HTTP/1.1 200 ") && !Number.isNaN(length)) send();
-      else reject(new Error(`a put was answered by ${text}`));
+      if (!isWhole(text)) return;
+      if (text.startsWith("HTTP/1.1 200 ")) send();
+      else reject(new Error(`a request was answered by ${text}`));
     });
     socket.once("error", reject);
     send();
   });
 
-/** Puts so many keys. @returns microseconds of the server's CPU for each */
+/** Sends the requests of a phase. @returns microseconds of the server's CPU for each */
 const cpuOf = async (
   pids: readonly number[],
   sockets: readonly Socket[],
-  puts: number,
+  { requests, textOf }: Phase,
 ): Promise<number | undefined> => {
   const before = totalCpuMs(pids);
   let next = 0;
-  const take = (): string | undefined => (next < puts ? putText(`key-${next++}`) : undefined);
+  const take = (): string | undefined => (next < requests ? textOf(next++) : undefined);
   await Promise.all(sockets.map((socket) => sendAll(socket, take)));
   const after = totalCpuMs(pids);
-  return before === undefined || after === undefined ? undefined : ((after - before) * 1_000) / puts;
+  return before === undefined || after === undefined ? undefined : ((after - before) * 1_000) / requests;
 };
 
 /** Plays the phases on a server of one member that has just started. */
@@ -74,7 +95,7 @@ const measure = async (server: Server): Promise<(number | undefined)[]> => {
   const sockets = Array.from({ length: connections }, () => connect({ host, port: Number(port), noDelay: true }));
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
   const found: (number | undefined)[] = [];
-  for (const { puts } of phases) found.push(await cpuOf(pidsOf(cluster), sockets, puts));
+  for (const phase of phases) found.push(await cpuOf(pidsOf(cluster), sockets, phase));
   for (const socket of sockets) socket.destroy();
   return found;
 };
@@ -84,7 +105,7 @@ const servers = availableServers();
 /** Plays the phases on each server in turn, and prints the medians of the rounds. */
 export const gateway = async (): Promise<void> => {
   console.log(
-    `Puts of ${valueBytes} bytes as JSON, ${connections} at a time on kept connections, on one member that has just started; medians of ${rounds} rounds.\n`,
+    `Puts of ${valueBytes} bytes as JSON, then scrapes, ${connections} at a time on kept connections, on one member that has just started; medians of ${rounds} rounds.\n`,
   );
   const samples = servers.map((): (number | undefined)[][] => []);
   for (let round = 0; round < rounds; round++)
@@ -93,5 +114,5 @@ export const gateway = async (): Promise<void> => {
     const [ours, theirs] = samples.map((taken) => median(taken.map((values) => values[phase] ?? NaN)));
     return [name, format(ours), format(theirs), ratio(ours, theirs)];
   });
-  printTable(["CPU µs a put", "minietcd", "etcd", "ratio"], rows, 1);
+  printTable(["CPU µs a request", "minietcd", "etcd", "ratio"], rows, 1);
 };
