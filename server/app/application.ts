@@ -165,7 +165,8 @@ export interface LeaseListItem {
 export type OperationName = keyof Operations;
 
 /**
- * An operation of etcd. The outcome reaches `handler` once, at once or later; a handler does not throw.
+ * An operation of etcd. The outcome reaches `handler` once, at once or later; a handler does not throw. The caller gives the request
+ * away: nobody changes it, or bytes of it, any more. A change is applied from it here, and from its encoding on other members.
  *
  * @throws ServerError, StoreError if it is refused at once; then the handler is not called
  */
