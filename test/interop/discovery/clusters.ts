@@ -81,8 +81,12 @@ const withDns = async <T>(known: Zone, run: () => Promise<T>): Promise<T> => {
 /** Parts of the log of members that do not take each other's certificates. */
 const refusals = { etcd: "tls: bad certificate", minietcd: "does not match certificate's altnames" };
 
-/** Starts a cluster with https whose members have a certificate for `host`; tells whether they trust each other. */
-const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promise<boolean> => {
+/**
+ * Starts a cluster with https whose members have a certificate for `host`, and starts it again.
+ *
+ * @returns whether they have trusted each other, of both starts
+ */
+const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promise<readonly boolean[]> => {
   await using folder = await tempFolder();
   const ca = await authority.writeTo(folder.path);
   const { files } = await authority.issueTo(folder.path, "peer", { hosts: [host] });
@@ -93,16 +97,16 @@ const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promi
   ];
   // The authorities of the machine, by the variables of Go and of Node: the flags name none.
   const environment = { SSL_CERT_FILE: ca, NODE_EXTRA_CA_CERTS: ca };
-  return await withDns(zone, async () => {
+  const start = async (): Promise<boolean> => {
     const members = launch(kind, folder.path, { scheme: "https", flags, environment });
-    const [first] = members;
     try {
-      const refused = first?.logged(refusals[kind]).then(() => false);
+      const refused = members[0]?.logged(refusals[kind]).then(() => false);
       return (await Promise.race([refused, listed(members).then(() => true)])) ?? false;
     } finally {
       await stopAll(members);
     }
-  });
+  };
+  return [await withDns(zone, start), await withDns(zone, start)];
 };
 
 const shape: Shape = { scheme: "http", flags: ["--discovery-srv=example.com"] };
