@@ -90,6 +90,11 @@ describe("members that DNS names", () => {
     });
   });
 
+  test("are names: an address in a record is none", async () => {
+    const services = { "_etcd-server._tcp.x": [{ name: "10.0.0.1" }] };
+    await assert.rejects(find(m1, { services, hosts }), { message: /records which contain invalid names$/ });
+  });
+
   test("are refused if one URL is named twice", async () => {
     const services = { "_etcd-server._tcp.x": [...three, { name: "m3.x" }] };
     await assert.rejects(find(m1, { services, hosts }), {
