@@ -6,6 +6,11 @@ import type { Logger } from "../../server/index.js";
 const lookMs = 5_000;
 /** Looks from one collection to the next, at least: half a minute. */
 const looksBetween = 6;
+/**
+ * Looks from one collection to the next while nothing is added, as what was in use then may be garbage by now: two minutes, and
+ * twice as long each time, up to an hour.
+ */
+const looksToRepeat = { first: 24, most: 720 };
 /** CPU time between two looks, as a share of one core. A member without requests takes 2 to 3 %. */
 const maxIdleShare = 0.1;
 /** Buffers that were added since the least that was seen; fewer are left to V8. */
@@ -34,17 +39,23 @@ export class IdleCollection {
   /** The least that was seen since the last collection. */
   private leastBytes = 0;
   private looksUntilNext = 0;
+  private looksSince = 0;
+  private looksToRepeat = looksToRepeat.first;
 
   constructor(private readonly collect: () => void) {}
 
   look({ cpuShare, bufferBytes, heapBytes }: ProcessUse): void {
     this.leastBytes = Math.min(this.leastBytes, bufferBytes);
+    this.looksSince += 1;
     if (this.looksUntilNext > 0) {
       this.looksUntilNext -= 1;
       return;
     }
-    const isWorthwhile = bufferBytes - this.leastBytes >= minAddedBytes && heapBytes <= maxHeapBytes;
-    if (!isWorthwhile || cpuShare > maxIdleShare) return;
+    if (heapBytes > maxHeapBytes || cpuShare > maxIdleShare) return;
+    const isAdded = bufferBytes - this.leastBytes >= minAddedBytes;
+    if (!isAdded && (bufferBytes < minAddedBytes || this.looksSince < this.looksToRepeat)) return;
+    this.looksToRepeat = isAdded ? looksToRepeat.first : Math.min(2 * this.looksToRepeat, looksToRepeat.most);
+    this.looksSince = 0;
     this.collect();
     this.leastBytes = bufferBytes; // V8 frees buffers after the collection, on another thread: later looks see less
     this.looksUntilNext = looksBetween - 1;

@@ -32,9 +32,16 @@ test("collections are at least six looks apart", () => {
   assert.deepEqual(collections([large, more, more, more, more, more, more]), [1, 1, 1, 1, 1, 1, 2]);
 });
 
-test("buffers that are still in use after a collection bring no further one; the next counts from what is left", () => {
+test("buffers that are still in use after a collection bring no further one soon; the next counts from what is left", () => {
   const looks = (bufferBytes: number): Partial<ProcessUse>[] => Array.from({ length: 6 }, () => ({ bufferBytes }));
   const left = 50 * mebibyte;
   const counts = collections([large, ...looks(left), ...looks(left + 31 * mebibyte), ...looks(left + 32 * mebibyte)]);
   assert.deepEqual([counts[6], counts[12], counts[13]], [1, 1, 2]);
+});
+
+test("what was in use at a collection is looked for again after two minutes, then four: it may be garbage by then", () => {
+  const counts = collections(Array.from({ length: 74 }, () => large));
+  assert.deepEqual([counts[0], counts[23], counts[24], counts[71], counts[72]], [1, 1, 2, 2, 3]);
+  const few = collections([large, ...Array.from({ length: 74 }, () => ({ bufferBytes: 31 * mebibyte }))]);
+  assert.equal(few[74], 1);
 });
