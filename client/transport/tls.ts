@@ -112,4 +112,4 @@ export function withTlsAdvice(reason: string, isSecure: boolean): string {
 const adviceOnEarlyClose = (isSecure: boolean): string =>
   isSecure
     ? "the server closed the connection, and its log says why: perhaps it does not speak TLS (then use http://), or does not accept this client's certificate"
-    : "the server closed the connection: if it speaks TLS, use https://";
+    : "the server closed the connection: if it speaks TLS, use https://; if not, it may have as many connections as it takes";
