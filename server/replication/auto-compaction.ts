@@ -74,9 +74,10 @@ class PeriodicCompactor implements AutoCompactor {
   private readonly maxNotes: number;
   private readonly noteMs: number;
   private readonly stopTimer: () => void;
-  /** The time from the last success to the next compaction, in milliseconds. */
+  /** The time from the last compaction that succeeded to the next one, in milliseconds. */
   private dueAfterMs: number;
-  private lastSuccess: number;
+  /** The time at which the last compaction that succeeded began: however long it took, the next one is not later. */
+  private lastBegin: number;
   private lastRevision = 0;
   private isUnderWay = false;
 
@@ -87,7 +88,7 @@ class PeriodicCompactor implements AutoCompactor {
     this.noteMs = Math.max(1, Math.floor(Math.min(periodMs, hourMs) / notesPerPeriod));
     this.maxNotes = Math.floor(periodMs / this.noteMs) + 1;
     this.dueAfterMs = periodMs;
-    this.lastSuccess = options.clock.now();
+    this.lastBegin = options.clock.now();
     this.notes = [options.store.revision];
     this.stopTimer = options.clock.every(this.noteMs, () => this.tick());
   }
@@ -106,7 +107,9 @@ class PeriodicCompactor implements AutoCompactor {
     const { clock, node } = this.options;
     const [revision = 0] = this.notes;
     if (this.isUnderWay || !isLeader(node)) return;
-    if (clock.now() - this.lastSuccess < this.dueAfterMs || revision === this.lastRevision) return;
+    const now = clock.now();
+    // A timer may ring a little early: half a note of tolerance keeps that from costing a whole one.
+    if (now - this.lastBegin < this.dueAfterMs - this.noteMs / 2 || revision === this.lastRevision) return;
     this.dueAfterMs = Math.min(this.periodMs, hourMs);
     this.isUnderWay = true;
     compact("periodic", revision, this.options, {
@@ -116,7 +119,7 @@ class PeriodicCompactor implements AutoCompactor {
         this.isUnderWay = false;
         if (!isCompacted) return;
         this.lastRevision = revision;
-        this.lastSuccess = clock.now();
+        this.lastBegin = now;
       },
     });
   }

@@ -18,7 +18,11 @@ import { VirtualClock } from "../../../testing/virtual-clock.js";
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
-const setUp = (setting: AutoCompaction, outcome: () => "compacted" | Error | undefined = () => "compacted") => {
+const setUp = (
+  setting: AutoCompaction,
+  outcome: () => "compacted" | Error | undefined = () => "compacted",
+  delayMs = 0,
+) => {
   const clock = new VirtualClock();
   const { logger, lines } = recordingLogger();
   const world = { revision: 1, leads: true };
@@ -28,7 +32,8 @@ const setUp = (setting: AutoCompaction, outcome: () => "compacted" | Error | und
       assert.ok(command.$case === "compact");
       compactions.push({ at: clock.now(), revision: Number(command.value.revision) });
       const ended = outcome();
-      if (ended === "compacted") handler.onResult(undefined);
+      if (ended === "compacted" && delayMs > 0) clock.after(delayMs, () => handler.onResult(undefined));
+      else if (ended === "compacted") handler.onResult(undefined);
       else if (ended !== undefined) handler.onError(ended);
     },
   };
@@ -65,6 +70,18 @@ for (const [name, periodMs, every] of [
     });
     assert.deepEqual(compactions, [first, ...later]);
   });
+
+test("the next periodic compaction is a period after the last one began, though that one took its time", () => {
+  const { clock, world, compactions } = setUp(periodic(hourMs), () => "compacted", 5);
+  for (let tick = 1; tick <= 50; tick++) {
+    world.revision = tick;
+    clock.advance(hourMs / 10);
+  }
+  assert.deepEqual(
+    compactions.map(({ at }) => at / hourMs),
+    [1, 2, 3, 4, 5],
+  );
+});
 
 test("a member that does not lead notes revisions and compacts nothing; once it leads it compacts at once", () => {
   const { clock, world, compactions } = setUp(periodic(hourMs));
