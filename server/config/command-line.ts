@@ -3,6 +3,7 @@
 import { FlagError } from "./config.js";
 import type { GivenFlag } from "./settings.js";
 import { allFlags, findFlag } from "./flag-table.js";
+import { nearestName } from "./nearest-name.js";
 
 export type CommandLine =
   | { readonly kind: "help" | "version" }
@@ -43,26 +44,11 @@ const readFlag = (name: string, value: string | undefined, rest: string[]): Give
   return { flag, text, source: { kind: "command line" } };
 };
 
-/** Typing errors that are taken for one of a known flag: so many letters, and no more than a third of them. */
-const maxTypingErrors = 3;
-
 const suggest = (name: string): string[] => {
-  const distances = allFlags
-    .filter(({ until, kind }) => until === undefined && kind !== "any")
-    .map((flag) => ({ name: flag.name, distance: editDistance(name, flag.name) }))
-    .filter(({ distance }) => distance <= Math.min(maxTypingErrors, name.length / 3));
-  const [nearest] = distances.sort((a, b) => a.distance - b.distance);
-  return nearest === undefined ? [] : [`Did you mean --${nearest.name}?`];
-};
-
-/** Letters to insert, remove or replace (Levenshtein). */
-const editDistance = (from: string, to: string): number => {
-  let row = Array.from({ length: to.length + 1 }, (_, n) => n);
-  for (const [i, letter] of Array.from(from).entries()) {
-    const next = [i + 1];
-    for (const [j, other] of Array.from(to).entries())
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)));
-    row = next;
-  }
-  return row[to.length] ?? 0;
+  const current = allFlags.filter(({ until, kind }) => until === undefined && kind !== "any");
+  const nearest = nearestName(
+    name,
+    current.map((flag) => flag.name),
+  );
+  return nearest === undefined ? [] : [`Did you mean --${nearest}?`];
 };

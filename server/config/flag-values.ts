@@ -2,6 +2,7 @@
 
 import { parseMemberUrls, UrlError } from "../base/index.js";
 import type { FlagKind } from "./flag.js";
+import { nearestName } from "./nearest-name.js";
 
 export type FlagValue = string | boolean | number | readonly string[];
 
@@ -141,12 +142,20 @@ export const givenGates = (text: string): ReadonlyMap<string, boolean> =>
     }),
   );
 
+const unknownGate = (name: string): FlagValueError => {
+  const nearest = nearestName(
+    name,
+    featureGates.map((gate) => gate.name),
+  );
+  const suggestion = nearest === undefined ? "" : ` (did you mean ${nearest}?)`;
+  return new FlagValueError(`unrecognized feature gate: ${name}${suggestion}`);
+};
+
 const gates = (text: string): string[] => {
   const given = text.split(",").filter((part) => part.trim() !== "");
   for (const part of given) {
     const [name = "", value] = part.split(/=(.*)/s).map((word) => word.trim());
-    if (!featureGates.some((gate) => gate.name === name))
-      throw new FlagValueError(`unrecognized feature gate: ${name}`);
+    if (!featureGates.some((gate) => gate.name === name)) throw unknownGate(name);
     if (value === undefined) throw new FlagValueError(`missing bool value for ${name}`);
     if (!booleans.has(value))
       throw new FlagValueError(

@@ -189,6 +189,11 @@ test("an unreadable value is refused in etcd's words, with its exit code", () =>
     [["--cors=x"], '2: invalid value "x" for flag -cors: URL scheme must be http, https, unix, or unixs: x'],
     [["--feature-gates=X=true"], '2: invalid value "X=true" for flag -feature-gates: unrecognized feature gate: X'],
     [
+      ["--feature-gates=LeaseCheckpint=true"],
+      '2: invalid value "LeaseCheckpint=true" for flag -feature-gates: ' +
+        "unrecognized feature gate: LeaseCheckpint (did you mean LeaseCheckpoint?)",
+    ],
+    [
       ["--feature-gates=AllAlpha"],
       '2: invalid value "AllAlpha" for flag -feature-gates: missing bool value for AllAlpha',
     ],
