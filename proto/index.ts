@@ -150,6 +150,11 @@ export {
   HealthListResponse,
 } from "./generated/grpc/health/v1/health.js";
 export {
+  ServerReflectionDefinition,
+  ServerReflectionRequest,
+  ServerReflectionResponse,
+} from "./generated/grpc/reflection/v1/reflection.js";
+export {
   RawRangeResponse,
   RawPutResponse,
   RawDeleteRangeResponse,

@@ -10,6 +10,7 @@ export {
   maxConnectionsBeforeReady,
   maxConnectionWithoutRequestMs,
   maxKeepAlivesPerStream,
+  maxReflectionsPerStream,
   maxPendingCalls,
   maxPendingProposalBytes,
   maxPendingProposals,

@@ -28,6 +28,9 @@ export const maxServedCalls = 20_000;
 /** Keep-alives of one stream whose answers are not there, or not taken; one more ends the stream: too many requests. */
 export const maxKeepAlivesPerStream = 10_000;
 
+/** Answers of one reflection stream that its client has not taken; one more ends the stream: too many requests. Each has up to 60 KiB. */
+export const maxReflectionsPerStream = 100;
+
 /** The bytes that a message may have beyond the largest proposal, for its framing (etcd: 512 KiB). */
 export const messageOverheadBytes = 512 * 1024;
 

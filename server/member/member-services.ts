@@ -38,6 +38,7 @@ import {
   leaseMethods,
   maintenanceMethods,
   rangeStreamMethod,
+  reflectionMethods,
   ResponseHeaders,
   ResponseSender,
   watchMethods,
@@ -111,6 +112,7 @@ export const memberServices = (
     ...authMethods(application, sender),
     ...concurrencyMethods(createConcurrency(application), headers, waiting),
     ...healthMethods((caller) => admission.check(caller)),
+    ...reflectionMethods((caller) => admission.check(caller)),
   ];
   const all = [...methods, ...unimplementedMethods(services, methods)];
   if (config.metrics === "extensive") for (const { stats } of all) stats.measureHandling();

@@ -24,6 +24,7 @@ export const methodNotes: Readonly<Record<string, string>> = {
   "Election.Proclaim": "the lease is not renewed",
   "Election.Resign": "the lease is not renewed",
   "Election.Observe": "at most 10 000 observers on a member",
+  "ServerReflection.ServerReflectionInfo": "etcd has none: UNIMPLEMENTED; `grpc.reflection.v1alpha` is answered alike",
 };
 
 /** Notes on fields, by `Message.field`. */

@@ -14,6 +14,7 @@ import {
   LeaseDefinition,
   LockDefinition,
   MaintenanceDefinition,
+  ServerReflectionDefinition,
   WatchDefinition,
 } from "../../proto/index.js";
 
@@ -42,6 +43,7 @@ test("every service of the generated code is described, with its methods", () =>
     LockDefinition,
     ElectionDefinition,
     HealthDefinition,
+    ServerReflectionDefinition,
   ];
   for (const { fullName, methods } of definitions) {
     const described = registry.getService(fullName)?.methods.map(({ name, methodKind }) => `${name} ${methodKind}`);

@@ -1,0 +1,92 @@
+import { ServerReflectionRequest, ServerReflectionResponse } from "../../proto/index.js";
+import { type Caller, maxReflectionsPerStream, ServerError } from "../base/index.js";
+import { bidi, type Method, type RequestSink, type ResponseStream, RpcError, statusCode } from "../rpc/index.js";
+import { encodeWithImports, FileDescriptors } from "./file-descriptors.js";
+
+type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
+
+/**
+ * gRPC's server reflection, which etcd does not have: programs such as grpcurl learn etcd's services and messages from the member. The
+ * messages of v1 and v1alpha are the same; only v1 is listed.
+ *
+ * @param check refuses callers by throwing, as for requests of health
+ * @see gRPC, server reflection protocol
+ */
+export const reflectionMethods = (check: (caller: Caller) => void): Method[] => {
+  let known: FileDescriptors | undefined;
+  const descriptors = (): FileDescriptors => (known ??= new FileDescriptors()); // most members are never asked
+  return ["v1", "v1alpha"].map((version) =>
+    bidi(
+      `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+      ServerReflectionRequest,
+      ServerReflectionResponse,
+      (call, stream) => {
+        check(call);
+        return new ReflectionStream(descriptors, stream);
+      },
+    ),
+  );
+};
+
+/** A stream on which each request is answered at once. */
+class ReflectionStream implements RequestSink<ServerReflectionRequest> {
+  /** Number of answers that the client has not taken. */
+  private untaken = 0;
+
+  constructor(
+    private readonly descriptors: () => FileDescriptors,
+    private readonly stream: ResponseStream<ServerReflectionResponse>,
+  ) {
+    stream.onDrain(() => (this.untaken = 0));
+  }
+
+  /** @throws RpcError for a request that asks nothing; ServerError if the client asks and takes no answers: the stream ends */
+  onRequest(request: ServerReflectionRequest): void {
+    if (this.untaken >= maxReflectionsPerStream)
+      throw new ServerError("too-many-requests", `${maxReflectionsPerStream} answers of one stream are not taken`);
+    const messageResponse = answerTo(request, this.descriptors());
+    if (!this.stream.send({ validHost: request.host, originalRequest: request, messageResponse })) this.untaken += 1;
+  }
+
+  onHalfClose(): void {
+    this.stream.end();
+  }
+
+  onClosed(): void {
+    // Nothing is held for it.
+  }
+}
+
+const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: FileDescriptors): Answer => {
+  switch (messageRequest?.$case) {
+    case "listServices": {
+      const service = descriptors.services().map((name) => ({ name }));
+      return { $case: "listServicesResponse", value: { service } };
+    }
+    case "fileByFilename":
+      return fileAnswer(descriptors.file(messageRequest.value), messageRequest.value);
+    case "fileContainingSymbol":
+      return fileAnswer(descriptors.fileOf(messageRequest.value), messageRequest.value);
+    case "fileContainingExtension":
+      return notFound(`extension of ${messageRequest.value.containingType}`);
+    case "allExtensionNumbersOfType":
+      return descriptors.hasMessage(messageRequest.value)
+        ? {
+            $case: "allExtensionNumbersResponse",
+            value: { baseTypeName: messageRequest.value, extensionNumber: [] },
+          }
+        : notFound(messageRequest.value);
+    case undefined:
+      throw new RpcError({ code: statusCode.invalidArgument, details: "a reflection request that asks nothing" });
+  }
+};
+
+const fileAnswer = (file: Parameters<typeof encodeWithImports>[0] | undefined, asked: string): Answer =>
+  file === undefined
+    ? notFound(asked)
+    : { $case: "fileDescriptorResponse", value: { fileDescriptorProto: encodeWithImports(file) } };
+
+const notFound = (what: string): Answer => ({
+  $case: "errorResponse",
+  value: { errorCode: statusCode.notFound, errorMessage: `not found: ${what}` },
+});
