@@ -79,9 +79,10 @@ const logSettings = (settings: MemberSettings, logger: Logger): void => {
         "will be ignored if provided",
       { path: settings.configFile },
     );
-  for (const variable of settings.unknownVariables) logger.warn("unrecognized environment variable", { variable });
-  for (const key of settings.unknownKeys)
-    logger.warn("unrecognized key of the configuration file: it has no effect", { key });
+  for (const { name: variable, didYouMean } of settings.unknownVariables)
+    logger.warn("unrecognized environment variable", { variable, "did-you-mean": didYouMean });
+  for (const { name: key, didYouMean } of settings.unknownKeys)
+    logger.warn("unrecognized key of the configuration file: it has no effect", { key, "did-you-mean": didYouMean });
   for (const warning of settings.warnings) logger.warn(warning);
 };
 

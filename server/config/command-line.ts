@@ -2,8 +2,8 @@
 
 import { FlagError } from "./config.js";
 import type { GivenFlag } from "./settings.js";
-import { allFlags, findFlag } from "./flag-table.js";
-import { nearestName } from "./nearest-name.js";
+import { findFlag } from "./flag-table.js";
+import { nearestFlag } from "./nearest-flag.js";
 
 export type CommandLine =
   | { readonly kind: "help" | "version" }
@@ -45,10 +45,6 @@ const readFlag = (name: string, value: string | undefined, rest: string[]): Give
 };
 
 const suggest = (name: string): string[] => {
-  const current = allFlags.filter(({ until, kind }) => until === undefined && kind !== "any");
-  const nearest = nearestName(
-    name,
-    current.map((flag) => flag.name),
-  );
+  const nearest = nearestFlag(name);
   return nearest === undefined ? [] : [`Did you mean --${nearest}?`];
 };

@@ -2,6 +2,7 @@ import type { ServerFlags } from "./config.js";
 import { readConfigFile } from "./config-file.js";
 import { readEnvironment } from "./environment.js";
 import { variableOf } from "./flag.js";
+import { nearestFlag } from "./nearest-flag.js";
 import { configFileFlag, readValue, settingsFrom, type GivenFlag } from "./settings.js";
 
 /** The flags of a member, and the warnings about them for its log. */
@@ -11,9 +12,16 @@ export interface MemberSettings {
   readonly configFile: string | undefined;
   /** A line for each flag that has no effect or goes by an old name. */
   readonly warnings: readonly string[];
-  readonly unknownVariables: readonly string[];
+  readonly unknownVariables: readonly UnknownName[];
   /** Keys of the file. */
-  readonly unknownKeys: readonly string[];
+  readonly unknownKeys: readonly UnknownName[];
+}
+
+/** A name that is none of a flag, and has no effect. */
+export interface UnknownName {
+  readonly name: string;
+  /** The name that may have been meant. */
+  readonly didYouMean: string | undefined;
 }
 
 /**
@@ -30,9 +38,21 @@ export const readSettings = (
   const configFile = named === undefined || named === "" ? environment[variableOf(configFileFlag)] : named;
   if (configFile !== undefined && configFile !== "") {
     const { given, unknown } = readConfigFile(configFile);
-    return { ...settingsFrom(given), configFile, unknownVariables: [], unknownKeys: unknown };
+    return { ...settingsFrom(given), configFile, unknownVariables: [], unknownKeys: unknown.map(unknownKey) };
   }
   const { given, unknown } = readEnvironment(environment, commandLine);
   const settings = settingsFrom([...commandLine, ...given]);
-  return { ...settings, configFile: undefined, unknownVariables: unknown, unknownKeys: [] };
+  return { ...settings, configFile: undefined, unknownVariables: unknown.map(unknownVariable), unknownKeys: [] };
 };
+
+const unknownVariable = (name: string): UnknownName => {
+  const nearest = nearestFlag(
+    name
+      .replace(/^ETCD_/, "")
+      .toLowerCase()
+      .replaceAll("_", "-"),
+  );
+  return { name, didYouMean: nearest && variableOf(nearest) };
+};
+
+const unknownKey = (name: string): UnknownName => ({ name, didYouMean: nearestFlag(name.toLowerCase()) });

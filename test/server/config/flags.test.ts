@@ -217,7 +217,10 @@ test("an unreadable value is refused in etcd's words, with its exit code", () =>
   assert.equal(refusal([], { ETCD_PRE_VOTE: "maybe" }), '1: invalid value "maybe" for ETCD_PRE_VOTE: parse error');
   assert.equal(refusal([], { ETCD_PRE_VOTE: "" }), "taken");
   assert.match(refusal(["--name=x"], { ETCD_NAME: "x" }), /^1: conflicting environment variable "ETCD_NAME"/);
-  assert.deepEqual(settingsOf([], { ETCD_X: "1", ETCD_VERSION: "3", X: "1" }).unknownVariables, ["ETCD_X"]);
+  assert.deepEqual(settingsOf([], { ETCD_X: "1", ETCD_VERSION: "3", X: "1", ETCD_DATA_DRI: "d" }).unknownVariables, [
+    { name: "ETCD_X", didYouMean: undefined },
+    { name: "ETCD_DATA_DRI", didYouMean: "ETCD_DATA_DIR" },
+  ]);
 });
 
 test("auto-compaction: hours, durations and revisions as etcd reads them", () => {
@@ -275,6 +278,7 @@ test("a configuration file is all that counts", async (t) => {
     "pre-vote: yes",
     "wal-dir:",
     "NOBODY-knows: 1",
+    "snapshot-cuont: 1",
     "max-wals: 9",
     "client-transport-security: {cert-file: '', client-cert-auth: false}",
   ].join("\n");
@@ -287,7 +291,10 @@ test("a configuration file is all that counts", async (t) => {
     autoCompactionRetention: "1",
     logOutputs: "stderr,stdout",
   });
-  assert.deepEqual(settings.unknownKeys, ["NOBODY-knows"]);
+  assert.deepEqual(settings.unknownKeys, [
+    { name: "NOBODY-knows", didYouMean: undefined },
+    { name: "snapshot-cuont", didYouMean: "snapshot-count" },
+  ]);
   assert.deepEqual(settings.warnings, [
     `max-wals in ${settings.configFile} has no effect: segments of the log are removed as --snapshot-count says`,
   ]);
