@@ -103,7 +103,10 @@ export interface BidiMethod<Request = never, Response = unknown> {
   readonly kind: "bidi";
   readonly path: string;
   readonly stats: MethodStats;
-  /** Decodes a request, whose bytes lie there only during the call: a sink that keeps some of them needs a copy. */
+  /**
+   * Decodes a request, whose keys and values are where they lie in `bytes`: a sink that keeps some for long copies them, so as not to
+   * keep all that arrived with them.
+   */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly open: (call: Call, stream: ResponseStream<Response>) => RequestSink<Request>;
