@@ -10,7 +10,7 @@ const looksBetween = 6;
  * Looks from one collection to the next while nothing is added, as what was in use then may be garbage by now: two minutes, and
  * twice as long each time, up to an hour.
  */
-const looksToRepeat = { first: 24, most: 720 };
+const repetition = { firstLooks: 24, mostLooks: 720 };
 /** CPU time between two looks, as a share of one core. A member without requests takes 2 to 3 %. */
 const maxIdleShare = 0.1;
 /** Buffers that were added since the least that was seen; fewer are left to V8. */
@@ -40,7 +40,7 @@ export class IdleCollection {
   private leastBytes = 0;
   private looksUntilNext = 0;
   private looksSince = 0;
-  private looksToRepeat = looksToRepeat.first;
+  private looksToRepeat = repetition.firstLooks;
 
   constructor(private readonly collect: () => void) {}
 
@@ -54,7 +54,7 @@ export class IdleCollection {
     if (heapBytes > maxHeapBytes || cpuShare > maxIdleShare) return;
     const isAdded = bufferBytes - this.leastBytes >= minAddedBytes;
     if (!isAdded && (bufferBytes < minAddedBytes || this.looksSince < this.looksToRepeat)) return;
-    this.looksToRepeat = isAdded ? looksToRepeat.first : Math.min(2 * this.looksToRepeat, looksToRepeat.most);
+    this.looksToRepeat = isAdded ? repetition.firstLooks : Math.min(2 * this.looksToRepeat, repetition.mostLooks);
     this.looksSince = 0;
     this.collect();
     this.leastBytes = bufferBytes; // V8 frees buffers after the collection, on another thread: later looks see less
