@@ -1,4 +1,4 @@
-// Limits of `npm run check` for the product's source (docs/architecture.md, "Numbers of the source"). They only get stricter:
+// Limits of `npm run check` for the product's source (docs/architecture.md, "Source metrics"). They only get stricter:
 // a change that makes a number better sets its limit to the new number.
 
 export interface Limit {
