@@ -1,9 +1,9 @@
 import { ClientAnswers } from "./client-answers.js";
-import { ClientRequests, type Route } from "./client-requests.js";
 import { CurrentTerm } from "./current-term.js";
 import { ElectionTimer } from "./election-timer.js";
 import type { LogBase } from "./configuration.js";
 import { Elections } from "./elections.js";
+import { Forwarding } from "./forwarding.js";
 import { Installer } from "./installer.js";
 import { assertNever, invariant } from "./invariant.js";
 import { LeaderRole } from "./leader-role.js";
@@ -28,6 +28,7 @@ import type {
   ReadState,
   ReceivedSnapshot,
   Refusal,
+  RefusalReason,
   Role,
   Unsaved,
 } from "./types.js";
@@ -58,6 +59,8 @@ export interface CoreOptions {
   readonly limits?: Partial<CoreLimits>;
 }
 
+type InputOf<Kind extends Input["kind"]> = Extract<Input, { readonly kind: Kind }>;
+
 const nothing: readonly never[] = [];
 
 /**
@@ -85,7 +88,7 @@ export class RaftCore {
   private readonly outbox: Outbox;
   private readonly answers = new ClientAnswers();
   private readonly notices = new Notices();
-  private readonly requests: ClientRequests;
+  private readonly forwarding: Forwarding;
   private readonly leaderRole: LeaderRole;
   private readonly elections: Elections;
   private readonly installer: Installer;
@@ -102,15 +105,15 @@ export class RaftCore {
     const outbox = new Outbox(log, current, hardState);
     const { maxPendingReads } = limits;
     const firstRead = Math.floor(random() * 2 ** 48);
-    const requests = new ClientRequests({ electionTicks, maxPendingReads, firstRead, outbox, answers });
-    const leaderRole = new LeaderRole({ id, log, timing, limits, outbox, answers, notices }, requests);
+    const forwarding = new Forwarding({ electionTicks, maxPendingReads, firstRead, outbox, answers });
+    const leaderRole = new LeaderRole({ id, log, timing, limits, outbox, answers, notices }, forwarding);
     const timer = new ElectionTimer(timing, random);
     this.id = id;
     this.limits = limits;
     this.log = log;
     this.current = current;
     this.outbox = outbox;
-    this.requests = requests;
+    this.forwarding = forwarding;
     this.leaderRole = leaderRole;
     this.elections = new Elections({ id, log, timer, current, outbox, leaderRole });
     this.installer = new Installer(log, current, this.elections, outbox);
@@ -127,10 +130,10 @@ export class RaftCore {
         this.onReceive(input.from, input.message);
         return;
       case "propose":
-        this.requests.propose(input, this.findRoute());
+        this.onPropose(input);
         return;
       case "readIndex":
-        this.requests.readIndex(input.request, this.findRoute());
+        this.onReadIndex(input.request);
         return;
       case "linkClosed":
         this.onLinkClosed(input.peer);
@@ -145,7 +148,7 @@ export class RaftCore {
         this.installer.onInstalled(input.configuration);
         return;
       case "proposeConfiguration":
-        this.requests.proposeConfiguration(input, this.leaderRole.leadership);
+        this.onProposeConfiguration(input);
         return;
       case "transferLeadership":
         this.leaderRole.transferLeadership(input.to);
@@ -257,13 +260,34 @@ export class RaftCore {
     };
   }
 
-  /** Returns the destination of clients' requests. */
-  private findRoute(): Route {
-    return { leadership: this.leaderRole.leadership, leader: this.elections.leader };
+  // Requests of this member's clients: served here if this member leads, else forwarded to the known leader.
+
+  private onPropose(input: InputOf<"propose">): void {
+    const { leadership } = this.leaderRole;
+    if (leadership === undefined) this.forwarding.propose(this.elections.leader, input);
+    else this.refuseFor(leadership.propose(input.data), "proposal", input.proposal);
+  }
+
+  /** Starts a linearizable read. Raft thesis §6.4. */
+  private onReadIndex(request: number): void {
+    const { leadership } = this.leaderRole;
+    if (leadership === undefined) this.forwarding.readIndex(this.elections.leader, request);
+    else this.refuseFor(leadership.readIndex({ from: this.id, request }), "read", request);
+  }
+
+  /** Appends a configuration if this member leads: changes of members are not forwarded. */
+  private onProposeConfiguration({ proposal, configuration }: InputOf<"proposeConfiguration">): void {
+    const { leadership } = this.leaderRole;
+    const reason = leadership === undefined ? "no-leader" : leadership.proposeConfiguration(configuration);
+    this.refuseFor(reason, "proposal", proposal);
+  }
+
+  private refuseFor(reason: RefusalReason | undefined, what: Refusal["what"], number: number): void {
+    if (reason !== undefined) this.answers.refuse(what, number, reason);
   }
 
   private onTick(): void {
-    this.requests.tick();
+    this.forwarding.tick();
     const hasMajority = this.leaderRole.tick();
     if (this.leaderRole.leadership === undefined) this.elections.tick();
     else if (!hasMajority) this.elections.stepDown();
@@ -325,7 +349,7 @@ export class RaftCore {
         this.leaderRole.leadership?.readIndex({ from, request: message.request }); // refused without an answer: the sender expires the read
         return;
       case "forwardedReadReply":
-        if (from === this.elections.leader) this.requests.onForwardedReadReply(message);
+        if (from === this.elections.leader) this.forwarding.onForwardedReadReply(message);
         return;
       default:
         assertNever(message);

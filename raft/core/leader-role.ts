@@ -1,4 +1,4 @@
-import type { ClientRequests } from "./client-requests.js";
+import type { Forwarding } from "./forwarding.js";
 import { Leadership, type LeadershipParts } from "./leadership.js";
 import { noMember, type MemberId, type Term } from "./ids.js";
 
@@ -16,7 +16,7 @@ export class LeaderRole {
 
   constructor(
     private readonly parts: LeadershipParts,
-    private readonly requests: ClientRequests,
+    private readonly forwarding: Forwarding,
   ) {}
 
   /** The state of the leader; undefined while this member does not lead. */
@@ -45,7 +45,7 @@ export class LeaderRole {
 
   /** Handles a change of the known leader, perhaps to `noMember`. */
   onLeaderChanged(leader: MemberId): void {
-    this.requests.onLeaderChanged();
+    this.forwarding.onLeaderChanged();
     if (this.transfer !== undefined && leader !== noMember) this.endTransfer(leader === this.transfer.to);
   }
 

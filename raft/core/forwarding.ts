@@ -1,13 +1,11 @@
 import type { ClientAnswers } from "./client-answers.js";
-import type { Configuration } from "./configuration.js";
 import { ForwardedReads } from "./forwarded-reads.js";
-import type { Leadership } from "./leadership.js";
 import type { Outbox } from "./outbox.js";
 import { noMember, type MemberId } from "./ids.js";
 import type { ForwardedReadReply } from "./types.js";
 
-/** The options of `ClientRequests`. */
-export interface ClientRequestsOptions {
+/** The options of `Forwarding`. */
+export interface ForwardingOptions {
   /** The ticks after which a forwarded read without an answer is refused. */
   readonly electionTicks: number;
   /** The bound on forwarded reads without an answer. A further read is refused as `too-many`. */
@@ -18,15 +16,8 @@ export interface ClientRequestsOptions {
   readonly answers: ClientAnswers;
 }
 
-/** The destination of a request: this member's own leadership, or the leader that it knows. */
-export interface Route {
-  readonly leadership: Leadership | undefined;
-  /** The known leader; `noMember` if there is none. */
-  readonly leader: MemberId;
-}
-
-/** Routes the proposals and reads of this member's clients to the leader. */
-export class ClientRequests {
+/** Forwards the proposals and reads of this member's clients to another member, which leads. */
+export class Forwarding {
   private readonly electionTicks: number;
   private readonly maxPendingReads: number;
   private readonly outbox: Outbox;
@@ -34,7 +25,7 @@ export class ClientRequests {
   private readonly forwardedReads: ForwardedReads;
   private now = 0;
 
-  constructor(options: ClientRequestsOptions) {
+  constructor(options: ForwardingOptions) {
     this.electionTicks = options.electionTicks;
     this.maxPendingReads = options.maxPendingReads;
     this.outbox = options.outbox;
@@ -42,30 +33,15 @@ export class ClientRequests {
     this.forwardedReads = new ForwardedReads(options.firstRead);
   }
 
-  /** Appends a proposal if this member leads, forwards it to the known leader, or refuses it. */
-  propose({ proposal, data }: { proposal: number; data: Uint8Array }, { leadership, leader }: Route): void {
-    if (leadership !== undefined) {
-      const reason = leadership.propose(data);
-      if (reason !== undefined) this.answers.refuse("proposal", proposal, reason);
-    } else if (leader === noMember) this.answers.refuse("proposal", proposal, "no-leader");
+  /** Forwards a proposal to `leader`; `noMember` refuses it. */
+  propose(leader: MemberId, { proposal, data }: { proposal: number; data: Uint8Array }): void {
+    if (leader === noMember) this.answers.refuse("proposal", proposal, "no-leader");
     else this.outbox.sendNow(leader, { kind: "forwardedProposal", data });
   }
 
-  /** Appends a configuration if this member leads, or refuses it: changes of members are not forwarded. */
-  proposeConfiguration(
-    { proposal, configuration }: { proposal: number; configuration: Configuration },
-    leadership: Leadership | undefined,
-  ): void {
-    const reason = leadership === undefined ? "no-leader" : leadership.proposeConfiguration(configuration);
-    if (reason !== undefined) this.answers.refuse("proposal", proposal, reason);
-  }
-
-  /** Starts a linearizable read: here if this member leads, else at the known leader. Raft thesis §6.4. */
-  readIndex(request: number, { leadership, leader }: Route): void {
-    if (leadership !== undefined) {
-      const reason = leadership.readIndex({ from: leader, request });
-      if (reason !== undefined) this.answers.refuse("read", request, reason);
-    } else if (leader === noMember) this.answers.refuse("read", request, "no-leader");
+  /** Starts a linearizable read at `leader`; `noMember` refuses it. Raft thesis §6.4. */
+  readIndex(leader: MemberId, request: number): void {
+    if (leader === noMember) this.answers.refuse("read", request, "no-leader");
     else if (this.forwardedReads.size >= this.maxPendingReads) this.answers.refuse("read", request, "too-many");
     else {
       const number = this.forwardedReads.addRead({ request, expiresAt: this.now + this.electionTicks });
