@@ -80,3 +80,9 @@ export const chunkBytes = 16 * 1024;
 
 /** Pieces of this memory that are kept for later use. More are left to the garbage collector. */
 export const maxFreeChunks = 256;
+
+/** The same memory for a connection with TLS that has more to send: room for all that is gathered at a time, so that it lies in one piece. */
+export const largeChunkBytes = maxGatheredBytes + 2 * chunkBytes;
+
+/** Pieces of that size that are kept for later use. */
+export const maxFreeLargeChunks = 32;

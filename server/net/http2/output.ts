@@ -1,15 +1,22 @@
-import { chunkBytes, maxFreeChunks } from "./limits.js";
+import { chunkBytes, largeChunkBytes, maxFreeChunks, maxFreeLargeChunks } from "./limits.js";
 
-/** Chunks of memory that connections gather their bytes in, used again and again. */
+/** Chunks of memory that connections gather their bytes in, used again and again. They have two sizes. */
 export class ChunkPool {
   private readonly free: Buffer[] = [];
+  private readonly freeLarge: Buffer[] = [];
 
   take(): Buffer {
     return this.free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
   }
 
+  takeLarge(): Buffer {
+    return this.freeLarge.pop() ?? Buffer.allocUnsafeSlow(largeChunkBytes);
+  }
+
   giveBack(chunk: Buffer): void {
-    if (this.free.length < maxFreeChunks) this.free.push(chunk);
+    const isLarge = chunk.length > chunkBytes;
+    const free = isLarge ? this.freeLarge : this.free;
+    if (free.length < (isLarge ? maxFreeLargeChunks : maxFreeChunks)) free.push(chunk);
   }
 }
 
@@ -38,7 +45,11 @@ export class Output {
   private parts: OutputPart[] = [];
   private partBytes = 0;
 
-  constructor(private readonly pool: ChunkPool) {}
+  /** @param isOnePiece the bytes lie in one piece, up to `largeChunkBytes`: TLS would put parts together again, which costs a copy */
+  constructor(
+    private readonly pool: ChunkPool,
+    private readonly isOnePiece = false,
+  ) {}
 
   /** Bytes that are gathered. */
   get size(): number {
@@ -47,7 +58,9 @@ export class Output {
 
   /** Makes room for so many bytes in one piece, at most `chunkBytes`. */
   reserve(bytes: number): Buffer {
-    if (this.current !== undefined && this.end + bytes <= chunkBytes) return this.current;
+    const { current } = this;
+    if (current !== undefined && this.end + bytes <= current.length) return current;
+    if (this.isOnePiece && current?.length === chunkBytes) return this.enlarge(current);
     this.closeChunk();
     return (this.current = this.pool.take());
   }
@@ -57,7 +70,7 @@ export class Output {
    * copied: a client that takes nothing would keep all of it.
    */
   add(bytes: Uint8Array, start = 0, end = bytes.length): void {
-    if (end - start < minSharedBytes || bytes.buffer.byteLength > 2 * bytes.length) {
+    if (this.isOnePiece || end - start < minSharedBytes || bytes.buffer.byteLength > 2 * bytes.length) {
       this.append(bytes, start, end);
       return;
     }
@@ -71,7 +84,7 @@ export class Output {
   append(bytes: Uint8Array, start = 0, end = bytes.length): void {
     for (let at = start; at < end;) {
       const chunk = this.reserve(1);
-      const part = Math.min(end - at, chunkBytes - this.end);
+      const part = Math.min(end - at, chunk.length - this.end);
       chunk.set(at === 0 && part === bytes.length ? bytes : bytes.subarray(at, at + part), this.end);
       this.end += part;
       at += part;
@@ -85,6 +98,13 @@ export class Output {
     this.parts = [];
     this.partBytes = 0;
     return taken;
+  }
+
+  private enlarge(chunk: Buffer): Buffer {
+    const large = this.pool.takeLarge();
+    large.set(chunk.subarray(0, this.end));
+    this.pool.giveBack(chunk);
+    return (this.current = large);
   }
 
   private closeChunk(): void {

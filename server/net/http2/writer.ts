@@ -75,7 +75,7 @@ export class ConnectionWriter implements StreamCarrier {
     private readonly account: AnswerAccount,
     private readonly owner: WrittenConnection,
   ) {
-    this.output = new Output(shared.chunks);
+    this.output = new Output(shared.chunks, "encrypted" in socket);
   }
 
   /** Bytes that are gathered or on their way to the client's system. */

@@ -7,7 +7,13 @@ import { ClosedStreams } from "../../../../server/net/http2/closed-streams.js";
 import { DeadlineWheel, type Expiring } from "../../../../server/net/http2/deadline-wheel.js";
 import { HeaderField } from "../../../../server/net/http2/header-field.js";
 import { parseTimeout } from "../../../../server/net/http2/grpc-timeout.js";
-import { chunkBytes, maxRememberedHeadBytes, rememberedStreams } from "../../../../server/net/http2/limits.js";
+import {
+  chunkBytes,
+  largeChunkBytes,
+  maxGatheredBytes,
+  maxRememberedHeadBytes,
+  rememberedStreams,
+} from "../../../../server/net/http2/limits.js";
 import { MessageReader } from "../../../../server/net/http2/message-reader.js";
 import { ChunkPool, minSharedBytes, Output } from "../../../../server/net/http2/output.js";
 import { RateBudget } from "../../../../server/net/http2/rate-budget.js";
@@ -165,9 +171,10 @@ describe("closed streams", () => {
 describe("bytes for a client", () => {
   test("what is appended, in pieces of any size, comes out in order", () => {
     const pieces = fc.array(fc.nat(40_000), { maxLength: 20 });
+    const pool = new ChunkPool();
     fc.assert(
-      fc.property(pieces, (sizes) => {
-        const output = new Output(new ChunkPool());
+      fc.property(pieces, fc.boolean(), (sizes, isOnePiece) => {
+        const output = new Output(pool, isOnePiece);
         const wanted: Buffer[] = [];
         for (const [n, size] of sizes.entries()) {
           const bytes = Buffer.alloc(size, n);
@@ -182,10 +189,25 @@ describe("bytes for a client", () => {
         }
         const all = Buffer.concat(wanted);
         assert.equal(output.size, all.length);
-        assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(all));
+        const parts = output.take();
+        assert.ok(Buffer.concat(parts.map(({ bytes }) => bytes)).equals(all));
         assert.equal(output.size, 0);
+        for (const { chunk } of parts) if (chunk !== undefined) pool.giveBack(chunk);
       }),
     );
+  });
+
+  test("all that is gathered for TLS lies in one piece, in little memory as long as it is little", () => {
+    const output = new Output(new ChunkPool(), true);
+    const value = Buffer.alloc(minSharedBytes, 1);
+    output.add(value);
+    assert.equal(output.reserve(1).length, chunkBytes);
+    while (output.size < maxGatheredBytes) output.add(value);
+    output.add(Buffer.alloc(chunkBytes, 1));
+    const parts = output.take();
+    assert.equal(parts.length, 1);
+    assert.ok(parts[0]?.bytes.every((byte) => byte === 1));
+    assert.equal(parts[0]?.chunk?.length, largeChunkBytes);
   });
 
   test("many bytes are not copied, unless they lie in much larger memory", () => {
