@@ -1,8 +1,17 @@
-import { close, openSync, write } from "node:fs";
+import { close, constants, openSync, write } from "node:fs";
 import type { Clock } from "./clock.js";
+import { errorCode } from "./error-codes.js";
 
 /** The time after which a write that failed is tried again, in milliseconds. */
 const retryMs = 1_000;
+/** The same for a FIFO whose reader has not made room yet: it takes 64 KiB at a time. */
+const fullPipeRetryMs = 20;
+/** Bytes of one write, or one line more. */
+const batchBytes = 256 * 1024;
+
+/** A FIFO is neither waited for until somebody reads it, nor while it is full: a thread would hang in the system. */
+const open = (path: string): number =>
+  openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o600);
 
 /**
  * A file that lines are appended to, behind the back of whoever writes them: what the disk has not taken waits in memory, up to a
@@ -15,18 +24,21 @@ export class AppendFile {
   private isClosing = false;
   private cancelRetry: (() => void) | undefined;
   private onIdle: () => void = () => undefined;
+  private hasFailed = false;
   private fd: number;
 
   /**
    * @param maxBytes the bytes that may wait
+   * @param onTurn a write has failed after others succeeded; or with no error, the reverse
    * @throws Error of the system if the file cannot be opened
    */
   constructor(
     private readonly path: string,
     private readonly maxBytes: number,
     private readonly clock: Pick<Clock, "after">,
+    private readonly onTurn: (error: Error | undefined) => void = () => undefined,
   ) {
-    this.fd = openSync(path, "a", 0o600);
+    this.fd = open(path);
   }
 
   /** Takes a line. @returns false: too much waits for the disk, and the line is lost */
@@ -46,7 +58,7 @@ export class AppendFile {
    */
   reopen(): void {
     if (this.isClosing) return;
-    const next = openSync(this.path, "a", 0o600);
+    const next = open(this.path);
     this.whenIdle(() => {
       const former = this.fd;
       this.fd = next;
@@ -74,31 +86,49 @@ export class AppendFile {
 
   private pump(): void {
     if (this.isWriting || this.cancelRetry !== undefined || this.bytes === 0) return;
-    const bytes = Buffer.concat(this.waiting);
-    this.waiting = [bytes];
+    const bytes = this.batch();
     this.isWriting = true;
     write(this.fd, bytes, 0, bytes.length, null, (error, written) => this.onWritten(error, written));
+  }
+
+  /** Joins the first lines that wait. */
+  private batch(): Buffer {
+    let count = 0;
+    for (let bytes = 0; bytes < batchBytes && count < this.waiting.length; count++)
+      bytes += this.waiting[count]?.length ?? 0;
+    const bytes = Buffer.concat(this.waiting.slice(0, count));
+    this.waiting.splice(0, count, bytes);
+    return bytes;
   }
 
   private onWritten(error: Error | null, written: number): void {
     this.isWriting = false;
     if (error === null) this.drop(written);
+    const isFullPipe = errorCode(error) === "EAGAIN";
+    if (!isFullPipe) this.note(error ?? undefined);
     const { onIdle } = this;
     if (this.isClosing && error === null && this.bytes > 0) return this.pump(); // the rest, then idle
     this.onIdle = () => undefined;
     onIdle();
     if (error === null) this.pump();
     else if (!this.isClosing)
-      this.cancelRetry = this.clock.after(retryMs, () => {
+      this.cancelRetry = this.clock.after(isFullPipe ? fullPipeRetryMs : retryMs, () => {
         this.cancelRetry = undefined;
         this.pump();
       });
   }
 
+  private note(error: Error | undefined): void {
+    if (this.hasFailed === (error !== undefined)) return;
+    this.hasFailed = error !== undefined;
+    this.onTurn(error);
+  }
+
   /** Drops what has been written: all of it, or a part. */
   private drop(written: number): void {
-    const [first, ...others] = this.waiting;
+    const [first] = this.waiting;
     this.bytes -= written;
-    this.waiting = first === undefined || first.length === written ? others : [first.subarray(written), ...others];
+    if (first === undefined || first.length === written) this.waiting.shift();
+    else this.waiting[0] = first.subarray(written);
   }
 }

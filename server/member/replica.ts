@@ -311,12 +311,24 @@ export class Replica implements NodeListener, PeersListener {
 const maxAuditBytes = 16 * 1024 * 1024;
 
 /** @throws StartError for a file that cannot be opened */
-const openAuditFile = ({ auditLog: path }: MemberConfig, { clock }: MemberEnvironment): AppendFile | undefined => {
+const openAuditFile = (
+  { auditLog: path }: MemberConfig,
+  { clock, logger }: MemberEnvironment,
+): AppendFile | undefined => {
   if (path === undefined) return undefined;
+  const onTurn = (error: Error | undefined): void => {
+    if (error === undefined) logger.info("writing the audit log again", { path });
+    else
+      logger.warn("cannot write the audit log: lines wait in memory, and those beyond 16 MiB are lost", {
+        ...{ path, error: error.message },
+      });
+  };
   try {
-    return new AppendFile(path, maxAuditBytes, clock);
+    return new AppendFile(path, maxAuditBytes, clock, onTurn);
   } catch (error) {
-    throw new StartError(`cannot open --audit-log ${path}: ${errorCode(error) ?? "unknown reason"}`);
+    const code = errorCode(error) ?? "unknown reason";
+    const reason = code === "ENXIO" ? "nobody reads this FIFO (ENXIO)" : code;
+    throw new StartError(`cannot open --audit-log ${path}: ${reason}`);
   }
 };
 
