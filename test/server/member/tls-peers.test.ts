@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { connect as connectOpenly } from "node:net";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { connect, type ConnectionOptions } from "node:tls";
@@ -142,4 +143,24 @@ test("a member whose certificate another one does not trust says so once", async
     Promise.resolve(cluster.lines.get("m1")?.find(({ msg }) => msg === "cannot connect to peer over TLS")),
   );
   assert.match(String(line["error"]), /certificate signed by unknown authority/);
+});
+
+test("a member whose certificate is revoked takes no part, until the list of revoked ones is without it", async (t) => {
+  const authority = await TestAuthority.create();
+  const folder = await temporaryDirectory(t);
+  const peerCrlFile = join(folder, "revoked.crl");
+  const revoked = await authority.issueTo(folder, "revoked", { commonName: "member" });
+  await writeFile(peerCrlFile, await authority.revoke([revoked]));
+  const cluster = await createMembers(t, async (name, folder) => {
+    const flags = { ...(await mutualWith(authority)(name, folder)), peerCrlFile };
+    return name === "m3" ? { ...flags, peerCertFile: revoked.files.cert, peerKeyFile: revoked.files.key } : flags;
+  });
+  const members = await Promise.all(names.map(cluster.start));
+  await Promise.all(members.slice(0, 2).map(({ ready }) => ready));
+  const line = await eventually(longEnoughMs, "a line about the certificate", () =>
+    Promise.resolve(cluster.lines.get("m1")?.find(({ msg }) => msg === "rejected connection on peer endpoint")),
+  );
+  assert.equal(line["error"], `transport: certificate serial ${revoked.serial} revoked`);
+  await writeFile(peerCrlFile, await authority.revoke([]));
+  await members[2]?.ready;
 });
