@@ -30,7 +30,7 @@ export const loaded = async <T>(part: Promise<T>): Promise<T> => {
     if (!lacksDescriptors.test(String(error)) && !mayLackDescriptors(error)) throw error;
     process.stderr.write(
       "cannot start: file descriptor limit of the process is too low to load the program; " +
-        "please set it to 1024 (ulimit -n)\n",
+        "set it to 1024 (ulimit -n)\n",
     );
     process.exit(1);
   }

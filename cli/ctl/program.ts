@@ -137,7 +137,7 @@ const optionsHint = '\nUse "minietcdctl options" for a list of global command-li
 
 /** Makes the program with all its commands. */
 export function createProgram(io: Io): Command {
-  const program = new Command("minietcdctl").description("Talks to a cluster of minietcd, or of etcd");
+  const program = new Command("minietcdctl").description("Command line client for minietcd and etcd");
   for (const option of globalFlags()) program.addOption(option);
   const command = (create: () => Command, run: (command: Command, io: Io) => Promise<void>): Command => {
     const created = create();
@@ -157,7 +157,7 @@ export function createProgram(io: Io): Command {
     command(watchCommand, runWatch),
     group(
       "lease",
-      "Leases: keys that go when nobody renews them",
+      "Leases: grant, renew, list and revoke them",
       command(grantCommand, runGrant),
       command(revokeCommand, runRevoke),
       command(timeToLiveCommand, runTimeToLive),
@@ -168,7 +168,7 @@ export function createProgram(io: Io): Command {
   const maintenance = [
     group(
       "endpoint",
-      "Asks the members one by one",
+      "Health, status and hash of each endpoint",
       command(healthCommand, runHealth),
       command(statusCommand, runStatus),
       command(hashKvCommand, runHashKv),
@@ -184,7 +184,7 @@ export function createProgram(io: Io): Command {
     ),
     group(
       "downgrade",
-      "Downgrades of the cluster to the version before",
+      "Downgrades of the cluster to the previous minor version",
       command(downgradeValidateCommand, runDowngradeValidate),
       command(downgradeEnableCommand, runDowngradeEnable),
       command(downgradeCancelCommand, runDowngradeCancel),
@@ -197,7 +197,7 @@ export function createProgram(io: Io): Command {
     ),
     group(
       "auth",
-      "Whether the cluster asks for a user",
+      "Enables or disables authentication",
       command(authEnableCommand, runAuthEnable),
       command(authDisableCommand, runAuthDisable),
       command(authStatusCommand, runAuthStatus),
@@ -223,7 +223,7 @@ export function createProgram(io: Io): Command {
       command(roleGrantPermissionCommand, runRoleGrantPermission),
       command(roleRevokePermissionCommand, runRoleRevokePermission),
     ),
-    group("snapshot", "Backups of members of etcd", command(snapshotSaveCommand, runSnapshotSave)),
+    group("snapshot", "Backups of etcd members", command(snapshotSaveCommand, runSnapshotSave)),
     command(defragCommand, runDefrag),
     command(moveLeaderCommand, runMoveLeader),
   ];
@@ -231,7 +231,7 @@ export function createProgram(io: Io): Command {
   const utility = [
     group(
       "check",
-      "Checks of the speed and the memory of a cluster",
+      "Measures the speed and the memory use of a cluster",
       command(checkPerfCommand, runCheckPerf),
       command(checkDatascaleCommand, runCheckDatascale),
     ),

@@ -40,14 +40,14 @@ export const runningText = (flags: ClusterFlags, running: readonly MemberProcess
   const examples = ["put greeting hello", "get greeting", "endpoint status", "member list"];
   return [
     `\n${table([["MEMBER", "ID", "CLIENTS", "PEERS", "PID", "ROLE"], ...rows])}\n`,
-    "Try, in another terminal (etcdctl takes the same words):",
+    "Try in another terminal (etcdctl takes the same commands):",
     ...examples.map((example) => `  ${ctl} ${example}`),
   ].join("\n");
 };
 
 /** Says of members whose data was in memory that they cannot come back. */
 export const goneText =
-  "Data in memory is gone with its member, and the others refuse it without: stop this cluster, and start it anew.";
+  "A member with data in memory cannot be restarted: it has lost its data, and the others refuse it. Stop this cluster, and start it again.";
 
 /** Says whether a quorum runs without these members, and how to start them. */
 export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess[], running: number): string => {
@@ -57,14 +57,14 @@ export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess
   return [
     running >= quorum
       ? `${have}, which is a quorum: reads and writes are served.`
-      : `${have}; a quorum takes ${quorum}. Until another one is started, nothing is served.`,
+      : `${have}, but a quorum needs ${quorum}. Until another member is started, requests are not served.`,
     ...(missing.every(isPortTaken) ? portAdvice : []),
     ...(flags.memory ? [goneText] : startAdvice(flags, missing)),
   ].join("\n");
 };
 
 const startAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): readonly string[] => [
-  "Once the reason is gone, start a missing member with",
+  "Once the problem is fixed, start a missing member with",
   ...missing.map((member) => `  ${startCommand(member)}`),
   ...(missing.every(isPortTaken) ? [] : dataAdvice(flags, missing)),
 ];
@@ -72,21 +72,21 @@ const startAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): re
 const isPortTaken = ({ failure }: MemberProcess): boolean => failure?.includes("address already in use") === true;
 
 const portAdvice = [
-  "Another program has the ports: stop it, or choose other ports with --client-ports and --peer-ports; an example:",
+  "Another program uses the ports: stop it, or choose other ports with --client-ports and --peer-ports; for an example:",
   `  ${command(minietcdProgram, "cluster", "--help")}`,
 ];
 
 const dataAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): readonly string[] => [
-  "Its files are checked, with what can be done about them, by",
+  "To check its files and see the remedies, run",
   ...missing.map((member) => `  ${verifyCommand(member)}`),
   ...resetAdvice(flags, missing),
-  "To begin anew with an empty cluster, stop this one, and start it with the data of all members removed:",
+  "To start over with an empty cluster, stop this one, and start it with the data of all members removed:",
   `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--fresh")}`,
 ];
 
 /** Names the command that rebuilds a member, which takes the data of all others. */
 const resetAdvice = (flags: ClusterFlags, [lost, another]: readonly MemberProcess[]): readonly string[] => {
-  const never = "Do not empty the directory of one member: the others refuse it then (docs/reliability.md).";
+  const never = "Do not empty the directory of one member: the others would refuse the member (docs/reliability.md).";
   if (lost === undefined || another !== undefined || flags.clientPorts.length === 1) return [never];
   return [
     `${never} If its data`,

@@ -45,32 +45,32 @@ export const addClusterCommand = (program: Command): void => {
     .option("--data-dir <path>", "data in <path>/<member>, logs in <path>/<member>.log", parseDataDir, dataDir)
     .addOption(portsOption("--client-ports <ports>", "client port of each member", clientPorts))
     .addOption(portsOption("--peer-ports <ports>", "peer port of each member", peerPorts))
-    .option("--fresh", "begin with an empty cluster: removes all data of its members first", false)
+    .option("--fresh", "remove all data of the members, and start an empty cluster", false)
     .option(
       "--memory",
-      "keep all data in memory: it is gone when the cluster stops, and with each member that ends",
+      "keep all data in memory: it is lost when the cluster stops, and a member's when the member ends",
       false,
     )
     .option(
       "--auto-tls",
-      "serve clients over TLS, with a certificate in <data-dir>/tls that is made when there is none",
+      "serve clients over TLS, with a certificate in <data-dir>/tls that is created if there is none",
       false,
     )
-    .option("--reset-member <name>", "rebuild a member that lost its data, or cannot start, from all others first")
+    .option("--reset-member <name>", "first rebuild a member that lost its data, or cannot start, from all others")
     .addHelpText(
       "after",
-      "\nThere are as many members as ports, named m1, m2, m3.\n" +
+      "\nThe number of ports sets the number of members, which are named m1, m2, m3, …\n" +
         "\nExample:\n  minietcd cluster --data-dir /tmp/demo --client-ports 12379,12381,12383 --peer-ports 12380,12382,12384",
     )
     .action(async (flags: ClusterFlags) => {
       const ports = [...flags.clientPorts, ...flags.peerPorts];
       if (flags.clientPorts.length !== flags.peerPorts.length)
-        program.error("error: --client-ports and --peer-ports must name as many ports each");
+        program.error("error: --client-ports and --peer-ports must name the same number of ports");
       if (new Set(ports).size < ports.length) program.error("error: a port is named twice");
       if (flags.fresh && flags.resetMember !== undefined)
-        program.error("error: --fresh removes the data of all members, from which --reset-member would rebuild one");
+        program.error("error: --fresh removes the data of all members, which --reset-member needs to rebuild one");
       if (flags.memory && (flags.fresh || flags.resetMember !== undefined))
-        program.error("error: a cluster with --memory has no data on disk: leave out --fresh and --reset-member");
+        program.error("error: a cluster with --memory has no data on disk: remove --fresh and --reset-member");
       const names = memberPlaces(flags).map(({ name }) => name);
       if (flags.resetMember !== undefined && !names.includes(flags.resetMember))
         program.error(`error: --reset-member: no member is named ${flags.resetMember}, only ${names.join(", ")}`);

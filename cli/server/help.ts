@@ -7,8 +7,8 @@ const usage = `Usage:
   minietcd --version   print the version
   minietcd --help      print this help
 
-An etcd in TypeScript. Flags are etcd's, with one dash or two; each is also a variable: --max-txn-ops is ETCD_MAX_TXN_OPS.
-A variable and its flag together are refused. With --config-file, all other flags and variables are ignored.
+An etcd in TypeScript. Flags are etcd's, with one dash or two. Each flag is also a variable: --max-txn-ops is ETCD_MAX_TXN_OPS.
+Setting both a flag and its variable is an error. With --config-file, all other flags and variables are ignored.
 
 Examples:
   minietcd cluster              three members on this machine
@@ -25,8 +25,8 @@ const groupText = ({ title, flags }: FlagGroup): string => {
   return [
     `${title}:`,
     ...rows,
-    ...listOf("Accepted, without effect (a warning says why):", named("no-effect")),
-    ...listOf("Refused (the error says why):", named("refused")),
+    ...listOf("Accepted without effect (a warning gives the reason):", named("no-effect")),
+    ...listOf("Refused (the error gives the reason):", named("refused")),
     ...listOf("Old names:", named("same-as")),
     "",
   ].join("\n");

@@ -15,7 +15,7 @@ const exitNotChecked = 2;
 export const addVerifyCommand = (program: Command): void => {
   program
     .command("verify")
-    .description("check all files of a stopped member and report damage, its place and remedies; changes nothing")
+    .description("check all files of a stopped member and report damage, its location and remedies; changes nothing")
     .allowExcessArguments(false)
     .requiredOption("--data-dir <path>", "the member's data directory")
     .addHelpText(

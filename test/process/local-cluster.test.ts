@@ -300,7 +300,7 @@ test("minietcd cluster with two of three members damaged says so; the third serv
   const whole = await Promise.all(formats.map((path) => readFile(path)));
   for (const path of formats) await writeFile(path, "x");
   await using supervisor = startLocalCluster(folder.path, ports);
-  const { starts, checks } = await missing(supervisor, /^1 of 3 members runs; a quorum takes 2\./m);
+  const { starts, checks } = await missing(supervisor, /^1 of 3 members runs; but a quorum needs 2\./m);
   assert.deepEqual([starts.length, checks.length], [2, 2]);
   assert.match(supervisor.stderr, /^m2 cannot start: .*format\.json is damaged/m);
   assert.match(supervisor.stderr, /^m3 cannot start: .*format\.json is damaged/m);

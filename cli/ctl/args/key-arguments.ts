@@ -18,7 +18,7 @@ export const keyHelp = {
 
 /** Declares `--consistency`. */
 export const consistencyFlag = (): Option =>
-  textFlag("--consistency <which>", "l: linearizable; s: serializable, what one member has, at once", "l");
+  textFlag("--consistency <which>", "l: linearizable; s: serializable, from one member's local state", "l");
 
 /** @throws Failure if the flags contradict each other */
 export function checkKeyFlags({ prefix, fromKey }: KeyFlags): void {

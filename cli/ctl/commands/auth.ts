@@ -7,7 +7,7 @@ import { withSession, type Session } from "./session.js";
 /** Declares `auth enable`, with its help. */
 export const authEnableCommand = (): Command =>
   new Command("enable")
-    .description("Has the cluster ask for a user with every request")
+    .description("Enables authentication: every request needs a user")
     .addHelpText(
       "after",
       "\nNeeds a user root. Gives it the role root if it does not have it.\n\nExample:\n  $ minietcdctl auth enable",
@@ -16,13 +16,13 @@ export const authEnableCommand = (): Command =>
 /** Declares `auth disable`, with its help. */
 export const authDisableCommand = (): Command =>
   new Command("disable")
-    .description("Lets everybody do everything again; users and roles stay")
+    .description("Disables authentication; users and roles are kept")
     .addHelpText("after", "\nExample:\n  $ minietcdctl --user root auth disable");
 
 /** Declares `auth status`, with its help. */
 export const authStatusCommand = (): Command =>
   new Command("status")
-    .description("Prints whether the cluster asks for a user")
+    .description("Prints whether authentication is enabled")
     .addHelpText("after", "\nExample:\n  $ minietcdctl auth status");
 
 /** Switches authentication on. */

@@ -27,19 +27,19 @@ interface CheckFlags {
 const withFlags = (command: Command, prefix: string): Command =>
   command
     .addOption(textFlag("--load <model>", "s, m, l or xl, or small, medium, large, xLarge", "s"))
-    .addOption(textFlag("--prefix <prefix>", "prefix of the keys, of which there may be none before", prefix))
+    .addOption(textFlag("--prefix <prefix>", "prefix of the keys; no such key may exist", prefix))
     .addOption(booleanFlag("--auto-compact", "compact the history after the check"))
     .addOption(booleanFlag("--auto-defrag", "defragment the endpoints after the check"));
 
 /** Declares `check perf`, with its help. */
 export const checkPerfCommand = (): Command =>
   withFlags(new Command("perf"), "/etcdctl-check-perf/")
-    .description("Writes at a given rate for a minute, and tells whether the cluster keeps up")
+    .description("Writes at a given rate for a minute, and reports whether the cluster keeps up")
     .addHelpText(
       "after",
       `
-Passes with nine tenths of the rate, no write slower than 500ms, and a deviation of at most 100ms: s 150 writes a second
-of 50 workers, m 1000 of 200, l 8000 of 500, xl 15000 of 1000. The keys are deleted at the end, and if it is stopped.
+Passes at nine tenths of the rate, with no write slower than 500ms and a deviation of at most 100ms. Rates: s 150 writes a second
+by 50 workers, m 1000 by 200, l 8000 by 500, xl 15000 by 1000. The keys are deleted at the end, also if the check is interrupted.
 
 Example:
   $ minietcdctl check perf --load m`,
@@ -48,11 +48,11 @@ Example:
 /** Declares `check datascale`, with its help. */
 export const checkDatascaleCommand = (): Command =>
   withFlags(new Command("datascale"), "/etcdctl-check-datascale/")
-    .description("Writes many keys, and tells how much more memory the server of the first endpoint takes")
+    .description("Writes many keys, and reports how much the memory of the first endpoint's server grows")
     .addHelpText(
       "after",
       `
-Writes s 10000, m 100000, l 1000000, xl 3000000 keys of 1 KiB each, and deletes them at the end, and if it is stopped.
+Writes s 10000, m 100000, l 1000000, xl 3000000 keys of 1 KiB each, and deletes them at the end, also if it is interrupted.
 
 Example:
   $ minietcdctl check datascale --load s`,

@@ -11,9 +11,9 @@ Examples:
 /** Declares `compaction`, with its help. */
 export const compactionCommand = (): Command =>
   new Command("compaction")
-    .description("Removes the history before a revision")
+    .description("Compacts the history before a revision")
     .usage("[options] <revision>")
-    .addOption(booleanFlag("--physical", "wait until the history is gone from disk"))
+    .addOption(booleanFlag("--physical", "wait until the history is removed from disk"))
     .addHelpText("after", examples);
 
 /** Compacts the history. @throws Failure if the revision is no number or the server refuses it */

@@ -14,7 +14,7 @@ Examples:
 /** Declares `completion`, with its help. */
 export const completionCommand = (): Command =>
   new Command("completion")
-    .description("Prints a script that has a shell complete commands and flags")
+    .description("Prints a shell script that completes commands and flags")
     .usage(`[options] <${shells.join("|")}>`)
     .addHelpText("after", examples);
 

@@ -8,7 +8,7 @@ import { withSession } from "./session.js";
 /** Declares `defrag`, with its help. */
 export const defragCommand = (): Command =>
   new Command("defrag")
-    .description("Gives disk space that holds no data any more back to the file system, at each endpoint")
+    .description("Gives unused disk space back to the file system, at each endpoint")
     .addOption(clusterFlag())
     .addHelpText("after", "\nExample:\n  $ minietcdctl defrag --cluster");
 

@@ -33,7 +33,10 @@ export const delCommand = (): Command =>
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(booleanFlag("--from-key", keyHelp.fromKey))
     .addOption(
-      booleanFlag("--range", "taken for etcdctl 3.7, which waits 2 seconds before it deletes a range without it"),
+      booleanFlag(
+        "--range",
+        "accepted for compatibility: etcdctl 3.7 waits 2 seconds before it deletes a range without it",
+      ),
     )
     .addOption(booleanFlag("--prev-kv", "print the deleted keys and values"))
     .addHelpText("after", examples);

@@ -7,7 +7,7 @@ import { withSession } from "./session.js";
 /** Declares `downgrade validate`, with its help. */
 export const downgradeValidateCommand = (): Command =>
   new Command("validate")
-    .description("Asks whether the cluster can go back to a version")
+    .description("Checks whether the cluster can be downgraded to a version")
     .usage("[options] <target_version>")
     .addHelpText("after", "\nExample:\n  $ minietcdctl downgrade validate 3.6");
 

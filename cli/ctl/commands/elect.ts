@@ -7,7 +7,7 @@ import { type Session, withSession } from "./session.js";
 
 const examples = `
 Waits until this candidate leads, prints its key and its proposal, and leads until SIGINT or SIGTERM. With -l, prints the
-leader, and each that follows.
+current leader, and each later leader.
 
 Examples:
   $ minietcdctl elect jobs 10.0.0.1:8080

@@ -15,14 +15,12 @@ import { alarmName, type EndpointHash, type EndpointStatus, type Health } from "
 import { withSession, type Session } from "./session.js";
 
 /** Declares `--cluster`. */
-export const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all members instead of --endpoints");
+export const clusterFlag = () => booleanFlag("--cluster", "use the client URLs of all members instead of --endpoints");
 
 /** Declares `endpoint health`, with its help. */
 export const healthCommand = (): Command =>
   new Command("health")
-    .description(
-      "Reads a key at each endpoint, which succeeds if the endpoint can reach a quorum, and looks for alarms",
-    )
+    .description("Checks that each endpoint can read a key through a quorum, and has no active alarm")
     .addOption(clusterFlag())
     .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint health --cluster");
 

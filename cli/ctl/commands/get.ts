@@ -48,8 +48,8 @@ export const getCommand = (): Command =>
     .usage("[options] <key> [range_end]")
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(booleanFlag("--from-key", keyHelp.fromKey))
-    .addOption(counterFlag("--limit <n>", "at most so many keys; 0: all"))
-    .addOption(counterFlag("--rev <revision>", "as of this revision; 0: the newest"))
+    .addOption(counterFlag("--limit <n>", "maximum number of keys; 0: all"))
+    .addOption(counterFlag("--rev <revision>", "read at this revision; 0: the newest"))
     .addOption(textFlag("--sort-by <what>", "CREATE, KEY, MODIFY, VALUE or VERSION; by key if empty"))
     .addOption(textFlag("--order <order>", "ASCEND or DESCEND; ascending if empty"))
     .addOption(consistencyFlag())
@@ -60,9 +60,7 @@ export const getCommand = (): Command =>
     .addOption(booleanFlag("--keys-only", "keys without their values"))
     .addOption(booleanFlag("--count-only", "only the number of keys; with -w fields or json"))
     .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
-    .addOption(
-      booleanFlag("--stream", "have the server send many keys in chunks, by RangeStream; etcd has it since 3.7"),
-    )
+    .addOption(booleanFlag("--stream", "receive the keys in chunks, by RangeStream (etcd 3.7 and later)"))
     .addHelpText("after", examples);
 
 /** Reads keys and prints them. */

@@ -44,7 +44,7 @@ export const leaseListCommand = (): Command =>
 /** Declares `lease keep-alive`, with its help. */
 export const keepAliveCommand = (): Command =>
   new Command("keep-alive")
-    .description("Renews a lease, until it is gone or this program ends")
+    .description("Renews a lease until it ends or this program ends")
     .usage("[options] <lease_id>")
     .addOption(booleanFlag("--once", "renew it once"))
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease keep-alive 32695410dcc0ca06");

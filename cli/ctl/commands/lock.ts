@@ -7,7 +7,7 @@ import { canceled, type Holding, keyOf, obtained, ttlSecondsOf, underHolding, un
 import { type Session, withSession } from "./session.js";
 
 const examples = `
-Waits until nobody else holds the lock, then runs the command with ETCD_LOCK_KEY and ETCD_LOCK_REV in its environment, and ends
+Waits until no other client holds the lock, then runs the command with ETCD_LOCK_KEY and ETCD_LOCK_REV in its environment, and ends
 with the command's exit code. Without a command, prints the key that holds the lock, and holds it until SIGINT or SIGTERM. A
 command whose arguments begin with "-" goes after "--".
 
@@ -20,7 +20,7 @@ export const lockCommand = (): Command =>
   new Command("lock")
     .description("Acquires a lock, and holds it until a command or this program ends")
     .usage("[options] <lockname> [command args...]")
-    .addOption(counterFlag("--ttl <seconds>", "time after which others get the lock if this program dies", 10))
+    .addOption(counterFlag("--ttl <seconds>", "time after which the lock is released if this program dies", 10))
     .addHelpText("after", examples);
 
 /** Holds a lock while a command runs, or until the program is stopped. */
@@ -58,7 +58,7 @@ async function runLocked({ holding, session, stop, words }: Locked, io: Io): Pro
   const { key, lost } = holding;
   const { header } = await keyOf(holding, session);
   if (stop.aborted) throw canceled();
-  const warn = () => io.note("Warning: the lock is lost; the command goes on");
+  const warn = () => io.note("Warning: the lock is lost; the command continues");
   lost.addEventListener("abort", warn);
   const variables = { ETCD_LOCK_KEY: toText(key), ETCD_LOCK_REV: String(header.revision) };
   const failure = await runToEnd(words, variables, io, io.signals);

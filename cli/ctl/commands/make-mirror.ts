@@ -31,8 +31,8 @@ interface MirrorFlags {
 }
 
 const examples = `
-Copies the keys and goes on with each change, until SIGINT or SIGTERM; prints the number of copied keys and deletions every
-30 seconds. While the destination does not answer, it is tried again for a minute. At the end, the revision to go on from with
+Copies the keys and then each change, until SIGINT or SIGTERM; prints the number of copied keys and deletions every
+30 seconds. If the destination does not answer, the command retries for a minute. At the end, the revision to continue from with
 --rev is printed on standard error.
 
 Examples:
@@ -44,31 +44,31 @@ Examples:
 /** Declares `make-mirror`, with its help. */
 export const makeMirrorCommand = (): Command =>
   new Command("make-mirror")
-    .description("Copies keys to another cluster, and then every change")
+    .description("Copies keys, and then every change, to another cluster")
     .usage("[options] <destination>")
     .addOption(textFlag("--prefix <prefix>", "copy the keys with this prefix; empty: all"))
     .addOption(
       counterFlag("--rev <revision>", "copy the changes from this revision on; 0 or 1: the keys, then the changes"),
     )
-    .addOption(counterFlag("--max-txn-ops <n>", "operations of one transaction at the destination", 128))
-    .addOption(textFlag("--dest-prefix <prefix>", "prefix at the destination, instead of --prefix"))
-    .addOption(booleanFlag("--no-dest-prefix", "leave the prefix out at the destination"))
     .addOption(
-      textFlag("--dest-cacert <file>", "authorities that the destination's certificate is checked against, PEM"),
+      counterFlag("--max-txn-ops <n>", "maximum number of operations in a transaction at the destination", 128),
     )
+    .addOption(textFlag("--dest-prefix <prefix>", "prefix at the destination, instead of --prefix"))
+    .addOption(booleanFlag("--no-dest-prefix", "remove the prefix at the destination"))
+    .addOption(textFlag("--dest-cacert <file>", "authorities that verify the destination's TLS certificate, PEM"))
     .addOption(textFlag("--dest-cert <file>", "TLS certificate to present to the destination, PEM"))
-    .addOption(textFlag("--dest-key <file>", "private key of that certificate, PEM"))
+    .addOption(textFlag("--dest-key <file>", "private key of the certificate, PEM"))
     .addOption(
       booleanFlag(
         "--dest-insecure-transport",
-        "without certificates, a destination without a scheme speaks no TLS",
+        "without certificates, use no TLS for a destination without a scheme",
         true,
       ),
     )
     .addOption(
-      textFlag("--dest-user <name>", "the user at the destination, or name:password; asks for a missing password"),
+      textFlag("--dest-user <name>", "user name at the destination, or name:password; prompts for a missing password"),
     )
-    .addOption(textFlag("--dest-password <password>", "password of --dest-user, which is then a name alone"))
+    .addOption(textFlag("--dest-password <password>", "password of --dest-user, whose name may then contain a colon"))
     .addHelpText("after", examples);
 
 /** Time between two reports. */
@@ -115,7 +115,7 @@ async function mirrorUntil(stop: AbortSignal, mirroring: Mirroring, io: Io): Pro
   } finally {
     clearInterval(report);
     const { copied, revision } = mirroring;
-    if (revision > 0) io.note(`Copied ${copied} keys and deletions; go on with --rev=${revision + 1}`);
+    if (revision > 0) io.note(`Copied ${copied} keys and deletions; continue with --rev=${revision + 1}`);
   }
   throw new SilentFailure(stoppedBy[String(stop.reason)] ?? exitCodes.error);
 }

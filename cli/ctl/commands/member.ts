@@ -67,7 +67,7 @@ export const memberUpdateCommand = (): Command =>
 /** Declares `member promote`, with its help. */
 export const memberPromoteCommand = (): Command =>
   new Command("promote")
-    .description("Has a learner vote")
+    .description("Promotes a learner to a voter")
     .usage("[options] <member_id>")
     .addHelpText("after", "\nExample:\n  $ minietcdctl member promote c89feb932daef420");
 

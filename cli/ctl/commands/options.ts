@@ -12,7 +12,7 @@ export const optionDescription = ({ description, defaultValueDescription: shown 
 /** Declares `options`, with its help. */
 export const optionsCommand = (): Command =>
   new Command("options")
-    .description("Lists the options that every command has")
+    .description("Lists the global options, which every command has")
     .addHelpText("after", "\nExample:\n  $ minietcdctl options");
 
 /** Prints the global options, in the order of their names. */
@@ -23,6 +23,6 @@ export function runOptions(command: Command, io: Io): Promise<void> {
   const width = Math.max(...terms.map(({ length }) => length));
   const lines = options.map((option, at) => `  ${terms[at]?.padEnd(width)}   ${optionDescription(option)}\n`);
   io.print(`The following options can be passed to any command:\n\n${lines.join("")}
-Each can also be set in the environment: --endpoints as ETCDCTL_ENDPOINTS, and so on.\n`);
+Each option is also an environment variable: --endpoints is ETCDCTL_ENDPOINTS, and so on.\n`);
   return Promise.resolve();
 }

@@ -13,7 +13,7 @@ export interface PutFlags {
 }
 
 const examples = `
-A value that begins with "-" goes after "--". Without a value, standard input is the value.
+A value that begins with "-" goes after "--". Without a value, the value is read from standard input.
 
 Examples:
   $ minietcdctl put greeting hello
@@ -27,8 +27,8 @@ export const putCommand = (): Command =>
     .usage("[options] <key> [value]")
     .addOption(textFlag("--lease <id>", "lease to attach the key to, in hex; 0: none", "0"))
     .addOption(booleanFlag("--prev-kv", "print the previous key and value"))
-    .addOption(booleanFlag("--ignore-value", "keep the present value of the key"))
-    .addOption(booleanFlag("--ignore-lease", "keep the present lease of the key"))
+    .addOption(booleanFlag("--ignore-value", "keep the current value of the key"))
+    .addOption(booleanFlag("--ignore-lease", "keep the current lease of the key"))
     .addHelpText("after", examples);
 
 /** Writes a key; its value comes from standard input if it is not an argument. */

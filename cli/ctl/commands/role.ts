@@ -14,7 +14,7 @@ export const roleAddCommand = (): Command =>
 /** Declares `role delete`, with its help. */
 export const roleDeleteCommand = (): Command =>
   new Command("delete")
-    .description("Deletes a role, and takes it from all users")
+    .description("Deletes a role, and revokes it from all users")
     .argument("[role]")
     .addHelpText("after", "\nExample:\n  $ minietcdctl role delete app");
 
@@ -32,11 +32,11 @@ export const roleListCommand = (): Command =>
 /** Declares `role grant-permission`, with its help. */
 export const roleGrantPermissionCommand = (): Command =>
   new Command("grant-permission")
-    .description("Lets a role read or write a key, or the keys of an interval")
+    .description("Grants a role permission to read or write a key, or a range of keys")
     .argument("[role]")
     .argument("[type]", "read, write or readwrite")
     .argument("[key]")
-    .argument("[end]", "end of the interval, not included")
+    .argument("[end]", "end of the range, exclusive")
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(booleanFlag("--from-key", keyHelp.fromKey))
     .addHelpText("after", "\nExample:\n  $ minietcdctl role grant-permission app readwrite app/ --prefix");
@@ -44,10 +44,10 @@ export const roleGrantPermissionCommand = (): Command =>
 /** Declares `role revoke-permission`, with its help. */
 export const roleRevokePermissionCommand = (): Command =>
   new Command("revoke-permission")
-    .description("Takes a permission from a role, for the same keys that it was granted for")
+    .description("Revokes a permission from a role; name the same keys as in the grant")
     .argument("[role]")
     .argument("[key]")
-    .argument("[end]", "end of the interval, not included")
+    .argument("[end]", "end of the range, exclusive")
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(booleanFlag("--from-key", keyHelp.fromKey))
     .addHelpText("after", "\nExample:\n  $ minietcdctl role revoke-permission app app/ --prefix");

@@ -7,8 +7,8 @@ import { exitCodes, Failure, formatBytes, type Io, systemErrorReason } from "../
 import { requestFailure, withSession } from "./session.js";
 
 const examples = `
-Asks one endpoint. The file holds etcd's database as of then, and is checked by the checksum at its end; etcdutl restores it. Until
-it is complete its name ends in ".part". Members of minietcd cannot be backed up this way yet: they answer Unimplemented.
+Takes one endpoint. The file contains etcd's database, and its checksum is verified; etcdutl restores it. Until
+the file is complete its name ends in ".part". Members of minietcd cannot be backed up this way yet: they answer Unimplemented.
 
 Examples:
   $ minietcdctl --endpoints 127.0.0.1:2379 snapshot save backup.db`;
@@ -16,7 +16,7 @@ Examples:
 /** Declares `snapshot save`, with its help. */
 export const snapshotSaveCommand = (): Command =>
   new Command("save")
-    .description("Saves a backup of a member of etcd in a file")
+    .description("Saves a backup of an etcd member to a file")
     .usage("[options] <filename>")
     .addHelpText("after", examples);
 

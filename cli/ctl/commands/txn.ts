@@ -5,9 +5,9 @@ import { withSession } from "./session.js";
 import { parseCompare, parseOp } from "./txn-language.js";
 
 const examples = `
-Reads three blocks from standard input, each ended by an empty line: conditions, what to do if all hold, what to do
+Reads three blocks from standard input, each ended by an empty line: conditions, requests to run if all hold, requests to run
 otherwise. A condition is target("key") OP "value": the target is ver, create, mod, val or lease; OP is =, !=, < or >.
-What to do is written as get, put and del are, with their flags.
+Requests are written like get, put and del commands, with their flags.
 
 Example:
   $ printf 'mod("counter") = "7"\\n\\nput counter 8\\n\\nget counter\\n\\n' | minietcdctl txn`;
@@ -15,7 +15,7 @@ Example:
 /** Declares `txn`, with its help. */
 export const txnCommand = (): Command =>
   new Command("txn")
-    .description("Runs one of two lists of requests in one transaction")
+    .description("Runs a transaction: compares keys, then runs one of two lists of requests")
     .addOption(booleanFlag("-i, --interactive", "prompt for each block"))
     .addHelpText("after", examples);
 

@@ -13,7 +13,9 @@ export const userAddCommand = (): Command =>
     .argument("[user[:password]]")
     .addOption(booleanFlag("--interactive", interactiveHelp, true))
     .addOption(textFlag("--new-user-password <password>", "the password of the new user"))
-    .addOption(booleanFlag("--no-password", "add a user that is known by the common name of a certificate alone"))
+    .addOption(
+      booleanFlag("--no-password", "add a user without a password, who authenticates with a certificate's common name"),
+    )
     .addHelpText("after", "\nExample:\n  $ minietcdctl user add alice");
 
 /** Declares `user delete`, with its help. */
@@ -46,7 +48,7 @@ export const userPasswdCommand = (): Command =>
 /** Declares `user grant-role`, with its help. */
 export const userGrantRoleCommand = (): Command =>
   new Command("grant-role")
-    .description("Gives a role to a user")
+    .description("Grants a role to a user")
     .argument("[user]")
     .argument("[role]")
     .addHelpText("after", "\nExample:\n  $ minietcdctl user grant-role alice app");
@@ -54,7 +56,7 @@ export const userGrantRoleCommand = (): Command =>
 /** Declares `user revoke-role`, with its help. */
 export const userRevokeRoleCommand = (): Command =>
   new Command("revoke-role")
-    .description("Takes a role from a user")
+    .description("Revokes a role from a user")
     .argument("[user]")
     .argument("[role]")
     .addHelpText("after", "\nExample:\n  $ minietcdctl user revoke-role alice app");

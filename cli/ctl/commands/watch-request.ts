@@ -30,9 +30,9 @@ export interface WatchRequest {
 }
 
 const examples = `
-Prints each change: PUT or DELETE, the key, the value. The command after "--" is run for each change, with
+Prints each change: PUT or DELETE, the key, the value. The command after "--" runs for each change, with
 ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment. Without a key,
-ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END are taken.
+ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END name the keys.
 
 With -i, each line of standard input is a request: "watch" with flags and a key, or "progress", which asks the server for a
 progress notice.
@@ -47,7 +47,7 @@ export const watchCommand = (): Command =>
   new Command("watch")
     .description("Prints the changes of a key, or of the keys from <key> up to, but not including, <range_end>")
     .usage("[options] [key] [range_end] [-- command args...]")
-    .addOption(booleanFlag("-i, --interactive", "read what to watch from standard input"))
+    .addOption(booleanFlag("-i, --interactive", "read watch requests from standard input"))
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(counterFlag("--rev <revision>", "from this revision on; 0: from now on"))
     .addOption(booleanFlag("--prev-kv", "also print the previous key and value"))
