@@ -19,12 +19,12 @@ const refused = (name: string, kind: FlagKind, fallback: string, why: string, mo
 
 const noDiscovery =
   "discovery by another etcd is not supported: name all members in --initial-cluster, or in DNS for --discovery-srv";
-const noV2 = "the v2 API is not there";
-const noProxy = "the v2 proxy is not there";
+const noV2 = "there is no v2 API";
+const noProxy = "there is no v2 proxy";
 const noBbolt = "the store is LevelDB, not bbolt";
 const noCorruptionCheck =
-  "a member checks its own files at every start and whatever it reads; members are not compared with each other";
-const noTracing = "nothing is traced";
+  "a member checks its own files at every start and at every read; members are not compared with each other";
+const noTracing = "there is no tracing";
 const leaseCheckpointsAreOn = "leases keep their remaining time unless --feature-gates=LeaseCheckpoint=false";
 
 const followedGates = new Set(["LeaseCheckpoint", "LeaseCheckpointPersist"]);
@@ -50,54 +50,64 @@ const member: FlagGroup = {
   title: "Member",
   flags: [
     works("name", "string", "default", "name of this member"),
-    works("data-dir", "string", "${name}.etcd", "where this member keeps its data"),
-    refused("wal-dir", "string", "", "the log is part of the data directory: put --data-dir on the disk meant for it"),
-    works("snapshot-count", "uint", "10000", "applied entries after which the log is cut (0: the default)"),
-    works("snapshot-catchup-entries", "uint", "5000", "entries that stay in the log for members that are behind"),
+    works("data-dir", "string", "${name}.etcd", "data directory of this member"),
+    refused("wal-dir", "string", "", "the log is part of the data directory: put --data-dir on the disk for the log"),
+    works("snapshot-count", "uint", "10000", "applied entries after which the log is compacted (0: the default)"),
+    works("snapshot-catchup-entries", "uint", "5000", "entries kept in the log for members that are behind"),
     works("heartbeat-interval", "uint", "100", "milliseconds between a leader's heartbeats"),
-    works("election-timeout", "uint", "1000", "milliseconds of silence after which a new leader is elected"),
-    noEffect("initial-election-tick-advance", "bool", "true", "a start waits for one election timeout at most"),
-    works("listen-peer-urls", "urls", "http://localhost:2380", "where to listen for other members"),
-    works("listen-client-urls", "urls", "http://localhost:2379", "where to listen for clients"),
-    noEffect("listen-client-http-urls", "urls", "", "nothing listens there: HTTP and gRPC share the client URLs"),
-    noEffect("max-snapshots", "uint", "5", "a member keeps one store; snapshots are made when they are sent"),
-    noEffect("max-wals", "uint", "5", "segments of the log are removed as --snapshot-count says"),
+    works(
+      "election-timeout",
+      "uint",
+      "1000",
+      "milliseconds without a leader's message after which a member starts an election",
+    ),
+    noEffect("initial-election-tick-advance", "bool", "true", "a start waits for at most one election timeout"),
+    works("listen-peer-urls", "urls", "http://localhost:2380", "URLs to listen on for other members"),
+    works("listen-client-urls", "urls", "http://localhost:2379", "URLs to listen on for clients"),
+    noEffect("listen-client-http-urls", "urls", "", "HTTP and gRPC share the client URLs"),
+    noEffect("max-snapshots", "uint", "5", "a member keeps one store, and makes a snapshot only to send it"),
+    noEffect("max-wals", "uint", "5", "--snapshot-count decides when segments of the log are removed"),
     noEffect("memory-mlock", "bool", "false", "Node cannot lock its memory"),
     works(
       "quota-backend-bytes",
       "int",
       "0",
-      "size of the store at which it takes no more writes (0: 2 GiB; negative: no quota)",
+      "size at which the store accepts no more writes, in bytes (0: 2 GiB; negative: no quota)",
     ),
     noEffect("backend-bbolt-freelist-type", "string", "map", noBbolt, { harmless: [""] }),
     noEffect("backend-batch-interval", "duration", "0s", noBbolt),
     noEffect("backend-batch-limit", "int", "0", noBbolt),
-    works("max-txn-ops", "uint", "128", "most operations in a transaction"),
-    works("max-request-bytes", "uint", "1572864", "largest write of a client"),
+    works("max-txn-ops", "uint", "128", "maximum number of operations in a transaction"),
+    works("max-request-bytes", "uint", "1572864", "maximum size of a client's write, in bytes"),
     works(
       "max-concurrent-streams",
       "uint32",
       "4294967295",
-      "most calls and streams at a time on a client's connection",
+      "maximum number of concurrent calls and streams on a client connection",
     ),
     works(
       "grpc-keepalive-min-time",
       "duration",
       "5s",
-      "shortest time between a client's pings; one that pings more often has to go",
+      "minimum interval between a client's pings; a client that pings more often is disconnected",
     ),
-    works("grpc-keepalive-interval", "duration", "2h0m0s", "time between pings to a client (0: none)"),
-    works("grpc-keepalive-timeout", "duration", "20s", "wait for the answer before the connection is closed"),
+    works("grpc-keepalive-interval", "duration", "2h0m0s", "interval between pings to a client (0: none)"),
+    works(
+      "grpc-keepalive-timeout",
+      "duration",
+      "20s",
+      "time to wait for the answer to a ping before the connection is closed",
+    ),
     noEffect("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),
     noEffect("socket-reuse-address", "bool", "false", "SO_REUSEADDR is always set", { harmless: ["true"] }),
-    works("enable-grpc-gateway", "bool", "true", "JSON over HTTP on the client URLs, for clients without gRPC"),
-    noEffect("raft-read-timeout", "duration", "5s", "links between members have bounds of their own"),
-    noEffect("raft-write-timeout", "duration", "5s", "links between members have bounds of their own"),
+    works("enable-grpc-gateway", "bool", "true", "serve JSON over HTTP on the client URLs, for clients without gRPC"),
+    noEffect("raft-read-timeout", "duration", "5s", "links between members have their own timeouts"),
+    noEffect("raft-write-timeout", "duration", "5s", "links between members have their own timeouts"),
     works(
       "feature-gates",
       "gates",
       "",
-      "LeaseCheckpoint=false or LeaseCheckpointPersist=false: a new leader gives leases that were not checkpointed before their full time; others have no effect",
+      "LeaseCheckpoint=false or LeaseCheckpointPersist=false: a new leader gives leases their full time, unless they were checkpointed before; other gates have no effect",
       { warning: gateWarning },
     ),
   ],
@@ -106,11 +116,26 @@ const member: FlagGroup = {
 const clustering: FlagGroup = {
   title: "Clustering",
   flags: [
-    works("initial-advertise-peer-urls", "urls", "http://localhost:2380", "peer URLs to tell the cluster"),
-    works("initial-cluster", "string", "${name}=${initial-advertise-peer-urls}", "name=peer-url,… of all members"),
-    works("initial-cluster-state", { oneOf: ["new", "existing"] }, "new", 'how the cluster begins: only "new" yet'),
-    works("initial-cluster-token", "string", "etcd-cluster", "tells clusters apart: ids depend on it"),
-    works("advertise-client-urls", "urls", "http://localhost:2379", "client URLs to tell the cluster"),
+    works("initial-advertise-peer-urls", "urls", "http://localhost:2380", "peer URLs to advertise to the cluster"),
+    works(
+      "initial-cluster",
+      "string",
+      "${name}=${initial-advertise-peer-urls}",
+      "all members of the new cluster: name=peer-url,…",
+    ),
+    works(
+      "initial-cluster-state",
+      { oneOf: ["new", "existing"] },
+      "new",
+      'state of the cluster: only "new" is supported yet',
+    ),
+    works(
+      "initial-cluster-token",
+      "string",
+      "etcd-cluster",
+      "distinguishes clusters: cluster and member ids depend on it",
+    ),
+    works("advertise-client-urls", "urls", "http://localhost:2379", "client URLs to advertise to the cluster"),
     refused("discovery-token", "string", "", noDiscovery),
     refused("discovery-endpoints", "strings", "", noDiscovery),
     works(
@@ -123,7 +148,7 @@ const clustering: FlagGroup = {
       "discovery-srv-name",
       "string",
       "",
-      "end of the names of their services in DNS, _etcd-server-NAME._tcp, of several clusters in that domain",
+      "suffix of the DNS service name, _etcd-server-NAME._tcp, if the domain has several clusters",
     ),
     noEffect("discovery-dial-timeout", "duration", "2s", noDiscovery),
     noEffect("discovery-request-timeout", "duration", "5s", noDiscovery),
@@ -144,12 +169,12 @@ const clustering: FlagGroup = {
           : undefined,
     }),
     noEffect("strict-reconfig-check", "bool", "true", "there are no member changes yet"),
-    noEffect("pre-vote", "bool", "true", "a candidate always asks first"),
+    noEffect("pre-vote", "bool", "true", "a candidate always sends a PreVote first"),
     works(
       "auto-compaction-retention",
       "string",
       "0",
-      "history that auto-compaction leaves: 5m, 2 (hours) or revisions (0: all)",
+      "history that auto-compaction keeps: 5m, 2 (hours) or a number of revisions (0: all)",
     ),
     works("auto-compaction-mode", "string", "periodic", "periodic: by time; revision: by number", {
       check: (value) => {
@@ -170,46 +195,61 @@ const clustering: FlagGroup = {
 const security: FlagGroup = {
   title: "Security",
   flags: [
-    works("cert-file", "string", "", "certificate of the client URLs with https, PEM; read again when it changes"),
+    works("cert-file", "string", "", "certificate of the https client URLs, PEM; reloaded when it changes"),
     works("key-file", "string", "", "private key of that certificate"),
     noEffect("client-cert-file", "string", "", noOwnClient),
     noEffect("client-key-file", "string", "", noOwnClient),
-    works("client-cert-auth", "bool", "false", "clients have to present a certificate; its common name is the user"),
-    works("client-crl-file", "string", "", "revoked certificates of clients, a list in DER or PEM"),
+    works("client-cert-auth", "bool", "false", "require client certificates; the common name is the user"),
+    works("client-crl-file", "string", "", "revocation list for client certificates, DER or PEM"),
     works(
       "client-cert-allowed-hostname",
       "strings",
       "",
-      "names, for one of which a client's certificate must be valid",
+      "host names; a client certificate must be valid for one of them",
     ),
-    works("trusted-ca-file", "string", "", "authorities of clients' certificates, which are required then"),
-    works("auto-tls", "bool", "false", "makes a certificate for the client URLs, signed by itself"),
-    works("peer-cert-file", "string", "", "certificate of the peer URLs with https, PEM; read again when it changes"),
+    works("trusted-ca-file", "string", "", "trusted authorities of client certificates; makes certificates required"),
+    works("auto-tls", "bool", "false", "make a self-signed certificate for the client URLs"),
+    works("peer-cert-file", "string", "", "certificate of the https peer URLs, PEM; reloaded when it changes"),
     works("peer-key-file", "string", "", "private key of that certificate"),
     works("peer-client-cert-file", "string", "", "certificate to present to other members, if not --peer-cert-file"),
     works("peer-client-key-file", "string", "", "private key of that certificate"),
-    works("peer-client-cert-auth", "bool", "false", "members have to present a certificate"),
-    works("peer-trusted-ca-file", "string", "", "authorities of members' certificates, which are required then"),
-    works("peer-auto-tls", "bool", "false", "makes a certificate for the peer URLs; those of others are not checked"),
-    works("peer-crl-file", "string", "", "revoked certificates of members, a list in DER or PEM"),
-    works("peer-cert-allowed-cn", "strings", "", "common names, one of which a member's certificate must have"),
-    works("peer-cert-allowed-hostname", "strings", "", "names, for one of which a member's certificate must be valid"),
+    works("peer-client-cert-auth", "bool", "false", "require certificates of other members"),
+    works(
+      "peer-trusted-ca-file",
+      "string",
+      "",
+      "trusted authorities of members' certificates; makes certificates required",
+    ),
+    works(
+      "peer-auto-tls",
+      "bool",
+      "false",
+      "make a self-signed certificate for the peer URLs; other members' certificates are not checked",
+    ),
+    works("peer-crl-file", "string", "", "revocation list for members' certificates, DER or PEM"),
+    works("peer-cert-allowed-cn", "strings", "", "common names; a member's certificate must have one of them"),
+    works(
+      "peer-cert-allowed-hostname",
+      "strings",
+      "",
+      "host names; a member's certificate must be valid for one of them",
+    ),
     works(
       "peer-skip-client-san-verification",
       "bool",
       "false",
-      "a member may connect from a host that its certificate does not name",
+      "accept members that connect from a host that their certificate does not name",
     ),
-    works("cipher-suites", "strings", "", "cipher suites of TLS 1.2, by their names in Go (none: Node's choice)"),
+    works("cipher-suites", "strings", "", "cipher suites of TLS 1.2, by their names in Go (none: Node's defaults)"),
     works(
       "self-signed-cert-validity",
       "uint",
       "1",
-      "years that certificates of --auto-tls and --peer-auto-tls are valid",
+      "validity of the certificates of --auto-tls and --peer-auto-tls, in years",
     ),
-    works("tls-min-version", "string", "TLS1.2", "oldest version of TLS: TLS1.2 or TLS1.3", { check: tlsVersion }),
-    works("tls-max-version", "string", "", "newest version of TLS (none: the newest there is)", { check: tlsVersion }),
-    works("cors", "origins", "*", "origins of web pages that may read what HTTP serves (* or none: all)"),
+    works("tls-min-version", "string", "TLS1.2", "minimum version of TLS: TLS1.2 or TLS1.3", { check: tlsVersion }),
+    works("tls-max-version", "string", "", "maximum version of TLS (none: the newest)", { check: tlsVersion }),
+    works("cors", "origins", "*", "origins of web pages that may read HTTP responses (* or none: all)"),
     works("host-whitelist", "strings", "*", "host names under which HTTP is served (* or none: all)"),
   ],
 };
@@ -221,17 +261,17 @@ const auth: FlagGroup = {
       "auth-token",
       "string",
       "simple",
-      "tokens of logins: simple, or jwt,sign-method=…,priv-key=FILE,pub-key=FILE,ttl=10m (a public key alone verifies)",
+      "kind of auth tokens: simple, or jwt,sign-method=…,priv-key=FILE,pub-key=FILE,ttl=10m (with a public key alone the member verifies tokens and issues none)",
       { warning: authTokenWarning },
     ),
-    works("bcrypt-cost", "uint", "10", "cost of a password's hash, 4 to 31 (out of range: 10)", {
+    works("bcrypt-cost", "uint", "10", "bcrypt cost of password hashes, 4 to 31 (out of range: 10)", {
       warning: bcryptCostWarning,
     }),
     works(
       "auth-token-ttl",
       "uint",
       "300",
-      "seconds for which a simple token is good after its last use (0: the default)",
+      "seconds for which a simple token stays valid after its last use (0: the default)",
     ),
   ],
 };
@@ -240,12 +280,12 @@ const monitoring: FlagGroup = {
   title: "Profiling and monitoring",
   flags: [
     noEffect("enable-pprof", "bool", "false", "there are no profiles: use node --cpu-prof"),
-    works("metrics", "string", "basic", "extensive: metrics also have the time that calls take"),
+    works("metrics", "string", "basic", "basic, or extensive: adds the duration of calls"),
     works(
       "listen-metrics-urls",
       "urls",
       "",
-      "where to listen for requests of metrics and health alone; https has the TLS of the client URLs",
+      "URLs that serve only metrics and health; https URLs use the TLS settings of the client URLs",
     ),
     noEffect("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),
     noEffect("warning-unary-request-duration", "duration", "300ms", "slow requests are not logged"),
@@ -268,7 +308,7 @@ const logFormat = (value: string): string | undefined =>
 const logging: FlagGroup = {
   title: "Logging",
   flags: [
-    noEffect("logger", "string", "zap", "lines are written as zap writes them", { check: logger }),
+    noEffect("logger", "string", "zap", "log lines have zap's format", { check: logger }),
     works("log-outputs", "strings", "default", "stderr (default), stdout or files, comma-separated"),
     works("log-level", { oneOf: logLevels }, "info", "debug, info, warn, error, panic or fatal"),
     works("log-format", "string", "json", "json or console", { check: logFormat }),
@@ -276,7 +316,7 @@ const logging: FlagGroup = {
       "enable-log-rotation",
       "bool",
       "false",
-      "log files are not rotated: they would grow without bound, use logrotate with copytruncate",
+      "minietcd does not rotate log files: use logrotate with copytruncate",
     ),
     noEffect(
       "log-rotation-config-json",
@@ -297,17 +337,17 @@ const features: FlagGroup = {
           ? `--compact-hash-check-time must be >0 (set to ${value === "0" ? "0s" : value})`
           : undefined,
     }),
-    noEffect("compaction-batch-limit", "int", "0", "a compaction gives way to requests by itself", {
+    noEffect("compaction-batch-limit", "int", "0", "a compaction yields to requests by itself", {
       harmless: ["1000"],
     }),
-    noEffect("compaction-sleep-interval", "duration", "0s", "a compaction gives way to requests by itself"),
+    noEffect("compaction-sleep-interval", "duration", "0s", "a compaction yields to requests by itself"),
     works(
       "watch-progress-notify-interval",
       "duration",
       "10m0s",
-      "silence after which a watch that asks for it is told how far it is",
+      "time without events after which a watch with progress_notify gets a progress notice",
     ),
-    noEffect("bootstrap-defrag-threshold-megabytes", "uint", "0", "LevelDB gives space back by itself"),
+    noEffect("bootstrap-defrag-threshold-megabytes", "uint", "0", "LevelDB frees space by itself"),
     noEffect("max-learners", "int", "1", "there are no learners yet"),
     noEffect("downgrade-check-time", "duration", "5s", "there are no downgrades"),
   ],
@@ -320,14 +360,9 @@ const unsafe: FlagGroup = {
       "force-new-cluster",
       "bool",
       "false",
-      "a member cannot leave its cluster with its data: start a new cluster in another directory",
+      "minietcd cannot turn a member's data into a new cluster: start a new cluster in another directory",
     ),
-    works(
-      "unsafe-no-fsync",
-      "bool",
-      "false",
-      "nothing is synced: a power cut or a crash of the system may lose or damage data",
-    ),
+    works("unsafe-no-fsync", "bool", "false", "sync no writes: a power cut or a system crash may lose or damage data"),
   ],
 };
 
@@ -360,7 +395,7 @@ const proxyMs = (name: string, fallback: string): Flag =>
   old(noEffect(`proxy-${name}`, "uint", fallback, noProxy), "3.5");
 
 const older: FlagGroup = {
-  title: "Flags of etcd 3.4 to 3.6 that 3.7 has no more",
+  title: "Flags of etcd 3.4 to 3.6 that 3.7 removed",
   flags: [
     ...["bootstrap-defrag-threshold-megabytes", "compact-hash-check-time", "compaction-batch-limit"].map((name) =>
       twin(name),
@@ -388,7 +423,12 @@ const older: FlagGroup = {
       "3.6",
     ),
     old(
-      noEffect("experimental-stop-grpc-service-on-defrag", "bool", "false", "a defragmentation holds up nobody"),
+      noEffect(
+        "experimental-stop-grpc-service-on-defrag",
+        "bool",
+        "false",
+        "a defragmentation does not block requests",
+      ),
       "3.6",
     ),
     old(noEffect("experimental-txn-mode-write-with-shared-buffer", "bool", "true", noBbolt), "3.6"),
@@ -411,7 +451,7 @@ const older: FlagGroup = {
       until: "3.4",
       effect: { kind: "same-as", flag: "log-outputs" },
     },
-    old(noEffect("next-cluster-version-compatible", "bool", "false", "it is about leaving etcd 3.4"), "3.4"),
+    old(noEffect("next-cluster-version-compatible", "bool", "false", "it concerns only upgrades from etcd 3.4"), "3.4"),
   ],
 };
 
@@ -439,27 +479,27 @@ const own: FlagGroup = {
       "emulated-version",
       { oneOf: emulatedVersions },
       "3.7",
-      "minor version of etcd to report; 3.6 has no RangeStream",
+      "minor version of etcd to report; 3.6 lacks RangeStream",
     ),
-    works("memory", "bool", "false", "all data is in memory, and lost when the member ends; for tests and trials"),
+    works("memory", "bool", "false", "keep all data in memory; it is lost when the member ends (for tests and trials)"),
     works(
       "auto-disarm-nospace",
       "bool",
       "false",
       "deactivate this member's alarm NOSPACE once the store is below nine tenths of its quota again",
     ),
-    works("audit-log", "string", "", "file that gets a line of JSON for each change that a client asks for"),
+    works("audit-log", "string", "", "file for the audit log: a line of JSON for each change that a client requests"),
     works(
       "rpc-engine",
       { oneOf: ["native", "grpc-js"] },
       "native",
-      "implementation of gRPC that serves clients: our own over sockets, or @grpc/grpc-js",
+      "gRPC implementation that serves clients: our own over sockets, or @grpc/grpc-js",
     ),
     works(
       "client-cert-allowed-cn",
       "strings",
       "",
-      "common names, one of which a client's certificate must have (in etcd's file: client-transport-security.allowed-cn)",
+      "common names; a client certificate must have one of them (in etcd's file: client-transport-security.allowed-cn)",
     ),
   ],
 };

@@ -17,7 +17,7 @@ export const logIgnoredFlags = (
   logger.info("server has already been initialized", { "data-dir": config.dataDir, "dir-type": "member" });
   if (self === undefined) return;
   if (self.name !== "" && self.name !== config.name)
-    logger.warn("--name is used: this member's name changes", { from: self.name, to: config.name });
+    logger.warn("--name changes this member's name", { from: self.name, to: config.name });
   const ignore = (flag: string, given: string, used: string): void =>
     logger.warn(`--${flag} is ignored: the cluster has already been initialized`, { given, used });
   const cluster = initialClusterText(members.map(({ name, peerURLs }) => ({ name, peerUrls: peerURLs })));

@@ -15,12 +15,12 @@ import { etcdctlCommands, etcdctlGlobalFlags } from "./etcdctl-commands.js";
 
 const introduction = `# Compatibility with etcd 3.7
 
-Every method, field, path, flag and command of etcd 3.7, and what becomes of it here. This file is written from the descriptors of
+This page lists every method, field, path, flag and command of etcd 3.7, and its state in minietcd. It is generated from the descriptors of
 etcd's messages, the tables of methods, paths and flags, and the help of etcdctl 3.7.3
 (\`UPDATE_DOCS=1 node test/run.js process docs/compatibility\`).
 
 - **same**: the same answers and errors, as far as the tests that compare minietcd with etcd can tell (\`test/interop/differential\`, \`test/interop/auth\`).
-- **differs**: in the way that is told; all differences, with their reasons, are in [differences.md](differences.md).
+- **differs**: differs as stated; [differences.md](differences.md) has all differences with their reasons.
 - **not yet**, **refused**: answered with an error that says so.
 `;
 
@@ -139,16 +139,16 @@ export const compatibilityDocument = (): string =>
     "## Methods\n",
     table(["method", "minietcd"], methodRows()),
     "\n## Messages\n",
-    "Of the methods that are there.\n",
+    "Only messages of implemented methods are listed.\n",
     table(["message", "fields that are the same", "fields that differ"], messageRows()),
     "\n## Paths of HTTP/1.1\n",
-    "On the client URLs; the gateway's paths are as good as the methods behind them.\n",
+    "These paths are on the client URLs; a path of the gateway has the state of its method.\n",
     table(["path", "minietcd"], pathRows()),
     "\n## Flags of the server\n",
-    "More of each: [flags.md](flags.md).\n",
+    "Details of each flag: [flags.md](flags.md).\n",
     table(["group", "works", "accepted, no effect", "refused"], flagRows()),
     "\n## Commands\n",
-    "minietcdctl beside etcdctl 3.7.3.\n",
-    table(["command", "minietcdctl", "flags that are not there"], commandRows()),
+    "The table compares minietcdctl with etcdctl 3.7.3.\n",
+    table(["command", "minietcdctl", "missing flags"], commandRows()),
     "",
   ].join("\n");

@@ -13,9 +13,9 @@ export const methodNotes: Readonly<Record<string, string>> = {
     "answered only once a quorum has confirmed the leader, and not always in the order of the requests",
   "Lease.LeaseTimeToLive": "answered only once a quorum has confirmed the leader",
   "Maintenance.Alarm": "at most 256 active alarms; unknown types are refused with `etcdserver: invalid alarm`",
-  "Maintenance.Defragment": "in the background: reads and writes go on",
+  "Maintenance.Defragment": "runs in the background: reads and writes continue",
   "Maintenance.Hash":
-    "over keys with their history and leases: equal on members that hold the same, not comparable with etcd's",
+    "over keys with their history and leases: equal on members with equal contents, not comparable with etcd's",
   "Maintenance.HashKV": "always computed: etcd answers with a stored hash for a revision up to a compaction",
   "Maintenance.MoveLeader": "fails once the transfer is given up; etcd waits until its client gives up",
   "Maintenance.Downgrade": "VALIDATE, CANCEL and all errors; ENABLE of a valid version is refused",
@@ -31,8 +31,8 @@ export const methodNotes: Readonly<Record<string, string>> = {
 export const fieldNotes: Readonly<Record<string, string>> = {
   "StatusResponse.dbSize": "bytes of the LevelDB directory, without the log",
   "StatusResponse.dbSizeInUse": "bytes of the LevelDB directory, without the log",
-  "HashResponse.hash": "of other data: see Maintenance.Hash",
-  "HashKVResponse.hash": "of the present data, also up to a compaction",
+  "HashResponse.hash": "over other data: see Maintenance.Hash",
+  "HashKVResponse.hash": "over the present data, also up to a compaction",
 };
 
 /** Paths of HTTP/1.1 beside the gateway's: those of etcd, and how ours differ. */
@@ -47,11 +47,11 @@ export const pathNotes: Readonly<Record<string, string>> = {
   "/readyz/non_learner": "same",
   "/version": "same",
   "/metrics": "see [metrics.md](metrics.md)",
-  "/debug/vars": "not there: 404",
+  "/debug/vars": "fewer variables: see [metrics.md](metrics.md)",
 };
 
 /** Notes on commands of minietcdctl, by the words that name them. */
 export const commandNotes: Readonly<Record<string, string>> = {
-  lock: "a command that is run gets SIGTERM, and the loss of the lock is told",
-  version: "its own",
+  lock: "passes SIGTERM on to the command, and warns of a lost lock",
+  version: "prints minietcdctl's own version",
 };

@@ -5,23 +5,22 @@ import { flagGroups } from "../../server/config/flag-table.js";
 
 const introduction = `# Flags
 
-Every flag of etcd 3.4 to 3.7, what a member does with it, and the flags that etcd does not have. This file is written from \`server/config/flag-table.ts\`
-(\`UPDATE_DOCS=1 node test/run.js process docs/flags\`).
+This page lists every flag of etcd 3.4 to 3.7 with its effect in minietcd, and the flags that etcd does not have. It is generated from
+\`server/config/flag-table.ts\` (\`UPDATE_DOCS=1 node test/run.js process docs/flags\`).
 
-A flag takes one dash or two, its value behind \`=\` or in the next word; switches (bool) take a value only behind \`=\`. Each flag
-is also a variable, named beside it; a flag and its variable together are refused. \`--config-file\` names a YAML file whose keys are
-the names of flags, with values of YAML's types (durations in nanoseconds, as in etcd); all other flags and variables are ignored
-then, and keys that nobody knows are warned of. TLS has its sections there, \`client-transport-security\` and
-\`peer-transport-security\`.
+A flag begins with one dash or two; its value follows \`=\` or is the next argument. Switches (bool) take a value only after \`=\`. Each flag
+is also a variable, named in the second column; setting both is an error. \`--config-file\` names a YAML file whose keys are
+the names of flags, with values of YAML's types (durations in nanoseconds, as in etcd). With it, all other flags and variables are ignored,
+and unknown keys cause a warning. TLS flags belong in its sections \`client-transport-security\` and \`peer-transport-security\`.
 
-- **works**: the member follows it.
-- **no effect**: accepted, with one line of warning that says why; without, if the value is etcd's default or says what the
-  member does anyway.
-- **refused**: the member does not start (exit code 1), whether it is asked for by flag, variable or file: a user relies on
-  it. etcd's default, which asks for nothing, is accepted.
+- **works**: the flag has etcd's effect.
+- **no effect**: accepted, with a warning that gives the reason. There is no warning if the value is etcd's default or describes what
+  the member does anyway.
+- **refused**: the member does not start (exit code 1) if the flag, variable or key is set, because a user who sets it relies on it.
+  etcd's default, which requests nothing, is accepted.
 
-A value that cannot be read ends the start with etcd's text: exit code 2 for a flag, 1 for a variable or a file. The same for an
-unknown flag, \`flag provided but not defined\`; an unknown \`ETCD_*\` variable is warned of.
+An invalid value ends the start with etcd's text: exit code 2 for a flag, 1 for a variable or a file. An
+unknown flag does the same, with \`flag provided but not defined\`; an unknown \`ETCD_*\` variable causes a warning.
 `;
 
 export const flagsDocument = (): string => [introduction, ...flagGroups.map(section)].join("\n");
@@ -30,7 +29,7 @@ const section = ({ title, flags }: FlagGroup): string =>
   [
     `## ${title}`,
     "",
-    "| flag | variable | kind | default | what happens |",
+    "| flag | variable | kind | default | effect |",
     "| --- | --- | --- | --- | --- |",
     ...flags.map(row),
     "",
@@ -46,7 +45,7 @@ const row = (flag: Flag): string => {
 const effectOf = ({ effect, until, harmless = [] }: Flag): string => {
   const suffix = until === undefined ? "" : ` (etcd up to ${until})`;
   const values = harmless.filter((value) => value !== "").map((value) => `\`${value}\``);
-  const silent = values.length === 0 ? "" : `; ${values.join(" and ")}: the same, nothing to say`;
+  const silent = values.length === 0 ? "" : `; ${values.join(" and ")}: accepted without a warning`;
   switch (effect.kind) {
     case "works":
       return `works: ${effect.text}${suffix}`;

@@ -296,7 +296,7 @@ test("a configuration file is all that counts", async (t) => {
     { name: "snapshot-cuont", didYouMean: "snapshot-count" },
   ]);
   assert.deepEqual(settings.warnings, [
-    `max-wals in ${settings.configFile} has no effect: segments of the log are removed as --snapshot-count says`,
+    `max-wals in ${settings.configFile} has no effect: --snapshot-count decides when segments of the log are removed`,
   ]);
   const config = configFromFlags(settings.flags);
   assert.deepEqual(

@@ -40,7 +40,7 @@ test("a restart logs the flags that are ignored, and the name that changes", asy
     const msg = `--${flag} is ignored: the cluster has already been initialized`;
     return { msg, from: undefined, to: undefined, given, used };
   };
-  const renamed = { msg: "--name is used: this member's name changes", given: undefined, used: undefined };
+  const renamed = { msg: "--name changes this member's name", given: undefined, used: undefined };
   assert.deepEqual((await start(directory, other)).warnings, [
     { ...renamed, from: "a", to: "b" },
     ignored("initial-cluster", other.initialCluster, `a=${peer}`),
