@@ -23,7 +23,8 @@ export class Barrier {
     const compare = [{ target: "version", key: this.name, is: "=", than: 0 } as const];
     const success = [{ op: "put", key: this.name, value: "" } as const];
     const { succeeded } = await this.services.kv.txn({ compare, success }, options);
-    if (!succeeded) throw new EtcdError("already-exists", "Cannot hold the barrier: it is held already", "failed");
+    if (!succeeded)
+      throw new EtcdError("already-exists", "Cannot hold the barrier: another program holds it", "failed");
   }
 
   /** Lets all go on who wait, and who come later. */
@@ -75,7 +76,7 @@ export class DoubleBarrier {
    */
   async enter(options: TurnOptions = {}): Promise<void> {
     if (this.place !== undefined)
-      throw new EtcdError("failed-precondition", "This barrier is entered already", "failed");
+      throw new EtcdError("failed-precondition", "This barrier has been entered already", "failed");
     await waiting(this.services, this.name, options, async (signal, limit) => {
       const ttlSeconds = options.ttlSeconds ?? defaultTtlSeconds;
       const lease = options.lease ?? (await this.services.lease.hold({ ttlSeconds, signal }));

@@ -79,7 +79,7 @@ export class Line {
     }
     const own = await retryUntil(this.clock, { signal }, (limits) => this.services.kv.get(key, limits));
     if (own.kvs[0]?.createRevision !== revision)
-      throw new EtcdError("aborted", `Lost the place in line for ${this.title}: its key was deleted`, "failed");
+      throw new EtcdError("aborted", `Lost the place in the queue of ${this.title}: its key was deleted`, "failed");
   }
 
   /** The first in the line at a revision, or now; and which revision that is. */

@@ -101,7 +101,7 @@ const numberOf = (kv: KeyValue | undefined): number =>
   kv === undefined ? -1 : Number(/\d+$/.exec(Buffer.from(kv.key).toString("latin1"))?.[0] ?? -1);
 
 const tooOften = (what: string): EtcdError =>
-  new EtcdError("aborted", `Could not ${what}: others were faster ${maxAttempts} times`, "failed");
+  new EtcdError("aborted", `Could not ${what}: ${maxAttempts} attempts failed because of concurrent changes`, "failed");
 
 async function takeFirst(
   services: LineServices,

@@ -133,9 +133,5 @@ export async function stm<T>(
       tx.abandon();
     }
   }
-  throw new EtcdError(
-    "aborted",
-    `Gave up a transaction: its keys have changed in each of ${maxAttempts} runs`,
-    "failed",
-  );
+  throw new EtcdError("aborted", `Gave up a transaction: its keys changed in each of ${maxAttempts} runs`, "failed");
 }

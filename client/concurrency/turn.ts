@@ -39,7 +39,7 @@ export class Turn {
 
   /** Lets the next one have it. May be called twice, and again when it fails. */
   async end(): Promise<void> {
-    this.ending.abort(new EtcdError("cancelled", `Gave up the place in ${this.line.title}`, "failed"));
+    this.ending.abort(new EtcdError("cancelled", `Left the queue of ${this.line.title}`, "failed"));
     if (this.hasEnded || this.lease.lost.aborted) return; // a lost lease the server has ended, or is about to
     if (this.ownsLease) await this.lease.close();
     else await this.line.leave(this.entry);
@@ -96,7 +96,7 @@ export async function takeTurn(
   whenBusy: (entry: Entry, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
 ): Promise<Turn> {
   if (options.lease !== undefined && options.ttlSeconds !== undefined)
-    throw new TypeError(`Cannot wait for ${line.title}: a lease that is given has its own ttlSeconds`);
+    throw new TypeError(`Cannot wait for ${line.title}: give either a lease or ttlSeconds`);
   const limit = new WaitLimit(line.title, line.clock, options);
   let lease = options.lease;
   try {

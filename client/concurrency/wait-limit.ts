@@ -17,8 +17,8 @@ export class WaitLimit {
 
   constructor(title: string, clock: Clock, { signal, timeoutMs }: WaitOptions) {
     const fail = (code: "cancelled" | "deadline-exceeded", why: string) =>
-      new EtcdError(code, `Gave up waiting for ${title}: ${why}`, "failed", undefined, { cause: signal?.reason });
-    if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was raised"));
+      new EtcdError(code, `Stopped waiting for ${title}: ${why}`, "failed", undefined, { cause: signal?.reason });
+    if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was aborted"));
     if (timeoutMs === undefined) return;
     const end = () => this.ending.abort(fail("deadline-exceeded", `${timeoutMs} ms are over`));
     this.cleanups.push(clock.after(timeoutMs, end));

@@ -133,7 +133,7 @@ export class Lease {
     const sentAt = this.endpoints.clock.now();
     const { ttlSeconds } = await this.renew(id, options);
     if (ttlSeconds <= 0)
-      throw new EtcdError("not-found", `Cannot renew lease ${id.toString(16)}: it is gone`, "failed");
+      throw new EtcdError("not-found", `Cannot renew lease ${id.toString(16)}: it does not exist`, "failed");
     return new LeaseKeepAlive(this.renewals, { id, ttlSeconds, sentAt }, () => Promise.resolve());
   }
 

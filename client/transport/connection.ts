@@ -155,7 +155,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     });
     const cancel = () => stream.end(new EtcdError("cancelled", "The client was closed", "failed"));
     const check = (isSilent: boolean, hasAlternative: () => boolean) => {
-      if (isSilent && hasAlternative()) stream.breakOff("the server has fallen silent");
+      if (isSilent && hasAlternative()) stream.breakOff("the server does not answer");
     };
     const retire = () => stream.breakOff("the endpoint has been given up");
     const entry: Pending = { ...unlisted, cancel, retire, check };
@@ -211,7 +211,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   private readonly hasAlternative = (): boolean => this.owner.hasAlternative(this);
 
   private tooLate(): EtcdError {
-    const reason = this.isSilent ? "the server has fallen silent" : "no time was left";
+    const reason = this.isSilent ? "the server does not answer" : "no time was left";
     return new EtcdError(
       "deadline-exceeded",
       `Nothing was sent to ${this.endpoint}: ${reason}`,

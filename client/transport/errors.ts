@@ -78,7 +78,7 @@ export class ConnectError extends EtcdError {
 /** A request that nobody has been sent. @param signal the one that gave it up; otherwise the client is closed */
 export const notSent = (signal: AbortSignal | undefined): EtcdError =>
   signal?.aborted
-    ? new EtcdError("cancelled", "The request was given up before it was sent", "failed", undefined, {
+    ? new EtcdError("cancelled", "The request was aborted before it was sent", "failed", undefined, {
         cause: signal.reason,
       })
     : new EtcdError("cancelled", "Cannot send a request: the client is closed", "failed");

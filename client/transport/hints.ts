@@ -23,15 +23,15 @@ const byText: readonly (readonly [RegExp, string])[] = [
   [/^Cannot connect to/, "Check that a member runs at one of the endpoints, and that these are client addresses."],
   [
     /compacted/,
-    "Read the keys as they are now and go on from that revision; a watch with `delivery: { resync: true }` does both.",
+    "Read the current keys and continue from that revision; a watch with `delivery: { resync: true }` does both.",
   ],
-  [/future revision/, "Read at a revision that there is already; the newest one is in the header of every answer."],
+  [/future revision/, "Read at an existing revision; the newest one is in the header of every answer."],
   [/requested lease not found/, "Grant a new lease and put its keys again: this one has expired or was revoked."],
   [
     /space exceeded/,
     "Compact the history, delete keys or raise the quota of the server, then disarm the NOSPACE alarm.",
   ],
-  [/too many requests/, "Send the request again a little later, and fewer at the same time."],
+  [/too many requests/, "Send the request again a little later, and send fewer requests at the same time."],
   [
     /request is too large|larger than max|size larger than/,
     "Split the request, or raise the limit that the message names.",
@@ -39,8 +39,8 @@ const byText: readonly (readonly [RegExp, string])[] = [
   [/too many operations/, "Split the transaction, or raise --max-txn-ops of the server."],
   [/duplicate key given in txn/, "Change each key only once in a transaction."],
   [/authentication failed/, "Check the user's name and password: the server does not say which of them is wrong."],
-  [/authentication is not enabled/, "Leave the login out, or enable authentication: anybody may do everything here."],
-  [/user name is empty/, "Give the client credentials with its option `auth`: this cluster asks for a user."],
+  [/authentication is not enabled/, "Remove the login, or enable authentication: any client may do everything here."],
+  [/user name is empty/, "Give the client credentials with its option `auth`: this cluster requires a user."],
   [
     /revision of auth store is old/,
     "Log in again: users or roles have changed since the token was issued. A client with a password does so by itself.",
@@ -50,26 +50,26 @@ const byText: readonly (readonly [RegExp, string])[] = [
 ];
 
 const byCode: Readonly<Record<EtcdErrorCode, string>> = {
-  cancelled: "Nothing is to be done: this program gave the request up, or has closed the client.",
+  cancelled: "No action is needed: this program aborted the request, or closed the client.",
   unknown: "Look up the message in the server's documentation, and the server's log for the reason.",
-  "invalid-argument": "Correct the request: the message says which part of it is refused.",
+  "invalid-argument": "Correct the request: the message names the refused part.",
   "deadline-exceeded": "Send the request again, or give it more time with `timeoutMs`.",
-  "not-found": "Create the thing first, or look it up again: it is not there, or not there any more.",
+  "not-found": "Create the object first, or look it up again: it does not exist, or was deleted.",
   "already-exists": "Use the one that exists, or choose another id.",
   "permission-denied": "Use a user whose roles allow this key and operation.",
-  "resource-exhausted": "Ask for less at a time, or raise the limit that the message names.",
-  "failed-precondition": "Read the state anew and decide again: it is not as this request requires.",
+  "resource-exhausted": "Request less at a time, or raise the limit that the message names.",
+  "failed-precondition": "Read the state again and decide again: it does not meet the request's conditions.",
   aborted: "Begin the operation again from its first step.",
-  "out-of-range": "Ask for a revision, or a range, that there is.",
+  "out-of-range": "Request an existing revision or range.",
   unimplemented: "Check the version of the server: it does not have this method.",
-  internal: "Look at the server's log: the message is not one that a client can act on.",
+  internal: "Look at the server's log: a client cannot act on this error.",
   unavailable: "Send the request again: no server could answer it, and nothing has been changed.",
   "data-loss": "Stop using this member and look at its log: its data is damaged.",
   unauthenticated: "Log in again: the server does not accept the credentials of this request.",
 };
 
 const ofUnknownOutcome =
-  "Read before writing again: the write may have been made, or may still be; repeat it only if that does no harm.";
+  "Read before writing again: the write may have been carried out, or may be carried out later; repeat it only if that does no harm.";
 
 /** Returns one sentence that says what to do about an error. */
 export function hintFor({ code, message, outcome }: Judged): string {

@@ -88,7 +88,7 @@ export class Login {
       const attempt = (this.attempt ??= this.begin(services));
       await attempt.ended.wait(deadline - clock.now(), signal);
       if (signal?.aborted) throw notSent(signal);
-      if (!attempt.isOver) throw new EtcdError("deadline-exceeded", "Cannot log in: no time was left", "failed");
+      if (!attempt.isOver) throw new EtcdError("deadline-exceeded", "Cannot log in: the deadline has passed", "failed");
       const { failure } = attempt;
       // One that was given up says nothing about the others: each tries for itself.
       if (failure !== undefined && (isOwn || failure.code !== "cancelled")) throw failure;

@@ -138,7 +138,7 @@ export class UnaryCall<Request, Response> implements Pending {
     const { signal, deadline } = this.limits;
     if (signal?.aborted) return this.noAnswer("cancelled", "the request was given up", signal.reason);
     if (isClosed) return this.noAnswer("cancelled", "the client was closed", failure);
-    if (this.isGivenUp) return this.noAnswer("unavailable", "the server has fallen silent", failure);
+    if (this.isGivenUp) return this.noAnswer("unavailable", "the server does not answer", failure);
     if (failure === null) return this.noAnswer("internal", "there was no error either", failure);
     if (this.isDeadline(failure) || this.isServersDeadline(failure))
       return this.noAnswer("deadline-exceeded", `${Math.round(deadline - this.startedAt)} ms are over`, failure);
@@ -162,6 +162,6 @@ export class UnaryCall<Request, Response> implements Pending {
     const { method } = this;
     const text = `No answer from ${endpoint}: ${reason}`;
     if (method.kind === "read") return new EtcdError(code, text, "failed", endpoint, { cause });
-    return new EtcdError(code, `${text}; whether it did the write is unknown`, "unknown", endpoint, { cause });
+    return new EtcdError(code, `${text}; whether the write was carried out is unknown`, "unknown", endpoint, { cause });
   }
 }

@@ -115,7 +115,7 @@ export class WatchStream {
     const place = this.asked.shift();
     this.stopAnswerTimer?.();
     this.stopAnswerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
-    if (place === undefined) throw new TypeError("Cannot read a watch's answer: none was asked for");
+    if (place === undefined) throw new TypeError("Cannot read a watch's answer: there is no such watch");
     // The token belongs to the stream, so all watches go on with a new one on another stream.
     const refusal = response.canceled ? authErrorFromWatchEnd(response.cancelReason) : undefined;
     if (refusal !== undefined && this.stream.refused(refusal)) return;

@@ -96,7 +96,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     this.queue = queueOf(services, key, options);
     this.given = Math.max(startRevision - 1, 0);
     const abort = () =>
-      this.giveUp(new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }));
+      this.giveUp(new EtcdError("cancelled", "The watch was aborted", "failed", undefined, { cause: signal?.reason }));
     this.stopListening = onAbort(signal, abort);
   }
 
@@ -113,7 +113,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
    */
   async ready({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
-      new EtcdError(code, `No server watches yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
+      new EtcdError(code, `The watch is not created yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
     const { clock } = this.services.stream;
     const deadline = clock.now() + timeoutMs;
     const known = this.queue.unreachable; // and may be over

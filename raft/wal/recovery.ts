@@ -120,7 +120,7 @@ export class LogReader {
     if (this.tail !== undefined) checkFollows(segment, this.replay.end, this.tail.chain);
     const { file, header } = segment;
     if (header.fileBytes !== bytes.length)
-      throw new WalDamagedError(file, bytes.length, `the file should end at byte ${header.fileBytes}`);
+      throw new WalDamagedError(file, bytes.length, `the file must end at byte ${header.fileBytes}`);
     const last = this.taken === this.segments.length;
     ({ tail: this.tail, repair: this.repair } = readSegment({ ...segment, bytes, last }, this.replay));
   }
@@ -136,7 +136,8 @@ export class LogReader {
 const beginningOf = ({ file, header }: SegmentFile, configurations: ConfigurationHistory): LogEnd => {
   const { firstIndex, hardState, termBefore } = header;
   if (header.sequence === 1 && !header.restarts) {
-    if (header.chain !== 0) throw new WalDamagedError(file, 0, "it follows a record, but no segment");
+    if (header.chain !== 0)
+      throw new WalDamagedError(file, 0, "it follows a record, but there is no segment before it");
     checkState(file, header, { ...emptyLog(configurations.newest.configuration), configurations });
   }
   return { hardState, lastIndex: (firstIndex - 1) as LogIndex, lastTerm: termBefore, configurations };
@@ -145,7 +146,7 @@ const beginningOf = ({ file, header }: SegmentFile, configurations: Configuratio
 /** Checks that a segment continues the one before. */
 const checkFollows = ({ file, header }: SegmentFile, end: LogEnd, chain: number): void => {
   if (header.chain !== chain)
-    throw new WalDamagedError(file, 0, "the segment before does not end in the record that this one follows");
+    throw new WalDamagedError(file, 0, "the previous segment does not end with the record that this one follows");
   checkState(file, header, end);
 };
 
@@ -187,9 +188,9 @@ const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair:
       continue;
     }
     // A segment is named once its first record is durable; the next one is begun once its last record is.
-    if (previousStart === undefined) throw new WalDamagedError(file, at, "the first record is not there");
+    if (previousStart === undefined) throw new WalDamagedError(file, at, "the first record is missing");
     if (found.kind === "torn" && !last)
-      throw new WalDamagedError(file, at, "a record is not complete, though another segment follows");
+      throw new WalDamagedError(file, at, "a record is incomplete, although another segment follows");
     return {
       tail: {
         file,
@@ -226,7 +227,7 @@ class Replay {
   }
 
   private begun(): { end: LogEnd; base: LogBase } {
-    if (this.progress === undefined) throw new RangeError("Cannot tell the state of a log before its first record");
+    if (this.progress === undefined) throw new RangeError("Cannot return the state of a log before its first record");
     return this.progress;
   }
 
@@ -237,7 +238,7 @@ class Replay {
     const { configurations, ...batch } = decode(file, offset, this.memory.copyPayload(record.payload));
     if (isFirst) this.beginSegment(segment, offset, configurations);
     else if (configurations !== undefined)
-      throw new WalDamagedError(file, offset, "it states configurations, though it is not the first of its segment");
+      throw new WalDamagedError(file, offset, "it states configurations, although it is not the first of its segment");
     const problem = conflictWithEnd(this.end, batch) ?? this.conflictWithTerms(batch);
     if (problem !== undefined) throw new WalDamagedError(file, offset, problem);
     this.replaceEntries(batch.entries);
@@ -250,7 +251,7 @@ class Replay {
     if (stated === undefined) throw new WalDamagedError(file, offset, "the segment states no configuration");
     if (this.progress !== undefined) {
       if (stated.isEqual(this.end.configurations)) return;
-      throw new WalDamagedError(file, offset, "the configurations are not those of the segment before");
+      throw new WalDamagedError(file, offset, "the configurations differ from those of the previous segment");
     }
     const [oldest] = stated.placed;
     const { index, configuration } = stated.newest;

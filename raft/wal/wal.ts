@@ -234,7 +234,8 @@ export class Wal implements SegmentedLog {
     const { record, current } = this;
     record.putBatch({ ...batch, configurations: undefined }, current?.position ?? firstRecordAt);
     const bytes = record.endFrom(0);
-    if (bytes > maxEntryBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
+    if (bytes > maxEntryBytes)
+      throw new RangeError(`Cannot append ${bytes} bytes at once: the limit is ${maxEntryBytes}`);
     if (current !== undefined && record.endFrom(current.position) <= current.bytes) this.continueSegment(current);
     else this.beginSegment({ before: this.end, restarts: false }, batch);
     this.end = endAfter(this.end, batch);

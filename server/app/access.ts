@@ -62,7 +62,7 @@ export class Access {
     return this.caughtUp().then(() => {
       const { revision } = this.auth;
       if (identity.revision <= revision) return identity;
-      throw new ServerError("auth-revision-old", `issued at revision ${identity.revision}, it is ${revision} now`);
+      throw new ServerError("auth-revision-old", `issued at auth revision ${identity.revision}, it is ${revision} now`);
     });
   }
 
@@ -119,7 +119,7 @@ export class Access {
 
 const bearer = "Bearer ";
 
-const invalidToken = (): ServerError => new ServerError("invalid-auth-token", "the token is not known, or has expired");
+const invalidToken = (): ServerError => new ServerError("invalid-auth-token", "the token is unknown or has expired");
 
 const valid = (identity: Identity | undefined): Identity => {
   if (identity === undefined) throw invalidToken();

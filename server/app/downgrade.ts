@@ -42,7 +42,7 @@ export const downgradeOperation =
 const refusalOf = (target: Version, cluster: Version, isEnabling: boolean): ServerError | undefined => {
   if (target.major !== cluster.major || target.minor !== cluster.minor - 1n)
     return new ServerError("downgrade-target", `not the version before ${cluster.major}.${cluster.minor}`);
-  return isEnabling ? new ServerError("downgrade-not-supported", "there is one format of data") : undefined;
+  return isEnabling ? new ServerError("downgrade-not-supported", "there is only one data format") : undefined;
 };
 
 /** `X.Y` or `X.Y.Z`, the latter perhaps with what semantic versioning allows behind it. */

@@ -72,7 +72,7 @@ export class Elections {
   async leader(caller: Caller, { name }: LeaderRequest): Promise<ElectedLeader> {
     const { response, revision } = await this.queue.first(caller, name);
     const kv = firstOf(response);
-    if (kv === undefined) throw new ServerError("no-elected-leader", "nobody campaigns");
+    if (kv === undefined) throw new ServerError("no-elected-leader", "there is no candidate");
     return { kv, revision };
   }
 
@@ -87,7 +87,7 @@ export class Elections {
     change: RequestOp,
   ): Promise<Revision> {
     const changed = await this.queue.changeIf(caller, key, revision, change);
-    if (!changed.isDone) throw new ServerError("not-elected", "the key is not that of the leader any more");
+    if (!changed.isDone) throw new ServerError("not-elected", "the key is no longer the leader's");
     return changed.revision;
   }
 }

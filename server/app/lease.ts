@@ -48,7 +48,7 @@ export const leaseOperations = (
   return {
     leaseGrant: (caller, { ID, TTL }, handler) => {
       if (TTL > maxTtlSeconds)
-        throw new ServerError("lease-ttl-too-large", `a TTL of ${TTL} s: at most ${maxTtlSeconds}`);
+        throw new ServerError("lease-ttl-too-large", `TTL is ${TTL} s, at most ${maxTtlSeconds} s is allowed`);
       // The member that is asked chooses the id: applying knows no chance.
       const lease = { ID: ID === 0n ? nextId() : ID, TTL: TTL < minTtl ? minTtl : TTL };
       const propose = (): void =>

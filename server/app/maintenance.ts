@@ -75,7 +75,7 @@ export const maintenanceOperations = (
         if (leading === target) handler.onResult(undefined);
         else
           handler.onError(
-            new ServerError("transfer-failed", `${formatId(target)} was not heard, or was not elected in time`),
+            new ServerError("transfer-failed", `${formatId(target)} did not answer, or was not elected in time`),
           );
       });
     },

@@ -164,7 +164,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
 
   private reply(answer: WatchAnswer): void {
     if (this.isFull && ++this.repliesWhileFull > maxRepliesWhileFull)
-      throw new ServerError("too-many-requests", `${maxRepliesWhileFull} answers wait for the client to take them`);
+      throw new ServerError("too-many-requests", `${maxRepliesWhileFull} answers wait for the client to read them`);
     this.send(answer);
   }
 
@@ -193,7 +193,10 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   private isHeld(request: () => void): boolean {
     if (this.held === undefined) return false;
     if (this.held.length >= maxRepliesWhileFull)
-      throw new ServerError("too-many-requests", `${maxRepliesWhileFull} requests wait for their caller to be known`);
+      throw new ServerError(
+        "too-many-requests",
+        `${maxRepliesWhileFull} requests wait for the authentication of their caller`,
+      );
     this.held.push(request);
     return true;
   }

@@ -44,7 +44,7 @@ export class Rights {
   checkRoot(): void {
     const { name } = this.checkUser();
     if (name === "") throw new ServerError("user-name-empty", "the user has no name");
-    if (!this.state.existingUser(name).roles.includes(root)) throw denied(name, "this is for the role root");
+    if (!this.state.existingUser(name).roles.includes(root)) throw denied(name, "the role root is required");
   }
 
   /** Checks that a user may be shown: the caller itself, or any to root. */
@@ -147,7 +147,10 @@ export class Rights {
     const { name, revision } = this.checkUser();
     if (revision === 0n) throw new ServerError("user-name-empty", "the request has no token");
     if (revision < this.state.revision)
-      throw new ServerError("auth-revision-old", `known at revision ${revision}, it is ${this.state.revision} now`);
+      throw new ServerError(
+        "auth-revision-old",
+        `authenticated at auth revision ${revision}, it is ${this.state.revision} now`,
+      );
     const permissions = this.state.permissionsOf(name);
     if (permissions === undefined) throw denied(name, "there is no such user");
     return permissions;

@@ -120,14 +120,14 @@ export class DirectoryFiles {
     const text = await readText(this.disk, path);
     if (text === undefined) {
       if (await this.wasStarted())
-        throw new StartError(`${path} is missing, though a member has been started here: ${putBack}`);
+        throw new StartError(`${path} is missing, although a member has been started here: ${putBack}`);
       return undefined;
     }
     const format = parseFormat(text);
     if (format === undefined) throw new StartError(`${path} is damaged: ${putBack}`);
     if (format.formatVersion > formatVersion)
       throw new NewerDirectoryError(
-        `${path} has format version ${format.formatVersion}, this minietcd knows up to ${formatVersion}: use a newer minietcd`,
+        `${path} has format version ${format.formatVersion}, this minietcd supports versions up to ${formatVersion}: use a newer minietcd`,
       );
     return { clusterId: format.clusterId, memberId: format.memberId };
   }
@@ -153,7 +153,7 @@ export class DirectoryFiles {
     const text = await readText(this.disk, path);
     if (text === undefined) {
       if (await this.wasStarted())
-        throw new StartError(`${path} is missing, though this member has been started before`);
+        throw new StartError(`${path} is missing, although this member has been started before`);
       return 0;
     }
     const last = Number(text);

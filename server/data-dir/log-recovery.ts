@@ -30,14 +30,14 @@ export const mustRestart = (
   if (index < base.index)
     throw new StartError(
       `the store contains the log only up to entry ${index}, but the write-ahead log begins after entry ${base.index}: ` +
-        "the store is older than the log reaches back, its files are damaged or from another time",
+        "the store is older than the log reaches back, its files are damaged or from another backup",
     );
   const termThere = index === base.index ? base.term : entries[index - base.index - 1]?.term;
   if (termThere === term) {
     if (contained.configuration.isEqual(configurationAt({ base, entries }, index))) return false;
     throw new StartError(
       `the store and the write-ahead log know different members as of entry ${index}: ` +
-        "their files are damaged or from another time",
+        "their files are damaged or from another backup",
     );
   }
   // Nothing is applied between an installation and the restart of the log, so then it is exactly this position.

@@ -48,7 +48,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   send(response: unknown): void {
     if (this.isOver || this.method.kind !== "unary") return;
     if (this.method.isRead && !this.client.account.admits) {
-      this.fail(new ServerError("too-many-requests", "clients do not take their answers"));
+      this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
       return;
     }
     try {

@@ -66,7 +66,7 @@ export class LeaderCalls {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.hasLostQuorum) throw lostQuorumError();
     if (this.pending.size >= maxPendingCalls)
-      throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
+      throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader already`);
     const { timeoutMs } = this.options;
     const number = this.next++;
     const deadline = this.sweeper.sweepAfter(timeoutMs);
@@ -144,7 +144,7 @@ export class LeaderCalls {
   }
 
   private timeoutError(): ServerError {
-    if (this.leader === noMember) return new ServerError("no-leader", "there was no leader to ask");
+    if (this.leader === noMember) return new ServerError("no-leader", "there is no leader");
     return new ServerError("timed-out", "the leader did not answer in time");
   }
 }
@@ -152,4 +152,4 @@ export class LeaderCalls {
 /** Oldest first. */
 const byNumber = (a: PendingCall, b: PendingCall): number => a.number - b.number;
 
-const lostQuorumError = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");
+const lostQuorumError = (): ServerError => new ServerError("no-leader", "this leader lost its quorum");

@@ -165,7 +165,7 @@ const unaryHandler = (
     const send = (response: unknown): void => {
       if (!calls.has(end)) return;
       if (isRefused(grpcCall)) {
-        fail(new ServerError("too-many-requests", "clients do not take their answers"));
+        fail(new ServerError("too-many-requests", "clients do not read their answers"));
         return;
       }
       let answer: Buffer;

@@ -155,7 +155,7 @@ export const parsePeersFile = (text: string): PeersFile => {
     return { directory: parseId(directory), incarnations: new Map(incarnations), fencedBecause };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new StartError("the file peers in the data directory is damaged: put it back as it was at the last stop");
+    throw new StartError("the file peers in the data directory is damaged: restore it as it was at the last stop");
   }
 };
 

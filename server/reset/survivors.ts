@@ -54,7 +54,7 @@ const whyOne = "an acknowledged write may be on no other member, so nothing can 
 export const findLostMember = (others: readonly WholeMember[], hint: PeersFile | undefined): LostMember => {
   const [first] = others;
   if (first === undefined)
-    throw new StartError("the cluster has one member only, so nobody else has its data: begin with an empty cluster");
+    throw new StartError("the cluster has one member only, so no other member has its data: start an empty cluster");
   for (const other of others) {
     const { dataDir, clusterId } = other;
     if (clusterId !== first.clusterId)

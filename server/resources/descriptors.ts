@@ -110,7 +110,7 @@ export class Descriptors {
     if (available < minConnections)
       throw new StartError(
         `file descriptor limit of the process is too low: ${this.limit}; ` +
-          `please set it to ${this.limit + minConnections - available} at least, better 1024 (ulimit -n)`,
+          `set it to at least ${this.limit + minConnections - available}, better 1024 (ulimit -n)`,
       );
     const unknownPeers = Math.min(maxUnknownPeerConnections, Math.floor(available / shareOfUnknownPeers));
     const needed = own + unknownPeers;

@@ -43,7 +43,7 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
   /** @throws RpcError for a request that asks nothing; ServerError if the client asks and takes no answers: the stream ends */
   onRequest(request: ServerReflectionRequest): void {
     if (this.untaken >= maxReflectionsPerStream)
-      throw new ServerError("too-many-requests", `${maxReflectionsPerStream} answers of one stream are not taken`);
+      throw new ServerError("too-many-requests", `${maxReflectionsPerStream} answers of one stream are unread`);
     const messageResponse = answerTo(request, this.descriptors());
     if (!this.stream.send({ validHost: request.host, originalRequest: request, messageResponse })) this.untaken += 1;
   }
@@ -77,7 +77,7 @@ const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: File
           }
         : notFound(messageRequest.value);
     case undefined:
-      throw new RpcError({ code: statusCode.invalidArgument, details: "a reflection request that asks nothing" });
+      throw new RpcError({ code: statusCode.invalidArgument, details: "a reflection request without a field" });
   }
 };
 

@@ -132,7 +132,7 @@ export class SnapshotReader {
     this.checksum = crc32(bytes.subarray(rowsHeaderBytes), this.checksum);
     if (this.checksum !== stated)
       throw new SnapshotDamagedError(
-        `chunk ${this.chunks} has the wrong checksum: it is ${hex(this.checksum)}, was ${hex(stated)} when sent`,
+        `chunk ${this.chunks} has a wrong checksum: ${hex(this.checksum)}, expected ${hex(stated)}`,
       );
     const rows: Row[] = [];
     for (let at = rowsHeaderBytes; at < bytes.length;) {

@@ -117,7 +117,8 @@ const checkAuthorities = (path: string, file: Buffer): void => {
   } catch (error) {
     throw new StartError(`cannot read a certificate in ${path}`, { cause: error });
   }
-  if (found.length === 0) throw new StartError(`no certificate in ${path}: name a file in PEM with those to trust`);
+  if (found.length === 0)
+    throw new StartError(`no certificate in ${path}: name a PEM file with the trusted certificates`);
 };
 
 /** Go's words for what OpenSSL says. */
@@ -142,10 +143,10 @@ const warnOfExpiry = (path: string, file: Buffer, logger: Logger): void => {
   const now = new Date().getTime();
   const days = (Date.parse(validTo) - now) / (24 * 3_600_000);
   const fields = { path, "not-before": validFrom, "not-after": validTo };
-  if (days < 0) logger.warn("the TLS certificate has expired: replace it, which needs no restart", fields);
+  if (days < 0) logger.warn("the TLS certificate has expired: replace its files (no restart is needed)", fields);
   else if (Date.parse(validFrom) > now) logger.warn("the TLS certificate is not valid yet", fields);
   else if (days < warnedDays)
-    logger.warn("the TLS certificate expires soon: replace it, which needs no restart", fields);
+    logger.warn("the TLS certificate expires soon: replace its files (no restart is needed)", fields);
 };
 
 /** Finds the pair that was made at an earlier start, or makes one. */
@@ -206,7 +207,7 @@ const isUsable = ({ cert, key }: CertificateFiles): boolean => {
     return new Date(new X509Certificate(readFileSync(cert)).validTo) > new Date();
   } catch (error) {
     if (errorCode(error) === "ENOENT") return false;
-    throw new StartError(`cannot use the certificate ${cert}: remove it and ${key}, and new ones are made`, {
+    throw new StartError(`cannot use the certificate ${cert}: remove it and ${key} to have new ones made`, {
       cause: error,
     });
   }

@@ -33,7 +33,7 @@ export class ReloadedFiles<T> {
       this.logger.info("reloaded TLS files", { files: this.paths });
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
-      this.logger.warn("cannot use changed TLS files: those of before stay in use", { files: this.paths, error });
+      this.logger.warn("cannot use changed TLS files: the previous files stay in use", { files: this.paths, error });
     }
     return this.value;
   }

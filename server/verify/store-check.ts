@@ -58,12 +58,9 @@ const copyFiles = async (from: string, to: string): Promise<void> => {
       await copyFile(join(from, name), join(to, name), constants.COPYFILE_FICLONE);
     } catch (error) {
       if (errorCode(error) !== "ENOSPC" && errorCode(error) !== "EDQUOT") throw error;
-      throw new StartError(
-        `no space in ${to} for a copy of ${from}, which is what is read: set TMPDIR to another place`,
-        {
-          cause: error,
-        },
-      );
+      throw new StartError(`no space in ${to} for the copy of ${from} to check: set TMPDIR to another folder`, {
+        cause: error,
+      });
     }
 };
 

@@ -25,7 +25,7 @@ class MetaRow<T> {
     const row = rows.get(this.rowKey);
     if (row === undefined) return undefined;
     const value = this.decode(openRow(rows.name, this.rowKey, row));
-    if (value === undefined) throw new DamagedError(nameOfRow(rows.name, this.rowKey), "it makes no sense");
+    if (value === undefined) throw new DamagedError(nameOfRow(rows.name, this.rowKey), "it cannot be decoded");
     return value;
   }
 }

@@ -141,12 +141,12 @@ export function sealedRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
  */
 export function openRow(place: string, rowKey: Uint8Array, row: Uint8Array): Uint8Array {
   const end = row.length - checksumSize;
-  if (end < 0) throw new DamagedError(nameOfRow(place, rowKey), `only ${row.length} bytes`);
+  if (end < 0) throw new DamagedError(nameOfRow(place, rowKey), `it has only ${row.length} bytes`);
   const content = row.subarray(0, end);
   const stored = uint32At(row, end);
   const computed = crc32(content, crc32(rowKey));
   if (stored !== computed)
-    throw new DamagedError(nameOfRow(place, rowKey), `checksum is ${hex(computed)}, was ${hex(stored)} when written`);
+    throw new DamagedError(nameOfRow(place, rowKey), `checksum is ${hex(computed)}, expected ${hex(stored)}`);
   return content;
 }
 

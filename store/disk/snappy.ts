@@ -25,8 +25,7 @@ export function decompressSnappy(bytes: Buffer): Buffer {
   const output = Buffer.alloc(Math.min(length, maxRatio * bytes.length));
   let end = 0;
   const copy = (offset: number, count: number): void => {
-    if (offset === 0 || offset > end || end + count > output.length)
-      throw new RangeError("compressed data makes no sense");
+    if (offset === 0 || offset > end || end + count > output.length) throw new RangeError("compressed data is invalid");
     // Byte by byte: a copy may reach into what it is making.
     for (let n = 0; n < count; n++, end++) output[end] = output[end - offset] ?? 0;
   };
@@ -37,7 +36,7 @@ export function decompressSnappy(bytes: Buffer): Buffer {
       case 0: {
         const count = (size < 60 ? size : littleEndian(size - 59)) + 1;
         if (at + count > bytes.length || end + count > output.length)
-          throw new RangeError("compressed data makes no sense");
+          throw new RangeError("compressed data is invalid");
         bytes.copy(output, end, at, at + count);
         at += count;
         end += count;

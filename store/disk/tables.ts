@@ -112,7 +112,7 @@ class TableCheck {
   }
 
   private damage(offset: number, what: string): DamagedError {
-    return new DamagedError(this.file, `at byte ${offset}: ${what} is not what was written`);
+    return new DamagedError(this.file, `at byte ${offset}: ${what} has changed since it was written`);
   }
 }
 
@@ -133,7 +133,7 @@ class Cursor {
     let value = 0;
     for (let scale = 1; scale < 2 ** 49; scale *= 128) {
       const byte = this.at < this.end ? this.bytes[this.at++] : undefined;
-      if (byte === undefined) throw new RangeError("a number that does not end");
+      if (byte === undefined) throw new RangeError("an unterminated number");
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }

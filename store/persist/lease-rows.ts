@@ -48,8 +48,7 @@ export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promis
     return 1;
   });
   const expected = leaseCountRow.get(rows) ?? 0;
-  if (leases.size !== expected)
-    throw new DamagedError(rows.name, `it has ${leases.size} leases, should have ${expected}`);
+  if (leases.size !== expected) throw new DamagedError(rows.name, `it has ${leases.size} leases, expected ${expected}`);
 }
 
 function parse(place: string, [rowKey, row]: Row): Lease {

@@ -44,7 +44,7 @@ export class StoreVersionError extends Error {
     readonly found: number,
   ) {
     const advice = found > formatVersion ? "use a newer one" : "it is of before the first release";
-    super(`Cannot open ${place}: it has store format ${found}, this version knows ${formatVersion}; ${advice}`);
+    super(`Cannot open ${place}: it has store format ${found}, this version supports ${formatVersion}; ${advice}`);
   }
 }
 
@@ -130,9 +130,9 @@ async function readAll(
   // A compaction may have removed the newest changes, if they were deletes; never one after its own revision.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   if (revision !== state.revision)
-    throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${state.revision}`);
+    throw new DamagedError(backend.name, `its rows end at revision ${revision}, expected ${state.revision}`);
   if (reader.count !== changes)
-    throw new DamagedError(backend.name, `it has ${reader.count} changes, should have ${changes}`);
+    throw new DamagedError(backend.name, `it has ${reader.count} changes, expected ${changes}`);
   return state;
 }
 
@@ -153,7 +153,8 @@ async function checkFormat(backend: Backend): Promise<void> {
   const found = formatRow.get(backend);
   if (found === formatVersion) return;
   if (found !== undefined) throw new StoreVersionError(backend.name, found);
-  if (!(await isEmpty(backend))) throw new DamagedError(backend.name, "it has rows, but none that tells its format");
+  if (!(await isEmpty(backend)))
+    throw new DamagedError(backend.name, "it has rows, but no row with its format version");
   const batch = backend.batch();
   formatRow.put(batch, formatVersion);
   await batch.write();

@@ -105,5 +105,5 @@ export async function readTables(rows: Rows, tables: Tables, pace: Pace): Promis
   });
   const expected = tableRowCountRow.get(rows) ?? 0;
   if (tables.size !== expected)
-    throw new DamagedError(rows.name, `it has ${tables.size} rows in tables, should have ${expected}`);
+    throw new DamagedError(rows.name, `it has ${tables.size} rows in tables, expected ${expected}`);
 }

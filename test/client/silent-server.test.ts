@@ -56,7 +56,7 @@ describe("a server that falls silent", () => {
     for (const error of errors) {
       assert.ok(error instanceof EtcdError, String(error));
       assert.deepEqual([error.code, error.outcome, error.endpoint], ["unavailable", "unknown", pair.used.endpoint]);
-      assert.match(error.message, new RegExp(`${pair.used.endpoint}.*silent.*unknown`));
+      assert.match(error.message, new RegExp(`${pair.used.endpoint}.*does not answer.*unknown`));
     }
   });
 

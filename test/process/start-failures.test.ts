@@ -124,7 +124,7 @@ test("a directory of a newer minietcd is refused, and nothing is touched", async
   await writeFile(path, JSON.stringify({ ...format, formatVersion: 99 }));
   const before = await contents(used.dataDir);
   const error = await failure(memberFlags(used.folder, used.dataDir));
-  assert.match(error, /format version 99, this minietcd knows up to \d+: use a newer minietcd$/);
+  assert.match(error, /format version 99, this minietcd supports versions up to \d+: use a newer minietcd$/);
   assert.deepEqual(await contents(used.dataDir), before);
 });
 

@@ -29,10 +29,12 @@ export class Links {
   /** Lets nothing pass between members of different groups. A member in no group reaches all. */
   partition(groups: readonly (readonly string[])[]): void {
     if (!groups.every(isList))
-      throw new TypeError('Cannot part the members: expected lists of names, as in partition(["m1"], ["m2", "m3"])');
+      throw new TypeError(
+        'Cannot partition the members: expected lists of names, as in partition(["m1"], ["m2", "m3"])',
+      );
     const names = groups.flat();
     for (const name of names) this.check(name);
-    if (new Set(names).size < names.length) throw new TypeError("Cannot part the members: one is in two groups");
+    if (new Set(names).size < names.length) throw new TypeError("Cannot partition the members: one is in two groups");
     const groupOf = (name: string): number => groups.findIndex((group) => group.includes(name));
     const isApart = ({ from, to }: OneWay): boolean => {
       const [one, other] = [groupOf(from), groupOf(to)];

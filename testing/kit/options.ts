@@ -102,14 +102,13 @@ export const checkStartOptions = (what: string, options: TestServerOptions, name
   checkOneOf(what, "disk", disk, [true, false]);
   checkOneOf(what, "listen", listen, [true, false]);
   checkOneOf(what, "tls", tls, [true, false]);
-  if (tls && !listen)
-    throw new TypeError(`Cannot ${what}: tls is of its port, and listen: false leaves it without one`);
+  if (tls && !listen) throw new TypeError(`Cannot ${what}: tls needs a port, and listen: false switches it off`);
   if (options.auth !== undefined) checkAuth(what, options.auth);
   if (!Number.isFinite(seed)) throw new TypeError(`Cannot ${what}: seed is not a number`);
   checkOptions(`${what} with these flags`, flags, Object.keys(defaultFlags));
   const own = ownFlags.find((name) => Object.hasOwn(flags, name));
   if (own !== undefined)
-    throw new TypeError(`Cannot ${what}: the flag ${own} is the test server's own, or has no effect in one`);
+    throw new TypeError(`Cannot ${what}: the flag ${own} is set by the test server, or has no effect in it`);
   for (const [name, value] of Object.entries(flags))
     if (typeof value !== "string") throw new TypeError(`Cannot ${what}: the flag ${name} is not text, such as "100"`);
 };

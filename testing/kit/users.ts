@@ -32,7 +32,8 @@ export const checkAuth = (what: string, auth: TestAuth): void => {
   checkOptions(`${what} with these users`, users, Object.keys(users));
   for (const [name, user] of Object.entries(users)) {
     checkOptions(`${what} with the user ${JSON.stringify(name)}`, user, ["password", "read", "write"]);
-    if (name === "" || name === "root") throw new TypeError(`Cannot ${what}: ${JSON.stringify(name)} is no other user`);
+    if (name === "" || name === "root")
+      throw new TypeError(`Cannot ${what}: ${JSON.stringify(name)} cannot be the name of a further user`);
     checkPassword(what, name, user.password);
     for (const prefixes of [user.read ?? [], user.write ?? []])
       if (!Array.isArray(prefixes) || prefixes.some((prefix) => typeof prefix !== "string"))

@@ -24,7 +24,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
   send(response: unknown): void {
     if (this.isOver) return;
     if (this.method.isRead && !this.client.account.admits) {
-      this.fail(new ServerError("too-many-requests", "clients do not take their answers"));
+      this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
       return;
     }
     if (response instanceof ListMessage) {

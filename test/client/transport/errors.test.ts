@@ -63,7 +63,7 @@ test("an error has gRPC's number, says whether to send again, and what to do", (
     [new EtcdError("resource-exhausted", "etcdserver: mvcc: database space exceeded", "failed"), 8, false, /Compact/],
     [new EtcdError("not-found", "etcdserver: requested lease not found", "failed"), 5, false, /new lease/],
     [new EtcdError("invalid-argument", "etcdserver: key is not provided", "failed"), 3, false, /Correct/],
-    [new EtcdError("cancelled", "The client was closed", "failed"), 1, false, /^Nothing is to be done/],
+    [new EtcdError("cancelled", "The client was closed", "failed"), 1, false, /^No action is needed/],
     [new CompactedError(2, 9, end), 11, false, /resync/],
     [new EtcdError("unauthenticated", "etcdserver: invalid auth token", "failed"), 16, false, /Log in/],
   ];

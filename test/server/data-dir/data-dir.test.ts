@@ -61,14 +61,14 @@ test("a member that was started and has lost its identity, or the count of its s
   await directory.begin(owner);
   await mkdir(directory.walPath);
   await writeFile(join(directory.walPath, "0000000000000001-0000000000000001.wal"), "a segment");
-  await refused(directory.nextIncarnation(), /incarnation is missing, though this member has been started before/);
+  await refused(directory.nextIncarnation(), /incarnation is missing, although this member has been started before/);
   await directory.close();
 
   await rm(join(member, "format.json"));
   const names = await readdir(member);
   await refused(
     DataDirectory.open(path, machineDisk),
-    /format\.json is missing, though a member has been started here/,
+    /format\.json is missing, although a member has been started here/,
   );
   assert.deepEqual(await readdir(member), names);
   await rm(directory.walPath, { recursive: true });
@@ -129,7 +129,7 @@ test("a foreign directory is refused and stays untouched", async (t) => {
 test("a format that is newer, or damaged, is refused", async (t) => {
   const ids = '"clusterId":"1","memberId":"2"';
   const formats: [text: string, reason: RegExp][] = [
-    [`{"formatVersion":2,${ids}}`, /format version 2, this minietcd knows up to 1: use a newer minietcd/],
+    [`{"formatVersion":2,${ids}}`, /format version 2, this minietcd supports versions up to 1: use a newer minietcd/],
     [`{"formatVersion":1,"clusterId":"1"}`, /format\.json is damaged/],
     [`{"formatVersion":1,"clusterId":"xyz","memberId":"2"}`, /format\.json is damaged/],
     [`{"formatVersion":"1",${ids}}`, /format\.json is damaged/],

@@ -85,7 +85,7 @@ test("a client that sends no more gets what it has asked for, then the end", () 
 test("a request that cannot be sent to the leader ends the stream", () => {
   const { stream, asked, state } = openStream();
   stream.onRequest({ ID: 1n });
-  asked[0]?.failed(new ServerError("no-leader", "there was no leader to ask"));
+  asked[0]?.failed(new ServerError("no-leader", "there is no leader"));
   assert.ok(state.end instanceof ServerError && state.end.code === "no-leader");
 });
 

@@ -212,7 +212,7 @@ test("a flipped bit in any message is detected, and the log names it", async () 
       const [why = ""] = to.errors();
       assert.match(
         why,
-        /wrong checksum: it is [0-9a-f]{8}, was [0-9a-f]{8}|received \d+ of \d+ rows|unknown message|wrong length|out of range|not a snapshot|of term 0|older than term|cut short/,
+        /wrong checksum: [0-9a-f]{8}, expected [0-9a-f]{8}|received \d+ of \d+ rows|unknown message|wrong length|out of range|not a snapshot|of term 0|older than term|cut short/,
       );
     }
 });
@@ -231,8 +231,8 @@ test("snapshot receiver rejects a stream with a missing chunk", async () => {
   from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   assert.deepEqual(to.offered, []);
-  assert.match(to.errors()[0] ?? "", /chunk 2 has the wrong checksum/);
-  assert.match(String(from.lines.at(-1)?.["error"]), /chunk 2 has the wrong checksum/, "the leader's log says it too");
+  assert.match(to.errors()[0] ?? "", /chunk 2 has a wrong checksum/);
+  assert.match(String(from.lines.at(-1)?.["error"]), /chunk 2 has a wrong checksum/, "the leader's log says it too");
 });
 
 test("snapshot receiver rejects a store with another position than the header's", async () => {

@@ -78,11 +78,11 @@ test("a certificate that has expired, or ends within 30 days, is warned of at th
   const { files: expired } = await authority.issueTo(folder, "server", { isExpired: true });
   const { greeting, lines } = await serve(t, withCertificate(expired));
   const warnings = () => lines.flatMap(({ msg, path }) => (msg.startsWith("the TLS certificate") ? [[msg, path]] : []));
-  const hasExpired = ["the TLS certificate has expired: replace it, which needs no restart", expired.cert];
+  const hasExpired = ["the TLS certificate has expired: replace its files (no restart is needed)", expired.cert];
   assert.deepEqual(warnings(), [hasExpired]);
   await authority.issueTo(folder, "server", { days: 29 });
   await greeting({ ca: authority.cert });
-  const soon = ["the TLS certificate expires soon: replace it, which needs no restart", expired.cert];
+  const soon = ["the TLS certificate expires soon: replace its files (no restart is needed)", expired.cert];
   assert.deepEqual(warnings(), [hasExpired, soon]);
   await authority.issueTo(folder, "server", { days: 31 });
   await greeting({ ca: authority.cert });
@@ -136,7 +136,7 @@ test("a file of authorities without one is refused at the start; one that is emp
   assert.equal(await greeting(alice), "hello alice");
   await assert.rejects(
     serve(t, { ...withCertificate(files), trustedCaFile }),
-    /no certificate in .*: name a file in PEM/,
+    /no certificate in .*: name a PEM file/,
   );
 });
 

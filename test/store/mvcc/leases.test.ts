@@ -235,7 +235,7 @@ for (const { name, create } of disks)
 
 test("a store whose leases are damaged is not opened, and the message says what is wrong", async () => {
   const cases: readonly [string, RegExp, (batch: Batch) => void][] = [
-    ["one is missing", /memory: it has 1 leases, should have 2/, (batch) => batch.delete(leaseRowKey(toLeaseId(2n)))],
+    ["one is missing", /memory: it has 1 leases, expected 2/, (batch) => batch.delete(leaseRowKey(toLeaseId(2n)))],
     [
       "one is missing that a key has",
       /memory: key "k" has lease 1, which is missing/,
@@ -245,7 +245,7 @@ test("a store whose leases are damaged is not opened, and the message says what 
       },
     ],
     ["one is altered", /memory: checksum/, (batch) => batch.put(leaseRowKey(toLeaseId(1n)), Buffer.alloc(20, 1))],
-    ["one is cut", /memory: only 3 bytes/, (batch) => batch.put(leaseRowKey(toLeaseId(1n)), Buffer.alloc(3))],
+    ["one is cut", /memory: it has only 3 bytes/, (batch) => batch.put(leaseRowKey(toLeaseId(1n)), Buffer.alloc(3))],
   ];
   for (const [name, message, change] of cases) {
     const tested = await TestStore.on(await memoryDisk());

@@ -49,13 +49,13 @@ test("a store on disk that is damaged is not opened, and the message says where"
     ],
     [
       "a missing end",
-      /memory: its rows end at revision 3, should at 4/,
+      /memory: its rows end at revision 3, expected 4/,
       (batch) => batch.delete(changeRowKey({ main: 4, sub: 0 })),
     ],
-    ["a wrong count", /memory: it has 3 changes, should have 4/, (batch) => changeCountRow.put(batch, 4)],
+    ["a wrong count", /memory: it has 3 changes, expected 4/, (batch) => changeCountRow.put(batch, 4)],
     [
       "a cut row",
-      /row 3_0 of memory: only 2 bytes/,
+      /row 3_0 of memory: it has only 2 bytes/,
       (batch) => batch.put(changeRowKey({ main: 3, sub: 0 }), bytes("xx")),
     ],
     ["a strange row", /"k\?" of memory/, (batch) => batch.put(bytes("k?"), bytes("xxxx"))],
@@ -64,7 +64,7 @@ test("a store on disk that is damaged is not opened, and the message says where"
       /row "mstate" of memory: checksum/,
       (batch) => batch.put(bytes("mstate"), bytes("12345678901234")),
     ],
-    ["no format", /memory: it has rows, but none that tells its format/, (batch) => batch.delete(bytes("mformat"))],
+    ["no format", /memory: it has rows, but no row with its format version/, (batch) => batch.delete(bytes("mformat"))],
   ];
   for (const [name, message, change] of cases) {
     const tested = await threePuts();
@@ -82,7 +82,7 @@ test("a store that lost a row below the compact revision is refused as well", as
   await finished;
   await tested.store.close();
   await tamper(tested.disk, (batch) => batch.delete(changeRowKey({ main: 3, sub: 0 })));
-  await assert.rejects(tested.open(), /it has 2 changes, should have 3/);
+  await assert.rejects(tested.open(), /it has 2 changes, expected 3/);
 });
 
 test("in a block, damage is named by where the block begins, and so is what is noted as removed from it", async () => {
@@ -90,8 +90,8 @@ test("in a block, damage is named by where the block begins, and so is what is n
   const cases: readonly [string, RegExp, (batch: Batch, row: Uint8Array) => void][] = [
     ["a flipped bit", /row 2_0 of memory: checksum/, (batch, row) => batch.put(block, flip(row))],
     ["a lost block", /removals from row 2_0 of memory: there is no such row/, (batch) => batch.delete(block)],
-    ["lost removals", /memory: it has 8 changes, should have 7/, (batch) => batch.delete(removals)],
-    ["damaged removals", /removals from row 2_0 of memory: only 2 bytes/, (batch) => batch.put(removals, bytes("xx"))],
+    ["lost removals", /memory: it has 8 changes, expected 7/, (batch) => batch.delete(removals)],
+    ["damaged removals", /removals from row 2_0 of memory: it has only 2 bytes/, (batch) => batch.put(removals, bytes("xx"))],
     [
       "removals of nothing",
       /row 2_0 of memory: the change 2_7 is missing, which was removed from it/,

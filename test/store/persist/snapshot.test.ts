@@ -228,18 +228,18 @@ test("a store that differs from what was sent is not finished, and the message s
     ["a row lost", /row 4_0 of memory: the change after 2_0 is missing/, without((key) => key === third)],
     [
       "the end lost",
-      /its rows end at revision 3, should at 4/,
+      /its rows end at revision 3, expected 4/,
       without((key) => key.startsWith("k") && key[8] === "\x04"),
     ],
-    ["a lease lost", /it has 0 leases, should have 1/, without((key) => key.startsWith("l"))],
-    ["the marker lost", /memory: its rows end at revision 4, should at 1/, without((key) => key === "mstate")],
+    ["a lease lost", /it has 0 leases, expected 1/, without((key) => key.startsWith("l"))],
+    ["the marker lost", /memory: its rows end at revision 4, expected 1/, without((key) => key === "mstate")],
     ["nothing at all", /memory: it does not say what it contains/, []],
     [
       "a flipped bit",
       /row 3_0 of memory: checksum/,
       rows.map(([key, value]) => [key, text(key) === third ? value.map((byte, i) => byte ^ (i === 3 ? 8 : 0)) : value]),
     ],
-    ["a wrong count", /it has 3 changes, should have 9/, withMeta(changeCountRow, 9)],
+    ["a wrong count", /it has 3 changes, expected 9/, withMeta(changeCountRow, 9)],
   ];
   for (const [name, message, sent] of cases)
     await assert.rejects(built(sent), (error) => error instanceof DamagedError && message.test(error.message), name);

@@ -139,8 +139,8 @@ test("a row key of a table without a proper name throws", () => {
 test("a store whose tables are damaged is not opened, and the message says what is wrong", async () => {
   const a = tableRowKey({ table: "users", key: "a" });
   const cases: readonly [string, RegExp, (batch: Batch) => void][] = [
-    ["one is missing", /memory: it has 1 rows in tables, should have 2/, (batch) => batch.delete(a)],
-    ["the count is wrong", /it has 2 rows in tables, should have 3/, (batch) => tableRowCountRow.put(batch, 3)],
+    ["one is missing", /memory: it has 1 rows in tables, expected 2/, (batch) => batch.delete(a)],
+    ["the count is wrong", /it has 2 rows in tables, expected 3/, (batch) => tableRowCountRow.put(batch, 3)],
     ["one is altered", /row "tusers\\u0000a" of memory: checksum/, (batch) => batch.put(a, bytes("other"))],
     ["one is cut", /only 2 bytes/, (batch) => batch.put(a, bytes("xx"))],
     [
