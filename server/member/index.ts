@@ -2,5 +2,7 @@
 
 export { memberServices, type MemberServices } from "./member-services.js";
 export { Member } from "./member.js";
-export type { MemberEnvironment, MemberParts, PeerNetwork, Secrets } from "./parts.js";
+export { type MemberEnvironment, type MemberParts, type PeerNetwork, ProcessParts, type Secrets } from "./parts.js";
 export { openReplica, Replica } from "./replica.js";
+export { createServing, type Serving } from "./serving.js";
+export { storageOf } from "./storage.js";

@@ -1,39 +1,27 @@
 import { asError } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { Method } from "../rpc/index.js";
-import { featuresOf, type MemberConfig } from "../config/index.js";
+import type { MemberConfig } from "../config/index.js";
 import { type DescriptorShare, processDescriptors } from "../resources/index.js";
 import {
   type Address,
   formatAddress,
   isLoopback,
   type MemberUrl,
-  messageOverheadBytes,
   type PortAddress,
   refusalCounter,
   reportedVersions,
   ServerError,
 } from "../base/index.js";
-import {
-  ClientConnections,
-  type Engine,
-  type EngineOptions,
-  listen,
-  type Listener,
-  type OnConnection,
-  loadEngine,
-  UntakenAnswers,
-} from "../net/index.js";
-import { Gateway } from "../gateway/index.js";
-import { createPages, HealthStats, HttpServer } from "../http/index.js";
-import { debugVariables, metricsText } from "../metrics/index.js";
+import { ClientConnections, type Engine, listen, type Listener, type OnConnection, loadEngine } from "../net/index.js";
+import type { HttpServer } from "../http/index.js";
 import { MetricsPort } from "./metrics-port.js";
 import type { WaitingCalls } from "../services/index.js";
-import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
 import { storageOf } from "./storage.js";
 import { openReplica, type Replica } from "./replica.js";
+import { createServing } from "./serving.js";
 
 /** The time that calls under way have to end when the member stops, in milliseconds. */
 const stopGraceMs = 5_000;
@@ -69,6 +57,7 @@ export class Member implements AsyncDisposable {
     private readonly waiting: WaitingCalls,
     private readonly connections: ClientConnections,
     private readonly descriptors: DescriptorShare,
+    private readonly methods: readonly Method[],
   ) {
     this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
     this.ready = this.join();
@@ -112,25 +101,9 @@ export class Member implements AsyncDisposable {
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
-      const { application, methods, requestStats, waiting } = memberServices(config, environment, replica);
-      const options = engineOptions(config, environment, methods);
-      const engine = createEngine(options);
-      const { clock } = environment;
-      const versions = reportedVersions(config.emulatedVersion);
-      const health = new HealthStats();
-      const features = featuresOf(config);
-      const measured = { replica, versions, features, methods, requests: requestStats, health, clock };
-      const pages = createPages({
-        application,
-        node: replica.node,
-        applied: replica.applier,
-        stats: health,
-        versions,
-        numbers: { metrics: () => metricsText(measured), variables: () => debugVariables(measured) },
-      });
-      const http = new HttpServer(pages, clock, config, config.gateway ? gatewayOf(options) : undefined);
+      const { engine, http, pages, waiting, methods } = createServing(config, environment, replica, createEngine);
       const metricsConnections = clientConnections(environment, share);
-      const metricsParts = { pages, clock, connections: metricsConnections, tls, onAcceptError };
+      const metricsParts = { pages, clock: environment.clock, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.listenMetricsUrls, metricsParts);
       member = new Member(
         config,
@@ -142,6 +115,7 @@ export class Member implements AsyncDisposable {
         waiting,
         connections,
         share,
+        methods,
       );
       member.warnAboutOpenPorts();
       return member;
@@ -170,6 +144,18 @@ export class Member implements AsyncDisposable {
 
   status(): CoreStatus {
     return this.replica.node.status();
+  }
+
+  /** Counts the requests of clients and the applied entries: it grows while the member has work. */
+  workCount(): number {
+    let count: number = this.replica.applier.appliedIndex;
+    for (const { stats } of this.methods) count += stats.started + stats.received;
+    return count;
+  }
+
+  /** Whether the member is being stopped, or has failed. */
+  get isStopping(): boolean {
+    return this.stopping !== undefined;
   }
 
   /**
@@ -334,28 +320,5 @@ const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => 
   return (error) => {
     last = error;
     told();
-  };
-};
-
-const gatewayOf = ({ methods, maxRequestBytes, untaken, clock, onUnexpectedError }: EngineOptions): Gateway =>
-  new Gateway({ methods, maxMessageBytes: maxRequestBytes, accounts: untaken, clock }, onUnexpectedError);
-
-const engineOptions = (
-  config: MemberConfig,
-  environment: MemberEnvironment,
-  methods: readonly Method[],
-): EngineOptions => {
-  const { clock, logger } = environment;
-  const untaken = new UntakenAnswers(clock, (bytes) =>
-    logger.warn("closed a client connection: its client takes no answers", { bytes }),
-  );
-  return {
-    clock,
-    untaken,
-    methods,
-    maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
-    maxConcurrentStreams: config.maxConcurrentStreams,
-    rules: config, // its pings and keep-alive
-    onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   };
 };
