@@ -10,6 +10,8 @@ export interface ClusterFlags {
   readonly memory: boolean;
   /** Whether clients are served over TLS, with a certificate made for the cluster. */
   readonly autoTls: boolean;
+  /** Whether the members warm up. */
+  readonly warmUp: boolean;
   /** The member to rebuild from the others first; undefined: none. */
   readonly resetMember?: string;
 }
@@ -59,13 +61,14 @@ const memberArgs = (
   flags: ClusterFlags,
   { name, dataDir, clientPort, peerPort }: Omit<MemberPlace, "args" | "log">,
 ): string[] => {
-  const { peerPorts, memory, autoTls } = flags;
+  const { peerPorts, memory, autoTls, warmUp } = flags;
   const client = clientUrlOf(flags, clientPort);
   const peer = `http://127.0.0.1:${peerPort}`;
   return [
     ["--name", name],
     memory ? ["--memory"] : ["--data-dir", dataDir],
     autoTls ? ["--cert-file", certificateFile(flags), "--key-file", join(certificateFolder(flags), "key.pem")] : [],
+    warmUp ? [] : ["--warm-up=false"],
     ["--listen-client-urls", client],
     ["--advertise-client-urls", client],
     ["--listen-peer-urls", peer],
@@ -76,12 +79,18 @@ const memberArgs = (
 };
 
 /** The flags with which `minietcd cluster` starts this cluster again, as far as they are not the defaults. */
-export const clusterArgs = ({ dataDir, clientPorts, peerPorts, memory, autoTls }: ClusterFlags): string[] => {
+export const clusterArgs = (flags: ClusterFlags): string[] => {
+  const { dataDir, clientPorts, peerPorts, memory, autoTls, warmUp } = flags;
   const given: [string, string, string][] = [
     ["--data-dir", dataDir, defaultClusterFlags.dataDir],
     ["--client-ports", clientPorts.join(), defaultClusterFlags.clientPorts.join()],
     ["--peer-ports", peerPorts.join(), defaultClusterFlags.peerPorts.join()],
   ];
   const words = given.filter(([, value, fallback]) => value !== fallback).flatMap(([flag, value]) => [flag, value]);
-  return [...words, ...(memory ? ["--memory"] : []), ...(autoTls ? ["--auto-tls"] : [])];
+  return [
+    ...words,
+    ...(memory ? ["--memory"] : []),
+    ...(autoTls ? ["--auto-tls"] : []),
+    ...(warmUp ? [] : ["--no-warm-up"]),
+  ];
 };

@@ -7,11 +7,13 @@ import {
   Member,
   readSettings,
   StartError,
+  startWarmUp,
   systemClock,
   systemRandom,
   type GivenFlag,
   type Logger,
   type MemberConfig,
+  type MemberEnvironment,
   type MemberSettings,
 } from "../../server/index.js";
 import { writeCompileCache } from "./compile-cache.js";
@@ -87,13 +89,14 @@ const logSettings = (settings: MemberSettings, logger: Logger): void => {
 };
 
 const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<void>): Promise<void> => {
-  const member = await Member.start(config, {
+  const environment: MemberEnvironment = {
     clock: systemClock,
     random: systemRandom,
     logger,
     onLeaderChange: ({ id, leader, term }) =>
       tellSupervisor({ kind: "leader", self: formatId(id), leader: leader === 0n ? "" : formatId(leader), term }),
-  });
+  };
+  const member = await Member.start(config, environment);
   stopOnSignals(member, logger);
   if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // ends the process otherwise
   growSmallHeap();
@@ -106,6 +109,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
     () => {
       tellSupervisor({ kind: "ready" });
       writeCompileCache();
+      if (config.warmUp) startWarmUp(member, config, environment);
     },
     () => undefined, // `stopped` says why
   );

@@ -102,6 +102,8 @@ export interface MemberConfig {
   readonly listenMetricsUrls: readonly MemberUrl[];
   /** File that a line is appended to for each change that a client asks for; undefined: none. */
   readonly auditLog: string | undefined;
+  /** Whether the member carries out requests on a cluster in memory while it is idle, to have its code compiled. */
+  readonly warmUp: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
@@ -149,6 +151,7 @@ export interface ServerFlags extends TlsServerFlags, AuthFlags {
   readonly metrics: string;
   readonly listenMetricsUrls: string;
   readonly auditLog: string;
+  readonly warmUp: string;
   readonly logLevel: string;
   readonly logFormat: string;
   readonly logOutputs: string;
@@ -193,6 +196,7 @@ export const defaultFlags: ServerFlags = {
   metrics: "basic",
   listenMetricsUrls: "",
   auditLog: "",
+  warmUp: "true",
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
@@ -254,6 +258,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     origins: readList("cors", "origins", flags.cors),
     hosts: readList("host-whitelist", "strings", flags.hostWhitelist),
     auditLog: flags.auditLog === "" ? undefined : flags.auditLog,
+    warmUp: readSwitch("warm-up", flags.warmUp),
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
     metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text is basic in etcd, too

@@ -490,6 +490,12 @@ const own: FlagGroup = {
     ),
     works("audit-log", "string", "", "file for the audit log: a line of JSON for each change that a client requests"),
     works(
+      "warm-up",
+      "bool",
+      "true",
+      "have the code compiled before the first requests, by requests on a cluster in memory while idle; false for members that live for seconds",
+    ),
+    works(
       "rpc-engine",
       { oneOf: ["native", "grpc-js"] },
       "native",

@@ -14,6 +14,7 @@ import { eventually, within } from "./deadline.js";
 import { patientClient } from "./patient-client.js";
 import { electionFlags } from "./election-flags.js";
 import { scaledMs } from "./machine-speed.js";
+import { withoutWarmUp } from "./minietcd-process.js";
 
 /**
  * `etcd`: the program on the PATH, Debian's 3.4. `etcd-3.7`: the one that test/interop/tools/build makes. `minietcd`: the
@@ -251,7 +252,8 @@ export async function createEtcdCluster({
     ];
     const shown = tls === undefined ? endpoint : `https://${endpoint}`;
     const words = [...command, ...own, ...elections, ...flags] as const;
-    return new EtcdMember(name, shown, peerUrl, dataDir, words, environment, tls);
+    const added = kind === "minietcd" ? { ...withoutWarmUp, ...environment } : environment;
+    return new EtcdMember(name, shown, peerUrl, dataDir, words, added, tls);
   });
   return new EtcdCluster(kind, folder, members);
 }

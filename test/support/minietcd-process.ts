@@ -41,6 +41,12 @@ const engineOf = (args: readonly string[]): Record<string, string> => {
   return engine === undefined || args.some((arg) => arg.startsWith("--rpc-engine")) ? {} : { ETCD_RPC_ENGINE: engine };
 };
 
+/** Switches the warm-up off: tests start many members, for a short time. */
+export const withoutWarmUp = { ETCD_WARM_UP: "false" } as const;
+
+const warmUpOf = (args: readonly string[]): Record<string, string> =>
+  args.some((arg) => arg.startsWith("--warm-up") || arg.startsWith("--no-warm-up")) ? {} : withoutWarmUp;
+
 export class MinietcdProcess implements AsyncDisposable {
   /** Resolves when it has ended and everything it wrote has been read. */
   readonly exited: Promise<Exit>;
@@ -75,7 +81,7 @@ export class MinietcdProcess implements AsyncDisposable {
     const [command = "", ...rest] = maxFiles === undefined ? program : limited(maxFiles, program);
     const child = spawn(command, rest, {
       ...(cwd === undefined ? {} : { cwd }),
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...engineOf(args), ...env },
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...engineOf(args), ...warmUpOf(args), ...env },
       stdio: supervised ? ["ignore", "pipe", "pipe", "ipc"] : ["ignore", "pipe", "pipe"],
     });
     return new MinietcdProcess(child);

@@ -1,0 +1,134 @@
+import type { Socket } from "node:net";
+import {
+  frame,
+  frameFlag,
+  frameHeaderBytes,
+  frameType,
+  numberFrame,
+  preface,
+  setting,
+  settingsFrame,
+} from "../net/http2/index.js";
+import { PendingAnswers } from "./pending-answers.js";
+
+/** A call, ready to be sent. */
+export interface EncodedCall {
+  readonly path: string;
+  /** Framed as gRPC does. */
+  readonly message: Buffer;
+  /** Whether the call is a stream, which ends with a reset after its first answer, as a keep-alive of Go's client does. */
+  readonly isStream: boolean;
+}
+
+const maxWindow = 2 ** 31 - 1;
+const defaultWindow = 65_535;
+/** Bytes of answers after which the server is given its window again. */
+const windowBytes = 32 * 1024;
+const cancelCode = 8;
+/** Fields of HPACK's static table, and the flags of a field that is indexed and of one that is to be. */
+const hpack = { post: 0x83, http: 0x86, indexed: 0x80, literal: 0x40, staticFields: 61 } as const;
+
+const fieldsOfEachCall = [
+  [":authority", "127.0.0.1:2379"],
+  ["content-type", "application/grpc"],
+  ["user-agent", "grpc-go/1.71.1"],
+  ["te", "trailers"],
+] as const;
+
+/** Makes calls on a connection and counts their answers, of which nothing else is read. */
+export class GrpcClient {
+  private readonly pending: PendingAnswers;
+  private readonly streams = new Set<number>();
+  /** Fields in the server's table, the oldest first. */
+  private readonly sentFields: string[] = [];
+  private nextStream = 1;
+  /** The beginning of a frame that is not complete. */
+  private held: Buffer = Buffer.alloc(0);
+  /** Bytes of answers since the server was last given its window. */
+  private received = 0;
+
+  constructor(private readonly socket: Socket) {
+    this.pending = new PendingAnswers(socket);
+    socket.on("data", (chunk: Buffer) => this.take(chunk));
+    const settings = settingsFrame([[setting.initialWindowSize, maxWindow]]);
+    const window = numberFrame(frameType.windowUpdate, 0, maxWindow - defaultWindow);
+    socket.write(Buffer.concat([preface, settings, window]));
+  }
+
+  /** Makes calls in one write; resolves once all are answered. @throws Error if the connection closes before */
+  call(calls: readonly EncodedCall[]): Promise<void> {
+    const frames = calls.flatMap((each) => this.encode(each, each.isStream ? 0 : frameFlag.endStream));
+    this.socket.write(Buffer.concat(frames));
+    return this.pending.expect(calls.length);
+  }
+
+  /** Opens a stream that lasts, and sends messages on it. Its answers are not counted. */
+  openStream(path: string, messages: readonly Buffer[]): void {
+    const stream = this.nextStream;
+    const [message = Buffer.alloc(0), ...others] = messages;
+    const first = this.encode({ path, message, isStream: false }, 0);
+    this.socket.write(Buffer.concat([...first, ...others.map((each) => frame(frameType.data, 0, stream, each))]));
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  private encode({ path, message, isStream }: EncodedCall, flags: number): Buffer[] {
+    const stream = this.nextStream;
+    this.nextStream += 2;
+    if (isStream) this.streams.add(stream);
+    return [
+      frame(frameType.headers, frameFlag.endHeaders, stream, this.headOf(path)),
+      frame(frameType.data, flags, stream, message),
+    ];
+  }
+
+  private headOf(path: string): Buffer {
+    const bytes: number[] = [hpack.post, hpack.http];
+    for (const [name, value] of [[":path", path] as const, ...fieldsOfEachCall]) this.encodeField(bytes, name, value);
+    return Buffer.from(bytes);
+  }
+
+  /** Encodes a field by its index if it was sent before, or else by its letters. There are less than 64, each shorter than 127. */
+  private encodeField(bytes: number[], name: string, value: string): void {
+    const field = `${name} ${value}`;
+    const sent = this.sentFields.indexOf(field);
+    if (sent >= 0) {
+      bytes.push(hpack.indexed | (hpack.staticFields + this.sentFields.length - sent));
+      return;
+    }
+    this.sentFields.push(field);
+    bytes.push(hpack.literal, name.length, ...Buffer.from(name), value.length, ...Buffer.from(value));
+  }
+
+  private take(chunk: Buffer): void {
+    const bytes = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
+    let at = 0;
+    while (bytes.length - at >= frameHeaderBytes) {
+      const end = at + frameHeaderBytes + bytes.readUIntBE(at, 3);
+      if (end > bytes.length) break;
+      this.onFrame(bytes[at + 3] ?? 0, bytes[at + 4] ?? 0, bytes.readUInt32BE(at + 5), end - at - frameHeaderBytes);
+      at = end;
+    }
+    this.held = bytes.subarray(at);
+  }
+
+  private onFrame(type: number, flags: number, stream: number, length: number): void {
+    if (type === frameType.data) this.onData(stream, length);
+    else if (type === frameType.headers && (flags & frameFlag.endStream) !== 0) this.pending.answered();
+    else if (type === frameType.settings && (flags & frameFlag.ack) === 0)
+      this.socket.write(frame(frameType.settings, frameFlag.ack, 0));
+  }
+
+  private onData(stream: number, length: number): void {
+    this.received += length;
+    if (this.received >= windowBytes) {
+      this.socket.write(numberFrame(frameType.windowUpdate, 0, this.received));
+      this.received = 0;
+    }
+    if (!this.streams.delete(stream)) return;
+    this.socket.write(numberFrame(frameType.resetStream, stream, cancelCode));
+    this.pending.answered();
+  }
+}

@@ -1,0 +1,38 @@
+import type { Socket } from "node:net";
+import { PendingAnswers } from "./pending-answers.js";
+
+/** Makes requests of HTTP/1.1 on a connection, one after the other, and waits for answers that tell their length. */
+export class HttpClient {
+  private readonly pending: PendingAnswers;
+  private head = "";
+  /** Bytes of the body that are to come; undefined: the head is not complete. */
+  private bodyBytes: number | undefined;
+
+  constructor(private readonly socket: Socket) {
+    this.pending = new PendingAnswers(socket);
+    socket.on("data", (chunk: Buffer) => this.take(chunk));
+  }
+
+  /** Sends a request; resolves once it is answered. @throws Error if the connection closes before */
+  ask(request: string): Promise<void> {
+    this.head = "";
+    this.bodyBytes = undefined;
+    this.socket.write(request);
+    return this.pending.expect(1);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  private take(chunk: Buffer): void {
+    if (this.bodyBytes === undefined) {
+      this.head += chunk.toString("latin1");
+      const end = this.head.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      const length = Number(/^content-length: *(\d+)/im.exec(this.head.slice(0, end))?.[1] ?? 0);
+      this.bodyBytes = length - (this.head.length - end - 4);
+    } else this.bodyBytes -= chunk.length;
+    if (this.bodyBytes <= 0) this.pending.answered();
+  }
+}

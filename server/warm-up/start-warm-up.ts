@@ -1,0 +1,31 @@
+import type { MemberConfig } from "../config/index.js";
+import type { MemberEnvironment } from "../member/index.js";
+import type { WarmUpLimits } from "./pace.js";
+import { Rehearsal } from "./rehearsal.js";
+import { type MeasuredProcess, type ObservedMember, WarmUp } from "./warm-up.js";
+
+/** The bounds of a member's warm-up. */
+const limits: WarmUpLimits = { quietMs: 200, mostWork: 500, mostCpuMs: 3_000, longestMs: 20_000 };
+
+/**
+ * Warms up a member that is ready: in its idle time, requests of each kind are carried out on a cluster in memory, so that V8 has
+ * compiled the code when clients send theirs. Ends by itself; the member, its data and its metrics are not touched.
+ */
+export const startWarmUp = (
+  member: ObservedMember,
+  config: MemberConfig,
+  environment: Pick<MemberEnvironment, "clock" | "random" | "logger">,
+): WarmUp => {
+  const { clock, logger } = environment;
+  const open = (): Promise<Rehearsal> => Rehearsal.open(config, environment);
+  const warmUp = new WarmUp({ member, process: ownProcess, limits, clock, logger }, open);
+  warmUp.start();
+  return warmUp;
+};
+
+const ownProcess: MeasuredProcess = {
+  cpuMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+};

@@ -1,0 +1,169 @@
+import type { Socket } from "node:net";
+import type { Clock } from "../../platform/index.js";
+import { formatAddress, type Logger, parseMemberUrl } from "../base/index.js";
+import { configFromFlags, defaultFlags, type MemberConfig } from "../config/index.js";
+import {
+  createServing,
+  type MemberEnvironment,
+  openReplica,
+  ProcessParts,
+  type Replica,
+  type Serving,
+  storageOf,
+} from "../member/index.js";
+import { ClientConnections, listen, type Listener, loadEngine } from "../net/index.js";
+import { ConnectionSlots } from "../resources/index.js";
+import { withDeadline } from "./deadline.js";
+import { anyLoopbackPort, socketPair } from "./socket-pair.js";
+
+/** The number of members: one leads, one follows. */
+export const memberCount = 2;
+
+const electionMs = 200;
+const heartbeatMs = 50;
+/** The time in which one of the members must lead. */
+const startPatienceMs = 5_000;
+/** Connections of either member, with those of whoever else finds its port before it is closed. */
+const mostConnections = 16;
+
+const silent: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  fatal: () => undefined,
+};
+
+/** A member's port for the other one, which is open until they are connected. */
+interface PeerPort {
+  readonly parts: ProcessParts;
+  readonly listener: Listener;
+  readonly url: string;
+}
+
+/** A member that has started. */
+interface StartedMember {
+  readonly replica: Replica;
+  readonly serving: Serving;
+  readonly connections: ClientConnections;
+}
+
+/**
+ * A cluster within this process and in memory, made of the same parts as the members that it is there to warm up. It opens ports of
+ * this machine alone, and closes them once its own connections are made; a member that is not its own is refused by its cluster id.
+ */
+export class ThrowAwayCluster {
+  private readonly members: (StartedMember | undefined)[] = [];
+
+  private constructor(private readonly clock: Clock) {}
+
+  /** Starts the members; resolves once one of them leads. @throws Error if none does in time, or if ports cannot be opened */
+  static async start(config: MemberConfig, { clock, random }: MemberEnvironment): Promise<ThrowAwayCluster> {
+    const cluster = new ThrowAwayCluster(clock);
+    const ports: PeerPort[] = [];
+    try {
+      for (let n = 0; n < memberCount; n++) ports.push(await openPeerPort());
+      await cluster.open(ports, config, { clock, random, logger: silent });
+      return cluster;
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    } finally {
+      for (const { listener } of ports) void listener.close();
+    }
+  }
+
+  /** Connects to a member as a client does. */
+  async connect(member: number): Promise<Socket> {
+    const { client, server } = await socketPair(this.clock);
+    this.members[member]?.connections.accept(server);
+    return client;
+  }
+
+  /** Ends the members with all that they have. */
+  async close(): Promise<void> {
+    await Promise.all(
+      this.members.map(async (member) => {
+        member?.connections.close();
+        await member?.serving.engine.stop(0);
+        member?.serving.http.stop();
+        await member?.replica.close();
+      }),
+    );
+  }
+
+  private async open(ports: readonly PeerPort[], config: MemberConfig, environment: MemberEnvironment): Promise<void> {
+    const createEngine = await loadEngine(config.rpcEngine);
+    const token = String(environment.random());
+    const urls = ports.map(({ url }) => url);
+    const configs = urls.map((_, n) => configOf(config, n, urls, token));
+    const opened = await Promise.allSettled(
+      configs.map(async (own, n) => {
+        const replica = await openReplica(ports[n]?.parts ?? newParts(), own, environment, ignored);
+        const serving = createServing(own, environment, replica, createEngine);
+        this.members[n] = { replica, serving, connections: clientConnections(serving) };
+      }),
+    );
+    for (const each of opened) if (each.status === "rejected") throw each.reason;
+    const published = this.members.map(async (member, n) =>
+      member?.replica.publish({ name: nameOf(n), clientUrls: [] }),
+    );
+    await withDeadline(this.clock, startPatienceMs, Promise.all(published));
+  }
+}
+
+/** The failure of a member leaves its requests without an answer, which ends the warm-up. */
+const ignored = { onFailure: () => undefined, onStatusChange: () => undefined };
+
+const newParts = (): ProcessParts => new ProcessParts(mostConnections, storageOf("memory"));
+
+const openPeerPort = async (): Promise<PeerPort> => {
+  const parts = newParts();
+  const listener = await listen(
+    [anyLoopbackPort],
+    (socket) => parts.accept(socket),
+    () => undefined,
+  );
+  const [address] = listener.addresses;
+  return { parts, listener, url: `http://${address === undefined ? "" : formatAddress(address)}` };
+};
+
+const clientConnections = ({ engine, http }: Serving): ClientConnections => {
+  const connections = new ClientConnections(new ConnectionSlots(() => mostConnections));
+  connections.start({
+    http2: (socket, seen) => engine.serve(socket, seen),
+    http1: (socket, seen) => http.serve(socket, seen),
+  });
+  return connections;
+};
+
+const nameOf = (n: number): string => `warm-up-${n}`;
+
+/** Returns the settings of the real member, but for its data, its ports, its users, and its cluster. */
+const configOf = (config: MemberConfig, n: number, urls: readonly string[], token: string): MemberConfig => {
+  const { tls, auth } = configFromFlags(defaultFlags);
+  const own = [parseMemberUrl(urls[n] ?? "")];
+  return {
+    ...config,
+    name: nameOf(n),
+    dataDir: `/${nameOf(n)}`,
+    storage: "memory",
+    listenClientUrls: [],
+    advertiseClientUrls: [],
+    listenPeerUrls: own,
+    initialAdvertisePeerUrls: own,
+    listenMetricsUrls: [],
+    initialCluster: urls.map((url, other) => ({ name: nameOf(other), peerUrls: [url] })),
+    isInitialClusterGiven: true,
+    discovery: undefined,
+    initialClusterState: "new",
+    initialClusterToken: token,
+    heartbeatMs,
+    electionMs,
+    autoCompaction: undefined,
+    auditLog: undefined,
+    hosts: ["*"],
+    tls,
+    auth,
+  };
+};

@@ -1,0 +1,55 @@
+// The requests of a warm-up, on the cluster that is made for them.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { systemClock, systemRandom } from "../../../platform/index.js";
+import { configFromFlags, defaultFlags } from "../../../server/config/config.js";
+import { Rehearsal } from "../../../server/warm-up/rehearsal.js";
+import { ThrowAwayCluster } from "../../../server/warm-up/throw-away-cluster.js";
+import { quietEnvironment } from "../member/member-fixtures.js";
+import { eventually } from "../../support/deadline.js";
+
+/** The resources that keep a process running: sockets, listening ones and timers. */
+const handles = (): string[] =>
+  process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP") || name === "Timeout");
+
+const environmentOf = () => ({ ...quietEnvironment(), random: systemRandom, clock: systemClock });
+
+/** Waits until there are no more handles than before. */
+const noneLeft = (before: number) =>
+  eventually(10_000, "the end of all sockets and timers", () => handles().length <= before || undefined);
+
+for (const rpcEngine of ["native", "grpc-js"])
+  test(`all requests of a warm-up are answered by the engine ${rpcEngine}, and nothing of it is left`, async () => {
+    const before = handles().length;
+    const environment = environmentOf();
+    const rehearsal = await Rehearsal.open(configFromFlags({ ...defaultFlags, rpcEngine }), environment);
+    let steps = 1;
+    while (await rehearsal.step()) steps += 1;
+    assert.ok(steps > 100, String(steps));
+    await rehearsal.close();
+    await noneLeft(before);
+    assert.deepEqual(environment.lines, [], "the log of the member has no line of it");
+  });
+
+test("a rehearsal that is closed before its end leaves no socket and no timer", async () => {
+  const before = handles().length;
+  const rehearsal = await Rehearsal.open(configFromFlags(defaultFlags), environmentOf());
+  const step = Promise.allSettled([rehearsal.step()]);
+  await rehearsal.close();
+  await step;
+  await noneLeft(before);
+});
+
+test("a member whose settings name an audit log, users and TLS has none of them in its warm-up", async () => {
+  const config = configFromFlags({
+    ...defaultFlags,
+    auditLog: "/nowhere/audit.log",
+    authToken: "jwt,sign-method=HS256,priv-key=/nowhere/key",
+    peerAutoTls: "true",
+    listenPeerUrls: "https://localhost:2380",
+    initialAdvertisePeerUrls: "https://localhost:2380",
+  });
+  const cluster = await ThrowAwayCluster.start(config, environmentOf());
+  await cluster.close();
+});
