@@ -478,7 +478,7 @@ export class KvStore implements TableSource {
   private count<T>(contents: Contents, write: Write, response: T): Answer<T> {
     contents.count(write);
     if (write.hasChanged) {
-      this.changes += write.changes.length;
+      this.changes += write.count;
       this.watches.changed(write);
     }
     return { response, revision: contents.revision };

@@ -48,6 +48,8 @@ const headScale = 8;
 const maxChanges = 250;
 /** Larger than this part of a block, a change is a block of its own: its removal frees the row at once. */
 const largePart = 8;
+/** The most bytes that a loop copies faster than V8, which would need a view of them. */
+const maxLoopBytes = 64;
 /** The most that a change takes beside its KeyValue: three numbers. */
 const maxHeadBytes = 24;
 
@@ -86,24 +88,26 @@ export class BlockDraft {
     this.begin = { main, sub };
   }
 
-  /** Adds a change that happened after all that are in the block. */
-  add({ main, sub, tombstone }: BlockChange, keyValue: Uint8Array): void {
-    this.makeRoom(keyValue.length);
+  /** Adds a change that happened after all that are in the block. Its KeyValue is all of `source`, or `length` bytes from `start` on. */
+  add({ main, sub, tombstone }: BlockChange, source: Uint8Array, start = 0, length = source.length): void {
+    this.makeRoom(length);
     this.begin ??= { main, sub };
     const isFirst = this.count === 0;
     const place = isFirst ? stated : this.placeOf(main, sub);
     const { memory } = this;
-    let end = writeNumber(memory, keyValue.length * headScale + (tombstone ? tombstoneBit : 0) + place, this.end);
+    let end = writeNumber(memory, length * headScale + (tombstone ? tombstoneBit : 0) + place, this.end);
     if (place === stated) {
       end = writeNumber(memory, main - (isFirst ? this.begin.main : this.main), end);
       end = writeNumber(memory, sub, end);
     }
-    memory.set(keyValue, end);
-    this.end = end + keyValue.length;
+    if (length > maxLoopBytes)
+      memory.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), end);
+    else for (let n = 0; n < length; n++) memory[end + n] = source[start + n] ?? 0;
+    this.end = end + length;
     this.main = main;
     this.sub = sub;
     this.count += 1;
-    this.hasLarge = this.isLarge(keyValue.length);
+    this.hasLarge = this.isLarge(length);
   }
 
   /** Ends the block, which is not empty. @param rowKeyOf says what kind of row it is */

@@ -2,7 +2,7 @@ import { type Backend, type BlockChange, BlockReader, crc32c, etcdRowKey, firstR
 import type { Revision } from "../base/index.js";
 import { decodeKeyValue, isTombstone } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
-import type { Change } from "./unflushed.js";
+import { type Change, listed } from "./unflushed.js";
 
 /** A checksum over the changes up to a revision: equal on all members with the same history and compaction. */
 export interface KvHash {
@@ -43,7 +43,7 @@ export class KvHasher {
     const pending = unflushed.between(flushedEnd, this.revision);
     if (this.compactRevision > 0 && !(await this.anyKeyExists())) this.seenFrom = this.compactRevision;
     await this.addRows(backend, flushedEnd);
-    for (const changes of pending) await this.addPending(changes);
+    for (const changes of pending) await this.addPending(listed(changes));
     return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
   }
 

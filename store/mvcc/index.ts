@@ -17,7 +17,7 @@ export { isPlainGet, readKey, readRange } from "./range.js";
 export { type PartBounds, type RangePart, readPart } from "./range-part.js";
 export type { StoreData } from "./store-data.js";
 export { type Bounds, runSmallTxn, runTxn } from "./txn.js";
-export { Change, Unflushed } from "./unflushed.js";
+export { Change, listed, type RevisionChanges, Unflushed } from "./unflushed.js";
 export { ValueCache } from "./value-cache.js";
 export { Values } from "./values.js";
 export { Write } from "./write.js";

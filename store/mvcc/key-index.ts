@@ -11,10 +11,12 @@ export class KeyEntry {
    * instead of objects: a million keys have millions of changes.
    */
   history: number[] | undefined = undefined;
-  /** The encoded KeyValue of `newest`, while the cache holds it. */
-  value: Uint8Array | undefined = undefined;
-  /** The memory that `value` lies in. */
+  // The encoded KeyValue of `newest`, while the cache holds it: where it lies. A view of it is made for its first reader, as it takes
+  // more memory than most values, and for so long that the collector copies it twice.
   chunk: ValueChunk<KeyEntry> | undefined = undefined;
+  start = 0;
+  length = 0;
+  view: Uint8Array | undefined = undefined;
   /** Whether the value was asked for since it was placed there. */
   used = false;
 
@@ -28,6 +30,12 @@ export class KeyEntry {
     const copy = new KeyEntry(this.key, this.newest);
     if (this.history !== undefined) copy.history = [...this.history];
     return copy;
+  }
+
+  /** The encoded KeyValue of `newest`; undefined: the cache does not hold it. */
+  get value(): Uint8Array | undefined {
+    const { chunk, start } = this;
+    return chunk && (this.view ??= chunk.memory.subarray(start, start + this.length));
   }
 
   /** Whether the key exists, after its newest change. */

@@ -40,31 +40,29 @@ const leaseTag = 0x30;
 /** An empty value. */
 export const noBytes = new Uint8Array(0);
 
-/** Memory for a KeyValue. */
-export interface KeyValueMemory {
-  take(bytes: number): Buffer;
+/** Encodes a KeyValue, in memory of its own. */
+export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array): Uint8Array {
+  const target = Buffer.allocUnsafe(keyValueSize(key, state, value));
+  writeKeyValue(target, 0, key, state, value);
+  return target;
 }
 
-const memoryOfItsOwn: KeyValueMemory = { take: (bytes) => Buffer.allocUnsafe(bytes) };
-
-/** Encodes a KeyValue. */
-export function encodeKeyValue(
-  key: Key,
-  state: KeyState,
-  value: Uint8Array,
-  memory: KeyValueMemory = memoryOfItsOwn,
-): Uint8Array {
-  const { create, mod, version, lease } = state;
-  const leaseBits = lease === noLease ? noLease : BigInt.asUintN(64, lease);
-  const size =
+/** The bytes that an encoded KeyValue takes. */
+export function keyValueSize(key: Key, { create, mod, version, lease }: KeyState, value: Uint8Array): number {
+  return (
     bytesFieldSize(key.length) +
     counterFieldSize(create) +
     counterFieldSize(mod) +
     counterFieldSize(version) +
     (value.length === 0 ? 0 : bytesFieldSize(value.length)) +
-    (lease === noLease ? 0 : 1 + bitsSize(leaseBits));
-  const target = memory.take(size);
-  let at = writeCounter(target, keyTag, key.length, 0);
+    (lease === noLease ? 0 : 1 + bitsSize(bitsOf(lease)))
+  );
+}
+
+/** Encodes a KeyValue into memory that has `keyValueSize` bytes from `start` on. */
+export function writeKeyValue(target: Buffer, start: number, key: Key, state: KeyState, value: Uint8Array): void {
+  const { create, mod, version, lease } = state;
+  let at = writeCounter(target, keyTag, key.length, start);
   at = writeKey(target, key, at);
   if (create !== 0) at = writeCounter(target, createTag, create, at);
   if (mod !== 0) at = writeCounter(target, modTag, mod, at);
@@ -74,9 +72,10 @@ export function encodeKeyValue(
     target.set(value, at);
     at += value.length;
   }
-  if (lease !== noLease) writeBits(target, leaseTag, leaseBits, at);
-  return target;
+  if (lease !== noLease) writeBits(target, leaseTag, bitsOf(lease), at);
 }
+
+const bitsOf = (lease: LeaseId): bigint => BigInt.asUintN(64, lease);
 
 /** A KeyValue taken apart. */
 export interface DecodedKeyValue {

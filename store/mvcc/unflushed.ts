@@ -1,34 +1,46 @@
 import type { KeyEntry } from "./key-index.js";
 import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js";
+import type { ValueChunk } from "./value-chunk.js";
 import type { Revision } from "../base/index.js";
 
 /** A change of a key that is applied and not yet known to be on disk. */
 export class Change {
   /**
    * @param before what the key was before; absent: the index did not know it
-   * @param encoded of a put: its KeyValue. A delete is encoded when it is asked for
+   * @param chunk of a put: where its encoded KeyValue lies. A delete is encoded when it is asked for
    */
   constructor(
     readonly entry: KeyEntry,
     readonly state: KeyState,
     readonly before: KeyState | undefined,
-    private readonly encoded: Uint8Array | undefined,
+    readonly chunk: ValueChunk<KeyEntry> | undefined,
+    readonly start: number,
+    private readonly length: number,
   ) {}
 
   /** The encoded KeyValue; of a delete only `key` is set. */
   get keyValue(): Uint8Array {
-    return this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes);
+    const { chunk, start } = this;
+    if (chunk === undefined) return encodeKeyValue(this.entry.key, onlyKey, noBytes);
+    return chunk.memory.subarray(start, start + this.length);
   }
 
-  /** The approximate length of the KeyValue: nothing is encoded for it. */
+  /** The length of the KeyValue; of a delete about that, as nothing is encoded for it. */
   get bytes(): number {
-    return this.encoded?.length ?? this.entry.key.length;
+    return this.chunk === undefined ? this.entry.key.length : this.length;
   }
 }
 
+/** The changes of one revision: most are a single one. */
+export type RevisionChanges = Change | readonly Change[];
+
+/** Lists the changes of one revision. */
+export const listed = (changes: RevisionChanges): readonly Change[] =>
+  changes instanceof Change ? [changes] : changes;
+
 /** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */
 export class Unflushed {
-  private readonly revisions: (readonly Change[])[] = [];
+  private readonly revisions: RevisionChanges[] = [];
 
   /** @param first the revision that the first change will have */
   constructor(private first: Revision) {}
@@ -50,12 +62,19 @@ export class Unflushed {
 
   /** The encoded KeyValue of a change. Undefined: it is on disk. */
   find(main: number, sub: number): Uint8Array | undefined {
-    return this.revisions[main - this.first]?.[sub]?.keyValue;
+    const changes = this.revisions[main - this.first];
+    if (!(changes instanceof Change)) return changes?.[sub]?.keyValue;
+    return sub === 0 ? changes.keyValue : undefined;
   }
 
-  /** Adds the changes of the next revision; they may still grow. */
-  push(changes: readonly Change[]): void {
-    this.revisions.push(changes);
+  /** Adds the next revision with its first change. */
+  push(change: Change): void {
+    this.revisions.push(change);
+  }
+
+  /** Gives the newest revision a list of its changes, which may still grow. */
+  extend(changes: readonly Change[]): void {
+    this.revisions[this.revisions.length - 1] = changes;
   }
 
   /** Takes back the newest revision. */
@@ -64,7 +83,7 @@ export class Unflushed {
   }
 
   /** The changes in `[from, to]`, oldest first. */
-  between(from: number, to: number): readonly (readonly Change[])[] {
+  between(from: number, to: number): readonly RevisionChanges[] {
     return this.revisions.slice(Math.max(0, from - this.first), Math.max(0, to - this.first + 1));
   }
 

@@ -1,7 +1,7 @@
 import type { KeyEntry } from "./key-index.js";
 import { ValueChunk } from "./value-chunk.js";
 
-/** Memory of a held value beside its bytes: V8's view of it. */
+/** Memory of a held value beside its bytes: V8's view of it, once it was read. */
 const overheadBytes = 100;
 
 /** Values share chunks of this size, or of a part of the cache if that is small. */
@@ -51,26 +51,29 @@ export class ValueCache {
     return this.allocatedBytes + this.heldValues * overheadBytes;
   }
 
-  /** Takes memory for a KeyValue that is to be held next. */
-  take(length: number): Buffer {
-    this.taken = this.chunkFor(length);
-    return this.taken.take(length);
+  /** Takes memory for a KeyValue that is to be held next. @returns its chunk, where it begins at `taken` */
+  take(length: number): ValueChunk<KeyEntry> {
+    const chunk = this.chunkFor(length);
+    chunk.take(length);
+    this.taken = chunk;
+    return chunk;
   }
 
-  /** Holds `value`, which lies in the memory that was taken last, as the newest of `entry`. */
-  hold(entry: KeyEntry, value: Uint8Array): void {
+  /** Holds what was written, in so many bytes, to the memory that was taken last, as the newest of `entry`. */
+  hold(entry: KeyEntry, length: number): void {
     this.drop(entry);
     const chunks = this.chunks.length;
-    this.place(entry, value);
+    this.place(entry, length);
     if (this.chunks.length > chunks) this.compact();
     if (this.bytes > this.maxBytes) this.evict();
   }
 
   /** Holds a copy of `value`, and returns it. */
   holdCopy(entry: KeyEntry, value: Uint8Array): Uint8Array {
-    const copy = this.copy(value);
-    this.hold(entry, copy);
-    return copy;
+    const chunk = this.copy(value);
+    const { memory, taken } = chunk;
+    this.hold(entry, value.length);
+    return entry.value ?? memory.subarray(taken, taken + value.length); // a large one may be gone already
   }
 
   /** Forgets the value of `entry`: it is no longer its newest. */
@@ -88,30 +91,31 @@ export class ValueCache {
     return this.open;
   }
 
-  private copy(value: Uint8Array): Uint8Array {
-    const copy = this.take(value.length);
-    copy.set(value);
-    return copy;
+  private copy(value: Uint8Array): ValueChunk<KeyEntry> {
+    const chunk = this.take(value.length);
+    chunk.memory.set(value, chunk.taken);
+    return chunk;
   }
 
-  private place(entry: KeyEntry, value: Uint8Array): void {
+  private place(entry: KeyEntry, length: number): void {
     const chunk = this.taken;
     if (chunk === undefined) throw new Error("Cannot hold a value without memory taken for it");
     if (chunk.entries.length === 0) this.add(chunk);
     chunk.entries.push(entry);
     chunk.live += 1;
-    entry.value = value;
     entry.chunk = chunk;
-    this.heldBytes += value.length;
+    entry.start = chunk.taken;
+    entry.length = length;
+    this.heldBytes += length;
     this.heldValues += 1;
   }
 
   private forget(entry: KeyEntry, chunk: ValueChunk<KeyEntry>): void {
-    this.heldBytes -= entry.value?.length ?? 0;
+    this.heldBytes -= entry.length;
     this.heldValues -= 1;
     chunk.live -= 1;
-    entry.value = undefined;
     entry.chunk = undefined;
+    if (entry.view !== undefined) entry.view = undefined;
   }
 
   private add(chunk: ValueChunk<KeyEntry>): void {
@@ -143,17 +147,18 @@ export class ValueCache {
   private giveUpOldest(stays: (entry: KeyEntry) => boolean): void {
     const chunk = this.remove(0);
     for (const entry of chunk?.entries.splice(0) ?? []) {
-      const { value } = entry;
-      if (chunk === undefined || value === undefined || entry.chunk !== chunk) continue;
+      if (chunk === undefined || entry.chunk !== chunk) continue;
       const isStaying = stays(entry);
       entry.used = false;
       this.forget(entry, chunk);
-      if (isStaying) this.placeAgain(entry, value, chunk);
+      if (isStaying) this.placeAgain(entry, chunk);
     }
   }
 
-  private placeAgain(entry: KeyEntry, value: Uint8Array, chunk: ValueChunk<KeyEntry>): void {
-    if (!chunk.isShared) this.taken = chunk;
-    this.place(entry, chunk.isShared ? this.copy(value) : value);
+  private placeAgain(entry: KeyEntry, chunk: ValueChunk<KeyEntry>): void {
+    const { start, length } = entry;
+    if (chunk.isShared) this.copy(chunk.memory.subarray(start, start + length));
+    else this.taken = chunk;
+    this.place(entry, length);
   }
 }

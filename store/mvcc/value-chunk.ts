@@ -4,8 +4,10 @@ export class ValueChunk<Entry> {
   readonly entries: Entry[] = [];
   /** Number of values here that are still held. */
   live = 0;
+  /** Offset of the memory that was taken last. */
+  taken = 0;
+  readonly memory: Buffer;
   private used = 0;
-  private readonly memory: Buffer;
 
   /** @param isShared whether there is room for more than one value */
   constructor(
@@ -19,9 +21,9 @@ export class ValueChunk<Entry> {
     return this.used + length <= this.bytes;
   }
 
-  take(length: number): Buffer {
-    const start = this.used;
+  /** Takes memory for the next value, from `taken` on. */
+  take(length: number): void {
+    this.taken = this.used;
     this.used += length;
-    return this.memory.subarray(start, start + length);
   }
 }

@@ -26,9 +26,10 @@ export class Values {
 
   /** The KeyValue of a key that exists now. */
   newest(entry: KeyEntry): Uint8Array {
-    if (entry.value !== undefined) {
+    const { value } = entry;
+    if (value !== undefined) {
       entry.used = true;
-      return entry.value;
+      return value;
     }
     const { mod, sub } = entry.newest;
     return this.cache.holdCopy(entry, this.unflushed.find(mod, sub) ?? this.onDisk({ main: mod, sub }));

@@ -12,12 +12,27 @@ import {
   type Sliced,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
+import {
+  deletedState,
+  isTombstone,
+  type KeyState,
+  keyValueSize,
+  noBytes,
+  valueOf,
+  writeKeyValue,
+} from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 import { Change } from "./unflushed.js";
+import type { ValueChunk } from "./value-chunk.js";
 
-const noChanges: Change[] = [];
-const noValues: (Uint8Array | undefined)[] = [];
+const noChanges: readonly Change[] = [];
+
+/** A value that a change replaced, where it lay in memory; `chunk` undefined: it was not there. */
+interface Replaced {
+  readonly chunk: ValueChunk<KeyEntry> | undefined;
+  readonly start: number;
+  readonly length: number;
+}
 
 /**
  * The changes of one revision while they are made. Its own reads see them at once; all others read at an earlier revision
@@ -27,9 +42,16 @@ const noValues: (Uint8Array | undefined)[] = [];
 export class Write {
   /** The approximate bytes that the changes take in memory until they are on disk, beside a fixed cost for each. */
   bytes = 0;
-  // Most writes are a single put: arrays are made with their first element, as an empty one grows by room for many.
-  private made: Change[] = noChanges;
-  private replacedValues = noValues;
+  /** Number of changes. */
+  count = 0;
+  // Most writes are a single put: lists are made with the second change.
+  private first: Change | undefined = undefined;
+  private made: Change[] | undefined = undefined;
+  private replacedValues: Replaced[] | undefined = undefined;
+  // What the first change replaced.
+  private replacedChunk: ValueChunk<KeyEntry> | undefined = undefined;
+  private replacedStart = 0;
+  private replacedLength = 0;
   private size: AnswerSize | undefined = undefined;
 
   /**
@@ -44,17 +66,20 @@ export class Write {
     private tired?: IsTired,
   ) {}
 
+  /** The changes in their order. */
   get changes(): readonly Change[] {
-    return this.made;
+    if (this.made !== undefined) return this.made;
+    return this.first === undefined ? noChanges : [this.first];
   }
 
-  /** The value that each change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
-  get replaced(): readonly (Uint8Array | undefined)[] {
-    return this.replacedValues;
+  /** The value that a change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
+  replacedBy(position: number): Uint8Array | undefined {
+    const { chunk, start, length } = this.replacedValues?.[position] ?? this.firstReplaced;
+    return chunk?.memory.subarray(start, start + length);
   }
 
   get hasChanged(): boolean {
-    return this.made.length > 0;
+    return this.count > 0;
   }
 
   /** Size of the response to the write. */
@@ -80,16 +105,17 @@ export class Write {
     const before = live?.newest;
     const state = {
       mod: this.revision,
-      sub: this.made.length,
+      sub: this.count,
       create: before?.create ?? this.revision,
       version: (before?.version ?? 0) + 1,
       lease: before !== undefined && request.ignoreLease ? before.lease : leaseIdFrom(request.lease),
     };
     const value = request.ignoreValue ? valueOf(previous) : request.value;
-    const keyValue = encodeKeyValue(key, state, value, this.data.cache);
-    const change = this.record(key, entry, state, keyValue);
-    this.data.cache.hold(change.entry, keyValue);
-    const { stats } = this.data;
+    const { cache, stats } = this.data;
+    const size = keyValueSize(key, state, value);
+    const chunk = cache.take(size);
+    writeKeyValue(chunk.memory, chunk.taken, key, state, value);
+    cache.hold(this.record(key, entry, state, chunk, size), size);
     stats.puts++;
     stats.putBytes += request.key.length + request.value.length;
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
@@ -126,15 +152,15 @@ export class Write {
   /** Takes everything back; in slices. */
   *undo(): Sliced<void> {
     if (!this.hasChanged) return;
-    for (const { entry, state, before } of this.made.reverse()) {
+    for (const { entry, state, before } of [...this.changes].reverse()) {
       this.data.leases.move(entry.key, { from: state.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
       if (this.isTired(1)) yield;
     }
     this.data.unflushed.pop();
-    this.made = noChanges;
-    this.replacedValues = noValues;
+    this.count = 0;
+    this.first = this.made = this.replacedValues = this.replacedChunk = undefined;
   }
 
   private answered(entry: KeyEntry): Uint8Array {
@@ -157,28 +183,48 @@ export class Write {
   }
 
   private delete(key: Key, known: KeyEntry | undefined): void {
-    const change = this.record(key, known, deletedState(this.revision, this.made.length), undefined);
-    this.data.cache.drop(change.entry);
+    const entry = this.record(key, known, deletedState(this.revision, this.count), undefined, 0);
+    this.data.cache.drop(entry);
   }
 
-  private record(key: Key, known: KeyEntry | undefined, state: KeyState, keyValue: Uint8Array | undefined): Change {
+  /** @param chunk of a put: where its KeyValue was written last, in `size` bytes. @returns the entry of the key from now on */
+  private record(
+    key: Key,
+    known: KeyEntry | undefined,
+    state: KeyState,
+    chunk: ValueChunk<KeyEntry> | undefined,
+    size: number,
+  ): KeyEntry {
     this.checkWritable();
     const { index, leases, unflushed } = this.data;
     const before = known?.newest;
-    const replaced = before?.mod === this.revision ? undefined : known?.value;
+    const isReplacing = before?.mod !== this.revision;
+    const replacedChunk = isReplacing ? known?.chunk : undefined;
+    const replacedStart = known?.start ?? 0;
+    const replacedLength = known?.length ?? 0;
     const entry = index.advance(key, known, state);
-    leases.move(key, { from: before?.lease ?? noLease, to: state.lease });
-    const change = new Change(entry, state, before, keyValue);
+    const from = before?.lease ?? noLease;
+    if (from !== state.lease) leases.move(key, { from, to: state.lease });
+    const change = new Change(entry, state, before, chunk, chunk?.taken ?? 0, size);
     this.bytes += change.bytes;
-    if (this.hasChanged) {
-      this.made.push(change);
-      this.replacedValues.push(replaced);
-    } else {
-      this.made = [change];
-      this.replacedValues = [replaced];
-      unflushed.push(this.made); // it may still grow
+    this.count += 1;
+    if (this.first === undefined) {
+      this.first = change;
+      this.replacedChunk = replacedChunk;
+      this.replacedStart = replacedStart;
+      this.replacedLength = replacedLength;
+      unflushed.push(change);
+      return entry;
     }
-    return change;
+    this.replacedValues ??= [this.firstReplaced];
+    this.replacedValues.push({ chunk: replacedChunk, start: replacedStart, length: replacedLength });
+    if (this.made === undefined) unflushed.extend((this.made = [this.first, change]));
+    else this.made.push(change);
+    return entry;
+  }
+
+  private get firstReplaced(): Replaced {
+    return { chunk: this.replacedChunk, start: this.replacedStart, length: this.replacedLength };
   }
 }
 

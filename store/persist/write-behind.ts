@@ -27,10 +27,11 @@ import {
 import { leaseRow, leaseRowKey } from "./lease-rows.js";
 import type { RoundState, Tables } from "./tables.js";
 import {
-  type Change,
+  Change,
   isTombstone,
   type Lease,
   type Leases,
+  type RevisionChanges,
   type StoreData,
   type Unflushed,
   type Write,
@@ -65,10 +66,18 @@ class Gathering {
   ) {}
 
   add(change: Change): void {
-    const { state, keyValue } = change;
-    if (!this.draft.hasRoomFor(keyValue.length)) this.endBlock();
-    this.draft.add({ main: state.mod, sub: state.sub, tombstone: isTombstone(state) }, keyValue);
-    this.bytes += change.bytes + changeOverheadBytes;
+    const { state, chunk } = change;
+    const place = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
+    const { bytes } = change;
+    if (chunk === undefined) {
+      const { keyValue } = change;
+      if (!this.draft.hasRoomFor(keyValue.length)) this.endBlock();
+      this.draft.add(place, keyValue);
+    } else {
+      if (!this.draft.hasRoomFor(bytes)) this.endBlock();
+      this.draft.add(place, chunk.memory, change.start, bytes);
+    }
+    this.bytes += bytes + changeOverheadBytes;
     this.addedChanges += 1;
   }
 
@@ -125,7 +134,7 @@ interface EndedRound {
   readonly revision: Revision;
   readonly state: RoundState;
   /** Changes of each of its revisions. */
-  readonly changes: readonly (readonly Change[])[];
+  readonly changes: readonly RevisionChanges[];
   readonly leaseChanges: readonly LeaseChange[];
   readonly leaseCount: number;
   readonly scheduled: readonly ScheduledCompaction[];
@@ -221,8 +230,8 @@ export class WriteBehind {
   }
 
   /** Counts changes that were applied. */
-  applied({ bytes, changes }: Pick<Write, "bytes" | "changes">): void {
-    this.unflushedBytes += bytes + changes.length * changeOverheadBytes;
+  applied({ bytes, count }: Pick<Write, "bytes" | "count">): void {
+    this.unflushedBytes += bytes + count * changeOverheadBytes;
   }
 
   /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
@@ -335,9 +344,13 @@ export class WriteBehind {
     let added = 0;
     while (filled.revisions < revisions.length && added < left) {
       const changes = revisions[filled.revisions] ?? [];
-      const room = left - added;
-      const isWhole = filled.changes === 0 && changes.length <= room; // most are a single change
-      const some = isWhole ? changes : changes.slice(filled.changes, filled.changes + room);
+      if (changes instanceof Change) {
+        next.add(changes);
+        added += 1;
+        filled.revisions += 1;
+        continue;
+      }
+      const some = changes.slice(filled.changes, filled.changes + left - added);
       for (const change of some) next.add(change);
       filled.changes += some.length;
       added += some.length;

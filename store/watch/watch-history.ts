@@ -1,6 +1,6 @@
 import { type Backend, BlockReader, changeRowKey, firstRowKeyOf } from "../disk/index.js";
 import type { Revision, StoreLimits } from "../base/index.js";
-import { decodeKeyValue, deletedState, type StoreData } from "../mvcc/index.js";
+import { decodeKeyValue, deletedState, listed, type StoreData } from "../mvcc/index.js";
 import { WatchEvent } from "./watch-event.js";
 
 /** Whole revisions of the past, oldest first. */
@@ -94,7 +94,7 @@ export class WatchHistory {
     let next = from;
     for (const changes of unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
       if (!gathering.takes(next)) break;
-      for (const { entry, state, keyValue } of changes) {
+      for (const { entry, state, keyValue } of listed(changes)) {
         gathering.add(new WatchEvent(entry.key, state, keyValue));
         if (turns.spend(1)) await turns.pause();
       }

@@ -46,18 +46,20 @@ export class Watches implements LiveWatchers {
   }
 
   /** Notes a revision that has just come to be, for `tell`. */
-  changed({ revision, changes, replaced }: Write): void {
+  changed(write: Write): void {
     if (this.live.isEmpty) return;
+    const { revision, changes } = write;
     if (changes.length > this.limits.changesToldAtOnce) {
       this.tell();
       this.leaveAllBehind(revision);
       return;
     }
     this.revision = revision;
-    for (const [position, { entry, state, keyValue }] of changes.entries()) {
+    for (const [position, change] of changes.entries()) {
+      const { entry, state } = change;
       const interests = this.live.in(entry.key);
       if (interests.length === 0) continue;
-      const event = new WatchEvent(entry.key, state, keyValue, replaced[position]);
+      const event = new WatchEvent(entry.key, state, change.keyValue, write.replacedBy(position));
       for (const interest of interests) this.gather(interest, event);
     }
     if (this.untoldBytes >= this.limits.bytesPerWatchBatch) this.tell();
