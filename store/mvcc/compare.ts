@@ -1,6 +1,6 @@
 import { Compare_CompareResult, Compare_CompareTarget } from "../../proto/index.js";
 import type { Compare } from "../../proto/index.js";
-import { intervalOf, keyFromBytes, type Sliced } from "../base/index.js";
+import { intervalOf, type Sliced } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
@@ -41,7 +41,7 @@ export function* compareHolds(
 
 /** Whether a compare of one key holds at revision `at`. */
 export function compareOfKeyHolds(data: StoreData, compare: Compare, at: number): boolean {
-  const entry = data.index.get(keyFromBytes(compare.key));
+  const entry = data.index.find(compare.key);
   return holdsFor(compare, entry && comparedAt(data, entry, at));
 }
 

@@ -43,6 +43,11 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     return this.count;
   }
 
+  /** Whether others may have some of the entries, too. */
+  get isShared(): boolean {
+    return this.shared !== undefined;
+  }
+
   /** Returns the same entries for another owner. What one of both changes is not in the other. */
   copy(): EntryBlocks<Entry> {
     const copy = new EntryBlocks<Entry>();

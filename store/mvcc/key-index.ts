@@ -1,7 +1,8 @@
 import type { BlockChange } from "../disk/index.js";
-import { type Interval, type Key, keyAfter, type Revision, type Sliced } from "../base/index.js";
+import { type Interval, type Key, keyAfter, keyFromBytes, type Revision, type Sliced } from "../base/index.js";
 import { EntryBlocks } from "./entry-blocks.js";
 import { isTombstone, type KeyState } from "./key-value.js";
+import { RecentEntries } from "./recent-entries.js";
 import type { ValueChunk } from "./value-chunk.js";
 
 /** A key with all its changes that a read can still ask for. */
@@ -101,6 +102,8 @@ const entriesPerWalk = 100;
  */
 export class KeyIndex {
   private readonly entries: EntryBlocks<KeyEntry>;
+  /** Empty while another index has some of the entries: each may be replaced by its copy then. */
+  private readonly recents = new RecentEntries<KeyEntry>();
   /** The newest revision with a change here, or a later one whose changes were taken back. */
   private newest = 0;
 
@@ -112,6 +115,7 @@ export class KeyIndex {
   copy(): KeyIndex {
     const copy = new KeyIndex(this.entries.copy());
     copy.newest = this.newest;
+    this.recents.clear();
     return copy;
   }
 
@@ -126,6 +130,25 @@ export class KeyIndex {
 
   get(key: Key): KeyEntry | undefined {
     return this.entries.get(key);
+  }
+
+  /** Finds the entry of a key. */
+  find(key: Uint8Array): KeyEntry | undefined {
+    const recent = this.recent(key);
+    if (recent !== undefined) return recent;
+    const entry = this.entries.get(keyFromBytes(key));
+    if (entry !== undefined) this.remember(entry);
+    return entry;
+  }
+
+  /** Finds the entry of a key if that takes no search. */
+  recent(key: Uint8Array): KeyEntry | undefined {
+    return this.recents.get(key);
+  }
+
+  /** Has `recent` find an entry, which is of this index. */
+  remember(entry: KeyEntry): void {
+    if (!this.entries.isShared) this.recents.add(entry, this.entries.size);
   }
 
   /** The entry if the key exists now. */
@@ -250,6 +273,7 @@ export class KeyIndex {
   }
 
   private remove(entry: KeyEntry): void {
+    this.recents.delete(entry);
     this.entries.delete(entry.key);
   }
 }

@@ -5,7 +5,6 @@ import {
   type Interval,
   intervalOf,
   type Key,
-  keyFromBytes,
   noLease,
   type Sliced,
   slicedSort,
@@ -31,7 +30,7 @@ export const isPlainGet = (request: RangeRequest): boolean =>
 
 /** Answers such a read at one revision. */
 export function readKey({ index, values }: StoreData, request: RangeRequest, at: number): RawRangeResponse {
-  const entry = index.get(keyFromBytes(request.key));
+  const entry = index.find(request.key);
   const put = entry?.putAt(at);
   if (entry === undefined || put === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
   const keyValue = put === entry.newest ? values.newest(entry) : values.at(put.mod, put.sub);

@@ -95,8 +95,10 @@ export class Write {
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
     this.data.leases.check(leaseIdFrom(request.lease));
-    const key = keyFromBytes(request.key);
-    const entry = this.data.index.get(key);
+    const { index } = this.data;
+    const recent = index.recent(request.key);
+    const key = recent?.key ?? keyFromBytes(request.key);
+    const entry = recent ?? index.get(key);
     const live = entry === undefined || isTombstone(entry.newest) ? undefined : entry;
     if (live === undefined && (request.ignoreValue || request.ignoreLease)) throw new KeyNotFoundError(key);
     const wantsPrevious = request.prevKv || request.ignoreValue;
@@ -115,7 +117,9 @@ export class Write {
     const size = keyValueSize(key, state, value);
     const chunk = cache.take(size);
     writeKeyValue(chunk.memory, chunk.taken, key, state, value);
-    cache.hold(this.record(key, entry, state, chunk, size), size);
+    const changed = this.record(key, entry, state, chunk, size);
+    cache.hold(changed, size);
+    if (recent === undefined) index.remember(changed);
     stats.puts++;
     stats.putBytes += request.key.length + request.value.length;
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };

@@ -51,3 +51,46 @@ test("a compaction behind the delete of a key removes the key", () => {
   assert.deepEqual(compact(index, 6), ["5_0t"]);
   assert.equal(index.size, 0);
 });
+
+const put = (mod: number, version = 1) => ({
+  mod: mod as Revision,
+  sub: 0,
+  create: mod as Revision,
+  version,
+  lease: noLease,
+});
+const bytesOf = (key: string): Uint8Array => new Uint8Array(Buffer.from(key, "latin1"));
+
+test("an entry is found by the bytes of its key, whichever keys were asked for before", () => {
+  const index = new KeyIndex();
+  const keys = Array.from({ length: 5_000 }, (_, n) => (n % 100 === 0 ? `${n}`.padEnd(80, "ÿ") : `key ${n} ÿ`));
+  for (const key of keys) index.advance(key, index.get(key), put(2));
+  for (let round = 0; round < 2; round++)
+    for (const key of keys) assert.equal(index.find(bytesOf(key)), index.get(key), key);
+  assert.equal(index.find(bytesOf("another")), undefined);
+});
+
+test("a removed key is not found by its bytes, and a new one of the same name is", () => {
+  const index = new KeyIndex();
+  index.advance("key", undefined, put(2));
+  assert.equal(index.find(bytesOf("key"))?.newest.mod, 2);
+  index.advance("key", index.get("key"), put(3, 0));
+  assert.deepEqual(compact(index, 4), ["2_0", "3_0t"]);
+  assert.equal(index.find(bytesOf("key")), undefined);
+  index.advance("key", undefined, put(5));
+  assert.equal(index.find(bytesOf("key"))?.newest.mod, 5);
+});
+
+test("an index and its copy find their own entries by bytes, changed or not", () => {
+  const index = new KeyIndex();
+  for (const key of ["a", "b"]) index.remember(index.advance(key, undefined, put(2)));
+  const copy = index.copy();
+  for (const each of [index, copy]) assert.equal(each.find(bytesOf("b"))?.newest.mod, 2);
+  index.advance("a", index.find(bytesOf("a")), put(3));
+  index.advance("b", index.find(bytesOf("b")), put(4));
+  const found = [index, copy].map((each) => ["a", "b"].map((key) => each.find(bytesOf(key))?.newest.mod));
+  assert.deepEqual(found, [
+    [3, 4],
+    [2, 2],
+  ]);
+});

@@ -1,0 +1,78 @@
+import type { Key } from "../base/index.js";
+
+/** Keys of up to so many bytes have a place here. */
+const maxKeyBytes = 64;
+const firstSlots = 256;
+/** The most slots: half a mebibyte of memory, and a quarter of one for the hashes. */
+const maxSlots = 64 * 1024;
+
+/**
+ * Entries by a hash of the bytes of their keys, one in each slot: of those that meet in a slot the one that was asked for last. Whoever
+ * asks with bytes for an entry that is here needs neither a search among all entries nor the text of the key.
+ */
+export class RecentEntries<Entry extends { readonly key: Key }> {
+  private hashes = new Int32Array(firstSlots);
+  private slots: (Entry | undefined)[] = new Array<Entry | undefined>(firstSlots).fill(undefined);
+
+  /** Finds an entry; undefined: it is not here. */
+  get(key: Uint8Array): Entry | undefined {
+    if (key.length > maxKeyBytes) return undefined;
+    const hash = hashOfBytes(key);
+    const slot = hash & (this.slots.length - 1);
+    if (this.hashes[slot] !== hash) return undefined;
+    const entry = this.slots[slot];
+    return entry !== undefined && isKey(entry.key, key) ? entry : undefined;
+  }
+
+  /** Adds an entry. @param count the number of entries that there are, here or not */
+  add(entry: Entry, count: number): void {
+    const { key } = entry;
+    if (key.length > maxKeyBytes) return;
+    if (count > this.slots.length && this.slots.length < maxSlots) this.begin(2 * this.slots.length);
+    const hash = hashOf(key);
+    const slot = hash & (this.slots.length - 1);
+    this.hashes[slot] = hash;
+    this.slots[slot] = entry;
+  }
+
+  /** Removes an entry that is gone. */
+  delete(entry: Entry): void {
+    const slot = hashOf(entry.key) & (this.slots.length - 1);
+    if (this.slots[slot] === entry) this.slots[slot] = undefined;
+  }
+
+  clear(): void {
+    this.begin(firstSlots);
+  }
+
+  /** Begins anew. What was here comes again as it is asked for. */
+  private begin(slots: number): void {
+    this.hashes = new Int32Array(slots);
+    this.slots = new Array<Entry | undefined>(slots).fill(undefined);
+  }
+}
+
+const isKey = (key: Key, bytes: Uint8Array): boolean => {
+  const { length } = bytes;
+  if (key.length !== length) return false;
+  for (let n = 0; n < length; n++) if (key.charCodeAt(n) !== bytes[n]) return false;
+  return true;
+};
+
+const firstHash = 0x811c9dc5;
+
+// FNV-1a, in 32 bits. Its lowest bits depend on the lowest bits of the bytes alone: higher ones are mixed in.
+const next = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);
+const mixed = (hash: number): number => hash ^ (hash >>> 15);
+
+const hashOfBytes = (bytes: Uint8Array): number => {
+  let hash = firstHash;
+  for (let n = bytes.length - 1; n >= 0; n--) hash = next(hash, bytes[n] ?? 0);
+  return mixed(hash);
+};
+
+const hashOf = (key: Key): number => {
+  let hash = firstHash;
+  for (let n = key.length - 1; n >= 0; n--) hash = next(hash, key.charCodeAt(n));
+  return mixed(hash);
+};
