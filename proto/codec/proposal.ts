@@ -45,7 +45,7 @@ export const encodeProposal = (proposal: DecodedProposal): Uint8Array => {
   writer.counterField(32, proposal.floor);
   writer.counterField(24, proposal.sequence);
   writeOrigin(proposal);
-  return writer.take();
+  return writer.takeShared();
 };
 
 /** The member and the incarnation of the proposal before: nearly all have the same. */
