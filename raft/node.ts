@@ -254,11 +254,14 @@ export class RaftNode {
   private schedulePump(): void {
     if (this.isPumpScheduled || this.run === undefined) return;
     this.isPumpScheduled = true;
-    this.clock.soon(() => {
-      this.isPumpScheduled = false;
-      this.pump();
-    });
+    this.clock.soon(this.pumpNow);
   }
+
+  // A function for all turns: one that is made here would take memory for each input of a turn.
+  private readonly pumpNow = (): void => {
+    this.isPumpScheduled = false;
+    this.pump();
+  };
 
   private pump(): void {
     const { run } = this;

@@ -58,6 +58,11 @@ export const kvOperations = (
     else reads.whenLinearizable(waiting);
   };
 
+  const putOnceMeasured: KvOperations["put"] = (caller, request, handler) => {
+    const propose = (): void => proposals.propose({ $case: "put", value: request }, handler, caller.user);
+    quota.whenMeasured(putCost(request), propose, handler);
+  };
+
   return {
     range: (caller, request, handler) => {
       checkRange(request);
@@ -65,14 +70,8 @@ export const kvOperations = (
     },
     put: (caller, request, handler) => {
       checkPut(request);
-      const cost = putCost(request);
-      if (quota.hasRoomFor(cost)) proposals.propose({ $case: "put", value: request }, handler, caller.user);
-      else
-        quota.whenMeasured(
-          cost,
-          () => proposals.propose({ $case: "put", value: request }, handler, caller.user),
-          handler,
-        );
+      if (!quota.hasRoomFor(putCost(request))) putOnceMeasured(caller, request, handler);
+      else proposals.propose({ $case: "put", value: request }, handler, caller.user);
     },
     deleteRange: (caller, request, handler) => {
       checkDeleteRange(request);
