@@ -90,27 +90,27 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     readTry?: ReadTry,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const onEnd: CallEnd<Response> = (error, response) => {
+      const onEnd: CallEnd<Response>["onEnd"] = (error, response) => {
         if (error === undefined) resolve(response as Response);
         else reject(error);
       };
-      this.begin(method, request, limits, onEnd, readTry);
+      this.begin(method, request, limits, { onEnd }, readTry);
     });
   }
 
-  /** Makes a call. @param onEnd may be called before this returns */
+  /** Makes a call. @param caller may be told of its end before this returns */
   begin<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     limits: CallLimits,
-    onEnd: CallEnd<Response>,
+    caller: CallEnd<Response>,
     readTry?: ReadTry,
     now = this.clock.now(),
   ): void {
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
-    if (this.closed || limits.signal?.aborted) return onEnd(notSent(limits.signal), undefined);
-    if (now >= limits.deadline) return onEnd(this.tooLate(), undefined);
-    const call = new UnaryCall(this.server, this, method, limits, onEnd, now, readTry);
+    if (this.closed || limits.signal?.aborted) return caller.onEnd(notSent(limits.signal), undefined);
+    if (now >= limits.deadline) return caller.onEnd(this.tooLate(), undefined);
+    const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
     call.begin(request);
     this.pending.add(call);
     this.deadlines.callBegins(limits.deadline);

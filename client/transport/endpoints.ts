@@ -44,17 +44,27 @@ interface CallContents {
   readonly read: (response: unknown) => unknown;
 }
 
+/** Sends a request further times after its first try has failed; `Endpoints` implements it. */
+interface Retries {
+  sendAgain(begun: BegunRequest, failed: FailedTry): void;
+}
+
 /** A request from its making to its result: its bounds, and the promise that it settles. */
-class BegunRequest implements CallLimits {
+class BegunRequest implements CallLimits, CallEnd<unknown> {
   readonly method: UnaryMethod<unknown, unknown>;
   readonly request: unknown;
+  /** Set as the request is sent. */
+  deadline = 0;
+  /** The connection of the first try. */
+  connection: Connection | undefined = undefined;
   private readonly read: (response: unknown) => unknown;
 
   constructor(
     { method, request, read }: CallContents,
-    readonly deadline: number,
+    readonly timeoutMs: number,
     readonly signal: AbortSignal | undefined,
     readonly era: Era,
+    private readonly retries: Retries,
     private readonly resolve: (result: unknown) => void,
     private readonly reject: (error: Error) => void,
   ) {
@@ -63,11 +73,13 @@ class BegunRequest implements CallLimits {
     this.read = read;
   }
 
-  succeed(response: unknown): void {
+  onEnd(error: EtcdError | undefined, response: unknown): void {
+    const { connection } = this;
+    if (error !== undefined && connection !== undefined) return this.retries.sendAgain(this, { connection, error });
     try {
       this.resolve(this.read(response));
-    } catch (error) {
-      this.fail(error);
+    } catch (failure) {
+      this.fail(failure);
     }
   }
 
@@ -85,7 +97,7 @@ class BegunRequest implements CallLimits {
  * All endpoints are connected to at the same time, so one that is dead costs nothing while another is up. Requests go to
  * one of them until it fails or falls silent; then to the next that is up.
  */
-export class Endpoints implements ConnectionOwner {
+export class Endpoints implements ConnectionOwner, Retries {
   private connections: readonly Connection[];
   /** Requests that wait for a connection. */
   private readonly waiting: Wakeup;
@@ -123,12 +135,11 @@ export class Endpoints implements ConnectionOwner {
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
     read: (response: Response) => Result = unchanged,
   ): Promise<Result> {
-    const deadline = this.clock.now() + timeoutMs;
     const contents = { method, request, read } as CallContents;
     return new Promise<Result>((resolve, reject) => {
       const settle = resolve as (result: unknown) => void;
       // Nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made.
-      this.add(new BegunRequest(contents, deadline, signal, this.era, settle, reject));
+      this.add(new BegunRequest(contents, timeoutMs, signal, this.era, this, settle, reject));
     });
   }
 
@@ -141,13 +152,15 @@ export class Endpoints implements ConnectionOwner {
     const { begun } = this;
     this.begun = [];
     const now = this.clock.now();
-    for (const each of begun)
+    for (const each of begun) {
+      each.deadline = now + each.timeoutMs;
       try {
         if (this.settings.login === undefined) this.sendFirst(each, now);
         else each.follow(this.withLogin(each, each.era, () => this.send(each.method, each.request, each, each.era)));
       } catch (error) {
         each.fail(error); // the request cannot be encoded
       }
+    }
   }
 
   /** Sends a request for the first time; one that has to wait for nothing costs no further promise, and no timer of its own. */
@@ -156,11 +169,12 @@ export class Endpoints implements ConnectionOwner {
     const isSingleTry = method.kind === "write" || this.connections.length === 1;
     const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, begun.signal) : undefined;
     if (connection === undefined) return begun.follow(this.send(method, request, begun, era));
-    const onEnd: CallEnd<unknown> = (error, response) => {
-      if (error === undefined) begun.succeed(response);
-      else begun.follow(this.send(method, request, begun, era, { connection, error }));
-    };
-    connection.begin(method, request, begun, onEnd, undefined, now);
+    begun.connection = connection;
+    connection.begin(method, request, begun, begun, undefined, now);
+  }
+
+  sendAgain(begun: BegunRequest, failed: FailedTry): void {
+    begun.follow(this.send(begun.method, begun.request, begun, begun.era, failed));
   }
 
   /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */

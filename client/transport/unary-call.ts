@@ -40,8 +40,11 @@ export interface CalledServer {
   readonly login: Login | undefined;
 }
 
-/** Called once, at the end of a call: with an error, or with the response. */
-export type CallEnd<Response> = (error: EtcdError | undefined, response: Response | undefined) => void;
+/** Told of the end of a call. An object that is there already, as a function for each call would take more memory. */
+export interface CallEnd<Response> {
+  /** Called once: with an error, or with the response. */
+  onEnd(error: EtcdError | undefined, response: Response | undefined): void;
+}
 
 /** The connection of a call; `Connection` implements it. */
 export interface CallingConnection {
@@ -67,7 +70,7 @@ export class UnaryCall<Request, Response> implements Pending {
     private readonly connection: CallingConnection,
     private readonly method: UnaryMethod<Request, Response>,
     private readonly limits: CallLimits,
-    private readonly onEnd: CallEnd<Response>,
+    private readonly caller: CallEnd<Response>,
     private readonly startedAt: number,
     private readonly readTry?: ReadTry,
   ) {
@@ -120,12 +123,12 @@ export class UnaryCall<Request, Response> implements Pending {
   }
 
   private end(failure: Error | null, response: Response | undefined): void {
-    const { connection, onEnd, cancelOnAbort } = this;
+    const { connection, caller, cancelOnAbort } = this;
     if (cancelOnAbort !== undefined) this.limits.signal?.removeEventListener("abort", cancelOnAbort);
     const { isClosed } = connection; // the end of this call may close a connection that is given up
     connection.callEnded(this, response !== undefined || !this.isOurs(failure));
-    if (response !== undefined) onEnd(undefined, response);
-    else onEnd(this.errorFrom(failure, isClosed), undefined);
+    if (response !== undefined) caller.onEnd(undefined, response);
+    else caller.onEnd(this.errorFrom(failure, isClosed), undefined);
   }
 
   /** Whether this end was decided here, and not by the server or the connection. */
