@@ -10,7 +10,7 @@ export { toClusterId, toLeaseId, toMemberId } from "./ids.js";
 export { MachineTime } from "./machine-time.js";
 export { memoryChannel, type Alter, type MemoryChannel } from "./memory-channel.js";
 export { messageText } from "./message-text.js";
-export { ProcessClock, SimProcess } from "./process.js";
+export { type Input, ProcessClock, SimProcess } from "./process.js";
 export { seededRandom, type SeededRandom } from "./random.js";
 export { Rpc, type ClientStream, type Codec, type Outcome, type StreamEvents } from "./rpc.js";
 export { sameThreadPasswords, simulatedSecrets } from "./same-thread-passwords.js";

@@ -1,6 +1,12 @@
 import type { Clock } from "../platform/index.js";
 import type { Timeline } from "./timeline.js";
 
+/** Input from outside a process that is an object already, and needs no function around it. */
+export interface Input {
+  /** Handles the input, within the process. */
+  arrive(): void;
+}
+
 /** A member's process from one start to its end. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
 export class SimProcess {
   isAlive = true;
@@ -24,6 +30,17 @@ export class SimProcess {
   receive(input: () => void): void {
     if (this.isPaused) this.heldInput.push(input);
     else this.run(input);
+  }
+
+  /** Does the same for input that is an object. */
+  receiveInput(input: Input): void {
+    if (this.isPaused) this.heldInput.push(() => input.arrive());
+    else if (this.isAlive)
+      try {
+        input.arrive();
+      } catch (error) {
+        this.onCrash(error);
+      }
   }
 
   /** Calls back from within the process after `ms`, unless it is dead by then or the returned function is called. */

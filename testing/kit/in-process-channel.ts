@@ -10,7 +10,7 @@ import {
 } from "../../client/index.js";
 import type { ChannelStream } from "../../client/index.js";
 import { WatchDefinition } from "../../proto/index.js";
-import { anonymousCaller, errorText, messageOverheadBytes, NumberTable } from "../../server/base/index.js";
+import { anonymousCaller, errorText, messageOverheadBytes } from "../../server/base/index.js";
 import {
   type Call,
   type Method,
@@ -21,8 +21,10 @@ import {
   type UnaryMethod,
 } from "../../server/rpc/index.js";
 import type { MemberServices } from "../../server/member/index.js";
+import type { Input, SimProcess } from "../index.js";
 import { InProcessStream } from "./in-process-stream.js";
 import type { Machine } from "./machine.js";
+import { OpenCalls, type OpenCall } from "./open-calls.js";
 import type { RunningMember } from "./running-member.js";
 import type { StreamHold } from "./stream-hold.js";
 
@@ -32,12 +34,6 @@ interface ClientMethod<Request, Response> {
   readonly encode: (request: Request) => Buffer;
   readonly decode: (bytes: Buffer) => Response;
   readonly share?: ((request: Request) => Request | undefined) | undefined;
-}
-
-/** A call that has not ended. */
-interface OpenCall {
-  /** The connection is gone. */
-  break(failure: StatusError): void;
 }
 
 const { fullName, methods } = WatchDefinition;
@@ -67,11 +63,14 @@ export class InProcessChannel implements Channel {
   private replacedListener: (failure: StatusError) => void = () => undefined;
   /** The member that this is connected to. */
   private member: RunningMember | undefined;
+  /** The methods found last, by path, and the table in which they were found. */
+  private table: readonly Method[] = [];
+  private readonly found = new Map<string, Method | undefined>();
   private isWanted = false;
-  /** The calls and streams that have not ended, by the number of their beginning. */
-  private readonly open = new NumberTable<OpenCall>();
+  private readonly calls = new OpenCalls<InProcessCall<unknown>>();
+  /** The streams that have not ended. */
+  private readonly streams = new Set<InProcessStream>();
   private readonly ended: EndedCalls;
-  private begun = 0;
   private readonly stopWatching: () => void;
   private readonly settings: ChannelSettings;
   private readonly hold: StreamHold;
@@ -84,7 +83,7 @@ export class InProcessChannel implements Channel {
     this.settings = settings;
     this.hold = hold;
     this.servicesOf = servicesOf;
-    this.ended = new EndedCalls(this.open, settings.maxReceiveBytes);
+    this.ended = new EndedCalls(this.calls, settings.maxReceiveBytes);
     this.stopWatching = machine.watch({
       changed: () => this.memberChanged(),
       replaced: (failure) => {
@@ -134,16 +133,15 @@ export class InProcessChannel implements Channel {
   ): ChannelCall {
     const { member } = this;
     const shared = this.shared(method, request);
-    const number = ++this.begun;
     const Kind = shared === undefined ? InProcessCall : SharedCall;
-    const call = new Kind<Response>(this.ended, number, method, onEnd, metadata);
-    this.open.set(number, call);
+    const call = new Kind<Response>(this.ended, method, onEnd, metadata);
+    this.calls.add(call as InProcessCall<unknown>);
     const message = shared ?? this.checked(encoded(method, request));
     const found = member && this.methodOf(member, method.path);
     if (message instanceof StatusError) call.break(message);
     else if (member === undefined) call.break(dropped());
     else if (found?.kind !== "unary") call.break(unknownMethod(method.path));
-    else member.process.receive(() => call.serve(found, message));
+    else call.request(member.process, found, message);
     return call;
   }
 
@@ -153,8 +151,7 @@ export class InProcessChannel implements Channel {
     onMessage: (response: Response) => void,
     onEnd: (failure: Error | undefined) => void,
   ): ChannelStream<Request> {
-    const { member, open, hold } = this;
-    const number = ++this.begun;
+    const { member, streams, hold } = this;
     const release = hold.begin();
     const stream = new InProcessStream({
       onMessage: (bytes) => {
@@ -162,12 +159,12 @@ export class InProcessChannel implements Channel {
         onMessage(method.decode(asBuffer(bytes)));
       },
       onEnd: (failure) => {
-        open.delete(number);
+        streams.delete(stream);
         release();
         onEnd(failure);
       },
     });
-    open.set(number, stream);
+    streams.add(stream);
     const found = member && this.methodOf(member, method.path);
     if (member === undefined) stream.break(dropped());
     else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethod(method.path));
@@ -206,7 +203,15 @@ export class InProcessChannel implements Channel {
   }
 
   private methodOf(member: RunningMember, path: string): Method | undefined {
-    return this.servicesOf(member).methods.find((each) => each.path === path);
+    const { found } = this;
+    const { methods } = this.servicesOf(member);
+    if (methods !== this.table) {
+      this.table = methods;
+      found.clear();
+    }
+    let method = found.get(path);
+    if (method === undefined) found.set(path, (method = methods.find((each) => each.path === path)));
+    return method;
   }
 
   private memberChanged(): void {
@@ -219,7 +224,8 @@ export class InProcessChannel implements Channel {
   }
 
   private breakAll(failure: StatusError): void {
-    for (const each of this.open.values()) each.break(failure);
+    for (const each of this.calls.all()) each.break(failure);
+    for (const each of [...this.streams]) each.break(failure);
   }
 
   private become(state: ChannelState): void {
@@ -229,24 +235,17 @@ export class InProcessChannel implements Channel {
   }
 }
 
-/** A call that has ended. */
-interface EndedCall {
-  readonly number: number;
-  /** Tells the client of the end. */
-  tell(): void;
-}
-
 /** Tells clients of the ends of calls: one microtask for all that end in a turn. */
 class EndedCalls {
-  private calls: EndedCall[] = [];
+  private calls: InProcessCall<unknown>[] = [];
 
   /** @param maxBytes the largest answer that the client takes */
   constructor(
-    private readonly open: NumberTable<OpenCall>,
+    private readonly open: OpenCalls<InProcessCall<unknown>>,
     readonly maxBytes: number,
   ) {}
 
-  add(call: EndedCall): void {
+  add(call: InProcessCall<unknown>): void {
     if (this.calls.push(call) === 1) void settled.then(() => this.tell());
   }
 
@@ -254,18 +253,21 @@ class EndedCalls {
     const { calls } = this;
     this.calls = [];
     for (const call of calls) {
-      this.open.delete(call.number);
+      this.open.delete(call);
       call.tell();
     }
   }
 }
 
 /** A call with one request and one answer. */
-class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall, Reply<unknown> {
+class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCall<unknown>>, Input, Reply<unknown> {
   readonly principal = undefined;
+  before: InProcessCall<unknown> | undefined = undefined;
+  after: InProcessCall<unknown> | undefined = undefined;
   private isOver = false;
   private cancellations: (() => void)[] | undefined = undefined;
   private method: UnaryMethod | undefined = undefined;
+  private message: object | undefined = undefined;
   private failure: StatusError | undefined = undefined;
   /** Bytes, or the response itself. */
   private answer: Uint8Array | Response | undefined = undefined;
@@ -273,7 +275,6 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
   /** @param onEnd called once, in a later microtask than the end */
   constructor(
     private readonly ended: EndedCalls,
-    readonly number: number,
     private readonly codec: Pick<ClientMethod<never, Response>, "decode">,
     private readonly onEnd: (failure: Error | null, response: Response | undefined) => void,
     private readonly sent: Readonly<Record<string, string>> | undefined,
@@ -291,10 +292,17 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
     (this.cancellations ??= []).push(callback);
   }
 
-  /** @param message bytes, or, of a shared call, the request itself */
-  serve(method: UnaryMethod, message: object): void {
-    if (this.isOver) return;
+  /** Hands the request to the member's process. @param message bytes, or, of a shared call, the request itself */
+  request(process: SimProcess, method: UnaryMethod, message: object): void {
     this.method = method;
+    this.message = message;
+    process.receiveInput(this);
+  }
+
+  arrive(): void {
+    const { method, message } = this;
+    if (this.isOver || method === undefined || message === undefined) return;
+    this.message = undefined;
     try {
       method.handle(this.requestOf(method, message), this, this);
     } catch (error) {
@@ -318,12 +326,14 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
     this.break(cancelled());
   }
 
+  /** The connection is gone. */
   break(failure: StatusError): void {
     if (this.isOver) return;
     this.end(failure, undefined);
     for (const callback of this.cancellations ?? []) callback();
   }
 
+  /** Tells the client of the end. */
   tell(): void {
     const { answer, failure, ended } = this;
     if (failure !== undefined || answer === undefined) this.onEnd(failure ?? dropped(), undefined);
@@ -352,7 +362,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall, EndedCall,
     this.isOver = true;
     this.failure = failure;
     this.answer = answer;
-    this.ended.add(this);
+    this.ended.add(this as InProcessCall<unknown>);
   }
 }
 

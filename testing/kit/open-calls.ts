@@ -1,0 +1,36 @@
+/** A call that has not ended. `OpenCalls` alone changes `before` and `after`. */
+export interface OpenCall<Self> {
+  before: Self | undefined;
+  after: Self | undefined;
+}
+
+/** The calls of a connection that have not ended, in their order. What was removed has no links: the collector would follow them. */
+export class OpenCalls<Call extends OpenCall<Call>> {
+  private first: Call | undefined = undefined;
+  private last: Call | undefined = undefined;
+
+  add(call: Call): void {
+    const { last } = this;
+    call.before = last;
+    if (last === undefined) this.first = call;
+    else last.after = call;
+    this.last = call;
+  }
+
+  /** Removes a call that is here. */
+  delete(call: Call): void {
+    const { before, after } = call;
+    if (before === undefined) this.first = after;
+    else before.after = after;
+    if (after === undefined) this.last = before;
+    else after.before = before;
+    call.before = call.after = undefined;
+  }
+
+  /** Lists the calls of now: they may be removed meanwhile. */
+  all(): readonly Call[] {
+    const calls: Call[] = [];
+    for (let call = this.first; call !== undefined; call = call.after) calls.push(call);
+    return calls;
+  }
+}
