@@ -18,7 +18,7 @@ export interface Machine {
 }
 
 /** Seconds after the death of a leader until the next one goes on. */
-const ttlSeconds = 10;
+const ttlSeconds = 5;
 
 /** Runs a job whenever this machine leads. Times that a leader has missed are made up for by the next one. */
 export async function runCron(client: Client, { name, times, run }: CronJob, machine: Machine): Promise<void> {
