@@ -84,6 +84,16 @@ export class Access {
     );
   }
 
+  /**
+   * Calls `run` with the user that the changes of a caller are made as, at once or later; `failing` is told of an error that comes
+   * later. Only while `isOn`.
+   *
+   * @throws ServerError as `identify`; `user-name-empty` if the caller does not say who it is
+   */
+  whenUser(caller: Caller, run: (user: ProposalUser) => void, failing: Failing): void {
+    this.whenIdentified(caller, (identity) => run(new Rights(this.auth, identity).checkUser()), failing);
+  }
+
   /** Calls `run` with the user of a caller, at once or later; `failing` is told of an error that comes later. Throws as `identify`. */
   whenIdentified(caller: Caller, run: (identity: Identity | undefined) => void, failing: Failing): void {
     const identity = this.identify(caller);

@@ -2,7 +2,7 @@
 
 export { alarmName } from "./alarms.js";
 export { Access, type AccessParts } from "./access.js";
-export { Authorization, type AuthorizationSettings } from "./authorization.js";
+export { Authorization } from "./authorization.js";
 export { Admission } from "./admission.js";
 export type { Application, LeaseListItem, Operation, OperationName, Operations } from "./application.js";
 export { type Concurrency, createConcurrency } from "./concurrency.js";

@@ -1,9 +1,16 @@
 import type { Clock } from "../../platform/index.js";
-import type { RangeRequest, RawRangeResponse, RawTxnResponse, RequestOp, TxnRequest } from "../../proto/index.js";
+import type {
+  ProposalUser,
+  RangeRequest,
+  RawRangeResponse,
+  RawTxnResponse,
+  RequestOp,
+  TxnRequest,
+} from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
-import type { LinearizableRead, Proposals, Reads, SpaceQuota } from "../replication/index.js";
+import type { Command, CommandOf, LinearizableRead, Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
 import type { RequestStats } from "./request-stats.js";
 import { putCost, txnCost } from "./write-cost.js";
@@ -27,7 +34,29 @@ export interface KvSettings {
 
 type KvOperations = Pick<Application, "range" | "put" | "deleteRange" | "txn" | "compact">;
 
-/** The operations of etcd's KV: checks a request's shape, then proposes it or reads. */
+/** The kinds of commands that change keys. */
+type KeyChange = "put" | "deleteRange" | "txn";
+
+/** Takes a change of keys for a caller. */
+type Change = <Kind extends KeyChange>(
+  command: Command & CommandOf<Kind>,
+  cost: number,
+  caller: Caller,
+  handler: ResultHandler<CommandResults[Kind]>,
+) => void;
+
+/** Proposes a change of keys for a user; undefined: authentication is off. */
+type Propose = <Kind extends KeyChange>(
+  command: Command & CommandOf<Kind>,
+  cost: number,
+  handler: ResultHandler<CommandResults[Kind]>,
+  user: ProposalUser | undefined,
+) => void;
+
+/**
+ * The operations of etcd's KV. Those on keys check the request's shape, then the caller's user, then the space that is left; they
+ * propose the change, or read. The rights on keys are checked at the state that is read or changed.
+ */
 export const kvOperations = (
   { store, proposals, reads }: KvParts,
   quota: Pick<SpaceQuota, "hasRoomFor" | "whenMeasured">,
@@ -58,9 +87,22 @@ export const kvOperations = (
     else reads.whenLinearizable(waiting);
   };
 
-  const putOnceMeasured: KvOperations["put"] = (caller, request, handler) => {
-    const propose = (): void => proposals.propose({ $case: "put", value: request }, handler, caller.user);
-    quota.whenMeasured(putCost(request), propose, handler);
+  // Functions that make closures are separate: V8 allocates memory for the captured parameters in each call of such a function.
+  const proposeOnceMeasured: Propose = (command, cost, handler, user) =>
+    quota.whenMeasured(cost, () => proposals.propose(command, handler, user), handler);
+
+  const proposeWithinQuota: Propose = (command, cost, handler, user) => {
+    if (quota.hasRoomFor(cost)) proposals.propose(command, handler, user);
+    else proposeOnceMeasured(command, cost, handler, user);
+  };
+
+  const changeAsUser: Change = (command, cost, caller, handler) =>
+    access.whenUser(caller, (user) => proposeWithinQuota(command, cost, handler, user), handler);
+
+  /** Proposes a change of keys; its user's rights on them are checked when it is applied. */
+  const change: Change = (command, cost, caller, handler) => {
+    if (access.isOn) changeAsUser(command, cost, caller, handler);
+    else proposeWithinQuota(command, cost, handler, undefined);
   };
 
   return {
@@ -70,24 +112,18 @@ export const kvOperations = (
     },
     put: (caller, request, handler) => {
       checkPut(request);
-      if (!quota.hasRoomFor(putCost(request))) putOnceMeasured(caller, request, handler);
-      else proposals.propose({ $case: "put", value: request }, handler, caller.user);
+      change({ $case: "put", value: request }, putCost(request), caller, handler);
     },
     deleteRange: (caller, request, handler) => {
       checkDeleteRange(request);
-      proposals.propose({ $case: "deleteRange", value: request }, handler, caller.user);
+      change({ $case: "deleteRange", value: request }, 0, caller, handler);
     },
     txn: (caller, request, handler) => {
       checkTxn(request, maxTxnOps);
       const operations = [...request.success, ...request.failure];
       // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
       if (isReadOnly(request)) read(readTxn, caller, request, operations.every(isSerializable), handler);
-      else {
-        const propose = (): void => proposals.propose({ $case: "txn", value: request }, handler, caller.user);
-        const cost = txnCost(request);
-        if (quota.hasRoomFor(cost)) propose();
-        else quota.whenMeasured(cost, propose, handler);
-      }
+      else change({ $case: "txn", value: request }, txnCost(request), caller, handler);
     },
     compact: (caller, request, handler) =>
       proposals.propose(

@@ -95,7 +95,7 @@ export const memberServices = (
     stats: requestStats,
     access,
   });
-  const authorization = new Authorization(access, store, config);
+  const authorization = new Authorization(access, store);
   const admitted = admission.wrap(authorization.wrap(wrap(operations)));
   const { auditFile } = replica;
   const application = auditFile === undefined ? admitted : auditLog(auditFile, access).wrap(admitted);

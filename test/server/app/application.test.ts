@@ -13,8 +13,9 @@ import {
   TxnRequest,
 } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/application.js";
+import { wrapOperations } from "../../../server/app/wrap-operations.js";
 import { promised } from "../../../server/app/promised.js";
-import { anonymousCaller } from "../../../server/base/caller.js";
+import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { startApplication } from "./application-fixtures.js";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -102,4 +103,24 @@ test("a member describes itself, its cluster and its store", async (t) => {
   );
   const hashed = await promised(application.hashKv, anonymousCaller, { revision: 0n });
   assert.deepEqual([hashed.response.hashRevision, hashed.revision], [2n, 2]);
+});
+
+test("every operation and session refuses a caller whose metadata etcd refuses, before it looks at the request", async (t) => {
+  const { application } = await startApplication(t);
+  const caller: Caller = {
+    ...anonymousCaller,
+    metadata: (key) => (key === "client-api-version" ? "\xff" : undefined),
+  };
+  const listener = {} as never;
+  const calls: (() => unknown)[] = [
+    () => application.leaseKeepAlive(caller, listener),
+    () => application.rangeStream(caller, {} as never, listener),
+    () => application.watch(caller, listener),
+  ];
+  wrapOperations(application, (operation) => {
+    calls.push(() => operation(caller, {}, listener));
+    return operation;
+  });
+  assert.equal(calls.length, 37);
+  for (const call of calls) assert.throws(call, { code: "invalid-client-version" });
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  DeleteRangeRequest,
   LeaseGrantRequest,
   PutRequest,
   RangeRequest,
@@ -28,6 +29,12 @@ const put = (key: string, options: Partial<PutRequest> = {}): PutRequest =>
   PutRequest.fromPartial({ key: bytes(key), value: bytes("v"), ...options });
 const range = (key: string, rangeEnd = "", options: Partial<RangeRequest> = {}): RangeRequest =>
   RangeRequest.fromPartial({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options });
+/** A transaction with one put. */
+const putting = (key: string): TxnRequest => ({
+  compare: [],
+  success: [{ request: { $case: "requestPut", value: put(key) } }],
+  failure: [],
+});
 
 test("a user reads and writes what its roles permit, and nothing else", async (t) => {
   const { application, logIn } = await startWithUsers(t, {
@@ -57,6 +64,10 @@ test("a caller without a token is refused, after the shape of its request", asyn
     const code = caller === anonymousCaller ? "user-name-empty" : "invalid-auth-token";
     await refused(ask(application, "put", caller, put("a")), code);
     await refused(ask(application, "put", caller, put("")), "empty-key");
+    await refused(ask(application, "deleteRange", caller, DeleteRangeRequest.fromPartial({ key: bytes("a") })), code);
+    await refused(ask(application, "deleteRange", caller, DeleteRangeRequest.fromPartial({})), "empty-key");
+    await refused(ask(application, "txn", caller, putting("a")), code);
+    await refused(ask(application, "txn", caller, putting("")), "empty-key");
     await refused(ask(application, "range", caller, range("a")), code);
     await refused(ask(application, "range", caller, range("")), "empty-key");
     await refused(ask(application, "leaseGrant", caller, LeaseGrantRequest.fromPartial({ TTL: 10n })), code);
