@@ -155,10 +155,8 @@ export class Rpc {
     const fail = (error: unknown): void =>
       once(() => reply.fail(statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected))));
     try {
-      method.handle(method.decode(bytes), caller, {
-        send: (response) => once(() => reply.send(method.encode(response))),
-        fail,
-      });
+      const send = (response: unknown): void => once(() => reply.send(method.encode(response)));
+      method.handle(caller, method.decode(bytes), method.answer({ send, fail }));
     } catch (error) {
       fail(error);
     }

@@ -96,7 +96,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
     this.stats.countReceived(request.length);
     try {
       if (method.kind === "unimplemented") throw unknownMethod(method);
-      method.handle(decodeWith(method.decode, request, "unary"), this, this);
+      method.handle(this, decodeWith(method.decode, request, "unary"), method.answer(this));
     } catch (error) {
       this.fail(error);
     }

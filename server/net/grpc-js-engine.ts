@@ -180,10 +180,8 @@ const unaryHandler = (
       callback(null, answer);
     };
     try {
-      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), new GrpcJsCall(grpcCall, connections), {
-        send,
-        fail,
-      });
+      const request = decodeWith(method.decode, grpcCall.request, "unary");
+      method.handle(new GrpcJsCall(grpcCall, connections), request, method.answer({ send, fail }));
     } catch (error) {
       fail(error);
     }

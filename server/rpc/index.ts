@@ -20,11 +20,13 @@ export { MethodStats } from "./method-stats.js";
 export {
   bidi,
   encodedAlready,
+  plainly,
   serverStream,
   unary,
   unaryRead,
   unimplemented,
   unimplementedMethods,
+  type Answering,
   type BidiMethod,
   type Call,
   type Encoder,

@@ -1,6 +1,6 @@
 // The methods of a server, independent of the gRPC engine that carries them.
 
-import type { Caller } from "../base/index.js";
+import type { Caller, ResultHandler } from "../base/index.js";
 import { ListMessage } from "./list-message.js";
 import { MethodStats } from "./method-stats.js";
 
@@ -42,8 +42,17 @@ export const encodedAlready: Encoder<Uint8Array | ListMessage> = {
   encode: (message) => ({ finish: () => (message instanceof ListMessage ? message.toBytes() : message) }),
 };
 
-/** A method with one request and one response. A handler may throw instead of calling `fail`. */
-export interface UnaryMethod<Request = never, Response = unknown> {
+/** Makes the handler of an operation's outcome that sends it as the answer to a call. */
+export type Answering<Result, Response> = (reply: Reply<Response>) => ResultHandler<Result>;
+
+/** Sends a result as it is. */
+export const plainly = <Response>(reply: Reply<Response>): ResultHandler<Response> => ({
+  onResult: (response) => reply.send(response),
+  onError: (error) => reply.fail(error),
+});
+
+/** A method with one request and one response: an operation of the application, and how its result is answered. */
+export interface UnaryMethod<Request = never, Result = never, Response = unknown> {
   readonly kind: "unary";
   /** `/package.Service/Method` */
   readonly path: string;
@@ -51,7 +60,9 @@ export interface UnaryMethod<Request = never, Response = unknown> {
   /** Decodes a request, whose keys and values are where they lie in `bytes`: nobody changes these any more. */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
-  readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;
+  /** Serves a request; tells `handler` of the outcome, or throws. */
+  readonly handle: (call: Call, request: Request, handler: ResultHandler<Result>) => void;
+  readonly answer: Answering<Result, Response>;
   /** True for a method that only reads: its answer may be refused, should there be no room for it. */
   readonly isRead: boolean;
 }
@@ -124,12 +135,13 @@ export interface UnimplementedMethod {
 /** Any method; the types of its messages are known only to itself. */
 export type Method = UnaryMethod | ServerStreamMethod | BidiMethod | UnimplementedMethod;
 
-/** Makes a unary method of codecs and a handler. */
-export const unary = <Request, Response>(
+/** Makes a unary method of codecs and an operation. */
+export const unary = <Request, Result, Response>(
   path: string,
   request: Decoder<Request>,
   response: Encoder<Response>,
-  handle: UnaryMethod<Request, Response>["handle"],
+  handle: UnaryMethod<Request, Result, Response>["handle"],
+  answer: Answering<Result, Response>,
   isRead = false,
 ): Method => ({
   kind: "unary",
@@ -138,16 +150,18 @@ export const unary = <Request, Response>(
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => (message instanceof Uint8Array ? message : response.encode(message as Response).finish()),
   handle,
+  answer,
   isRead, // also if false: code that serves calls of all methods is compiled for objects of one shape
 });
 
 /** Makes a unary method that changes nothing. */
-export const unaryRead = <Request, Response>(
+export const unaryRead = <Request, Result, Response>(
   path: string,
   request: Decoder<Request>,
   response: Encoder<Response>,
-  handle: UnaryMethod<Request, Response>["handle"],
-): Method => unary(path, request, response, handle, true);
+  handle: UnaryMethod<Request, Result, Response>["handle"],
+  answer: Answering<Result, Response>,
+): Method => unary(path, request, response, handle, answer, true);
 
 /** Makes a server-streaming method of codecs and a handler. */
 export const serverStream = <Request, Response>(

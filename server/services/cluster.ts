@@ -5,10 +5,8 @@ import type { ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.Cluster, as far as it exists: the list of members. */
 export const clusterMethods = (application: Application, { headers }: ResponseSender): Method[] => [
-  unary("/etcdserverpb.Cluster/MemberList", MemberListRequest, MemberListResponse, (request, call, reply) =>
-    application.memberList(call, request, {
-      onResult: (members) => reply.send({ header: headers.at(0), members: [...members] }),
-      onError: (error) => reply.fail(error),
-    }),
-  ),
+  unary("/etcdserverpb.Cluster/MemberList", MemberListRequest, MemberListResponse, application.memberList, (reply) => ({
+    onResult: (members) => reply.send({ header: headers.at(0), members: [...members] }),
+    onError: (error) => reply.fail(error),
+  })),
 ];

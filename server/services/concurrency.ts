@@ -14,12 +14,13 @@ import {
 } from "../../proto/index.js";
 import { type Answer, StoreError } from "../../store/index.js";
 import type { Concurrency, ElectedLeader, LeaderReceiver, QueuedCall } from "../app/index.js";
-import { ServerError } from "../base/index.js";
+import { type ResultHandler, ServerError } from "../base/index.js";
 import {
   type Call,
   type Decoder,
   type Encoder,
   type Method,
+  plainly,
   RpcError,
   serverStream,
   statusCode,
@@ -41,15 +42,21 @@ export const concurrencyMethods = (
     response: Encoder<Response>,
     serve: (call: QueuedCall, request: Request) => Promise<Answer<Response>>,
   ): Method =>
-    unary(path, request, response, (message, call, reply) => {
-      const { queued, ended } = waiting.begin(call);
-      serve(queued, message)
-        .finally(ended)
-        .then(
-          (answer) => reply.send({ ...answer.response, header: headers.at(answer.revision) }),
-          (error: unknown) => reply.fail(asUnknown(error)),
-        );
-    });
+    unary(
+      path,
+      request,
+      response,
+      (call, message, handler: ResultHandler<Response>) => {
+        const { queued, ended } = waiting.begin(call);
+        serve(queued, message)
+          .finally(ended)
+          .then(
+            (answer) => handler.onResult({ ...answer.response, header: headers.at(answer.revision) }),
+            (error: unknown) => handler.onError(asUnknown(error)),
+          );
+      },
+      plainly,
+    );
   const withHeader = ({ kv, revision }: ElectedLeader): LeaderResponse => ({ header: headers.at(revision), kv });
   return [
     answering("/v3lockpb.Lock/Lock", LockRequest, LockResponse, (call, request) => locks.lock(call, request)),

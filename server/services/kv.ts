@@ -34,20 +34,34 @@ import type { ListFormat, ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.KV. */
 export const kvMethods = (application: Application, sender: ResponseSender): Method[] => [
-  unaryRead("/etcdserverpb.KV/Range", rangeRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.range(call, request, sender.inSlicesTo(reply, rangeFormat)),
+  unaryRead(
+    "/etcdserverpb.KV/Range",
+    rangeRequestDecoder,
+    encodedAlready,
+    application.range,
+    sender.inSlices(rangeFormat),
   ),
-  unary("/etcdserverpb.KV/Put", putRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.put(call, request, sender.encodedTo(reply, encodePutResponse, putMessage)),
+  unary(
+    "/etcdserverpb.KV/Put",
+    putRequestDecoder,
+    encodedAlready,
+    application.put,
+    sender.encoded(encodePutResponse, putMessage),
   ),
-  unary("/etcdserverpb.KV/DeleteRange", deleteRangeRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.deleteRange(call, request, sender.inSlicesTo(reply, deleteRangeFormat)),
+  unary(
+    "/etcdserverpb.KV/DeleteRange",
+    deleteRangeRequestDecoder,
+    encodedAlready,
+    application.deleteRange,
+    sender.inSlices(deleteRangeFormat),
   ),
-  unary("/etcdserverpb.KV/Txn", txnRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.txn(call, request, sender.inSlicesTo(reply, txnFormat)),
-  ),
-  unary("/etcdserverpb.KV/Compact", compactionRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.compact(call, request, sender.encodedTo(reply, onlyHeader)),
+  unary("/etcdserverpb.KV/Txn", txnRequestDecoder, encodedAlready, application.txn, sender.inSlices(txnFormat)),
+  unary(
+    "/etcdserverpb.KV/Compact",
+    compactionRequestDecoder,
+    encodedAlready,
+    application.compact,
+    sender.encoded(onlyHeader),
   ),
 ];
 

@@ -17,19 +17,19 @@ import type { ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.Lease. */
 export const leaseMethods = (application: Application, sender: ResponseSender): Method[] => [
-  unary("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest, encodedAlready, (request, call, reply) =>
-    application.leaseGrant(
-      call,
-      request,
-      sender.encodedTo(reply, ({ ID, TTL }, header) => encodeLeaseResponse(ID, TTL, header)),
-    ),
+  unary(
+    "/etcdserverpb.Lease/LeaseGrant",
+    LeaseGrantRequest,
+    encodedAlready,
+    application.leaseGrant,
+    sender.encoded(({ ID, TTL }, header) => encodeLeaseResponse(ID, TTL, header)),
   ),
-  unary("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, encodedAlready, (request, call, reply) =>
-    application.leaseRevoke(
-      call,
-      request,
-      sender.encodedTo(reply, (_response, header) => header),
-    ),
+  unary(
+    "/etcdserverpb.Lease/LeaseRevoke",
+    LeaseRevokeRequest,
+    encodedAlready,
+    application.leaseRevoke,
+    sender.encoded((_response, header) => header),
   ),
   bidi("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, encodedAlready, (call, stream) => {
     const session = application.leaseKeepAlive(call, { onError: stream.fail });
@@ -39,18 +39,22 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
     "/etcdserverpb.Lease/LeaseTimeToLive",
     LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
-    (request, call, reply) =>
-      application.leaseTimeToLive(call, request, {
-        onResult: ({ response: { encodedKeys, ...fields }, revision }) => {
-          const answer = { header: sender.headers.at(revision), ...fields, keys: [] };
-          // Fields that follow each other are one message.
-          reply.send(Buffer.concat([LeaseTimeToLiveResponse.encode(answer).finish(), encodedKeys]));
-        },
-        onError: (error) => reply.fail(error),
-      }),
+    application.leaseTimeToLive,
+    (reply) => ({
+      onResult: ({ response: { encodedKeys, ...fields }, revision }) => {
+        const answer = { header: sender.headers.at(revision), ...fields, keys: [] };
+        // Fields that follow each other are one message.
+        reply.send(Buffer.concat([LeaseTimeToLiveResponse.encode(answer).finish(), encodedKeys]));
+      },
+      onError: (error) => reply.fail(error),
+    }),
   ),
-  unary("/etcdserverpb.Lease/LeaseLeases", LeaseLeasesRequest, LeaseLeasesResponse, (request, call, reply) =>
-    application.leaseLeases(call, request, {
+  unary(
+    "/etcdserverpb.Lease/LeaseLeases",
+    LeaseLeasesRequest,
+    LeaseLeasesResponse,
+    application.leaseLeases,
+    (reply) => ({
       onResult: ({ response, revision }) =>
         sender.sendSlices((isTired) => encodedList(response, sender.headers.encodedAt(revision), isTired), reply),
       onError: (error) => reply.fail(error),

@@ -15,36 +15,41 @@ import {
   StatusResponse,
 } from "../../proto/index.js";
 import type { Application } from "../app/index.js";
-import { type Method, unary } from "../rpc/index.js";
+import type { ResultHandler } from "../base/index.js";
+import { type Method, type Reply, unary } from "../rpc/index.js";
 import type { ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.Maintenance, as far as it exists. */
 export const maintenanceMethods = (application: Application, sender: ResponseSender): Method[] => [
-  unary("/etcdserverpb.Maintenance/Alarm", AlarmRequest, AlarmResponse, (request, call, reply) =>
-    application.alarm(call, request, sender.to(reply)),
+  unary("/etcdserverpb.Maintenance/Alarm", AlarmRequest, AlarmResponse, application.alarm, sender.message),
+  unary(
+    "/etcdserverpb.Maintenance/MoveLeader",
+    MoveLeaderRequest,
+    MoveLeaderResponse,
+    application.moveLeader,
+    withoutHeader,
   ),
-  unary("/etcdserverpb.Maintenance/MoveLeader", MoveLeaderRequest, MoveLeaderResponse, (request, call, reply) =>
-    application.moveLeader(call, request, {
-      onResult: () => reply.send({ header: undefined }), // as in etcd
-      onError: (error) => reply.fail(error),
-    }),
+  unary("/etcdserverpb.Maintenance/Hash", HashRequest, HashResponse, application.hash, sender.message),
+  unary(
+    "/etcdserverpb.Maintenance/Defragment",
+    DefragmentRequest,
+    DefragmentResponse,
+    application.defragment,
+    withoutHeader,
   ),
-  unary("/etcdserverpb.Maintenance/Hash", HashRequest, HashResponse, (request, call, reply) =>
-    application.hash(call, request, sender.to(reply)),
+  unary(
+    "/etcdserverpb.Maintenance/Downgrade",
+    DowngradeRequest,
+    DowngradeResponse,
+    application.downgrade,
+    sender.message,
   ),
-  unary("/etcdserverpb.Maintenance/Defragment", DefragmentRequest, DefragmentResponse, (request, call, reply) =>
-    application.defragment(call, request, {
-      onResult: () => reply.send({ header: undefined }), // as in etcd
-      onError: (error) => reply.fail(error),
-    }),
-  ),
-  unary("/etcdserverpb.Maintenance/Downgrade", DowngradeRequest, DowngradeResponse, (request, call, reply) =>
-    application.downgrade(call, request, sender.to(reply)),
-  ),
-  unary("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse, (request, call, reply) =>
-    application.status(call, request, sender.to(reply)),
-  ),
-  unary("/etcdserverpb.Maintenance/HashKV", HashKVRequest, HashKVResponse, (request, call, reply) =>
-    application.hashKv(call, request, sender.to(reply)),
-  ),
+  unary("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse, application.status, sender.message),
+  unary("/etcdserverpb.Maintenance/HashKV", HashKVRequest, HashKVResponse, application.hashKv, sender.message),
 ];
+
+/** Sends an answer that says nothing, as etcd's does. */
+const withoutHeader = (reply: Reply<{ header: undefined }>): ResultHandler<undefined> => ({
+  onResult: () => reply.send({ header: undefined }),
+  onError: (error) => reply.fail(error),
+});

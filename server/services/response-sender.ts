@@ -1,7 +1,7 @@
 import type { ResponseHeader } from "../../proto/index.js";
 import type { Answer, KvStore, Sliced } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
-import { encodeParts, type IsTired, type ListMessage, type Part, type Reply } from "../rpc/index.js";
+import { type Answering, encodeParts, type IsTired, type ListMessage, type Part, type Reply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /** Encodes a response with its header, which is a field that is encoded. */
@@ -26,27 +26,27 @@ export class ResponseSender {
     private readonly slices: Pick<KvStore, "inSlices">,
   ) {}
 
-  /** Makes a handler that sends the result at once. */
-  to<Response extends object>(reply: Reply<Response>): ResultHandler<Answer<Response>> {
-    return { onResult: (answer) => reply.send(this.withHeader(answer)), onError: (error) => reply.fail(error) };
-  }
+  /** Sends the result at once. */
+  readonly message = <Response extends object>(reply: Reply<Response>): ResultHandler<Answer<Response>> => ({
+    onResult: (answer) => reply.send(this.withHeader(answer)),
+    onError: (error) => reply.fail(error),
+  });
 
   /**
-   * Makes a handler that encodes the result and sends it at once.
+   * Returns a way to answer that encodes the result and sends it at once.
    *
    * @param asMessage gives the answer as a client would decode it, for one in this process
    */
-  encodedTo<Response>(
-    reply: Reply<never>,
+  encoded<Response>(
     encode: Encode<Response>,
     asMessage?: AsMessage<Response>,
-  ): ResultHandler<Answer<Response>> {
-    return new EncodedAnswer(this.headers, reply, encode, asMessage);
+  ): Answering<Answer<Response>, Uint8Array | ListMessage> {
+    return (reply) => new EncodedAnswer(this.headers, reply, encode, asMessage);
   }
 
-  /** Makes a handler that sends the result at once, or, if it is large, once it is encoded. */
-  inSlicesTo<Response>(reply: Reply<ListMessage>, format: ListFormat<Response>): ResultHandler<Answer<Response>> {
-    return new ListAnswer(this, reply, format);
+  /** Returns a way to answer that sends the result at once, or, if it is large, once it is encoded. */
+  inSlices<Response>(format: ListFormat<Response>): Answering<Answer<Response>, Uint8Array | ListMessage> {
+    return (reply) => new ListAnswer(this, reply, format);
   }
 
   /** Sends a message once it is encoded, in slices. */

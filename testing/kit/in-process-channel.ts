@@ -304,7 +304,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
     if (this.isOver || method === undefined || message === undefined) return;
     this.message = undefined;
     try {
-      method.handle(this.requestOf(method, message), this, this);
+      method.handle(this, this.requestOf(method, message), method.answer(this));
     } catch (error) {
       this.fail(error);
     }

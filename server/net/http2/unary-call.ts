@@ -53,8 +53,9 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     if (this.hasRequest) return true; // the first counts, as in Go's gRPC
     this.hasRequest = true;
     this.stats.countReceived(bytes.length);
+    const { method } = this;
     try {
-      this.method.handle(decodeWith(this.method.decode, bytes, "unary"), this, this);
+      method.handle(this, decodeWith(method.decode, bytes, "unary"), method.answer(this));
     } catch (error) {
       this.fail(error);
     }

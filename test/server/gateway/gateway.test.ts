@@ -13,7 +13,15 @@ import { WebSocketClientSide } from "../../../server/gateway/web-socket-client-s
 import type { AccessRules } from "../../../server/http/access.js";
 import { HttpServer } from "../../../server/http/http-server.js";
 import { textPage } from "../../../server/http/page.js";
-import { bidi, type Call, type Method, type ResponseStream, RpcError, unary } from "../../../server/rpc/index.js";
+import {
+  bidi,
+  type Call,
+  type Method,
+  type ResponseStream,
+  RpcError,
+  plainly,
+  unary,
+} from "../../../server/rpc/index.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const untaken = {
@@ -34,8 +42,12 @@ interface Setting {
   readonly maxMessageBytes?: number;
 }
 
-const put = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) =>
-  reply.send({ header: undefined, prevKv: undefined }),
+const put = unary(
+  "/etcdserverpb.KV/Put",
+  PutRequest,
+  PutResponse,
+  (_call, _request, handler) => handler.onResult({ header: undefined, prevKv: undefined }),
+  plainly,
 );
 
 const setUp = async (t: TestContext, { methods = [put], access, maxMessageBytes = 1_000 }: Setting = {}) => {
@@ -100,9 +112,15 @@ const until = async (isSo: () => boolean): Promise<void> => {
 };
 
 test("a request is answered with its method's answer, and an error with its HTTP status", async (t) => {
-  const failing = unary("/etcdserverpb.Lease/LeaseRevoke", PutRequest, PutResponse, () => {
-    throw new RpcError({ code: 16, details: "etcdserver: invalid auth token" });
-  });
+  const failing = unary(
+    "/etcdserverpb.Lease/LeaseRevoke",
+    PutRequest,
+    PutResponse,
+    () => {
+      throw new RpcError({ code: 16, details: "etcdserver: invalid auth token" });
+    },
+    plainly,
+  );
   const { ask } = await setUp(t, { methods: [put, failing] });
   const { answer, text } = await ask("/v3/kv/put?x=1", '{"key":"YQ=="}');
   assert.equal(text, "200 {}");
@@ -130,9 +148,15 @@ test("paths, methods and requests that are none", async (t) => {
 
 test("header fields become metadata, and a time-out the deadline", async (t) => {
   let seen: Call | undefined;
-  const waiting = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, call) => {
-    seen = call;
-  });
+  const waiting = unary(
+    "/etcdserverpb.KV/Put",
+    PutRequest,
+    PutResponse,
+    (call) => {
+      seen = call;
+    },
+    plainly,
+  );
   const { ask, clock } = await setUp(t, { methods: [waiting] });
   const answered = ask("/v3/kv/put", "{}", {
     Authorization: "t",
@@ -255,10 +279,16 @@ test("other hosts and origins are refused if there are lists of them", async (t)
 test("a stop lets a request end, and tells the others that the server has stopped", async (t) => {
   const { method, events } = watched();
   let answer: () => void = () => undefined;
-  const slow = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) => {
-    answer = () => reply.send({ header: undefined, prevKv: undefined });
-    events.push("put");
-  });
+  const slow = unary(
+    "/etcdserverpb.KV/Put",
+    PutRequest,
+    PutResponse,
+    (_call, _request, handler) => {
+      answer = () => handler.onResult({ header: undefined, prevKv: undefined });
+      events.push("put");
+    },
+    plainly,
+  );
   const { ask, http } = await setUp(t, { methods: [method, slow] });
   const stream = ask("/v3/watch", "{}");
   await until(() => events.length === 2);

@@ -9,7 +9,7 @@ import { HealthCheckRequest, HealthCheckResponse } from "../../../proto/index.js
 import { configFromFlags, defaultFlags } from "../../../server/config/index.js";
 import { SecurePorts } from "../../../server/member/secure-ports.js";
 import { ClientConnections, UntakenAnswers } from "../../../server/net/index.js";
-import { unary } from "../../../server/rpc/index.js";
+import { plainly, unary } from "../../../server/rpc/index.js";
 import { TestAuthority } from "../../support/certificates.js";
 import { onEachEngine } from "../net/engines.js";
 import { quietEnvironment, temporaryDirectory } from "./member-fixtures.js";
@@ -31,11 +31,17 @@ onEachEngine("a call knows the common name of its client's certificate", async (
     clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
-      unary("/test.Service/Who", HealthCheckRequest, HealthCheckResponse, (_request, call, reply) => {
-        names.push(call.certificateName);
-        addresses.push(call.remoteAddress);
-        reply.send(HealthCheckResponse.create());
-      }),
+      unary(
+        "/test.Service/Who",
+        HealthCheckRequest,
+        HealthCheckResponse,
+        (call, _request, handler) => {
+          names.push(call.certificateName);
+          addresses.push(call.remoteAddress);
+          handler.onResult(HealthCheckResponse.create());
+        },
+        plainly,
+      ),
     ],
     maxRequestBytes: 1_000,
     onUnexpectedError: (error) => assert.fail(error as Error),

@@ -8,7 +8,7 @@ import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingSta
 import { systemClock } from "../../../platform/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { encodeFrame, http2Preface } from "../../../server/net/http2-frames.js";
-import { bidi, unary } from "../../../server/rpc/method-table.js";
+import { bidi, plainly, unary } from "../../../server/rpc/method-table.js";
 import { within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
 import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
@@ -24,8 +24,12 @@ const setUp = async (t: TestContext, createEngine: CreateEngine, withoutRequestM
     rules: { withoutRequestMs },
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
-      unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) =>
-        reply.send(serving),
+      unary(
+        "/test.Service/Unary",
+        HealthCheckRequest,
+        HealthCheckResponse,
+        (_call, _request, handler) => handler.onResult(serving),
+        plainly,
       ),
       bidi("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
         onRequest: () => void stream.send(serving),

@@ -22,6 +22,7 @@ import {
   bidi,
   encodedAlready,
   serverStream,
+  plainly,
   unary,
   unimplemented,
   type Call,
@@ -32,6 +33,12 @@ import { temporaryDirectory } from "../member/member-fixtures.js";
 import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
 
 type Handler = (request: HealthCheckRequest, call: Call, reply: Reply<HealthCheckResponse>) => void;
+
+/** Takes what a handler answers, which may be encoded already. */
+interface Outcome {
+  readonly onResult: (response: HealthCheckResponse | Uint8Array) => void;
+  readonly onError: (error: unknown) => void;
+}
 
 type BidiCall = ClientDuplexStream<Buffer, Buffer>;
 
@@ -45,8 +52,12 @@ const setUp = async (t: TestContext, createEngine: CreateEngine, handler: Handle
     clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
-      unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (request, call, reply) =>
-        handler(request, call, reply),
+      unary(
+        "/test.Service/Unary",
+        HealthCheckRequest,
+        HealthCheckResponse,
+        (call, request, { onResult: send, onError: fail }: Outcome) => handler(request, call, { send, fail }),
+        (reply): Outcome => ({ onResult: (response) => reply.send(response), onError: (error) => reply.fail(error) }),
       ),
       ...more,
     ],
@@ -367,12 +378,18 @@ onEachEngine("calls and messages are counted by method, and their ends by status
   const waiting = new Promise<void>((resolve) => (began = resolve));
   let ended: () => void = () => undefined;
   const cancelled = new Promise<void>((resolve) => (ended = resolve));
-  const counted = unary("/test.Service/Counted", HealthCheckRequest, HealthCheckResponse, (request, call, reply) => {
-    if (request.service === "fail") throw new ServerError("empty-key", "none");
-    if (request.service !== "wait") return reply.send(ok);
-    call.onCancelled(() => ended());
-    began();
-  });
+  const counted = unary(
+    "/test.Service/Counted",
+    HealthCheckRequest,
+    HealthCheckResponse,
+    (call, request, handler) => {
+      if (request.service === "fail") throw new ServerError("empty-key", "none");
+      if (request.service !== "wait") return handler.onResult(ok);
+      call.onCancelled(() => ended());
+      began();
+    },
+    plainly,
+  );
   const echo = bidi("/test.Service/Echo", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
     onRequest: () => {
       stream.send(ok);

@@ -7,7 +7,7 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../../server/base/limits.js";
-import { unary, unaryRead } from "../../../server/rpc/method-table.js";
+import { plainly, unary, unaryRead } from "../../../server/rpc/method-table.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { eventually, within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
@@ -29,11 +29,17 @@ const setUp = async (t: TestContext, createEngine: CreateEngine) => {
     clock: systemClock,
     untaken,
     methods: [
-      unaryRead("/a.B/Read", codec, codec, (_request, _call, reply) => {
-        handled.count += 1;
-        reply.send(large);
-      }),
-      unary("/a.B/Write", codec, codec, (_request, _call, reply) => reply.send(large)),
+      unaryRead(
+        "/a.B/Read",
+        codec,
+        codec,
+        (_call, _request, handler) => {
+          handled.count += 1;
+          handler.onResult(large);
+        },
+        plainly,
+      ),
+      unary("/a.B/Write", codec, codec, (_call, _request, handler) => handler.onResult(large), plainly),
     ],
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,

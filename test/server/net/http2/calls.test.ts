@@ -5,7 +5,7 @@ import { createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import { frame, frameType, numberFrame } from "../../../../server/net/http2/frames.js";
-import { serverStream, unary } from "../../../../server/rpc/method-table.js";
+import { serverStream, plainly, unary } from "../../../../server/rpc/method-table.js";
 import { ServerError } from "../../../../server/base/errors.js";
 import { plainBlock } from "./hpack-writer.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
@@ -41,13 +41,19 @@ describe("calls", () => {
   test("a ping is answered behind what the request beside it does in this turn, and when it comes alone", async (t) => {
     let socket: Socket | undefined;
     const written: (number | undefined)[] = [];
-    const inTwoSteps = unary("/test.S/Steps", bytesCodec, bytesCodec, (request: Uint8Array, _call, reply) => {
-      written.push(socket?.bytesWritten);
-      setImmediate(() => {
+    const inTwoSteps = unary(
+      "/test.S/Steps",
+      bytesCodec,
+      bytesCodec,
+      (_call, request: Uint8Array, handler) => {
         written.push(socket?.bytesWritten);
-        reply.send(Uint8Array.from(request));
-      });
-    });
+        setImmediate(() => {
+          written.push(socket?.bytesWritten);
+          handler.onResult(Uint8Array.from(request));
+        });
+      },
+      plainly,
+    );
     const { dial } = await serve(t, {}, [inTwoSteps], (onConnection) =>
       createServer((accepted) => {
         socket = accepted;
@@ -74,9 +80,15 @@ describe("calls", () => {
   });
 
   test("an error is one frame, its text percent-encoded", async (t) => {
-    const failing = unary("/test.S/Fail", bytesCodec, bytesCodec, () => {
-      throw new ServerError("empty-key", "none");
-    });
+    const failing = unary(
+      "/test.S/Fail",
+      bytesCodec,
+      bytesCodec,
+      () => {
+        throw new ServerError("empty-key", "none");
+      },
+      plainly,
+    );
     const { dial } = await serve(t, {}, [failing]);
     const client = dial();
     client.send(call(1, "/test.S/Fail"), call(3, "/test.S/Ä\n"));
@@ -187,7 +199,7 @@ describe("calls", () => {
     const clock = new VirtualClock();
     const answer = Buffer.alloc(90_000, 1);
     const { engine, dial } = await serve(t, { clock }, [
-      unary("/test.S/Large", bytesCodec, bytesCodec, (_request, _call, reply) => reply.send(answer)),
+      unary("/test.S/Large", bytesCodec, bytesCodec, (_call, _request, handler) => handler.onResult(answer), plainly),
     ]);
     const [slow, silent] = [dial(), dial()];
     for (const client of [slow, silent]) {
@@ -287,10 +299,16 @@ describe("calls", () => {
 
   test("metadata of bytes is decoded, and what is not there is undefined", async (t) => {
     const seen: (string | undefined)[] = [];
-    const asks = unary("/test.S/Ask", bytesCodec, bytesCodec, (_request, asked, reply) => {
-      seen.push(asked.metadata("token"), asked.metadata("x-bin"), asked.metadata("none"));
-      reply.send(new Uint8Array());
-    });
+    const asks = unary(
+      "/test.S/Ask",
+      bytesCodec,
+      bytesCodec,
+      (asked, _request, handler) => {
+        seen.push(asked.metadata("token"), asked.metadata("x-bin"), asked.metadata("none"));
+        handler.onResult(new Uint8Array());
+      },
+      plainly,
+    );
     const { dial } = await serve(t, {}, [asks]);
     const client = dial();
     client.send(

@@ -12,7 +12,7 @@ import { HpackDecoder } from "../../../../server/net/http2/hpack-decoder.js";
 import { LiteralCache } from "../../../../server/net/http2/literal-cache.js";
 import { createNativeEngine } from "../../../../server/net/native-engine.js";
 import { UntakenAnswers } from "../../../../server/net/untaken-answers.js";
-import { bidi, unary, type Method, type ResponseStream } from "../../../../server/rpc/method-table.js";
+import { bidi, plainly, unary, type Method, type ResponseStream } from "../../../../server/rpc/method-table.js";
 import { within } from "../../../support/deadline.js";
 import { temporaryDirectory } from "../../member/member-fixtures.js";
 import { handTo } from "../engines.js";
@@ -145,11 +145,19 @@ export const serve = async (
     clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
-      unary("/test.S/Echo", bytesCodec, bytesCodec, (request: Uint8Array, _call, reply) =>
-        reply.send(Uint8Array.from(request)),
+      unary(
+        "/test.S/Echo",
+        bytesCodec,
+        bytesCodec,
+        (_call, request: Uint8Array, handler) => handler.onResult(Uint8Array.from(request)),
+        plainly,
       ),
-      unary("/test.S/Never", bytesCodec, bytesCodec, (_request, asked) =>
-        asked.onCancelled(() => cancelled.push("Never")),
+      unary(
+        "/test.S/Never",
+        bytesCodec,
+        bytesCodec,
+        (asked) => asked.onCancelled(() => cancelled.push("Never")),
+        plainly,
       ),
       bidi("/test.S/Stream", bytesCodec, bytesCodec, (_call, stream: ResponseStream<Uint8Array>) => {
         streams.push(stream);
