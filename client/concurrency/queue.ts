@@ -1,6 +1,6 @@
 // Queues that programs share: first in, first out, or by priority.
 import { EtcdError, type RequestOptions } from "../transport/index.js";
-import { type Bytes, type GetSettings, type KeyValue, toBytes, type TxnOp } from "../kv/index.js";
+import { type Bytes, type KeyOrder, type KeyValue, toBytes, type TxnOp } from "../kv/index.js";
 import type { LineServices } from "./line.js";
 import type { WaitOptions } from "./wait-limit.js";
 import { readUntil, uniqueName, untilChanged, waiting } from "./waiting.js";
@@ -106,7 +106,7 @@ const tooOften = (what: string): EtcdError =>
 async function takeFirst(
   services: LineServices,
   prefix: Uint8Array,
-  order: Pick<GetSettings, "sortBy">,
+  order: Pick<KeyOrder, "sortBy">,
   options: WaitOptions,
 ): Promise<KeyValue> {
   return waiting(services, prefix, options, async (signal) => {

@@ -8,9 +8,11 @@ export {
   type DeleteSettings,
   type GetResult,
   type GetSettings,
+  type KeyOrder,
   type KeyValue,
   type PutResult,
   type PutSettings,
+  type RevisionBounds,
 } from "./kv-ops.js";
 export { Kv, type CompactResult } from "./kv.js";
 export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";

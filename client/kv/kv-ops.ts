@@ -29,25 +29,32 @@ export interface KeyValue {
   readonly lease: bigint;
 }
 
-/** Options of a get. @see etcd v3 API, RangeRequest */
-export interface GetSettings extends KeyInterval {
-  /** Maximum number of keys to return. Absent or 0: all. */
-  readonly limit?: number | undefined;
-  /** Absent or 0: the newest. */
-  readonly revision?: number | undefined;
+/** The order in which a get returns keys. */
+export interface KeyOrder {
   /** Default: by key. */
   readonly sortBy?: "key" | "version" | "createRevision" | "modRevision" | "value" | undefined;
   /** Default: ascending. */
   readonly order?: "ascending" | "descending" | undefined;
-  /** Answered by one member from what it has: fast, works without a quorum, and may be stale. */
-  readonly serializable?: boolean | undefined;
-  readonly keysOnly?: boolean | undefined;
-  readonly countOnly?: boolean | undefined;
-  /** Inclusive bounds on what is returned; `count` counts all. Absent or 0: no bound. */
+}
+
+/** Inclusive bounds on the keys that a get returns; its `count` counts all. Absent or 0: no bound. */
+export interface RevisionBounds {
   readonly minModRevision?: number | undefined;
   readonly maxModRevision?: number | undefined;
   readonly minCreateRevision?: number | undefined;
   readonly maxCreateRevision?: number | undefined;
+}
+
+/** Options of a get. @see etcd v3 API, RangeRequest */
+export interface GetSettings extends KeyInterval, KeyOrder, RevisionBounds {
+  /** Maximum number of keys to return. Absent or 0: all. */
+  readonly limit?: number | undefined;
+  /** Absent or 0: the newest. */
+  readonly revision?: number | undefined;
+  /** Answered by one member from what it has: fast, works without a quorum, and may be stale. */
+  readonly serializable?: boolean | undefined;
+  readonly keysOnly?: boolean | undefined;
+  readonly countOnly?: boolean | undefined;
 }
 
 /** The keys that a get found. @see etcd v3 API, RangeResponse */
