@@ -10,8 +10,8 @@ export interface Asker {
   readonly peerUrls: readonly MemberUrl[];
 }
 
-/** The surroundings of a search. */
-export interface Surroundings {
+/** The environment of a search. */
+export interface SearchEnvironment {
   readonly resolver: HostResolver;
   /** Returns a uniform number in [0, 1): hosts of one priority come in an order of chance. */
   readonly random: () => number;
@@ -39,13 +39,13 @@ class ServiceError extends Error {
 export const discoverMembers = async (
   { domain, serviceName }: DnsDiscovery,
   asker: Asker,
-  surroundings: Surroundings,
+  environment: SearchEnvironment,
 ): Promise<readonly InitialMember[]> => {
-  const { logger } = surroundings;
+  const { logger } = environment;
   const end = serviceName === "" ? "" : `-${serviceName}`;
   const found = [
-    await entriesOf({ scheme: "https", service: `etcd-server-ssl${end}`, domain }, asker, surroundings),
-    await entriesOf({ scheme: "http", service: `etcd-server${end}`, domain }, asker, surroundings),
+    await entriesOf({ scheme: "https", service: `etcd-server-ssl${end}`, domain }, asker, environment),
+    await entriesOf({ scheme: "http", service: `etcd-server${end}`, domain }, asker, environment),
   ];
   const reasons = found.flatMap((each) => (typeof each === "string" ? [each] : [])).join("\n");
   const entries = found.flatMap((each) => (typeof each === "string" ? [] : each));
@@ -80,10 +80,10 @@ interface Question {
 const entriesOf = async (
   question: Question,
   asker: Asker,
-  surroundings: Surroundings,
+  environment: SearchEnvironment,
 ): Promise<readonly Entry[] | string> => {
   try {
-    return await entriesNamed(question, await ownUrls(asker, surroundings.resolver), asker.name, surroundings);
+    return await entriesNamed(question, await ownUrls(asker, environment.resolver), asker.name, environment);
   } catch (error) {
     if (error instanceof LookupError || error instanceof ServiceError) return error.message;
     throw error;
@@ -106,15 +106,15 @@ const entriesNamed = async (
   question: Question,
   own: ReadonlyMap<string, MemberUrl>,
   ownName: string,
-  surroundings: Surroundings,
+  environment: SearchEnvironment,
 ): Promise<readonly Entry[]> => {
   const { scheme, service } = question;
   const context = `error querying DNS SRV records for _${service}`;
   const entries: Entry[] = [];
   let failure: string | undefined;
   let number = 0;
-  for (const { name: host, port } of await recordsOf(context, question, surroundings)) {
-    const address = await addressOf(host, surroundings.resolver);
+  for (const { name: host, port } of await recordsOf(context, question, environment)) {
+    const address = await addressOf(host, environment.resolver);
     if (address instanceof LookupError) {
       failure = address.message;
       continue;
@@ -129,7 +129,7 @@ const entriesNamed = async (
   return entries;
 };
 
-const recordsOf = async (context: string, { service, domain }: Question, { resolver, random }: Surroundings) => {
+const recordsOf = async (context: string, { service, domain }: Question, { resolver, random }: SearchEnvironment) => {
   try {
     return await lookUpService(resolver, service, domain, random);
   } catch (error) {
