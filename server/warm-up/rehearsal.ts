@@ -2,7 +2,7 @@ import type { MemberConfig } from "../config/index.js";
 import type { MemberEnvironment } from "../member/index.js";
 import { GrpcClient } from "./grpc-client.js";
 import { HttpClient } from "./http-client.js";
-import { type CallKind, callsByKind, gatewayPut, grantCall, scrape, watcherMessage, watchPath } from "./requests.js";
+import { type CallKind, Calls, gatewayPut, grantCall, scrape, watcherMessage, watchPath } from "./requests.js";
 import { memberCount, ThrowAwayCluster } from "./throw-away-cluster.js";
 import type { Workload } from "./warm-up.js";
 
@@ -33,8 +33,6 @@ const watchersOfClient = 5;
 
 /** Carries out requests of each hot kind on a throw-away cluster. */
 export class Rehearsal implements Workload {
-  private readonly sent = new Map<CallKind, number>();
-  private readonly calls = callsByKind();
   private readonly steps = this.allSteps();
 
   private constructor(
@@ -77,24 +75,18 @@ export class Rehearsal implements Workload {
 
   /** Returns the slices in turn. Those of the first rounds are smaller, as all of their code is slow. */
   private *allSteps(): Generator<() => Promise<unknown>, void> {
+    const shares = calls.map((share) => ({ ...share, calls: new Calls(share.kind) }));
     for (let round = 1; round <= rounds; round++) {
-      for (const { kind, count, atOnce } of calls) {
-        const due = (count / rounds) * round;
-        while ((this.sent.get(kind) ?? 0) < due) yield () => this.call(kind, Math.min(atOnce, round));
-      }
+      for (const share of shares)
+        while (share.calls.count < (share.count / rounds) * round)
+          yield () => this.call(share.calls, Math.min(share.atOnce, round));
       for (let n = 0; n < gatewayPuts / rounds && this.hasGateway; n++) yield () => this.http.ask(gatewayPut());
       for (let n = 0; n < scrapes / rounds; n++) yield () => this.http.ask(scrape());
     }
   }
 
   /** Has all clients make calls at the same time. */
-  private async call(kind: CallKind, atOnce: number): Promise<void> {
-    const all = this.calls[kind];
-    let sent = this.sent.get(kind) ?? 0;
-    const answers = this.clients.map((client) =>
-      client.call(Array.from({ length: atOnce }, () => all[sent++ % all.length] ?? grantCall())),
-    );
-    this.sent.set(kind, sent);
-    await Promise.all(answers);
+  private async call(kind: Calls, atOnce: number): Promise<void> {
+    await Promise.all(this.clients.map((client) => client.call(Array.from({ length: atOnce }, () => kind.next()))));
   }
 }

@@ -22,9 +22,18 @@ const servicePaths = {
 export const watchPath = "/etcdserverpb.Watch/Watch";
 
 /** Keys that are written, and keys of one answer of a range. */
-const keyCount = 256;
+const keyCount = 128;
 const rangeKeys = 100n;
-const watchedKeys = 16;
+/** Different calls of each kind. */
+const varieties = {
+  put: keyCount,
+  get: keyCount,
+  serializableGet: keyCount,
+  range: 1,
+  txn: keyCount,
+  keepAlive: 1,
+  watchedPut: 16,
+};
 const value = Buffer.alloc(256, "v");
 const leaseId = 7n;
 
@@ -73,22 +82,37 @@ const txn = (key: Buffer): EncodedCall =>
     ),
   );
 
-const repeated = (count: number, make: (n: number) => EncodedCall): readonly EncodedCall[] =>
-  Array.from({ length: count }, (_, n) => make(n));
-
-/** Makes the calls of each kind, to be sent in turn. */
-export const callsByKind = () => ({
-  put: repeated(keyCount, (n) => put(keyOf(n))),
-  get: repeated(keyCount, (n) => range({ key: keyOf(n) })),
-  serializableGet: repeated(keyCount, (n) => range({ key: keyOf(n), serializable: true })),
-  range: [range({ key: keyOf(0), rangeEnd: keyOf(keyCount), limit: rangeKeys })],
-  txn: repeated(keyCount, (n) => txn(keyOf(n))),
-  keepAlive: [callOf(servicePaths.keepAlive, LeaseKeepAliveRequest.encode({ ID: leaseId }), true)],
-  watchedPut: repeated(watchedKeys, (n) => put(watchedKeyOf(n))),
-});
+/** Makes the calls of each kind, by their number. */
+const makers = {
+  put: (n: number) => put(keyOf(n)),
+  get: (n: number) => range({ key: keyOf(n) }),
+  serializableGet: (n: number) => range({ key: keyOf(n), serializable: true }),
+  range: () => range({ key: keyOf(0), rangeEnd: keyOf(keyCount), limit: rangeKeys }),
+  txn: (n: number) => txn(keyOf(n)),
+  keepAlive: () => callOf(servicePaths.keepAlive, LeaseKeepAliveRequest.encode({ ID: leaseId }), true),
+  watchedPut: (n: number) => put(watchedKeyOf(n)),
+} as const satisfies Readonly<Record<string, (n: number) => EncodedCall>>;
 
 /** The kinds of calls. */
-export type CallKind = keyof ReturnType<typeof callsByKind>;
+export type CallKind = keyof typeof makers;
+
+/** The calls of one kind, encoded when they are first sent, and sent again in turn. */
+export class Calls {
+  private readonly made: EncodedCall[] = [];
+  private sent = 0;
+
+  constructor(private readonly kind: CallKind) {}
+
+  /** The number of calls that were given out. */
+  get count(): number {
+    return this.sent;
+  }
+
+  next(): EncodedCall {
+    const n = this.sent++ % varieties[this.kind];
+    return (this.made[n] ??= makers[this.kind](n));
+  }
+}
 
 /** Makes the call that grants the lease of the keep-alives. */
 export const grantCall = (): EncodedCall =>

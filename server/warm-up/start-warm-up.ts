@@ -17,10 +17,7 @@ export const startWarmUp = (
   environment: Pick<MemberEnvironment, "clock" | "random" | "logger">,
 ): WarmUp => {
   const { clock, logger } = environment;
-  const open = (): Promise<Rehearsal> => Rehearsal.open(config, environment);
-  const warmUp = new WarmUp({ member, process: ownProcess, limits, clock, logger }, open);
-  warmUp.start();
-  return warmUp;
+  return new WarmUp({ member, process: ownProcess, limits, clock, logger }, () => Rehearsal.open(config, environment));
 };
 
 const ownProcess: MeasuredProcess = {

@@ -38,28 +38,26 @@ const lookMs = 50;
 /** The time after which a slice without an answer ends the warm-up, in milliseconds. */
 const stepPatienceMs = 5_000;
 
-/** Carries out a workload in the idle time of a member, once. An error ends it, and is a line of the debug log. */
+/** Carries out a workload in the idle time of a member, once, from now on. An error ends it, and is a line of the debug log. */
 export class WarmUp {
   private isStopped = false;
   private endPause: () => void = () => undefined;
-  private ended: Promise<void> | undefined;
+  /** Resolves once nothing of the warm-up is left. */
+  readonly ended: Promise<void>;
 
   /** @param open makes the workload, once the member is idle */
   constructor(
     private readonly parts: WarmUpParts,
     private readonly open: () => Promise<Workload>,
-  ) {}
-
-  /** Begins to wait for idle time. */
-  start(): void {
-    this.ended ??= this.run();
+  ) {
+    this.ended = this.run();
   }
 
   /** Ends the warm-up after the slice that is being carried out; resolves once nothing of it is left. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.isStopped = true;
     this.endPause();
-    await this.ended;
+    return this.ended;
   }
 
   private async run(): Promise<void> {

@@ -33,7 +33,6 @@ class Trial {
       this.opened += 1;
       return open === undefined ? Promise.resolve(load) : open();
     });
-    this.warmUp.start();
   }
 
   /** Lets virtual time pass, and what waits for it run. */
