@@ -41,8 +41,14 @@ export class IdleCollection {
   private looksUntilNext = 0;
   private looksSince = 0;
   private looksToRepeat = repetition.firstLooks;
+  private isGarbageKnown = false;
 
   constructor(private readonly collect: () => void) {}
+
+  /** Has garbage collected at the next look at which the process is idle, however little was added: its objects are known to be garbage. */
+  expectGarbage(): void {
+    this.isGarbageKnown = true;
+  }
 
   look({ cpuShare, bufferBytes, heapBytes }: ProcessUse): void {
     this.leastBytes = Math.min(this.leastBytes, bufferBytes);
@@ -52,18 +58,19 @@ export class IdleCollection {
       return;
     }
     if (heapBytes > maxHeapBytes || cpuShare > maxIdleShare) return;
-    const isAdded = bufferBytes - this.leastBytes >= minAddedBytes;
+    const isAdded = this.isGarbageKnown || bufferBytes - this.leastBytes >= minAddedBytes;
     if (!isAdded && (bufferBytes < minAddedBytes || this.looksSince < this.looksToRepeat)) return;
     this.looksToRepeat = isAdded ? repetition.firstLooks : Math.min(2 * this.looksToRepeat, repetition.mostLooks);
     this.looksSince = 0;
+    this.isGarbageKnown = false;
     this.collect();
     this.leastBytes = bufferBytes; // V8 frees buffers after the collection, on another thread: later looks see less
     this.looksUntilNext = looksBetween - 1;
   }
 }
 
-/** Collects garbage whenever this process is idle and keeps many buffers, until it ends. */
-export const collectWhileIdle = (logger: Logger): void => {
+/** Collects garbage whenever this process is idle and keeps many buffers, until it ends. @returns the decisions, which may be told of garbage */
+export const collectWhileIdle = (logger: Logger): IdleCollection => {
   const collection = new IdleCollection(() => {
     const began = performance.now();
     collectGarbage();
@@ -78,6 +85,7 @@ export const collectWhileIdle = (logger: Logger): void => {
     collection.look({ cpuShare, bufferBytes, heapBytes });
   };
   setInterval(look, lookMs).unref();
+  return collection;
 };
 
 let gc: (() => void) | undefined;

@@ -100,7 +100,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
   stopOnSignals(member, logger);
   if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // ends the process otherwise
   growSmallHeap();
-  collectWhileIdle(logger);
+  const collection = collectWhileIdle(logger);
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
     if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));
   });
@@ -109,7 +109,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
     () => {
       tellSupervisor({ kind: "ready" });
       writeCompileCache();
-      if (config.warmUp) startWarmUp(member, config, environment);
+      if (config.warmUp) void startWarmUp(member, config, environment).ended.then(() => collection.expectGarbage());
     },
     () => undefined, // `stopped` says why
   );

@@ -27,6 +27,20 @@ test("few buffers, or a heap whose collection takes long, are left to V8", () =>
   assert.deepEqual(collections([{ ...large, heapBytes: 200 * mebibyte }]), [0]);
 });
 
+test("garbage that is known is collected once, as soon as the process is idle, however few the buffers are", () => {
+  let count = 0;
+  const collection = new IdleCollection(() => (count += 1));
+  const after = (use: Partial<ProcessUse>): number => {
+    collection.look({ ...idle, ...use });
+    return count;
+  };
+  assert.equal(after({}), 0);
+  collection.expectGarbage();
+  assert.deepEqual([after({ cpuShare: 0.5 }), after({}), after({})], [0, 1, 1]);
+  for (let look = 0; look < 20; look++) after({});
+  assert.equal(count, 1);
+});
+
 test("collections are at least six looks apart", () => {
   const more: Partial<ProcessUse> = { bufferBytes: 600 * mebibyte };
   assert.deepEqual(collections([large, more, more, more, more, more, more]), [1, 1, 1, 1, 1, 1, 2]);
