@@ -2,6 +2,7 @@
 
 export { counterFromRequest, counterFromResponse, CounterError } from "./counters.js";
 export { fileDescriptorSet } from "./generated/descriptors.js";
+export { type FieldRow, type FieldType, messageTables } from "./generated/message-fields.js";
 export { Event_EventType, KeyValue, Event } from "./generated/mvccpb/kv.js";
 export { Permission_Type, UserAddOptions, User, Permission, Role } from "./generated/authpb/auth.js";
 export { ResponseHeader } from "./generated/etcdserverpb/header.js";

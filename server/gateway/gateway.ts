@@ -155,7 +155,7 @@ export class Gateway {
     }
   }
 
-  /** Finds the messages of a method. Descriptors are loaded with the first request: few members are ever asked. */
+  /** Finds the messages of a method. Their tables are made with the first request: few members are ever asked. */
   private withSchema(path: string, client: ClientSide, use: (schema: MethodSchema) => void): void {
     const known = this.schemaOf.get(path);
     if (known !== undefined) return use(known);

@@ -1,11 +1,6 @@
-// Names, numbers and types of the fields of etcd's messages, from the descriptors that are generated from its .proto files.
+// Names, numbers and types of the fields of etcd's messages, from the tables that are generated from its .proto files.
 
-import { createFileRegistry, type DescField, type DescMessage, fromBinary, ScalarType } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { fileDescriptorSet } from "../../proto/index.js";
-
-/** The types of fields that etcd's messages have. */
-export type FieldType = "bool" | "int32" | "uint32" | "int64" | "uint64" | "string" | "bytes" | "enum" | "message";
+import { type FieldRow, type FieldType, messageTables } from "../../proto/index.js";
 
 /** A field of a message. */
 export interface FieldSchema {
@@ -39,11 +34,9 @@ export interface MethodSchema {
   readonly response: MessageSchema;
 }
 
-/** Knows the messages of all methods. Making one takes milliseconds, the first time. */
+/** Knows the messages of all methods. Making one takes a millisecond. */
 export class Schemas {
-  private readonly registry = createFileRegistry(
-    fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")),
-  );
+  private readonly tables = messageTables();
   private readonly messages = new Map<string, MessageSchema>();
 
   /**
@@ -52,60 +45,35 @@ export class Schemas {
    * @param path `/package.Service/Method`
    */
   ofMethod(path: string): MethodSchema {
-    const [, service = "", name] = path.split("/");
-    const method = this.registry.getService(service)?.methods.find((each) => each.name === name);
-    if (method === undefined) throw new Error(`no method ${path} is described`);
-    return { request: this.of(method.input), response: this.of(method.output) };
+    const names = this.tables.methods[path];
+    if (names === undefined) throw new Error(`no method ${path} is described`);
+    const [request, response] = names;
+    return { request: this.of(request), response: this.of(response) };
   }
 
-  private of(description: DescMessage): MessageSchema {
-    const known = this.messages.get(description.typeName);
+  private of(name: string): MessageSchema {
+    const known = this.messages.get(name);
     if (known !== undefined) return known;
-    const fields = description.fields.map((field) => this.field(field));
+    const rows = this.tables.fields[name];
+    if (rows === undefined) throw new Error(`no message ${name} is described`);
+    const fields = rows.map((row) => this.field(row));
     const schema: MessageSchema = {
       fields,
       byName: new Map(fields.flatMap((field) => [field.jsonName, field.name].map((name) => [name, field] as const))),
       byNumber: new Map(fields.map((field) => [field.number, field])),
     };
-    this.messages.set(description.typeName, schema);
+    this.messages.set(name, schema);
     return schema;
   }
 
-  private field(field: DescField): FieldSchema {
-    const { name, jsonName, number, oneof } = field;
-    const values = field.enum?.values ?? [];
+  private field([name, jsonName, number, type, typeName, isList, oneof]: FieldRow): FieldSchema {
+    const values = type === "enum" ? (this.tables.enums[typeName] ?? []) : [];
     return {
-      name,
-      jsonName,
-      number,
-      type: typeOf(field),
-      isList: field.fieldKind === "list",
-      oneof: oneof === undefined ? undefined : `${oneof.parent.typeName}.${oneof.name}`,
-      // Asked for when it is needed: a transaction contains transactions.
-      message: () => {
-        if (field.message === undefined) throw new Error(`${name} is no message`);
-        return this.of(field.message);
-      },
-      enumNumbers: new Map(values.map((value) => [value.name, value.number])),
-      enumNames: new Map(values.map((value) => [value.number, value.name])),
+      ...{ name, jsonName, number, type, isList },
+      oneof: oneof === "" ? undefined : oneof,
+      message: () => this.of(typeName), // asked for when it is needed: a transaction contains transactions
+      enumNumbers: new Map(values),
+      enumNames: new Map(values.map(([value, number]) => [number, value])),
     };
   }
 }
-
-const scalarTypes: Partial<Record<ScalarType, FieldType>> = {
-  [ScalarType.BOOL]: "bool",
-  [ScalarType.INT32]: "int32",
-  [ScalarType.UINT32]: "uint32",
-  [ScalarType.INT64]: "int64",
-  [ScalarType.UINT64]: "uint64",
-  [ScalarType.STRING]: "string",
-  [ScalarType.BYTES]: "bytes",
-};
-
-const typeOf = (field: DescField): FieldType => {
-  if (field.enum !== undefined) return "enum";
-  if (field.message !== undefined) return "message";
-  const type = field.fieldKind === "map" ? undefined : scalarTypes[field.scalar];
-  if (type === undefined) throw new Error(`${field.name} has a type that etcd's messages do not have`);
-  return type;
-};

@@ -14,6 +14,7 @@ import {
   LeaseDefinition,
   LockDefinition,
   MaintenanceDefinition,
+  messageTables,
   ServerReflectionDefinition,
   WatchDefinition,
 } from "../../proto/index.js";
@@ -54,4 +55,31 @@ test("every service of the generated code is described, with its methods", () =>
 test("internal messages and comments are left out", () => {
   assert.equal(registry.getMessage("minietcd.internal.Calls"), undefined);
   assert.ok(set.file.every((file) => file.sourceCodeInfo === undefined && !file.name.startsWith("minietcd/")));
+});
+
+test("the tables of messages have what the descriptors of all but gRPC's own services have", () => {
+  const { methods, fields, enums } = messageTables();
+  for (const each of registry) {
+    if (each.kind === "extension" || each.file.name.startsWith("grpc/")) continue;
+    if (each.kind === "message")
+      assert.deepEqual(
+        fields[each.typeName]?.map(([name, jsonName, number]) => ({ name, jsonName, number })),
+        each.fields.map(({ name, jsonName, number }) => ({ name, jsonName, number })),
+      );
+    else if (each.kind === "enum")
+      assert.deepEqual(
+        enums[each.typeName],
+        each.values.map(({ name, number }) => [name, number]),
+      );
+    else
+      for (const { name, input, output } of each.methods)
+        assert.deepEqual(methods[`/${each.typeName}/${name}`], [input.typeName, output.typeName]);
+  }
+  const rows = Object.values(fields).flat();
+  for (const [name, , , type, typeName] of rows)
+    assert.equal(
+      type === "message" ? typeName in fields : type === "enum" ? typeName in enums : typeName === "",
+      true,
+      name,
+    );
 });
