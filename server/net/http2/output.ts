@@ -44,6 +44,7 @@ export class Output {
   private start = 0;
   private parts: OutputPart[] = [];
   private partBytes = 0;
+  private partSlack = 0;
 
   /** @param isOnePiece the bytes lie in one piece, up to `largeChunkBytes`: TLS would put parts together again, which costs a copy */
   constructor(
@@ -54,6 +55,11 @@ export class Output {
   /** Bytes that are gathered. */
   get size(): number {
     return this.partBytes + this.end - this.start;
+  }
+
+  /** Bytes of large chunks that nothing lies in: memory that is kept beside `size`. */
+  get slack(): number {
+    return this.partSlack + (this.current === undefined ? 0 : slackOf(this.current, this.end));
   }
 
   /** Makes room for so many bytes in one piece, at most `chunkBytes`. */
@@ -96,7 +102,7 @@ export class Output {
     this.closeChunk();
     const taken = this.parts;
     this.parts = [];
-    this.partBytes = 0;
+    this.partBytes = this.partSlack = 0;
     return taken;
   }
 
@@ -111,6 +117,7 @@ export class Output {
     const { current } = this;
     if (current === undefined) return;
     this.addPart(current.subarray(this.start, this.end), current);
+    this.partSlack += slackOf(current, this.end);
     this.current = undefined;
     this.start = this.end = 0;
   }
@@ -120,3 +127,5 @@ export class Output {
     this.partBytes += bytes.length;
   }
 }
+
+const slackOf = (chunk: Buffer, used: number): number => (chunk.length > chunkBytes ? chunk.length - used : 0);

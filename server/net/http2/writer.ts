@@ -65,6 +65,7 @@ export class ConnectionWriter implements StreamCarrier {
   private isClosed = false;
   private writingParts: readonly OutputPart[] = [];
   private writingBytes = 0;
+  private writingSlack = 0;
   private gathering: ServerStream[] = [];
   private writing: ServerStream[] = [];
   private accounted = 0;
@@ -230,6 +231,7 @@ export class ConnectionWriter implements StreamCarrier {
     if (this.writingBytes > 0 || this.isClosed || this.output.size === 0) return;
     this.frameBytes = 0;
     this.writingBytes = this.output.size;
+    this.writingSlack = this.output.slack;
     this.writingParts = this.output.take();
     this.openFrame.close();
     [this.writing, this.gathering] = [this.gathering, this.writing];
@@ -269,7 +271,7 @@ export class ConnectionWriter implements StreamCarrier {
     if (this.isClosed || error) return; // the socket closes, which ends everything
     for (const { chunk } of this.writingParts) if (chunk !== undefined) this.shared.chunks.giveBack(chunk);
     this.writingParts = [];
-    this.writingBytes = 0;
+    this.writingBytes = this.writingSlack = 0;
     for (const stream of this.writing) {
       const { writing, writingBytes } = stream;
       stream.writing = stream.writingBytes = 0;
@@ -430,7 +432,7 @@ export class ConnectionWriter implements StreamCarrier {
   /** Tells the account how much more, or less, is kept for this client than before. */
   private updateAccount(): void {
     if (this.isClosed) return;
-    const kept = this.untakenBytes;
+    const kept = this.untakenBytes + this.output.slack + this.writingSlack;
     if (kept > this.accounted) this.account.keep(kept - this.accounted);
     else if (kept < this.accounted) this.account.release(this.accounted - kept);
     this.accounted = kept;

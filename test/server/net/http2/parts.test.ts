@@ -202,9 +202,12 @@ describe("bytes for a client", () => {
     const value = Buffer.alloc(minSharedBytes, 1);
     output.add(value);
     assert.equal(output.reserve(1).length, chunkBytes);
+    assert.equal(output.slack, 0);
     while (output.size < maxGatheredBytes) output.add(value);
     output.add(Buffer.alloc(chunkBytes, 1));
+    assert.equal(output.size + output.slack, largeChunkBytes, "the memory that is kept");
     const parts = output.take();
+    assert.equal(output.slack, 0);
     assert.equal(parts.length, 1);
     assert.ok(parts[0]?.bytes.every((byte) => byte === 1));
     assert.equal(parts[0]?.chunk?.length, largeChunkBytes);
