@@ -12,7 +12,7 @@ const nextChange = (configuration: Configuration): Promise<Settings> =>
     });
   });
 
-test("a process starts with the settings that are there, and is told of each change as a whole", async () => {
+test("a process starts with the existing settings, and receives each later change as a whole", async () => {
   await using server = await startTestServer({ listen: false });
   const client = server.client();
   await changeSettings(client, "shop", { color: "blue", limit: "10" });
@@ -24,7 +24,7 @@ test("a process starts with the settings that are there, and is told of each cha
   assert.deepEqual(Object.fromEntries(await changed), { color: "green", size: "5" });
 });
 
-test("the settings of other applications are not seen", async () => {
+test("an application does not see the settings of other applications", async () => {
   await using server = await startTestServer({ listen: false });
   const client = server.client();
   await using configuration = await Configuration.open(client, "shop");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { startTestServer } from "../../testing/kit/index.js";
 import { addJob, Worker } from "./job-queue.js";
 
-test("each job is taken once, the oldest first", async () => {
+test("workers take each job once, the oldest first", async () => {
   await using server = await startTestServer({ listen: false });
   const client = server.client();
   for (const text of ["wash", "dry", "iron"]) await addJob(client, text);

@@ -12,7 +12,7 @@ test("two servers together grant no more than the limit, however many ask at onc
   assert.equal(granted.filter(Boolean).length, 3);
 });
 
-test("a use is there again when its window is over", async () => {
+test("a use is returned to the limit when its window has ended", async () => {
   await using server = await startTestServer({ clock: "virtual", listen: false });
   const limiter = new RateLimiter(server.client(), limit);
   assert.ok(await limiter.take("anna"));

@@ -25,7 +25,7 @@ class TestPlace implements Place {
   }
 }
 
-test("the gateway forwards to the services that are registered, and forgets one that has died", async () => {
+test("the gateway forwards to registered services, and drops a service that has died", async () => {
   await using server = await startTestServer({ clock: "virtual", listen: false });
   const [gateway, living, dying] = [new TestPlace(), new TestPlace(), new TestPlace()];
   const running = [runGateway(server.client(), gateway)];

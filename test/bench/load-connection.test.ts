@@ -69,7 +69,7 @@ test("calls at the same time get their own answers, and a call of no method its 
   assert.equal((await call(connection, "/t.S/Echo", new Uint8Array()))[0], "0");
 });
 
-test("messages larger than frames and windows arrive whole, in both directions", async (t) => {
+test("messages larger than a frame or a window arrive complete, in both directions", async (t) => {
   const connection = await connected(t);
   const bytes = Buffer.alloc(1_000_000, "0123456789");
   const answers = await Promise.all([1, 2, 3].map(() => call(connection, "/t.S/Echo", bytes)));

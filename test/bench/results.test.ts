@@ -37,7 +37,7 @@ test("a flame graph adds up calls of the same function, and leaves out the idle 
   assert.deepEqual(f?.children, [{ name: "</script> dist/a.js:5", micros: 30, children: [] }]);
 });
 
-test("parts that are too narrow are not drawn, the widest come first", () => {
+test("a flame graph omits parts that are too narrow, and draws the widest first", () => {
   const leaf = (name: string, micros: number): Flame => ({ name, micros, children: [] });
   const root = { name: "r", micros: 10_000, children: [leaf("narrow", 4), leaf("a", 5), leaf("b", 9_991)] };
   assert.deepEqual(
@@ -46,7 +46,7 @@ test("parts that are too narrow are not drawn, the widest come first", () => {
   );
 });
 
-test("the script of a flame graph is whole, whatever the names of functions", () => {
+test("the script of a flame graph stays valid with any function names", () => {
   const scripts = [...flamePage("<title>", flameOf(profile)).matchAll(/<script>(.*?)<\/script>/gs)];
   assert.equal(scripts.length, 1);
   const drawn: string[] = [];

@@ -56,7 +56,7 @@ const buildFolders = (folder: string): string[] => readdirSync(folder).filter((n
 /** Id of a process that has ended. */
 const deadPid = (): number => spawnSync(process.execPath, ["--version"]).pid;
 
-test("a build of other sources replaces dist, and removes the modules that are gone", async () => {
+test("a build of changed sources replaces dist, and removes deleted modules", async () => {
   await using folder = await project("export const a = 1;");
   mkdirSync(join(folder.path, "dist"));
   writeFileSync(join(folder.path, "dist", "gone.js"), "");
@@ -90,7 +90,7 @@ test("a build that fails leaves dist untouched", async () => {
 });
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const)
-  test(`a build that is ended by ${signal} leaves dist untouched, and the next clears up after it`, async () => {
+  test(`a build that is ended by ${signal} leaves dist untouched, and the next build removes its files`, async () => {
     await using folder = await project("export const a = 1;");
     await build(folder.path);
     const before = contents(folder.path);

@@ -32,7 +32,7 @@ describe("endpoints of a domain", () => {
     assert.deepEqual(await discovered(zone, "example.com"), both);
   });
 
-  test("are those of one service if the other is not there", async () => {
+  test("are those of one service if the other does not exist", async () => {
     assert.deepEqual(await discovered(zone, "plain.example.com"), ["http://plain.example.com:2379"]);
   });
 
@@ -40,7 +40,7 @@ describe("endpoints of a domain", () => {
     assert.deepEqual(await discovered(zone, "example.com", "blue"), ["https://blue.example.com:2379"]);
   });
 
-  test("that has neither service are not found, and both failures are told", async () => {
+  test("that has neither service are not found, and the error has both failures", async () => {
     const message =
       "dns lookup errors: lookup _etcd-client-ssl._tcp.nowhere.example.com on SERVER: no such host" +
       " and lookup _etcd-client._tcp.nowhere.example.com on SERVER: no such host";

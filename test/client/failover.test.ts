@@ -26,7 +26,7 @@ const failure = async (promise: Promise<unknown>): Promise<EtcdError> => {
 };
 
 describe("a dead endpoint", () => {
-  test("is passed over, by reads and by writes, without waiting for it", async () => {
+  test("is skipped by reads and writes without a wait", async () => {
     await using server = await FakeServer.start({ Range: oneKey("k", "v"), Put: putAt(7n) });
     // Waiting for the dead one to answer would take an hour.
     const endpoints = [await deadEndpoint(), server.endpoint];
@@ -35,7 +35,7 @@ describe("a dead endpoint", () => {
     assert.equal((await client.kv.put("k", "v")).header.revision, 7);
   });
 
-  test("alone is an error that names it and the reason, and says that nothing was sent", async () => {
+  test("without another endpoint is an error that names it and the reason, and says that nothing was sent", async () => {
     const endpoint = await deadEndpoint();
     const clock = new VirtualClock();
     await using client = new Client({ endpoints: [endpoint], dialTimeoutMs: 1_000 }, clock);
@@ -46,7 +46,7 @@ describe("a dead endpoint", () => {
     assert.deepEqual([...error.failures], [[endpoint, `connect ECONNREFUSED ${endpoint}`]]);
   });
 
-  test("is used once it is there", async () => {
+  test("is used once its server runs", async () => {
     const [port = 0] = await freePorts(1);
     await using client = patientClient({
       endpoints: [`127.0.0.1:${port}`],
@@ -71,7 +71,7 @@ describe("a server that cannot answer", () => {
     assert.equal(await value, "v");
   });
 
-  test("a write that may have been made is not made again", async () => {
+  test("a write that may have been carried out is not sent again", async () => {
     const answers = {
       Put: unavailable("etcdserver: request timed out"),
       Txn: unavailable("etcdserver: server stopped"),
@@ -87,7 +87,7 @@ describe("a server that cannot answer", () => {
     assert.equal(first.calls.length + second.calls.length, 2);
   });
 
-  test("a write that certainly was not made goes to the next", async () => {
+  test("a write that certainly was not carried out goes to the next", async () => {
     const endpoints = [];
     await using first = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
     await using second = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
@@ -110,7 +110,7 @@ describe("a server that cannot answer", () => {
   });
 });
 
-test("a server that keeps a request until the caller's own timeout is left alone by the next request", async () => {
+test("after a request times out at a server, the next request goes to another server", async () => {
   await using first = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
   await using second = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
   await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
@@ -132,7 +132,7 @@ test("a server that keeps a request until the caller's own timeout is left alone
 });
 
 describe("a connection that breaks under a request", () => {
-  test("a read is asked again elsewhere", async () => {
+  test("a read is retried on another server", async () => {
     await using first = await FakeServer.start({ Range: "drop" });
     await using second = await FakeServer.start({ Range: "drop" });
     await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
@@ -159,7 +159,7 @@ describe("a connection that breaks under a request", () => {
   });
 });
 
-test("a question to one member goes to that member, listed or not", async () => {
+test("a request to one member goes to that member, whether it is listed or not", async () => {
   await using listed = await FakeServer.start({ Status: { version: "listed" } });
   await using other = await FakeServer.start({ Status: { version: "other" }, HashKV: { hash: 5 } });
   await using client = patientClient({ endpoints: [listed.endpoint] });

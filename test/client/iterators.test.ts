@@ -171,7 +171,7 @@ test("a failure is the answer to one call of next(); the others are done", async
   assert.deepEqual(await iterator.return(), done);
 });
 
-test("a loop that is left gives its watch up, and takes no more of what has arrived", async () => {
+test("leaving a loop closes its watch, and no further event is read", async () => {
   await using server = await FakeServer.start();
   await using client = new Client({ endpoints: [server.endpoint] });
   const watch = client.watch("k", { startRevision: 2 });

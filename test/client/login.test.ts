@@ -119,7 +119,7 @@ describe("a client with a user", () => {
       assert.deepEqual(pair.called().slice(-3), ["Put t3", "Put t3", "Put t3"]);
     });
 
-  test("gives a request up whose token is refused after three more logins", async () => {
+  test("fails a request whose token is refused after three more logins", async () => {
     const { authenticate } = tokens();
     await using pair = await connected({ Authenticate: authenticate, Put: invalidToken });
     await assert.rejects(pair.client.kv.put("k", "v"), refused("invalid-token"));
@@ -130,7 +130,7 @@ describe("a client with a user", () => {
     );
   });
 
-  test("fails all requests that wait for a login when it fails; the next one tries anew", async () => {
+  test("fails all requests that wait for a failed login; the next request logs in again", async () => {
     const { authenticate } = tokens();
     await using pair = await connected({ Authenticate: wrongPassword });
     const results = await Promise.allSettled(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
@@ -141,7 +141,7 @@ describe("a client with a user", () => {
     assert.deepEqual(pair.called().slice(1), ["Authenticate -", "Put t1"]);
   });
 
-  test("ends all that wait when it is closed during a login", async () => {
+  test("ends all waiting requests when it is closed during a login", async () => {
     await using pair = await connected({ Authenticate: "never" });
     const results = Promise.allSettled([pair.client.kv.put("a", "v"), pair.client.kv.get("b")]);
     const watch = pair.client.watch("k");
@@ -153,7 +153,7 @@ describe("a client with a user", () => {
     await events;
   });
 
-  test("leaves a login to the others when a request that waits for it is given up or late", async () => {
+  test("continues a login for the others when a waiting request is aborted or late", async () => {
     let answer: (message: object) => void = () => undefined;
     await using pair = await connected({ Authenticate: new Promise<object>((resolve) => (answer = resolve)) });
     const giveUp = new AbortController();
@@ -171,7 +171,7 @@ describe("a client with a user", () => {
     assert.deepEqual(pair.called(), ["Authenticate -", "Put t1"]);
   });
 
-  test("goes without a token while the cluster has no authentication, and logs in once it has", async () => {
+  test("sends no token while authentication is off, and logs in once it is on", async () => {
     const { authenticate, checked } = tokens(noUser);
     await using pair = await connected({ Authenticate: notEnabled });
     await pair.client.kv.put("k", "v");
@@ -226,7 +226,7 @@ describe("a client with a user", () => {
     assert.deepEqual(range, ["Range t1", "Range -", "Range t2"]);
   });
 
-  test("logs in when it is told to, and again", async () => {
+  test("logs in on request, repeatedly", async () => {
     const { authenticate } = tokens();
     await using pair = await connected({ Authenticate: authenticate });
     await pair.client.auth.login();
@@ -237,14 +237,14 @@ describe("a client with a user", () => {
 });
 
 describe("credentials", () => {
-  test("can be a token from elsewhere, which is sent and never renewed", async () => {
+  test("can be a given token, which is sent and never renewed", async () => {
     await using pair = await connected({ Range: invalidToken }, { auth: { token: "given" } });
     await pair.client.kv.put("k", "v");
     await assert.rejects(pair.client.kv.get("k"), refused("invalid-token"));
     assert.deepEqual(pair.called(), ["Put given", "Range given"]);
   });
 
-  test("are asked for at each login if a function gives them", async () => {
+  test("are read from a function at each login", async () => {
     const given = ["old", "new"];
     const refuseOld = ({ token }: Call) => (token === "new" ? {} : invalidToken);
     await using pair = await connected(
@@ -255,14 +255,14 @@ describe("credentials", () => {
     assert.deepEqual(pair.called(), ["Put old", "Put new"]);
   });
 
-  test("that a function does not give fail the request, with its error as the cause", async () => {
+  test("whose function fails make the request fail, with that error as the cause", async () => {
     const cause = new Error("the vault is closed");
     await using pair = await connected({}, { auth: () => Promise.reject(cause) });
     await assert.rejects(pair.client.kv.put("k", "v"), { code: "unauthenticated", cause });
     assert.deepEqual(pair.called(), []);
   });
 
-  test("are shown by no error and no inspection", async () => {
+  test("do not appear in errors or inspection", async () => {
     await using pair = await connected({ Authenticate: wrongPassword });
     const error: unknown = await pair.client.kv.put("k", "v").catch((reason: unknown) => reason);
     for (const shown of [
@@ -272,7 +272,7 @@ describe("credentials", () => {
       assert.ok(!shown.includes("secret word"));
   });
 
-  test("that are none are refused, without their values", () => {
+  test("that are invalid are refused, without their values", () => {
     const wrong = [
       "secret",
       null,
@@ -293,7 +293,7 @@ describe("credentials", () => {
       );
   });
 
-  test("are needed to log in", async () => {
+  test("are required for a login", async () => {
     await using client = new Client({ endpoints: ["a:1"] });
     await assert.rejects(client.auth.login(), TypeError);
   });
@@ -377,7 +377,7 @@ describe("streams of a client with a user", () => {
   });
 });
 
-test("AuthError tells apart why a server refuses, with code, number and a hint", async () => {
+test("AuthError distinguishes the reasons of refusals, with code, number and a hint", async () => {
   const denied = { code: status.PERMISSION_DENIED, details: "etcdserver: permission denied" };
   const noPassword = {
     code: status.UNKNOWN,

@@ -78,7 +78,7 @@ test("transactions have the prefix in every comparison and operation, nested one
   assert.equal(deletion?.$case === "requestDeleteRange" && toText(deletion.value.key), "app/c");
 });
 
-test("watches, and the keys of a lease", async () => {
+test("watches and the keys of a lease come back without the prefix", async () => {
   const keys = [utf8("app/a"), utf8("other")];
   await using server = await FakeServer.start({ LeaseTimeToLive: LeaseTimeToLiveResponse.create({ keys }) });
   await using client = new Client({ endpoints: [server.endpoint] });

@@ -34,7 +34,7 @@ async function connected(answers: Answers = {}) {
 }
 
 describe("requests", () => {
-  test("every option of a get is asked for", async () => {
+  test("a get sends every option", async () => {
     await using pair = await connected();
     const bounds = { minModRevision: 1, maxModRevision: 2, minCreateRevision: 3, maxCreateRevision: 4 };
     const what = { limit: 5, revision: 6, serializable: true, keysOnly: true, countOnly: true };
@@ -125,7 +125,7 @@ describe("answers", () => {
     await assert.rejects(pair.client.kv.getText("k"), TypeError);
   });
 
-  test("results of a transaction's operations are told apart", async () => {
+  test("results of a transaction's operations are distinguished by kind", async () => {
     const responses = [
       { response: { $case: "responsePut", value: {} } },
       { response: { $case: "responseRange", value: oneKey("k", "v") } },
@@ -189,7 +189,7 @@ describe("a request without an answer", () => {
     }
   });
 
-  test("ends when its signal is raised, and keeps the reason", async () => {
+  test("ends when its signal is aborted, and keeps the reason", async () => {
     await using pair = await connected({ Put: "never" });
     const giveUp = new AbortController();
     const put = failure(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
@@ -246,7 +246,7 @@ describe("a request without an answer", () => {
     }
   });
 
-  test("is not sent if its signal is raised already", async () => {
+  test("is not sent if its signal is already aborted", async () => {
     await using pair = await connected();
     const put = pair.client.kv.put("k", "v", { signal: AbortSignal.abort() });
     assert.deepEqual(await ends(put), ["cancelled", "failed"]);
@@ -263,7 +263,7 @@ describe("a request without an answer", () => {
     assert.deepEqual(await ends(pair.client.kv.put("k", "v")), ["cancelled", "failed"]);
   });
 
-  test("is not sent when the client is closed, or its signal raised, in the turn in which it was made", async () => {
+  test("is not sent when the client is closed, or its signal aborted, in the same turn", async () => {
     await using pair = await connected();
     await pair.client.kv.get("k"); // so that it need not wait for a connection
     pair.server.calls.length = 0;

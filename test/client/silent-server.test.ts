@@ -45,7 +45,7 @@ async function connected() {
 const count = ({ calls }: FakeServer, method: string) => calls.filter((call) => call.method === method).length;
 
 describe("a server that falls silent", () => {
-  test("has few of many writes, with an unknown outcome; the others are sent elsewhere", async () => {
+  test("receives few of many writes, which end with an unknown outcome; the others go to another server", async () => {
     await using pair = await connected();
     pair.used.freeze();
     const puts = Array.from({ length: 30 }, () => pair.client.kv.put("k", "v", { timeoutMs: 4_000 }));
@@ -60,7 +60,7 @@ describe("a server that falls silent", () => {
     }
   });
 
-  test("gets no more requests, and gets them again once it answers", async () => {
+  test("receives no more requests until it answers again", async () => {
     await using pair = await connected();
     pair.used.freeze();
     assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
@@ -73,7 +73,7 @@ describe("a server that falls silent", () => {
     pair.other.thaw();
   });
 
-  test("holds up no read while the others elect a leader: they are asked again", async () => {
+  test("does not delay a read while the others elect a leader: the read is sent to them again", async () => {
     await using pair = await connected();
     pair.used.freeze();
     const changing = { code: 14, details: "etcdserver: leader changed" };
@@ -83,7 +83,7 @@ describe("a server that falls silent", () => {
     assert.equal(count(pair.other, "Range"), 3);
   });
 
-  test("loses its watches and renewals to another", async () => {
+  test("loses its watches and renewals to another server", async () => {
     await using pair = await connected();
     pair.used.answers = { ...answers, LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }) };
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
@@ -100,7 +100,7 @@ describe("a server that falls silent", () => {
     for (const stream of first) await stream.ended();
   });
 
-  test("keeps what it has while there is no other", async () => {
+  test("keeps its requests while there is no other server", async () => {
     await using server = await FakeServer.start(answers);
     const clock = new VirtualClock();
     await using client = new Client({ endpoints: [server.endpoint] }, clock);
@@ -118,14 +118,14 @@ describe("a server that falls silent", () => {
 });
 
 describe("a server that is slow, but answers others", () => {
-  test("gets a read, which another server gets as well: the first answer counts", async () => {
+  test("receives a read that is also sent to another server: the first answer counts", async () => {
     await using pair = await connected();
     pair.used.answers = { Range: "never" };
     assert.equal(await pair.eventual(pair.client.kv.getText("k", { timeoutMs: 4_000 })), "v");
     assert.deepEqual([count(pair.used, "Range"), count(pair.other, "Range")], [1, 1]);
   });
 
-  test("gets a write, which is waited for and not sent elsewhere", async () => {
+  test("receives a write that waits and is not sent to another server", async () => {
     await using pair = await connected();
     pair.used.answers = { Put: "never" };
     const expected = { code: "deadline-exceeded", outcome: "unknown", endpoint: pair.used.endpoint };
@@ -133,7 +133,7 @@ describe("a server that is slow, but answers others", () => {
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [1, 0]);
   });
 
-  test("gets all of many concurrent writes", async () => {
+  test("receives all of many concurrent writes", async () => {
     await using pair = await connected();
     await Promise.all(Array.from({ length: 100 }, () => pair.client.kv.put("k", "v")));
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [100, 0]);

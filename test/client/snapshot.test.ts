@@ -44,7 +44,7 @@ test("a backup comes in parts, and ends when the server has sent all of them", a
   );
 });
 
-test("a backup that breaks off is an error after the parts that came", async () => {
+test("an interrupted backup is an error after the parts that arrived", async () => {
   await using subject = await connected();
   const { server, iterator } = subject;
   const [first, second] = [iterator.next(), iterator.next()];
@@ -57,7 +57,7 @@ test("a backup that breaks off is an error after the parts that came", async () 
   await assert.rejects(second, (error) => error instanceof EtcdError && error.code === "unimplemented");
 });
 
-test("a backup that is left, or whose client is closed, leaves no stream", async () => {
+test("a backup that is abandoned, or whose client is closed, leaves no stream open", async () => {
   for (const leave of ["return", "close"] as const) {
     await using subject = await connected();
     const { server, client, iterator } = subject;
@@ -135,13 +135,13 @@ class StreamTransport implements Transport {
   }
 }
 
-test("a backup of which nothing comes ends with its time-out", async () => {
+test("a backup without any part ends with its timeout", async () => {
   await using client = new Client({ endpoints: ["silent"], transport: new StreamTransport(0) });
   const iterator = client.maintenance.snapshot("silent", { timeoutMs: 50 });
   await assert.rejects(iterator.next(), (error) => error instanceof EtcdError && error.code === "deadline-exceeded");
 });
 
-test("a backup is read no faster than it is taken", async () => {
+test("a backup is read from the server no faster than from the client", async () => {
   const transport = new StreamTransport(1_000);
   await using client = new Client({ endpoints: ["eager"], transport });
   const iterator = client.maintenance.snapshot("eager");

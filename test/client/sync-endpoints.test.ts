@@ -9,7 +9,7 @@ import { FakeServer, oneKey, putAt } from "./fake-server.js";
 
 const member = (name: string, url: string, isLearner = false) => ({ name, clientURLs: [url], isLearner });
 
-test("syncEndpoints uses the voters that have started, and gives up the others", async () => {
+test("syncEndpoints uses the voters that have started, and drops the others", async () => {
   await using first = await FakeServer.start({ Range: oneKey("k", "first"), Put: new Promise(() => undefined) });
   await using second = await FakeServer.start({ Range: oneKey("k", "second") });
   first.answers = {

@@ -58,7 +58,7 @@ const textOver = async (
   return await client.kv.getText("k");
 };
 
-test("a client that trusts the authority works with https, and where no scheme is named", async (t) => {
+test("a client that trusts the authority works with https endpoints, and with endpoints without a scheme", async (t) => {
   const { authority, endpoint } = await serve(t, () => Promise.resolve({}));
   assert.match(endpoint, /^https:/);
   for (const each of [endpoint, endpoint.replace("https://", "")])
@@ -82,7 +82,7 @@ test("mutual TLS: streams and calls work with a certificate", async (t) => {
   }
 });
 
-test("a connection that TLS keeps from being made says why, and what to do", async (t) => {
+test("a connection that fails in TLS is an error with the reason and a hint", async (t) => {
   const { authority, endpoint } = await serve(t, mutual);
   const { authority: other, endpoint: foreign } = await serve(t, async (folder, own) => {
     const { files } = await own.issueTo(folder, "elsewhere", { hosts: ["elsewhere.example"] });

@@ -3,12 +3,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { compatibilityDocument, staleNotes } from "./compatibility-document.js";
 
-test("docs/compatibility.md says what the tables of methods, paths, flags and commands say", () => {
+test("docs/compatibility.md matches the tables of methods, paths, flags and commands", () => {
   const document = compatibilityDocument();
   if (process.env["UPDATE_DOCS"] === "1") writeFileSync("docs/compatibility.md", document);
   assert.equal(readFileSync("docs/compatibility.md", "utf8"), document);
 });
 
-test("every note of docs/compatibility.md is on something that is there", () => {
+test("every note of docs/compatibility.md names an existing method, field or command", () => {
   assert.deepEqual(staleNotes(), []);
 });

@@ -161,7 +161,7 @@ describe("the programs of documents and README.md's commands, with the cluster o
       assert.deepEqual(stdout.trim().split("\n"), promised);
     });
 
-  test("the commands print what is shown", async () => {
+  test("the commands print the shown output", async () => {
     const [session = ""] = blocks(readme, "console");
     let environment: NodeJS.ProcessEnv = { PATH: process.env["PATH"], ...patientVariables() };
     for (const step of session.split(/^\$ /m).slice(1)) {
@@ -198,7 +198,7 @@ const anchors = (text: string): string[] =>
       .replaceAll(" ", "-"),
   );
 
-test("every link of the documents leads somewhere", () => {
+test("every link of the documents has an existing target", () => {
   for (const document of documents)
     for (const [, target = "", anchor] of textOf(document).matchAll(/\]\(([^)#]*)(?:#([^)]*))?\)/g)) {
       if (/^https?:/.test(target)) continue;
@@ -233,7 +233,7 @@ test("docs/raft-tests.md: every rule names scenarios, and every rule of figure 2
   );
 });
 
-test("the ways of a put, a get, a watch and a keep-alive lead through files and functions that exist", () => {
+test("the tables of architecture.md name files and functions that exist", () => {
   const rows = [...textOf("docs/architecture.md").matchAll(/^\| `([\w/-]+\.ts)` \| ([^|]*) \|/gm)];
   assert.ok(rows.length >= 12, "the tables are there");
   for (const [, file = "", functions = ""] of rows) {

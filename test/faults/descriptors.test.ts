@@ -45,7 +45,7 @@ const assertWhole = (member: ClusterMember): void =>
     [],
   );
 
-test("a leader without file descriptors hands over, refuses writes and goes on reading; with some again it goes on by itself", async () => {
+test("a leader without file descriptors transfers leadership, refuses writes and serves reads; it recovers by itself once some are free", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const others = cluster.members.filter((member) => member !== leader);
@@ -76,7 +76,7 @@ test("a leader without file descriptors hands over, refuses writes and goes on r
   assertWhole(leader);
 });
 
-test("a member alone without file descriptors refuses writes, and takes them again when there are some", async () => {
+test("a single member without file descriptors refuses writes, and accepts them once some are free", async () => {
   await using cluster = await startCluster({ members: 1 });
   const member = cluster.member(0);
   await using client = member.client();

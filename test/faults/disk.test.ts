@@ -59,7 +59,7 @@ const startOnDisks = async (disks: readonly SmallDisk[]): Promise<TestCluster> =
 /** All hold the same, one after the other has caught up. */
 const assertSame = (cluster: TestCluster): Promise<void> => assertSameHash(cluster);
 
-test("a leader whose disk is full hands over, refuses writes and goes on reading; with space again it goes on by itself", async () => {
+test("a leader whose disk is full transfers leadership, refuses writes and serves reads; it recovers by itself once there is space", async () => {
   await using first = await SmallDisk.mount(256);
   await using second = await SmallDisk.mount(256);
   await using third = await SmallDisk.mount(256);
@@ -108,7 +108,7 @@ test("a leader whose disk is full hands over, refuses writes and goes on reading
   );
 });
 
-test("a leader that cannot write its log any more stops and names the file; what was asked for elsewhere succeeds", async () => {
+test("a leader that cannot write its log stops and names the file; requests at other members succeed", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
@@ -137,7 +137,7 @@ const sizeOfStoreLog = async ({ dataDir }: ClusterMember): Promise<number> => {
 const segmentsOf = async ({ dataDir }: ClusterMember): Promise<number> =>
   (await readdir(join(dataDir, "member", "wal"))).filter((name) => name.endsWith(".wal")).length;
 
-test("a leader that cannot write its store any more gives only serializable reads; a restart makes it whole", async () => {
+test("a leader that cannot write its store serves only serializable reads; a restart repairs it", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
@@ -194,7 +194,7 @@ const assertDoesNotStart = async (member: ClusterMember, reason: RegExp): Promis
   assert.match(String(fatal[0]!["error"]), reason);
 };
 
-test("a directory that cannot be written keeps a member from starting; it can be checked, and the others go on", async () => {
+test("a member whose directory cannot be written does not start; the directory can be checked, and the others continue", async () => {
   await using disk = await SmallDisk.mount(256);
   await using cluster = await createCluster();
   const member = cluster.member(0);
@@ -229,7 +229,7 @@ const damaged: [what: string, folder: string, pattern: RegExp, at: (size: number
   ["table of the store", "store-1", /\.ldb$/, (size) => Math.floor(size / 2)],
 ];
 for (const [what, folder, pattern, at] of damaged)
-  test(`a member whose ${what} is damaged does not start, names file and byte, and touches nothing; the others go on`, async () => {
+  test(`a member whose ${what} is damaged does not start, names file and byte, and changes nothing; the others continue`, async () => {
     await using cluster = await startCluster();
     for (let n = 0; n < 50; n++) await cluster.client.kv.put(`k/${n}`, "v".repeat(500));
     const [member] = (await cluster.followers()) as [ClusterMember];
@@ -308,7 +308,7 @@ test("an older copy of a member's directory is refused, too", async () => {
   await cluster.client.kv.put("without", "it");
 });
 
-test("verify makes no statement on a store without room for its copy", async () => {
+test("verify reports a store as unchecked if there is no space for its copy", async () => {
   await using small = await SmallDisk.mount(1);
   await using folder = await tempFolder();
   await using cluster = await startCluster({ members: 1 });

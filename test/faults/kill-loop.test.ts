@@ -35,7 +35,7 @@ const summary = ({ writes }: Writers): string =>
     .map((outcome) => `${writes.filter((write) => write.outcome === outcome).length} ${outcome}`)
     .join(", ");
 
-test("the leader is killed 20 times: no other member fails a write, nothing is lost, and a new write succeeds within 2 s", async (t) => {
+test("20 kills of the leader fail no write at other members and lose no write, and a new write succeeds within 2 s", async (t) => {
   await using cluster = await startCluster();
   await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
   const gaps: number[] = [];
@@ -58,7 +58,7 @@ test("the leader is killed 20 times: no other member fails a write, nothing is l
   await assertSameHash(cluster);
 });
 
-test("all members are killed at once, five times: nothing acknowledged is lost", async (t) => {
+test("five kills of all members at once lose no acknowledged write", async (t) => {
   await using cluster = await startCluster();
   await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
   const gaps: number[] = [];
@@ -77,7 +77,7 @@ test("all members are killed at once, five times: nothing acknowledged is lost",
   await assertSameHash(cluster);
 });
 
-test("a member is killed at any instant, again and again, while the history is compacted", async (t) => {
+test("a member survives repeated kills at any instant during compactions", async (t) => {
   const anyInstantWithin = instantsOf(t);
   await using cluster = await startCluster();
   const stopCompacting = new AbortController();
@@ -110,7 +110,7 @@ test("a member is killed at any instant, again and again, while the history is c
   await assertSameHash(cluster);
 });
 
-test("members that are killed again and again during their first start come up in the end", async (t) => {
+test("members that are killed repeatedly during their first start start in the end", async (t) => {
   const anyInstantWithin = instantsOf(t);
   await using cluster = await createCluster();
   for (let round = 0; round < 10; round++) {

@@ -45,7 +45,7 @@ test("a local cluster on a read-only disk says so in one line", async () => {
   }
 });
 
-test("a member whose log lies on a full disk serves, and logs again once there is space", async () => {
+test("a member whose log file is on a full disk serves, and logs again once there is space", async () => {
   await using disk = await SmallDisk.mount(8);
   await using folder = await tempFolder();
   await disk.fillUpTo(0);

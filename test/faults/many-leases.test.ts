@@ -10,7 +10,7 @@ const longEnoughMs = 30_000;
 /** Leases that are made at the same time. */
 const perBatch = 500;
 
-test("10 000 leases that end at once are expired at a bounded rate, and the cluster serves meanwhile", async (t) => {
+test("10 000 leases that expire at once are revoked at a bounded rate, and the cluster serves meanwhile", async (t) => {
   await using cluster = await startCluster();
   const { client } = cluster;
   const count = 10_000;

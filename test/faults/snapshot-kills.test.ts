@@ -19,7 +19,7 @@ const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
 const count = ({ members }: TestCluster, message: string): number =>
   members.reduce((sum, member) => sum + member.running.log.filter(({ msg }) => msg === message).length, 0);
 
-test("members are killed 20 times while they receive or send snapshots: nothing acknowledged is lost", async (t) => {
+test("20 kills of members that receive or send snapshots lose no acknowledged write", async (t) => {
   const anyInstantWithin = instantsOf(t);
   await using cluster = await startCluster({ flags: shortLog });
   await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });

@@ -36,7 +36,7 @@ const assertAllThere = (backend: Backend, batches: number): void => {
     for (const row of [0, 15]) assert.deepEqual(Buffer.from(backend.get(keyOf(n, row))!), valueOf(n, row), `row ${n}`);
 };
 
-test("a disk that fills up in the middle of a batch: the store goes on once there is space", async () => {
+test("a store continues after a disk that was full in the middle of a batch has space", async () => {
   await using disk = await SmallDisk.mount(64);
   const root = join(disk.path, "store-1");
   let waits = 0;
@@ -63,7 +63,7 @@ test("a disk that fills up in the middle of a batch: the store goes on once ther
   await restarted.close();
 });
 
-test("a process without descriptors while LevelDB makes a table: the store goes on once there are some", async () => {
+test("a store continues after LevelDB lacked descriptors for a table", async () => {
   const directory = await mkdtemp(join(tmpdir(), "minietcd-descriptors-"));
   const root = join(directory, "store-1");
   let waits = 0;

@@ -100,7 +100,7 @@ test("a WebSocket ends with the same frames", async () => {
   }
 });
 
-test("a request for a WebSocket that cannot be is refused in the same way", async () => {
+test("an invalid WebSocket handshake is refused in the same way", async () => {
   const passing = /\r\n(?:Date|Connection): [^\r]*/g;
   const page = (answer: Buffer) => answer.toString().replaceAll(passing, "").split("\r\n").sort();
   const without = (name: keyof typeof handshake) =>

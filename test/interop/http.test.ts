@@ -85,7 +85,7 @@ test("pages, methods and header fields are etcd's", async () => {
     );
 });
 
-test("without a quorum a member lives and is not healthy, for the same reason", async () => {
+test("without a quorum a member is live and not healthy, for the same reason", async () => {
   const answersOf = async (kind: ServerKind): Promise<string[]> => {
     await using cluster = await startEtcdCluster({ kind, members: 3 });
     const [left, ...others] = cluster.members;

@@ -101,7 +101,7 @@ test("each of the variables is one of etcd's", async () => {
   );
 });
 
-test("metrics have etcd's names, types, labels and buckets, and those left out are listed", async () => {
+test("metrics have etcd's names, types, labels and buckets, and omitted ones are listed", async () => {
   const texts = await Promise.all([scraped("etcd-3.7"), scraped("minietcd")]);
   const [theirs, ours] = await Promise.all([parsed(texts[0]), parsed(texts[1])]);
   for (const [name, family] of ours)

@@ -75,7 +75,7 @@ const drawn = [
   "process_resident_memory_bytes",
 ];
 
-test("Prometheus scrapes a member, and has what etcd's dashboard draws", async () => {
+test("Prometheus scrapes a member, and has the metrics of etcd's dashboard", async () => {
   await using folder = await tempFolder();
   await using cluster = await startEtcdCluster({ kind: "minietcd" });
   const { endpoint } = cluster.member(0);

@@ -50,7 +50,7 @@ async function connected(kind: ServerKind) {
 
 for (const kind of ["etcd", "minietcd"] as const)
   describe(`on ${kind}`, () => {
-    test("a lock held by one keeps the other waiting, whoever was first", async () => {
+    test("a lock held by one client makes the other wait, in either order", async () => {
       await using pair = await connected(kind);
       const { client, endpoint, inLine } = pair;
       const theirs = etcdctl(endpoint, "lock", "locks/x");

@@ -183,7 +183,7 @@ test("candidates campaign, proclaim and resign as etcd's", async () => {
   await same(kv("Range"), { key: bytes("e/"), rangeEnd: bytes("e0") });
 });
 
-test("an observer is told of the same leaders as etcd's", async () => {
+test("an observer gets the same leaders as from etcd", async () => {
   await grant(31n);
   const name = bytes("o");
   const observed = clients.map((client) => {

@@ -130,7 +130,7 @@ const describeServer = ({ kind, flags }: Server): void =>
       assert.equal(stdout, "over TLS\n", stderr);
     });
 
-    test("our client works, and says why it does not", async () => {
+    test("our client works over TLS, and its errors give the reason", async () => {
       const endpoint = cluster.member(0).endpoint;
       await using client = patientClient({ endpoints: [endpoint], tls: files.tls });
       const watch = client.watch("watched");

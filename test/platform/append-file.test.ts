@@ -8,7 +8,7 @@ import { AppendFile, systemClock } from "../../platform/index.js";
 import { eventually } from "../support/deadline.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-test("a file that was renamed gets no lines after it was opened anew, and none is lost", async () => {
+test("a renamed file gets no more lines after the file is reopened, and no line is lost", async () => {
   await using folder = await tempFolder();
   const path = join(folder.path, "audit.log");
   const file = new AppendFile(path, 1_000, systemClock);
@@ -21,7 +21,7 @@ test("a file that was renamed gets no lines after it was opened anew, and none i
   assert.deepEqual([await readFile(`${path}.1`, "utf8"), await readFile(path, "utf8")], ["1\n", "2\n"]);
 });
 
-test("a file that cannot be opened anew stays in use", async () => {
+test("a file that cannot be reopened stays in use", async () => {
   await using folder = await tempFolder();
   const inner = join(folder.path, "logs");
   await mkdir(inner);

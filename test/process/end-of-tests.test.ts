@@ -51,5 +51,5 @@ const assertNoneIsLeft = async (child: ChildProcess): Promise<void> => {
 test("a test file that is killed leaves no member behind, running or frozen, and no child of another kind", () =>
   assertNoneIsLeft(start(fixture)));
 
-test("a test runner that is killed leaves no test file behind, and nothing that it has started", () =>
+test("a test runner that is killed leaves no test process behind, and no child of one", () =>
   assertNoneIsLeft(start("--test", "--test-reporter=tap", fixture)));

@@ -126,7 +126,7 @@ test("reads and keep-alives under way are answered by the next leader when the l
   assert.deepEqual([value, grantedTtlSeconds, TTL], ["v", 60, 60n]);
 });
 
-test("a write that finds no leader is carried out once there is one", async () => {
+test("a write without a leader is carried out once a leader is elected", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const [first, second] = await cluster.followers();
@@ -148,7 +148,7 @@ test("a write that finds no leader is carried out once there is one", async () =
   }
 });
 
-test("SIGTERM of the leader fails no request at other members, and none at the leader that had begun", async () => {
+test("SIGTERM of the leader fails no request at other members, and no pending request at the leader", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const elsewhere = (await cluster.followers()).map((member, n) => new Putter(member, `put/${n}`));

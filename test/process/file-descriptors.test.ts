@@ -42,7 +42,7 @@ const limits = ({ running }: ClusterMember) => running.log.find(({ msg }) => msg
 
 const isClosed = (socket: Socket): boolean => socket.destroyed || socket.readableEnded;
 
-test("connections that ask for nothing leave the log, the store and the other members their file descriptors", async () => {
+test("idle connections do not use up the file descriptors of the log, the store and the other members", async () => {
   await using cluster = await startCluster({ maxFiles });
   await cluster.client.kv.put("before", "v"); // it has a connection when the others come
   const sockets = await occupy(
@@ -71,7 +71,7 @@ test("connections that ask for nothing leave the log, the store and the other me
   }
 });
 
-test("client connections beyond the limit are closed at once, and others are taken when those that are open end", async () => {
+test("client connections beyond the limit are closed at once, and new ones are accepted when others end", async () => {
   await using cluster = await startCluster({ members: 1, maxFiles });
   const member = cluster.member(0);
   const { maxClientConnections: max } = limits(member) as { maxClientConnections: number };
@@ -106,7 +106,7 @@ for (const [files, where] of [
   [64, "in those of a package"],
   [100, "in none of them, but there is no room for connections"],
 ] as const)
-  test(`a program that may open only ${files} files, and would end ${where}, says so in one line`, async () => {
+  test(`a program that may open only ${files} files, and would end ${where}, reports that in one line`, async () => {
     await using folder = await tempFolder();
     const dataDir = join(folder.path, "m1");
     const { code, stdout, stderr } = await runMinietcd([`--data-dir=${dataDir}`], { maxFiles: files });

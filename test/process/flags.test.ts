@@ -143,7 +143,7 @@ const harmless = ["--listen-client-urls=http://127.0.0.1:0", "--advertise-client
 /** Processes at a time: as many as there are cores in CI. */
 const atOnce = 2;
 
-test("flags that cannot be read, or do not go together, are refused in etcd's words", async () => {
+test("invalid and contradicting flags are refused with etcd's texts", async () => {
   await using folder = await tempFolder();
   const queue = refusals.entries();
   const work = async (): Promise<void> => {
@@ -223,7 +223,7 @@ const messageOf = async (call: Promise<unknown>): Promise<string> => {
   return error.message;
 };
 
-test("each flag and its variable does what it says", async () => {
+test("each flag and its variable has the documented effect", async () => {
   await using folder = await tempFolder();
   await using member = startMember(folder.path, ["-max-txn-ops", "2", "--snapshot-count=10"], {
     ETCD_NAME: "from-env",
@@ -289,7 +289,7 @@ test("without --name and --data-dir the member is `default` in default.etcd, and
   assert.deepEqual(again, first);
 });
 
-test("a configuration file starts a member, in spite of flags and variables; its log goes to a file", async () => {
+test("a configuration file starts a member, flags and variables are ignored, and its log goes to a file", async () => {
   await using folder = await tempFolder();
   const [client, peer] = [`unix://${join(folder.path, "client")}`, `unix://${join(folder.path, "peer")}`];
   const text = {

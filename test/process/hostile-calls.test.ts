@@ -160,7 +160,7 @@ for (const engine of ["native", "grpc-js"] as const) {
       );
     }));
 
-  test(`${engine}: calls that are begun and never ended harm nobody`, () =>
+  test(`${engine}: calls that never end do not disturb other clients`, () =>
     besideWitness(engine, async (address) => {
       const connections = await Promise.all(Array.from({ length: 20 }, () => HostileConnection.open(address)));
       try {
@@ -191,7 +191,7 @@ const bodies: readonly (readonly [what: string, body: Uint8Array | string])[] = 
 ];
 
 for (const engine of ["native", "grpc-js"] as const)
-  test(`${engine}: bodies that never end, and thousands of streams that nobody reads, harm nobody`, () =>
+  test(`${engine}: bodies that never end, and thousands of unread streams, do not disturb other clients`, () =>
     besideWitness(engine, async (address) => {
       const [host = "", port = ""] = address.split(":");
       const sockets = [...routes.keys()].flatMap((path) =>

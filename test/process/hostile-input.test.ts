@@ -127,7 +127,7 @@ for (const engine of engines)
   });
 
 for (const engine of engines)
-  test(`a message over the size limit is refused, and its connection goes on: ${engine}`, async () => {
+  test(`a message over the size limit is refused, and its connection stays open: ${engine}`, async () => {
     await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
     await using client = patientClient({ endpoints: cluster.endpoints, messages: { maxSendBytes: 64 * mebibyte } });
     const failure = async (bytes: number): Promise<EtcdError> => {
@@ -144,7 +144,7 @@ for (const engine of engines)
     assert.equal((await client.kv.get("k")).kvs[0]?.value.length, Math.floor(1.4 * mebibyte));
   });
 
-test("a member of another cluster is refused, and both sides say why", async () => {
+test("a member of another cluster is refused, and both sides log the reason", async () => {
   await using cluster = await startCluster();
   const peerUrl = (name: string): string => `unix://${join(cluster.folder, `${name}.peer`)}`;
   const names = [...cluster.members.map(({ name }) => name), "stranger"];

@@ -107,7 +107,7 @@ for (const engine of engines)
     }
   });
 
-test("a client that is connected is served while there are more handshakes than a port does at a time", async () => {
+test("a connected client is served while there are more handshakes than a port allows", async () => {
   await using folder = await tempFolder();
   const { tls, flags } = await mutualTls(folder.path);
   await using cluster = await startEtcdCluster({ kind: "minietcd", tls, flags });

@@ -101,7 +101,7 @@ test("the keys of a client that died vanish after its TTL, never before", async 
   assert.deepEqual(heartbeat.ttls, new Set([BigInt(shortTtl)]));
 });
 
-test("the death of the leader expires no kept lease, and gives the others their full time", async (t) => {
+test("a kill of the leader expires no kept lease, and gives the others their full time", async (t) => {
   await using cluster = await startCluster();
   const { client } = cluster;
   const [living, dead] = await Promise.all([
@@ -177,7 +177,7 @@ test("a restart of all members keeps leases and gives them their full time", asy
   assert.deepEqual((await client.lease.list()).ids, []);
 });
 
-test("without a leader a keep-alive and a time-to-live end in etcd's words; the list is still there", async () => {
+test("without a leader a keep-alive and a time-to-live end with etcd's texts; leases can still be listed", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   const { id } = await cluster.client.lease.grant({ ttlSeconds: 600 });
   const [last, ...others] = cluster.members;

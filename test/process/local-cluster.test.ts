@@ -44,7 +44,7 @@ const isAlive = (pid: number): boolean => {
 const untilGone = (pids: readonly number[]): Promise<boolean> =>
   eventually(longEnoughMs, "the end of all members", () => (pids.some(isAlive) ? undefined : true));
 
-test("the table shows the members and who leads, and the examples work as pasted", async () => {
+test("the table shows the members and the leader, and the examples work as pasted", async () => {
   await using folder = await tempFolder();
   const ports = await sixPorts();
   await using supervisor = startLocalCluster(folder.path, ports);
@@ -117,7 +117,7 @@ test("Ctrl-C stops the members in order, and a second start continues with the d
   assert.deepEqual(await second.end("SIGTERM"), { code: 0, signal: null });
 });
 
-test("a cluster in memory serves with a member less, says that it cannot come back, and leaves logs alone", async () => {
+test("a cluster in memory serves after the loss of a member, says that it cannot be restarted, and leaves log files alone", async () => {
   await using folder = await tempFolder();
   await using supervisor = startLocalCluster(folder.path, await sixPorts(), ["--memory"]);
   const { rows } = await announcement(supervisor);
@@ -139,7 +139,7 @@ test("a cluster in memory serves with a member less, says that it cannot come ba
   ]);
 });
 
-test("Ctrl-C: no write that had begun is left in doubt", async () => {
+test("Ctrl-C leaves no pending write with an unknown outcome", async () => {
   await using folder = await tempFolder();
   await using supervisor = startLocalCluster(folder.path, await sixPorts());
   const { rows } = await announcement(supervisor);
@@ -327,7 +327,7 @@ test("minietcd cluster with two of three members damaged says so; the third serv
   }
 });
 
-test("a second cluster on the same folder is refused, and writes nothing there", async () => {
+test("a second cluster on the same folder is refused, and changes nothing there", async () => {
   await using folder = await tempFolder();
   await using first = startLocalCluster(folder.path, await sixPorts());
   await announcement(first);
@@ -340,7 +340,7 @@ test("a second cluster on the same folder is refused, and writes nothing there",
   assert.deepEqual(await logs(), before);
 });
 
-test("a folder that cannot be used is named in one line", async () => {
+test("a folder that cannot be used is reported in one line", async () => {
   await using folder = await tempFolder();
   await writeFile(join(folder.path, "file"), "");
   await symlink("nowhere", join(folder.path, "dangling"));
@@ -387,7 +387,7 @@ test("npm start: a signal to npm stops the cluster", async () => {
   }
 });
 
-test("flags that do not match, and stray words, are refused before anything is started", async () => {
+test("contradicting flags and stray arguments are refused before a member is started", async () => {
   await using folder = await tempFolder();
   for (const flags of [
     ["--client-ports=1,2", "--peer-ports=3"],

@@ -53,7 +53,7 @@ test("a watch without a dial timeout waits for a member that starts later", asyn
   });
 });
 
-test("every command without time limits of its own ends in its answer", async () => {
+test("every command without its own time limit ends with its answer", async () => {
   await using cluster = await startCluster({ members: 1 });
   const { id } = await cluster.client.lease.grant({ ttlSeconds: 600 });
   const lease = id.toString(16);
@@ -75,7 +75,7 @@ const startProcess = (endpoint: string, words: readonly string[], stdout: StdioN
   return endWithTests(spawn(process.execPath, args, { env: { PATH, HOME }, stdio: ["ignore", stdout, "pipe"] }));
 };
 
-test("a reader of standard output that has gone away ends the program quietly", async () => {
+test("a closed standard output ends the program quietly", async () => {
   await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000_000)) });
   const child = startProcess(server.endpoint, ["get", "k"], "pipe");
   child.stdout?.destroy();
@@ -85,7 +85,7 @@ test("a reader of standard output that has gone away ends the program quietly", 
   assert.deepEqual([code, stderr], [141, ""]);
 });
 
-test("a reader of standard error that has gone away ends the program quietly", async () => {
+test("a closed standard error ends the program quietly", async () => {
   await using server = await FakeServer.start();
   const child = startProcess(server.endpoint, ["get", "k", "--debug"], "ignore"); // prints its settings there
   child.stderr?.destroy();
@@ -93,7 +93,7 @@ test("a reader of standard error that has gone away ends the program quietly", a
   assert.equal(code, 141);
 });
 
-test("output that cannot be written is named in one line", async () => {
+test("output that cannot be written is reported in one line", async () => {
   await using server = await FakeServer.start({ Range: oneKey("k", "v") });
   const readOnly = await open(fileURLToPath(import.meta.url), "r");
   const child = startProcess(server.endpoint, ["get", "k"], readOnly.fd);

@@ -38,7 +38,7 @@ test("a client of a follower reads its own writes, and those of other clients", 
   }
 });
 
-test("a leader that was frozen and comes back never answers a linearizable read from the past", async () => {
+test("a leader that continues after a freeze never answers a stale linearizable read", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   await cluster.client.kv.put("k", "old");
   const frozen = await cluster.leader();
@@ -62,7 +62,7 @@ test("a leader that was frozen and comes back never answers a linearizable read 
   assert.equal(await asksOthers.kv.getText("k"), "newest");
 });
 
-test("without a quorum serializable reads go on; linearizable ones and writes end in etcd's errors", async () => {
+test("without a quorum serializable reads succeed; linearizable reads and writes end with etcd's errors", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   await cluster.client.kv.put("k", "v");
   const leader = await cluster.leader();

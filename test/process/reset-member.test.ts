@@ -61,7 +61,7 @@ const values = async (client: Client, count: number): Promise<string[]> => {
   return kvs.map(({ value }) => new TextDecoder().decode(value));
 };
 
-test("a member with a damaged log is named with the command that rebuilds it; then all members are equal, and all writes there", async () => {
+test("a member with a damaged log is named with the command that rebuilds it; after the rebuild all members are equal, and no write is lost", async () => {
   await using folder = await tempFolder();
   const ports = await sixPorts();
   const count = 60;
@@ -217,7 +217,7 @@ test("a reset that was interrupted is named by the next start, and repeated", as
   assert.match(await readFile(join(member, "format.json"), "utf8"), /"formatVersion":1/);
 });
 
-test("a reset of no member, or of one of one, is refused", async () => {
+test("a reset of an unknown member, or in a cluster of one, is refused", async () => {
   await using folder = await tempFolder();
   for (const [flags, code, reason] of [
     [["--reset-member=m4"], 2, /no member is named m4, only m1, m2, m3/],

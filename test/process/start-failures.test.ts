@@ -78,7 +78,7 @@ test("a unix socket with a path that is too long for the system keeps a member f
   );
 });
 
-test("a port in use is named", async () => {
+test("a port in use is reported with its address", async () => {
   await using folder = await tempFolder();
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
@@ -93,7 +93,7 @@ test("a port in use is named", async () => {
   }
 });
 
-test("a directory in use is refused, and its owner goes on", async () => {
+test("a directory in use is refused, and its owner keeps running", async () => {
   await using cluster = await startCluster({ members: 1 });
   await using folder = await tempFolder();
   const owner = cluster.member(0);
@@ -102,7 +102,7 @@ test("a directory in use is refused, and its owner goes on", async () => {
   await cluster.client.kv.put("k", "v");
 });
 
-test("a damaged log is named with file and place, and nothing is touched", async () => {
+test("a damaged log is reported with file and offset, and no file is changed", async () => {
   await using used = await usedDirectory();
   const wal = join(used.dataDir, "member", "wal");
   const [name = ""] = (await readdir(wal)).sort();
@@ -117,7 +117,7 @@ test("a damaged log is named with file and place, and nothing is touched", async
   assert.deepEqual(await contents(used.dataDir), before);
 });
 
-test("a directory of a newer minietcd is refused, and nothing is touched", async () => {
+test("a directory of a newer minietcd is refused, and no file is changed", async () => {
   await using used = await usedDirectory();
   const path = join(used.dataDir, "member", "format.json");
   const format = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
@@ -128,7 +128,7 @@ test("a directory of a newer minietcd is refused, and nothing is touched", async
   assert.deepEqual(await contents(used.dataDir), before);
 });
 
-test("the directory of a real etcd is refused, and nothing is touched", async () => {
+test("the directory of a real etcd is refused, and no file is changed", async () => {
   await using folder = await tempFolder();
   const member = join(folder.path, "default.etcd", "member");
   await mkdir(join(member, "snap"), { recursive: true });
@@ -142,7 +142,7 @@ test("the directory of a real etcd is refused, and nothing is touched", async ()
   assert.deepEqual((await readdir(member)).sort(), ["snap", "wal"]);
 });
 
-test("a data directory that is a file is named", async () => {
+test("a data directory that is a file is refused with its name", async () => {
   await using folder = await tempFolder();
   await writeFile(join(folder.path, "data"), "");
   assert.match(await failure(memberFlags(folder.path)), /^cannot use data directory .*: choose another --data-dir: /);

@@ -36,7 +36,7 @@ const packagesOf = async (...flags: readonly string[]): Promise<ReadonlySet<stri
 /** Packages for what a member may be asked to do, but mostly is not. */
 const onRequest = ["@grpc/grpc-js", "commander", "yaml"];
 
-test("a member loads packages for its store, and for what its flags ask for", async () => {
+test("a member loads only the packages for its store and its flags", async () => {
   const usual = await packagesOf("--rpc-engine=native");
   assert.ok(usual.has("classic-level"));
   assert.deepEqual(

@@ -13,7 +13,7 @@ import { minietcdProgram } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
-  test(`${signal}: requests under way end, then the member dies by that signal and keeps what it acknowledged`, async () => {
+  test(`${signal}: pending requests end, then the member dies by that signal and keeps acknowledged writes`, async () => {
     await using cluster = await startCluster({ members: 1 });
     const member = cluster.member(0);
     await cluster.client.kv.put("first", "v");
@@ -42,7 +42,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
     }
   });
 
-test("a member whose supervisor is gone before it has started ends by itself", async () => {
+test("a member whose supervisor ends before the member has started ends by itself", async () => {
   await using folder = await tempFolder();
   const [client, peer] = ["client", "peer"].map((name) => `unix://${join(folder.path, name)}`) as [string, string];
   const urls = { "listen-client-urls": client, "advertise-client-urls": client, "listen-peer-urls": peer };

@@ -43,7 +43,7 @@ const isLogSynced = async (pid: number | undefined): Promise<boolean> => {
   throw new Error("no log is open");
 };
 
-test("--memory: a member serves, writes no file, says once that its data is lost, and begins anew", async () => {
+test("--memory: a member serves, writes no file, warns once that its data will be lost, and restarts empty", async () => {
   await using folder = await tempFolder();
   for (let round = 1; round <= 2; round++) {
     await using member = await startMember(folder.path, ["--memory"]);
@@ -58,7 +58,7 @@ test("--memory: a member serves, writes no file, says once that its data is lost
 const isLinux = process.platform === "linux";
 
 test(
-  "--unsafe-no-fsync: nothing is synced, which one line says; a restart has the data",
+  "--unsafe-no-fsync: no write is synced, which one line says; a restart has the data",
   { skip: !isLinux },
   async () => {
     await using folder = await tempFolder();

@@ -34,7 +34,7 @@ const handshake = (member: ClusterMember, tls: object): Promise<TLSSocket> =>
     socket.once("error", reject);
   });
 
-test("an acknowledged put survives the loss of the leader, and a member that was away is sent a snapshot, over mutual TLS", async () => {
+test("an acknowledged put survives the loss of the leader, and a stopped member is sent a snapshot after its restart, over mutual TLS", async () => {
   await using folder = await tempFolder();
   const { flags, tls } = await certificatesIn(folder.path);
   const shortLog = ["--snapshot-count=50", "--snapshot-catchup-entries=10"];
@@ -56,7 +56,7 @@ test("an acknowledged put survives the loss of the leader, and a member that was
   assert.equal((await there.kv.getText("199"))?.length, 199 * 50);
 });
 
-test("new certificates are used without a restart, and connections that are open stay", async () => {
+test("new certificates are used without a restart, and open connections stay open", async () => {
   await using folder = await tempFolder();
   const { authority, server, flags, tls } = await certificatesIn(folder.path);
   await using cluster = await startCluster({ members: 1, tls, flags });
@@ -71,7 +71,7 @@ test("new certificates are used without a restart, and connections that are open
   assert.equal(await cluster.client.kv.getText("k"), "v");
 });
 
-test("a hundred clients that never finish their handshake keep nobody from being served", async () => {
+test("a hundred clients that never finish their handshake do not block other clients", async () => {
   await using folder = await tempFolder();
   const { flags, tls } = await certificatesIn(folder.path);
   await using cluster = await startCluster({ members: 1, tls, flags });

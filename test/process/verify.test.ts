@@ -160,7 +160,7 @@ test("the files of a healthy member: a line for each part, exit code 0, nothing 
   await stopped.assertStarts();
 });
 
-test("a member that runs is refused, and goes on", async () => {
+test("verify refuses the directory of a running member, which keeps running", async () => {
   await stopped.restore();
   await stopped.member.restart();
   const { code, lines, stderr } = await verify(stopped.dataDir);
@@ -191,7 +191,7 @@ test("verify of a directory without a member reports that there is nothing to ch
   assert.match(unfinished.lines.join("\n"), /^ok {5}format\.json: not there: no member has been started here yet/);
 });
 
-test("a damaged log is named with file and byte; putting the directory back helps", async () => {
+test("a damaged log is reported with file and byte; restoring the directory repairs it", async () => {
   await stopped.restore();
   const [segment = ""] = await stopped.names("wal", /\.wal$/);
   await flip(stopped.path("wal", segment), 5_000);
@@ -200,7 +200,7 @@ test("a damaged log is named with file and byte; putting the directory back help
   await stopped.assertStarts();
 });
 
-test("a write that was cut off by a power cut is no damage: the next start removes it", async () => {
+test("a write that a power cut interrupted is not damage: the next start removes it", async () => {
   await stopped.restore();
   await withLog(async (wal, { entries, hardState }) => {
     const { index } = entries.at(-1)!;
@@ -221,7 +221,7 @@ test("a write that was cut off by a power cut is no damage: the next start remov
   assert.doesNotMatch((await verify(stopped.dataDir)).lines.join("\n"), /power cut/);
 });
 
-test("a log that is missing, or older than the store, is found", async () => {
+test("verify reports a log that is missing, or older than the store", async () => {
   await stopped.restore();
   await rename(stopped.path("wal"), join(stopped.dataDir, "..", "wal-aside"));
   assertWrong(await verifyUntouched(), `wal: ${stopped.path("wal")} is missing`, leaveItStopped);
@@ -235,7 +235,7 @@ test("a log that is missing, or older than the store, is found", async () => {
   );
 });
 
-test("a log that begins behind what the store contains is found", async () => {
+test("verify reports a log that begins after the store's last entry", async () => {
   await stopped.restore();
   await withLog(async (wal, { base: { configuration }, entries, hardState }) => {
     const { index, term } = entries.at(-1)!;
@@ -250,7 +250,7 @@ test("a log that begins behind what the store contains is found", async () => {
   );
 });
 
-test("a flipped bit in the store is found by its file and byte, and a lost table by its name", async () => {
+test("verify reports a flipped bit in the store with file and byte, and a lost table by its name", async () => {
   await stopped.restore();
   const [table = ""] = await stopped.names("store-1", /\.ldb$/);
   const size = (await stat(stopped.path("store-1", table))).size;
@@ -297,7 +297,7 @@ test("verify reports a loss from the middle of LevelDB's log; a loss from its en
   await stopped.assertStarts();
 });
 
-test("a store that is not there, or has lost its own beginning, is found", async () => {
+test("verify reports a store that is missing, or has lost its first files", async () => {
   await stopped.restore();
   await rm(stopped.path("store-1"), { recursive: true });
   assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1"));
@@ -309,7 +309,7 @@ test("a store that is not there, or has lost its own beginning, is found", async
   assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1"));
 });
 
-test("a store that is left over is named, and the next start removes it", async () => {
+test("verify names a leftover store, and the next start removes it", async () => {
   await stopped.restore();
   await mkdir(stopped.path("store-2"));
   const { code, lines } = await verifyUntouched();
@@ -395,7 +395,7 @@ test("a damaged, lost or fenced peers file is reported, with the remedy", async 
   await stopped.assertStarts();
 });
 
-test("a damaged or lost store-current is repaired by naming the only store; of several none is guessed", async () => {
+test("a damaged or lost store-current is repaired by naming the only store; with several stores there is no remedy", async () => {
   await stopped.restore();
   const path = stopped.path("store-current");
   const advice = `write "store-1" and a newline into ${path}`;

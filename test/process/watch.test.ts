@@ -185,7 +185,7 @@ describe("with members killed under writers, watches are", () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("ordered: by revision, and within one as the request had it", () => {
+  test("ordered: by revision, and within a revision in the order of the request", () => {
     const places = new Map(eventsOf(truth).map((event, place) => [event, place]));
     for (const { told } of watchers) {
       const order = eventsOf(told).map((event) => places.get(event) ?? -1);
@@ -211,7 +211,7 @@ describe("with members killed under writers, watches are", () => {
     }
   });
 
-  test("atomic: all of a revision comes in one response", () => {
+  test("atomic: all events of a revision come in one response", () => {
     for (const { told } of watchers) {
       const responseOf = new Map<number, string>();
       for (const { revision, response } of told) {
@@ -225,7 +225,7 @@ describe("with members killed under writers, watches are", () => {
     );
   });
 
-  test("resumable: a watch on another member from behind the last event misses nothing", () => {
+  test("resumable: a watch on another member after the last event misses nothing", () => {
     assert.ok(watchers.some(({ streams }) => streams > 1));
     for (const { told } of watchers) {
       const resumed = told.filter(
@@ -238,7 +238,7 @@ describe("with members killed under writers, watches are", () => {
     }
   });
 
-  test("bookmarkable: progress to a revision means that nothing up to it is still to come", () => {
+  test("bookmarkable: after a progress notice of a revision no event up to it arrives", () => {
     for (const { told, bookmarks } of watchers) {
       assert.ok(bookmarks.length > 0);
       for (const { through, count } of bookmarks)
@@ -282,7 +282,7 @@ test("a watch that resumes at a compacted revision is canceled with the compact 
   }
 });
 
-test("without a leader, streams that require one end and are refused; others stay and are told later", async () => {
+test("without a leader, streams that require one end and new ones are refused; others stay and get events later", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   const [last, other] = await cluster.followers();
   const leader = await cluster.leader();

@@ -210,7 +210,7 @@ const kinds = [
   { name: "disk", create: levelDisk, numRuns: runs({ usually: 4, thoroughly: 10 }) },
 ];
 for (const { name, create, numRuns } of kinds) {
-  test(`answers as a store that keeps a full copy of every revision, whatever happens (${name})`, async () => {
+  test(`a store answers like a model that keeps a full copy of every revision (${name})`, async () => {
     const property = fc.asyncProperty(
       fc.array(step, { maxLength: 40, size: "max" }),
       tightLimits,

@@ -413,7 +413,7 @@ promise(
 );
 
 promise(
-  "bookmarkable: progress to a revision means that nothing up to it is still to come",
+  "bookmarkable: after a progress notice of a revision no event up to it arrives",
   ({ told, bookmarks, headers }) => {
     for (const { through, count } of bookmarks)
       for (const { revision } of told.slice(count))

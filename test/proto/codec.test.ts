@@ -244,7 +244,7 @@ describe("proposals", () => {
     );
   });
 
-  test("damaged ones are refused as by the generated code", () => {
+  test("damaged proposals are refused as by the generated code", () => {
     fc.assert(
       fc.property(record(numbers), command, user, fc.nat(), fc.nat(255), (given, proposed, by, position, byte) => {
         const encoded = encodeProposal({ ...given, user: by, command: proposed });

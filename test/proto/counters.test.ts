@@ -4,7 +4,7 @@ import { CounterError, counterFromRequest, counterFromResponse } from "../../pro
 
 const largest = BigInt(Number.MAX_SAFE_INTEGER);
 
-test("a counter of a request is exact up to 2^53-1, and stays there for all beyond", () => {
+test("a counter of a request is exact up to 2^53-1, and saturates beyond", () => {
   for (const exact of [0n, 1n, -1n, largest, -largest]) assert.equal(counterFromRequest(exact), Number(exact));
   for (const beyond of [largest + 1n, 2n ** 63n - 1n]) assert.equal(counterFromRequest(beyond), Number(largest));
   assert.equal(counterFromRequest(-(2n ** 63n)), -Number(largest));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { putRequestDecoder, putRequestEncoder, putResponseDecoder } from "../../proto/index.js";
 import { PutResponse } from "../../proto/generated/etcdserverpb/kv.js";
 
-test("ids are read as they were written, also those that share a slot of the known ones", () => {
+test("ids are read as they were written, also ids that share a cache slot", () => {
   const ids = Array.from({ length: 64 }, (_, n) => 0xfedc_ba98_7654_3210n + BigInt(n) * 0x0000_0001_0000_0001n);
   for (const id of [...ids, ...ids, 0n, 1n, 0n]) {
     const header = { clusterId: id, memberId: BigInt.asUintN(64, ~id), revision: 7n, raftTerm: id };

@@ -71,7 +71,7 @@ describe("etcd's messages are decoded, and encoded to the same bytes", () => {
     assert.equal(hex(MemberListResponse.encode(response).finish()), sent);
   });
 
-  test("a status of etcd 3.4: what came with 3.6 is empty", () => {
+  test("a status of etcd 3.4: fields of 3.6 are empty", () => {
     const sent = `${headerHex}1206332e342e3233188080022093d7e3d5acac84e12b2859300238594880c001`;
     const response = StatusResponse.decode(unhex(sent));
     assert.deepEqual(response, {

@@ -46,7 +46,7 @@ describe("64-bit numbers", () => {
     );
   });
 
-  test("one with more bits is refused, not cut", () => {
+  test("an id with more than 64 bits is refused, not truncated", () => {
     assert.throws(() => LeaseGrantRequest.encode({ TTL: 1n, ID: 2n ** 63n }).finish(), /too large/);
     assert.throws(() => ResponseHeader.encode(ResponseHeader.create({ memberId: -1n })).finish(), /too large/);
   });
@@ -57,7 +57,7 @@ test("a key with all its fields comes back", () => {
 });
 
 describe("a message of a newer client", () => {
-  test("the number of an enum that we have no name for stays that number", () => {
+  test("an unknown enum number stays that number", () => {
     const sent = Uint8Array.of(0x0a, 0x01, 0x61, 0x30, 0x63); // key "a", sort_target 99
     const request = RangeRequest.decode(sent);
     assert.equal(request.sortTarget, 99);
@@ -65,7 +65,7 @@ describe("a message of a newer client", () => {
     assert.ok(!Object.values<number>(RangeRequest_SortTarget).includes(99));
   });
 
-  test("fields we do not know, of each kind, are passed over", () => {
+  test("unknown fields of each kind are skipped", () => {
     const unknown = [
       [0xa0, 0x06, 0xff, 0x01], // 100: varint
       [0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8], // 100: 64 bits
@@ -111,11 +111,11 @@ describe("a malformed message", () => {
     assert.deepEqual(RangeRequest.decode(Uint8Array.of(0x0a, 1, 97, 0xc3, 0x3e, 0xc4, 0x3e)).key, Uint8Array.of(97));
   });
 
-  test("transactions within transactions are decoded to beyond the depth that a server takes", () => {
+  test("nested transactions are decoded to beyond the depth that a server accepts", () => {
     for (const depth of [50, 128, 500, 1_249]) assert.equal(TxnRequest.decode(nested(depth)).success.length, 1);
   });
 
-  test("transactions within transactions without end are an error, not an overflow", () => {
+  test("endlessly nested transactions are an error, not a stack overflow", () => {
     assert.throws(() => TxnRequest.decode(nested(5_000)), /recursion limit/);
   });
 });
@@ -142,7 +142,7 @@ describe("raw twins: keys that are encoded already", () => {
     );
   });
 
-  test("a transaction's answer does, with each kind of operation inside", () => {
+  test("a transaction's answer reads as the real message, with each kind of operation inside", () => {
     fc.assert(
       fc.property(keyValue, (kv) => {
         const raw = RawTxnResponse.encode({
@@ -169,7 +169,7 @@ describe("raw twins: keys that are encoded already", () => {
     );
   });
 
-  test("a deletion's answer and an event do; empty bytes are an absent key", () => {
+  test("a deletion's answer and an event read as the real message; empty bytes are an absent key", () => {
     const kv = KeyValue.create({ key: Uint8Array.of(1), modRevision: 5n });
     const deleted = RawDeleteRangeResponse.encode({ header, deleted: 1n, prevKvs: [encoded(kv)] }).finish();
     assert.deepEqual(DeleteRangeResponse.decode(deleted), { header, deleted: 1n, prevKvs: [kv] });

@@ -9,7 +9,7 @@ import { tempFolder } from "../support/temp-folder.js";
 
 const url = (port: number | undefined): string => `http://127.0.0.1:${port}`;
 
-test("a member that is stopped, and started again in its directory, has what was written", async () => {
+test("a member that is started again in its directory has its data", async () => {
   await using folder = await tempFolder();
   const [client, peer] = await freePorts(2);
   const options = { dataDir: join(folder.path, "m1"), clientUrls: url(client), peerUrls: url(peer) };
@@ -39,7 +39,7 @@ test("three members of a new cluster serve once they are started together", asyn
   for (const member of started) await member.stop();
 });
 
-test("a start that waits for the others can be given up, and leaves the directory to the next one", async () => {
+test("a start that waits for the other members can be aborted, and the next start can use the directory", async () => {
   await using folder = await tempFolder();
   const [client, own, other] = await freePorts(3);
   const alone = { dataDir: join(folder.path, "m1"), clientUrls: url(client), peerUrls: url(own), name: "m1" };

@@ -50,7 +50,7 @@ for (const seed of seeds)
   test(`simulation with members that lose their disks SEED=${seed}`, () => simulate(seed, [0.002, 0.01, 0.05]));
 
 if (wanted === undefined && count >= 40)
-  test("the seeds together install snapshots, hand leadership over, change the members and rebuild some", () => {
+  test("the seeds together cover snapshots, leadership transfers, member changes and rebuilds", () => {
     const sum = (of: (work: Work) => number): number => done.reduce((total, work) => total + of(work), 0);
     assert.ok(sum((work) => work.installed) > count / 2);
     assert.ok(sum((work) => work.handedOver) > count / 2);

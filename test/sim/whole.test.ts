@@ -25,7 +25,7 @@ for (const seed of seeds)
     if (report.failure !== undefined) assert.fail(tellFailure(report));
   });
 
-test("a connected majority takes writes within two election timeouts after the last fault, in the median", async (t) => {
+test("a connected majority accepts writes within two election timeouts after the last fault, in the median", async (t) => {
   const recoveries = (await all).map(({ recovery }) => recovery);
   assert.ok(median(recoveries) < 2, `median ${median(recoveries)}`);
   t.diagnostic(tellSummary(await all));
@@ -42,7 +42,7 @@ test("a seed gives the same history in every process", async () => {
 });
 
 if (seeds.length >= 200)
-  test("all seeds together have come to every fault, and to everything that clients do", async () => {
+  test("all seeds together cover every fault and every client action", async () => {
     const run = await all;
     for (const kind of faultKinds)
       assert.ok(

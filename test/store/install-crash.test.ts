@@ -128,7 +128,7 @@ async function found(steps: number, create: () => Promise<TestDisk>): Promise<Fo
 }
 
 for (const { name, create } of disks)
-  test(`a member that dies in the middle of an install is as before, or as installed (${name})`, async () => {
+  test(`a member that dies during an install has the old contents or the new ones (${name})`, async () => {
     const expected = new Map<string, unknown>();
     for (const [marker, compacted] of [["4"], ["5", 3], ["6", 3], ["9", 7]] as const) {
       await using reference = await TestStore.on(await create());

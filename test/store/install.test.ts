@@ -62,7 +62,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    test("an installed store is the one that is read, written to, and found by a restart", async () => {
+    test("an installed store serves reads and writes, and is found by a restart", async () => {
       await using leader = await TestStore.on(await create());
       await using member = await TestStore.on(await create());
       for (const { store } of [leader, member]) store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
@@ -299,7 +299,7 @@ async function slowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: Ma
 }
 
 describe("writes over an install", () => {
-  test("a batch on its way arrives before the commit; rounds behind it are never written", async () => {
+  test("a batch under way is written before the commit; later rounds are never written", async () => {
     await using leader = await leaderAt(10);
     const { disk, store, clock } = await slowMember();
     store.put(put("k", "2"));
@@ -465,7 +465,7 @@ describe("a failed installation leaves the old state in use", () => {
     assert.equal(member.store.revision, 10);
   });
 
-  test("a failed commit lets the writes that were held back go on", async () => {
+  test("a failed commit releases the blocked writes", async () => {
     await using leader = await leaderAt(10);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);

@@ -14,7 +14,7 @@ import { TestStore, deleteRange, disks, op, put, range, shownKv, txn } from "./h
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    test("an empty store has revision 1, and only changes of keys move it", async () => {
+    test("an empty store has revision 1, and only changes of keys advance it", async () => {
       await using tested = await TestStore.on(await create());
       const { store } = tested;
       assert.equal(store.revision, 1);
@@ -36,7 +36,7 @@ for (const { name, create } of disks) {
       assert.deepEqual((await tested.range("k")).kvs, ["k=3 c5 m5 v1"]);
     });
 
-    test("previous values come with a put and a delete if asked for, in key order", async () => {
+    test("a put and a delete return previous values on request, in key order", async () => {
       await using tested = await TestStore.on(await create());
       const { store } = tested;
       assert.equal(store.put(put("b", "1", { prevKv: true })).response.prevKv.length, 0);
@@ -50,7 +50,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true }))).response.prevKvs, []);
     });
 
-    test("ignore_value keeps the value, and both ignores together just touch the key", async () => {
+    test("ignore_value keeps the value, and both ignores together only raise its version", async () => {
       await using tested = await TestStore.on(await create());
       tested.put("k", "kept");
       await tested.save();
@@ -61,7 +61,7 @@ for (const { name, create } of disks) {
       assert.deepEqual((await tested.range("k")).kvs, ["k=new c2 m5 v4"]);
     });
 
-    test("a refused put changes nothing; the lease is looked at before the key", async () => {
+    test("a refused put changes nothing; the lease is checked before the key", async () => {
       await using tested = await TestStore.on(await create());
       const { store } = tested;
       assert.throws(() => store.put(put("k", "v", { lease: 5n })), LeaseNotFoundError);
@@ -90,7 +90,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(await keys("b", "b"), []);
     });
 
-    test("the past can be read until it is compacted; the future cannot", async () => {
+    test("past revisions can be read until they are compacted; future ones cannot", async () => {
       await using tested = await TestStore.on(await create());
       tested.put("k", "1");
       tested.put("k", "2");
@@ -114,7 +114,7 @@ for (const { name, create } of disks) {
       assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=2 c2 m3 v2"]);
     });
 
-    test("count counts the interval, more tells whether the answer leaves keys out", async () => {
+    test("count is that of the interval, more says whether the answer omits keys", async () => {
       await using tested = await TestStore.on(await create());
       for (const key of ["a", "b", "c", "d"]) tested.put(key, key);
       const all = { rangeEnd: "\0" };
@@ -134,7 +134,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(await brief({ maxModRevision: -1n }), ["", false, 4]);
     });
 
-    test("keys_only leaves out the value and the lease, now and in the past", async () => {
+    test("keys_only omits the value and the lease, at the newest and at past revisions", async () => {
       await using tested = await TestStore.on(await create());
       tested.store.grantLease({ id: 7n as LeaseId, ttlSeconds: 60, generation: 1 });
       tested.put("k", "1", { lease: 7n });
@@ -143,7 +143,7 @@ for (const { name, create } of disks) {
       assert.deepEqual((await tested.range("k", { keysOnly: true, revision: 2 })).kvs, ["k= c2 m2 v1"]);
     });
 
-    test("keys_only leaves the lease in where the keys are to be sorted by value, as etcd 3.7 does", async () => {
+    test("keys_only keeps the lease if the keys are sorted by value, as in etcd 3.7", async () => {
       await using tested = await TestStore.on(await create());
       tested.store.grantLease({ id: 7n as LeaseId, ttlSeconds: 60, generation: 1 });
       tested.put("k", "1", { lease: 7n });
@@ -155,7 +155,7 @@ for (const { name, create } of disks) {
       }
     });
 
-    test("sorts by each target, both ways, now and in the past", async () => {
+    test("sorts by each target, in both orders, at the newest and at past revisions", async () => {
       await using tested = await TestStore.on(await create());
       for (const [key, value] of [
         ["b", "3"],

@@ -21,7 +21,7 @@ test("the hash of a store depends on its keys and its leases, not on the order o
   assert.equal(await one.store.hash(), await other.store.hash());
 });
 
-test("defragmenting gives the space of what was compacted back, and keeps the rest", async () => {
+test("a defragmentation frees the space of compacted revisions, and keeps the rest", async () => {
   await using tested = await TestStore.on(await levelDisk());
   const { store } = tested;
   const value = "x".repeat(100_000);
@@ -40,7 +40,7 @@ test("defragmenting gives the space of what was compacted back, and keeps the re
   assert.equal(response.kvs.length, 1);
 });
 
-test("the image of a store has what its rows have, and none is given while rows are still to change", async () => {
+test("the image of a store equals its rows, and is refused while changes are pending", async () => {
   const rows = new MemoryBackend();
   const clock = new ManualClock();
   const onFailure = (error: Error): void => assert.fail(error);

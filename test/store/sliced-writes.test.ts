@@ -51,7 +51,7 @@ const deletions: readonly [name: string, begin: (tested: TestStore) => Sliced<un
 
 for (const [name, begin] of deletions)
   describe(name, () => {
-    test("is applied in slices; between them all reads find the revision before, and then all of the new one", async () => {
+    test("is applied in slices; reads between them see the previous revision, and later reads the whole new one", async () => {
       await using tested = await filled();
       const { store } = tested;
       const { revision } = store;
@@ -76,7 +76,7 @@ for (const [name, begin] of deletions)
       });
     });
 
-    test("reaches watchers as one batch, once all of it is done, whichever way they are told", async () => {
+    test("reaches watchers as one batch once it is complete, live or from history", async () => {
       for (const changesToldAtOnce of [50, 1_000]) {
         await using tested = await TestStore.on(await memoryDisk(), { ...limits, changesToldAtOnce });
         tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
@@ -116,7 +116,7 @@ for (const [name, begin] of deletions)
     });
   });
 
-test("nothing else is applied, and no round ends, in the middle of a revision", async () => {
+test("no other entry is applied, and no round ends, in the middle of a revision", async () => {
   await using tested = await filled();
   const { store } = tested;
   const work = store.revokeLease(toLeaseId(7n));
@@ -131,7 +131,7 @@ test("nothing else is applied, and no round ends, in the middle of a revision", 
   tested.put("a", "v");
 });
 
-test("a write that fails late takes back in slices what it has changed, and nobody has seen any of it", async () => {
+test("a write that fails late reverts its changes in slices, and no read has seen any of them", async () => {
   const tight = { ...limits, responseBytes: 200 };
   await using tested = await TestStore.on(await memoryDisk(), tight);
   for (const key of keys) tested.put(key, "v");

@@ -21,7 +21,7 @@ test("operations are counted by kind, also those of the branch that a transactio
   assert.equal(store.keyCount, 3);
 });
 
-test("watches count as long as they are open, and events once for each that was told", async () => {
+test("watches count while they are open, and events once for each watch that gets them", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const { stats } = tested.store;
   tested.put("k", "1");

@@ -158,7 +158,7 @@ describe("cycles", () => {
 });
 
 describe("limits", () => {
-  it("allow themselves, and nothing that is worse", () => {
+  it("allow their own values, and no worse ones", () => {
     const atMost = { title: "", limit: { atMost: 3 }, aim: "" };
     const atLeast = { title: "", limit: { atLeast: 3 }, aim: "" };
     assert.deepEqual(

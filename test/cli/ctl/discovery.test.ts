@@ -58,14 +58,14 @@ describe("--discovery-srv", () => {
     assert.equal(server.calls.length, 3);
   });
 
-  test("names the endpoints that are asked one by one, too", async () => {
+  test("also names the endpoints of commands that use each endpoint", async () => {
     await using server = await FakeServer.start({ Range: {}, Alarm: {} });
     const { code, stdout } = await run(plain(server), ["-d", "example.com", "endpoint", "health"]);
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^http://localhost:${portOf(server)} is healthy`));
   });
 
-  test("of a domain without records fails, before anything else is looked at", async () => {
+  test("of a domain without records fails before any other check", async () => {
     for (const flags of [[], ["--user", "root"], ["--cert", "nowhere.pem"], ["-w", "x"]]) {
       const stderr = `Error: dns lookup errors: ${missing("etcd-client-ssl")} and ${missing("etcd-client")}\n`;
       assert.deepEqual(await run({}, ["-d", "example.com", ...flags, ...list]), { code: 1, stdout: "", stderr });
@@ -101,7 +101,7 @@ async function secureMember(t: TestContext, hosts: readonly string[]): Promise<{
 describe("--insecure-discovery=false", () => {
   const flags = ["-d", "example.com", "--insecure-discovery=false"];
 
-  test("leaves out endpoints without TLS, and says so", async () => {
+  test("omits endpoints without TLS, with a warning", async () => {
     await using server = await FakeServer.start();
     const { stderr } = await run(plain(server), [...flags, "--endpoints=127.0.0.1:1", "--dial-timeout=1ms", ...list]);
     const [first] = stderr.split("\n");
@@ -109,7 +109,7 @@ describe("--insecure-discovery=false", () => {
     assert.equal(server.calls.length, 0);
   });
 
-  test("takes servers whose certificate is valid for the domain, whatever their host", async (t) => {
+  test("accepts servers whose certificate is valid for the domain, whatever their host", async (t) => {
     const { zone, cacert } = await secureMember(t, ["example.com"]);
     for (const domain of ["example.com", "example.com."]) {
       const words = ["-d", domain, "--insecure-discovery=false", "--cacert", cacert, "put", "k", "v"];

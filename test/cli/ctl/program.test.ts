@@ -41,7 +41,7 @@ async function runOn(answers: Answers, words: readonly string[], stdin = ""): Pr
 const failed = (code: number, stderr: string): Run => ({ code, stdout: "", stderr });
 
 describe("help", () => {
-  test("of the whole names every command; asking for it is no error", async () => {
+  test("of the program names every command, and exits with 0", async () => {
     const { code, stdout } = await run(["--help"]);
     assert.equal(code, 0);
     for (const name of [
@@ -96,7 +96,7 @@ describe("help", () => {
     assert.match(options.stdout, /\n {2}-w, --write-out <format> .* \(default: simple\)\n/);
   });
 
-  test("is what a group of commands shows without one", async () => {
+  test("is printed for a group without a subcommand", async () => {
     const { code, stdout } = await run(["endpoint"]);
     assert.equal(code, 0);
     assert.match(stdout, /^ {2}health [^]*\n {2}status /m);
@@ -104,7 +104,7 @@ describe("help", () => {
 });
 
 describe("commands", () => {
-  test("can be shortened, but not to what could be another of etcdctl's", async () => {
+  test("can be shortened, but not to a prefix of another etcdctl command", async () => {
     assert.match((await run(["vers"])).stdout, /^minietcdctl version: \d+\.\d+\.\d+\nAPI version: 3\.7\n$/);
     const stderr =
       'Error: unknown command "de" for "minietcdctl"\n' +
@@ -112,7 +112,7 @@ describe("commands", () => {
     assert.deepEqual(await run(["de", "key"]), failed(1, stderr));
   });
 
-  test("of a group that has no such command are an error", async () => {
+  test("that a group does not have are an error", async () => {
     const stderr =
       'Error: unknown command "nope" for "minietcdctl endpoint"\nRun \'minietcdctl endpoint --help\' for usage.\n';
     assert.deepEqual(await run(["endpoint", "nope"]), failed(1, stderr));
@@ -180,7 +180,7 @@ describe("global flags", () => {
     }
   });
 
-  test("a command timeout of 0 or less is over before anything is asked", async () => {
+  test("a command timeout of 0 or less fails before a request is sent", async () => {
     await using server = await FakeServer.start();
     const leases = ["lease grant 1", "lease revoke 1", "lease timetolive 1", "lease list", "lease keep-alive 1"];
     for (const command of ["get k", "put k v", "del k", "compaction 1", "member list", "endpoint health", ...leases])
@@ -200,7 +200,7 @@ describe("global flags", () => {
   });
 });
 
-test("flags for TLS that make no sense are refused in etcdctl's words", async () => {
+test("invalid TLS flags are refused with etcdctl's texts", async () => {
   const rows: [words: readonly string[], reason: string][] = [
     [["--cacert=nowhere.pem"], "open nowhere.pem: no such file or directory"],
     [["--cert=nowhere.pem", "--key=nowhere.pem"], "open nowhere.pem: no such file or directory"],
@@ -233,13 +233,13 @@ describe("arguments that are not UTF-8", () => {
 });
 
 describe("environment", () => {
-  test("an unknown variable is warned of, without its value", async () => {
+  test("an unknown variable causes a warning without its value", async () => {
     const { stderr } = await run(["get", "k", "-w", "x"], { ETCDCTL_PASWORD: "secret" });
     assert.match(stderr, /^Warning: unrecognized environment variable ETCDCTL_PASWORD\n/);
     assert.doesNotMatch(stderr, /secret/);
   });
 
-  test("a variable's value that makes no sense is an error", async () => {
+  test("an invalid value of a variable is an error", async () => {
     const { code, stderr } = await run(["get", "k"], { ETCDCTL_HEX: "maybe" });
     assert.equal(code, 1);
     assert.match(stderr, /invalid argument "maybe" for "--hex" flag: strconv.ParseBool/);
@@ -250,7 +250,7 @@ describe("environment", () => {
     assert.deepEqual([code, stderr], [4, "Error: unsupported output format\n"]);
   });
 
-  test("--debug prints the settings in force, but no secrets", async () => {
+  test("--debug prints the effective settings, but no secrets", async () => {
     const { stderr } = await run(["get", "k", "--debug"], { ETCDCTL_PASSWORD: "secret", ETCDCTL_DIAL_TIMEOUT: "90s" });
     assert.match(stderr, /^ETCDCTL_DIAL_TIMEOUT=1m30s$/m);
     assert.match(stderr, /^ETCDCTL_PASSWORD=\(hidden\)$/m);
@@ -311,7 +311,7 @@ describe("outputs", () => {
     assert.equal(stdout, `${empty}"MemberID" : 7\n"AlarmType" : NOSPACE\n\n`);
   });
 
-  test("disarming asks for the alarms, then to deactivate each", async () => {
+  test("disarming lists the alarms, then deactivates each", async () => {
     const { code, stdout, server } = await runOn({ Alarm: { header, alarms: [{ memberID: 7n, alarm: 1 }] } }, [
       ...["alarm", "disarm", "-w", "json"],
     ]);
@@ -339,7 +339,7 @@ describe("outputs", () => {
     assert.deepEqual(await run(["member", "list", "--consistency=x"]), failed(4, wrong));
   });
 
-  test("defrag goes on after a member that fails, and then ends with an error", async () => {
+  test("defrag continues after a member that fails, and ends with an error", async () => {
     await using server = await FakeServer.start({ Defragment: {} });
     const { code, stdout, stderr } = await run(["--endpoints", `127.0.0.1:1,${server.endpoint}`, "defrag"]);
     assert.equal(code, 1);
@@ -350,7 +350,7 @@ describe("outputs", () => {
     assert.equal(server.calls.length, 1);
   });
 
-  test("--count-only goes with json and fields, where the count is", async () => {
+  test("--count-only works with json and fields, which print the count", async () => {
     const json = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--prefix", "--count-only", "-w", "json"]);
     assert.match(json.stdout, /"raft_term":2\},"count":3\}\n$/);
     const fields = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--count-only", "-w", "fields"]);
@@ -360,7 +360,7 @@ describe("outputs", () => {
     assert.deepEqual([simple.code, simple.stderr], [128, stderr]);
   });
 
-  test("a table has titles in the middle and cells to the right", async () => {
+  test("a table has centered titles and right-aligned cells", async () => {
     const members = [{ ID: 255n, name: "n1", peerURLs: ["http://127.0.0.1:2380"], clientURLs: [], isLearner: false }];
     const { stdout } = await runOn({ MemberList: { header, members } }, ["member", "list", "-w", "table"]);
     assert.equal(
@@ -403,7 +403,7 @@ describe("outputs", () => {
     assert.match(stdout, new RegExp(`^${server.endpoint} is healthy: successfully committed proposal: took = `));
   });
 
-  test("a member with an alarm is unhealthy, and one that does not tell its alarms", async () => {
+  test("a member with an alarm is unhealthy, and so is one that does not answer the list of alarms", async () => {
     const alarms = [
       { memberID: 7n, alarm: 1 },
       { memberID: 8n, alarm: 2 },
@@ -468,13 +468,13 @@ describe("errors", () => {
     assert.deepEqual([code, stderr], [1, `${warning}Error: etcdserver: request timed out\n`]);
   });
 
-  test("a text that is not etcd's is shown as Go's client shows it", async () => {
+  test("an error text that is not etcd's is printed as Go's client prints it", async () => {
     const odd = { code: status.UNKNOWN, details: "something else" };
     const { stderr } = await runOn({ Range: odd }, ["get", "k"]);
     assert.equal(stderr, "Error: rpc error: code = Unknown desc = something else\n");
   });
 
-  test("https at a port without TLS, and no TLS at a port with it, are told apart from a server that is away", async () => {
+  test("https to a port without TLS, and no TLS to a port with it, are distinguished from an unreachable server", async () => {
     const certificate = await (await TestAuthority.create()).issue();
     const plain = createServer((socket) => socket.once("data", () => socket.destroy())).listen(0, "127.0.0.1");
     const secure = createTlsServer(certificate).listen(0, "127.0.0.1");

@@ -17,12 +17,12 @@ const collections = (looks: readonly Partial<ProcessUse>[]): number[] => {
 
 const large: Partial<ProcessUse> = { bufferBytes: 300 * mebibyte };
 
-test("an idle process with many new buffers is collected; one that is busy, later", () => {
+test("an idle process with many new buffers collects garbage; a busy one later", () => {
   assert.deepEqual(collections([{}, large]), [0, 1]);
   assert.deepEqual(collections([{ ...large, cpuShare: 0.5 }, large]), [0, 1]);
 });
 
-test("few buffers, or a heap whose collection takes long, are left to V8", () => {
+test("a process with few buffers, or with a large heap, leaves the collection to V8", () => {
   assert.deepEqual(collections([{}, { bufferBytes: 31 * mebibyte }]), [0, 0]);
   assert.deepEqual(collections([{ ...large, heapBytes: 200 * mebibyte }]), [0]);
 });
@@ -41,19 +41,19 @@ test("garbage that is known is collected once, as soon as the process is idle, h
   assert.equal(count, 1);
 });
 
-test("collections are at least six looks apart", () => {
+test("collections are at least six checks apart", () => {
   const more: Partial<ProcessUse> = { bufferBytes: 600 * mebibyte };
   assert.deepEqual(collections([large, more, more, more, more, more, more]), [1, 1, 1, 1, 1, 1, 2]);
 });
 
-test("buffers that are still in use after a collection bring no further one soon; the next counts from what is left", () => {
+test("buffers that stay in use after a collection cause no further one soon; the next counts from the remaining buffers", () => {
   const looks = (bufferBytes: number): Partial<ProcessUse>[] => Array.from({ length: 6 }, () => ({ bufferBytes }));
   const left = 50 * mebibyte;
   const counts = collections([large, ...looks(left), ...looks(left + 31 * mebibyte), ...looks(left + 32 * mebibyte)]);
   assert.deepEqual([counts[6], counts[12], counts[13]], [1, 1, 2]);
 });
 
-test("what was in use at a collection is looked for again after two minutes, then four: it may be garbage by then", () => {
+test("a collection is repeated after two minutes, then four, while buffers stay in use", () => {
   const counts = collections(Array.from({ length: 74 }, () => large));
   assert.deepEqual([counts[0], counts[23], counts[24], counts[71], counts[72]], [1, 1, 2, 2, 3]);
   const few = collections([large, ...Array.from({ length: 74 }, () => ({ bufferBytes: 31 * mebibyte }))]);

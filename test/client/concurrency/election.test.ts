@@ -8,7 +8,7 @@ import { patientClient } from "../../support/patient-client.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-test("a campaign that fails under a lease that leads already does not go on leading", async () => {
+test("a campaign that fails under a lease that already leads does not keep leading", async () => {
   const kvs = [{ key: utf8("jobs/5"), value: utf8("what it said before"), createRevision: 7n }];
   const ownKey = { response: { $case: "responseRange", value: { kvs } } };
   await using server = await FakeServer.start({

@@ -30,7 +30,7 @@ test("reads that a transaction begins at the same time are of one revision", asy
   assert.deepEqual(revisionsAsked(server), [0n, 5n, 5n]);
 });
 
-test("a first read that fails leaves the revision to the next one, also to those that wait for it", async () => {
+test("after a failed first read the next read sets the revision, also for waiting reads", async () => {
   await using server = await FakeServer.start(changingStore({ code: 3, details: "refused" }));
   await using client = patientClient({ endpoints: [server.endpoint] });
   const read = await client.stm((tx) => Promise.allSettled(["a", "b", "c"].map((key) => tx.get(key))));

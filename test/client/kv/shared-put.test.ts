@@ -22,7 +22,7 @@ const options = fc.record(
   { requiredKeys: [] },
 );
 
-test("a put that is shared is what decoding its encoding gives; one that cannot be encoded is never shared", () => {
+test("a shared put equals its decoded encoding; a put that cannot be encoded is never shared", () => {
   fc.assert(
     fc.property(bytes, bytes, options, (key, value, settings) => {
       const request = putRequest(key, value, settings, allKeys);
@@ -32,7 +32,7 @@ test("a put that is shared is what decoding its encoding gives; one that cannot 
   );
 });
 
-test("a put is shared if it is small, and its bytes are those of the time at which it was made", () => {
+test("a small put is shared, with the bytes that it had at the call", () => {
   const given = Uint8Array.of(1, 2, 3);
   const shared = sharedPut(putRequest(given, given, {}, allKeys));
   given.fill(9);

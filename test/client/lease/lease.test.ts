@@ -41,7 +41,7 @@ async function connected(...answers: Parameters<typeof FakeServer.start>) {
 }
 
 describe("single calls", () => {
-  test("grant, revoke, time to live and list ask for what they are told", async () => {
+  test("grant, revoke, time to live and list send their options", async () => {
     await using pair = await connected({
       ...granted(5n, 10n),
       LeaseTimeToLive: LeaseTimeToLiveResponse.create({ TTL: 7n, grantedTTL: 10n, keys: [Uint8Array.of(1)] }),
@@ -75,7 +75,7 @@ describe("single calls", () => {
 });
 
 describe("a held lease", () => {
-  test("is renewed as soon as there is a stream, within a third of its TTL, and is revoked in the end", async () => {
+  test("is renewed once there is a stream, within a third of its TTL, and is revoked when it is closed", async () => {
     await using pair = await connected(granted(5n, 3n));
     const lease = await pair.client.lease.hold({ ttlSeconds: 3 });
     const stream = await pair.stream();
@@ -105,7 +105,7 @@ describe("a held lease", () => {
     for (const stream of pair.server.opened) await stream.ended();
   });
 
-  test("is revoked if its grant was given up and may have succeeded", async () => {
+  test("is revoked if its grant was aborted and may have succeeded", async () => {
     await using pair = await connected({ LeaseGrant: "never" });
     const giveUp = new AbortController();
     const holding = pair.client.lease.hold({ ttlSeconds: 60, signal: giveUp.signal });
@@ -118,7 +118,7 @@ describe("a held lease", () => {
     assert.deepEqual(second, { method: "LeaseRevoke", request: { ID } });
   });
 
-  test("is renewed elsewhere when a server does not answer", async () => {
+  test("is renewed on another server when a server does not answer", async () => {
     await using pair = await connected(granted(5n, 3_600n));
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     const silent = await pair.stream();
@@ -186,8 +186,8 @@ describe("a held lease", () => {
   });
 });
 
-describe("keeping a lease alive that is there already", () => {
-  test("fails if it is not there", async () => {
+describe("keeping an existing lease alive", () => {
+  test("fails if the lease does not exist", async () => {
     await using pair = await connected();
     const keeping = pair.client.lease.keepAlive(5n);
     const stream = await pair.stream();
@@ -197,7 +197,7 @@ describe("keeping a lease alive that is there already", () => {
     await assert.rejects(keeping, (error) => error instanceof EtcdError && error.code === "not-found");
   });
 
-  test("leaves it to run out in the end", async () => {
+  test("lets the lease expire after close", async () => {
     await using pair = await connected();
     const keeping = pair.client.lease.keepAlive(5n);
     const single = await pair.stream();

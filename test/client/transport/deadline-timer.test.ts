@@ -56,7 +56,7 @@ test("calls that end in time share a timer", () => {
   assert.deepEqual(expired, []);
 });
 
-test("a call that began after a later deadline was waited for expires first", () => {
+test("a call with an earlier deadline expires first, although it began later", () => {
   const { clock, expired, begin, end } = createCalls();
   begin(1_000);
   begin(50);
@@ -72,7 +72,7 @@ const pending = (): Pending => ({
   check: () => undefined,
 });
 
-test("what has not ended is listed in the order in which it began", () => {
+test("pending calls are listed in the order in which they began", () => {
   const list = new PendingList();
   const [a, b, c, d] = [pending(), pending(), pending(), pending()];
   for (const item of [a, b, c, d]) list.add(item);

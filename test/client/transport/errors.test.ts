@@ -12,7 +12,7 @@ const judged = (code: status, details: string, kind: "read" | "write") => {
   return { code: error.code, outcome: error.outcome, again: mayTryAgain(error) };
 };
 
-test("a read on a broken connection is tried again, a write is not", () => {
+test("a read on a broken connection is retried, a write is not", () => {
   const broken = [
     [status.UNAVAILABLE, "Connection dropped"],
     [status.UNAVAILABLE, "read ECONNRESET"],
@@ -30,7 +30,7 @@ test("a read on a broken connection is tried again, a write is not", () => {
   }
 });
 
-test("reads and writes that were not sent, or that the server refused unseen, are tried again", () => {
+test("reads and writes that were not sent, or that the server refused unprocessed, are retried", () => {
   const unsent = [
     "No connection established. Last error: connect ECONNREFUSED 127.0.0.1:2379",
     "Name resolution failed for target dns:nowhere:2379",
@@ -46,13 +46,13 @@ test("reads and writes that were not sent, or that the server refused unseen, ar
       });
 });
 
-test("an answer that cannot be read leaves a write's outcome unknown, and nothing is tried again", () => {
+test("an answer that cannot be read leaves a write's outcome unknown, and no request is retried", () => {
   const details = "Response message parsing error: premature EOF";
   assert.deepEqual(judged(status.INTERNAL, details, "write"), { code: "internal", outcome: "unknown", again: false });
   assert.deepEqual(judged(status.INTERNAL, details, "read"), { code: "internal", outcome: "failed", again: false });
 });
 
-test("an error has gRPC's number, says whether to send again, and what to do", () => {
+test("an error has gRPC's number, whether it is retryable, and a hint", () => {
   const end = { header: { clusterId: 1n, memberId: 1n, revision: 1, raftTerm: 1 }, cancelReason: "" };
   const rows: readonly [EtcdError, number, boolean, RegExp][] = [
     [new ConnectError(new Map([["a", "refused"]])), 14, true, /endpoints/],

@@ -68,7 +68,7 @@ test("a status of the transport is the error of the request", async () => {
   await assert.rejects(client.kv.put("", "v"), isRefusal);
 });
 
-test("a channel that does not connect says why", async () => {
+test("a channel that does not connect reports the reason", async () => {
   const clock = new VirtualClock();
   await using client = new Client({ endpoints: ["nowhere"], transport: new MemoryTransport({}) }, clock);
   const failed = assert.rejects(client.kv.get("k"), (error: unknown) => {
@@ -104,7 +104,7 @@ class PatientTransport implements Transport {
   }
 }
 
-test("a stream that the server resets at the deadline is a request whose time is over", async () => {
+test("a stream that the server resets at the deadline ends its request with deadline-exceeded", async () => {
   const clock = new VirtualClock();
   const codeAfter = async (ms: number) => {
     const transport = new PatientTransport();

@@ -50,7 +50,7 @@ describe("a mirror", () => {
     assert.deepEqual([mirror.getText("c/b"), mirror.get("c/a"), mirror.size], ["v12", undefined, 2]);
   });
 
-  test("lists the keys anew behind a compaction, and says what has changed", async () => {
+  test("lists the keys again after a compaction, and reports the changes", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n, b: 4n, c: 5n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("");
@@ -66,7 +66,7 @@ describe("a mirror", () => {
     assert.equal((await created(server)).startRevision, 31n);
   });
 
-  test("tells a slow loop of the newest revision", async () => {
+  test("reports only the newest revision to a slow loop", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("");
@@ -84,7 +84,7 @@ describe("a mirror", () => {
     assert.equal(await mirror.ended, undefined);
   });
 
-  test("that is refused fails, and gives out nothing more", async () => {
+  test("that is refused fails, and yields nothing more", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("", { maxKeys: 1 });

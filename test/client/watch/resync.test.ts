@@ -37,7 +37,7 @@ const takeOf = (iterator: AsyncIterator<WatchEvent>, count: number) =>
   Promise.all(Array.from({ length: count }, async () => shown((await iterator.next()).value as WatchEvent)));
 
 describe("a watch with resync", () => {
-  test("lists the keys first, and tells the differences after a compaction", async () => {
+  test("lists the keys first, and yields the differences after a compaction", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { "k/a": 3n, "k/b": 4n, "k/c": 5n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const watch = client.watch("k/", { prefix: true, delivery: { resync: true } });
@@ -61,7 +61,7 @@ describe("a watch with resync", () => {
     assert.deepEqual(await takeOf(events, 1), ["put k/a 31"]);
   });
 
-  test("does not move its revision before the last difference is taken", async () => {
+  test("keeps its revision until the last difference is read", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const watch = client.watch("", { prefix: true, delivery: { resync: true } });
@@ -77,7 +77,7 @@ describe("a watch with resync", () => {
     assert.equal(watch.revision, 31);
   });
 
-  test("tells all differences in one batch, also that there are none", async () => {
+  test("yields all differences in one batch, which may be empty", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const batches = client.watch("", { prefix: true, delivery: { resync: true } }).batches();
@@ -87,7 +87,7 @@ describe("a watch with resync", () => {
     assert.deepEqual((await batches.next()).value, { revision: 30, events: [], resync: true });
   });
 
-  test("from revision 1 tells all keys when the history has been compacted", async () => {
+  test("from revision 1 yields all keys when the history is compacted", async () => {
     await using server = await FakeServer.start({ Range: listing(30n, { a: 3n, b: 2n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const events = client
@@ -99,7 +99,7 @@ describe("a watch with resync", () => {
     assert.deepEqual(await takeOf(events, 2), ["put b 2 resync", "put a 3 resync"]);
   });
 
-  test("with `only` knows the other changes, too", async () => {
+  test("with `only` also takes the filtered changes into account", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const events = client
@@ -113,7 +113,7 @@ describe("a watch with resync", () => {
     assert.deepEqual(await takeOf(events, 1), ["delete a 30 resync"]);
   });
 
-  test("fails if its beginning is compacted: there is nothing to compare with", async () => {
+  test("fails if its first revision is compacted: it has no keys to compare with", async () => {
     const details = "etcdserver: mvcc: required revision has been compacted";
     await using server = await FakeServer.start({ Range: { code: status.OUT_OF_RANGE, details } });
     await using client = new Client({ endpoints: [server.endpoint] });
@@ -136,7 +136,7 @@ describe("a watch with resync", () => {
     assert.throws(() => client.watch("", { prefix: true, delivery: { resync: { maxKeys: 0 } } }), RangeError);
   });
 
-  test("ends at once when it is left while it lists", async () => {
+  test("ends at once when its loop is left during a list", async () => {
     await using server = await FakeServer.start({ Range: "never" });
     await using client = new Client({ endpoints: [server.endpoint] });
     const events = client.watch("", { prefix: true, delivery: { resync: true } })[Symbol.asyncIterator]();

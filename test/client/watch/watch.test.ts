@@ -82,7 +82,7 @@ async function connected(servers = 1) {
 const iterate = (watch: Watch) => watch[Symbol.asyncIterator]();
 
 describe("a watch", () => {
-  test("asks for every option, and for a leader", async () => {
+  test("sends every option, and requires a leader", async () => {
     await using pair = await connected();
     pair.client.watch("ab", {
       prefix: true,
@@ -189,7 +189,7 @@ describe("a watch's responses", () => {
   const header = (revision: bigint) => ({ clusterId: 1n, memberId: 2n, revision, raftTerm: 3n });
   const shownResponse = ({ header, events }: Response) => [header.revision, ...events.map(shown)];
 
-  test("are given out as the server sends them, with their headers; the watch knows how far it is", async () => {
+  test("are yielded as the server sends them, with their headers, and advance the watch's revision", async () => {
     await using pair = await connected();
     const watch = pair.client.watch("a", {
       prefix: true,
@@ -238,7 +238,7 @@ describe("a watch's responses", () => {
     ]);
   });
 
-  test("tell all watches how far the server is, when it is asked; what may be still to come is asked for again", async () => {
+  test("report progress to all watches on request; a request that may be lost is repeated", async () => {
     await using pair = await connected();
     const watches = ["a", "b", "c"].map((key) => pair.client.watch(key));
     pair.client.requestWatchProgress(); // before there is a stream
@@ -266,7 +266,7 @@ describe("a watch's responses", () => {
 });
 
 describe("a watch that loses its server", () => {
-  test("continues elsewhere with its next revision, and gets a revision of which it had fragments as a whole", async () => {
+  test("continues on another server at its next revision, and gets a partly received revision as a whole", async () => {
     await using pair = await connected(2);
     const watch = pair.client.watch("a", { prefix: true });
     const first = await pair.stream();
@@ -295,7 +295,7 @@ describe("a watch that loses its server", () => {
     assert.equal((await asked(await pair.stream())).startRevision, 5n);
   });
 
-  test("goes on after what a progress notice has promised", async () => {
+  test("continues after the revision of a progress notice", async () => {
     await using pair = await connected();
     const batches = pair.client.watch("a", { startRevision: 3, delivery: { progressNotify: true } }).batches();
     const first = await pair.stream();
@@ -307,7 +307,7 @@ describe("a watch that loses its server", () => {
     assert.equal((await asked(await pair.stream())).startRevision, 21n);
   });
 
-  test("that never answered, moves on after the request timeout", async () => {
+  test("that never answered moves to another server after the request timeout", async () => {
     await using server = await FakeServer.start();
     const clock = new VirtualClock();
     await using client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: 200 }, clock);
@@ -343,7 +343,7 @@ describe("a watch ends", () => {
     assert.equal((await asked(await pair.stream())).startRevision, 30n);
   });
 
-  test("when it is refused, with the server's words; the others on the stream go on", async () => {
+  test("when it is refused, with the server's text; other watches on the stream continue", async () => {
     await using pair = await connected();
     const [refused, denied, other] = ["a", "b", "c"].map((key) => pair.client.watch(key)) as [Watch, Watch, Watch];
     const stream = await pair.stream();
@@ -373,7 +373,7 @@ describe("a watch ends", () => {
     assert.equal(error.code, "unimplemented");
   });
 
-  test("quietly when it is closed, and with an error when its signal is raised or the client is closed", async () => {
+  test("quietly when it is closed, and with an error when its signal is aborted or the client is closed", async () => {
     await using pair = await connected();
     const giveUp = new AbortController();
     const watches = [{}, { signal: giveUp.signal }, {}].map((options) => pair.client.watch("a", options));
@@ -410,7 +410,7 @@ test("ready fails with ConnectError without a server, as a request does; the wat
   assert.deepEqual(await take(iterate(watch), 1), ["put:a=1@5"]);
 });
 
-test("a watch with a full buffer is cancelled at the server, and created again behind its last event once it is read", async () => {
+test("a watch with a full buffer is cancelled at the server, and created again after its last event once it is read", async () => {
   await using pair = await connected();
   const [slow, other] = [pair.client.watch("a", { delivery: { bufferBytes: 1_000 } }), pair.client.watch("b")];
   const stream = await pair.stream();

@@ -127,13 +127,13 @@ for (const name of names.filter((each) => each !== ""))
 const shown = (name: string, value: unknown): unknown =>
   name === "header" ? undefined : typeof value === "bigint" ? String(value) : value;
 
-test("a certificate without a name is nobody at minietcd, and some user without rights at etcd", async () => {
+test("a certificate without a name gives no user at minietcd, and a user without rights at etcd", async () => {
   const [etcd, ours] = await both(callers, (all) => callerOf(all, "").call(call("KV/Put", { key: Buffer.from("a") })));
   assert.equal(statusOf(etcd), "7 etcdserver: permission denied");
   assert.equal(statusOf(ours), "3 etcdserver: user name is empty");
 });
 
-test("the JSON gateway takes no user from a certificate: etcd refuses one that has a name, minietcd goes by the token", async () => {
+test("the JSON gateway takes no user from a certificate: etcd refuses one that has a name, minietcd uses the token", async () => {
   const body = '{"key":"Yg=="}';
   const refusal = "CommonName of client sending a request against gateway will be ignored and not used as expected";
   const answers = (headers: readonly [etcd: Headers, ours: Headers]) =>

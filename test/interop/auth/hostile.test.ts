@@ -99,7 +99,7 @@ const falseTokens = [
   ...["eyJhbGciOiJub25lIn0.eyJ1c2VybmFtZSI6InJvb3QifQ.", "e30.e30.e30", long(7 * kibi)],
 ];
 
-test("tokens that nobody was given are refused as by etcd", async () => {
+test("tokens that were never issued are refused as by etcd", async () => {
   for (const token of falseTokens)
     for (const header of ["token", "authorization", "bearer"] as const) {
       const [etcd, ours] = await both(servers.callers, (caller) => caller.call({ ...range, token, header }));
@@ -107,7 +107,7 @@ test("tokens that nobody was given are refused as by etcd", async () => {
     }
 });
 
-test("a token of a megabyte is refused, and others are served on", async () => {
+test("a token of a megabyte is refused, and other clients are served", async () => {
   const token = long(kibi * kibi);
   const outcomes = await both(servers.members, async ({ endpoint }) => {
     const caller = new Caller(endpoint);
@@ -157,7 +157,7 @@ async function flood(
 /** Two thirds of what is sent. */
 const maxGrowth = 120 * kibi * kibi;
 
-test("strangers cannot make minietcd keep what they send", async (t) => {
+test("unauthenticated clients cannot fill minietcd's log", async (t) => {
   const [, ours] = servers.callers;
   const before = residentBytes();
   const filler = long(60 * kibi);

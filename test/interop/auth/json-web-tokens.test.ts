@@ -70,7 +70,7 @@ const swapped = (servers: Servers, [etcd, ours]: Both<string>, make: (token: str
   both(servers.callers, (caller, position) => caller.call(make(position === 0 ? ours : etcd)));
 
 for (const [method, keys] of methods)
-  test(`${method}: each takes the other's tokens, until users change`, async () => {
+  test(`${method}: etcd and minietcd accept each other's tokens until users change`, async () => {
     await using folder = await tempFolder();
     const { pair } = writeKeys(folder.path, keys);
     await using servers = await Servers.start(`--auth-token=jwt,sign-method=${method},${pair},ttl=10m`);
@@ -84,7 +84,7 @@ for (const [method, keys] of methods)
     assert.deepEqual([own.code, own.details], [3, "etcdserver: revision of auth store is old"]);
   });
 
-test("with a public key alone no token is made, and those of others are taken", async () => {
+test("a member with a public key alone issues no token, and accepts those of others", async () => {
   await using folder = await tempFolder();
   const { pair, open } = writeKeys(folder.path, rsa);
   await using makers = await Servers.start(`--auth-token=jwt,sign-method=RS256,${pair}`);
@@ -97,7 +97,7 @@ test("with a public key alone no token is made, and those of others are taken", 
   for (const { code, details } of await swapped(verifiers, tokens, put)) assert.equal(code, 0, details);
 });
 
-test("a token that has ended is refused with etcd's text", async () => {
+test("an expired token is refused with etcd's text", async () => {
   await using folder = await tempFolder();
   const { pair } = writeKeys(folder.path, rsa);
   await using servers = await Servers.start(`--auth-token=jwt,sign-method=RS256,${pair},ttl=2s`);

@@ -44,7 +44,7 @@ const notAllowed = (error: unknown): boolean => error instanceof AuthError && er
 
 for (const kind of ["etcd-3.7", "minietcd"] as const)
   describe(`a user with the rights of a prefix on ${kind}`, () => {
-    test("takes a lock in turn, and none elsewhere", async () => {
+    test("takes a lock in turn, and no lock elsewhere", async () => {
       await using clients = await connected(kind);
       const { one, other, inLine } = clients;
       const held = await one.lock("/locks/x");
@@ -58,7 +58,7 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       await assert.rejects(one.tryLock("locks/x"), notAllowed);
     });
 
-    test("leads, is observed and resigns, and stands for no election elsewhere", async () => {
+    test("leads, is observed and resigns, and cannot campaign elsewhere", async () => {
       await using clients = await connected(kind);
       const { one, other, inLine } = clients;
       const [mine, theirs] = [one, other].map((client) => client.election("/jobs")) as [
@@ -93,7 +93,7 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       await assert.rejects(one.election("jobs").observe().next(), notAllowed);
     });
 
-    test("waits no longer for a lock when the right to it is taken away", async () => {
+    test("stops waiting for a lock when its permission is revoked", async () => {
       await using clients = await connected(kind);
       const { one, other, admin, inLine } = clients;
       await one.lock("/locks/x");

@@ -92,7 +92,7 @@ async function play(caller: Caller): Promise<string[]> {
   return lines;
 }
 
-test("streams that outlive what their token stood for", async () => {
+test("streams whose token becomes invalid behave alike", async () => {
   const [etcd, ours] = await both(servers.callers, play);
   assert.deepEqual(ours, etcd);
 });

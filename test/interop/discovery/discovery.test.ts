@@ -9,7 +9,7 @@ import type { Outcome } from "./starts.js";
 const reportOf = async (script: string): Promise<unknown> =>
   JSON.parse(await runOnOwnMachine(fileURLToPath(new URL(script, import.meta.url))));
 
-test("a start with --discovery-srv finds, and fails to find, what etcd's does", async () => {
+test("a start with --discovery-srv finds the same members as etcd, and fails with the same errors", async () => {
   const { outcomes, asked } = (await reportOf("starts.ts")) as {
     outcomes: readonly { flags: string; etcd: Outcome; minietcd: Outcome }[];
     asked: number;

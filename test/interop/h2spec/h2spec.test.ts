@@ -55,7 +55,7 @@ test("h2spec's cases all pass on the native engine", async () => {
   await assertServes(member, pid);
 });
 
-test("h2spec's cases pass on grpc-js, but for those that are listed with a reason", async () => {
+test("h2spec's cases pass on grpc-js, except those that are listed with a reason", async () => {
   await using cluster = await startCluster({ members: 1, flags: ["--rpc-engine=grpc-js"] });
   const member = cluster.member(0);
   const { pid } = member.running;

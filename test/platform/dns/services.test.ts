@@ -36,7 +36,7 @@ describe("a service in DNS", () => {
     assert.deepEqual(hosts, ["first.example.com:1", "second.example.com:2"]);
   });
 
-  test("that does not exist, or has no records of services, is told in the words of Go's resolver", async () => {
+  test("that does not exist, or has no SRV records, fails with the text of Go's resolver", async () => {
     for (const domain of ["nowhere.example.com", "address.example.com"]) {
       const message = `lookup _etcd-client._tcp.${domain} on SERVER: no such host`;
       await assert.rejects(lookUp(domain), failing(message));
@@ -45,17 +45,17 @@ describe("a service in DNS", () => {
     await assert.rejects(lookUp("broken.example.com"), failing(broken));
   });
 
-  test("whose record says that it is not there is not found", async () => {
+  test("whose record has the host . is not found", async () => {
     const message = "lookup _etcd-client._tcp.not-there.example.com: no such host";
     await assert.rejects(lookUp("not-there.example.com"), failing(message));
   });
 
-  test("whose record names a host that cannot be is refused", async () => {
+  test("whose record names an invalid host is refused", async () => {
     const message = "lookup odd.example.com: DNS response contained records which contain invalid names";
     await assert.rejects(lookUp("odd.example.com"), failing(message));
   });
 
-  test("is not asked for under a name that cannot be", async () => {
+  test("is not looked up under an invalid name", async () => {
     const asked: string[] = [];
     const resolver: NameResolver = {
       resolveSrv: (name) => {
@@ -74,7 +74,7 @@ describe("a service in DNS", () => {
     assert.deepEqual(asked, []);
   });
 
-  test("is asked for at port 53 of a server that names none", async () => {
+  test("is looked up at port 53 of a server without a port", async () => {
     const failed = Object.assign(new Error("querySrv ETIMEOUT"), { code: "ETIMEOUT", syscall: "querySrv" });
     const servers = ["192.0.2.1", "2001:db8::1", "192.0.2.1:5353", "[2001:db8::1]:5353"];
     const told = ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.1:5353", "[2001:db8::1]:5353"];
@@ -88,7 +88,7 @@ describe("a service in DNS", () => {
     }
   });
 
-  test("passes on a failure that is none of the resolver", async () => {
+  test("passes on a failure that is not the resolver's", async () => {
     const resolver: NameResolver = {
       resolveSrv: () => Promise.reject(new RangeError("a fault of the program")),
       getServers: () => [],
@@ -107,7 +107,7 @@ describe("hosts of one priority", () => {
       .map(({ name }) => name)
       .join("");
 
-  test("are chosen by chance, each as often as its weight says", () => {
+  test("are chosen at random, with frequencies by weight", () => {
     const records = [host("a", 1), host("b", 3)];
     assert.deepEqual(
       [0, 0.2, 0.3, 0.9].map((random) => names(records, random)),
@@ -115,7 +115,7 @@ describe("hosts of one priority", () => {
     );
   });
 
-  test("stay as they came without weights, and those without come behind the others", () => {
+  test("keep their order without weights, and hosts without weight come after the others", () => {
     assert.equal(names([host("a", 0), host("b", 0)], 0.9), "ab");
     assert.equal(names([host("a", 0), host("b", 1)], 0), "ba");
   });

@@ -33,7 +33,7 @@ for (const [name, disk, root] of disks)
     const directory = path.join(root, "a", "b");
     const at = (file: string): string => path.join(directory, file);
 
-    test("makes directories, and is content if they exist", async () => {
+    test("creates directories, and accepts existing ones", async () => {
       await assert.rejects(
         promised((done) => disk.makeDirectory(directory, done)),
         { code: "ENOENT" },
@@ -46,7 +46,7 @@ for (const [name, disk, root] of disks)
       assert.deepEqual(await list(disk, root), ["a"]);
     });
 
-    test("reads what was written where, and less where the file ends", async () => {
+    test("reads the bytes that were written at an offset, and fewer at the end of the file", async () => {
       const file = await openFile(disk, at("one"), "new");
       await promised((done) => file.write(bytes("hello world"), 0, done));
       await promised((done) => file.write(bytes("W"), 6, done));
@@ -56,7 +56,7 @@ for (const [name, disk, root] of disks)
       await promised((done) => file.close(done));
     });
 
-    test("reads zeros where zeros, or nothing, were written", async () => {
+    test("reads zeros where zeros or no bytes were written", async () => {
       const file = await openFile(disk, at("zeros"), "new");
       const long = 3 * 16 * 1024;
       await promised((done) => file.write(new Uint8Array(long), 0, done));
@@ -98,7 +98,7 @@ for (const [name, disk, root] of disks)
       );
     });
 
-    test("removes a directory with all that is in it, and is content if there is none", async () => {
+    test("removes a directory with its contents, and accepts a missing one", async () => {
       const tree = path.join(root, "a", "tree");
       await ensureDirectory(disk, path.join(tree, "below"));
       const file = await openFile(disk, path.join(tree, "below", "file"), "new");
@@ -108,7 +108,7 @@ for (const [name, disk, root] of disks)
       assert.deepEqual(await list(disk, directory), []);
     });
 
-    test("a file where a directory should be is told from nothing", async () => {
+    test("a file in place of a directory is distinguished from a missing directory", async () => {
       const file = await openFile(disk, at("three"), "new");
       await promised((done) => file.close(done));
       await assert.rejects(list(disk, at("three")), { code: "ENOTDIR" });
@@ -117,7 +117,7 @@ for (const [name, disk, root] of disks)
       await assert.rejects(openFile(disk, path.join(root, "none", "file"), "new"), { code: "ENOENT" });
     });
 
-    test("is locked by one at a time", async () => {
+    test("is locked by one process at a time", async () => {
       const held = await disk.lock(path.join(directory, "lock"));
       await assert.rejects(disk.lock(path.join(directory, "lock")), { code: "ELOCKED" });
       await held.close();
@@ -126,11 +126,11 @@ for (const [name, disk, root] of disks)
       await promised((done) => disk.removeTree(path.join(directory, "lock"), done));
     });
 
-    test("says how much space there is", async () => {
+    test("reports the free space", async () => {
       assert.ok((await promised<number>((done) => disk.freeBytes!(directory, done))) > 0);
     });
 
-    test("never answers before it returns", async () => {
+    test("never calls back before it returns", async () => {
       let returned = false;
       await promised((done) => {
         disk.list(directory, (error) => {
@@ -161,7 +161,7 @@ test("the disk in memory is full at its capacity, takes no space for zeros, and 
   assert.equal(await free(), 24 * 1024);
 });
 
-test("files and directories are for their owner alone", async () => {
+test("only the owner can read files and directories", async () => {
   assert.deepEqual(await readdir(path.join(temporary, "a", "b")), ["three"]);
   const mode = async (...names: string[]): Promise<number> => (await stat(path.join(temporary, ...names))).mode & 0o777;
   assert.equal(await mode("a"), 0o700);

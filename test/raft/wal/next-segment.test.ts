@@ -46,7 +46,7 @@ const request = (next: NextSegment, bytes: number): { readonly size: number | un
   return result;
 };
 
-test("a file for which nothing waits is filled in small writes, up to the size of a segment", () => {
+test("a next segment that no append waits for is filled in small writes, up to the size of a segment", () => {
   const { next, endWrite } = setUp();
   next.prepare();
   for (let n = 0; n < 16; n++) assert.deepEqual(endWrite(), { position: n * mebibyte, bytes: mebibyte });
@@ -63,7 +63,7 @@ test("a log that waits for its next segment gets a shorter one, with one write",
   assert.equal(result.size, 4 * mebibyte);
 });
 
-test("a file that is long enough is taken as it is", () => {
+test("a next segment that is long enough is used unchanged", () => {
   const { next, endWrite } = setUp();
   next.prepare();
   for (let n = 0; n < 5; n++) endWrite();
@@ -76,7 +76,7 @@ test("a file that is long enough is taken as it is", () => {
   assert.equal(request(next, 1024).size, segmentBytes);
 });
 
-test("a batch that is larger than the file makes it longer", () => {
+test("a batch larger than the next segment extends it", () => {
   const { next, endWrite } = setUp();
   const result = request(next, 20 * mebibyte);
   assert.deepEqual(endWrite(), { position: 0, bytes: 16 * mebibyte });

@@ -35,12 +35,12 @@ const accessThatApplies = (users: readonly string[]) => {
   });
 };
 
-test("a token of users that were not applied here yet is good once they are", async () => {
+test("a token of an auth revision that this member has not applied yet is accepted once it has", async () => {
   const access = accessThatApplies(["ann", "bob"]);
   assert.deepEqual(await access.identify(withToken("3")), { name: "ann", revision: 3n });
 });
 
-test("a token of users that no member has, as of another cluster with the same key, is refused", async () => {
+test("a token of an auth revision that the cluster has not reached is refused", async () => {
   const access = accessThatApplies(["ann"]);
   await refused(Promise.resolve(access.identify(withToken("3"))), "auth-revision-old");
 });

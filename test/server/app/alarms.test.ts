@@ -78,7 +78,7 @@ test("an alarm reads as in etcd's status", () => {
   assert.equal(alarmText({ ...nospace, memberID: 0n }), "alarm:NOSPACE");
 });
 
-test("an alarm of a member refuses puts, is among the errors of its status, and goes when it is deactivated", async (t) => {
+test("an active alarm refuses puts and is among the errors of its member's status until it is deactivated", async (t) => {
   const { application } = await startApplication(t);
   const key = Buffer.from("k");
   const put = () =>

@@ -44,7 +44,7 @@ test("a get returns what an earlier put wrote, with the revision beside the resp
   }
 });
 
-test("a request that cannot be is refused at once, and its handler is not called", async (t) => {
+test("an invalid request is refused at once, and its handler is not called", async (t) => {
   const { application } = await startApplication(t);
   const handler = { onResult: () => assert.fail("a result"), onError: () => assert.fail("an error for later") };
   assert.throws(() => application.put(anonymousCaller, PutRequest.fromPartial({}), handler), { code: "empty-key" });
@@ -74,7 +74,7 @@ test("a transaction takes the branch that its compares choose", async (t) => {
   assert.deepEqual(shown((await get("k")).response), ["k=3 4"]);
 });
 
-test("a deleted key is gone, and after a compaction so is its past", async (t) => {
+test("a deleted key is not found, and its past cannot be read after a compaction", async (t) => {
   const { application } = await startApplication(t);
   const { put, get } = clientOf(application);
   await put("k", "v");

@@ -32,7 +32,7 @@ const audit = async (t: Parameters<typeof startApplication>[0], taken: (line: st
   return { audited, caller, lines };
 };
 
-test("a change leaves a line with who, from where, what and its outcome, and no value", async (t) => {
+test("a change leaves a line with user, address, operation and outcome, and without the value", async (t) => {
   const { audited, caller, lines } = await audit(t);
   await promised(audited.put, caller, put);
   await assert.rejects(promised(audited.put, anonymousCaller, PutRequest.create({})));
@@ -65,7 +65,7 @@ test("a transaction is logged with its changes and the branch that was taken; re
   assert.deepEqual(success, [{ put: { key: "k", valueBytes: 6 } }]);
 });
 
-test("an outcome that nobody knows is called unknown", () => {
+test("an undetermined outcome is logged as unknown", () => {
   const lines: string[] = [];
   const fails = (_caller: unknown, _request: unknown, handler: { onError(error: unknown): void }): void =>
     handler.onError(new ServerError("timed-out", "not committed in time"));
@@ -75,7 +75,7 @@ test("an outcome that nobody knows is called unknown", () => {
   assert.match(lines[0]!, /"outcome":"unknown","error":"not committed in time"/);
 });
 
-test("lines that are not taken are counted in the next one, and changes go on", async (t) => {
+test("lost lines are counted in the next line, and changes are not delayed", async (t) => {
   let room = 0;
   const { audited, caller, lines } = await audit(t, () => room-- > 0);
   await promised(audited.put, caller, put);
@@ -92,7 +92,7 @@ test("lines that are not taken are counted in the next one, and changes go on", 
   );
 });
 
-test("a file that was copied and truncated goes on from its beginning, and takes no more than its bound", async (t) => {
+test("a file that was copied and truncated is written from its beginning, up to its bound", async (t) => {
   const path = join(await temporaryDirectory(t), "audit.log");
   const first = new AppendFile(path, 1_000, systemClock);
   assert.equal(first.append("one\n"), true);

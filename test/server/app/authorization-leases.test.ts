@@ -53,7 +53,7 @@ const leasesOf = (application: Application) => {
   return { grant, renew, keys };
 };
 
-test("every compare and operation of a transaction counts, nested ones and those of the other branch, too", async (t) => {
+test("the rights of a transaction are checked for every compare and operation, nested ones and both branches included", async (t) => {
   const { application, logIn } = await startWithUsers(t, {
     ann: [
       [READ, "r"],
@@ -113,7 +113,7 @@ test("a lease is used, kept alive, revoked and shown only with rights on all its
   await ask(application, "leaseRevoke", root, { ID: own });
 });
 
-test("many keys of a lease, in several ranges of a user's, are shown until one is elsewhere", async (t) => {
+test("the keys of a lease, in several ranges of a user's permissions, are shown unless one key is outside", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, {
     ann: [
       [READWRITE, "a", "b"],
@@ -173,7 +173,7 @@ test("operations of the role root are refused to others", async (t) => {
   await ask(application, "memberList", ann, { linearizable: true });
 });
 
-test("a put that a change of rights overtakes is not carried out", async (t) => {
+test("a put whose rights change before it is applied is not carried out", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, { ann: [[READWRITE, "a"]] });
   const ann = await logIn("ann");
   const change = ask(application, "roleAdd", root, { name: "other" });
@@ -183,7 +183,7 @@ test("a put that a change of rights overtakes is not carried out", async (t) => 
   await ask(application, "put", ann, put("a"));
 });
 
-test("a deletion of its user, and the end of authentication, take effect at once", async (t) => {
+test("deleting a user, and disabling authentication, take effect on its requests at once", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, { ann: [[READWRITE, "a"]] });
   const ann = await logIn("ann");
   await ask(application, "userDelete", root, { name: "ann" });

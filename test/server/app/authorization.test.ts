@@ -36,7 +36,7 @@ const putting = (key: string): TxnRequest => ({
   failure: [],
 });
 
-test("a user reads and writes what its roles permit, and nothing else", async (t) => {
+test("a user reads and writes only keys that its roles permit", async (t) => {
   const { application, logIn } = await startWithUsers(t, {
     ann: [
       [READWRITE, "a", "c"],
@@ -80,7 +80,7 @@ test("a caller without a token is refused, after the shape of its request", asyn
   await refused(ask(application, "authStatus", withToken("nonsense"), {}), "invalid-auth-token");
 });
 
-test("a wrong password, an unknown user and a user without password do not get in", async (t) => {
+test("a login with a wrong password, of an unknown user, or of a user without password fails", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, { ann: [] });
   await refused(logIn("ann", "wrong"), "authentication-failed");
   await refused(logIn("bob"), "authentication-failed");
@@ -89,7 +89,7 @@ test("a wrong password, an unknown user and a user without password do not get i
   await refused(logIn("bob", ""), "no-password-user");
 });
 
-test("a permission that is taken away is gone at once; a password change ends the tokens of its user", async (t) => {
+test("a revoked permission takes effect at once; a password change ends the tokens of its user", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, { ann: [[READWRITE, "a"]], bob: [[READWRITE, "a"]] });
   const [ann, bob] = [await logIn("ann"), await logIn("bob")];
   await ask(application, "put", ann, put("a"));
@@ -153,7 +153,7 @@ test("a watch needs the right to read all its keys, an open end too", async (t) 
   }
 });
 
-test("a running watch ends when its user may not read its keys any more, before any later event", async (t) => {
+test("a running watch ends before any later event when its user loses the permission for its keys", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, {
     ann: [
       [READ, "a"],
@@ -177,7 +177,7 @@ test("a running watch ends when its user may not read its keys any more, before 
   );
 });
 
-test("watches of before authentication end when it begins", async (t) => {
+test("enabling authentication ends earlier watches", async (t) => {
   const { application, root } = await startWithUsers(t, {});
   await ask(application, "authDisable", root, {});
   const watches = openWatches(application, anonymousCaller);

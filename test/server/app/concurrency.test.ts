@@ -43,7 +43,7 @@ const setUp = async (t: TestContext) => {
   return { application, locks, elections, leases, keys, queued, call, lock, campaign };
 };
 
-test("a lock is given to those that wait in the order in which they came", async (t) => {
+test("waiting callers get a lock in the order of their calls", async (t) => {
   const { locks, leases, lock, queued } = await setUp(t);
   const held = await lock("l", leases[0]);
   assert.equal(Buffer.from(held.response.key).toString(), `l/${leases[0].toString(16)}`);
@@ -61,14 +61,14 @@ test("a lock is given to those that wait in the order in which they came", async
   assert.deepEqual(order, ["second", "third"]);
 });
 
-test("a lease that holds a lock gets it again", async (t) => {
+test("a call with a lease that holds the lock gets it at once", async (t) => {
   const { leases, lock, keys } = await setUp(t);
   const held = await lock("l", leases[0]);
   assert.deepEqual(await lock("l", leases[0]), held);
   assert.equal((await keys("l/")).length, 1);
 });
 
-test("a call that is given up leaves the queue of a lock", async (t) => {
+test("a canceled call leaves the queue of a lock", async (t) => {
   const { leases, lock, call, keys, queued } = await setUp(t);
   await lock("l", leases[0]);
   const waiting = call();
@@ -79,7 +79,7 @@ test("a call that is given up leaves the queue of a lock", async (t) => {
   assert.deepEqual(await keys("l/"), [`l/${leases[0].toString(16)}`]);
 });
 
-test("a lock whose lease ends while it is waited for is not given", async (t) => {
+test("a call whose lease ends while it waits does not get the lock", async (t) => {
   const { application, locks, leases, lock, queued } = await setUp(t);
   const held = await lock("l", leases[0]);
   const refused = assert.rejects(lock("l", leases[1]), { code: "session-expired" });
@@ -89,7 +89,7 @@ test("a lock whose lease ends while it is waited for is not given", async (t) =>
   await refused;
 });
 
-test("the holder's lease ends: the next one has the lock", async (t) => {
+test("the next caller gets the lock when the holder's lease ends", async (t) => {
   const { application, leases, lock, queued } = await setUp(t);
   await lock("l", leases[0]);
   const next = lock("l", leases[1]);
@@ -98,7 +98,7 @@ test("the holder's lease ends: the next one has the lock", async (t) => {
   await next;
 });
 
-test("a compaction takes nobody out of a queue", async (t) => {
+test("a compaction removes no caller from a queue", async (t) => {
   const { application, locks, leases, lock, queued } = await setUp(t);
   const held = await lock("l", leases[0]);
   const next = lock("l", leases[1]);
@@ -109,7 +109,7 @@ test("a compaction takes nobody out of a queue", async (t) => {
   await next;
 });
 
-test("one candidate leads, proclaims and resigns; then the next one leads", async (t) => {
+test("one candidate leads, proclaims and resigns; then the next candidate leads", async (t) => {
   const { elections, leases, campaign, queued } = await setUp(t);
   const name = bytes("e");
   await assert.rejects(elections.leader(caller, { name }), { code: "no-elected-leader" });
@@ -132,7 +132,7 @@ test("a candidate that campaigns again with another value proclaims it", async (
   assert.equal(Buffer.from(kv.value).toString(), "2");
 });
 
-test("an observer is told of each leader and value, and misses none while it has no room", async (t) => {
+test("an observer gets each leader and value, and misses none while its stream is full", async (t) => {
   const { elections, leases, campaign, call } = await setUp(t);
   const seen: ElectedLeader[] = [];
   let hasRoom = true;

@@ -43,7 +43,7 @@ for (const [version, outcome] of [
     assert.equal(ask(Action.VALIDATE, version), outcome);
   });
 
-test("a downgrade cannot be enabled, and canceling none does no harm", () => {
+test("enabling a downgrade is refused, and canceling without a downgrade is etcd's error", () => {
   assert.equal(ask(Action.ENABLE, "3.6"), "downgrade-not-supported");
   assert.equal(ask(Action.ENABLE, "3.5"), "downgrade-target");
   assert.equal(ask(Action.CANCEL, "anything"), "3.7");

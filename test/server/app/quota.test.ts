@@ -31,7 +31,7 @@ const passUntil = async (clock: TestClock, work: Promise<void>): Promise<void> =
 
 const alarmsOf = async (client: Client): Promise<number> => (await client.maintenance.alarmList()).alarms.length;
 
-test("a full store takes no puts until space is given back and the alarm is disarmed", async () => {
+test("a full store refuses puts until space is freed and the alarm is disarmed", async () => {
   await using server = await startTestServer({ listen: false, flags: { quotaBackendBytes: "1000000" } });
   const client = server.client();
   const count = await fill(client);
@@ -47,7 +47,7 @@ test("a full store takes no puts until space is given back and the alarm is disa
   assert.equal(await alarmsOf(client), 0);
 });
 
-test("a member that disarms itself takes puts again soon after space is given back", async () => {
+test("a member with --auto-disarm-nospace accepts puts soon after space is freed", async () => {
   await using server = await startTestServer({
     clock: "virtual",
     listen: false,

@@ -47,7 +47,7 @@ const sizes = (chunks: readonly RangeChunk[]): number[] => chunks.map(({ kvs }) 
 const names = (chunks: readonly RangeChunk[]): string[] =>
   chunks.flatMap(({ kvs }) => kvs.map((bytes) => Buffer.from(KeyValue.decode(bytes).key).toString()));
 
-test("chunks double, and only the last one tells of the whole", async (t) => {
+test("chunks double in size, and only the last one has count and more", async (t) => {
   const { open } = await withKeys(t, 100);
   const chunks = await open({}, () => true).end();
   assert.deepEqual(sizes(chunks), [10, 20, 40, 30]);
@@ -61,14 +61,14 @@ test("chunks double, and only the last one tells of the whole", async (t) => {
   );
 });
 
-test("a limit holds over all chunks, and the keys beyond it are counted", async (t) => {
+test("a limit applies to all chunks together, and the keys beyond it are counted", async (t) => {
   const { open } = await withKeys(t, 50);
   const chunks = await open({ limit: 25n }, () => true).end();
   assert.deepEqual(sizes(chunks), [10, 15]);
   assert.deepEqual(chunks.at(-1)?.end, { more: true, count: 50n, revision: 51 });
 });
 
-test("nothing is read for a listener without room, and later writes are not seen", async (t) => {
+test("no chunk is read for a listener without room, and later writes are not visible", async (t) => {
   const { open, put } = await withKeys(t, 40);
   let hasRoom = false;
   const stream = open({}, () => hasRoom);
@@ -126,7 +126,7 @@ for (const [what, fields, code] of [
     assert.throws(() => open(fields, () => true), { code });
   });
 
-test("the number of keys of a chunk stays between one and what fits", () => {
+test("the number of keys of a chunk stays between one and the maximum", () => {
   assert.deepEqual(
     [nextChunkKeys(10, 49, 100), nextChunkKeys(10, 50, 100), nextChunkKeys(10, 200, 100), nextChunkKeys(1, 201, 100)],
     [20, 10, 10, 1],

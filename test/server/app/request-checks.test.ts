@@ -49,7 +49,7 @@ const outcome = (check: () => void): string => {
   }
 };
 
-test("single requests", () => {
+test("invalid single requests are refused with etcd's errors", () => {
   const rows: [what: string, check: () => void, expected: string][] = [
     ["a key is needed to read", () => checkRange(RangeRequest.fromPartial({})), "empty-key"],
     ["to put", () => checkPut(PutRequest.fromPartial({})), "empty-key"],
@@ -119,7 +119,7 @@ test("transactions", () => {
     );
 });
 
-test("transactions are only so deep in each other, however many operations are allowed", () => {
+test("the nesting of transactions is bounded, whatever the number of operations", () => {
   const deep = (levels: number): TxnRequest => (levels === 1 ? txn([]) : txn([nested([...deep(levels - 1).success])]));
   checkTxn(deep(129), 128);
   checkTxn(deep(129), 1_000_000);
@@ -130,7 +130,7 @@ test("transactions are only so deep in each other, however many operations are a
     assert.throws(() => checkTxn(deep(levels), allowed), { code: "too-many-operations" });
 });
 
-test("no key is written twice, whichever branch runs, but for the holes that etcd has", () => {
+test("a transaction that may write a key twice is refused, except in the cases that etcd misses", () => {
   const twice = "duplicate-key";
   const rows: [what: string, request: TxnRequest, expected: string][] = [
     ["two puts", txn([put("a"), put("a")]), twice],
@@ -163,7 +163,7 @@ test("no key is written twice, whichever branch runs, but for the holes that etc
     );
 });
 
-test("intervals cover a key if any one of them does", () => {
+test("a set of intervals covers a key if one of them does", () => {
   const text = fc.string({ unit: fc.constantFrom("a", "b", "\0", "\xff"), maxLength: 3 });
   const interval = fc.tuple(text, text).filter(([from, to]) => from < to);
   fc.assert(

@@ -33,14 +33,14 @@ const rechecksOf = (count: number) => {
   return { rechecks, session, looked, state, runTurn };
 };
 
-test("few watches are checked before anything else is applied", () => {
+test("a few watches are rechecked before the next entry is applied", () => {
   const { looked, state, runTurn } = rechecksOf(1_000);
   state.change();
   assert.equal(looked.length, 1_000);
   assert.equal(runTurn(), false);
 });
 
-test("many are checked in turns; changes meanwhile do not begin anew, but another pass follows", () => {
+test("many watches are rechecked over several turns; changes meanwhile cause another pass", () => {
   const { looked, state, runTurn } = rechecksOf(5_000);
   state.change();
   for (let turn = 0; turn < 2; turn++) {
@@ -52,7 +52,7 @@ test("many are checked in turns; changes meanwhile do not begin anew, but anothe
   assert.equal(looked.length, 10_000);
 });
 
-test("a session that has ended is not checked, and none once authentication is off", () => {
+test("an ended session is not rechecked, and no session is once authentication is off", () => {
   const { rechecks, session, looked, state, runTurn } = rechecksOf(5_000);
   state.change();
   const { length } = looked;

@@ -63,7 +63,7 @@ const put = (application: Application, key: string, value: string) =>
 const request = (fields: Partial<WatchCreateRequest>): WatchCreateRequest =>
   WatchCreateRequest.fromPartial({ key: Buffer.from("k"), ...fields });
 
-test("a watch is told of puts until it is canceled", async (t) => {
+test("a watch gets puts until it is canceled", async (t) => {
   const { application } = await startApplication(t);
   const listener = new Recorder();
   const session = application.watch(anonymousCaller, listener);
@@ -76,7 +76,7 @@ test("a watch is told of puts until it is canceled", async (t) => {
   assert.deepEqual(listener.told, ["created 0", "events of 0: 1", "progress undefined", "canceled 0"]);
 });
 
-test("a watch from an earlier revision is told of history", async (t) => {
+test("a watch from an earlier revision gets history", async (t) => {
   const { application } = await startApplication(t);
   await put(application, "k", "1");
   await put(application, "k", "2");
@@ -88,7 +88,7 @@ test("a watch from an earlier revision is told of history", async (t) => {
   assert.deepEqual(listener.told, ["created 0", "events of 0: 1 2"]);
 });
 
-test("a watch of no keys is refused, and the session goes on", async (t) => {
+test("a watch of an empty range is refused, and the session continues", async (t) => {
   const { application } = await startApplication(t);
   const listener = new Recorder();
   const session = application.watch(anonymousCaller, listener);
@@ -98,7 +98,7 @@ test("a watch of no keys is refused, and the session goes on", async (t) => {
   assert.deepEqual(listener.told, ["refused: mvcc: watcher range is empty", "created 5"]);
 });
 
-test("a listener without room is sent the events that it missed once the session is resumed", async (t) => {
+test("a listener without room gets the missed events once the session is resumed", async (t) => {
   const { application } = await startApplication(t);
   const listener = new Recorder();
   const session = application.watch(anonymousCaller, listener);

@@ -6,11 +6,11 @@ import { putCost, txnCost } from "../../../server/app/write-cost.js";
 const put = PutRequest.create({ key: Buffer.from("key"), value: Buffer.alloc(41) });
 const operation = (value: PutRequest): RequestOp => ({ request: { $case: "requestPut", value } });
 
-test("a put costs 256 bytes beside its key and value", () => {
+test("the cost of a put is 256 bytes more than its key and value", () => {
   assert.equal(putCost(put), 300);
 });
 
-test("a transaction costs as much as the branch that costs more, with all that is nested", () => {
+test("the cost of a transaction is that of its more expensive branch, nested transactions included", () => {
   const nested = TxnRequest.create({ success: [operation(put)], failure: [operation(put), operation(put)] });
   const txn = TxnRequest.create({
     success: [operation(put)],
@@ -19,7 +19,7 @@ test("a transaction costs as much as the branch that costs more, with all that i
   assert.equal(txnCost(txn), 900);
 });
 
-test("a transaction that puts nothing costs nothing", () => {
+test("the cost of a transaction without a put is 0", () => {
   const { key } = put;
   const value = { key, rangeEnd: new Uint8Array(), prevKv: false };
   assert.equal(txnCost(TxnRequest.create({ success: [{ request: { $case: "requestDeleteRange", value } }] })), 0);

@@ -45,7 +45,7 @@ const sourceOf = (rows: readonly TableRow[]) => ({
   table: (name: string) => new Map(rows.filter(({ table }) => table === name).map(({ key, row }) => [key, row])),
 });
 
-test("authentication begins only with a user root that has the role root", () => {
+test("authentication can be enabled only if a user root has the role root", () => {
   const state = new AuthState();
   assert.equal(
     codeOf(() => state.enable()),
@@ -107,7 +107,7 @@ test("each change is refused as in etcd, and raises the revision by one otherwis
   }
 });
 
-test("a role that a user has already is granted without a change", () => {
+test("granting a role that the user has already changes nothing", () => {
   const state = enabledState();
   const { revision } = state;
   state.grantRole("root", "root");
@@ -146,7 +146,7 @@ test("permissions are sorted by key, and the type of one for the same keys is re
   ]);
 });
 
-test("the rows give the same state, and there are none before the first change", () => {
+test("rows restore the same state, and there are no rows before the first change", () => {
   assert.deepEqual(new AuthState().rows, []);
   const state = enabledState();
   state.addRole("r");
@@ -165,7 +165,7 @@ test("the rows give the same state, and there are none before the first change",
   assert.equal(state.rows.length, before.length + 1);
 });
 
-test("permissions and bytes are bounded; what makes less of them is not refused", () => {
+test("permissions and bytes are bounded; removals are not refused", () => {
   const state = enabledState();
   state.addRole("r");
   for (let n = 0; n < maxPermissions; n++) grant(state, "r", READ, `key ${n}`);

@@ -39,7 +39,7 @@ const withFakes = (): { readonly thread: BcryptThread; readonly workers: FakeWor
   return { thread, workers };
 };
 
-test("a real worker hashes, refuses a salt that is none, and hashes on", async () => {
+test("a real worker hashes, refuses an invalid salt, and continues", async () => {
   const thread = new BcryptThread();
   try {
     const broken = thread.hash("a", "nonsense");
@@ -80,7 +80,7 @@ test("10 000 passwords at once: all beyond the bound are refused at once", async
   assert.equal(thread.pending, 0);
 });
 
-test("a worker that dies fails what waits, and is replaced at the next password", async () => {
+test("the death of a worker fails pending passwords; the next password starts a new worker", async () => {
   const { thread, workers } = withFakes();
   const lost = [thread.hash("a", salt), thread.hash("b", salt)];
   workers[0]?.emit("error", new Error("out of memory"));
@@ -92,7 +92,7 @@ test("a worker that dies fails what waits, and is replaced at the next password"
   assert.equal(await next, "1");
 });
 
-test("closing ends the worker and refuses what waits and what comes", async () => {
+test("closing ends the worker and refuses pending and later passwords", async () => {
   const { thread, workers } = withFakes();
   const waiting = thread.hash("a", salt);
   thread.close();

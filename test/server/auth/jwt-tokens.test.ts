@@ -46,7 +46,7 @@ const open = (method: JwtMethod, settings: Partial<JwtSettings> = {}): Promise<J
 };
 
 for (const method of jwtMethods)
-  test(`a token of method ${method} is verified by another member, and changed ones are not`, async () => {
+  test(`a token of method ${method} is verified by another member, and an altered token is refused`, async () => {
     const token = await (await open(method)).assign("alice", 7n);
     const other = await open(method);
     assert.deepEqual(await other.verify(token), { name: "alice", revision: 7n });
@@ -71,7 +71,7 @@ test("a token of another method with the same key is refused", async () => {
   assert.equal(await (await open("PS256")).verify(token), undefined);
 });
 
-test("a public key is no secret of HMAC", async () => {
+test("a token signed by HMAC with the public key as its secret is refused", async () => {
   const tokens = await open("RS256");
   const asSecret = Buffer.from(rsa.publicKeyFile);
   const token = await new SignJWT({ username: "root", revision: 1 })
@@ -109,7 +109,7 @@ test("tokens without a name or a revision are refused; one without an end is not
   assert.equal(await tokens.verify(await sign(later)), undefined);
 });
 
-test("a bounded number of tokens is remembered, and none that is very long", async () => {
+test("a bounded number of verified tokens is cached, and no very long one", async () => {
   const tokens = await open("HS256");
   const tokenOf = (name: string): Promise<string> => tokens.assign(name, 1n);
   const first = await tokenOf("first");
@@ -124,7 +124,7 @@ test("a bounded number of tokens is remembered, and none that is very long", asy
   assert.equal(tokens.size, 0);
 });
 
-test("with a public key alone tokens are verified, and none are made", async () => {
+test("a member with a public key alone verifies tokens and issues none", async () => {
   const token = await (await open("RS256")).assign("alice", 7n);
   const verifier = await open("RS256", { privateKeyFile: undefined });
   assert.deepEqual(await verifier.verify(token), { name: "alice", revision: 7n });

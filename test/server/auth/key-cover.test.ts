@@ -21,7 +21,7 @@ test("an interval is covered if each of its keys is", () => {
   );
 });
 
-test("adjoining intervals are one; a gap of one key is not covered", () => {
+test("adjoining intervals are merged; a gap of one key is not covered", () => {
   const adjoining = new KeyCover([
     { from: "c", to: "e" },
     { from: "a", to: "c" },

@@ -70,7 +70,7 @@ const grant = fc
 /** A key that comes to a lease, or loses it. */
 const move = fc.record({ key: fc.constantFrom(...keys), to: fc.constantFrom(lease, lease, other, none) });
 
-test("a user has the right to a lease if it has that to each key", () => {
+test("a user has the right to a lease if it has the right to each of its keys", () => {
   fc.assert(
     fc.property(fc.array(grant, { maxLength: 4 }), fc.array(move, { maxLength: 20 }), (grants, moves) => {
       const state = stateWith(grants);
@@ -99,7 +99,7 @@ test("a user has the right to a lease if it has that to each key", () => {
 
 const exactly = (key: string) => ({ key: bytes(key), rangeEnd: new Uint8Array() });
 
-test("the right to a lease takes a look at each of the user's ranges, and not at each key", () => {
+test("the check of a lease looks at each of the user's ranges, and not at each key", () => {
   const ranges = ["a", "c", "e"].map((key) => ({
     permType: Permission_Type.READWRITE,
     key,
@@ -120,7 +120,7 @@ test("the right to a lease takes a look at each of the user's ranges, and not at
   assert.ok(looks <= 2 * (ranges.length + 1), `${looks} looks`);
 });
 
-test("a lease that has lost all its keys is everybody's again", () => {
+test("a lease without keys needs no right to keys", () => {
   const state = stateWith([{ permType: Permission_Type.READWRITE, key: "a", rangeEnd: "b" }]);
   const leases = newLeases();
   leases.move("z", { from: none, to: lease });

@@ -13,7 +13,7 @@ const tokensAt = () => {
   return { clock, tokens };
 };
 
-test("a token is known on every member that is told of the login, and renewed where it is used", () => {
+test("every member that applies a login accepts its token, and renews it at each use", () => {
   const [one, other] = [tokensAt(), tokensAt()];
   const prefix = one.tokens.newPrefix();
   assert.match(prefix, /^[A-Za-z]{16}$/);
@@ -41,7 +41,7 @@ test("tokens of a user can be made invalid, and all of them", () => {
   assert.equal(tokens.verify(bob, 1n), undefined);
 });
 
-test("of too many tokens, those unused for longest become invalid", () => {
+test("beyond the bound the least recently used tokens become invalid", () => {
   const { clock, tokens } = tokensAt();
   const first = tokens.assign("ann", 1n, "a", at(1));
   clock.time = 1;
@@ -60,7 +60,7 @@ test("the index of a token is read as etcd does", () => {
   for (const other of ["abc", "abc.x", "a.b.3", "abc.", "abc.-1", ""]) assert.equal(indexOfToken(other), undefined);
 });
 
-test("tokens of users that another state has not, or with another password, are dropped", () => {
+test("tokens are dropped if a new state lacks their user, or has another password for it", () => {
   const stateWith = (passwords: Readonly<Record<string, string>>, isEnabled = true): AuthState => {
     const user = (name: string, password: string) => ({
       ...{ name: Buffer.from(name), password: Buffer.from(password), roles: ["root"], options: { noPassword: false } },

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../support/fast-check.js";
 import { NumberTable } from "../../../server/base/number-table.js";
 
-test("a table of numbers holds what a Map holds, whatever comes and goes", () => {
+test("a table of numbers holds the same entries as a Map after any additions and removals", () => {
   const key = fc.oneof(fc.nat(40), fc.nat(40), fc.integer({ min: 2 ** 32, max: 2 ** 32 + 40 }));
   const step = fc.record({ kind: fc.constantFrom("set", "set", "delete"), key });
   fc.assert(
@@ -28,7 +28,7 @@ test("a table of numbers holds what a Map holds, whatever comes and goes", () =>
   );
 });
 
-test("numbers in a row that come and go beside one that stays keep their places", () => {
+test("consecutive numbers that are added and removed beside one that stays keep their slots", () => {
   const table = new NumberTable<{ readonly key: number }>();
   const stays = { key: 1 };
   table.set(1, stays);

@@ -23,7 +23,7 @@ const refusal = async (config: Parameters<typeof Member.start>[0]): Promise<stri
   return errorText(error);
 };
 
-test("a damaged log is refused in one line that names the file, the byte and what to do; nothing stays open", async (t) => {
+test("a damaged log is refused in one line with file, byte and remedy; no file stays open", async (t) => {
   const { config, data } = await stoppedMember(t);
   const [segment = ""] = (await readdir(join(data, "wal"))).filter((name) => name.endsWith(".wal"));
   const file = join(data, "wal", segment);
@@ -42,7 +42,7 @@ test("a damaged log is refused in one line that names the file, the byte and wha
   await again.stop();
 });
 
-test("a damaged store is refused, and can be opened again once it is whole", async (t) => {
+test("a damaged store is refused, and can be opened once it is restored", async (t) => {
   const { config, data } = await stoppedMember(t);
   const manifest = (await readdir(join(data, "store-1"))).find((name) => name.startsWith("MANIFEST")) ?? "";
   const file = join(data, "store-1", manifest);
@@ -55,14 +55,14 @@ test("a damaged store is refused, and can be opened again once it is whole", asy
   await again.stop();
 });
 
-test("a store whose log is gone is refused: what it promised may be lost", async (t) => {
+test("a store without its log is refused: acknowledged entries may be lost", async (t) => {
   const { config, data } = await stoppedMember(t);
   const [segment = ""] = (await readdir(join(data, "wal"))).filter((name) => name.endsWith(".wal"));
   await rename(join(data, "wal", segment), join(data, "..", "elsewhere"));
   assert.match(await refusal(config), /the store contains the log up to entry \d+ of term 2, but .* ends at 0/);
 });
 
-test("each error of the file system becomes advice", () => {
+test("each error of the file system is reported with a remedy", () => {
   const said: [code: string, expected: RegExp][] = [
     ["EACCES", /check its owner and mode/],
     ["EROFS", /its file system is mounted read-only/],
@@ -85,13 +85,13 @@ test("each error of the file system becomes advice", () => {
   }
 });
 
-test("a failure to open is put into words once, however often it is passed on", () => {
+test("a failure to open is described once, however often it is rethrown", () => {
   const system = Object.assign(new Error("ENOTDIR: not a directory"), { code: "ENOTDIR", syscall: "scandir" });
   const line = errorText(asStartError(asStartError(system, "d"), "d"));
   assert.equal(line, "cannot use data directory d: choose another --data-dir: ENOTDIR: not a directory");
 });
 
-test("an error that nobody foresaw is not dressed up", () => {
+test("an unexpected error is passed on unchanged", () => {
   const error = new TypeError("a bug");
   assert.equal(asStartError(error, "d"), error);
 });

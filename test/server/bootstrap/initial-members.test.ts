@@ -53,7 +53,7 @@ const m1 = { name: "a", discoverySrv: "x", initialAdvertisePeerUrls: "http://m1.
 describe("members that DNS names", () => {
   const plain = { services: { "_etcd-server._tcp.x": three }, hosts };
 
-  test("are the hosts of the service; this one has its name, the others are numbered", async () => {
+  test("are the hosts of the service; this member has its name, the others are numbered", async () => {
     assert.deepEqual((await find(m1, plain)).all, [
       { name: "a", peerUrls: ["http://m1.x:2380"] },
       { name: "0", peerUrls: ["http://m2.x:2380"] },
@@ -61,7 +61,7 @@ describe("members that DNS names", () => {
     ]);
   });
 
-  test("are known by address: this one may advertise another name, or none", async () => {
+  test("are matched by address: this member may advertise another host name, or an address", async () => {
     for (const url of ["http://alias.x:2380", "http://10.0.0.1:2380"]) {
       const { self } = await find({ ...m1, initialAdvertisePeerUrls: url }, plain);
       assert.deepEqual(self, { name: "a", peerUrls: ["http://m1.x:2380"] }, url);
@@ -77,20 +77,20 @@ describe("members that DNS names", () => {
     });
   });
 
-  test("must be this one, too, with the scheme that it says", async () => {
+  test("must include this member, with the scheme of its record", async () => {
     const other = { ...m1, initialAdvertisePeerUrls: "http://m1.x:1" };
     const notThere = 'error setting up initial cluster: cannot find local etcd member "a" in SRV records';
     await assert.rejects(find(other, plain), { name: "StartError", message: notThere });
     await assert.rejects(find({ ...m1, initialAdvertisePeerUrls: "https://m1.x:2380" }, plain), { message: notThere });
   });
 
-  test("are not found if no host has an address, and the last reason is told", async () => {
+  test("are not found if no host has an address, and the error has the last reason", async () => {
     await assert.rejects(find({ ...m1, initialAdvertisePeerUrls: "http://10.0.0.1:2380" }, { ...plain, hosts: {} }), {
       message: /error querying DNS SRV records for _etcd-server lookup m3\.x\. on 10\.0\.0\.53:53: no such host$/,
     });
   });
 
-  test("are names: an address in a record is none", async () => {
+  test("are host names: an address in a record is refused", async () => {
     const services = { "_etcd-server._tcp.x": [{ name: "10.0.0.1" }] };
     await assert.rejects(find(m1, { services, hosts }), { message: /records which contain invalid names$/ });
   });
@@ -127,7 +127,7 @@ describe("members that flags name", () => {
     assert.deepEqual(self.peerUrls, ["http://m1.x:2380"]);
   });
 
-  test("may have several URLs, and stand there with all that they advertise", async () => {
+  test("may have several URLs, all of them advertised", async () => {
     const flags = { name: "a", initialCluster: "a=http://h:1,b=http://i:1,a=http://h:2" };
     assert.equal(
       (await find({ ...flags, initialAdvertisePeerUrls: "http://h:2,http://h:1" }, {})).self.peerUrls.length,
@@ -160,14 +160,14 @@ describe("members that flags name", () => {
     for (const [flags, message] of rows) await assert.rejects(find(flags, { hosts }), { name: "StartError", message });
   });
 
-  test("are waited for while DNS does not know a name, for half a minute", async () => {
+  test("are looked up again for half a minute while DNS does not know a name", async () => {
     const asked: string[] = [];
     await assert.rejects(find({ ...byName, initialAdvertisePeerUrls: "http://gone.x:2380" }, { hosts }, asked));
     assert.equal(asked.filter((host) => host === "gone.x").length, 30);
   });
 });
 
-test("a domain and a list of members are not given together", () => {
+test("a domain and a list of members together are refused", () => {
   const both = { ...m1, initialCluster: "a=http://m1.x:2380" };
   assert.throws(() => configFromFlags({ ...defaultFlags, ...both }), {
     name: "StartError",

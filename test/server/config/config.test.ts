@@ -82,7 +82,7 @@ const tlsRows: [flags: Partial<ServerFlags>, kind: typeof FlagError | typeof Sta
   [{ clientCertAuth: "perhaps" }, FlagError, /^invalid boolean value "perhaps" for -client-cert-auth/],
 ];
 
-test("certificates without an https URL are warned of, and TLS follows from the flags", () => {
+test("certificates without an https URL cause a warning, and the TLS settings follow the flags", () => {
   const { tls } = configFromFlags({
     ...defaultFlags,
     certFile: "c",
@@ -111,7 +111,7 @@ test("certificates without an https URL are warned of, and TLS follows from the 
   assert.equal(automatic.rules.isRequired, false); // as in etcd: nobody could check
 });
 
-test("flags that cannot be read, or do not go together, are refused in etcd's words", () => {
+test("invalid and contradicting flags are refused with etcd's texts", () => {
   const rows: [flags: Partial<ServerFlags>, kind: typeof FlagError | typeof StartError, text: RegExp][] = [
     [{ electionTimeout: "1s" }, FlagError, /^invalid value "1s" for flag -election-timeout: parse error$/],
     [{ maxTxnOps: "-1" }, FlagError, /-max-txn-ops: parse error/],

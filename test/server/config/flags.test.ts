@@ -106,11 +106,11 @@ const checkRow = (flag: Flag, { label, read, isCommandLine }: Way): void => {
 };
 
 for (const flag of allFlags.filter(({ name }) => name !== "config-file"))
-  test(`--${flag.name} and its variable are followed, warned of or refused as the table says`, () => {
+  test(`--${flag.name} and its variable have the effect, the warning or the refusal of the table`, () => {
     for (const way of waysOf(flag)) checkRow(flag, way);
   });
 
-test("a flag with etcd's default, or a value that asks for nothing, is as good as not given", () => {
+test("a flag with etcd's default, or a harmless value, is the same as no flag", () => {
   for (const flag of allFlags) {
     if (flag.kind === "any" || flag.fallback.includes("$")) continue;
     for (const value of [flag.fallback, ...(flag.harmless ?? [])])
@@ -131,7 +131,7 @@ test("the defaults of the table are those of the member", () => {
     );
 });
 
-test("each name is there once, and an old name leads to one that is there", () => {
+test("each name is listed once, and an old name refers to a listed one", () => {
   assert.equal(new Set(allFlags.map(({ name }) => name)).size, allFlags.length);
   for (const { effect, name } of allFlags)
     if (effect.kind === "same-as") assert.ok(findFlag(effect.flag) !== undefined, name);
@@ -268,7 +268,7 @@ const inFile = async (t: TestContext, text: string, args: readonly string[] = []
   return settingsOf([`--config-file=${path}`, ...args], { ETCD_MAX_WALS: "x", ETCD_NAME: "variable" });
 };
 
-test("a configuration file is all that counts", async (t) => {
+test("with a configuration file flags and variables are ignored", async (t) => {
   const text = [
     "name: filed",
     "snapshot-count: 5",
@@ -305,7 +305,7 @@ test("a configuration file is all that counts", async (t) => {
   );
 });
 
-test("feature gates without effect are warned of, unless they say what etcd does anyway", () => {
+test("feature gates without effect cause a warning, unless they have etcd's default", () => {
   const warningsOf = (gates: string) => settingsOf([`--feature-gates=${gates}`]).warnings;
   assert.deepEqual(warningsOf("LeaseCheckpoint=false,CompactHashCheck=false,FastLeaseKeepAlive=true"), []);
   assert.deepEqual(warningsOf("CompactHashCheck=true,LeaseCheckpoint=true"), [
@@ -313,7 +313,7 @@ test("feature gates without effect are warned of, unless they say what etcd does
   ]);
 });
 
-test("the sample of a configuration file that comes with etcd is taken", async (t) => {
+test("etcd's sample configuration file is accepted", async (t) => {
   const text = `
 name: 'default'
 data-dir:
@@ -373,7 +373,7 @@ tls-max-version: 'TLS1.3'
   );
 });
 
-test("the sections for TLS of a configuration file stand for flags", async (t) => {
+test("the TLS sections of a configuration file set the TLS flags", async (t) => {
   const section = ["cert-file: c", "key-file: k", "client-cert-auth: true", "trusted-ca-file: ca"];
   const names = ["allowed-cn: [a, b]", "allowed-hostname: [c]", "auto-tls: true"];
   const lines = [...section, ...names].map((line) => `  ${line}\n`).join("");
@@ -397,7 +397,7 @@ test("the sections for TLS of a configuration file stand for flags", async (t) =
   });
 });
 
-test("a configuration file with values that etcd cannot read, or that ask for what is not there, is refused", async (t) => {
+test("a configuration file with invalid values, or with refused flags, is refused", async (t) => {
   const cannot = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
   const field = "into Go struct field configYAML.Config";
   const rows: [text: string, message: string][] = [

@@ -6,7 +6,7 @@ import { StartError } from "../../../server/base/errors.js";
 
 const storageFor = (flags: Partial<ServerFlags>): string => configFromFlags({ ...defaultFlags, ...flags }).storage;
 
-test("data is on disk and synced, unless it is asked for otherwise", () => {
+test("data is on disk and synced by default", () => {
   assert.equal(storageFor({}), "disk");
   assert.equal(storageFor({ unsafeNoFsync: "true" }), "unsynced disk");
   assert.equal(storageFor({ memory: "true" }), "memory");
@@ -20,7 +20,7 @@ test("--memory with a data directory is refused: one of the two would have no ef
   );
 });
 
-test("a value that is no switch is refused", () => {
+test("a value that is not a boolean is refused", () => {
   assert.throws(() => storageFor({ memory: "maybe" }), FlagError);
   assert.throws(() => storageFor({ unsafeNoFsync: "maybe" }), FlagError);
 });

@@ -235,7 +235,7 @@ const assertSurvives = async (seed: number, hint: string, first: Stop, second: S
 };
 
 for (const how of ["kill", "powerCut"] as const)
-  test(`a ${how} at any operation, and another end soon after, leave one complete store and forget nothing`, async () => {
+  test(`a ${how} at any operation, and another one soon after, leave one complete store and lose no acknowledged entry`, async () => {
     const { length } = await new Machine(firstSeed).start();
     assert.ok(length > 100);
     for (const count of everyNth(3, length + 5)) {

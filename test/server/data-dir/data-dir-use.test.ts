@@ -27,7 +27,7 @@ test("a cleared directory starts as a new member's", async (t) => {
   await again.ready;
 });
 
-test("directories stay as they are while a member runs in one of them", async (t) => {
+test("clearing is refused while a member runs in one of the directories", async (t) => {
   const stopped = await usedDirectory(t);
   await stopped.member.stop();
   const running = await usedDirectory(t);
@@ -40,7 +40,7 @@ test("directories stay as they are while a member runs in one of them", async (t
   assert.deepEqual([await isInUse(stopped.path), await isInUse(running.path)], [false, true]);
 });
 
-test("directories stay as they are if one of them holds anything that is not a member's", async (t) => {
+test("clearing is refused if one of the directories contains a foreign file", async (t) => {
   const { member, path } = await usedDirectory(t);
   await member.stop();
   const before = await filesOf(path);

@@ -14,7 +14,7 @@ const owner = { clusterId: toClusterId(0xcdf8_1819_4e3a_8c32n), memberId: toMemb
 const refused = (promise: Promise<unknown>, reason: RegExp): Promise<void> =>
   assert.rejects(promise, (error) => error instanceof StartError && reason.test(error.message));
 
-test("a new directory belongs to nobody until a member begins in it, then to that member", async (t) => {
+test("a new directory has no owner until a member starts in it", async (t) => {
   const path = join(await temporaryDirectory(t), "a", "b");
   const fresh = await DataDirectory.open(path, machineDisk);
   assert.equal(fresh.owner, undefined);
@@ -54,7 +54,7 @@ test("incarnations only grow, over restarts", async (t) => {
   }
 });
 
-test("a member that was started and has lost its identity, or the count of its starts, is refused and stays as it is", async (t) => {
+test("a directory that has lost its identity or the count of its starts is refused and not changed", async (t) => {
   const path = await temporaryDirectory(t);
   const member = join(path, "member");
   const directory = await DataDirectory.open(path, machineDisk);
@@ -146,7 +146,7 @@ test("a format that is newer, or damaged, is refused", async (t) => {
   }
 });
 
-test("a store that is named wrongly is refused, not created", async (t) => {
+test("a store-current with a wrong name is refused, and no store is created", async (t) => {
   const path = await temporaryDirectory(t);
   const directory = await DataDirectory.open(path, machineDisk);
   for (const name of ["../elsewhere", "store-", "", "store-1/x"]) {
@@ -156,7 +156,7 @@ test("a store that is named wrongly is refused, not created", async (t) => {
   await directory.close();
 });
 
-test("a path that is a file, or below one, says so", async (t) => {
+test("a path that is a file, or below one, is refused with the reason", async (t) => {
   const file = join(await temporaryDirectory(t), "file");
   await writeFile(file, "");
   await refused(DataDirectory.open(file, machineDisk), /cannot use data directory .*: choose another --data-dir/);
@@ -166,7 +166,7 @@ test("a path that is a file, or below one, says so", async (t) => {
   );
 });
 
-test("a small file is replaced whole, over what a killed attempt left, for its owner alone", async (t) => {
+test("a small file is replaced as a whole, also after an interrupted attempt, and only its owner can read it", async (t) => {
   const path = join(await temporaryDirectory(t), "file");
   await writeFile(`${path}.tmp`, "a longer text that was never finished");
   await replaceFile(machineDisk, path, "one\n");

@@ -94,7 +94,7 @@ const assertConsistent = async (disk: SimDisk): Promise<void> => {
   else assert.deepEqual(content, rebuilt);
 };
 
-test("a rebuilt directory has the new files alone, and the former ones are beside it", async () => {
+test("a rebuilt directory has only the new files, and the former ones are beside it", async () => {
   const disk = newDisk(1);
   disk.place("/data/m2.damaged-1/member/format.json", bytes("of an earlier rebuild"));
   assert.equal((await rebuild(disk.boot())).aside, "/data/m2.damaged-2");
@@ -122,7 +122,7 @@ test("the rebuild of a directory that was removed puts nothing aside", async () 
 for (const how of ["kill", "powerCut"] as const)
   describe(`a ${how} at every operation`, () => {
     for (const seed of how === "kill" ? [1] : [1, 2, 3])
-      test(`leaves the former directory, a new one, or a note, and a repetition ends it; SEED=${seed}`, async () => {
+      test(`leaves the former directory, a new one, or a note, and a repetition completes the rebuild; SEED=${seed}`, async () => {
         for (let last = 0; ; last++) {
           const disk = newDisk(seed * 1000 + last);
           if (!(await interrupted(disk, how, last))) {

@@ -18,7 +18,7 @@ const log = (base: LogBase, ...terms: number[]): { base: LogBase; entries: Entry
   entries: terms.map((term, n) => commandEntry(base.index + 1 + n, term, new Uint8Array())),
 });
 
-test("a store whose last entry the log holds, or begins after, goes on with that log", () => {
+test("a store whose last entry is in the log, or just before it, continues with that log", () => {
   assert.equal(mustRestart(log(position(0, 0)), position(0, 0), undefined), false);
   assert.equal(mustRestart(log(position(0, 0), 2, 2, 3), position(2, 2), undefined), false);
   assert.equal(mustRestart(log(position(10, 3), 3, 4), position(10, 3), undefined), false);
@@ -41,7 +41,7 @@ test("after a crash between the store's switch and the log's restart, the log is
   );
 });
 
-test("files that do not belong together are refused, and the line says why", () => {
+test("files that do not belong together are refused with the reason", () => {
   const refused = (...[recovered, contained, installed, reason]: [...Parameters<typeof mustRestart>, RegExp]): void =>
     assert.throws(
       () => mustRestart(recovered, contained, installed),
@@ -61,7 +61,7 @@ test("files that do not belong together are refused, and the line says why", () 
   refused(log(position(0, 0), 2, 2), position(7, 6), position(7, 5), /ends at 2/);
 });
 
-test("a store that knows other members than the log is refused", () => {
+test("a store with other members than the log is refused", () => {
   const two = votersOnly(1n, 2n);
   const recovered = log(position(10, 3), 3);
   assert.throws(() => mustRestart(recovered, position(10, 3, two), undefined), /different members as of entry 10/);

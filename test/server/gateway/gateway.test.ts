@@ -130,7 +130,7 @@ test("a request is answered with its method's answer, and an error with its HTTP
   assert.equal(refused.answer.headers["www-authenticate"], "etcdserver: invalid auth token");
 });
 
-test("paths, methods and requests that are none", async (t) => {
+test("invalid paths, methods and requests are refused", async (t) => {
   const { ask } = await setUp(t);
   assert.equal((await ask("/v3/nope", "{}")).text, '404 {"code":5,"message":"Not Found"}');
   assert.equal((await ask("/v3/kv/put", "{}", {}, "PUT")).text, '501 {"code":12,"message":"Method Not Allowed"}');
@@ -179,7 +179,7 @@ test("header fields become metadata, and a time-out the deadline", async (t) => 
   );
 });
 
-test("a message beyond the bound is refused, and so is a body that would be one", async (t) => {
+test("a message beyond the bound is refused, and so is a body beyond it", async (t) => {
   const { ask } = await setUp(t, { maxMessageBytes: 100 });
   const large = await ask("/v3/kv/put", `{"key":"${"A".repeat(200)}"}`);
   assert.equal(large.text, '429 {"code":8,"message":"grpc: received message larger than max (153 vs. 100)"}');
@@ -187,7 +187,7 @@ test("a message beyond the bound is refused, and so is a body that would be one"
   assert.equal(endless.text, '429 {"code":8,"message":"request body is larger than 800 bytes"}');
 });
 
-test("a body that does not come is not waited for", async (t) => {
+test("a request whose body does not arrive ends after its time limit", async (t) => {
   const { method, streams, events } = watched();
   const { clock, send } = await setUp(t, { methods: [method] });
   const { call } = send("/v3/watch");
@@ -221,7 +221,7 @@ test("a stream takes the values of its body one by one, and sends a line and a c
   assert.deepEqual(events, ["createRequest", "cancelRequest", "half-closed", "closed"]);
 });
 
-test("a stream that fails before its first answer has the error's HTTP status, and one that is asked nothing 400", async (t) => {
+test("a stream that fails before its first answer has the error's HTTP status, and one without a request 400", async (t) => {
   const { method, streams, events } = watched();
   const { ask, send } = await setUp(t, { methods: [method] });
   const { call, response } = send("/v3/watch");
@@ -239,7 +239,7 @@ test("a stream that fails before its first answer has the error's HTTP status, a
   );
 });
 
-test("a client that takes nothing holds its stream back, and its end ends the stream", async (t) => {
+test("a client that does not read pauses its stream, and its disconnection ends the stream", async (t) => {
   const { method, streams, events } = watched();
   const { port } = await setUp(t, { methods: [method] });
   const socket = connect(port, "127.0.0.1");
@@ -276,7 +276,7 @@ test("other hosts and origins are refused if there are lists of them", async (t)
   assert.equal(other.answer.headers["access-control-allow-origin"], undefined);
 });
 
-test("a stop lets a request end, and tells the others that the server has stopped", async (t) => {
+test("a stop lets a request end, and ends streams with the error server stopped", async (t) => {
   const { method, events } = watched();
   let answer: () => void = () => undefined;
   const slow = unary(
@@ -372,7 +372,7 @@ test("a WebSocket carries a stream: its messages are the body, and each answer i
   await until(() => events.includes("closed"));
 });
 
-test("a WebSocket of a method with one answer, of an unknown path, and one that breaks the protocol", async (t) => {
+test("a WebSocket of a unary method, of an unknown path, or with a protocol error ends as in etcd", async (t) => {
   const { port } = await setUp(t);
   const one = await openSocket(port, "/v3/kv/put");
   one.send("{}");
@@ -390,7 +390,7 @@ test("a WebSocket of a method with one answer, of an unknown path, and one that 
   assert.deepEqual(broken.frames(), ["8 \x03\xeabad MASK"]);
 });
 
-test("a WebSocket that its client closes is closed with the same code, and with 1002 for one that is none", async (t) => {
+test("a WebSocket that its client closes is closed with the same code, and with 1002 for an invalid code", async (t) => {
   const { method, events } = watched();
   const { port } = await setUp(t, { methods: [method] });
   const codeOf = (code: number) => Buffer.of(code >> 8, code & 0xff).toString("latin1");
@@ -425,7 +425,7 @@ test("a WebSocket whose client does not close its side is closed after a while",
   assert.equal(socket.destroyed, true);
 });
 
-test("a request for a WebSocket that cannot be is refused", async (t) => {
+test("an invalid WebSocket handshake is refused", async (t) => {
   const { port } = await setUp(t);
   const refused = async (method: string, fields: string): Promise<string> => {
     const socket = connect(port, "127.0.0.1");

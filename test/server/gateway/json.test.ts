@@ -49,11 +49,11 @@ describe("requests", () => {
     assert.deepEqual(request, RangeRequest.create({ key: utf8("foo"), rangeEnd: utf8("fop"), keysOnly: true }));
   });
 
-  test("null is no value", () => {
+  test("null counts as an absent field", () => {
     assert.deepEqual(rangeOf('{"key":null,"limit":null,"serializable":null}'), RangeRequest.create());
   });
 
-  test("integers are numbers or strings, with a point or an exponent if nothing is behind it", () => {
+  test("integers are numbers or strings, with a point or an exponent if they are whole", () => {
     for (const limit of ["20", '"20"', "20.0", '"20.0"', "2e1", '"2E+1"', "200e-1", "0.2e2", '"20,x"'])
       assert.equal(rangeOf(`{"limit":${limit}}`).limit, 20n, limit);
     assert.equal(rangeOf('{"limit":-9223372036854775808}').limit, -(2n ** 63n));
@@ -77,7 +77,7 @@ describe("requests", () => {
       );
   });
 
-  test("enums are names or numbers; a name that is none says nothing", () => {
+  test("enums are names or numbers; an unknown name is ignored", () => {
     assert.equal(rangeOf('{"sort_order":"DESCEND"}').sortOrder, 2);
     assert.equal(rangeOf('{"sort_order":9}').sortOrder, 9);
     for (const value of ['"descend"', '"2"', '"NOPE"', "null"])
@@ -140,7 +140,7 @@ describe("requests", () => {
     for (const [method, text, problem] of problems) assert.equal(problemOf(method, text), problem, text);
   });
 
-  test("messages within each other have a bound", () => {
+  test("the nesting of messages is bounded", () => {
     const nested = (depth: number) => `${'{"success":[{"request_txn":'.repeat(depth)}{}${"}]}".repeat(depth)}`;
     assert.equal(problemOf("Txn", nested(499)), "none");
     assert.equal(problemOf("Txn", nested(500)), "proto: exceeded max recursion depth");
@@ -149,7 +149,7 @@ describe("requests", () => {
 });
 
 describe("values in a body", () => {
-  test("what is no JSON is told in the words of Go's encoding/json", () => {
+  test("invalid JSON is refused with the texts of Go's encoding/json", () => {
     const problems: Record<string, string> = {
       "{key": "invalid character 'k' looking for beginning of object key string",
       '{"key":"Zm9v"': "unexpected EOF",
@@ -174,7 +174,7 @@ describe("values in a body", () => {
     for (const [text, problem] of Object.entries(problems)) assert.equal(problemOf("Range", text), problem, text);
   });
 
-  test("all JSON is taken, and ends where it ends, in whatever pieces it comes", () => {
+  test("any JSON value is accepted, and its end is found, in chunks of any size", () => {
     const pieces = fc.array(fc.nat({ max: 8 }), { minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(fc.json({ maxDepth: 4 }), fc.constantFrom(" ", "\n[", '{"'), pieces, (json, rest, lengths) => {
@@ -195,7 +195,7 @@ describe("values in a body", () => {
     );
   });
 
-  test("what JSON.parse refuses is refused", () => {
+  test("every value that JSON.parse refuses is refused", () => {
     const text = fc.stringMatching(/^[[\]{}:,"\\ 0-9eE.+truefalsn-]{0,12}$/);
     fc.assert(
       fc.property(text, (json) => {
@@ -283,7 +283,7 @@ describe("answers", () => {
   });
 });
 
-test("what is written is read again as the same message", () => {
+test("an encoded message decodes to the same message", () => {
   const bytes = fc.uint8Array({ maxLength: 20 }).map((given) => Uint8Array.from(given));
   const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
   const put = fc.record({

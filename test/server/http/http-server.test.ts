@@ -60,7 +60,7 @@ const answer = (socket: Socket): Promise<string> =>
 
 const closed = (socket: Socket): Promise<void> => new Promise((resolve) => socket.once("close", () => resolve()));
 
-test("what was read before the server owned the connection is part of the request", async (t) => {
+test("bytes that were read before the server got the connection are part of the request", async (t) => {
   const { dial } = await setUp(t);
   const socket = await dial("GET /a HT");
   socket.write("TP/1.1\r\nHost: x\r\n\r\n");
@@ -97,7 +97,7 @@ test("a path with empty parts or dots is sent to another one", async (t) => {
     assert.ok((await answer(await dial(get(target)))).includes(`\r\nLocation: ${location}\r\n`), target);
 });
 
-test("OPTIONS speaks of all pages at once; what names no path is refused, behind the answers before it", async (t) => {
+test("OPTIONS * is answered; a target without a path is refused after the earlier answers", async (t) => {
   const { dial } = await setUp(t);
   assert.match(await answer(await dial("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")), /^HTTP\/1\.1 200 /);
   assert.match(await text(await dial(get("*"))), /^HTTP\/1\.1 400 /);
@@ -105,13 +105,13 @@ test("OPTIONS speaks of all pages at once; what names no path is refused, behind
     assert.match(await text(await dial(get("/a") + get(target))), /GET \/a\nHTTP\/1\.1 400 [^]*400 Bad Request$/);
 });
 
-test("the host of a whole URL is the one that has to be listed", async (t) => {
+test("the host of a whole URL must be on the list of hosts", async (t) => {
   const { dial } = await setUp(t, undefined, { origins: [], hosts: ["listed"] });
   assert.match(await answer(await dial(get("http://listed:1/a"))), /^HTTP\/1\.1 200 /);
   assert.match(await answer(await dial(get("http://other/a"))), /^HTTP\/1\.1 421 /);
 });
 
-test("a client that never sends a whole request is closed, however it goes on sending", async (t) => {
+test("a client that never completes a request is disconnected, even if it keeps sending", async (t) => {
   const { clock, dial } = await setUp(t);
   const socket = await dial("GET /a HTTP/1.1\r\n");
   const gone = closed(socket);
@@ -153,7 +153,7 @@ test("draining closes idle connections at once, and others with their answer", a
   await drained;
 });
 
-test("requests that are sent together begin in order, each once the one before is answered", async (t) => {
+test("pipelined requests begin in order, each once the previous one is answered", async (t) => {
   const begun: string[] = [];
   const answers: (() => void)[] = [];
   const { dial } = await setUp(t, (_method, url) => {
@@ -172,7 +172,7 @@ test("requests that are sent together begin in order, each once the one before i
   assert.deepEqual(begun, ["/a", "/b", "/c"]);
 });
 
-test("of requests that are sent together, those after a client has gone do not begin", async (t) => {
+test("pipelined requests do not begin after their client has disconnected", async (t) => {
   const begun: string[] = [];
   let end: () => void = () => undefined;
   const { dial } = await setUp(t, (_method, url) => {
@@ -188,7 +188,7 @@ test("of requests that are sent together, those after a client has gone do not b
   assert.deepEqual(begun, ["/a"]);
 });
 
-test("what is no HTTP is refused behind the answers to the requests before it", async (t) => {
+test("bytes that are not HTTP are refused after the answers to earlier requests", async (t) => {
   const answers: (() => void)[] = [];
   const { dial } = await setUp(t, (_method, url) => {
     return new Promise((resolve) => answers.push(() => resolve(textPage(200, url))));
@@ -200,7 +200,7 @@ test("what is no HTTP is refused behind the answers to the requests before it", 
   assert.deepEqual(statuses, ["200", "/a", "200", "/b", "400"]);
 });
 
-test("a request whose body is no HTTP is refused, and so are too large header fields", async (t) => {
+test("a request with a malformed body is refused, and so are too large header fields", async (t) => {
   const { dial } = await setUp(t, () => new Promise(() => undefined));
   const chunked = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
   assert.match(await text(await dial(chunked)), /^HTTP\/1\.1 400 Bad Request\r\n[^]*\r\n\r\n400 Bad Request$/);

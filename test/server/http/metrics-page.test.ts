@@ -5,14 +5,14 @@ import { metricsPage } from "../../../server/http/metrics-page.js";
 
 const metrics = (): Promise<string> => Promise.resolve("one 1\n");
 
-test("metrics are compressed for clients that take gzip", async () => {
+test("metrics are compressed for clients that accept gzip", async () => {
   const plain = await metricsPage(metrics, { "accept-encoding": "br, gzip;q=0" });
   assert.deepEqual([plain.body, plain.fields], ["one 1\n", undefined]);
   const { body, fields } = await metricsPage(metrics, { "accept-encoding": "deflate, gzip;q=0.5" });
   assert.deepEqual([gunzipSync(body).toString(), fields], ["one 1\n", { "Content-Encoding": "gzip" }]);
 });
 
-test("the content type is etcd's, and repeats the way of escaping that was asked for", async () => {
+test("the content type is etcd's, and repeats the requested escaping", async () => {
   const typeFor = async (accept: string) => (await metricsPage(metrics, { accept })).contentType;
   assert.equal(await typeFor("*/*"), "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
   assert.equal(

@@ -40,7 +40,7 @@ const page = async (member: Member, url: string, method = "GET") => {
   return `${status} ${String(body)}`;
 };
 
-test("/health of a member that reads is true, and names the reason otherwise", async () => {
+test("/health is true if a read succeeds, and names the reason otherwise", async () => {
   assert.equal(await page({}, "/health"), '200 {"health":"true","reason":""}');
   assert.equal(
     await page({ linearizable: timedOut }, "/health"),
@@ -48,7 +48,7 @@ test("/health of a member that reads is true, and names the reason otherwise", a
   );
 });
 
-test("/health without a leader says so at once, unless a serializable read is enough", async () => {
+test("/health without a leader fails at once, unless a serializable read is enough", async () => {
   const alone = { leader: 0n, linearizable: timedOut };
   assert.equal(await page(alone, "/health"), '503 {"health":"false","reason":"RAFT NO LEADER"}\n');
   assert.equal(await page(alone, "/health?serializable=true"), '200 {"health":"true","reason":""}');
@@ -73,7 +73,7 @@ test("a member is not ready while the alarm CORRUPT is active, and NOSPACE does 
   assert.equal(await page({ alarms: [AlarmType.CORRUPT] }, "/livez"), "200 ok\n");
 });
 
-test("a member without a quorum lives, and is not ready", async () => {
+test("a member without a quorum is live, and not ready", async () => {
   const member = { leader: 0n, linearizable: timedOut };
   assert.equal(await page(member, "/livez"), "200 ok\n");
   assert.equal(await page(member, "/readyz/serializable_read"), "200 ok\n");
@@ -89,11 +89,11 @@ test("a member without a quorum lives, and is not ready", async () => {
   assert.equal(await page(member, "/readyz?exclude=linearizable_read&exclude=non_learner"), "200 ok\n");
 });
 
-test("a member whose reads fail does not live", async () => {
+test("a member whose reads fail is not live", async () => {
   assert.match(await page({ serializable: timedOut }, "/livez"), /^503 \[-\]serializable_read failed/);
 });
 
-test("checks are listed if asked for, whatever the value", async () => {
+test("checks are listed on request, whatever the value", async () => {
   assert.equal(await page({}, "/livez?verbose=false"), "200 [+]serializable_read ok\nok\n");
 });
 

@@ -267,7 +267,7 @@ test("pending calls are bounded, and stop fails them", () => {
   assert.equal(stage.clock.pendingTimers, 0);
 });
 
-test("calls frames and consensus frames are told apart", () => {
+test("calls frames and consensus frames are distinguished", () => {
   const calls = {
     requests: [{ number: 2n ** 33n, request: { $case: "renewLease" as const, value: -1n } }],
     responses: [],

@@ -131,7 +131,7 @@ test("a new leader counts a renewal that stands in the log behind what it has ap
   assert.equal(stage.keeper.findLease(id)?.remainingSeconds, 1_501);
 });
 
-test("without checkpoints each change of leader gives it its full time", () => {
+test("without checkpoints each change of leader gives a lease its full time", () => {
   const stage = new Stage(undefined);
   const livedMs = endOver(stage);
   assert.ok(livedMs >= minutes(104), `${livedMs / 60_000} min`);
@@ -180,7 +180,7 @@ test("a renewal after a checkpoint is answered once all members give the lease i
   assert.equal(stage.checkpoints.length, 2, "there is nothing more to take back");
 });
 
-test("a renewal whose checkpoint cannot be taken back is not promised", () => {
+test("a renewal whose checkpoint cannot be withdrawn is not acknowledged", () => {
   const stage = new Stage(checkpointMs);
   stage.grant(3_600);
   stage.clock.advance(minutes(6));
@@ -191,7 +191,7 @@ test("a renewal whose checkpoint cannot be taken back is not promised", () => {
   assert.equal(stage.renew().answer, "waits", "the next one tries again");
 });
 
-test("a renewal while a checkpoint is on its way takes it back, too", () => {
+test("a renewal during the replication of a checkpoint withdraws it", () => {
   const stage = new Stage(checkpointMs);
   stage.held = [];
   stage.grant(3_600);

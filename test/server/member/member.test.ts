@@ -77,7 +77,7 @@ test("a member with --max-request-bytes=1 starts and answers reads; writes of it
   assert.deepEqual(kvs, []);
 });
 
-test("a connection that comes while the data is read is served, not closed", async (t) => {
+test("a connection that arrives while the data is read is served, not closed", async (t) => {
   const directory = await temporaryDirectory(t);
   const started = Member.start(singleMember(directory), quietEnvironment());
   const socket = await firstConnection(join(directory, "client"));
@@ -88,7 +88,7 @@ test("a connection that comes while the data is read is served, not closed", asy
   assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n/);
 });
 
-test("a silent connection does not hold up a stop", async (t) => {
+test("a silent connection does not delay a stop", async (t) => {
   const directory = await temporaryDirectory(t);
   const member = await Member.start(singleMember(directory), quietEnvironment());
   await member.ready;
@@ -98,7 +98,7 @@ test("a silent connection does not hold up a stop", async (t) => {
   assert.equal(await member.stopped, undefined);
 });
 
-test("a member that is stopped before it has joined ends, and tells who waits for it", async (t) => {
+test("a member that is stopped before it has joined ends, and rejects pending waits for it", async (t) => {
   const directory = await temporaryDirectory(t);
   const peer = `unix://${join(directory, "peer")}`;
   const config = singleMember(directory, {
@@ -120,7 +120,7 @@ test("a start that fails leaves nothing open", async (t) => {
   await member.stop();
 });
 
-test("a socket in use is refused, one that was left behind is taken over", async (t) => {
+test("a socket in use is refused, a leftover one is replaced", async (t) => {
   const directory = await temporaryDirectory(t);
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(join(directory, "client"), resolve));
@@ -128,7 +128,7 @@ test("a socket in use is refused, one that was left behind is taken over", async
   await new Promise((resolve) => other.close(resolve));
 });
 
-test("a store that cannot be written leaves a member that answers serializable reads and takes no part", async (t) => {
+test("a member whose store cannot be written answers serializable reads and takes no part in consensus", async (t) => {
   const directory = await temporaryDirectory(t);
   const environment = quietEnvironment();
   const member = await Member.start(singleMember(directory), environment);

@@ -19,7 +19,7 @@ const open = async (config: MemberConfig, parts: ProcessParts): Promise<Replica>
   return replica;
 };
 
-test("a member in memory writes nothing to the machine, and a second opening goes on with its log and store", async () => {
+test("a member in memory writes no file, and a second opening continues with its log and store", async () => {
   const config = singleMember(dataDir, { heartbeatInterval: "20", electionTimeout: "200" });
   const storage = storageOf("memory");
   const parts = (): ProcessParts => new ProcessParts(undefined, storage);
@@ -34,7 +34,7 @@ test("a member in memory writes nothing to the machine, and a second opening goe
   assert.equal(existsSync("/nowhere"), false);
 });
 
-test("each storage in memory is one of its own", async () => {
+test("two storages in memory are independent", async () => {
   const config = singleMember(dataDir, { heartbeatInterval: "20", electionTimeout: "200" });
   const [one, other] = [await open(config, new ProcessParts(undefined, storageOf("memory"))), storageOf("memory")];
   const names = await new Promise((resolve) => other.disk.list("/", (_, listed) => resolve(listed)));

@@ -128,7 +128,7 @@ test("a cluster with --peer-auto-tls makes its certificates, and finds them agai
   assert.equal(await there.kv.getText("k"), "v");
 });
 
-test("a member whose certificate another one does not trust says so once", async (t) => {
+test("an untrusted certificate of another member is logged once", async (t) => {
   const [authority, stranger] = [await TestAuthority.create(), await TestAuthority.create("stranger")];
   const cluster = await createMembers(t, async (name, folder) => {
     const flags = await mutualWith(authority)(name, folder);

@@ -48,7 +48,7 @@ test("quotes, backslashes and line breaks are escaped: in help, without the quot
   );
 });
 
-test("numbers that are none are written as the format has them", () => {
+test("NaN and infinities are written in the format's notation", () => {
   const values = [NaN, Infinity, -Infinity, 1e21, 1e-7, 0];
   const samples = values.map((value, place) => ({ labels: { place: String(place) }, value }));
   assert.deepEqual(
@@ -57,11 +57,11 @@ test("numbers that are none are written as the format has them", () => {
   );
 });
 
-test("a family without samples is left out, as by etcd", () => {
+test("a family without samples is omitted, as by etcd", () => {
   assert.equal(expose([counter("c_total", "A counter.", []), histogram("h", "A histogram.", [])]), "");
 });
 
-test("outcomes that never happened are left out", () => {
+test("outcomes that never happened are omitted", () => {
   const durations = { success: new Histogram([1]), failure: new Histogram([1]) };
   durations.failure.observe(2);
   assert.deepEqual(

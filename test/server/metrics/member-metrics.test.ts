@@ -30,7 +30,7 @@ const namesAsked = [
   ...["etcd_network_client_grpc_sent_bytes_total", "process_resident_memory_bytes", "process_cpu_seconds_total"],
 ];
 
-test("a metrics port has what etcd's dashboard asks for, and no other page than those of health", async () => {
+test("a metrics port has the metrics of etcd's dashboard, and no other pages than health", async () => {
   await using folder = await tempFolder();
   const [client, peer, metrics] = await freePorts(3);
   const url = (port: number | undefined): string => `http://127.0.0.1:${port}`;
@@ -53,7 +53,7 @@ test("a metrics port has what etcd's dashboard asks for, and no other page than 
   assert.equal((await fetch(`${url(metrics)}/version`)).status, 404);
 });
 
-test("a metrics port of TLS has the certificate of the client port", async (t) => {
+test("a metrics port with TLS uses the certificate of the client port", async (t) => {
   await using folder = await tempFolder();
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder.path, "server");

@@ -58,7 +58,7 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
 /** A turn of the event loop, in which sockets are read. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("an HTTP/2 connection is handed on with every byte it sent, however they come", async (t) => {
+test("an HTTP/2 connection is handed on with every byte that it sent, in chunks of any size", async (t) => {
   const { connections, dial, serve, nextServed } = await setUp(t);
   connections.start({ http2: serve, http1: serve });
   for (const pieces of [
@@ -84,7 +84,7 @@ test("waiting for the rest of a preface does not keep the event loop busy", asyn
   assert.equal(served.length, 0);
 });
 
-test("HTTP/1.1 is handed to its own owner as soon as the bytes cannot be HTTP/2's", async (t) => {
+test("an HTTP/1.1 connection is handed to the HTTP server as soon as its bytes cannot be HTTP/2", async (t) => {
   const { connections, dial, serve, served } = await setUp(t);
   const handedOn = new Promise<Buffer>((resolve) =>
     connections.start({
@@ -103,7 +103,7 @@ test("HTTP/1.1 is handed to its own owner as soon as the bytes cannot be HTTP/2'
   assert.equal(served.length, 0);
 });
 
-test("a line that is no request is not handed on, and its connection closed", async (t) => {
+test("a connection whose first line is not a request is closed", async (t) => {
   const { connections, dial, serve, served } = await setUp(t);
   connections.start({ http2: serve, http1: serve });
   const { socket, gone } = await dial();
@@ -112,7 +112,7 @@ test("a line that is no request is not handed on, and its connection closed", as
   assert.equal(served.length, 0);
 });
 
-test("a client that speaks TLS where nobody does is closed at once, and counted", async (t) => {
+test("a client that uses TLS on a port without TLS is disconnected at once, and counted", async (t) => {
   let refused = 0;
   const { connections, dial, serve, served } = await setUp(t, undefined, undefined, () => refused++);
   connections.start({ http2: serve, http1: serve });
@@ -132,7 +132,7 @@ test("a connection made before the member is ready waits, and is served then", a
   assert.equal(await (await nextServed()).read, preface + firstRequest);
 });
 
-test("closing ends those who wait or are silent; those handed on are another's", async (t) => {
+test("closing ends waiting and silent connections; connections that were handed on stay open", async (t) => {
   const { connections, dial, serve, nextServed, server } = await setUp(t);
   const early = await dial();
   connections.start({ http2: serve, http1: serve });

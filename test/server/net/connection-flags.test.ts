@@ -47,7 +47,7 @@ test("a client is pinged every --grpc-keepalive-interval, at most once a second"
 });
 
 test(
-  "a client that pings more often than --grpc-keepalive-min-time says is sent away, another one is not",
+  "a client that pings more often than --grpc-keepalive-min-time is disconnected, other clients are not",
   { timeout: 20_000 },
   async (t) => {
     const pings = 6; // one may be forgiven, and the fourth after that is one too many

@@ -58,7 +58,7 @@ describe("resets", () => {
     assert.equal(passed.length, 1_000);
   });
 
-  test("a call that has ended meanwhile needs none", () => {
+  test("a call that has ended meanwhile needs no reset", () => {
     const open = new Set(Array.from({ length: 910 }, (_, n) => n));
     const { queue, passed } = setUp(open);
     for (let stream = 0; stream < 910; stream++) queue.add(0, stream, frame);
@@ -91,7 +91,7 @@ describe("the streams of a connection", () => {
     assert.equal(table.isOpen(1), false);
   });
 
-  test("trailers begin no stream, and nothing begins one after the server's GOAWAY", () => {
+  test("trailers begin no stream, and no stream begins after the server's GOAWAY", () => {
     const table = new StreamTable();
     table.begin(1);
     table.reset(1);

@@ -126,7 +126,7 @@ onEachEngine(
   },
 );
 
-onEachEngine("frames that come byte by byte are read all the same", async (t, createEngine) => {
+onEachEngine("frames that arrive byte by byte are read", async (t, createEngine) => {
   const { dial } = await setUp(t, createEngine);
   const socket = dial();
   const ping = encodeFrame(6, 0, 0, Buffer.from("pingpong"));

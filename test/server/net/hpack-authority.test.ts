@@ -17,11 +17,11 @@ describe("content-length", () => {
       assert.equal(hasContentLength(bytes), true, bytes.toString("hex"));
   });
 
-  test("may be a name that cannot be read", () => {
+  test("may have a name that cannot be decoded", () => {
     assert.equal(hasContentLength(Buffer.from([0x83, 0x40, 14, 0x63])), true);
   });
 
-  test("is not taken for other fields", () => {
+  test("is not confused with other fields", () => {
     for (const bytes of [Buffer.from([0x83, 0xbe]), plain("127.0.0.1:2379"), spelled("content-type")])
       assert.equal(hasContentLength(bytes), false, bytes.toString("hex"));
   });
@@ -32,11 +32,11 @@ describe(":authority", () => {
     assert.deepEqual(amendAuthority(plain("http://127.0.0.1:2379")), plain("http:--127.0.0.1:2379"));
   });
 
-  test("the path of a unix socket loses all that no host name has", () => {
+  test("the path of a unix socket is reduced to characters of host names", () => {
     assert.deepEqual(amendAuthority(plain("/run/my member/s@1.sock")), plain("-run-my-member-s-1.sock"));
   });
 
-  test("a value in Huffman code is written in plain text, with what follows it", () => {
+  test("a Huffman-coded value is rewritten as plain text, with the following fields", () => {
     // "/tmp/h2w/x.sock", as etcdctl 3.4 sent it.
     const coded = Buffer.from("6134d6c4e2f0c795d07275", "hex");
     assert.equal(decodeHuffman(coded), "/tmp/h2w/x.sock");

@@ -50,7 +50,7 @@ test("requests and their data reach Node in one tick", () => {
   assert.equal(input.size, 0);
 });
 
-test("a request that is one more than were ever open waits for the next tick", () => {
+test("a request beyond the maximum of open requests so far waits for the next tick", () => {
   const { request, takeAll } = setUp(2);
   for (let n = 0; n < 3; n++) request();
   assert.deepEqual(takeAll(), [3 * size, 3 * size]);
@@ -98,7 +98,7 @@ test("once a request has declared its length, data waits for the tick after the 
   assert.deepEqual(takeAll(), [size, size]);
 });
 
-test("once Node has reset a stream, also after requests have come, each has a tick of its own", () => {
+test("once Node has reset a stream, each later request has its own tick", () => {
   const { request, input, takeAll } = setUp(5);
   for (let n = 0; n < 3; n++) request();
   input.onReset();

@@ -26,7 +26,7 @@ const setUp = () => {
   return { clock, stalled, answers, connection };
 };
 
-test("answers are kept without a limit for one connection as long as all of them are little", () => {
+test("one connection has no limit for its answers while all connections together are below the bound", () => {
   const { clock, answers, connection } = setUp();
   const { untaken } = connection();
   untaken.keep(untakenBytesUnderPressure);
@@ -35,7 +35,7 @@ test("answers are kept without a limit for one connection as long as all of them
   assert.equal(clock.pendingTimers, 0, "nobody is looked at");
 });
 
-test("under pressure reads of a connection that has much waiting are refused, and those of others answered", () => {
+test("under pressure reads of a connection with many waiting bytes are refused, and those of others answered", () => {
   const { answers, connection } = setUp();
   const [greedy, other] = [connection().untaken, connection().untaken];
   greedy.keep(untakenBytesUnderPressure + 1);
@@ -46,7 +46,7 @@ test("under pressure reads of a connection that has much waiting are refused, an
   assert.equal(other.admits, false);
 });
 
-test("reads are refused at the bound, until clients take answers", () => {
+test("reads are refused at the bound until clients read answers", () => {
   const { answers, connection } = setUp();
   const [greedy, other] = [connection().untaken, connection().untaken];
   greedy.keep(untakenBytesUnderPressure);
@@ -58,7 +58,7 @@ test("reads are refused at the bound, until clients take answers", () => {
   assert.equal(other.admits, true);
 });
 
-test("a closed connection's answers no longer count, also if its calls report more afterwards", () => {
+test("a closed connection's answers no longer count, even if its calls report more afterwards", () => {
   const { answers, connection } = setUp();
   const [{ state, untaken }, other] = [connection(), connection().untaken];
   untaken.keep(mebibyte);
@@ -70,7 +70,7 @@ test("a closed connection's answers no longer count, also if its calls report mo
   assert.equal(answers.bytes, 1);
 });
 
-test("under pressure a connection whose client takes nothing for five seconds is closed; one that takes slowly is not", () => {
+test("under pressure a connection whose client reads nothing for five seconds is closed; one with a slow reader is not", () => {
   const { clock, stalled, answers, connection } = setUp();
   const [silent, slow, small] = [connection(), connection(), connection()];
   silent.untaken.keep(untakenBytesUnderPressure);

@@ -111,7 +111,7 @@ test("a frame beyond the limit is refused by its header, and the limit can be ra
   assert.deepEqual(read, [3, 101]);
 });
 
-test("a hello decodes to what was encoded; other bytes are none", () => {
+test("a hello decodes to the encoded one; other bytes are refused", () => {
   const incarnation = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
   const hello = {
     clusterId: toClusterId(0xffff_ffff_ffff_ffffn),
@@ -221,7 +221,7 @@ test("members send over the links that they dialled, in order, and report a clos
   assert.equal(await one.closed.next(), 2n);
 });
 
-test("members that are sent the same, and more than their sockets take at once, receive all of it unaltered", async (t) => {
+test("a message to several members, larger than their socket buffers, arrives unaltered", async (t) => {
   const directory = await temporaryDirectory(t);
   const ids = [1n, 2n, 3n].map(toMemberId);
   const peersOf = (self: MemberId): readonly Peer[] =>

@@ -83,7 +83,7 @@ test("the next periodic compaction is a period after the last one began, though 
   );
 });
 
-test("a member that does not lead notes revisions and compacts nothing; once it leads it compacts at once", () => {
+test("a member that does not lead records revisions and compacts nothing; once it leads it compacts at once", () => {
   const { clock, world, compactions } = setUp(periodic(hourMs));
   world.leads = false;
   for (let tick = 1; tick <= 30; tick++) {
@@ -96,7 +96,7 @@ test("a member that does not lead notes revisions and compacts nothing; once it 
   assert.deepEqual(compactions, [{ at: 3.1 * hourMs, revision: 20 }]);
 });
 
-test("a periodic compaction that fails is tried again a tenth of a period later", () => {
+test("a failed periodic compaction is retried a tenth of a period later", () => {
   const outcomes: ("compacted" | Error)[] = [new Error("no leader"), new Error("no leader"), "compacted"];
   const { clock, lines, compactions } = setUp(periodic(10 * minuteMs), () => outcomes.shift() ?? "compacted");
   clock.advance(30 * minuteMs);
@@ -119,7 +119,7 @@ test("a periodic compaction that fails is tried again a tenth of a period later"
   );
 });
 
-test("nothing is compacted twice: without new revisions, or while a compaction is under way", () => {
+test("no compaction starts without new revisions, or during another compaction", () => {
   const quiet = setUp(periodic(1_000));
   quiet.world.revision = 5;
   quiet.clock.advance(60_000);
@@ -133,7 +133,7 @@ test("nothing is compacted twice: without new revisions, or while a compaction i
   assert.equal(slow.compactions.length, 1);
 });
 
-test("revision compaction leaves the last revisions, every five minutes, and tries a failure again after five", () => {
+test("revision compaction keeps the last revisions, runs every five minutes, and retries a failure after five", () => {
   const outcomes: ("compacted" | Error)[] = ["compacted", new Error("no leader")];
   const { clock, lines, world, compactions } = setUp({ mode: "revision", retention: 10 }, () => {
     return outcomes.shift() ?? "compacted";

@@ -22,7 +22,7 @@ const setUp = () => {
   return { transfer, begin, asked, ends, world, logged: () => lines.map(({ msg }) => msg) };
 };
 
-test("the caller of a transfer is told the leader in the end", () => {
+test("the caller of a transfer gets the new leader", () => {
   const { transfer, begin, asked, ends, world, logged } = setUp();
   begin(transferee);
   assert.deepEqual([asked, ends], [[transferee], []]);
@@ -41,7 +41,7 @@ test("the caller of a transfer is told the leader in the end", () => {
   ]);
 });
 
-test("all who asked are told by one end, once", () => {
+test("all callers of a transfer get its result once", () => {
   const { transfer, begin, asked, ends, world } = setUp();
   begin(transferee);
   begin(other);

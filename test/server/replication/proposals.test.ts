@@ -74,7 +74,7 @@ const numbers = (from: number, to: number): number[] => Array.from({ length: to 
 
 const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
 
-test("the next proposal that is applied need not be decoded, and no other one is taken for it", () => {
+test("the next applied proposal is not decoded again, and no other proposal is mistaken for it", () => {
   const { proposals, propose, bytes } = setUp();
   proposals.onLeaderChange(other);
   propose(put("a", 1));
@@ -88,7 +88,7 @@ test("the next proposal that is applied need not be decoded, and no other one is
   assert.deepEqual(proposals.kept(second), decodeProposal(second));
 });
 
-test("large puts and other commands are decoded from what was proposed", () => {
+test("large puts and other commands are decoded from the proposed bytes", () => {
   const { proposals, propose, bytes } = setUp();
   proposals.onLeaderChange(other);
   propose(put("large", 2_000));
@@ -99,7 +99,7 @@ test("large puts and other commands are decoded from what was proposed", () => {
   }
 });
 
-test("each proposal has its number, and the lowest one that is still unanswered", () => {
+test("each proposal carries its number, and the lowest unanswered number", () => {
   const { proposals, propose, sent } = setUp();
   proposals.onLeaderChange(other);
   propose();
@@ -116,7 +116,7 @@ test("each proposal has its number, and the lowest one that is still unanswered"
   );
 });
 
-test("a proposal ends once, in whatever comes first", () => {
+test("a proposal ends once, with its first outcome", () => {
   const { clock, proposals, propose, ends } = setUp();
   proposals.onLeaderChange(other);
   propose();
@@ -148,7 +148,7 @@ test("the outcome at a deadline depends on the leaders since the proposal", () =
   assert.equal(proposals.size, 0);
 });
 
-test("each new leader is sent all that wait, in order, the same bytes", () => {
+test("each new leader is sent all pending proposals, in order, with the same bytes", () => {
   const { proposals, propose, sent, takeSent, ends } = setUp();
   propose(); // while nobody leads
   assert.equal(sent.length, 0);
@@ -175,7 +175,7 @@ test("each new leader is sent all that wait, in order, the same bytes", () => {
   assert.deepEqual(takeSent(), []);
 });
 
-test("a new connection to the leader is sent again what the former one may have lost", () => {
+test("a new connection to the leader causes a retransmission of proposals that the former one may have lost", () => {
   const { proposals, propose, takeSent } = setUp();
   proposals.onLeaderChange(other);
   propose();
@@ -200,7 +200,7 @@ test("a proposal that is retransmitted many times is applied once", () => {
   );
 });
 
-test("a new leader is sent so many at a time; what is proposed meanwhile comes after them", () => {
+test("a new leader is sent a bounded number at a time; new proposals come after them", () => {
   const { proposals, propose, takeSent } = setUp();
   const count = 2 * maxRepeats + 10;
   for (let n = 1; n <= count; n++) propose();
@@ -217,7 +217,7 @@ test("a new leader is sent so many at a time; what is proposed meanwhile comes a
   assert.deepEqual(takeSent(), [count + 2]); // nothing is left that it would have to wait for
 });
 
-test("large ones are sent again few at a time", () => {
+test("large proposals are retransmitted few at a time", () => {
   const { proposals, propose, takeSent } = setUp(2 * maxRepeatBytes);
   const [half, small] = [put("k", maxRepeatBytes / 2), put("k", 1)];
   for (const command of [half, half, half, small]) propose(command);
@@ -246,7 +246,7 @@ test("unacknowledged forwarded proposals are retransmitted at growing intervals,
   assert.ok(ends.every(([end]) => end === "timed-out"));
 });
 
-test("proposals that wait behind others are not lost: they are not retransmitted while the oldest ones are applied", () => {
+test("queued proposals are not retransmitted while the oldest ones are being applied", () => {
   const { clock, proposals, propose, takeSent } = setUp();
   proposals.onLeaderChange(other);
   for (let n = 1; n <= 10; n++) propose();
@@ -265,7 +265,7 @@ test("proposals that wait behind others are not lost: they are not retransmitted
   assert.deepEqual(takeSent(), [6]);
 });
 
-test("this member, when it leads, has what it was sent: it is not sent again", () => {
+test("a leader does not retransmit proposals to itself", () => {
   const { clock, proposals, propose, takeSent } = setUp();
   proposals.onLeaderChange(member);
   propose();
@@ -274,7 +274,7 @@ test("this member, when it leads, has what it was sent: it is not sent again", (
   assert.deepEqual(takeSent(), []);
 });
 
-test("the end of a lease is for one leader only", () => {
+test("the expiry of a lease is not sent to another leader", () => {
   const { clock, proposals, propose, takeSent, ends, world } = setUp();
   const expiry: Command = { $case: "leaseExpiry", value: { term: 5n, leases: [] } };
   proposals.onLeaderChange(member);
@@ -293,7 +293,7 @@ test("the end of a lease is for one leader only", () => {
   assert.deepEqual(takeSent(), [2]);
 });
 
-test("proposals applied within a snapshot end with an unknown outcome; the others go on", () => {
+test("proposals applied within a snapshot end with an unknown outcome; the others stay pending", () => {
   const { proposals, propose, ends } = setUp();
   proposals.onLeaderChange(other);
   for (let n = 0; n < 3; n++) propose();
@@ -302,7 +302,7 @@ test("proposals applied within a snapshot end with an unknown outcome; the other
   assert.deepEqual(ends, [["connection-lost"], ["connection-lost"], ["done"]]);
 });
 
-test("a refusal for lack of a leader is made good by the next one", () => {
+test("a proposal refused for lack of a leader is sent to the next leader", () => {
   const { proposals, propose, sent, world, ends } = setUp();
   proposals.onLeaderChange(other);
   world.refuse = "no-leader";
@@ -318,7 +318,7 @@ test("a refusal for lack of a leader is made good by the next one", () => {
   assert.deepEqual(ends, [["done"]]);
 });
 
-test("a leader lost and found within one turn of the loop, which nobody reports, takes the refused proposal", () => {
+test("a refused proposal is sent again if the leader was lost and found within one turn", () => {
   const { clock, proposals, propose, sent, world } = setUp();
   proposals.onLeaderChange(other);
   world.refuse = "no-leader";
@@ -330,7 +330,7 @@ test("a leader lost and found within one turn of the loop, which nobody reports,
   assert.equal(sent.length, 2);
 });
 
-test("a refusal because too much is uncommitted ends the proposal: certainly not done", () => {
+test("a refusal because too much is uncommitted ends the proposal with a certain failure", () => {
   const { proposals, propose, world, ends } = setUp();
   proposals.onLeaderChange(other);
   world.refuse = "too-many";
@@ -338,7 +338,7 @@ test("a refusal because too much is uncommitted ends the proposal: certainly not
   assert.deepEqual(ends, [["too-many-requests"]]);
 });
 
-test("a refusal because too much is uncommitted is no end for what another leader may have had", () => {
+test("a refusal because too much is uncommitted does not end a proposal that an earlier leader may have", () => {
   const { clock, proposals, propose, takeSent, world, ends } = setUp();
   proposals.onLeaderChange(other);
   propose();
@@ -383,7 +383,7 @@ test("a lost proposal does not delay later ones", () => {
   assert.equal(seen.admit({ member, incarnation: 3, sequence: 1, floor: 1 }), false); // found again, too late
 });
 
-test("the size limit counts what etcd's own envelope would take, whatever ours does", () => {
+test("the size limit counts the bytes of etcd's envelope, not of ours", () => {
   const limit = 1_000;
   const { proposals, propose } = setUp(limit);
   proposals.onLeaderChange(other);
@@ -394,7 +394,7 @@ test("the size limit counts what etcd's own envelope would take, whatever ours d
   assert.throws(() => propose(put("kk", limit - overhead + 1)), code("request-too-large"));
 });
 
-test("the member's own proposals are not under its clients' size limit", () => {
+test("the size limit of clients does not apply to the member's own proposals", () => {
   const { proposals, propose, sent } = setUp(1);
   proposals.onLeaderChange(other);
   assert.throws(() => propose(put("k", 1)), code("request-too-large"));
@@ -425,7 +425,7 @@ test("new proposals are refused without space or a file descriptor for the log; 
   propose();
 });
 
-test("stopping ends all with an unknown outcome, takes no more and leaves no timer", () => {
+test("stopping ends all proposals with an unknown outcome, refuses new ones and leaves no timer", () => {
   const { clock, proposals, propose, ends } = setUp();
   propose();
   proposals.onLeaderChange(other);

@@ -41,7 +41,7 @@ const setUp = () => {
 
 const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
 
-test("reads that arrive together share one round; those that come during it share the next", () => {
+test("reads that arrive together share one round; reads that arrive during it share the next", () => {
   const { clock, asked, read, ends, confirm } = setUp();
   read();
   read();
@@ -60,7 +60,7 @@ test("reads that arrive together share one round; those that come during it shar
   assert.deepEqual(ends, [["ready"], ["ready"], ["ready"], ["ready"]]);
 });
 
-test("many reads of one round are answered a part at a time, and others run between; a stop ends those that are left", () => {
+test("many reads of one round are answered a part at a time, with other work between; a stop ends the remaining ones", () => {
   for (const isStopped of [false, true]) {
     const { clock, reads, asked, read, ends, confirm } = setUp();
     const ready = (): number => ends.filter(([end]) => end === "ready").length;
@@ -79,7 +79,7 @@ test("many reads of one round are answered a part at a time, and others run betw
   }
 });
 
-test("so are those of many rounds that become ready at once", () => {
+test("many rounds that become ready at once are answered a part at a time", () => {
   const { clock, read, ends, confirm, apply } = setUp();
   const ready = (): number => ends.filter(([end]) => end === "ready").length;
   for (let round = 1; round <= 3; round++) {
@@ -107,7 +107,7 @@ test("a read is ready only when everything up to its index is applied here", () 
   assert.deepEqual(ends, [["ready"]]);
 });
 
-test("a request that is lost is made again, and either answer will do", () => {
+test("a lost request for a read index is repeated, and either answer is accepted", () => {
   for (const answer of [1, 2]) {
     const { clock, asked, read, ends, confirm } = setUp();
     read();
@@ -119,7 +119,7 @@ test("a request that is lost is made again, and either answer will do", () => {
   }
 });
 
-test("an answer to an earlier round does not confirm reads that came after it was asked for", () => {
+test("an answer to an earlier round does not confirm reads that arrived after its request", () => {
   const { clock, asked, read, ends, confirm } = setUp();
   read();
   clock.advance(600); // asked as 1 and 2
@@ -134,7 +134,7 @@ test("an answer to an earlier round does not confirm reads that came after it wa
   assert.deepEqual(ends, [["ready"], ["ready"]]);
 });
 
-test("a new leader is asked at once; losing one asks nobody", () => {
+test("a new leader is asked for a read index at once; the loss of a leader causes no request", () => {
   const { clock, reads, asked, read } = setUp();
   reads.onLeaderChange(true);
   read();
@@ -145,7 +145,7 @@ test("a new leader is asked at once; losing one asks nobody", () => {
   assert.deepEqual(asked, [1, 2]);
 });
 
-test("a refused request is made again after a while", () => {
+test("a refused request for a read index is repeated after a delay", () => {
   const { clock, reads, asked, read } = setUp();
   read();
   clock.settle();
@@ -190,7 +190,7 @@ test("the number of waiting reads is bounded, wherever they wait", () => {
   read();
 });
 
-test("a member that does not catch up does not gather rounds without end", () => {
+test("the rounds of a member that does not catch up are bounded", () => {
   const { clock, asked, read, confirm, apply, waiting } = setUp();
   for (let n = 0; n < 200; n++) {
     read();
@@ -203,7 +203,7 @@ test("a member that does not catch up does not gather rounds without end", () =>
   assert.equal(asked.length, 65);
 });
 
-test("stopping fails all that wait, wherever they wait, and leaves no timer", () => {
+test("stopping fails all waiting reads, and leaves no timer", () => {
   const { clock, reads, read, ends, confirm, apply } = setUp();
   read();
   clock.settle();

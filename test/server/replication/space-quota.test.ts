@@ -62,7 +62,7 @@ const quotaOver = ({ quotaBytes = 1_000_000, disarmsItself = false, sizeBytes = 
   return Object.assign(world, { quota, write });
 };
 
-test("a write that would reach the quota raises this member's alarm, once, and is refused", async () => {
+test("a write that would reach the quota raises this member's alarm once, and is refused", async () => {
   const world = quotaOver({ sizeBytes: 999_699 });
   assert.equal(await world.write(), "passed");
   world.sizeBytes = 999_700;
@@ -75,14 +75,14 @@ test("a write that would reach the quota raises this member's alarm, once, and i
   assert.equal(await world.write(0), "passed", "it takes no space");
 });
 
-test("writes pass again as soon as the store is smaller, although nothing was written since", async () => {
+test("writes succeed again as soon as the store is smaller, even without a write in between", async () => {
   const world = quotaOver({ sizeBytes: 2_000_000 });
   assert.equal(await world.write(), "no-space");
   world.sizeBytes = 500_000;
   assert.equal(await world.write(), "passed");
 });
 
-test("far from the quota writes wait for nothing, and the store is measured after an eighth of what is left", async () => {
+test("far from the quota writes do not wait, and the store is measured after an eighth of the remaining space", async () => {
   const world = quotaOver({ quotaBytes: 800_000_000 });
   await world.write();
   for (let n = 0; n < 1_000; n++) {
@@ -96,14 +96,14 @@ test("far from the quota writes wait for nothing, and the store is measured afte
   assert.equal(world.measurements, 2);
 });
 
-test("a negative quota is none, and is reported as it was given", () => {
+test("a negative quota sets no limit, and is reported unchanged", () => {
   const world = quotaOver({ quotaBytes: -5, sizeBytes: 1e12 });
   assert.equal(world.quota.hasRoomFor(cost), true);
   assert.equal(world.measurements, 0);
   assert.equal(world.quota.reportedBytes, -5);
 });
 
-test("a store that cannot be measured is not taken for full", async () => {
+test("a store that cannot be measured does not count as full", async () => {
   const world = quotaOver({});
   world.failure = new Error("EIO");
   assert.equal(await world.write(), "passed");
@@ -116,7 +116,7 @@ test("writes that wait for a measurement are bounded", async () => {
   assert.ok((await Promise.all(writes)).every((outcome) => outcome === "no-space"));
 });
 
-test("a member deactivates its alarm only if it is told to, and below nine tenths of the quota", async () => {
+test("a member deactivates its alarm only with --auto-disarm-nospace, and below nine tenths of the quota", async () => {
   const kept = quotaOver({ sizeBytes: 2_000_000 });
   await kept.write();
   kept.sizeBytes = 0;

@@ -26,7 +26,7 @@ const system = (free: number) => {
   return { state, descriptors };
 };
 
-test("a member reserves descriptors for log, store and other members; clients get what is left", () => {
+test("a member reserves descriptors for log, store and other members; clients get the remainder", () => {
   const share = new Descriptors(160, 20).share(2);
   assert.equal(share.unknownPeers, 15);
   assert.equal(share.clients.max, 45);
@@ -38,7 +38,7 @@ test("the connection bounds are the member's own if there are plenty of descript
   assert.equal(share.clients.max, 20_000);
 });
 
-test("a limit that leaves hardly any connection is refused, and the least that would do is named and does", () => {
+test("a limit that leaves too few connections is refused with the smallest sufficient one, which works", () => {
   const tooFew = (limit: number, others: number): string => {
     try {
       new Descriptors(limit, 20).share(others);
@@ -73,13 +73,13 @@ test("members in one process share its descriptors", () => {
   assert.equal(first.clients.max, alone);
 });
 
-test("the limit and what is open are read from the system", () => {
+test("the limit and the number of open descriptors are read from the system", () => {
   const { limit, inUse } = Descriptors.ofProcess();
   assert.equal(String(limit), execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" }).trim());
   assert.ok(Math.abs(inUse - readdirSync("/dev/fd").length) <= 1);
 });
 
-test("a store may be written only with descriptors to spare, and lends those that are kept to a read", () => {
+test("a store is written only with spare descriptors, and a read may use the reserved ones", () => {
   const { state, descriptors } = system(12);
   const own = new Descriptors(160, 20, descriptors);
   assert.equal(own.areFree(), true);
@@ -151,7 +151,7 @@ test("a member that stops waits for no descriptors", async () => {
 
 /** Operations of a switch of stores that need a descriptor, and what the system says that has none. */
 for (const code of ["EMFILE", "ENFILE"])
-  test(`a store takes the place of another one when there are file descriptors again (${code})`, async () => {
+  test(`a store replaces another one once file descriptors are free (${code})`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
     const files = disk.boot();
     const directory = await DataDirectory.open("/m1", files);

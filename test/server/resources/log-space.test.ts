@@ -13,7 +13,7 @@ const setUp = () => {
   return { clock, lines, space, retries: () => retries };
 };
 
-test("a full disk is told once, looked at every second, and forgotten when there is space again", () => {
+test("a full disk is logged once, checked every second, and cleared once there is space", () => {
   const { clock, lines, space, retries } = setUp();
   space.onFull(true, "space");
   space.onFull(true, "space");
@@ -32,7 +32,7 @@ test("a full disk is told once, looked at every second, and forgotten when there
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("a process without file descriptors is told by that name", () => {
+test("a lack of file descriptors is logged as such", () => {
   const { lines, space } = setUp();
   assert.equal(space.shortage, undefined);
   space.onFull(true, "descriptors");
@@ -55,7 +55,7 @@ test("stopping leaves no timer behind", () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("leadership is to be handed over when there is no space, and from time to time while there is none", () => {
+test("a lack of space requests a leadership transfer, at first and periodically", () => {
   const { clock, space } = setUp();
   let handedOver = 0;
   const leadership = {

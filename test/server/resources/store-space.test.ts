@@ -48,7 +48,7 @@ test("a write waits while there is too little space, and goes on by itself", asy
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("a member that stops does not wait for space: what is not in the store is in the log", async () => {
+test("a member that stops does not wait for space, because its log has the unwritten rounds", async () => {
   const { clock, disk, space, write, read } = await setUp();
   await write("one");
   disk.free = 0;
@@ -60,7 +60,7 @@ test("a member that stops does not wait for space: what is not in the store is i
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("the last write of a member that stops is not refused where there is space", async () => {
+test("the last write of a member that stops succeeds if there is space", async () => {
   const { space, write, read } = await setUp();
   await write("one");
   space.stop();
@@ -68,7 +68,7 @@ test("the last write of a member that stops is not refused where there is space"
   assert.equal(read(), "two");
 });
 
-test("a disk that cannot say how full it is takes writes", async () => {
+test("a disk that does not report its free space accepts writes", async () => {
   const { disk, write, read } = await setUp();
   disk.error = new Error("not supported");
   await write("one");

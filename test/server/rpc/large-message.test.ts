@@ -34,7 +34,7 @@ const encoded = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodePar
 const range = { header, kvs: items, more: true, count: 12n };
 const deleteRange = { header, deleted: 9n, prevKvs: items };
 
-test("answers to Range and DeleteRange", () => {
+test("answers to Range and DeleteRange in slices have the bytes of the generated encoder", () => {
   for (const response of [range, { header, kvs: [], more: false, count: 0n }, { ...range, header: undefined }])
     assert.deepEqual(
       encoded(rangeParts(response, encodeHeader(response.header))),
@@ -47,7 +47,7 @@ test("answers to Range and DeleteRange", () => {
     );
 });
 
-test("answers to Txn, with all that can be in one", () => {
+test("answers to Txn in slices have the bytes of the generated encoder", () => {
   const inner: RawTxnResponse = {
     header,
     succeeded: false,
@@ -71,7 +71,7 @@ test("answers to Txn, with all that can be in one", () => {
   assert.equal(hasMany({ ...response, responses: response.responses.slice(0, 1) }), false);
 });
 
-test("events of a watch, keys of a lease, and leases", () => {
+test("watch events, keys of a lease and leases in slices have the bytes of the generated encoder", () => {
   const events = RawWatchResponse.encode(RawWatchResponse.create({ events: items })).finish();
   assert.deepEqual(encoded(eventsParts(items)), Buffer.from(events));
   const keys = ["a", "\xff", "k".repeat(200)];
@@ -108,7 +108,7 @@ test("a thousand keys are encoded a hundred at a time", () => {
   assert.ok(slices >= 10, `${slices} slices`);
 });
 
-test("few small items are not worth slices, many or large ones are", () => {
+test("few small items are encoded at once, many or large ones in slices", () => {
   assert.equal(areMany([]), false);
   assert.equal(areMany(Array.from({ length: 500 }, () => new Uint8Array(100))), false);
   assert.equal(areMany(Array.from({ length: 501 }, () => new Uint8Array(1))), true);

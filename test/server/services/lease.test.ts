@@ -55,7 +55,7 @@ const openStream = () => {
   return { stream, asked, sent, state };
 };
 
-test("each keep-alive is answered when it can be, and none holds up another", () => {
+test("each keep-alive is answered as soon as possible, and none delays another", () => {
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
   state.revision = 9;
@@ -73,7 +73,7 @@ test("each keep-alive is answered when it can be, and none holds up another", ()
   assert.equal(state.end, undefined);
 });
 
-test("a client that sends no more gets what it has asked for, then the end", () => {
+test("a client that has half-closed its stream gets the pending answers, then the end", () => {
   const { stream, asked, sent, state } = openStream();
   stream.onRequest({ ID: 1n });
   stream.onHalfClose();
@@ -89,7 +89,7 @@ test("a request that cannot be sent to the leader ends the stream", () => {
   assert.ok(state.end instanceof ServerError && state.end.code === "no-leader");
 });
 
-test("a refused request ends the stream once those before it are answered; those behind it are not", () => {
+test("a refused request ends the stream once the earlier ones are answered; later ones are not answered", () => {
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n, 4n]) stream.onRequest({ ID });
   const refusal = new ServerError("permission-denied", "a key of the lease");
@@ -103,7 +103,7 @@ test("a refused request ends the stream once those before it are answered; those
   assert.deepEqual([sent.map(({ ID }) => ID), state.end], [[2n, 1n], refusal]);
 });
 
-test("a request that is refused at once ends the stream once those before it are answered", () => {
+test("a request that is refused at once ends the stream once the earlier ones are answered", () => {
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, refusedLease]) stream.onRequest({ ID });
   assert.deepEqual([sent.length, state.end], [0, undefined]);
@@ -111,7 +111,7 @@ test("a request that is refused at once ends the stream once those before it are
   assert.ok(sent.length === 1 && state.end instanceof ServerError && state.end.code === "permission-denied");
 });
 
-test("the first of two refused requests tells why the stream ends", () => {
+test("the first of two refused requests gives the status of the stream", () => {
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
   const [first, second] = [new ServerError("no-leader", "first"), new ServerError("permission-denied", "second")];
@@ -128,7 +128,7 @@ test("a stream that is over closes its session", () => {
   assert.equal(state.isClosed, true);
 });
 
-test("a client that asks more than it waits for, or takes, is refused", () => {
+test("a client with too many pending requests or unread answers is refused", () => {
   for (const takes of [true, false]) {
     const { stream, asked, state } = openStream();
     state.takes = takes;
@@ -174,7 +174,7 @@ const failure = async (call: Promise<unknown>): Promise<{ grpc: string; message:
   return { grpc: error.code, message: error.message };
 };
 
-test("grants are as asked for, at least the shortest TTL, under an id of the client's or of ours", async (t) => {
+test("a grant has the requested TTL, at least the minimum, and the client's id or a new one", async (t) => {
   const { client } = await startMember(t);
   const { lease } = client;
   const { header } = await client.kv.put("k", "v");
@@ -202,7 +202,7 @@ const ttlOf = async (grant: ReturnType<Client["lease"]["grant"]>): Promise<[bigi
   return [id, ttlSeconds];
 };
 
-test("a lease that does not exist: an error to revoke or use, and an answer to ask for", async (t) => {
+test("revoking or using a missing lease is an error, its time-to-live is an answer", async (t) => {
   const { client, endpoint } = await startMember(t);
   const notFound = { grpc: "not-found", message: "etcdserver: requested lease not found" };
   assert.deepEqual(await failure(client.lease.revoke(5n)), notFound);
@@ -225,7 +225,7 @@ test("a lease that does not exist: an error to revoke or use, and an answer to a
   assert.equal((await within(5_000, "the end", stream.ended)).code, status.OK);
 });
 
-test("leases, their keys and their full time are there after a restart", async (t) => {
+test("leases keep their keys and have their full time after a restart", async (t) => {
   const { client, restart } = await startMember(t);
   const { id } = await client.lease.grant({ ttlSeconds: 600 });
   await client.lease.grant({ ttlSeconds: 300, id: 3n });
@@ -243,7 +243,7 @@ test("leases, their keys and their full time are there after a restart", async (
   assert.equal((await client.kv.get("", { prefix: true })).count, 0);
 });
 
-test("a member that stops ends keep-alive streams and says so", async (t) => {
+test("a member that stops ends keep-alive streams with an error", async (t) => {
   const { endpoint, restart } = await startMember(t);
   using stream = new RawKeepAlive(endpoint);
   stream.send(1n);

@@ -7,7 +7,7 @@ import { configFromFlags, defaultFlags, FlagError } from "../../../server/config
 const progressMs = (watchProgressNotifyInterval: string): number =>
   configFromFlags({ ...defaultFlags, watchProgressNotifyInterval }).watchProgressMs;
 
-test("reads durations of all units; too short is raised, 0 and less is the default of ten minutes", () => {
+test("the flag accepts all units, raises too short intervals, and takes the default of ten minutes for 0 and less", () => {
   const read = {
     "10m0s": 600_000,
     "1h2m3.5s": 3_723_500,
@@ -26,7 +26,7 @@ test("reads durations of all units; too short is raised, 0 and less is the defau
   for (const [text, expected] of Object.entries(read)) assert.equal(progressMs(text), expected, text);
 });
 
-test("refuses what is not a duration", () => {
+test("the flag refuses an invalid duration", () => {
   for (const text of ["", "5", "s", "5x", "5s6", "1s 2s", "--1s", "1e3s"])
     assert.throws(() => progressMs(text), FlagError, text);
 });

@@ -113,7 +113,7 @@ class FakeClient {
   }
 }
 
-test("ids: the lowest that was never given, or the one asked for; a canceled one may be used again", async (t) => {
+test("a watch has the lowest unused id, or the requested one; a canceled id may be used again", async (t) => {
   const { open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", watchId: 1 });
@@ -138,7 +138,7 @@ test("ids: the lowest that was never given, or the one asked for; a canceled one
   ]);
 });
 
-test("a watch that cannot be is refused in one answer, and the stream goes on", async (t) => {
+test("an invalid watch is refused in one answer, and the stream continues", async (t) => {
   const { tested, store, open } = await service(t);
   const { stream, client } = open();
   const empty = 'id -1 rev 1 created canceled "mvcc: watcher range is empty"';
@@ -161,7 +161,7 @@ test("a watch that cannot be is refused in one answer, and the stream goes on", 
   assert.deepEqual(stream.take(), ["id 0 rev 2 PUT k=v 2"]);
 });
 
-test("a watch from the past: first the answer, then its events, each watcher by itself", async (t) => {
+test("a watch from the past gets the answer first, then its events, separately for each watcher", async (t) => {
   const { tested, store, open } = await service(t);
   store.put(put("k", "2"));
   tested.endRound();
@@ -175,7 +175,7 @@ test("a watch from the past: first the answer, then its events, each watcher by 
   assert.deepEqual(stream.take(), ["id 0 rev 3 PUT k=2 2 DELETE k 3 was 2", "id 1 rev 3 DELETE k 3"]);
 });
 
-test("compacted: created, then canceled without a revision in the header; the id is taken until it is given back", async (t) => {
+test("a watch of compacted history is created, then canceled without a revision in the header; its id stays in use until the client cancels it", async (t) => {
   const { store, open } = await service(t);
   for (const value of ["2", "3", "4"]) store.put(put("k", value));
   store.compact(3);
@@ -196,7 +196,7 @@ test("compacted: created, then canceled without a revision in the header; the id
   assert.deepEqual(stream.take(), ["id -1 rev 4", "id 0 rev 4 canceled"]);
 });
 
-test("progress on request: only if there are watchers and all have been told everything", async (t) => {
+test("a requested progress notice is sent only if there are watchers and all have got every event", async (t) => {
   const { tested, store, open } = await service(t);
   store.put(put("k", "2"));
   tested.endRound();
@@ -222,7 +222,7 @@ test("progress on request: only if there are watchers and all have been told eve
   assert.deepEqual(stream.take(), ["id 2 rev 2 created", "id -1 rev 4"]);
 });
 
-test("progress by itself: every interval, to those that asked and were told of nothing since the last", async (t) => {
+test("a periodic progress notice goes to watchers that requested it and got no event in the interval", async (t) => {
   const { tested, store, clock, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", progressNotify: true });
@@ -246,7 +246,7 @@ test("progress by itself: every interval, to those that asked and were told of n
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("fragments: parts below the bound, in order, all but the last marked; an event is never split", async (t) => {
+test("fragments are below the bound, in order, all but the last marked; an event is never split", async (t) => {
   const { tested, store, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", rangeEnd: "l", fragment: true, prevKv: true });
@@ -306,7 +306,7 @@ test("a response just below the bound is not split, though the mark of a fragmen
   assert.equal(responses.fragments(head, watch, events, whole.length).length, 2);
 });
 
-test("a client that does not take its events costs nothing; when it does, nothing is missing, nor repeated", async (t) => {
+test("events of a client that does not read are not queued; once it reads, none is missing or repeated", async (t) => {
   const { tested, store, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", progressNotify: true });
@@ -333,7 +333,7 @@ test("a client that does not take its events costs nothing; when it does, nothin
   assert.ok(sent.length < 10, "told in few responses");
 });
 
-test("a client that asks and asks and takes no answers is ended", async (t) => {
+test("the stream of a client that sends requests and reads no answers ends", async (t) => {
   const { open } = await service(t);
   const { stream, client } = open();
   stream.room = 1;
@@ -345,7 +345,7 @@ test("a client that asks and asks and takes no answers is ended", async (t) => {
   assert.equal(stream.drop(), 1 + maxRepliesWhileFull);
 });
 
-test("a stream has room for so many watchers; one more is refused, and a canceled one makes room", async (t) => {
+test("a watcher beyond the bound of a stream is refused, and a canceled one makes room", async (t) => {
   const { open } = await service(t);
   const { stream, client } = open();
   for (let n = 0; n < maxWatchersPerStream; n++) client.create({ key: "k" });
@@ -373,7 +373,7 @@ test("a response that cannot be sent ends its stream, and the write succeeds", a
   assert.deepEqual(other.stream.take(), ["id 0 rev 1 created", "id 0 rev 2 PUT k=2 2"]);
 });
 
-test("nothing is sent to a stream that is over", async (t) => {
+test("no response is sent to a stream that has ended", async (t) => {
   const { tested, store, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k" });
@@ -387,7 +387,7 @@ test("nothing is sent to a stream that is over", async (t) => {
   assert.deepEqual(stream.take(), []);
 });
 
-test("a request keeps nothing of the memory that it came in", () => {
+test("a watcher does not keep the buffer of its request alive", () => {
   const headers = new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1);
   const watch = (): never => assert.fail("no stream is opened");
   const [method] = watchMethods({ watch }, headers, 1_000) as unknown as [BidiMethod<WatchRequest>];

@@ -24,7 +24,7 @@ const startMember = async (t: TestContext, flags: Partial<ServerFlags> = {}) => 
   return { member, client, endpoint };
 };
 
-test("a put comes in full, a delete with nothing but key and revision", async (t) => {
+test("a put event has the whole KeyValue, a delete event only key and revision", async (t) => {
   const { client, endpoint } = await startMember(t);
   using stream = new WatchStream(endpoint);
   await stream.create({ key: "k" });
@@ -40,7 +40,7 @@ test("a put comes in full, a delete with nothing but key and revision", async (t
   assert.deepEqual(deleted, { type: 1, kv: { key, modRevision: 3n, ...nothing }, prevKv: undefined });
 });
 
-test("a client that sends no more requests goes on being told", async (t) => {
+test("a client that has half-closed its stream continues to get events", async (t) => {
   const { client, endpoint } = await startMember(t);
   using stream = new WatchStream(endpoint);
   await stream.create({ key: "k" });
@@ -49,7 +49,7 @@ test("a client that sends no more requests goes on being told", async (t) => {
   assert.deepEqual(await stream.nextEvents(1), ["PUT k=v 2"]);
 });
 
-test("a member that stops ends its streams and says so", async (t) => {
+test("a member that stops ends its watch streams with an error", async (t) => {
   const { member, endpoint } = await startMember(t);
   using stream = new WatchStream(endpoint, { hasleader: "true" });
   await stream.create({ key: "k" });
@@ -58,7 +58,7 @@ test("a member that stops ends its streams and says so", async (t) => {
   assert.deepEqual({ code, details }, { code: status.UNAVAILABLE, details: "etcdserver: server stopped" });
 });
 
-test("a client that reads nothing for a while misses nothing, and others on the member do not wait for it", async (t) => {
+test("a client that pauses reading misses no event, and other clients do not wait for it", async (t) => {
   const { client, endpoint } = await startMember(t);
   using slow = new WatchStream(endpoint);
   using other = new WatchStream(endpoint);

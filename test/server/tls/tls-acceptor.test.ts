@@ -72,7 +72,7 @@ test("a client that trusts the authority is served; without --client-cert-auth i
   );
 });
 
-test("a certificate that has expired, or ends within 30 days, is warned of at the start and when it is replaced", async (t) => {
+test("a certificate that has expired, or ends within 30 days, causes a warning at the start and when it is replaced", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files: expired } = await authority.issueTo(folder, "server", { isExpired: true });
@@ -89,7 +89,7 @@ test("a certificate that has expired, or ends within 30 days, is warned of at th
   assert.deepEqual(warnings(), [hasExpired, soon]);
 });
 
-test("with a trusted authority only its clients are served, by the name in their certificate", async (t) => {
+test("with a trusted authority only clients with its certificates are served, under their common name", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const stranger = await TestAuthority.create("stranger");
@@ -112,7 +112,7 @@ test("with a trusted authority only its clients are served, by the name in their
   );
 });
 
-test("the name of a client is told as its certificate has it, whatever characters and other names are beside it", async (t) => {
+test("the user is the common name of the certificate, with any characters and beside other names", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
@@ -125,7 +125,7 @@ test("the name of a client is told as its certificate has it, whatever character
   assert.equal(await nameFor("alice, CN=bob"), "hello bob"); // the last one, as in Go
 });
 
-test("a file of authorities without one is refused at the start; one that is emptied later changes nothing", async (t) => {
+test("a file without an authority is refused at the start; a file that is emptied later is not used", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
@@ -134,10 +134,7 @@ test("a file of authorities without one is refused at the start; one that is emp
   const alice = { ca: authority.cert, ...(await authority.issue({ commonName: "alice" })) };
   await writeFile(trustedCaFile, "");
   assert.equal(await greeting(alice), "hello alice");
-  await assert.rejects(
-    serve(t, { ...withCertificate(files), trustedCaFile }),
-    /no certificate in .*: name a PEM file/,
-  );
+  await assert.rejects(serve(t, { ...withCertificate(files), trustedCaFile }), /no certificate in .*: name a PEM file/);
 });
 
 test("allowed names and hosts decide among verified clients", async (t) => {
@@ -161,7 +158,7 @@ test("allowed names and hosts decide among verified clients", async (t) => {
   assert.match(String(byHost.refusals()[0]?.["error"]), /^client certificate authentication failed/);
 });
 
-test("a certificate is refused from the moment that the list of revoked ones has it", async (t) => {
+test("a certificate is refused as soon as the revocation list contains it", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
@@ -179,7 +176,7 @@ test("a certificate is refused from the moment that the list of revoked ones has
   assert.match(String(refusals()[0]?.["error"]), /^transport: certificate serial [0-9a-f]+ revoked$/);
 });
 
-test("replaced files are used from the next handshake on; while only one of two is there, the former pair", async (t) => {
+test("replaced files are used from the next handshake on; while only one of the two is replaced, the former pair is used", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files, serial } = await authority.issueTo(folder, "server");

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { keyFromBytes } from "../../../store/base/interval.js";
 
-test("a key is a character for each of its bytes, however long it is and wherever it lies", () => {
+test("a key becomes a string with a character for each byte, at any length and offset", () => {
   const bytes = fc.uint8Array({ maxLength: 150 });
   fc.assert(
     fc.property(bytes, fc.boolean(), fc.nat(150), fc.nat(150), (all, isBuffer, one, other) => {

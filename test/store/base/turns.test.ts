@@ -29,7 +29,7 @@ class Loop {
   }
 }
 
-test("the allowance of a turn counts index entries and reads from disk together, and the next turn has a new one", async () => {
+test("the budget of a turn counts index entries and reads from disk together, and each turn has a new one", async () => {
   const loop = new Loop();
   const { turns } = loop;
   assert.deepEqual([turns.spend(50), turns.spend(0, 4), turns.spend(20)], [false, false, true]);
@@ -47,7 +47,7 @@ function* visiting(turns: Turns, name: string, count: number, visited: string[])
   return name;
 }
 
-test("works that go on at the same time share a turn: together they visit no more entries than one may", async () => {
+test("concurrent works share the budget of a turn", async () => {
   const loop = new Loop();
   const visited: string[] = [];
   const works = ["a", "b", "c"].map((name) => loop.turns.run(visiting(loop.turns, name, 250, visited)));
@@ -63,7 +63,7 @@ test("works that go on at the same time share a turn: together they visit no mor
   assert.ok(visited.indexOf("c") < visited.lastIndexOf("a"), "they take turns");
 });
 
-test("works too small to use up a turn go on together in one", async () => {
+test("small works run together in one turn", async () => {
   const loop = new Loop();
   const visited: string[] = [];
   const works = Array.from({ length: 9 }, (_, n) => loop.turns.run(visiting(loop.turns, `${n}`, 10, visited)));
@@ -72,7 +72,7 @@ test("works too small to use up a turn go on together in one", async () => {
   await Promise.all(works);
 });
 
-test("one that pauses by itself goes on in the next turn, with all of its allowance", async () => {
+test("work that pauses by itself continues in the next turn, with the full budget", async () => {
   const loop = new Loop();
   loop.turns.spend(100);
   const paused = loop.turns.pause().then(() => loop.turns.isOver);

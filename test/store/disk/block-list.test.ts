@@ -8,7 +8,7 @@ const positions = fc
   .uniqueArray(fc.tuple(fc.nat(2 ** 40), fc.nat(5)), { selector: (pair) => pair.join("_"), maxLength: 2_500 })
   .map((pairs) => pairs.map(([main, sub]) => ({ main, sub })).sort(comparePositions));
 
-test("finds the last block that begins at a place or before, also when others are gone", () => {
+test("the list finds the last block that begins at or before a position, also after removals", () => {
   fc.assert(
     fc.property(positions, fc.infiniteStream(fc.boolean()), (begins, gone) => {
       const list = new BlockList();

@@ -61,7 +61,7 @@ function changesIn({ rowKey, row }: Pick<Block, "rowKey" | "row">): Shown[] {
   return changes;
 }
 
-test("blocks hold what was added, in order, and begin with their first change", () => {
+test("blocks hold the added changes, in order, and begin with their first change", () => {
   fc.assert(
     fc.property(history, fc.constantFrom(0, 100, 1_000, 16_384), (changes, blockBytes) => {
       const blocks = blocksOf(changes, blockBytes);
@@ -77,7 +77,7 @@ test("blocks hold what was added, in order, and begin with their first change", 
   );
 });
 
-test("a change is found in its block in whatever order they are asked for, and no other is", () => {
+test("a change is found in its block in any order of lookups, and a missing one is not", () => {
   fc.assert(
     fc.property(history, fc.array(fc.nat(600), { maxLength: 20 }), (changes, asked) => {
       const [block] = blocksOf(changes.slice(0, 200), 1_000_000);
@@ -96,7 +96,7 @@ test("a change is found in its block in whatever order they are asked for, and n
   );
 });
 
-test("a block takes the place of another whose first changes are gone", () => {
+test("a block replaces another one whose first changes were removed", () => {
   fc.assert(
     fc.property(history, fc.nat(10), (changes, gone) => {
       const left = changes.slice(gone, gone + 100);
@@ -112,7 +112,7 @@ test("a block takes the place of another whose first changes are gone", () => {
   );
 });
 
-test("a change that is large beside a block is a block of its own", () => {
+test("a change that is large compared with a block has its own block", () => {
   const change = (main: number, length: number): Shown => ({
     main,
     sub: 0,
@@ -137,7 +137,7 @@ test("any flipped bit of a block or of its row key is noticed and named", () => 
   assert.throws(() => new BlockReader("here", rowKey, row.subarray(3)), /row 2_0 of here: checksum/);
 });
 
-test("a row that was written as no block is refused, not followed", () => {
+test("a row that is not a block is refused", () => {
   const rowKey = changeRowKey({ main: 2, sub: 0 });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 30 }), (content) => {

@@ -27,7 +27,7 @@ const keysOf = async (rows: Rows): Promise<string> => {
   return keys.join("");
 };
 
-test("opened again, a store has all rows, takes more, and is found by the next start", async () => {
+test("a reopened store has all rows, accepts more, and is found by the next start", async () => {
   const root = join(temporary, "again");
   const backend = await openDiskBackend(root);
   await put(backend, "a", "b");
@@ -44,7 +44,7 @@ test("opened again, a store has all rows, takes more, and is found by the next s
   await restarted.close();
 });
 
-test("views and iterators of before go on in their instant; the files that they need go with them", async () => {
+test("earlier views and iterators keep their state, and their files are removed after them", async () => {
   const root = join(temporary, "views");
   const backend = await openDiskBackend(root);
   await put(backend, "a", "b");
@@ -61,7 +61,7 @@ test("views and iterators of before go on in their instant; the files that they 
   assert.deepEqual(await readdir(root), ["reopened-1"]);
 });
 
-test("a taking over that was cut short counts for nothing, and the next one begins anew", async () => {
+test("an interrupted reopening is discarded, and the next one starts over", async () => {
   const root = join(temporary, "partial");
   const first = await openDiskBackend(root);
   await put(first, "a");
@@ -76,7 +76,7 @@ test("a taking over that was cut short counts for nothing, and the next one begi
   assert.deepEqual(await readdir(root), ["reopened-1"]);
 });
 
-test("a store that cannot be opened again stays as it is, and the next attempt finds it so", async () => {
+test("a store that cannot be reopened stays unchanged for the next attempt", async () => {
   const root = join(temporary, "refused");
   const backend = await openDiskBackend(root);
   await put(backend, "a");

@@ -27,7 +27,7 @@ const value = fc.option(fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 
 const changes = fc.array(fc.tuple(key, value), { minLength: 300, maxLength: 900 });
 
 describe("a backend in memory", () => {
-  it("has the rows of a map in the order of their bytes, and keeps them in views and copies", async () => {
+  it("has the rows of a map in byte order, and views and copies keep their rows", async () => {
     await fc.assert(
       fc.asyncProperty(changes, changes, key, key, async (first, second, from, to) => {
         const backend = new MemoryBackend();
@@ -58,7 +58,7 @@ describe("a backend in memory", () => {
     );
   });
 
-  it("keeps its own copy of what is put", async () => {
+  it("keeps its own copy of a put row", async () => {
     const backend = new MemoryBackend();
     const given = Uint8Array.of(1);
     const batch = backend.batch();

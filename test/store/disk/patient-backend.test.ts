@@ -86,7 +86,7 @@ const setUp = async ({ lends = true } = {}) => {
 
 const keysOf = (rows: readonly Row[]): string => rows.map(([key]) => text(key)).join("");
 
-test("a batch that was refused for lack of descriptors is written when there are some, whole and in its order", async () => {
+test("a batch that was refused for lack of descriptors is written once some are free, as a whole and in order", async () => {
   const { backend, inner, state, put } = await setUp();
   await put("a", "b");
   state.failures = 2;
@@ -100,14 +100,14 @@ test("a batch that was refused for lack of descriptors is written when there are
   assert.equal(text(inner.get(bytes("b"))), "second");
 });
 
-test("a batch that is refused again and again though there are descriptors fails: LevelDB takes no more", async () => {
+test("a batch that is refused repeatedly despite free descriptors fails", async () => {
   const { state, put } = await setUp();
   state.failures = Infinity;
   await assert.rejects(put("a"), { message: "Failed" });
   assert.equal(state.waits, 2);
 });
 
-test("once LevelDB can be opened again, it is: the batch that was refused is written there, whole and in its order", async () => {
+test("LevelDB is reopened once it can be, and the refused batch is written there, as a whole and in order", async () => {
   const { level, state, put } = await setUp();
   const reopened: number[] = [];
   level.reopen = () => {
@@ -120,7 +120,7 @@ test("once LevelDB can be opened again, it is: the batch that was refused is wri
   assert.deepEqual(reopened, [3]);
 });
 
-test("a store that cannot be opened again for lack of descriptors is tried until it can", async () => {
+test("reopening a store that lacks descriptors is retried until it succeeds", async () => {
   const { level, inner, state, put } = await setUp();
   let attempts = 0;
   level.reopen = () => {
@@ -135,7 +135,7 @@ test("a store that cannot be opened again for lack of descriptors is tried until
   assert.equal(text(inner.get(bytes("a"))), "value of a");
 });
 
-test("a batch for which there was no space is written only after LevelDB was opened again: a part may stand in its log", async () => {
+test("a batch that met a full disk is written only after LevelDB was reopened, because its log may hold a part", async () => {
   const { level, state, put } = await setUp();
   const steps: string[] = [];
   level.reopen = () => {
@@ -148,7 +148,7 @@ test("a batch for which there was no space is written only after LevelDB was ope
   assert.deepEqual(steps, ["reopened after 1 waits"]);
 });
 
-test("a batch that fails for another reason is not tried again", async () => {
+test("a batch that fails for another reason is not retried", async () => {
   const { state, put } = await setUp();
   state.error = shortage("Input/output error");
   state.failures = 1;
@@ -156,7 +156,7 @@ test("a batch that fails for another reason is not tried again", async () => {
   assert.equal(state.waits, 0);
 });
 
-test("a row is read with the descriptors that are kept for it", async () => {
+test("a row is read with the reserved descriptors", async () => {
   const { backend, state, put } = await setUp();
   await put("a");
   state.failures = 1;
@@ -168,14 +168,14 @@ test("a row is read with the descriptors that are kept for it", async () => {
   assert.equal(state.lent, 1);
 });
 
-test("without descriptors that are kept, a read of a row fails", async () => {
+test("a read of a row fails without reserved descriptors", async () => {
   const { backend, state, put } = await setUp({ lends: false });
   await put("a");
   state.failures = 1;
   assert.throws(() => backend.get(bytes("a")), { message: "Failed" });
 });
 
-test("an iterator goes on behind its last row, in the instant at which it began", async () => {
+test("an iterator continues after its last row, in the state at which it began", async () => {
   const { backend, state, put } = await setUp();
   await put("a", "b", "c", "e");
   const rows = backend.iterate(bytes("a"), bytes("z"));

@@ -36,7 +36,7 @@ const isNamed =
   (error: unknown): boolean =>
     error instanceof DamagedError && error.message.startsWith(`Cannot read ${file}: at byte `);
 
-test("every flipped bit of a table is found, but for two kinds that LevelDB finds itself or that change nothing", async () => {
+test("every flipped bit of a table is detected, except two kinds that LevelDB detects itself or that change nothing", async () => {
   const rows = Array.from({ length: 40 }, (_, n): [string, Uint8Array] => [`k/${n}`, Buffer.from("abc".repeat(n % 7))]);
   const { file } = await tableOf("small", rows);
   const table = await readFile(file);
@@ -74,7 +74,7 @@ test("a table of many blocks is read to its end, its index compressed or not", a
   }
 });
 
-test("a damaged table is refused when the store is opened, by its name, and stays as it is", async () => {
+test("a damaged table is refused by name when the store is opened, and is not changed", async () => {
   const { directory, file } = await tableOf("refused", [["k", Buffer.from("v".repeat(100))]]);
   const table = await readFile(file);
   table[10]! ^= 1;
@@ -85,7 +85,7 @@ test("a damaged table is refused when the store is opened, by its name, and stay
   assert.deepEqual(await readFile(file), table);
 });
 
-test("a table that was not finished is left to LevelDB, which never needed it", async () => {
+test("an unfinished table is left to LevelDB, which does not need it", async () => {
   const { directory, file } = await tableOf("unfinished", [["k", Buffer.from("v".repeat(100))]]);
   const unfinished = join(directory, "000099.ldb");
   await cp(file, unfinished);
@@ -118,7 +118,7 @@ for (const [what, bytes, text] of compressed)
     assert.equal(decompressSnappy(Buffer.from(bytes.replaceAll(" ", ""), "hex")).toString(), text);
   });
 
-test("Snappy: what is no compressed data is refused, not followed", () => {
+test("Snappy: invalid compressed data is refused", () => {
   for (const bytes of [
     "",
     "05",

@@ -89,7 +89,7 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
   );
 });
 
-test("a walk of blocks ends where it is told to", () => {
+test("a walk of blocks ends at the given key", () => {
   const blocks = new EntryBlocks<Named>();
   for (let n = 0; n < 1_000; n++) blocks.add(new Named(keyOf(n), true));
   assert.equal(blocks.walk("", undefined, ({ key }) => key !== keyOf(400))?.key, keyOf(400));
@@ -98,7 +98,7 @@ test("a walk of blocks ends where it is told to", () => {
   assert.deepEqual(walked(blocks, "z", undefined, 10), []);
 });
 
-test("copies of blocks share nothing that one of them changes", () => {
+test("a change of one copy of blocks does not affect the other", () => {
   const change = fc.record({
     copy: fc.nat(2),
     kind: fc.constantFrom("add", "delete", "change", "copy"),

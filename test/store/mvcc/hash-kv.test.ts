@@ -54,7 +54,7 @@ for (const { name, create } of disks) {
       ]);
     });
 
-    test("HashKV of a past revision ignores what came later", async () => {
+    test("HashKV of a past revision ignores later changes", async () => {
       await using tested = await TestStore.on(await create());
       tested.put("a", "1");
       tested.put("b", "2");

@@ -36,7 +36,7 @@ test("a read finds the last put of a key up to its revision, and none after a de
   assert.deepEqual(found, ["none", "2_0", "2_0", "4_1", "none", "none", "7_0", "7_0"]);
 });
 
-test("a compaction forgets what no read and no watch from its revision on can need", () => {
+test("a compaction removes the changes that no read or watch from its revision on can need", () => {
   const index = indexOf(...changes);
   assert.deepEqual(
     [2, 3, 4, 5, 6, 7].map((revision) => compact(index, revision)),
@@ -45,7 +45,7 @@ test("a compaction forgets what no read and no watch from its revision on can ne
   assert.equal(index.get("key")?.history, undefined);
 });
 
-test("a compaction behind the delete of a key removes the key", () => {
+test("a compaction after the delete of a key removes the key", () => {
   const index = indexOf(...changes.slice(0, 3));
   assert.deepEqual(compact(index, 5), ["2_0", "4_1"]);
   assert.deepEqual(compact(index, 6), ["5_0t"]);

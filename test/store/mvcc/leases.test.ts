@@ -84,7 +84,7 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   );
 });
 
-test("a lease without keys comes and goes without a revision", async () => {
+test("granting and revoking a lease without keys takes no revision", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const { store } = tested;
   const { revision } = store;
@@ -123,7 +123,7 @@ test("a refused operation changes nothing", async () => {
   }
 });
 
-test("a transaction that fails also takes back the leases that it attached and moved", async () => {
+test("a failed transaction also reverts the leases that it attached and moved", async () => {
   // The value of `k` is not in memory and damaged on disk, so that the transaction fails in the middle.
   await using tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0 });
   grant(tested.store, 1n);
@@ -156,7 +156,7 @@ async function* rowsOf(tested: TestStore): AsyncGenerator<Uint8Array> {
   await rows.close();
 }
 
-test("leases that wait for the disk count: with too many the store is full until they are written", async () => {
+test("leases that wait for the disk count: beyond the bound the store is full until they are written", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { unflushedBytes: 1_000 });
   for (let id = 1n; !tested.store.full; id++) {
     assert.ok(id < 100n);
@@ -168,7 +168,7 @@ test("leases that wait for the disk count: with too many the store is full until
 
 for (const { name, create } of disks)
   describe(`after a restart (${name})`, () => {
-    test("leases and what is attached to them are there again", async () => {
+    test("leases and their keys are restored", async () => {
       await using tested = await TestStore.on(await create());
       grant(tested.store, 2n ** 63n - 1n, { ttlSeconds: 9_000_000_000, generation: 2 ** 40 });
       grant(tested.store, -(2n ** 63n), { ttlSeconds: 2, generation: 7 });
@@ -202,7 +202,7 @@ for (const { name, create } of disks)
       );
     });
 
-    test("a round is there with its leases, or not at all", async () => {
+    test("a round is restored with its leases, or not at all", async () => {
       await using tested = await TestStore.on(await create());
       grant(tested.store, 1n);
       tested.put("a", "v", { lease: 1n });
@@ -220,7 +220,7 @@ for (const { name, create } of disks)
       assert.deepEqual(await keysOf(tested.store, 1n), ["a"]);
     });
 
-    test("a lease that a compaction has left only the last put of still has its key", async () => {
+    test("a lease keeps its key if a compaction has left only the key's last put", async () => {
       await using tested = await TestStore.on(await create());
       grant(tested.store, 1n);
       tested.put("k", "1");
@@ -233,7 +233,7 @@ for (const { name, create } of disks)
     });
   });
 
-test("a store whose leases are damaged is not opened, and the message says what is wrong", async () => {
+test("a store whose leases are damaged is not opened, and the error names the damage", async () => {
   const cases: readonly [string, RegExp, (batch: Batch) => void][] = [
     ["one is missing", /memory: it has 1 leases, expected 2/, (batch) => batch.delete(leaseRowKey(toLeaseId(2n)))],
     [

@@ -40,7 +40,7 @@ const read = (index: KeyIndex, at: number, request: Partial<RangeRequest>): [Raw
   return [atOnce(readRange(data, all, { at, size: new AnswerSize(1_000_000), isTired })), work];
 };
 
-test("a read of the first keys visits no others, and knows how many there are", () => {
+test("a limited read visits only its keys, and returns the count of all", () => {
   const [{ kvs, more, count }, work] = read(indexOf(10_000), 1, { limit: 100n });
   assert.deepEqual([kvs.length, more, count], [100, true, 10_000n]);
   assert.ok(work < 100, `${work} entries`);
@@ -51,7 +51,7 @@ test("a count visits no keys", () => {
   assert.deepEqual([kvs, more, count, work], [[], false, 10_000n, 0]);
 });
 
-test("a count leaves out what was deleted, and takes in what was put again or whose deletion was taken back", () => {
+test("a count excludes deleted keys, and includes keys that were put again or whose deletion was reverted", () => {
   const index = indexOf(1_000);
   for (const n of [5, 6, 7]) index.advance(keyOf(n), index.get(keyOf(n)), deletedState(2 as Revision, 0));
   assert.equal(read(index, 2, { countOnly: true })[0].count, 997n);
@@ -61,7 +61,7 @@ test("a count leaves out what was deleted, and takes in what was put again or wh
   assert.equal(read(index, 3, { countOnly: true })[0].count, 999n);
 });
 
-test("a read before the newest change counts what there was then", () => {
+test("a read at a past revision counts the keys of that revision", () => {
   const index = indexOf(1_000);
   index.advance(keyOf(5), index.get(keyOf(5)), deletedState(2 as Revision, 0));
   index.advance("00000a", undefined, live(3));

@@ -50,7 +50,7 @@ function shownOp({ response: of }: ResponseOp): string {
 
 const holds = (tested: TestStore, ...compares: Compare[]): boolean => run(tested, txn(compares, [])).startsWith("then");
 
-test("operations see what those before them did, in one revision", async () => {
+test("operations of a transaction see the earlier ones, in one revision", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("b", "0");
   const ops = [
@@ -82,7 +82,7 @@ test("nested compares look at the state before the transaction, nested operation
   assert.equal(run(tested, txn([isNew], [], [nested])), "else@3 else@0( put@3 )");
 });
 
-test("compares: a missing key counts as zeros, but nothing holds for its value", async () => {
+test("compares: a missing key counts as zeros, but no condition on its value is met", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("k", "m");
   tested.put("gone", "");
@@ -145,7 +145,7 @@ test("compares: an operand of another kind counts as 0 or empty, unknown numbers
   assert.ok(!holds(tested, compare("k", { target: 9 as On, result: Result.LESS })));
 });
 
-test("compares: over a range for every key there is; over none as for a missing key", async () => {
+test("compares: over a range for every existing key; over an empty range as for a missing key", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   for (const key of ["a", "b", "b", "x"]) tested.put(key, "v");
   tested.put("ab", "gone");
@@ -180,7 +180,7 @@ test("a transaction that fails has changed nothing", async () => {
   }
 });
 
-test("a transaction that only fails half-way is taken back", async () => {
+test("a transaction that fails half-way is reverted", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { responseBytes: 1_000 });
   for (const [key, value] of [
     ["a", "2"],
@@ -206,7 +206,7 @@ test("a transaction that only fails half-way is taken back", async () => {
   assert.deepEqual((await tested.range("a", { rangeEnd: "z" })).kvs, [...before.kvs, "new=after c8 m8 v1"]);
 });
 
-test("a transaction fails for the first of its wrong operations, and a put for its lease before its key", async () => {
+test("a transaction fails for the first of its invalid operations, and a put for its lease before its key", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const wrong = op.put("k", "", { ignoreValue: true });
   const failing = [

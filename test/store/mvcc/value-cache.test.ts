@@ -25,7 +25,7 @@ const assertHeld = (entry: KeyEntry, version = 0): void => {
 
 const held = (entries: readonly KeyEntry[]): readonly KeyEntry[] => entries.filter(({ value }) => value !== undefined);
 
-test("the cache keeps to its bound, and gives up first what nobody asked for", () => {
+test("the cache stays within its bound, and first evicts values that were not read", () => {
   const cache = new ValueCache(1_000_000);
   const entries = entriesOf(3_000);
   for (const entry of entries.slice(0, 500)) hold(cache, entry);
@@ -44,7 +44,7 @@ test("the cache keeps to its bound, and gives up first what nobody asked for", (
   assert.ok(held(entries).length > 1_000);
 });
 
-test("room for one value is found without going through all of them, though all were asked for", () => {
+test("an eviction does not visit all values, even if all were read", () => {
   const cache = new ValueCache(1_000_000);
   const entries = entriesOf(1_100);
   for (const entry of entries) hold(cache, entry);
@@ -65,7 +65,7 @@ test("a dropped value makes room, and an overwritten one counts once", () => {
   assert.ok(cache.bytes <= 62_500, `${cache.bytes} are left`); // the chunk that is filled now
 });
 
-test("a value larger than the cache is not kept, and takes nothing else's place for long", () => {
+test("a value larger than the cache is not kept, and evicts other values only briefly", () => {
   const cache = new ValueCache(100_000);
   const [large, small] = [entryOf("large"), entryOf("small")];
   hold(cache, large, 0, 200_000);
@@ -88,7 +88,7 @@ test("large values have memory of their own, and a second chance without a copy"
   for (const entry of held(entries)) assertHeld(entry);
 });
 
-test("a few values that stay do not keep the memory of all that came with them", () => {
+test("a few remaining values do not keep the memory of their whole chunks", () => {
   const cache = new ValueCache(100_000_000);
   const kept: KeyEntry[] = [];
   const often = entryOf("often");
@@ -104,7 +104,7 @@ test("a few values that stay do not keep the memory of all that came with them",
   assert.ok(cache.bytes < 1_500_000, `${cache.bytes} for ${kept.length} values`);
 });
 
-test("whatever happens, an entry has its own newest value or none, and the cache keeps to its bound", () => {
+test("after any operations an entry has its newest value or none, and the cache stays within its bound", () => {
   const step = fc.record({
     kind: fc.constantFrom("hold", "hold", "hold", "copy", "drop", "ask"),
     key: fc.nat(60),

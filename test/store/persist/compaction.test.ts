@@ -169,7 +169,7 @@ for (const { name, create } of disks) {
       }
     });
 
-    test("a compaction has not happened if power is cut before it is on disk", async () => {
+    test("a compaction is undone by a power cut before it is on disk", async () => {
       await using tested = await TestStore.on(await create());
       tested.put("k", "2");
       tested.put("k", "3");
@@ -257,7 +257,7 @@ test("a store that closes does not wait for the rest of a compaction", async () 
   await tested.open();
 });
 
-test("compacts forwards only, up to now", async () => {
+test("a compaction moves only forwards, up to the newest revision", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   assert.throws(() => tested.store.compact(-1), CompactedError);
   assert.throws(() => tested.store.compact(2), FutureRevisionError);
@@ -306,7 +306,7 @@ describe("blocks", () => {
   const block = Array.from({ length: 12 }, (_, n) => `${n + 2}_0`).join("+");
 
   for (const { name, create } of disks) {
-    test(`a few changes that are gone are noted beside their block, then it is written again (${name})`, async () => {
+    test(`a few removed changes are listed beside their block, before the block is rewritten (${name})`, async () => {
       await using tested = await oneBlock(create);
       const expectDisk = async (expected: string): Promise<void> => {
         await tested.store.close();
@@ -332,7 +332,7 @@ describe("blocks", () => {
     });
   }
 
-  test("changes that are noted as gone do not come back, and HashKV does not depend on them", async () => {
+  test("changes that are listed as removed do not come back, and HashKV does not depend on them", async () => {
     await using tested = await oneBlock(memoryDisk);
     await using single = await TestStore.on(await memoryDisk(), singleRows);
     for (let revision = 2; revision <= 13; revision++)
@@ -350,7 +350,7 @@ describe("blocks", () => {
     assert.equal(told.batches.join(" ").match(/PUT/g)?.length, 3);
   });
 
-  test("changes are read while their block is being written again", async () => {
+  test("changes can be read while their block is rewritten", async () => {
     const disk = new SlowDisk(await openMemoryBackend());
     const limits = { cacheBytes: 0, compactionRestMs: 0 };
     const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: assert.ifError, limits });

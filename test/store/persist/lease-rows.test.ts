@@ -15,7 +15,7 @@ const open = (backend: MemoryBackend): Promise<KvStore> =>
     onFailure: (error) => assert.fail(error),
   });
 
-test("the time that a lease has left is there after a restart, and is gone once it is taken back", async () => {
+test("the remaining time of a lease survives a restart, until the checkpoint is withdrawn", async () => {
   const backend = new MemoryBackend();
   const [granted, checkpointed, cleared] = [1n, 2n, 3n].map(toLeaseId) as [never, never, never];
   const first = await open(backend);

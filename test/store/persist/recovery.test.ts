@@ -34,7 +34,7 @@ async function threePuts(): Promise<TestStore> {
   return tested;
 }
 
-test("a store on disk that is damaged is not opened, and the message says where", async () => {
+test("a store on disk that is damaged is not opened, and the error names the place", async () => {
   const cases: readonly [string, RegExp, (batch: Batch, row: Uint8Array) => void][] = [
     [
       "a flipped bit",
@@ -85,13 +85,17 @@ test("a store that lost a row below the compact revision is refused as well", as
   await assert.rejects(tested.open(), /it has 2 changes, expected 3/);
 });
 
-test("in a block, damage is named by where the block begins, and so is what is noted as removed from it", async () => {
+test("damage in a block, or in its list of removals, is reported with the block's first change", async () => {
   const [block, removals] = [changeRowKey({ main: 2, sub: 0 }), removedRowKey({ main: 2, sub: 0 })];
   const cases: readonly [string, RegExp, (batch: Batch, row: Uint8Array) => void][] = [
     ["a flipped bit", /row 2_0 of memory: checksum/, (batch, row) => batch.put(block, flip(row))],
     ["a lost block", /removals from row 2_0 of memory: there is no such row/, (batch) => batch.delete(block)],
     ["lost removals", /memory: it has 8 changes, expected 7/, (batch) => batch.delete(removals)],
-    ["damaged removals", /removals from row 2_0 of memory: it has only 2 bytes/, (batch) => batch.put(removals, bytes("xx"))],
+    [
+      "damaged removals",
+      /removals from row 2_0 of memory: it has only 2 bytes/,
+      (batch) => batch.put(removals, bytes("xx")),
+    ],
     [
       "removals of nothing",
       /row 2_0 of memory: the change 2_7 is missing, which was removed from it/,
@@ -126,7 +130,7 @@ test("a store of a newer version is refused and left alone", async () => {
   await tested.disk.dispose();
 });
 
-test("damage that happens while the store is open is found by the read that meets it", async () => {
+test("damage that happens while the store is open is detected by the next read of the row", async () => {
   const tested = await threePuts();
   await tested.open();
   await tamper(tested.disk, (batch, row) => batch.put(changeRowKey({ main: 3, sub: 0 }), flip(row)));

@@ -47,7 +47,7 @@ const opened = async (disk: TestDisk): Promise<TestStore> => TestStore.on(disk);
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    test("a store built from a snapshot is what was on disk, to the byte", async () => {
+    test("a store built from a snapshot has the same rows as on disk, byte for byte", async () => {
       await using original = await TestStore.on(await create());
       original.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 3 });
       for (let n = 0; n < 50; n++) original.put(`key ${n}`, `value ${n}`, { lease: n % 2 === 0 ? 7n : 0n });
@@ -69,7 +69,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(await allOf(copy.store), await allOf(original.store));
     });
 
-    test("a snapshot under way does not see what is written meanwhile, nor miss what a compaction removes", async () => {
+    test("a snapshot contains no later writes, and all rows that a compaction removes meanwhile", async () => {
       await using original = await TestStore.on(await create(), { removalsPerBatch: 1 });
       for (let n = 0; n < 30; n++) original.put(`key ${n % 3}`, `${n}`.padEnd(100));
       await original.save("31");
@@ -152,7 +152,7 @@ for (const { name, create } of disks) {
   });
 }
 
-test("a snapshot that begins while a batch becomes visible has all of the batch or nothing", async () => {
+test("a snapshot that begins while a batch becomes visible has the whole batch or none of it", async () => {
   const inner = await openMemoryBackend();
   let isViewed = false;
   const backend: Backend = {
@@ -214,7 +214,7 @@ async function built(rows: readonly Row[], change?: (backend: Backend) => Promis
   }
 }
 
-test("a store that differs from what was sent is not finished, and the message says how", async () => {
+test("a store that differs from the sent one is not completed, and the error names the difference", async () => {
   const rows = await someRows();
   const without = (isMeant: (key: string) => boolean): Row[] => rows.filter(([key]) => !isMeant(text(key)));
   const withMeta = (row: typeof changeCountRow, value: number): Row[] => {
@@ -247,7 +247,7 @@ test("a store that differs from what was sent is not finished, and the message s
   await built(rows);
 });
 
-test("rows that reach the disk changed are found as well", async () => {
+test("rows that change on the way to the disk are detected", async () => {
   const rows = await someRows();
   await assert.rejects(
     built(rows, async (backend) => {
@@ -268,7 +268,7 @@ test("a store is not built in a backend that is not empty", async () => {
   await backend.close();
 });
 
-test("rows wait in memory up to a bound; then whoever adds them waits for the disk", async () => {
+test("rows wait in memory up to a bound, beyond which adding rows waits for the disk", async () => {
   const disk = new SlowDisk(await openMemoryBackend());
   const builder = await buildStore({ backend: disk.backend, clock: new ManualClock() });
   const half: Row = [bytes("k1"), new Uint8Array(512 * 1024)];

@@ -60,7 +60,7 @@ for (const { name, create } of disks)
       assert.deepEqual([rowsOf(tested.store, "users"), markerOf(tested.store)], [["a=100"], "100"]);
     });
 
-    test("a batch has the state of its own last round, not that of rounds that wait behind it", async () => {
+    test("a batch has the state of its own last round, not that of later rounds", async () => {
       await using tested = await TestStore.on(await create(), { changesPerSlice: 2 });
       tested.put("k", "1");
       tested.endRound("one", [["users", "a", "1"]]);
@@ -85,7 +85,7 @@ for (const { name, create } of disks)
       assert.deepEqual([rowsOf(tested.store, "users"), markerOf(tested.store)], [["a=2", "b=2"], "two"]);
     });
 
-    test("a snapshot contains the rows, and they take the place of those that were there", async () => {
+    test("a snapshot contains the rows, and they replace the former ones", async () => {
       await using from = await TestStore.on(await create());
       await using to = await TestStore.on(await create());
       from.put("k", "v");
@@ -108,7 +108,7 @@ const reopened = async (tested: TestStore): Promise<TestStore> => {
   return tested;
 };
 
-test("a row that stays as it was is not written", async () => {
+test("an unchanged row is not written", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const row = tableRowKey({ table: "users", key: "a" });
   await tested.save("marker", [["users", "a", "1"]]);
@@ -136,7 +136,7 @@ test("a row key of a table without a proper name throws", () => {
   for (const name of ["", "a\0b"]) assert.throws(() => tableRowKey({ table: name, key: "k" }), RangeError);
 });
 
-test("a store whose tables are damaged is not opened, and the message says what is wrong", async () => {
+test("a store whose tables are damaged is not opened, and the error names the damage", async () => {
   const a = tableRowKey({ table: "users", key: "a" });
   const cases: readonly [string, RegExp, (batch: Batch) => void][] = [
     ["one is missing", /memory: it has 1 rows in tables, expected 2/, (batch) => batch.delete(a)],

@@ -107,7 +107,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     await store.close();
   });
 
-  test("reads see what is applied, on its way and saved alike", async () => {
+  test("reads see applied changes whether they are waiting, being written or saved", async () => {
     const { disk, store } = await slowStore({ cacheBytes: 0 });
     const read = async (revision: number): Promise<number> =>
       (await store.range(range("a", { revision }))).response.kvs.length;
@@ -175,7 +175,7 @@ describe("bounds and failures", () => {
     await store.close();
   });
 
-  test("a closed store says so, may be closed again, and leaves no timer", async () => {
+  test("a closed store refuses calls, may be closed again, and leaves no timer", async () => {
     const tested = await TestStore.on(await memoryDisk());
     const { store } = tested;
     store.put(put("a", "1"));

@@ -12,7 +12,7 @@ const step = fc.record({ interval, value: fc.nat({ max: 3 }), remove: fc.boolean
 
 const holds = ({ from, to }: Interval, at: string): boolean => from <= at && (to === undefined || at < to);
 
-test("finds what a list of all intervals finds, whatever was added and removed", () => {
+test("the map finds the same intervals as a list, after any additions and removals", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: "max" }), fc.array(key), (steps, keys) => {
       const tree = new IntervalMap<string>();

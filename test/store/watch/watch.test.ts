@@ -12,7 +12,7 @@ import { toLeaseId } from "../../../testing/ids.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    test("a watch from the past is told whole revisions in few batches, then of each as it happens", async () => {
+    test("a watch from the past gets whole revisions in few batches, then each new revision", async () => {
       await using tested = await TestStore.on(await create(), { revisionsPerWatchBatch: 3 });
       for (const value of ["2", "3"]) tested.put("k", value);
       await tested.save();
@@ -65,7 +65,7 @@ for (const { name, create } of disks) {
   });
 }
 
-test("a key, a range, everything from a key on, everything: each sees what it asked for", async () => {
+test("watches of a key, a range, all keys from a key on, and all keys get exactly their events", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const asked = { key: ["b"], range: ["b", "c"], from: ["b", "\0"], everything: ["\0", "\0"] } as const;
   const recorders = Object.entries(asked).map(([name, keys]) => ({ name, recorder: new Recorder(tested, keys) }));
@@ -85,7 +85,7 @@ test("a key, a range, everything from a key on, everything: each sees what it as
   });
 });
 
-test("a revision of which nothing is wanted is not told", async () => {
+test("a revision without a watched change is not sent", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const puts = new Recorder(tested, ["k"], { deletes: false });
   const deletes = new Recorder(tested, ["k"], { puts: false });
@@ -99,7 +99,7 @@ test("a revision of which nothing is wanted is not told", async () => {
   assert.deepEqual(neither.batches, []);
 });
 
-test("the keys of a lease that ends are told as deletions, in key order, all at once", async () => {
+test("the keys of a revoked lease are sent as deletions, in key order, in one batch", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 5, generation: 1 });
   for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
@@ -109,7 +109,7 @@ test("the keys of a lease that ends are told as deletions, in key order, all at 
   assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
 });
 
-test("a round's revisions are told in one batch when it ends, or before somebody asks how far the watch is", async () => {
+test("a round's revisions are sent in one batch when it ends, or before a progress request is answered", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const recorder = new Recorder(tested, ["k"]);
   tested.put("k", "2");
@@ -125,7 +125,7 @@ test("a round's revisions are told in one batch when it ends, or before somebody
   assert.equal(recorder.batches.length, 2);
 });
 
-test("a round of many bytes is told in several batches", async () => {
+test("a round of many bytes is sent in several batches", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { bytesPerWatchBatch: 100 });
   const recorder = new Recorder(tested, ["k"]);
   for (const letter of ["a", "b", "c"]) tested.put("k", letter.repeat(40));
@@ -135,7 +135,7 @@ test("a round of many bytes is told in several batches", async () => {
   assert.deepEqual(told().slice(1), ["rev 4: PUT k=c 4"]);
 });
 
-test("a watch that begins within a round is told of what follows, and of nothing before", async () => {
+test("a watch that begins within a round gets later changes, and no earlier ones", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const early = new Recorder(tested, ["k"]);
   const future = new Recorder(tested, ["k"], { startRevision: 4 });
@@ -150,7 +150,7 @@ test("a watch that begins within a round is told of what follows, and of nothing
   assert.deepEqual([future.batches, beyond.batches], [["rev 5: PUT k=4 4, PUT k=5 5"], []]);
 });
 
-test("what was applied before a write that takes several turns is told before others run", async () => {
+test("changes before a write of several turns are sent before other work runs", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { changesPerSlice: 2 });
   for (const key of ["a", "b", "c", "d", "e"]) tested.put(key, "v");
   tested.endRound();
@@ -162,7 +162,7 @@ test("what was applied before a write that takes several turns is told before ot
   atOnce(work);
 });
 
-test("watches of one receiver that want the same are told together, as many as it has room for", async () => {
+test("watches of one receiver with the same events get them in one call, as many as it has room for", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const calls: string[] = [];
   let room = 3;
@@ -197,7 +197,7 @@ test("watches of one receiver that want the same are told together, as many as i
   );
 });
 
-test("a start in the future is waited for, and is no progress before", async () => {
+test("a watch of a future revision waits for it, and gets no progress notice before", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const recorder = new Recorder(tested, ["k"], { startRevision: 4 });
   for (const value of ["2", "3"]) tested.put("k", value);
@@ -207,7 +207,7 @@ test("a start in the future is waited for, and is no progress before", async () 
   assert.deepEqual(recorder.batches, ["rev 4: PUT k=4 4"]);
 });
 
-test("a receiver without room is asked once, and then catches up from history", async () => {
+test("a receiver without room is called once, and then catches up from history", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const recorder = new Recorder(tested, ["k"]);
   recorder.hasRoom = false;
@@ -224,7 +224,7 @@ test("a receiver without room is asked once, and then catches up from history", 
   assert.match(recorder.batches[0] ?? "", /^rev 500: PUT k=2 2, PUT k=3 3, .*PUT k=500 500$/);
 });
 
-test("a start that is compacted is said to be, also if it was not when the watch fell behind", async () => {
+test("a watch whose next revision is compacted ends with CompactedError, also if it was compacted after the watch fell behind", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const slow = new Recorder(tested, ["k"]);
   slow.hasRoom = false;
@@ -251,7 +251,7 @@ test("a watcher that is far behind does not delay watchers that are nearly live"
   assert.ok(far.batches.length < 5, `${far.batches.length} batches before`);
 });
 
-test("an event is encoded once for all watchers, and once more for those that ask for what was before", async () => {
+test("an event is encoded once for all watchers, and once more for those with prevKv", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("k", "2");
   const live = [new Recorder(tested, ["k"]), new Recorder(tested, ["a", "z"])];
@@ -269,7 +269,7 @@ test("an event is encoded once for all watchers, and once more for those that as
   assert.equal(e, f);
 });
 
-test("a round of writes that many watch tells so many at once, and the rest between requests", async () => {
+test("a round with many watchers is sent to a bounded number at once, and to the rest between requests", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 3 });
   const recorders = Array.from({ length: 7 }, () => new Recorder(tested, ["k"]));
   const told = (): number => recorders.flatMap(({ batches }) => batches).length;
@@ -292,7 +292,7 @@ test("a round of writes that many watch tells so many at once, and the rest betw
   for (const some of events) assert.deepEqual(some, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4"]);
 });
 
-test("nothing is told after close, nor kept; closing again, and resuming then, does nothing", async () => {
+test("no event is sent or kept after close; closing again, and resuming then, has no effect", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("k", "2");
   const live = new Recorder(tested, ["k"]);
@@ -309,7 +309,7 @@ test("nothing is told after close, nor kept; closing again, and resuming then, d
   assert.equal(live.watch.toldThrough(), undefined);
 });
 
-test("a watch that is closed while others are told of the same change is not told", async () => {
+test("a watch that is closed while others get the same change does not get it", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const watches: Watch[] = [];
   let told = 0;
@@ -340,7 +340,7 @@ test("a watch that is closed while others are told of the same change is not tol
   assert.deepEqual(another.batches, ["rev 4: PUT k=4 4"]);
 });
 
-test("a row that is damaged ends the watches that need it, and no others; writing goes on", async () => {
+test("a damaged row ends the watches that need it, and no others; writes continue", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk, { cacheBytes: 0, blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "v");
@@ -413,7 +413,7 @@ test("events flushed to disk while history is read are delivered once", async ()
   assert.deepEqual(events, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4", "PUT k=5 5", "PUT k=6 6"]);
 });
 
-test("a compaction while history is read: what was read is told, then that the rest is compacted", async () => {
+test("a compaction during a read of history lets the read part be sent, then ends the watch with CompactedError", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk, { revisionsPerWatchBatch: 2 });
   for (const value of ["2", "3", "4", "5", "6"]) tested.put("k", value);
@@ -430,7 +430,7 @@ test("a compaction while history is read: what was read is told, then that the r
   assert.equal(recorder.compacted, 6);
 });
 
-test("a store that closes while history is read waits for that, and tells nothing any more", async () => {
+test("a store that closes during a read of history waits for it, and sends no more events", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk);
   tested.put("k", "2");

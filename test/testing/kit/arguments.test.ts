@@ -5,7 +5,7 @@ import { startTestCluster, startTestServer } from "../../../testing/kit/index.js
 /** A value of a test without types. */
 const untyped = (value: unknown): never => value as never;
 
-describe("arguments that are none", () => {
+describe("invalid arguments", () => {
   it("of startTestServer are refused, and the error names them", async () => {
     const wrong: readonly (readonly [unknown, RegExp])[] = [
       [{ unknown: 1 }, /no option "unknown"/],

@@ -18,7 +18,7 @@ const root = as("root", "secret");
 const notAllowed = { reason: "not-allowed" };
 
 describe("users of a test server", () => {
-  it("are asked for from its start, at the endpoint and in the process, and may do what they are given", async () => {
+  it("are required from its start, at the endpoint and in the process, and have their rights", async () => {
     await using server = await startTestServer({ auth });
     await assert.rejects(server.client().kv.get("app/a"), { reason: "no-user" });
     await assert.rejects(server.client(as("ann", "wrong")).kv.get("app/a"), { reason: "wrong-password" });
@@ -37,7 +37,7 @@ describe("users of a test server", () => {
     await assert.rejects(server.client(as("eve")).kv.get("app/a"), notAllowed);
   });
 
-  it("do not hinder the test itself", async () => {
+  it("do not restrict the test itself", async () => {
     await using server = await startTestServer({ auth, listen: false });
     await server.seed({ "app/a": "1" });
     assert.deepEqual(await server.dump(), { "app/a": "1" });
@@ -55,7 +55,7 @@ describe("users of a test server", () => {
     }
   });
 
-  it("are in a clone as they are by then", async () => {
+  it("are copied into a clone in their current state", async () => {
     await using server = await startTestServer({ auth, listen: false });
     await server.client(root).auth.userDelete("ann");
     await using clone = await server.clone();
@@ -74,7 +74,7 @@ describe("users of a test server", () => {
     }
   });
 
-  it("are there in virtual time", async () => {
+  it("work in virtual time", async () => {
     await using cluster = await startTestCluster({ auth, clock: "virtual", listen: false });
     await cluster.client(as("ann")).kv.put("ann/a", "1");
     await cluster.reset();
@@ -82,7 +82,7 @@ describe("users of a test server", () => {
     await assert.rejects(cluster.client(as("ann")).kv.put("b", "1"), notAllowed);
   });
 
-  it("are refused if they are none", async () => {
+  it("are refused if they are malformed", async () => {
     const user = { password: "p" };
     for (const wrong of [
       {},

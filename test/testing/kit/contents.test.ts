@@ -50,7 +50,7 @@ describe("reset", () => {
     assert.equal(server.endpoint, endpoint);
   });
 
-  it("ends the watches of before", async () => {
+  it("ends earlier watches", async () => {
     await using server = await startTestServer({ listen: false });
     const watch = server.client().watch("a");
     await watch.ready();
@@ -86,7 +86,7 @@ describe("clone", () => {
     assert.deepEqual(await server.dump(), { a: "1" });
   });
 
-  it("goes its own way, as do its origin and its own clone, and each finds that on its disk", async () => {
+  it("is independent of its origin and of its own clone, also on its disk", async () => {
     await using first = await startTestServer({ listen: false });
     const keys = Array.from({ length: 400 }, (_, n) => `k${n}`);
     await first.seed(Object.fromEntries(keys.map((key) => [key, "1"])));
@@ -124,7 +124,7 @@ describe("clone", () => {
     }
   });
 
-  it("is a whole cluster of a cluster, and is refused on disk", async () => {
+  it("of a cluster is a whole cluster, and is refused on disk", async () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
     await cluster.seed({ a: "1" });
     await using copy = await cluster.clone();

@@ -58,7 +58,7 @@ describe("faults of requests", () => {
     assert.equal(isDone, true);
   });
 
-  it("strike at one member alone, until they are removed", async () => {
+  it("apply at one member alone, until they are removed", async () => {
     await using cluster = await startTestCluster({ listen: false });
     const [m1, m2, m3] = ["m1", "m2", "m3"].map((name) => cluster.member(name));
     assert.ok(m1 !== undefined && m2 !== undefined && m3 !== undefined);
@@ -73,7 +73,7 @@ describe("faults of requests", () => {
     assert.equal(elsewhere.hits, 0);
   });
 
-  it("pass once they were removed", async () => {
+  it("have no effect once they are removed", async () => {
     await using server = await startTestServer({ listen: false });
     server.faults.on("Put").times(Infinity).reject("INTERNAL");
     await assert.rejects(server.client().kv.put("a", "1"));
@@ -81,7 +81,7 @@ describe("faults of requests", () => {
     await server.client().kv.put("a", "1");
   });
 
-  it("cancel the watches of a stream instead of telling them of events", async () => {
+  it("cancel the watches of a stream instead of sending events", async () => {
     await using server = await startTestServer({ listen: false });
     const client = server.client();
     const watch = client.watch("a");
@@ -153,7 +153,7 @@ describe("faults of links", () => {
     assert.deepEqual(await cluster.dump(), { a: "1" });
   });
 
-  it("in one direction depose a leader that is not heard", async () => {
+  it("in one direction depose a leader whose messages are lost", async () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
     const former = await cluster.waitForLeader();
     for (const { name } of cluster.members) if (name !== former.name) cluster.cut(former.name, name);
@@ -161,7 +161,7 @@ describe("faults of links", () => {
     assert.notEqual((await cluster.waitForLeader()).name, former.name);
   });
 
-  it("bear lost, repeated and late messages", async () => {
+  it("allow lost, repeated and late messages", async () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
     cluster.drop(0.1);
     cluster.duplicate(0.2);
@@ -174,7 +174,7 @@ describe("faults of links", () => {
     await cluster.waitUntilEqual();
   });
 
-  it("refuse names that are none", async () => {
+  it("refuse unknown names", async () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
     assert.throws(() => cluster.partition(["m1"], ["m9"]), TypeError);
     assert.throws(() => cluster.drop(2), RangeError);
@@ -182,7 +182,7 @@ describe("faults of links", () => {
 });
 
 describe("faults of a member", () => {
-  it("freeze: it answers nobody, and goes on when thawed", async () => {
+  it("freeze: it answers no request, and continues when thawed", async () => {
     await using server = await startTestServer({ clock: "virtual", listen: false });
     const client = server.client();
     await client.kv.put("a", "1");
@@ -258,7 +258,7 @@ describe("faults of a member", () => {
     }
   });
 
-  it("a member that cannot start says so also while there is no majority", async () => {
+  it("a member that cannot start reports the reason, also while there is no majority", async () => {
     await using cluster = await startTestCluster({ listen: false });
     for (const member of cluster.members) await member.kill();
     const [first] = cluster.members;

@@ -76,7 +76,7 @@ const mistakes: Readonly<Record<string, (history: History) => History | undefine
 };
 
 describe("checkLinearizable", () => {
-  it("takes every history in which operations happen between call and answer", () => {
+  it("accepts every history in which operations happen between call and answer", () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const { verdict, explanation } = checkLinearizable(randomHistory(seed, { operations: 150 }));
@@ -101,12 +101,12 @@ describe("checkLinearizable", () => {
       );
     });
 
-  it("gives up after the steps that it may take", () => {
+  it("gives up after maxSteps", () => {
     const { verdict } = checkLinearizable(randomHistory(1), { maxSteps: 10 });
     assert.equal(verdict, "undecided");
   });
 
-  it("refuses a bound that is none", () => {
+  it("refuses an invalid bound", () => {
     assert.throws(() => checkLinearizable(randomHistory(1), { maxSteps: 0 }), RangeError);
   });
 });

@@ -69,7 +69,7 @@ describe("a recorded history", () => {
     );
   });
 
-  it("says which answer is wrong, and what it should be", async () => {
+  it("names the wrong answer, and the expected one", async () => {
     await using server = await startTestServer({ listen: false });
     const recording = await server.record();
     const client = recording.client();
@@ -105,7 +105,7 @@ describe("a recorded history", () => {
     });
   });
 
-  it("is not linearizable with a value that nobody may have written", async () => {
+  it("is not linearizable with a value that no client wrote", async () => {
     await using server = await startTestServer({ listen: false });
     const recording = await server.record();
     await server.seed({ a: "hidden" });

@@ -12,7 +12,7 @@ const holding = async (value: string) => {
 };
 
 describe("checkHashes", () => {
-  it("notices members that have applied the same and hold other keys", async () => {
+  it("detects members that have applied the same entries and hold different keys", async () => {
     await using one = await holding("1");
     await using same = await holding("1");
     await using other = await holding("2");

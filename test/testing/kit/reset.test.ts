@@ -11,7 +11,7 @@ const later = <T>(promise: Promise<T>): Promise<T> => {
   return promise;
 };
 
-describe("a reset ends requests of before, and none reaches the new member", () => {
+describe("a reset ends earlier requests, and none reaches the new member", () => {
   it("of a client that has not connected yet", async () => {
     await using server = await startTestServer({ listen: false });
     const put = later(server.client().kv.put("a", "1"));
@@ -76,7 +76,7 @@ describe("several resets at once", () => {
 describe("a closed server", () => {
   const closed = /The test server is closed/;
 
-  it("ends whatever waits for it", async () => {
+  it("ends all pending calls", async () => {
     for (const clock of ["machine", "virtual"] as const) {
       const server = await startTestServer({ clock });
       await server.reset();
@@ -102,7 +102,7 @@ describe("a closed server", () => {
     }
   });
 
-  it("refuses everything at once", async () => {
+  it("refuses every call at once", async () => {
     const server = await startTestServer({ clock: "virtual" });
     await server.close();
     await server.close();

@@ -40,7 +40,7 @@ describe("startTestServer", () => {
     assert.deepEqual(results[0], results[1]);
   });
 
-  it("puts bytes as they were when they were given", async () => {
+  it("puts bytes as they were at the call", async () => {
     await using server = await startTestServer({ listen: false });
     const { kv } = server.client();
     const [key, value] = [Buffer.from("key"), Buffer.from("value")];

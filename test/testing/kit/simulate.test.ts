@@ -51,7 +51,7 @@ describe("simulate", () => {
     });
   });
 
-  it("has the global timers, clocks and chance follow the seed", async () => {
+  it("makes global timers, clocks and random numbers follow the seed", async () => {
     const run = () =>
       simulate(
         5,
@@ -71,7 +71,7 @@ describe("simulate", () => {
     assert.ok(Date.now() > one.value.now);
   });
 
-  it("fails for the real time and the real world", async () => {
+  it("fails if the code waits for real time or for the system", async () => {
     await assert.rejects(
       simulate(1, () => realTimeout(10)),
       /a timer of Node's that is not a global one/,
@@ -82,7 +82,7 @@ describe("simulate", () => {
     );
   });
 
-  it("fails when the code does not come to its end", async () => {
+  it("fails when the code does not end", async () => {
     await assert.rejects(
       simulate(1, () => new Promise(() => undefined), { timeout: "5s" }),
       /in vain for 5 s of virtual time/,
@@ -102,7 +102,7 @@ describe("simulate", () => {
     });
   });
 
-  it("refuses what is no seed, option or fault, and a second simulation at the same time", async () => {
+  it("refuses an invalid seed, option or fault, and a second simulation at the same time", async () => {
     const nothing = () => Promise.resolve();
     await assert.rejects(simulate(0.5, nothing), TypeError);
     await assert.rejects(simulate(1, nothing, { fault: true } as object), /there is no option "fault"/);

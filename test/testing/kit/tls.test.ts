@@ -34,7 +34,7 @@ describe("a test server with TLS", () => {
     await assert.rejects(open.kv.get("a"), /if it speaks TLS, use https:\/\//);
   });
 
-  it("is missed by clients that speak TLS to a server without, and they say so", async () => {
+  it("is refused without TLS: clients with TLS get an error that says so", async () => {
     await using server = await startTestServer();
     await using secure = patientClient({ endpoints: [`https://${server.endpoint}`], dialTimeoutMs });
     await assert.rejects(secure.kv.get("a"), /perhaps it does not speak TLS \(then use http:\/\/\)/);
@@ -77,7 +77,7 @@ describe("a test server with TLS", () => {
     assert.deepEqual([...(await client.syncEndpoints())].sort(), [...cluster.endpoints].sort());
   });
 
-  it("has no TLS by itself, and none without a port", async () => {
+  it("has no TLS by default, and none without a port", async () => {
     await using server = await startTestServer();
     assert.equal(server.tls, undefined);
     await assert.rejects(startTestServer({ tls: true, listen: false }), /tls is of its port/);

@@ -103,7 +103,7 @@ describe("users of a cluster", () => {
     await put(other, "a", own);
   });
 
-  it("do not hinder the test itself, which has the rights of root", async () => {
+  it("do not restrict the test itself, which has the rights of root", async () => {
     await using cluster = await startTestCluster({ members: 1 });
     const [member] = cluster.members;
     await addUsers(member!);
@@ -133,7 +133,7 @@ describe("users of a cluster", () => {
     }
   });
 
-  it("are there after all members have restarted; tokens are not, but those of logins that are applied again", async () => {
+  it("survive a restart of all members; tokens do not, except those of logins that are applied again", async () => {
     await using cluster = await startTestCluster({ disk: true });
     const [first] = cluster.members;
     await addUsers(first!);

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { Client } from "../../../client/index.js";
 import { startTestServer } from "../../../testing/kit/index.js";
 
-describe("a value that cannot be sent", () => {
-  it("fails at the call, and the server closes in good order", async () => {
+describe("an invalid value", () => {
+  it("fails at the call, and the server closes normally", async () => {
     await using server = await startTestServer({ listen: false });
     const { kv } = server.client();
     await kv.get("a");
@@ -35,7 +35,7 @@ describe("a value that cannot be sent", () => {
     assert.deepEqual(await server.dump(), { a: "1", c: "1" });
   });
 
-  it("says how a lease is granted", async () => {
+  it("is refused with an example of a valid grant", async () => {
     await using server = await startTestServer({ listen: false });
     const { lease } = server.client();
     await assert.rejects(lease.grant(10 as never), { name: "TypeError", message: /grant\(\{ ttlSeconds: 10 \}\)/ });

@@ -19,7 +19,7 @@ const split = (...words: string[]) => {
 };
 
 describe("flags and arguments", () => {
-  test("stand in any order; a value stands apart or after =", () => {
+  test("may be in any order; a value follows = or is the next argument", () => {
     assert.deepEqual(split("k", "--limit", "5", "end", "--write-out=json"), [
       ["limit=5", "write-out=json"],
       ["k", "end"],
@@ -46,7 +46,7 @@ describe("flags and arguments", () => {
     assert.deepEqual(split("-", ""), [[], ["-", ""]]);
   });
 
-  test("arguments after -- are told from those before", () => {
+  test("arguments after -- are distinguished from those before", () => {
     const { positional, afterDashes } = splitArguments(options, ["a", "--", "b", "--", "c"]);
     assert.deepEqual([positional, afterDashes], [["a"], ["b", "--", "c"]]);
     assert.deepEqual(splitArguments(options, ["a", "--"]).afterDashes, []);

@@ -20,19 +20,19 @@ function terminal(...typed: readonly string[]) {
 }
 
 describe("a password at a terminal", () => {
-  test("is not shown, and the terminal has its mode back", async () => {
+  test("is not shown, and the terminal's mode is restored", async () => {
     const { io, modes, shown } = terminal("pässwörd", "\r");
     assert.equal(await askPassword("Password: ", io), "pässwörd");
     assert.equal(shown(), "Password: \n");
     assert.deepEqual(modes, [true, false]);
   });
 
-  test("can be edited: a character, or all of it, is taken back", async () => {
+  test("can be edited: the last character, or all of it, can be deleted", async () => {
     assert.equal(await askPassword("", terminal("abö\x7f\x08c\r").io), "ac");
     assert.equal(await askPassword("", terminal("\x7fwrong\x15right\n").io), "right");
   });
 
-  test("is given up with Ctrl-C, with etcdctl's exit code and the terminal's mode as before", async () => {
+  test("is canceled by Ctrl-C, with etcdctl's exit code, and the terminal's mode is restored", async () => {
     const { io, modes } = terminal("secret\x03");
     await assert.rejects(askPassword("Password: ", io), { name: "SilentFailure", exitCode: 255 });
     assert.deepEqual(modes, [true, false]);
@@ -54,7 +54,7 @@ describe("a password at a terminal", () => {
 describe("standard input that is no terminal", () => {
   const input = (...chunks: readonly string[]) => Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
 
-  test("is read line by line, however it is cut, and without the space around a password", async () => {
+  test("is read line by line, in chunks of any size, and without the space around a password", async () => {
     const stdin = input("fi", "rst\r\nsec", "ond\n", "third");
     const print = () => undefined;
     assert.equal(await readLine(stdin), "first");
@@ -63,7 +63,7 @@ describe("standard input that is no terminal", () => {
     assert.equal(await readLine(stdin), "");
   });
 
-  test("keeps what follows for others", async () => {
+  test("leaves the following lines to later readers", async () => {
     const stdin = input("line\nrest ", "of it");
     await readLine(stdin);
     assert.equal((await stdin.map(String).toArray()).join(""), "rest of it");

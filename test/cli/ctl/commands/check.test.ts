@@ -30,7 +30,7 @@ test("a load writes so many keys of one prefix, and measures each write", async 
   assert.ok(result.slowest > 0 && result.deviation >= 0 && result.writesPerSecond > 0);
 });
 
-test("a load keeps to its rate and its time, and ends when it is stopped", async () => {
+test("a load has the given rate and duration, and ends when it is stopped", async () => {
   await using server = await startTestServer();
   const startedAt = performance.now();
   const short = { ...load, writesPerSecond: 100, seconds: 0.3, writes: Infinity };

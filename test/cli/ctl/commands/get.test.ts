@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { startTestServer } from "../../../../testing/kit/index.js";
 import { startProgram } from "./running-program.js";
 
-test("get --stream prints what get prints, also of many chunks", async () => {
+test("get --stream prints the same as get, also for many chunks", async () => {
   await using server = await startTestServer();
   const client = server.client();
   const value = "v".repeat(4_000);

@@ -12,7 +12,7 @@ const keysUnder = async (server: TestServer, prefix: string) =>
   (await server.client().kv.get(prefix, { prefix: true })).kvs;
 
 describe("lock", () => {
-  test("holds the lock until a signal, then gives it up", async () => {
+  test("holds the lock until a signal, then releases it", async () => {
     await using server = await startTestServer();
     for (const signal of ["SIGINT", "SIGTERM"]) {
       const holder = startProgram(server.endpoint, "lock", "l");
@@ -39,7 +39,7 @@ describe("lock", () => {
     assert.deepEqual([killed.code, killed.stderr], [255, "Error: signal: killed\n"]);
   });
 
-  test("waits for its turn, and gives its place up when it is stopped", async () => {
+  test("waits for its turn, and leaves the queue when it is stopped", async () => {
     await using server = await startTestServer();
     const held = await server.client().lock("l");
     const stopped = startProgram(server.endpoint, "lock", "l", "true");
@@ -62,7 +62,7 @@ describe("lock", () => {
     assert.deepEqual({ code, stdout, stderr }, { code: 255, stdout: "ready\n", stderr: "Error: signal: terminated\n" });
   });
 
-  test("ends with an error when its lease is gone", async () => {
+  test("ends with an error when its lease has ended", async () => {
     await using server = await startTestServer();
     const holder = startProgram(server.endpoint, "lock", "l", "--ttl=2");
     await holder.printed("l/");

@@ -18,7 +18,7 @@ const untilContents = (client: Client, expected: Record<string, string>) =>
     return actual === JSON.stringify(expected) || undefined;
   });
 
-test("make-mirror copies the keys of a prefix, then each change, and tells where to go on", async () => {
+test("make-mirror copies the keys of a prefix, then each change, and prints the revision to continue from", async () => {
   await using source = await startTestServer();
   await using destination = await startTestServer();
   const from = source.client();
@@ -95,7 +95,7 @@ test("make-mirror acts at the destination as the user of --dest-user, and never 
   ]);
 });
 
-test("make-mirror ends when changes that are missing are compacted, or a cluster refuses", async () => {
+test("make-mirror ends when the changes that it needs are compacted, or when a cluster refuses a request", async () => {
   await using source = await startTestServer();
   const client = source.client();
   for (const value of ["1", "2", "3"]) await client.kv.put("k", value);

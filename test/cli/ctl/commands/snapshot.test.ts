@@ -40,7 +40,7 @@ async function saved({ bytes = backup, partBytes = 500, before = "" as string, f
   };
 }
 
-test("snapshot save writes a file that only its owner can read, however the parts are cut", async () => {
+test("snapshot save writes a file that only its owner can read, from parts of any size", async () => {
   for (const partBytes of [1, 31, 500, 10_000]) {
     const { content, ...outcome } = await saved({ partBytes });
     assert.deepEqual(outcome, {
@@ -53,7 +53,7 @@ test("snapshot save writes a file that only its owner can read, however the part
   }
 });
 
-test("snapshot save leaves the file of before alone if the backup is damaged, incomplete or broken off", async () => {
+test("snapshot save keeps an existing file if the backup is damaged, incomplete or interrupted", async () => {
   const damaged = Buffer.from(backup);
   damaged[3] = 0;
   const before = "the backup of yesterday";

@@ -42,7 +42,7 @@ describe("conditions", () => {
 });
 
 describe("steps", () => {
-  test("take what is between single quotes as it is (etcdctl cuts it after one character)", () => {
+  test("take the text between single quotes unchanged (etcdctl cuts it after one character)", () => {
     const put = parseOp(String.raw`put 'a key' 'a\n "value"'`);
     assert.ok(put.op === "put");
     assert.deepEqual([put.key, put.value], [bytes("a key"), bytes(String.raw`a\n "value"`)]);
@@ -56,7 +56,7 @@ describe("steps", () => {
     invalid(() => parseOp("get a --endpoints x"), "invalid txn request: get a --endpoints x", hint);
   });
 
-  test("do not remember the flags of the step before", () => {
+  test("do not keep the flags of the previous step", () => {
     const first = parseOp("del a --prefix");
     const second = parseOp("del b");
     assert.ok(first.op === "delete" && second.op === "delete");

@@ -16,8 +16,8 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 const noFlags = { interactive: false, prefix: false, rev: 0, prevKv: false, progressNotify: false };
 const refused = (request: () => unknown, message: string) => assert.throws(request, { exitCode: 128, message });
 
-describe("a watch asks", () => {
-  test("for a key, a range or a prefix, from the arguments or from the environment", () => {
+describe("a watch request is", () => {
+  test("a key, a range or a prefix, from the arguments or from the environment", () => {
     const keysOf = (positional: string[], env: string[] = [], prefix = false) => {
       const { key, options } = watchRequest({ ...noFlags, prefix }, { positional }, env, utf8);
       return [key, options.rangeEnd, options.prefix];
@@ -29,13 +29,13 @@ describe("a watch asks", () => {
     assert.deepEqual(keysOf([""]), [utf8(""), undefined, false]);
   });
 
-  test("for a program to run: what follows --", () => {
+  test("followed by a program to run, after --", () => {
     const args = { positional: ["a"], afterDashes: ["sh", "-c", "--"] };
     assert.deepEqual(watchRequest(noFlags, args, [], utf8).exec, ["sh", "-c", "--"]);
     assert.deepEqual(watchRequest(noFlags, { positional: ["a"] }, [], utf8).exec, []);
   });
 
-  test("for nothing if its arguments contradict one another", () => {
+  test("refused if its arguments contradict one another", () => {
     const request = (positional: string[], env: string[] = [], afterDashes?: string[]) =>
       watchRequest({ ...noFlags, prefix: true }, { positional, afterDashes }, env, utf8);
     refused(() => request([]), "bad number of arguments");
@@ -47,7 +47,7 @@ describe("a watch asks", () => {
     refused(() => keysFromEnv(env), 'ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END="z"');
   });
 
-  test("in a line as on the command line", () => {
+  test("the same in a line of input as on the command line", () => {
     const { key, options, exec } = watchLineRequest(["--rev", "5", "a", "--prev-kv", "--", "echo"], [], utf8);
     assert.deepEqual([key, options.startRevision, options.prevKv, exec], [utf8("a"), 5, true, ["echo"]]);
     refused(() => watchLineRequest(["a", "--nope"], [], utf8), "unknown flag: --nope");
@@ -84,7 +84,7 @@ function start(words: readonly string[]) {
 }
 
 describe("a running watch", () => {
-  test("goes on after the last change when its server loses the leader, and ends when the server says so", async () => {
+  test("continues after the last change when its server loses the leader, and ends when the server cancels it", async () => {
     await using server = await FakeServer.start();
     const { written, ended } = start(["--endpoints", server.endpoint, "watch", "k"]);
     const stream: Stream = await server.stream();
@@ -103,7 +103,7 @@ describe("a running watch", () => {
     assert.equal(written.stderr, `${compacted}Error: watch is canceled by the server\n`);
   });
 
-  test("without an event so far goes on after the revision of its creation", async () => {
+  test("without an event so far continues after the revision of its creation", async () => {
     await using server = await FakeServer.start();
     const { ended } = start(["--endpoints", server.endpoint, "watch", "k"]);
     const stream: Stream = await server.stream();
@@ -129,7 +129,7 @@ describe("a running watch", () => {
     assert.equal(await ended, 5);
   });
 
-  test("goes on behind a progress notice", async () => {
+  test("continues after the revision of a progress notice", async () => {
     await using server = await FakeServer.start();
     const { written, ended } = start(["--endpoints", server.endpoint, "watch", "k", "--progress-notify"]);
     const stream: Stream = await server.stream();
@@ -165,7 +165,7 @@ describe("a running watch", () => {
   });
 });
 
-test("a change too large for a program's environment is an error, as every other way in which it cannot be run", async () => {
+test("a change too large for a program's environment is an error, like every other failure to run the program", async () => {
   await using server = await FakeServer.start();
   const { written, ended } = start(["--endpoints", server.endpoint, "watch", "k", "--", "/bin/true"]);
   const stream: Stream = await server.stream();
@@ -175,7 +175,7 @@ test("a change too large for a program's environment is an error, as every other
   assert.equal(written.stderr, 'command ["/bin/true"] error (fork/exec /bin/true: argument list too long)\n');
 });
 
-test("watches that come while no server is there wait for it, if there has been one", async () => {
+test("a watch requested without a running server waits for one, if a server was connected before", async () => {
   const response = { header: { clusterId: 1n, memberId: 2n, revision: 3, raftTerm: 4 }, events: [] };
   const unreachable = new ConnectError(new Map([["a:1", "no"]]));
   const watchThat = (ready: () => Promise<number>) => ({
@@ -197,7 +197,7 @@ test("watches that come while no server is there wait for it, if there has been 
   assert.deepEqual((await answersOf()).value?.header, response.header);
 });
 
-test("watch -i watches what each line says, until there are no more", async () => {
+test("watch -i runs the request of each line until the input ends", async () => {
   await using server = await FakeServer.start();
   const { stdin, written, ended } = start(["--endpoints", server.endpoint, "watch", "-i"]);
   stdin.write("look a\n\nwatch\nwatch a b --prefix\nwatch a --rev 5\n");

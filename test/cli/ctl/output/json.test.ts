@@ -11,7 +11,7 @@ test("64-bit numbers are bare and exact, bytes base64, text escaped as in Go", (
   assert.equal(writeJson([]), "[]");
 });
 
-test("zero fields are left out, empty messages are not", () => {
+test("zero fields are omitted, empty messages are not", () => {
   const message = { a: 0, b: 0n, c: "", d: false, e: [], f: new Uint8Array(), g: undefined, h: {}, i: [0], j: -1 };
   assert.equal(writeJson(withoutZeros(message)), '{"h":{},"i":[0],"j":-1}');
 });

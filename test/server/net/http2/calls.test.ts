@@ -38,7 +38,7 @@ describe("calls", () => {
     );
   });
 
-  test("a ping is answered behind what the request beside it does in this turn, and when it comes alone", async (t) => {
+  test("a ping is answered after the output of a request in the same turn, and also on its own", async (t) => {
     let socket: Socket | undefined;
     const written: (number | undefined)[] = [];
     const inTwoSteps = unary(
@@ -113,7 +113,7 @@ describe("calls", () => {
       assert.deepEqual([fields["grpc-status"], fields["grpc-message"]], ["12", details]);
     });
 
-  test("a refused call that its client goes on with is reset without an error", async (t) => {
+  test("a refused call whose client continues to send is reset without an error", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Other"));
@@ -195,7 +195,7 @@ describe("calls", () => {
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
   });
 
-  test("a stop waits for a client that takes its last answer slowly, not for one that takes nothing", async (t) => {
+  test("a stop waits for a client that reads its last answer slowly, not for one that reads nothing", async (t) => {
     const clock = new VirtualClock();
     const answer = Buffer.alloc(90_000, 1);
     const { engine, dial } = await serve(t, { clock }, [
@@ -250,7 +250,7 @@ describe("calls", () => {
     assert.deepEqual(cancelled, ["Stream"]);
   });
 
-  test("messages that are sent to a stream at a time share frames, no larger than a client must take", async (t) => {
+  test("messages sent to a stream in one turn share frames, no larger than a client must accept", async (t) => {
     const { dial, streams } = await serve(t);
     const client = dial();
     for (const stream of [1, 3, 5]) client.send(headers(stream, "/test.S/Stream"));
@@ -287,7 +287,7 @@ describe("calls", () => {
     assert.deepEqual([fields["grpc-status"], fields["grpc-message"]], ["13", "unexpected EOF"]);
   });
 
-  test("a call whose deadline passes ends with DEADLINE_EXCEEDED, and its handler hears of it", async (t) => {
+  test("a call whose deadline passes ends with DEADLINE_EXCEEDED, and its handler is notified", async (t) => {
     const { dial, cancelled } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Never", { "grpc-timeout": "5m" }), data(1, message(Buffer.alloc(0)), endStream));
@@ -297,7 +297,7 @@ describe("calls", () => {
     assert.equal((await client.end(3)).fields["grpc-status"], "13");
   });
 
-  test("metadata of bytes is decoded, and what is not there is undefined", async (t) => {
+  test("binary metadata is decoded, and missing metadata is undefined", async (t) => {
     const seen: (string | undefined)[] = [];
     const asks = unary(
       "/test.S/Ask",
@@ -319,7 +319,7 @@ describe("calls", () => {
     assert.deepEqual(seen, ["t", "hi", undefined]);
   });
 
-  test("a server stream sends what it is given, then its end", async (t) => {
+  test("a server stream sends its messages, then its end", async (t) => {
     const counts = serverStream("/test.S/Count", bytesCodec, bytesCodec, (_request, _call, reply) => {
       for (const text of ["a", "b"]) reply.send(Buffer.from(text));
       reply.end();

@@ -47,7 +47,7 @@ const anyFrame = fc.record({
 });
 
 describe("frames", () => {
-  test("frames that are written are read again, wherever their bytes are cut", () => {
+  test("written frames are read back, in chunks of any size", () => {
     fc.assert(
       fc.property(fc.array(anyFrame, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), (frames, places) => {
         const bytes = Buffer.concat(frames.map((each) => frame(each.type, each.flags, each.stream, each.payload)));
@@ -58,7 +58,7 @@ describe("frames", () => {
     );
   });
 
-  test("frames that come byte by byte are read all the same", () => {
+  test("frames that arrive byte by byte are read", () => {
     const bytes = Buffer.concat([
       frame(6, 0, 0, Buffer.from("pingpong")),
       frame(0, 1, 3),
@@ -92,7 +92,7 @@ describe("frames", () => {
     assert.throws(() => readAll([header]), { name: "ConnectionError", code: 6 });
   });
 
-  test("nothing is read after a handler has said that it is over", () => {
+  test("no frame is read after a handler has ended the connection", () => {
     const bytes = Buffer.concat([frame(1, 0, 1), frame(2, 0, 1), frame(3, 0, 1)]);
     assert.deepEqual(readAll([bytes], ({ type }) => type !== 2).length, 2);
   });
@@ -103,7 +103,7 @@ describe("frames", () => {
     assert.equal(readAll([bytes])[0]?.stream, 7);
   });
 
-  test("SETTINGS, GOAWAY, WINDOW_UPDATE lie in bytes as RFC 9113 draws them", () => {
+  test("SETTINGS, GOAWAY, WINDOW_UPDATE are encoded as in RFC 9113", () => {
     assert.equal(settingsFrame([[3, 100]]).toString("hex"), "000006040000000000" + "000300000064");
     assert.equal(goAwayFrame(5, 11, "ok").toString("hex"), "00000a070000000000" + "00000005" + "0000000b" + "6f6b");
     assert.equal(numberFrame(8, 1, 65_535).toString("hex"), "000004080000000001" + "0000ffff");

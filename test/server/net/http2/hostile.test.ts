@@ -35,7 +35,7 @@ const enhanceYourCalm = 11;
 
 // Time stands still in floods: on a slow machine, allowances would come back while they last.
 
-describe("a hostile client is sent away, others are served", () => {
+describe("a hostile client is disconnected, others are served", () => {
   test("rapid reset", async (t) => {
     const { dial, cancelled } = await serve(t, { clock: new VirtualClock() });
     const client = dial();
@@ -130,7 +130,7 @@ describe("a hostile client is sent away, others are served", () => {
     await assertServes(dial);
   });
 
-  test("one message beyond that memory, if --max-request-bytes allows it: it has the memory alone", async (t) => {
+  test("one message beyond that memory is received alone, if --max-request-bytes allows it", async (t) => {
     const { dial } = await serve(t, { maxRequestBytes: 5 * maxPartialBytes });
     const client = dial();
     const begun = (length: number): Buffer => {
@@ -149,7 +149,7 @@ describe("a hostile client is sent away, others are served", () => {
     await assertServes(dial);
   });
 
-  test("a message that begins behind the end of its call takes no memory", async (t) => {
+  test("a message that begins after the end of its call takes no memory", async (t) => {
     const { dial } = await serve(t, { maxRequestBytes: maxPartialBytes / 4 });
     const begun = Buffer.alloc(6);
     begun.writeUInt32BE(maxPartialBytes / 4 - 100, 1);
@@ -166,7 +166,7 @@ describe("a hostile client is sent away, others are served", () => {
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
   });
 
-  test("streams that a client has the server reset count as resets", async (t) => {
+  test("streams that the server resets because of client errors count as resets", async (t) => {
     const { dial } = await serve(t, { clock: new VirtualClock() });
     const client = dial();
     const pairs = Array.from({ length: resetBurst + 1_500 }, (_, n) => [
@@ -178,7 +178,7 @@ describe("a hostile client is sent away, others are served", () => {
     await assertServes(dial);
   });
 
-  test("a client that has closed its side and takes nothing is closed after a while", async (t) => {
+  test("a client that has closed its side and reads nothing is disconnected after some time", async (t) => {
     const clock = new VirtualClock();
     const accepted: Socket[] = [];
     const { dial, streams } = await serve(t, { clock }, [], (onConnection) =>
@@ -222,7 +222,7 @@ describe("a hostile client is sent away, others are served", () => {
     assert.equal((await client.end(7)).fields["grpc-status"], "0");
   });
 
-  test("a client that takes nothing has no more gathered for it than the bound", async (t) => {
+  test("a client that reads nothing has no more bytes buffered than the bound", async (t) => {
     const { dial, streams } = await serve(t);
     const client = dial([[4, 2 ** 31 - 1]]);
     client.send(numberFrame(frameType.windowUpdate, 0, 2 ** 31 - 1 - 65_535), headers(1, "/test.S/Stream"));
@@ -242,7 +242,7 @@ describe("a hostile client is sent away, others are served", () => {
     assert.equal(client.body(1).length, 201 * (piece.length + 5));
   });
 
-  test("an answer waits for a window of zero, byte by byte, and ends as it should", async (t) => {
+  test("an answer is sent byte by byte as a zero window opens, and ends correctly", async (t) => {
     const { dial } = await serve(t);
     const client = dial([[4, 0]]);
     client.send(call(1, "/test.S/Echo", Buffer.from("abc")));
@@ -272,7 +272,7 @@ describe("a hostile client is sent away, others are served", () => {
     assert.deepEqual(client.body(1), Buffer.concat(messages.map((text) => message(Buffer.from(text)))));
   });
 
-  test("garbage of any kind ends the connection at the most", async (t) => {
+  test("garbage of any kind ends at most its connection", async (t) => {
     const { dial, dialRaw } = await serve(t);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 4 }), async (pieces) => {
@@ -289,8 +289,8 @@ describe("a hostile client is sent away, others are served", () => {
   });
 });
 
-describe("a client within the rules is served on", () => {
-  test("whose streams were answered before it reset them", async (t) => {
+describe("a client within the rules is still served", () => {
+  test("if its streams were answered before it reset them", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
     const pairs = Array.from({ length: idleFrameBurst + 200 }, (_, n) => [
@@ -302,7 +302,7 @@ describe("a client within the rules is served on", () => {
     assert.equal((await client.end(last)).fields["grpc-status"], "0");
   });
 
-  test("whose first frame is torn when the engine looks after its connections", async (t) => {
+  test("if its first frame is incomplete when the engine checks its connections", async (t) => {
     const clock = new VirtualClock();
     clock.advance(10 * maxIncompleteMs);
     const accepted: Socket[] = [];
@@ -322,7 +322,7 @@ describe("a client within the rules is served on", () => {
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
   });
 
-  test("whose SETTINGS have several windows: the last one counts", async (t) => {
+  test("if its SETTINGS have several windows: the last one counts", async (t) => {
     const { dial } = await serve(t);
     const client = dial([
       [4, 0],
@@ -335,7 +335,7 @@ describe("a client within the rules is served on", () => {
   });
 });
 
-describe("a client that says nothing", () => {
+describe("a silent client", () => {
   test("has its connection closed when it begins no request", async (t) => {
     const { dial } = await serve(t, { rules: { withoutRequestMs: 1 } });
     assert.deepEqual(await dial().goneWith(), [0, "no_request"]);

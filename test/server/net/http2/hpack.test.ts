@@ -60,7 +60,7 @@ describe("HPACK decoder", () => {
       ],
     ],
   ] as const)
-    test(`the requests of the RFC are decoded: ${how}`, () => {
+    test(`the requests of RFC 7541 are decoded: ${how}`, () => {
       const connection = decoder();
       const [first, second, third] = blocks.map((hex) => Buffer.from(hex, "hex"));
       assert.deepEqual(decode(connection, first!), firstRequest);
@@ -68,7 +68,7 @@ describe("HPACK decoder", () => {
       assert.deepEqual(decode(connection, third!), thirdRequest);
     });
 
-  test("a field that is sent again is the same object, by index or by its bytes, on any connection", () => {
+  test("a repeated field is the same object, by index or by its bytes, on any connection", () => {
     const literals = new LiteralCache();
     const one = new HpackDecoder(literals);
     const other = new HpackDecoder(literals);
@@ -82,7 +82,7 @@ describe("HPACK decoder", () => {
     assert.notEqual(other.fields[0], field);
   });
 
-  test("a field that is never to be indexed is kept nowhere", () => {
+  test("a field that must not be indexed is not cached", () => {
     const connection = decoder();
     for (const name of ["token", 23]) {
       decode(connection, literal("never indexed", name, "secret"));
@@ -127,7 +127,7 @@ describe("HPACK decoder", () => {
     assert.deepEqual(decode(connection, indexed(62)), [["b", "2"]]);
   });
 
-  test("a list of more bytes or fields than allowed is refused, and the table is right afterwards", () => {
+  test("a list of more bytes or fields than allowed is refused, and the table stays correct", () => {
     const connection = decoder();
     const large = literal("added", "bomb", "x".repeat(4_000));
     const bomb = Buffer.concat([large, ...Array.from({ length: 10_000 }, () => indexed(62))]);
@@ -229,7 +229,7 @@ describe("header fields", () => {
     ["x-any", "a\r\nb", headerKind.malformed],
     ["grpc-timeout", "1\0", headerKind.malformed],
   ] as const)
-    test(`${name}: ${JSON.stringify(value)} is judged once`, () =>
+    test(`${name}: ${JSON.stringify(value)} is checked once`, () =>
       assert.equal(new HeaderField(name, value).kind, kind));
 });
 
@@ -267,7 +267,7 @@ describe("HPACK encoder", () => {
     assert.deepEqual(lengths.slice(2), [2, 1, 2, 1]);
   });
 
-  test("a client that takes a smaller table is told that it is empty, once, and gets literals", () => {
+  test("a client with a smaller table gets one size update to 0, and then literals", () => {
     const { encoder, read, lengths } = setUp();
     read((bytes, at) => encoder.writeHeaders(bytes, at));
     encoder.setTableSize(100);
@@ -294,7 +294,7 @@ describe("HPACK encoder", () => {
     );
   });
 
-  test("integers of the RFC are encoded as there", () => {
+  test("the integers of RFC 7541 are encoded as there", () => {
     assert.deepEqual(integer(1337, 5), Buffer.of(31, 154, 10));
     assert.deepEqual(text("ab"), Buffer.of(2, 0x61, 0x62));
   });

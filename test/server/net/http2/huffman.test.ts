@@ -30,7 +30,7 @@ describe("Huffman code", () => {
     assert.equal(decodeHuffman(encodeHuffman(text)), text);
   });
 
-  test("each code is a prefix of no other, and all together leave none unused", () => {
+  test("no code is a prefix of another, and the codes together are complete", () => {
     assert.equal(huffmanCodes.length, 257);
     assert.equal(
       huffmanCodes.reduce((sum, { bits }) => sum + 2 ** -bits, 0),
@@ -46,7 +46,7 @@ describe("Huffman code", () => {
   ] as const)
     test(`${what} makes a string invalid`, () => assert.equal(decodeHuffman(Buffer.from(coded, "hex")), undefined));
 
-  test("garbage is decoded to what is coded the same, or not at all", () => {
+  test("garbage is decoded to a string with the same code, or refused", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         const text = decodeHuffman(bytes);

@@ -47,7 +47,7 @@ describe("heads of requests", () => {
     assert.equal(first?.contentType, "application/grpc");
   });
 
-  test("a head with large fields is not remembered", () => {
+  test("a head with large fields is not cached", () => {
     const heads = new RequestHeads();
     const large = fieldsOf([...pseudo, ["x", "y".repeat(maxRememberedHeadBytes)]]);
     assert.notEqual(heads.read(large), heads.read(large));
@@ -116,7 +116,7 @@ describe("deadlines", () => {
     }
   }
 
-  test("each that stays expires once, within two ticks of its time; those that leave never do", () => {
+  test("each deadline expires once, within two ticks of its time; a removed deadline never does", () => {
     const waiting = fc.record({ ms: fc.integer({ min: -10, max: 12_000 }), leaves: fc.boolean() });
     fc.assert(
       fc.property(fc.array(waiting, { maxLength: 60 }), fc.array(fc.nat(900), { maxLength: 40 }), (all, steps) => {
@@ -145,7 +145,7 @@ describe("deadlines", () => {
 });
 
 describe("rate budget", () => {
-  test("a burst passes at once, then so many a second", () => {
+  test("a burst passes at once, then a fixed number per second", () => {
     const budget = new RateBudget(3, 2);
     assert.deepEqual(
       [0, 0, 0, 0].map((at) => budget.take(at)),
@@ -157,7 +157,7 @@ describe("rate budget", () => {
 });
 
 describe("closed streams", () => {
-  test("the last ones are remembered, older ones forgotten", () => {
+  test("the last closed streams are kept, older ones are dropped", () => {
     const closed = new ClosedStreams();
     closed.add(1, "ended");
     assert.equal(closed.find(1), "ended");
@@ -169,7 +169,7 @@ describe("closed streams", () => {
 });
 
 describe("bytes for a client", () => {
-  test("what is appended, in pieces of any size, comes out in order", () => {
+  test("appended bytes, in pieces of any size, come out in order", () => {
     const pieces = fc.array(fc.nat(40_000), { maxLength: 20 });
     const pool = new ChunkPool();
     fc.assert(
@@ -197,7 +197,7 @@ describe("bytes for a client", () => {
     );
   });
 
-  test("all that is gathered for TLS lies in one piece, in little memory as long as it is little", () => {
+  test("bytes gathered for TLS lie in one piece, in a small chunk as long as they fit", () => {
     const output = new Output(new ChunkPool(), true);
     const value = Buffer.alloc(minSharedBytes, 1);
     output.add(value);
@@ -213,7 +213,7 @@ describe("bytes for a client", () => {
     assert.equal(parts[0]?.chunk?.length, largeChunkBytes);
   });
 
-  test("many bytes are not copied, unless they lie in much larger memory", () => {
+  test("large pieces are not copied, unless they are part of a much larger buffer", () => {
     const output = new Output(new ChunkPool());
     const own = Buffer.alloc(minSharedBytes, 1);
     const piece = Buffer.alloc(4 * minSharedBytes, 2).subarray(0, minSharedBytes);
@@ -225,7 +225,7 @@ describe("bytes for a client", () => {
     );
   });
 
-  test("a queue of messages gives their bytes in parts of any size, and counts those that are complete", () => {
+  test("a queue of messages returns their bytes in parts of any size, and counts complete messages", () => {
     const size = fc.oneof(fc.nat(50), fc.constantFrom(127, 128, 1_020, 1_030, 40_000));
     const whole = size.map((bytes) => Buffer.alloc(bytes, bytes));
     const inPieces = fc
@@ -269,7 +269,7 @@ describe("bytes for a client", () => {
     );
   });
 
-  test("a message in pieces that is copied while a part of it is gone needs the pieces no more", () => {
+  test("a partly sent message in pieces releases the pieces once it is copied", () => {
     const items = [Buffer.alloc(300, 1), Buffer.alloc(20, 2)];
     const list = new ListMessage(Buffer.from("head"), 0x12, items, Buffer.from("tail"));
     const wanted = message(list.toBytes());
@@ -285,7 +285,7 @@ describe("bytes for a client", () => {
 });
 
 describe("messages of a request", () => {
-  test("any messages, cut at any bytes, arrive whole and leave no memory behind", () => {
+  test("any messages, cut at any bytes, arrive complete and leave no memory in use", () => {
     const messages = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 8 });
     fc.assert(
       fc.property(messages, fc.array(fc.nat(), { maxLength: 20 }), (all, cuts) => {

@@ -42,7 +42,7 @@ test("gRPC is served over TLS", async (t) => {
   assert.deepEqual(answer, request);
 });
 
-test("a client that offers HTTP/2 by ALPN gets it", async (t) => {
+test("a client that offers HTTP/2 by ALPN gets HTTP/2", async (t) => {
   const { path } = await serve(t, {}, [], makeServer);
   const socket = connectTls({ path, ca: cert, servername: "localhost", ALPNProtocols: ["h2"] });
   t.after(() => socket.destroy());

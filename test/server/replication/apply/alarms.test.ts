@@ -6,7 +6,7 @@ import { Alarms } from "../../../../server/replication/apply/alarms.js";
 
 const { NONE, NOSPACE, CORRUPT } = AlarmType;
 
-test("alarms are told apart by member and type, and listed in one order on every member", () => {
+test("alarms are distinguished by member and type, and listed in the same order on every member", () => {
   const alarms = new Alarms();
   assert.deepEqual(alarms.activate({ memberID: 2n, alarm: NOSPACE }), [{ memberID: 2n, alarm: NOSPACE }]);
   alarms.activate({ memberID: 1n, alarm: CORRUPT });
@@ -31,7 +31,7 @@ test("the alarm NONE cannot be activated", () => {
   assert.deepEqual(alarms.all, []);
 });
 
-test("a list of alarms that was given away does not change any more", () => {
+test("a returned list of alarms does not change later", () => {
   const alarms = new Alarms([{ memberID: 2n, alarm: NOSPACE }]);
   const before = alarms.all;
   alarms.activate({ memberID: 1n, alarm: NOSPACE });
@@ -39,7 +39,7 @@ test("a list of alarms that was given away does not change any more", () => {
   assert.deepEqual(before, [{ memberID: 2n, alarm: NOSPACE }]);
 });
 
-test("alarms for ever more members are refused at a bound", () => {
+test("alarms beyond the bound are refused", () => {
   const alarms = new Alarms();
   for (let member = 1n; member <= 256n; member++) alarms.activate({ memberID: member, alarm: NOSPACE });
   assert.throws(

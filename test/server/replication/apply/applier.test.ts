@@ -194,7 +194,7 @@ const entry = (
 
 const apply = (copy: Copy, ...entries: Entry[]): void => copy.applier.apply(entries, () => undefined);
 
-test("each proposal is applied once, and its client told of the first copy", async (t) => {
+test("each proposal is applied once, and its client gets the result of the first copy", async (t) => {
   const copy = await open(t);
   apply(copy, entry(1, put("a"), { sequence: 1 }), entry(2, put("a"), { sequence: 1 }));
   apply(copy, entry(3, put("a"), { sequence: 1 }));
@@ -204,7 +204,7 @@ test("each proposal is applied once, and its client told of the first copy", asy
   assert.equal(copy.applier.appliedIndex, 3);
 });
 
-test("an applied proposal of another member, or of a former incarnation, is reported to nobody here", async (t) => {
+test("an applied proposal of another member, or of a former incarnation, is not reported on this member", async (t) => {
   const copy = await open(t);
   apply(
     copy,
@@ -215,14 +215,14 @@ test("an applied proposal of another member, or of a former incarnation, is repo
   assert.equal(copy.answers.size, 0);
 });
 
-test("a command that cannot be done is an answer, alike on every member, and the log goes on", async (t) => {
+test("a command that fails is answered with the same error on every member, and the next entry is applied", async (t) => {
   const copy = await open(t);
   apply(copy, entry(1, put("missing", { ignoreValue: true })), entry(2, put("b")));
   assert.ok(copy.answers.get("first") instanceof KeyNotFoundError);
   assert.equal(copy.store.revision, 2);
 });
 
-test("a lease ends by an expiry of the term it comes to lie in, and by one that means no other of its id", async (t) => {
+test("an expiry revokes a lease only in the term of its leader, and only the lease that it was proposed for", async (t) => {
   const copy = await open(t);
   const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
   const expiry = (term: bigint, generation: bigint): Command => ({
@@ -245,7 +245,7 @@ const alarm = (action: Action, type: AlarmType, memberID = 1n): Command => ({
   value: { action, memberID, alarm: type },
 });
 
-test("an active alarm refuses what etcd's refuses, and is there after a restart until it is deactivated", async (t) => {
+test("an active alarm refuses the same commands as in etcd, and survives a restart until it is deactivated", async (t) => {
   const copy = await open(t);
   const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
   const remove: Command = {
@@ -269,7 +269,7 @@ test("an active alarm refuses what etcd's refuses, and is there after a restart 
   assert.deepEqual(readAppliedState(copy.markers.at(-1)!, copy.store).alarms.all, []);
 });
 
-test("under the alarm NOSPACE a transaction that may put is refused, in whatever branch and depth; others are not", async (t) => {
+test("under the alarm NOSPACE a transaction with a put in any branch and depth is refused; others are not", async (t) => {
   const copy = await open(t);
   const putOf = (key: string): RequestOp => ({ request: { $case: "requestPut", value: putRequest(key) } });
   const remove: RequestOp = {
@@ -287,7 +287,7 @@ test("under the alarm NOSPACE a transaction that may put is refused, in whatever
   assert.equal(run(9, txn([remove], [nested(txn([remove]))])), 3);
 });
 
-test("with the alarm CORRUPT nothing changes any more, not even by an expiry, until it is deactivated", async (t) => {
+test("under the alarm CORRUPT every change is refused, expiries included, until it is deactivated", async (t) => {
   const copy = await open(t);
   const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
   const expiry: Command = { $case: "leaseExpiry", value: { term: 2n, leases: [{ id: 7n, generation: 1n }] } };
@@ -301,7 +301,7 @@ test("with the alarm CORRUPT nothing changes any more, not even by an expiry, un
   assert.equal(copy.store.lease(toLeaseId(7n)), undefined);
 });
 
-test("a checkpoint counts in the term it was proposed in, for the lease that it means, until it is taken back", async (t) => {
+test("a checkpoint counts only in its term and for its lease, until it is withdrawn", async (t) => {
   const copy = await open(t);
   const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 600n } };
   const checkpoint = (term: bigint, generation: bigint, seconds: bigint): Command => ({
@@ -318,7 +318,7 @@ test("a checkpoint counts in the term it was proposed in, for the lease that it 
   assert.equal(remaining(), undefined);
 });
 
-test("a failure of this member alone is no answer: it stops the member", async (t) => {
+test("a failure of this member alone stops the member, and is not a result", async (t) => {
   const copy = await open(t);
   copy.store.put = () => {
     throw new DamagedError("here", "bit rot");
@@ -328,7 +328,7 @@ test("a failure of this member alone is no answer: it stops the member", async (
   assert.equal(copy.markers.length, 0); // nothing says that it was applied
 });
 
-test("a client that fails on its answer does not undo what was applied", async (t) => {
+test("an exception in a result handler does not undo the applied entry", async (t) => {
   const copy = await open(t);
   copy.proposals.settle = () => {
     throw new KeyNotFoundError("thrown by whoever answers");
@@ -354,7 +354,7 @@ test("a configuration entry changes the members, and those that stay keep what t
   assert.ok(!copy.applier.members.configuration.isVoter(b));
 });
 
-test("a leader's no-op counts, and does nothing", async (t) => {
+test("a leader's empty entry advances the applied index, and changes nothing", async (t) => {
   const copy = await open(t);
   apply(copy, { kind: "empty", index: 1 as LogIndex, term: 5 as Term });
   assert.equal(copy.store.revision, 1);
@@ -362,7 +362,7 @@ test("a leader's no-op counts, and does nothing", async (t) => {
   assert.deepEqual([index, term], [1, 5]);
 });
 
-test("marker and tables hold all that is not keys: a proposal seen before a restart is skipped after it", async (t) => {
+test("a proposal seen before a restart is skipped after it, from the marker and the tables", async (t) => {
   const before = await open(t);
   apply(
     before,
@@ -456,7 +456,7 @@ test("the state at the end of a round stays as it was, whatever is applied later
   );
 });
 
-test("tables that are not what the applier wrote are damage", () => {
+test("tables that the applier did not write are damage", () => {
   const member: TableRow = {
     table: "members",
     key: "\0\0\0\0\0\0\0\x11",
@@ -488,7 +488,7 @@ test("a wait for an index ends once it is applied, at once if it already is", as
   assert.deepEqual(called, [0, 1, 2, 4]);
 });
 
-test("apply does not complete while the store's disk is behind, nor after a stop", async (t) => {
+test("apply does not complete while the store's writes are behind, nor after a stop", async (t) => {
   const copy = await open(t);
   let drained: () => void = () => assert.fail("nobody waits");
   Object.defineProperty(copy.store, "full", { get: () => true });
@@ -513,7 +513,7 @@ const sentState = (): AppliedState => {
   return { index: 50 as LogIndex, term: 4 as Term, membership, seen, alarms: new Alarms(), auth: new AuthState() };
 };
 
-test("a snapshot takes the place of everything applied; who waits for what it contains is answered, as far as known", async (t) => {
+test("a snapshot replaces the applied state, and waiting requests for its entries are answered as far as the outcome is known", async (t) => {
   const asked: LogPosition[] = [];
   const install = (position: LogPosition): Promise<AppliedState> => {
     asked.push(position);
@@ -566,7 +566,7 @@ test("a snapshot replaces alarms and users, and ends the tokens of users that it
   assert.deepEqual(copy.applier.alarms.all, alarms.all);
 });
 
-test("a snapshot that cannot be installed ends the member; after a stop nobody is told anything", async (t) => {
+test("a snapshot that cannot be installed stops the member; after a stop nothing is reported", async (t) => {
   const failures: Error[] = [];
   const failing = await open(t, freshState(), undefined, {
     install: () => Promise.reject(new Error("EIO")),
@@ -587,7 +587,7 @@ test("a snapshot that cannot be installed ends the member; after a stop nobody i
   assert.equal(stopping.applier.appliedIndex, 0);
 });
 
-test("the listener hears of entries once their round has ended", async (t) => {
+test("the listener is notified of entries once their round has ended", async (t) => {
   const heard: [entries: number, rounds: number][] = [];
   const copy: Copy = await open(t, freshState(), undefined, {
     onApplied: (entries) => heard.push([entries.length, copy.markers.length]),
@@ -643,7 +643,7 @@ test("an entry that ends many leases fills a round", async (t) => {
   assert.deepEqual(rounds, [1, 1, 1]);
 });
 
-test("between rounds a stop ends it, and a failure later on stops the member, too", async (t) => {
+test("a stop ends applying between rounds, and a failure in a later round stops the member", async (t) => {
   const entries = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
   const failures: Error[] = [];
   const failing = await openInTurns(t, { onFailure: (error) => failures.push(error) });
@@ -662,7 +662,7 @@ test("between rounds a stop ends it, and a failure later on stops the member, to
   assert.equal(stopping.rounds.length, 1);
 });
 
-test("a member that has started later than it knows of stops: by its log, or by a snapshot", async (t) => {
+test("a member stops if its log or a snapshot names a later start than its directory does", async (t) => {
   const notItsOwn = /stale data directory: started 2 times, the cluster has seen 3 starts: put back the directory/;
   const later = { incarnation: self.incarnation + 1 };
   const { applier, markers } = await open(t);
@@ -691,7 +691,7 @@ const fillWithKeys = (store: KvStore, count = 1_200): void => {
   for (let n = 0; n < count; n++) store.put(put(`k${n}`).value as PutRequest);
 };
 
-test("an entry that changes more keys than a turn may is applied in slices, and counts as applied at its end", async (t) => {
+test("an entry that changes more keys than the limit of a turn is applied in slices, and counts as applied at its end", async (t) => {
   const { copy, rounds, turns } = await openInTurns(t);
   fillWithKeys(copy.store);
   const { revision } = copy.store;
@@ -715,7 +715,7 @@ test("an entry that changes more keys than a turn may is applied in slices, and 
   assert.deepEqual([...copy.answers.keys()], ["first", "second", "third"]);
 });
 
-test("changes of keys fill a round, not entries alone", async (t) => {
+test("both changes of keys and entries fill a round", async (t) => {
   const { copy, rounds, turns } = await openInTurns(t);
   const perTxn = maxWorkPerRound / 4;
   const puts = Array.from({ length: perTxn }, (_, n) => ({
@@ -730,7 +730,7 @@ test("changes of keys fill a round, not entries alone", async (t) => {
   assert.deepEqual(rounds, [4, 4, 2]);
 });
 
-test("a stop in the middle of an entry leaves nothing of it; a failure there stops the member", async (t) => {
+test("a stop in the middle of an entry discards the entry; a failure there stops the member", async (t) => {
   const stopping = await openInTurns(t);
   fillWithKeys(stopping.copy.store);
   stopping.copy.applier.apply([entry(1, deleteAll)], () => assert.fail("done"));

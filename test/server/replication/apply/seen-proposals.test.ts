@@ -53,7 +53,7 @@ const envelope: fc.Arbitrary<Envelope> = fc
   .map((each) => ({ ...each, floor: Math.min(each.floor, each.sequence) }));
 const envelopes = fc.array(envelope, { maxLength: 80 });
 
-test("admits and skips as a set that forgets nothing, in any order, with repeats and restarts of the proposer", () => {
+test("seen proposals admit and skip like an unbounded set, in any order, with repeats and restarts of the proposer", () => {
   fc.assert(
     fc.property(envelopes, (log) => {
       const seen = new SeenProposals();
@@ -63,7 +63,7 @@ test("admits and skips as a set that forgets nothing, in any order, with repeats
   );
 });
 
-test("tells after a jump which proposals will not be admitted any more", () => {
+test("a jump of the sequence reports the proposals that will no longer be admitted", () => {
   fc.assert(
     fc.property(envelopes, fc.array(envelope, { maxLength: 20 }), (log, waiting) => {
       const seen = new SeenProposals();
@@ -75,7 +75,7 @@ test("tells after a jump which proposals will not be admitted any more", () => {
   );
 });
 
-test("a restart from what was stored, after any entry, changes nothing, not even the stored bytes", () => {
+test("a restart from the stored rows, after any entry, gives the same state and the same bytes", () => {
   fc.assert(
     fc.property(envelopes, fc.nat(80), (log, restartAt) => {
       const through = new SeenProposals();
@@ -118,7 +118,7 @@ test("the record of seen proposals is bounded", () => {
   assert.ok((recordsOf(seen)[0]?.bitmap.length ?? 0) <= Math.ceil(maxPendingProposals / 8));
 });
 
-test("a record is whole wherever its window lies in the ring", () => {
+test("a record is complete wherever its window is in the ring", () => {
   const seen = new SeenProposals();
   const member = toMemberId(1n);
   const floor = 2 * maxPendingProposals - 3;
@@ -126,7 +126,7 @@ test("a record is whole wherever its window lies in the ring", () => {
   assert.deepEqual(recordsOf(seen), [{ member, incarnation: 1, floor, bitmap: Uint8Array.of(0b00101101, 0b10) }]);
 });
 
-test("a copy stays as it was, whatever is admitted later", () => {
+test("a copy does not change when further proposals are admitted", () => {
   const seen = new SeenProposals();
   const first = { member: toMemberId(1n), incarnation: 1, sequence: 1, floor: 1 };
   seen.admit(first);
