@@ -40,7 +40,7 @@ const messages = {
 
 /**
  * Tells whether there is space for the log. A full disk is no failure, and neither is a process or a system without file
- * descriptors: until there are some again this member's clients may only read. If it leads, it hands leadership over; it still
+ * descriptors: until there are some again this member's clients may only read. If it leads, it transfers leadership; it still
  * takes what other members forward until then, as the others can be a majority while its own copy waits.
  */
 export class LogSpace {

@@ -57,7 +57,7 @@ export class Clients {
   private transfer(seat: Seat): void {
     const { random, seats } = this.ground;
     const to = random.chance(0.5) ? undefined : random.pick(seats).id;
-    this.ground.note(`${seat.id} is to hand leadership over to ${to ?? "whoever is best"}`);
+    this.ground.note(`${seat.id} is to transfer leadership to ${to ?? "the best follower"}`);
     seat.transferAskedAt ??= seat.ticks;
     this.ground.step(seat, { kind: "transferLeadership", to });
   }

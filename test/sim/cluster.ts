@@ -106,7 +106,7 @@ export class SimCluster implements Ground {
     this.step(seat, { kind: "tick" });
     // However it goes, proposals are taken again after an election timeout. Raft thesis §3.10.
     const waited = seat.ticks - (seat.transferAskedAt ?? seat.ticks);
-    assert.ok(waited < this.electionTicks, `member ${seat.id} hands leadership over without end`);
+    assert.ok(waited < this.electionTicks, `member ${seat.id} transfers leadership endlessly`);
   }
 
   private turnDisk(seat: Seat): void {

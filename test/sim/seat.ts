@@ -16,7 +16,7 @@ export interface Seat {
   frozenUntil: number;
   writeDoneAt: number;
   installDoneAt: number;
-  /** This member's own ticks, and when it was asked to hand leadership over. */
+  /** This member's own ticks, and when it was asked to transfer leadership. */
   ticks: number;
   transferAskedAt: number | undefined;
   maxDiskTicks: number;

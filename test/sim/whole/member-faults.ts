@@ -52,7 +52,7 @@ const crash = (host: Host, how: Crash, ms: number, random: SeededRandom, tools: 
   else tools.once(host, "write log", random.between(0, 2), die);
 };
 
-/** Somebody asks a member to hand leadership over, whether or not it leads. */
+/** A client asks a member to transfer leadership, whether or not it leads. */
 export const moveLeader = (host: Host, to: Host, { rpc, story, electionMs }: FaultTools): void => {
   const targetID = to.running?.replica.id;
   if (targetID === undefined) return;

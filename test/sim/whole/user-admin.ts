@@ -56,21 +56,21 @@ export class UserAdmin {
   /** Makes two users with a role each, whose keys begin with `u/` and `v/`; resolves once users are checked. */
   async setUp(password: string): Promise<void> {
     const noPassword = { options: { noPassword: true } };
-    await this.insist(addUser, AuthUserAddRequest.create({ name: "root", ...noPassword }));
-    await this.insist(grant, AuthUserGrantRoleRequest.create({ user: "root", role: "root" }));
+    await this.retryUntilDone(addUser, AuthUserAddRequest.create({ name: "root", ...noPassword }));
+    await this.retryUntilDone(grant, AuthUserGrantRoleRequest.create({ user: "root", role: "root" }));
     for (const [user, role, prefix] of [
       ["alice", "u", "u/"],
       ["bob", "v", "v/"],
     ] as const) {
       const login = user === "alice" ? { password } : noPassword;
-      await this.insist(addUser, AuthUserAddRequest.create({ name: user, ...login }));
-      await this.insist(addRole, AuthRoleAddRequest.create({ name: role }));
+      await this.retryUntilDone(addUser, AuthUserAddRequest.create({ name: user, ...login }));
+      await this.retryUntilDone(addRole, AuthRoleAddRequest.create({ name: role }));
       const rangeEnd = bytes(prefix.replace("/", "0"));
       const perm = { permType: Permission_Type.READWRITE, key: bytes(prefix), rangeEnd };
-      await this.insist(permit, AuthRoleGrantPermissionRequest.create({ name: role, perm }));
-      await this.insist(grant, AuthUserGrantRoleRequest.create({ user, role }));
+      await this.retryUntilDone(permit, AuthRoleGrantPermissionRequest.create({ name: role, perm }));
+      await this.retryUntilDone(grant, AuthUserGrantRoleRequest.create({ user, role }));
     }
-    await this.insist(enable, AuthEnableRequest.create());
+    await this.retryUntilDone(enable, AuthEnableRequest.create());
   }
 
   /** Takes alice's role away and gives it back, until the world is over. */
@@ -90,7 +90,7 @@ export class UserAdmin {
   }
 
   /** Asks until it is done, or was done before. */
-  private async insist<Request, Response>(method: Method<Request, Response>, request: Request): Promise<void> {
+  private async retryUntilDone<Request, Response>(method: Method<Request, Response>, request: Request): Promise<void> {
     for (;;) {
       const outcome = await this.call(method, request);
       if (outcome.kind === "ok") return;
