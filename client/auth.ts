@@ -8,19 +8,19 @@ import {
 import { type Bytes, intervalOf, type KeyInterval } from "./kv/index.js";
 import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "./transport/index.js";
 
-/** The header of an answer that says nothing else. */
+/** An answer that contains only a header. */
 export interface AuthResult {
   readonly header: Header;
 }
 
-/** Whether the cluster asks for a user. @see etcd v3 API, AuthStatusResponse */
+/** Whether authentication is on. @see etcd v3 API, AuthStatusResponse */
 export interface AuthStatusResult extends AuthResult {
   readonly enabled: boolean;
   /** Raised by each change of users, roles and permissions. */
   readonly authRevision: number;
 }
 
-/** A user to add: with a password; with the bcrypt hash of one; or with none, who is known by a certificate alone. */
+/** A user to add: with a password, with the bcrypt hash of one, or without a password, identified by a certificate alone. */
 export type UserToAdd = { readonly user: string } & (
   { readonly password: string } | { readonly hashedPassword: string } | { readonly noPassword: true }
 );
@@ -93,7 +93,7 @@ export class Auth {
    * @throws TypeError if the client has no option `auth`
    */
   login(options: RequestOptions = {}): Promise<void> {
-    return this.endpoints.logInAnew(options);
+    return this.endpoints.logInAgain(options);
   }
 
   /** Whether the cluster asks for a user. */

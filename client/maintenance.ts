@@ -54,13 +54,13 @@ export interface HashKvResult {
   readonly hashRevision: number;
 }
 
-/** The alarms that a call lists or has deactivated. @see etcd v3 API, AlarmResponse */
+/** The alarms that a call has listed or deactivated. @see etcd v3 API, AlarmResponse */
 export interface AlarmResult {
   readonly header: Header;
   readonly alarms: readonly AlarmMember[];
 }
 
-/** The answer to a question about a downgrade. @see etcd v3 API, DowngradeResponse */
+/** The answer to a downgrade request. @see etcd v3 API, DowngradeResponse */
 export interface DowngradeResult {
   readonly header: Header;
   /** Version of the cluster. */

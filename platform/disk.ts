@@ -162,5 +162,5 @@ const diskOf = (syncFlag: number | undefined): Disk => {
 /** The machine's own disk. */
 export const nodeDisk: Disk = diskOf(syncedWrites);
 
-/** The same without any sync: after a power cut or a crash of the system, any part of what was written may be lost. */
+/** The same without any sync: a power cut or a system crash may lose any part of the written data. */
 export const unsyncedNodeDisk: Disk = diskOf(undefined);

@@ -30,7 +30,7 @@ export const replaceFile = async (disk: Disk, path: string, text: string): Promi
   await promised((done) => disk.syncDirectory(dirname(path), done));
 };
 
-/** Undefined: what was asked for does not exist. */
+/** Resolves to undefined if the file does not exist. */
 export const ifThere = async <T>(asked: Promise<T>): Promise<T | undefined> => {
   try {
     return await asked;

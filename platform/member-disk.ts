@@ -40,5 +40,5 @@ const memberDiskOf = (disk: Disk): MemberDisk => ({
 /** The disk of the machine. */
 export const machineDisk: MemberDisk = memberDiskOf(nodeDisk);
 
-/** The same without any sync: what was written survives the end of a process, not a power cut or a crash of the system. */
+/** The same without any sync: written data survives the end of the process, but not a power cut or a system crash. */
 export const unsyncedMachineDisk: MemberDisk = memberDiskOf(unsyncedNodeDisk);

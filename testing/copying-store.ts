@@ -105,7 +105,7 @@ class Draft {
   }
 }
 
-/** A store in which every revision is a full copy of all keys. Slow, and a model of etcd's keys for whatever is to be checked. */
+/** A store in which every revision is a full copy of all keys. Slow, and a model of etcd's keys for checks. */
 export class CopyingStore {
   /** The revision of the last compaction; -1: none. */
   compactRevision = -1;

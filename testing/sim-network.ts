@@ -143,7 +143,7 @@ export class SimNetwork {
   private goOn({ from, to }: Way): void {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)
-        for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive, this.weatherOf(link.from, link.to));
+        for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive, this.conditionsOf(link.from, link.to));
     for (const channel of this.channels) channel.goOn();
   }
 
@@ -167,7 +167,7 @@ export class SimNetwork {
     for (const link of this.links.filter(({ from }) => from === endpoint)) {
       link.cancelRetry();
       link.onTried();
-      if (link.to !== undefined && isTold) this.sayClosed(link.to, endpoint);
+      if (link.to !== undefined && isTold) this.notifyClosed(link.to, endpoint);
     }
     this.links = this.links.filter(({ from }) => from !== endpoint);
     for (const link of this.links) if (link.called === endpoint) this.inVain(link);
@@ -265,12 +265,12 @@ export class SimNetwork {
     link.to = undefined;
     link.stalled = [];
     from.process.receive(() => from.isOpen && from.listener?.onLinkClosed(to.options.self));
-    if (bothKnow) this.sayClosed(to, from);
+    if (bothKnow) this.notifyClosed(to, from);
     const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
     link.cancelRetry = () => void (retry.run = undefined);
   }
 
-  private sayClosed(to: Endpoint, from: Endpoint): void {
+  private notifyClosed(to: Endpoint, from: Endpoint): void {
     if (!this.passes(from, to)) return;
     this.scheduler.after(this.random.next() * maxFarewellMs, () =>
       to.process.receive(() => to.isOpen && to.listener?.onLinkClosed(from.options.self)),
@@ -306,7 +306,7 @@ export class SimNetwork {
       this.scheduler,
       [from, to],
       (one, other) => this.passes(one, other),
-      (one, other) => this.travelMs(this.weatherOf(one, other)),
+      (one, other) => this.travelMs(this.conditionsOf(one, other)),
     );
     this.channels.push(channel);
     this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
@@ -346,7 +346,7 @@ export class SimNetwork {
     const arrive = (): void => {
       if (link.to !== to) return; // the connection broke
       if (!this.passes(from, to)) link.stalled.push(arrive);
-      else if (!to.isOpen) this.nobodyThere(link, to);
+      else if (!to.isOpen) this.onRefusedConnection(link, to);
       else
         to.process.receive(() => {
           if (!to.isOpen) return;
@@ -354,7 +354,7 @@ export class SimNetwork {
           deliver(to);
         });
     };
-    const weather = this.weatherOf(from, to);
+    const weather = this.conditionsOf(from, to);
     const { loss, repeat, reorder } = weather;
     if (loss > 0 && this.random.chance(loss)) return;
     if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(weather), arrive);
@@ -369,12 +369,12 @@ export class SimNetwork {
   }
 
   /** The machine is there again, and knows of no such connection. */
-  private nobodyThere(link: Link, former: Endpoint): void {
+  private onRefusedConnection(link: Link, former: Endpoint): void {
     const now = this.endpoints.get(link.toId);
     if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
   }
 
-  private weatherOf(from: ChannelSide, to: ChannelSide): Weather {
+  private conditionsOf(from: ChannelSide, to: ChannelSide): Weather {
     const own = this.ways.size > 0 ? this.ways.get(`${from.name} ${to.name}`) : undefined;
     return own === undefined ? this.weather : { ...this.weather, ...own };
   }

@@ -13,7 +13,7 @@ const startPatienceMs = 15_000;
 /** Period in which the same problem of a member is reported once. */
 const sameProblemMs = 60_000;
 
-/** Starts the members, tells what happens to them, and stops them in order. It restarts nobody. */
+/** Starts the members, reports their events, and stops them in order. It restarts no member. */
 export class Supervisor {
   private members: readonly MemberProcess[] = [];
   private leader = { id: "", term: 0 };
@@ -99,11 +99,11 @@ export class Supervisor {
       this.announced = true;
       console.log(runningText(this.flags, running, this.leader.id));
       if (missing.length > 0) console.log(missingText(this.flags, missing, running.length));
-      console.log(`\nCtrl-C stops the cluster; its data ${this.fateOfData}.`);
+      console.log(`\nCtrl-C stops the cluster; its data ${this.dataText}.`);
     } else if (running.length < Math.min(quorumOf(this.members.length), this.toldAlive) && running.length > 0) {
       this.toldAlive = running.length;
       console.log(missingText(this.flags, missing, running.length));
-      console.log(`\nCtrl-C stops what runs; the data ${this.fateOfData}.`);
+      console.log(`\nCtrl-C stops what runs; the data ${this.dataText}.`);
     }
   }
 
@@ -160,8 +160,8 @@ export class Supervisor {
     this.done(exitCode);
   }
 
-  private get fateOfData(): string {
-    return this.flags.memory ? "is gone then" : "stays";
+  private get dataText(): string {
+    return this.flags.memory ? "is lost then" : "is kept";
   }
 
   private nameOf(id: string): string {

@@ -11,7 +11,7 @@ const exitWrong = 1;
 /** Exit code: the files could not be checked, so nothing is known of them. */
 const exitNotChecked = 2;
 
-/** `minietcd verify`: says what is wrong with a stopped member's files, and what can be done. */
+/** `minietcd verify`: reports damage of a stopped member's files, and remedies. */
 export const addVerifyCommand = (program: Command): void => {
   program
     .command("verify")

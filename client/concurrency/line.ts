@@ -11,7 +11,7 @@ import {
 } from "../kv/index.js";
 import type { Watch, WatchOptions } from "../watch/index.js";
 
-/** The parts of a client that a line uses. */
+/** The parts of a client that a queue of keys uses. */
 export interface LineServices {
   readonly kv: Kv;
   readonly requestTimeoutMs: number;
@@ -19,7 +19,7 @@ export interface LineServices {
   watch(key: Bytes, options: WatchOptions): Watch;
 }
 
-/** A place in the line. */
+/** A place in the queue of keys. */
 export interface Entry {
   readonly key: Uint8Array;
   /** Create revision of the key; the line is ordered by it. */

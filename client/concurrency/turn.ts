@@ -16,7 +16,7 @@ export interface TurnOptions extends WaitOptions {
 /** TTL of a session in etcd's Go client. */
 export const defaultTtlSeconds = 60;
 
-/** The first place in a line. */
+/** The first place in the queue of a lock or an election. */
 export class Turn {
   /** Raised when the turn is lost, or is ended here. */
   readonly signal: AbortSignal;

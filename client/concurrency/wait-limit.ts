@@ -10,7 +10,7 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A signal that is raised by the first of several reasons to stop waiting. */
+/** A signal that is aborted by the first of several reasons to stop waiting. */
 export class WaitLimit {
   private readonly ending = new AbortController();
   private readonly cleanups: (() => void)[] = [];

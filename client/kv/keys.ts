@@ -15,10 +15,10 @@ export const toBytes = (value: Bytes): Uint8Array => {
   throw new TypeError(`Cannot send a key or a value: expected text or bytes, not ${kindOf(value)}`);
 };
 
-/** Length up to which bytes are copied rather than kept from those who gave them. */
+/** Length up to which a caller's bytes are copied instead of referenced. */
 export const maxOwnBytes = 1024;
 
-/** The same, but bytes of up to `maxOwnBytes` are copied: nobody else has them. @throws TypeError if it is neither */
+/** The same, but bytes of up to `maxOwnBytes` are copied, so the caller may change its own. @throws TypeError if it is neither */
 export const toOwnBytes = (value: Bytes): Uint8Array => {
   const bytes = toBytes(value);
   return bytes === value && bytes.length <= maxOwnBytes ? Uint8Array.from(bytes) : bytes;

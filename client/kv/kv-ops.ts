@@ -134,7 +134,7 @@ export function rangeRequest(key: Bytes, options: GetSettings, keys: KeySpace): 
   };
 }
 
-/** Builds the request of a put. Bytes of a usual length are its own: the caller may change those that it gave at once. */
+/** Builds the request of a put. Bytes of a usual length are copied: the caller may change its own at once. */
 export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys: KeySpace): PutRequest => ({
   key: keys.absolute(toOwnBytes(key)),
   value: toOwnBytes(value),

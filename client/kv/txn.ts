@@ -27,7 +27,7 @@ import {
 } from "./kv-ops.js";
 
 /**
- * A condition of a transaction. A key that is not there has version, revisions and lease 0, and no comparison of its value holds.
+ * A condition of a transaction. A missing key has version, revisions and lease 0, and no comparison of its value is met.
  * For an interval it must hold for every key.
  */
 export type Compare = {

@@ -22,7 +22,7 @@ export interface Granted {
 }
 
 /**
- * A lease that is being renewed. It counts as lost when the server says that it is gone, or when so long no renewal has been
+ * A lease that is being renewed. It counts as lost when the server reports that it does not exist, or when no renewal has been
  * answered that it may be: by the local monotonic clock, shortly before the server's time can be up. (That clock goes on while
  * this process is stopped, but not while the machine sleeps.)
  */

@@ -209,7 +209,7 @@ export class Endpoints implements ConnectionOwner, Retries {
    * @throws EtcdError if the login fails, also if the cluster has no authentication
    * @throws TypeError without credentials
    */
-  async logInAnew({ timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions): Promise<void> {
+  async logInAgain({ timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions): Promise<void> {
     const { login } = this.settings;
     if (login === undefined) throw new TypeError("Cannot log in: the client was made without the option `auth`");
     if (this.closed || signal?.aborted) throw notSent(signal);
@@ -250,7 +250,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     const { signal, deadline } = limits;
     if (!(error instanceof EtcdError)) throw error;
     if (error.code === "unavailable" || error.code === "deadline-exceeded" || isTimeOver(signal))
-      this.moveOnFrom(connection);
+      this.switchFrom(connection);
     const pause = attempt % this.connections.length === 0 ? pauseMs : 0;
     if (!mayTryAgain(error) || attempt === maxAttempts || this.clock.now() + pause >= deadline) throw error;
     if (pause > 0) await sleep(this.clock, pause, signal);
@@ -392,7 +392,7 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /** The connection has failed: what comes next goes elsewhere. */
-  moveOnFrom(connection: Connection): void {
+  switchFrom(connection: Connection): void {
     if (this.connections[this.preferred] === connection)
       this.preferred = (this.preferred + 1) % this.connections.length;
   }

@@ -51,7 +51,7 @@ export class EtcdError extends Error {
  */
 export type AuthReason = "wrong-password" | "not-allowed" | "not-enabled" | "invalid-token" | "no-user";
 
-/** A server has refused who asks, or may not ask that. Nothing was changed. */
+/** A server has refused a user, or a request that the user's roles do not permit. Nothing was changed. */
 export class AuthError extends EtcdError {
   override readonly name = "AuthError";
   constructor(
@@ -75,7 +75,7 @@ export class ConnectError extends EtcdError {
   }
 }
 
-/** A request that nobody has been sent. @param signal the one that gave it up; otherwise the client is closed */
+/** A request that was sent to no server. @param signal the signal that aborted it; otherwise the client is closed */
 export const notSent = (signal: AbortSignal | undefined): EtcdError =>
   signal?.aborted
     ? new EtcdError("cancelled", "The request was aborted before it was sent", "failed", undefined, {
@@ -83,7 +83,7 @@ export const notSent = (signal: AbortSignal | undefined): EtcdError =>
       })
     : new EtcdError("cancelled", "Cannot send a request: the client is closed", "failed");
 
-/** The last that a server says of a watch. */
+/** The last response of a server to a watch. */
 export interface WatchEnd {
   /** Header of the response: the member that ended or refused the watch. */
   readonly header: Header;
@@ -122,7 +122,7 @@ export class CompactedError extends WatchEndedError {
 
 /**
  * A lease is not ours any more, or may not be.
- * - `gone`: the server said so.
+ * - `gone`: the server reported it.
  * - `unconfirmed`: no server has answered for so long that its time may be up.
  */
 export class LeaseLostError extends Error {
@@ -248,7 +248,7 @@ export function mayTryAgain(error: EtcdError): boolean {
   return error.code === "unavailable" && error.outcome === "failed";
 }
 
-/** Waits for work that only cleans up: that no server could do it is no news beside what led to it. */
+/** Waits for clean-up work and ignores its failure, which would hide the earlier error. */
 export async function quietly(cleanup: Promise<unknown>): Promise<void> {
   try {
     await cleanup;

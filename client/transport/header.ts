@@ -14,7 +14,7 @@ export interface Header {
   readonly raftTerm: number;
 }
 
-/** A header that is not there reads as all zero, as every absent field does. */
+/** Reads a header; a missing one is all zero, as every absent field is. */
 export const headerOf = (header: ResponseHeader | undefined): Header => ({
   clusterId: header?.clusterId ?? 0n,
   memberId: header?.memberId ?? 0n,

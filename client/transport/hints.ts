@@ -1,7 +1,7 @@
 // Advice for each error: whether the same request may be sent again, and a sentence that says what to do.
 import type { EtcdErrorCode, Outcome } from "./codes.js";
 
-/** The parts of an error that its advice follows from. */
+/** The parts of an error that determine its hint. */
 export interface Judged {
   readonly code: EtcdErrorCode;
   readonly message: string;
@@ -14,7 +14,7 @@ const passing: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>(["unavailable
 /** Texts of conditions that pass by themselves, under codes of which others do not. */
 const passingTexts = /too many requests|leader changed|not ready|revision of auth store is old/;
 
-/** Whether sending the same request again can do nothing twice, and may succeed. */
+/** Whether the same request can be sent again without a second effect, and may succeed. */
 export const isRetryable = ({ code, message, outcome }: Judged): boolean =>
   outcome === "failed" && (passing.has(code) || passingTexts.test(message));
 

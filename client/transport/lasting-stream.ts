@@ -100,7 +100,7 @@ export class LastingStream<Request, Response> {
       if (this.wanted !== wanted) return new Error("It is not wanted any more");
       throwIfOver(era);
       const error = await this.untilEnd(connection);
-      if (this.wanted === wanted && !(error instanceof AuthError)) this.endpoints.moveOnFrom(connection);
+      if (this.wanted === wanted && !(error instanceof AuthError)) this.endpoints.switchFrom(connection);
       return error;
     } catch (error) {
       return error as Error;

@@ -15,10 +15,10 @@ export interface TokenCredentials {
   readonly token: string;
 }
 
-/** The proof of who the client is. */
+/** The credentials of a client. */
 export type Credentials = PasswordCredentials | TokenCredentials;
 
-/** Credentials, or a function that gives them; it is called for each login, so that they may change. */
+/** Credentials, or a function that returns them and is called for each login. */
 export type CredentialsSource = Credentials | (() => Credentials | Promise<Credentials>);
 
 /** Metadata of a call. */

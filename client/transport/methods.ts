@@ -2,7 +2,7 @@
 import type { MessageFns } from "../../proto/index.js";
 import type { RequestKind } from "./errors.js";
 
-/** A method of a service, as the wire wants it. */
+/** A method of a service, with its codecs. */
 export interface UnaryMethod<Request, Response> {
   readonly path: string;
   readonly kind: RequestKind;
@@ -15,7 +15,7 @@ export interface UnaryMethod<Request, Response> {
   readonly share?: ((request: Request) => Request | undefined) | undefined;
 }
 
-/** A method of a service whose requests and answers are streams, as the wire wants it. */
+/** A bidirectional streaming method of a service, with its codecs. */
 export interface StreamMethod<Request, Response> {
   readonly path: string;
   readonly encode: (request: Request) => Buffer;
@@ -38,7 +38,7 @@ interface Codecs<Request, Response> {
   readonly response?: { decode(bytes: Uint8Array): Response };
 }
 
-/** Describes a unary method; `kind` says whether it may be tried again. */
+/** Describes a unary method; `kind` says whether it may be retried. */
 export const unaryMethod = <Request, Response>(
   kind: RequestKind,
   service: { readonly fullName: string },

@@ -12,7 +12,7 @@ export interface StreamEvents<Response> {
   readonly onEnd: (error: EtcdError) => void;
 }
 
-/** The server has ended the stream in good order, which a stream that is meant to last takes for a failure. */
+/** The server has ended the stream normally, which counts as a failure of a stream that should last. */
 export class StreamFinishedError extends EtcdError {}
 
 /** A member that has lost its leader ends the stream, instead of leaving it silent. @see etcd v3 API, hasleader */

@@ -99,7 +99,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
 /** The reasons that grpc-js and Node give for a connection that the server has closed before it said anything. */
 const closedEarly = /^Failed to connect \(|socket disconnected before secure TLS connection was established/;
 
-/** Adds what to do to the reason why there is no connection, if it is about TLS. */
+/** Adds a remedy to the reason of a failed connection, if it concerns TLS. */
 export function withTlsAdvice(reason: string, isSecure: boolean): string {
   const found = closedEarly.test(reason)
     ? adviceOnEarlyClose(isSecure)

@@ -35,6 +35,6 @@ export class Wakeup {
   }
 }
 
-/** Waits, until `signal` is raised at the latest. */
+/** Waits, at most until `signal` is aborted. */
 export const sleep = (clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> =>
   new Wakeup(clock).wait(milliseconds, signal);

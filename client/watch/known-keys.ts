@@ -58,7 +58,7 @@ export class Comparison {
   }
 }
 
-/** A deletion that a comparison has found; the revision at which it was found stands for its own. */
+/** A deletion that a comparison has found, with the revision of the listing in place of its own. */
 export const deletionOf = (key: Uint8Array, modRevision: number): WatchEvent => ({
   type: "delete",
   kv: {

@@ -66,7 +66,7 @@ export interface ArrivalSource {
 /** Approximate memory of an event or a response beside its keys and values. */
 const overheadBytes = 300;
 
-/** Options of a watch, in the words of the request. */
+/** Options of a watch, as fields of the request. */
 export interface WatchQueueOptions {
   readonly request: Omit<WatchCreateRequest, "startRevision">;
   readonly startRevision: number;
@@ -75,7 +75,7 @@ export interface WatchQueueOptions {
   readonly keys: KeySpace;
 }
 
-/** Collects the responses to one watch, asks again for what was missed, and bounds what waits. */
+/** Collects the responses to one watch, requests missed events again, and bounds the buffered ones. */
 export class WatchQueue implements Watcher, ArrivalSource {
   firstRevision: number | undefined;
   failure: Error | undefined;

@@ -30,10 +30,10 @@ export interface Place {
   id: bigint | undefined;
 }
 
-/** Instead of a watch's id in answers to `requestProgress`: they are for all. */
+/** Watch id in answers to `requestProgress`, which are for all watches. */
 export const allWatches = -1n;
 
-/** The stream of all watches of a client. Creates them anew when a server is replaced by another. */
+/** The stream of all watches of a client. Creates them again when it switches to another server. */
 export class WatchStream {
   private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
   private readonly places = new Set<Place>();

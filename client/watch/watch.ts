@@ -27,7 +27,7 @@ export interface WatchOptions extends KeyInterval {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The way in which a watch gives changes out: in what pieces, how many of them wait, and what comes in place of compacted ones. */
+/** The delivery of a watch's changes: fragments, buffer size, progress notices, and the reaction to a compaction. */
 export interface WatchDelivery {
   /** Have `revision` go on while nothing happens: the server tells now and then, etcd every 10 minutes. */
   readonly progressNotify?: boolean | undefined;
@@ -53,7 +53,7 @@ export interface WatchDelivery {
 const defaultBufferBytes = 4 * 1024 * 1024;
 const defaultResyncKeys = 1_000_000;
 
-/** All changes of one revision. None: nothing has happened up to this revision. */
+/** All changes of one revision; empty for a progress notice of this revision. */
 export interface WatchBatch {
   readonly revision: number;
   readonly events: readonly WatchEvent[];

@@ -33,7 +33,7 @@ async function answerOf(resolver: NameResolver, name: string): Promise<readonly 
   }
 }
 
-/** Returns those of the lowest priority first; of one priority, by chance, each as often as its weight says. */
+/** Sorts by priority, the lowest first; within a priority at random, with probabilities by weight. */
 export function inOrder(records: readonly ServiceRecord[], random: () => number): ServiceRecord[] {
   const priorities = [...new Set(records.map(({ priority }) => priority))].sort((a, b) => a - b);
   return priorities.flatMap((each) =>

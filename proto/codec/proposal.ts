@@ -26,7 +26,7 @@ export interface ProposalUser {
   readonly revision: bigint;
 }
 
-/** A proposal with its command; undefined: one that a newer version knows. */
+/** A proposal with its command; undefined: a command of a newer version. */
 export interface DecodedProposal extends ProposalNumbers {
   /** Undefined: authentication was off, or the member itself asks. */
   readonly user: ProposalUser | undefined;

@@ -4,7 +4,7 @@ import { type Caller, type ResultHandler, ServerError } from "../base/index.js";
 import type { Applier } from "../replication/apply/index.js";
 import type { Reads } from "../replication/index.js";
 
-/** The parts of a member that tell who callers are, and what they may do. */
+/** The parts of a member that authenticate callers and know their rights. */
 export interface AccessParts {
   readonly applier: Pick<Applier, "auth" | "appliedIndex" | "whenAuthChanges">;
   readonly tokens: TokenSource;

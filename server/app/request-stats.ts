@@ -12,7 +12,7 @@ const maxClientVersions = 32;
 
 const rangeBounds = exponentialBounds(0.0001, 2, 20);
 
-/** Counts what is asked of an application. */
+/** Counts the requests to an application. */
 export class RequestStats {
   /** The time from a read to its answer, the wait for a quorum included. */
   readonly reads = new DurationsByKind<"Range" | "ReadonlyTxn">(exponentialBounds(0.001, 2, 14));

@@ -94,7 +94,7 @@ export type WatchAnswer =
   /** All events up to `revision` were sent: of this watch, or, without an id, of all watches of the session. */
   | { readonly kind: "progress"; readonly watchId: bigint | undefined; readonly revision: Revision };
 
-/** A watch as its session's listener is told of it. */
+/** A watch as its session's listener sees it. */
 export interface ToldWatch {
   /** The name that the listener has given it. */
   readonly label: Uint8Array;

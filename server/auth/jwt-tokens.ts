@@ -6,7 +6,7 @@ import type { JwtSettings } from "../config/index.js";
 import type { Identity, TokenSource } from "./identity.js";
 import { type JwtKeys, readJwtKeys } from "./jwt-keys.js";
 
-/** Tokens that are known to be valid; beyond it the one that was verified first is verified again at its next use. */
+/** Bounds the cached verified tokens; beyond it the oldest one is verified again at its next use. */
 export const maxVerifiedTokens = 10_000;
 /** Characters of a token that is remembered; a longer one is verified at each use. */
 const maxRememberedLength = 4_096;

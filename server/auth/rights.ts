@@ -17,7 +17,7 @@ export interface LeasedKeys {
 
 const noBytes = new Uint8Array();
 
-/** The rights of whoever makes a request, at the state of now. Every method throws a ServerError for what is not allowed. */
+/** The rights of a request's user at the current state. Every method throws a ServerError if the user lacks the right. */
 export class Rights {
   /** The permissions; "all": those of root. Undefined: not asked for yet. */
   private known: UserPermissions | "all" | undefined = undefined;

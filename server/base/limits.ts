@@ -64,7 +64,7 @@ export const maxClientConnections = 20_000;
 /** Connections on the peer port that have not said who they are, if there are descriptors; one more is closed at once. */
 export const maxUnknownPeerConnections = 100;
 
-/** A client connection that has not shown what it speaks is closed. */
+/** Time after which a client connection whose protocol is still unknown is closed. */
 export const maxPrefaceMs = 30_000;
 
 /** An HTTP/1.1 connection that has not sent the whole head of its first request is closed. */

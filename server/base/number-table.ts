@@ -40,7 +40,7 @@ export class NumberTable<Value extends object> {
     this.count -= 1;
     const mask = this.slots.length - 1;
     for (let slot = (hole + 1) & mask; this.slots[slot] !== undefined; slot = (slot + 1) & mask) {
-      const home = this.homeOf(Number(this.keys[slot]));
+      const home = this.preferredSlotOf(Number(this.keys[slot]));
       if (((slot - home) & mask) < ((slot - hole) & mask)) continue; // its home lies behind the hole
       this.keys[hole] = Number(this.keys[slot]);
       this.slots[hole] = this.slots[slot];
@@ -57,13 +57,13 @@ export class NumberTable<Value extends object> {
   /** The slot that has `key`, or the empty one that it would take. */
   private slotOf(key: number): number {
     const mask = this.slots.length - 1;
-    let slot = this.homeOf(key);
+    let slot = this.preferredSlotOf(key);
     while (this.slots[slot] !== undefined && this.keys[slot] !== key) slot = (slot + 1) & mask;
     return slot;
   }
 
   /** The slot where the search for a key begins. Multiplied, so that numbers in a row do not fill slots in a row. */
-  private homeOf(key: number): number {
+  private preferredSlotOf(key: number): number {
     return (Math.imul(key, 0x9e3779b1) >>> 8) & (this.slots.length - 1);
   }
 

@@ -10,7 +10,7 @@ export interface Feature {
   readonly isEnabled: boolean;
 }
 
-/** Lists all feature gates. Those without an effect here are not enabled, whatever a flag says. */
+/** Lists all feature gates. Gates without an effect in minietcd are not enabled, whatever a flag says. */
 export const featuresOf = ({ leaseCheckpointMs }: Pick<MemberConfig, "leaseCheckpointMs">): readonly Feature[] =>
   featureGates.map(({ name, stage }) => ({
     name,

@@ -25,7 +25,7 @@ export interface Settings {
   readonly warnings: readonly string[];
 }
 
-/** The flag that tells where the settings are, and is none of them. */
+/** The flag that names the configuration file. */
 export const configFileFlag = "config-file";
 
 /**

@@ -2,7 +2,7 @@ import { ServerError } from "../base/index.js";
 import { RpcError, statusCode } from "../rpc/index.js";
 import { JsonScanner } from "./json-scanner.js";
 
-/** The bodies that are being received, over all connections; one that needs more is refused: too many requests. */
+/** Bounds the bodies being received, over all connections; a body beyond it is refused: too many requests. */
 export class BodyBudget {
   private bytes = 0;
 

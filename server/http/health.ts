@@ -6,7 +6,7 @@ import { statusOfError } from "../rpc/index.js";
 import type { HealthStats } from "./health-stats.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
-/** The parts of a member that tell how it is. */
+/** The parts of a member that its health checks read. */
 export interface HealthParts {
   readonly application: Pick<Application, "range">;
   readonly node: Pick<RaftNode, "status">;

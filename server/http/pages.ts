@@ -4,7 +4,7 @@ import { type HealthParts, healthPages } from "./health.js";
 import { metricsPage } from "./metrics-page.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
-/** The parts of a member that its pages tell of. */
+/** The parts of a member that its pages show. */
 export interface PagesParts extends HealthParts {
   readonly versions: ReportedVersions;
   readonly numbers: NumberSources;

@@ -74,7 +74,7 @@ export class LeaseTerm {
     this.checkpointMs = checkpointMs;
     for (const lease of leases) this.leases.set(lease.id, timed(lease, now + graceMs, now));
     this.queue = new LeaseQueue([...this.leases.values()]);
-    const lasting = [...this.leases.values()].filter((lease) => this.livesLong(lease));
+    const lasting = [...this.leases.values()].filter((lease) => this.needsCheckpoints(lease));
     this.checkpoints = new LeaseQueue(lasting.map((lease) => this.nextCheckpoint(lease)));
   }
 
@@ -83,7 +83,7 @@ export class LeaseTerm {
     const added = timed(lease, now, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
-    if (this.livesLong(added)) this.checkpoints.add(this.nextCheckpoint(added));
+    if (this.needsCheckpoints(added)) this.checkpoints.add(this.nextCheckpoint(added));
   }
 
   /** Removes a lease and answers the keep-alives that came too late. */
@@ -148,7 +148,7 @@ export class LeaseTerm {
     return due;
   }
 
-  private livesLong({ ttlSeconds }: TimedLease): boolean {
+  private needsCheckpoints({ ttlSeconds }: TimedLease): boolean {
     return ttlSeconds * 1_000 > this.checkpointMs;
   }
 

@@ -64,7 +64,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
       await drain(graceMs);
       calls.endAll(serverStopped);
       streams.endAll(serverStopped);
-      await connections.closed(farewellMs);
+      await connections.closed(drainCheckMs);
       server.forceShutdown();
       options.untaken.stop();
     },
@@ -73,7 +73,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
 
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 /** The time that the last answers may take to reach their clients. */
-const farewellMs = 500;
+const drainCheckMs = 500;
 
 /** Open calls that get one answer, open streams, and connections. */
 interface UnderWay {
@@ -145,7 +145,7 @@ const unaryHandler = (
 ): handleUnaryCall<Buffer, Buffer> => {
   const encode = asBuffer(method.encode);
   const isRefused = (grpcCall: { getPeer(): string }): boolean =>
-    method.isRead && options.untaken.isPressed && connections.untakenOf(grpcCall)?.admits === false;
+    method.isRead && options.untaken.isPressed && connections.untakenBytesOf(grpcCall)?.admits === false;
   const { stats } = method;
   return (grpcCall, callback) => {
     const ended = begin(method, options);
@@ -198,7 +198,7 @@ const streamHandler =
     let closed: () => void = () => undefined;
     const { stats } = method;
     const ended = begin(method, options);
-    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenOf(grpcCall), {
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
       all: options.untaken,
       stats,
     });
@@ -252,7 +252,7 @@ const bidiHandler =
     let sink: RequestSink<never> | undefined;
     const { stats } = method;
     const ended = begin(method, options);
-    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenOf(grpcCall), {
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
       all: options.untaken,
       stats,
     });

@@ -95,7 +95,7 @@ export class Http2Connection extends Duplex {
   ) {
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.pings = new PingPolicy(minPingIntervalMs);
-    this.firstRequestTimer = setTimeout(() => this.dismiss(http2Error.none, "no_request"), withoutRequestMs);
+    this.firstRequestTimer = setTimeout(() => this.endWithGoAway(http2Error.none, "no_request"), withoutRequestMs);
     this.input.add(seen.subarray(0, http2Preface.length));
     this.fromClient.push(seen.subarray(http2Preface.length));
     socket.on("data", (chunk: Buffer) => {
@@ -155,12 +155,12 @@ export class Http2Connection extends Duplex {
     clearTimeout(this.resetTimer);
     clearTimeout(this.firstRequestTimer);
     this.dismissed = true;
-    if (!this.socket.destroyed) this.linger();
+    if (!this.socket.destroyed) this.closeWhenSent();
     destroyed(error);
   }
 
   /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
-  private linger(): void {
+  private closeWhenSent(): void {
     const { socket } = this;
     const timer = setTimeout(() => socket.destroy(), lingerMs);
     socket.once("close", () => clearTimeout(timer));
@@ -221,7 +221,7 @@ export class Http2Connection extends Duplex {
       this.input.begin(header); // Node judges it
       this.input.add(frame);
     } else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
-    else this.dismiss(http2Error.enhanceYourCalm, "too_many_resets");
+    else this.endWithGoAway(http2Error.enhanceYourCalm, "too_many_resets");
   }
 
   private runResets(): void {
@@ -252,7 +252,7 @@ export class Http2Connection extends Duplex {
     if (isEndOfStream(type, flags)) this.streams.endOfClient(stream);
     if (type !== frameType.ping || (flags & frameFlag.ack) !== 0) return;
     if (this.pings.onPing(performance.now(), this.streams.hasOpenCalls))
-      this.dismiss(http2Error.enhanceYourCalm, "too_many_pings");
+      this.endWithGoAway(http2Error.enhanceYourCalm, "too_many_pings");
   }
 
   private onServerFrame({ type, flags, stream }: FrameHeader): void {
@@ -266,7 +266,7 @@ export class Http2Connection extends Duplex {
   }
 
   /** Ends the connection with a GOAWAY. A frame that was half written cannot be followed by one: then it just ends. */
-  private dismiss(error: number, text: string): void {
+  private endWithGoAway(error: number, text: string): void {
     if (this.dismissed) return;
     this.dismissed = true;
     if (this.fromServer.isAtBoundary) this.socket.write(encodeGoAway(this.streams.newest, error, text));

@@ -49,7 +49,7 @@ export class ServedConnections {
   }
 
   /** Returns the untaken answers of a call's connection; undefined: the connection is closed. */
-  untakenOf(call: { getPeer(): string }): UntakenOfConnection | undefined {
+  untakenBytesOf(call: { getPeer(): string }): UntakenOfConnection | undefined {
     return this.served.get(call.getPeer())?.untaken;
   }
 

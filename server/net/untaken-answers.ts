@@ -117,7 +117,7 @@ export class UntakenOfConnection {
   /** An answer is kept until `release` is called with as many bytes. */
   keep(bytes: number): void {
     if (this.isClosed) return;
-    if (this.kept === 0) this.beginLooking();
+    if (this.kept === 0) this.startChecking();
     this.kept += bytes;
     this.change(bytes);
   }
@@ -137,12 +137,12 @@ export class UntakenOfConnection {
   /** Called at regular times. @returns whether much is kept and nothing of it was taken at the last looks */
   isStalled(): boolean {
     const hasTaken = this.connection.bytesWritten - this.bytesWritten >= minProgressBytes;
-    if (hasTaken) this.beginLooking();
+    if (hasTaken) this.startChecking();
     else this.looks += 1;
     return this.kept >= maxStalledUntakenBytes && this.looks >= maxLooksWithoutProgress;
   }
 
-  private beginLooking(): void {
+  private startChecking(): void {
     this.looks = 0;
     this.bytesWritten = this.connection.bytesWritten;
   }

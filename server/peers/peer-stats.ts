@@ -4,7 +4,7 @@ import type { MemberId } from "../../raft/index.js";
 /** A heartbeat that is not answered for so long is lost, in milliseconds. */
 const lostAfterMs = 5_000;
 
-/** Counts what is exchanged with one peer. */
+/** Counts the traffic with one peer. */
 export class PeerTraffic {
   /** Tells whether the link to the peer is established. */
   isActive = false;
@@ -34,7 +34,7 @@ export class PeerTraffic {
   }
 }
 
-/** Counts what is exchanged with each peer. */
+/** Counts the traffic with each peer. */
 export class PeerStats {
   private readonly byPeer = new Map<MemberId, PeerTraffic>();
 

@@ -27,7 +27,7 @@ const spareCount = 4;
 /** The free descriptors without which no store is written: LevelDB's compaction, which follows, opens up to four files at a time. */
 const freeForStore = 8;
 
-/** Connections that may be open at the same time. Whoever shares them counts them here. */
+/** Bounds the connections that are open at the same time, over all their users. */
 export class ConnectionSlots {
   private taken = 0;
 

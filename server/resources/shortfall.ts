@@ -39,7 +39,7 @@ export abstract class Shortfall {
    *
    * @throws Error if this is stopped before
    */
-  async availableAgain(): Promise<void> {
+  async whenAvailable(): Promise<void> {
     this.report(true);
     if (!this.isStopped) await this.pause();
     await this.available();

@@ -123,7 +123,7 @@ export interface BidiMethod<Request = never, Response = unknown> {
   readonly open: (call: Call, stream: ResponseStream<Response>) => RequestSink<Request>;
 }
 
-/** A method of etcd's API that this server does not have (yet): UNIMPLEMENTED, whatever is sent. */
+/** A method of etcd's API that this server does not implement yet: UNIMPLEMENTED for every request. */
 export interface UnimplementedMethod {
   readonly kind: "unimplemented";
   readonly path: string;

@@ -123,7 +123,7 @@ const statusOf = {
   "server-stopped": { code: unavailable, details: "etcdserver: server stopped" },
 } satisfies Record<StoreErrorCode | ServerErrorCode, GrpcStatus>;
 
-/** The status of any error a handler ends with. What nobody foresaw is INTERNAL, and told to `onUnexpected`. */
+/** The status of any error of a handler. An unexpected error is INTERNAL, and is passed to `onUnexpected`. */
 export const statusOfError = (error: unknown, onUnexpected: (error: unknown) => void): GrpcStatus => {
   if (error instanceof StoreError || error instanceof ServerError) return statusOf[error.code];
   if (error instanceof RpcError) return error.status;

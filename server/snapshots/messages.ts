@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import type { LogIndex, LogPosition, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
 
-/** An error for a message that is not what was sent, or not from a member. */
+/** An error for a message that was altered on the way, or was not sent by a member. */
 export class SnapshotDamagedError extends Error {
   override readonly name = "SnapshotDamagedError";
 }

@@ -23,7 +23,7 @@ export const revokedReason = (leaf: X509Certificate, revoked: ReadonlySet<string
   return undefined;
 };
 
-/** Tells of a certificate that has neither a name nor a host of those that are allowed. */
+/** Describes a certificate that has neither an allowed name nor an allowed host. */
 export const nameReason = (
   certificate: X509Certificate,
   { commonNames, hostnames }: Pick<PeerCertificateRules, "commonNames" | "hostnames">,

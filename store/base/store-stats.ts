@@ -1,6 +1,6 @@
 import { exponentialBounds, Histogram } from "../../platform/index.js";
 
-/** Counts the work of a store since it was opened, in plain numbers. A snapshot that is installed does not begin anew. */
+/** Counts the work of a store since it was opened. Installing a snapshot does not reset the counts. */
 export class StoreStats {
   /** Operations by kind, alone or in transactions: of those, the ones of the branch that was run. */
   puts = 0;

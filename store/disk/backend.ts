@@ -38,7 +38,7 @@ export interface View extends Rows {
   close(): Promise<void>;
 }
 
-/** Sorted rows that survive: what the store asks of a database. */
+/** Sorted durable rows: the interface of the store to a database. */
 export interface Backend extends Rows {
   /** The rows as they are now. */
   view(): View;

@@ -53,7 +53,7 @@ const maxLoopBytes = 64;
 /** The most that a change takes beside its KeyValue: three numbers. */
 const maxHeadBytes = 24;
 
-/** Gathers changes that happened one after another, until they are sealed as a block; then it begins anew. */
+/** Gathers consecutive changes until they are sealed as a block; then it starts an empty one. */
 export class BlockDraft {
   private readonly standardBytes: number;
   private memory: Buffer;

@@ -19,7 +19,7 @@ export const levelDirectory = async (root: string): Promise<string> => {
   return last === 0 ? root : join(root, `${prefix}${last}`);
 };
 
-/** Removes what is left below `root` of LevelDB's other directories. */
+/** Removes LevelDB's other directories below `root`. */
 export const removeFormerDirectories = async (root: string): Promise<void> => {
   const names = await namesIn(root);
   const last = lastReopened(names);

@@ -16,7 +16,7 @@ export interface Resource {
    *
    * @throws Error if the wait is given up
    */
-  availableAgain(): Promise<void>;
+  whenAvailable(): Promise<void>;
 }
 
 /** Source of file descriptors for when LevelDB gets none from the system. */
@@ -140,7 +140,7 @@ class PatientIterator implements RowIterator {
         const { descriptors } = this.resources;
         if (descriptors === undefined || !lacks("descriptors", error)) throw error;
         await this.rows.close(); // an iterator of LevelDB does not recover
-        await descriptors.availableAgain();
+        await descriptors.whenAvailable();
         this.rows = this.view.iterate(this.last === undefined ? this.from : successorOf(this.last), this.to);
       }
     }
@@ -206,12 +206,12 @@ class PatientBatch implements Batch {
     const { descriptors, space } = this.resources;
     const canReopen = this.backend.reopen !== undefined;
     if (space !== undefined && canReopen && lacks("space", error)) {
-      await space.availableAgain();
+      await space.whenAvailable();
       return true;
     }
     const isTired = attempt >= attemptsBeforeReopening;
     if (descriptors === undefined || !lacks("descriptors", error) || (isTired && !canReopen)) throw error;
-    await descriptors.availableAgain();
+    await descriptors.whenAvailable();
     return isTired;
   }
 

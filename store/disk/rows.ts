@@ -38,7 +38,7 @@ export const comparePositions = (a: Position, b: Position): number => a.main - b
 /** Encodes the row key of the block that begins at a place. */
 export const changeRowKey = (begin: Position): Buffer => blockRowKey(changePrefix, begin);
 
-/** Encodes the row key of what is removed from that block. */
+/** Encodes the row key of a block's list of removals. */
 export const removedRowKey = (begin: Position): Buffer => blockRowKey(removedPrefix, begin);
 
 function blockRowKey(prefix: number, { main, sub }: Position): Buffer {
@@ -66,10 +66,10 @@ export function etcdRowKey({ main, sub }: Position, tombstone: boolean): Buffer 
 
 /** The first possible row key of a block that begins with revision `main`. */
 export const firstRowKeyOf = (main: number): Buffer => changeRowKey({ main, sub: 0 });
-/** A row key behind those of all changes. */
+/** A row key after those of all changes. */
 export const endOfChanges = Buffer.of(changePrefix + 1);
 
-/** All rows about what is removed from blocks. */
+/** The range of all lists of removals. */
 export const allRemoved = { from: Buffer.of(removedPrefix), to: Buffer.of(removedPrefix + 1) } as const;
 
 /** Every row of every kind. */

@@ -105,7 +105,7 @@ export function valueOf(bytes: Uint8Array): Uint8Array {
 /** The same KeyValue without its value and its lease, as `keys_only` asks for. */
 export const keyAndRevisions = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, beforeValue(bytes).position);
 
-/** Only the key: what a delete leaves behind on disk. */
+/** Whether the KeyValue has only a key, as that of a delete does. */
 export const isOnlyKey = (state: KeyState): boolean =>
   state.create === 0 && state.mod === 0 && state.version === 0 && state.lease === noLease;
 

@@ -24,7 +24,7 @@ interface Hit {
   keyValue: Uint8Array | undefined;
 }
 
-/** Whether the answer is just the key's value: the way of most reads, made short by whoever calls. */
+/** Whether the answer is just one key's value, which callers handle on a fast path. */
 export const isPlainGet = (request: RangeRequest): boolean =>
   request.rangeEnd.length === 0 && !request.countOnly && !request.keysOnly && !hasFilters(request);
 

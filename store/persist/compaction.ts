@@ -94,7 +94,7 @@ export class Compactor {
     await before;
     if (this.finished >= revision) return;
     const target = this.durable as Revision;
-    await this.pins.releasedBelow(target);
+    await this.pins.whenReleasedBelow(target);
     const { clock } = this.options;
     const { stats } = this.data;
     const beganAt = clock.now();

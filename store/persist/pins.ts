@@ -1,4 +1,4 @@
-/** Keeps what a read in progress still needs from being removed. */
+/** Protects the revisions that a read in progress needs from removal. */
 export interface Pin {
   /** The read needs what was there at this revision and later. */
   readonly revision: number;
@@ -20,23 +20,23 @@ export class Pins {
 
   release(pin: Pin): void {
     this.held.delete(pin);
-    const released = this.waiting.filter(({ revision }) => this.noneBelow(revision));
+    const released = this.waiting.filter(({ revision }) => this.hasNoneBelow(revision));
     this.waiting = this.waiting.filter((waiter) => !released.includes(waiter));
     for (const { resolve } of released) resolve();
   }
 
   /** Resolves once no read needs anything older than `revision`. */
-  async releasedBelow(revision: number): Promise<void> {
-    if (this.noneBelow(revision)) return;
+  async whenReleasedBelow(revision: number): Promise<void> {
+    if (this.hasNoneBelow(revision)) return;
     await new Promise<void>((resolve) => this.waiting.push({ revision, resolve }));
   }
 
   /** Resolves once no read is in progress. */
   allReleased(): Promise<void> {
-    return this.releasedBelow(Infinity);
+    return this.whenReleasedBelow(Infinity);
   }
 
-  private noneBelow(revision: number): boolean {
+  private hasNoneBelow(revision: number): boolean {
     for (const pin of this.held) if (pin.revision < revision) return false;
     return true;
   }

@@ -59,7 +59,7 @@ export interface Recovered {
   readonly changes: number;
 }
 
-/** The contents of a store in memory: what is read from the rows on disk, but for values. */
+/** The contents of a store in memory: everything in the rows on disk except values. */
 export interface StoreImage {
   readonly index: KeyIndex;
   readonly leases: Leases;

@@ -302,7 +302,7 @@ export class WriteBehind {
   discard(): void {
     this.refuse(new ClosedError());
     this.unflushedBytes = 0;
-    this.callDrained();
+    this.notifyDrained();
   }
 
   /** Writes what was ended, then refuses everything. */
@@ -438,10 +438,10 @@ export class WriteBehind {
     if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
     for (const waiter of done.waiters) waiter.resolve();
     this.writeIfDue();
-    if (!this.full) this.callDrained();
+    if (!this.full) this.notifyDrained();
   }
 
-  private callDrained(): void {
+  private notifyDrained(): void {
     const drained = this.drained;
     this.drained = [];
     for (const callback of drained) callback();

@@ -18,7 +18,7 @@ export interface ReadContents {
 /** Returns the contents of the store now; a snapshot that is installed replaces them. */
 export type Present = () => ReadContents;
 
-/** The watchers that are told of changes at apply; `Watches` implements it. */
+/** The watchers that get changes when they are applied; `Watches` implements it. */
 export interface LiveWatchers {
   /** Adds a watcher that has caught up. */
   goLive(watcher: Watcher): void;
@@ -164,7 +164,7 @@ export class CatchUp {
           to = events.length > 0 ? from + this.limits.watchBatchesPerSlice - told : watchers.length;
           const left = watchers.slice(from, to).filter((watcher) => this.turns.has(watcher)); // others were closed meanwhile
           if (events.length > 0) told += left.length;
-          this.tellSome(receiver, left, events, through);
+          this.sendSome(receiver, left, events, through);
         }
       }
   }
@@ -175,7 +175,7 @@ export class CatchUp {
     if (work !== undefined) await turnsOfLoop.run(work);
   }
 
-  private tellSome(
+  private sendSome(
     receiver: WatchReceiver,
     watchers: readonly Watcher[],
     events: readonly Uint8Array[],

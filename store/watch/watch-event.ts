@@ -3,7 +3,7 @@ import type { Key, Revision } from "../base/index.js";
 import { encodeKeyValue, isTombstone, type KeyState, noBytes, type StoreData } from "../mvcc/index.js";
 import type { WatchOptions } from "./watch.js";
 
-/** A change, encoded for watchers: once, and once more for those who ask what the key was before. */
+/** A change, encoded for watchers: once, and once more for those with prevKv. */
 export class WatchEvent {
   private plain: Uint8Array | undefined = undefined;
   private withPrevious: Uint8Array | undefined = undefined;

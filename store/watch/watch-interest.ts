@@ -2,7 +2,7 @@ import { IntervalMap } from "./interval-map.js";
 import type { Interval, Key, Revision } from "../base/index.js";
 import type { Watcher, WatchOptions, WatchReceiver } from "./watch.js";
 
-/** Watchers that want the same and have the same receiver, which is told of all of them in one call. */
+/** Watchers with the same events and the same receiver, which gets the events of all of them in one call. */
 export class WatcherGroup {
   readonly watchers: Watcher[] = [];
   /** The watchers' tags, in the same order. */

@@ -13,7 +13,7 @@ export interface WatchOptions {
   readonly deletes: boolean;
 }
 
-/** Changes to tell of: all that a watch wants of one revision, or of several whole ones. */
+/** The changes of one or several whole revisions that a watch selects. */
 export interface WatchBatch {
   /** The store's revision now. In a batch from history there may be more to come up to it. */
   readonly revision: Revision;
@@ -47,7 +47,7 @@ export interface WatchReceiver<Tag = unknown> {
   failed(tag: Tag, error: unknown): void;
 }
 
-/** A watch: told of each change it asked for, once, in order, all those of a revision together. */
+/** A watch: gets each selected change once, in order, all changes of a revision together. */
 export interface Watch {
   /** The last revision that is told whole. Undefined: not everything up to now, or its start is still to come. */
   toldThrough(): Revision | undefined;

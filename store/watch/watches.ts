@@ -51,7 +51,7 @@ export class Watches implements LiveWatchers {
     const { revision, changes } = write;
     if (changes.length > this.limits.changesToldAtOnce) {
       this.tell();
-      this.leaveAllBehind(revision);
+      this.markAllBehind(revision);
       return;
     }
     this.revision = revision;
@@ -95,7 +95,7 @@ export class Watches implements LiveWatchers {
   /** The store holds something later now. What happened in between comes from history, also for those that were live. */
   jumped(from: Revision): void {
     this.tell();
-    if (this.present().revision !== from) this.leaveAllBehind(from + 1);
+    if (this.present().revision !== from) this.markAllBehind(from + 1);
   }
 
   /** Ends all watches. Resolves once nothing is read any more either. */
@@ -106,7 +106,7 @@ export class Watches implements LiveWatchers {
   }
 
   /** Makes all live watchers read history from `first` on. This costs something for each of them, nothing for each change. */
-  private leaveAllBehind(first: number): void {
+  private markAllBehind(first: number): void {
     const wereLive = this.live;
     this.live = new InterestGroup();
     this.stats.liveWatchers = 0;
@@ -157,7 +157,7 @@ export class Watches implements LiveWatchers {
       batch,
       firstRevision,
     );
-    for (const watcher of beginning) this.leaveBehind(watcher, watcher.next);
+    for (const watcher of beginning) this.markBehind(watcher, watcher.next);
   }
 
   /** Tells watchers, which have all begun, as many as may be told now and as their receiver has room for. */
@@ -175,7 +175,7 @@ export class Watches implements LiveWatchers {
     if (told === watchers.length) return;
     for (const [position, watcher] of watchers.slice(told).entries())
       if (told + position < count) this.setAside(watcher, firstRevision);
-      else this.leaveBehind(watcher, firstRevision); // one round of writes has told too much
+      else this.markBehind(watcher, firstRevision); // one round of writes has told too much
   }
 
   /** Tells a live watcher nothing more, until its receiver has room. */
@@ -187,7 +187,7 @@ export class Watches implements LiveWatchers {
   }
 
   /** Makes a live watcher read history from `next` on, between requests. */
-  private leaveBehind(watcher: Watcher, next: Revision): void {
+  private markBehind(watcher: Watcher, next: Revision): void {
     if (!isLive(watcher)) return;
     this.removeLive(watcher);
     watcher.next = next;

@@ -42,7 +42,7 @@ test("a store continues after a disk that was full in the middle of a batch has 
   let waits = 0;
   const space = {
     ...always,
-    availableAgain: async () => {
+    whenAvailable: async () => {
       waits += 1;
       await disk.empty();
     },
@@ -69,7 +69,7 @@ test("a store continues after LevelDB lacked descriptors for a table", async () 
   let waits = 0;
   const descriptors = {
     ...always,
-    availableAgain: async () => {
+    whenAvailable: async () => {
       waits += 1;
       if (waits === 3) await limits.restore(); // by then LevelDB repeats what its compaction met
     },

@@ -377,7 +377,7 @@ class SharedCall<Response> extends InProcessCall<Response> {
   }
 }
 
-/** The failure that a client is told of an error of a handler. */
+/** The status that a client gets for an error of a handler. */
 export const failureOf = (error: unknown): StatusError => {
   let unexpected: unknown;
   const { code, details } =

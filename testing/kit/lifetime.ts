@@ -1,4 +1,4 @@
-/** The text of the error of whatever is asked of a test server that is closed, or waits for it. */
+/** The error text of calls to a closed test server, and of calls that were pending when it closed. */
 export const closedText = "The test server is closed";
 
 /** The time from the start of a test server to its end, at which nothing may wait for it any more. */

@@ -219,7 +219,7 @@ export class Machine {
     else await this.removeFiles();
     if (spare === undefined) await this.start();
     else this.serve(spare);
-    if (emptyStorage !== undefined && !hasPeers) this.spare = this.bootSpare(emptyStorage());
+    if (emptyStorage !== undefined && !hasPeers) this.spare = this.startSpare(emptyStorage());
   }
 
   /** Kills the member for good, and closes its port. */
@@ -269,7 +269,7 @@ export class Machine {
     this.changed();
   }
 
-  private async bootSpare(storage: Storage): Promise<Booted | undefined> {
+  private async startSpare(storage: Storage): Promise<Booted | undefined> {
     const process = this.newProcess();
     this.spareProcess = process;
     try {

@@ -40,7 +40,7 @@ export type Operation =
   | OperationOf<"delete", DeleteRangeRequest, DeleteRangeResponse>
   | OperationOf<"txn", TxnRequest, TxnResponse>;
 
-/** Operations of all clients of a cluster, and what it held before them. */
+/** Operations of all clients of a cluster, and its contents before them. */
 export interface History {
   readonly operations: readonly Operation[];
   /** The newest revision before the first operation: 1 of an empty cluster. */

@@ -23,7 +23,7 @@ export interface TestServerOptions {
   readonly flags?: Partial<ServerFlags> | undefined;
 }
 
-/** Options of a client in the same process: those of `Client`, without what the server gives it. */
+/** Options of a client in the same process: those of `Client`, except those that the server sets. */
 export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
 
 /** Options of a test cluster. */

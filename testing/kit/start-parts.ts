@@ -70,7 +70,7 @@ export const startMachines = async ({ time, machines }: ClusterParts): Promise<v
 /** The error with which the requests of before end. */
 const wasReset = (): StatusError => new StatusError(statusCodes.FAILED_PRECONDITION, "the test server was reset");
 
-/** Ends the requests of clients, then all members, and begins anew with empty ones; resolves when each serves clients. */
+/** Ends the requests of clients, then all members, and starts empty ones; resolves when each serves clients. */
 export const resetMachines = async ({ machines }: ClusterParts): Promise<void> => {
   const hasPeers = machines.length > 1;
   for (const machine of machines) machine.interrupt(wasReset());

@@ -19,7 +19,7 @@ interface Passing {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A timeline that stands still until it is told to go on; whatever is due without a delay happens all the same. */
+/** A timeline that stands still until it is advanced; tasks that are due without a delay run nevertheless. */
 export class VirtualTimeline implements Timeline {
   /** Whether time passes by itself, and need only be waited for. */
   isFlowing = false;

@@ -8,7 +8,7 @@ import { givenEndpoints } from "./given-endpoints.js";
 import { globalsOf, type Globals } from "./globals.js";
 import { tlsOf } from "./tls-flags.js";
 
-/** A client of the cluster with what the global flags say. */
+/** A client of the cluster with the settings of the global flags. */
 export interface Session {
   readonly client: Client;
   readonly endpoints: readonly string[];
@@ -59,7 +59,7 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   }
 }
 
-/** Says what is worth knowing about a failed request beside its error. */
+/** Returns additional information about a failed request. */
 export function requestFailure(
   error: EtcdError,
   { note }: Pick<Io, "note">,

@@ -54,7 +54,7 @@ export const watchCommand = (): Command =>
     .addOption(booleanFlag("--progress-notify", "ask the server for periodic progress notices"))
     .addHelpText("after", examples);
 
-/** A failure to tell which keys are meant; everything else in the request is clear. */
+/** A failure to determine the keys of a request whose other parts are valid. */
 export class KeysFailure extends Failure {
   constructor(reason: string) {
     super(exitCodes.badArguments, reason);

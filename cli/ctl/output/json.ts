@@ -30,7 +30,7 @@ const writeString = (text: string): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 
-/** Leaves out what is zero, empty or absent, as Go's `omitempty` does. */
+/** Omits zero, empty and absent fields, as Go's `omitempty` does. */
 export function withoutZeros(
   message: Readonly<Record<string, JsonValue | undefined>>,
 ): Readonly<Record<string, JsonValue>> {

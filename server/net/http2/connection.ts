@@ -163,9 +163,9 @@ export class ServerConnection implements WrittenConnection {
     this.hpack.forget();
     for (const { queue } of this.streams.values()) queue?.copyLists();
     if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
-      this.dismiss(errorCode.none, "no_request");
-    else if (this.socket.isPaused()) this.excuseSilence(nowMs);
-    else if (this.hasStalled(nowMs)) this.dismiss(errorCode.enhanceYourCalm, "incomplete_frame");
+      this.endWithGoAway(errorCode.none, "no_request");
+    else if (this.socket.isPaused()) this.restartIdleTimer(nowMs);
+    else if (this.hasStalled(nowMs)) this.endWithGoAway(errorCode.enhanceYourCalm, "incomplete_frame");
     else this.keepAlive(nowMs);
   }
 
@@ -218,10 +218,10 @@ export class ServerConnection implements WrittenConnection {
   }
 
   private onError(error: unknown): void {
-    if (error instanceof ConnectionError) this.dismiss(error.code, error.message);
+    if (error instanceof ConnectionError) this.endWithGoAway(error.code, error.message);
     else {
       this.service.onUnexpectedError(error);
-      this.dismiss(errorCode.internal, "internal error");
+      this.endWithGoAway(errorCode.internal, "internal error");
     }
   }
 
@@ -463,7 +463,7 @@ export class ServerConnection implements WrittenConnection {
   }
 
   /** Forgives the silence of a client from which nothing is read, because it does not take its answers. */
-  private excuseSilence(nowMs: number): void {
+  private restartIdleTimer(nowMs: number): void {
     this.progress = { completed: this.completed, at: nowMs };
     this.hasHeard = true;
   }
@@ -489,7 +489,7 @@ export class ServerConnection implements WrittenConnection {
   }
 
   /** Tells the client why its connection ends, and ends it. */
-  private dismiss(code: ErrorCode, text: string): void {
+  private endWithGoAway(code: ErrorCode, text: string): void {
     if (this.isOver) return;
     this.writer.sendFrame(goAwayFrame(this.newest, code, text));
     this.finish();
@@ -499,13 +499,13 @@ export class ServerConnection implements WrittenConnection {
   /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
   private finish(): void {
     this.isOver = true;
-    this.linger();
+    this.closeWhenSent();
     this.writer.end();
     this.socket.resume();
   }
 
   /** Closes the socket soon, whatever has left by then. */
-  private linger(): void {
+  private closeWhenSent(): void {
     if (this.isLingering || this.socket.destroyed) return;
     this.isLingering = true;
     const stopTimer = this.shared.clock.after(lingerMs, () => this.socket.destroy());
@@ -516,7 +516,7 @@ export class ServerConnection implements WrittenConnection {
   private onGone(): void {
     if (this.isGone) return;
     this.isGone = this.isOver = true;
-    this.linger(); // a client that says it is done may still not take what was written
+    this.closeWhenSent(); // a client that says it is done may still not take what was written
     this.writer.close();
     this.closeStreams();
     this.service.onClosed(this);

@@ -23,7 +23,7 @@ export interface GrpcServerOptions {
 }
 
 /** The time in which, at a stop, a client has to take something of its last answers, and to close once it has all of them. */
-const farewellMs = 500;
+const drainCheckMs = 500;
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 
 /** Serves gRPC over sockets that somebody else accepted. */
@@ -82,7 +82,7 @@ export class GrpcServer {
     await this.drain(graceMs);
     this.service.endAll(serverStopped);
     const connections = [...this.service.connections];
-    const stopTimer = this.endFarewells(connections, graceMs);
+    const stopTimer = this.destroyWhenSent(connections, graceMs);
     await Promise.all(connections.map(({ socket }) => closed(socket)));
     stopTimer();
     this.stopSweeping?.();
@@ -91,11 +91,11 @@ export class GrpcServer {
   }
 
   /** Ends connections whose clients take nothing more, and after `graceMs` all of them. @returns a function that stops doing so */
-  private endFarewells(connections: readonly ServerConnection[], graceMs: number): () => void {
+  private destroyWhenSent(connections: readonly ServerConnection[], graceMs: number): () => void {
     const untaken = new Map(connections.map((connection) => [connection, connection.writer.untakenBytes]));
     let elapsedMs = 0;
-    return this.options.clock.every(farewellMs, () => {
-      elapsedMs += farewellMs;
+    return this.options.clock.every(drainCheckMs, () => {
+      elapsedMs += drainCheckMs;
       for (const [connection, before] of untaken) {
         const left = connection.writer.untakenBytes;
         untaken.set(connection, left);

@@ -1,4 +1,4 @@
-/** Counts what is open, and tells when nothing is. */
+/** Counts open items, and notifies when there is none. */
 export class OpenCount {
   private count = 0;
   private readonly waiting = new Set<() => void>();

@@ -1,4 +1,4 @@
-/** Allows so many events at once, and so many per second after that. */
+/** Allows a burst of events, and a fixed number per second after that. */
 export class RateBudget {
   private countedAt: number | undefined;
   private allowance: number;

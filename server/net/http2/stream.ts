@@ -9,7 +9,7 @@ export interface AnswerEnd {
   readonly details: string;
 }
 
-/** The connection as its streams see it: they hand it what they have to send. */
+/** The connection as its streams see it: it sends their output. */
 export interface StreamCarrier {
   /** Sends a whole answer of one message, in one piece if it is small. */
   sendAnswer(stream: ServerStream, message: Uint8Array): void;

@@ -129,7 +129,7 @@ test("after a failure for lack of descriptors the store waits for a while even i
   const own = new Descriptors(160, 20, descriptors);
   const source = new StoreDescriptors({ descriptors: own, directory: "/d", clock, logger });
   let isOver = false;
-  const waiting = source.availableAgain().then(() => (isOver = true));
+  const waiting = source.whenAvailable().then(() => (isOver = true));
   await turn();
   assert.equal(isOver, false);
   clock.advance(1_000);

@@ -70,7 +70,7 @@ const setUp = async ({ lends = true } = {}) => {
       return lends;
     },
     available: () => Promise.resolve(),
-    availableAgain: () => {
+    whenAvailable: () => {
       state.waits += 1;
       return Promise.resolve();
     },

@@ -284,9 +284,9 @@ test("many compactions at once all finish", async () => {
 test("a compaction waits for reads below its revision, and for no others", async () => {
   const pins = new Pins();
   const [at5, at6] = [pins.hold(5), pins.hold(6)];
-  await pins.releasedBelow(5);
+  await pins.whenReleasedBelow(5);
   let released = false;
-  const waiting = pins.releasedBelow(6).then(() => (released = true));
+  const waiting = pins.whenReleasedBelow(6).then(() => (released = true));
   pins.release(at6);
   await Promise.resolve();
   assert.equal(released, false);

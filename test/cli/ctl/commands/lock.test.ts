@@ -79,7 +79,7 @@ describe("lock", () => {
     await holder.printed("ready");
     const [kv] = await keysUnder(server, "l/");
     await server.client().lease.revoke(kv?.lease ?? 0n);
-    const warning = "Warning: the lock is lost; the command goes on\n";
+    const warning = "Warning: the lock is lost; the command continues\n";
     await eventually(deadlineMs, "a warning", () => Promise.resolve(holder.output.stderr === warning || undefined));
     holder.signals.emit("SIGTERM", "SIGTERM");
     const { code, stderr } = await holder.ended;

@@ -35,7 +35,7 @@ test("make-mirror copies the keys of a prefix, then each change, and prints the 
   mirror.signals.emit("SIGTERM", "SIGTERM");
   const { code, stderr } = await mirror.ended;
   const { header } = await from.kv.get("a/1");
-  assert.deepEqual([code, stderr], [143, `Copied 5 keys and deletions; go on with --rev=${header.revision + 1}\n`]);
+  assert.deepEqual([code, stderr], [143, `Copied 5 keys and deletions; continue with --rev=${header.revision + 1}\n`]);
 
   await from.kv.put("a/5", "later");
   const resumed = startProgram(source.endpoint, ...words, `--rev=${header.revision + 1}`, destination.endpoint);
