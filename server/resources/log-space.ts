@@ -66,7 +66,7 @@ export class LogSpace {
     this.log = log;
   }
 
-  /** Hands leadership over when there is a shortage, as a leader should be able to write, and again after a while. */
+  /** Transfers leadership when there is a shortage, as a leader should be able to write, and again after a while. */
   watchLeadership(leadership: Leadership): void {
     this.leadership = leadership;
     if (this.isFull) this.handOver();
