@@ -103,7 +103,7 @@ export class Supervisor {
     } else if (running.length < Math.min(quorumOf(this.members.length), this.toldAlive) && running.length > 0) {
       this.toldAlive = running.length;
       console.log(missingText(this.flags, missing, running.length));
-      console.log(`\nCtrl-C stops what runs; the data ${this.dataText}.`);
+      console.log(`\nCtrl-C stops the running members; their data ${this.dataText}.`);
     }
   }
 

@@ -319,7 +319,7 @@ test("verify reports a store as unchecked if there is no space for its copy", as
     env: { TMPDIR: small.path },
   });
   assert.equal(code, 2, stdout);
-  assert.match(stderr, /no space in .* for a copy of .*store-1, which is what is read: set TMPDIR to another place/);
+  assert.match(stderr, /no space in .* for the copy of .*store-1 to check: set TMPDIR to another folder/);
   assert.deepEqual(await readdir(small.path), [], "the copy is gone");
   await mkdir(join(folder.path, "tmp"));
   const elsewhere = await runMinietcd(["verify", "--data-dir", member.dataDir], {

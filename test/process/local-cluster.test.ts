@@ -127,7 +127,7 @@ test("a cluster in memory serves after the loss of a member, says that it cannot
   assert.ok(victim !== undefined);
   process.kill(victim.pid, "SIGKILL");
   await supervisor.until("the end of a member", ({ stdout }) =>
-    /m1 has ended: .*\. Data in memory is gone with its member/.test(stdout) ? true : undefined,
+    /m1 has ended: .*\. A member with data in memory cannot be restarted/.test(stdout) ? true : undefined,
   );
   assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
   assert.deepEqual(await supervisor.end("SIGTERM"), { code: 0, signal: null });
@@ -300,7 +300,7 @@ test("minietcd cluster with two of three members damaged says so; the third serv
   const whole = await Promise.all(formats.map((path) => readFile(path)));
   for (const path of formats) await writeFile(path, "x");
   await using supervisor = startLocalCluster(folder.path, ports);
-  const { starts, checks } = await missing(supervisor, /^1 of 3 members runs; but a quorum needs 2\./m);
+  const { starts, checks } = await missing(supervisor, /^1 of 3 members runs, but a quorum needs 2\./m);
   assert.deepEqual([starts.length, checks.length], [2, 2]);
   assert.match(supervisor.stderr, /^m2 cannot start: .*format\.json is damaged/m);
   assert.match(supervisor.stderr, /^m3 cannot start: .*format\.json is damaged/m);
