@@ -1,6 +1,6 @@
 import type { RangeRequest, RawRangeResponse, RawTxnResponse, TxnRequest } from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
-import { allRows, type Backend, type BackendSize, BlockList, firstRowKeyOf, type Pace } from "./disk/index.js";
+import { type Backend, type BackendSize, BlockList, type Pace } from "./disk/index.js";
 import {
   AnswerSize,
   ClosedError,
@@ -53,6 +53,7 @@ import {
   Values,
   Write,
 } from "./mvcc/index.js";
+import { Defragmenter, type DefragmentedContents } from "./defragmenter.js";
 import { WatchHistory } from "./watch/index.js";
 
 /** A response and the store's revision with it, for the response's header, which the caller fills in. */
@@ -110,9 +111,6 @@ const emptyImage = (): StoreImage => ({
   blocks: new BlockList(),
 });
 
-/** Bytes of rows that LevelDB rewrites at a time, about. */
-const bytesPerDefragmentation = 64 * 1024 * 1024;
-
 const changesNothing = (): never => {
   throw new Error("Cannot change anything in a transaction that only reads");
 };
@@ -121,7 +119,7 @@ const changesNothing = (): never => {
  * The contents of a store, with all that depends on its backend: index, leases, what is still to be written, compactions,
  * reads. A snapshot that is installed brings its own, and these retire.
  */
-export class Contents implements StoreChanges {
+export class Contents implements StoreChanges, DefragmentedContents {
   /** Marker of the last round on disk when this was opened. Undefined: there was none. */
   readonly marker: Uint8Array | undefined;
   readonly writer: WriteBehind;
@@ -130,16 +128,15 @@ export class Contents implements StoreChanges {
   private current: Revision;
   private compacted: Revision;
   private readonly backend: Backend;
-  private readonly clock: StoreClock;
   private readonly pins = new Pins();
   private readonly compactor: Compactor;
+  private readonly defragmenter: Defragmenter;
   private readonly unfinished: Revision | undefined;
   private readonly snapshots = new Set<StoreSnapshot>();
   private retiring: Promise<void> | undefined = undefined;
   private closing: Promise<void> | undefined = undefined;
   /** A revision is being made, a slice at a time: nobody sees it yet. */
   private isApplying = false;
-  private defragmenting: Promise<void> | undefined = undefined;
   private waitingForIdle: (() => void)[] = [];
   /** Reads from disk that were taken off a turn's allowance. */
   private diskReadsCounted = 0;
@@ -152,13 +149,13 @@ export class Contents implements StoreChanges {
     recovered: Recovered,
   ) {
     this.backend = backend;
-    this.clock = clock;
     this.marker = recovered.marker;
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
     this.unfinished = recovered.unfinishedCompaction;
     this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.changes, tables);
     this.compactor = new Compactor(data, this.writer, this.pins, { backend, clock, changes: this });
+    this.defragmenter = new Defragmenter(backend, this, data.stats, clock);
     this.history = new WatchHistory(data, backend);
   }
 
@@ -355,36 +352,9 @@ export class Contents implements StoreChanges {
     return this.backend.size();
   }
 
-  /** Has the backend give space back, a part at a time: a store that is closed waits for one part at most. */
+  /** Has the backend give space back. */
   defragment(): Promise<void> {
-    this.defragmenting ??= this.reading(() => this.measuredCompaction()).finally(
-      () => (this.defragmenting = undefined),
-    );
-    return this.defragmenting;
-  }
-
-  private async measuredCompaction(): Promise<void> {
-    const { stats } = this.data;
-    const beganAt = this.clock.now();
-    stats.isDefragmenting = true;
-    try {
-      await this.compactRows();
-      stats.defragmentSeconds.observe((this.clock.now() - beganAt) / 1_000);
-    } finally {
-      stats.isDefragmenting = false;
-    }
-  }
-
-  private async compactRows(): Promise<void> {
-    const { allocatedBytes } = await this.backend.size();
-    const parts = Math.ceil(allocatedBytes / bytesPerDefragmentation) || 1;
-    let from: Uint8Array = allRows.from;
-    for (let part = 1; part <= parts; part++) {
-      this.checkOpen();
-      const to = part === parts ? allRows.to : firstRowKeyOf(Math.ceil((this.current * part) / parts));
-      await this.backend.compact?.(from, to);
-      from = to;
-    }
+    return this.defragmenter.run();
   }
 
   /**
@@ -447,7 +417,8 @@ export class Contents implements StoreChanges {
     return turns.spend(entries, diskReads);
   };
 
-  private readonly checkOpen = (): void => {
+  /** @throws ClosedError */
+  readonly checkOpen = (): void => {
     if (this.closing !== undefined) throw new ClosedError();
   };
 

@@ -55,5 +55,6 @@ export {
 export type { KvHash, Lease, PartBounds, RangePart } from "./mvcc/index.js";
 export type { Answer, StoreBackend } from "./contents.js";
 export { KvStore, openStore } from "./kv-store.js";
-export type { Installed, StoreOptions } from "./kv-store.js";
+export type { Installed } from "./contents-in-use.js";
+export type { StoreOptions } from "./kv-store.js";
 export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch/index.js";

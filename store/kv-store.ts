@@ -8,10 +8,9 @@ import type {
   RawTxnResponse,
   TxnRequest,
 } from "../proto/index.js";
-import { type Backend, type BackendSize, pacedBy, withoutPauses } from "./disk/index.js";
+import { type Backend, type BackendSize, withoutPauses } from "./disk/index.js";
 import {
   ClosedError,
-  DamagedError,
   defaultLimits,
   type Key,
   type LeaseId,
@@ -23,6 +22,7 @@ import {
 } from "./base/index.js";
 import type { Compaction, RoundState, StoreImage, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type Contents, type ContentsOptions } from "./contents.js";
+import { ContentsInUse, type Installed } from "./contents-in-use.js";
 import {
   hashLeases,
   type KvHash,
@@ -55,12 +55,6 @@ export async function openStore(options: StoreOptions): Promise<KvStore> {
   return new KvStore(contents, { ...options, limits, stats }, turns);
 }
 
-/** A snapshot that was installed. */
-export interface Installed {
-  /** Resolves once the backend that was in use before is closed, so that it can be removed. */
-  readonly replaced: Promise<void>;
-}
-
 /**
  * Keys with all their past values, since the last compaction. Writes are applied by one caller, in log order, and take
  * effect at once; the same writes give the same store on every member. They reach the disk later, in whole rounds.
@@ -68,21 +62,21 @@ export interface Installed {
 export class KvStore implements TableSource {
   private readonly watches: Watches;
   private changes = 0;
-  /** Bytes that were written into contents that were replaced, and those of the snapshots that did. */
-  private writtenBefore = 0;
-  /** The contents that were replaced last, while reads of them finish. */
-  private previous: Contents | undefined = undefined;
-  /** A snapshot is being installed; never rejects. */
-  private installing: Promise<unknown> | undefined = undefined;
+  private readonly inUse: ContentsInUse;
   private closing: Promise<void> | undefined = undefined;
 
   /** Use `openStore`. */
   constructor(
-    private contents: Contents,
-    private readonly options: Omit<StoreOptions, "backend" | "limits"> & Pick<ContentsOptions, "limits" | "stats">,
+    contents: Contents,
+    private readonly options: Omit<ContentsOptions, "backend" | "turns">,
     private readonly turns: Turns,
   ) {
     this.watches = new Watches(() => this.contents, turns, options.limits, options.stats);
+    this.inUse = new ContentsInUse(contents, { ...options, turns }, this.watches, this.checkOpen);
+  }
+
+  private get contents(): Contents {
+    return this.inUse.contents;
   }
 
   /** Marker of the last round on disk when the store was opened, or installed. Undefined: a new store. */
@@ -116,7 +110,7 @@ export class KvStore implements TableSource {
 
   /** Bytes that were written to disk since the store was opened, about; an installed snapshot counts as a whole. */
   get writtenBytes(): number {
-    return this.writtenBefore + this.contents.writer.writtenBytes;
+    return this.inUse.writtenBytes;
   }
 
   // Applied writes: in log order, and with nothing changed if they throw. Those that may change many keys are done in slices;
@@ -181,7 +175,7 @@ export class KvStore implements TableSource {
    */
   compact(revision: number): Compaction {
     this.checkWritable();
-    const finished = this.finished(this.contents.compact(revision), this.contents);
+    const finished = this.inUse.finished(this.contents.compact(revision), this.contents);
     finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
     return { finished };
   }
@@ -245,17 +239,8 @@ export class KvStore implements TableSource {
    * @param commit if it rejects, the old state stays in use here; what a restart finds is for the caller to know
    * @throws DamagedError, StoreVersionError, ClosedError, what `commit` throws; then everything is as before
    */
-  async install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
-    try {
-      this.checkOpen();
-      if (this.installing !== undefined) throw new Error("Cannot install two snapshots at once");
-    } catch (error) {
-      await backend.close();
-      throw error;
-    }
-    const installed = this.takeOver(backend, commit).finally(() => (this.installing = undefined));
-    this.installing = installed.catch(() => undefined);
-    return installed;
+  install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
+    return this.inUse.install(backend, commit);
   }
 
   /**
@@ -402,65 +387,7 @@ export class KvStore implements TableSource {
 
   private async shutDown(): Promise<void> {
     const watchesEnded = this.watches.close();
-    await this.installing; // it ends at its next slice; not in the middle of `commit`
-    try {
-      await this.contents.writer.close();
-    } finally {
-      await watchesEnded;
-      await this.previous?.close();
-      await this.contents.close();
-    }
-  }
-
-  private async takeOver(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
-    const old = this.contents;
-    const next = await this.openNext(backend);
-    let installedBytes = 0;
-    try {
-      checkFollows(next, old, backend.name);
-      installedBytes = (await next.size()).allocatedBytes;
-      await old.writer.hold();
-      this.checkOpen();
-      await commit();
-    } catch (error) {
-      old.writer.release();
-      await next.close();
-      throw error;
-    }
-    this.contents = next;
-    this.writtenBefore += old.writer.writtenBytes + installedBytes;
-    next.start();
-    this.watches.jumped(old.revision);
-    return { replaced: this.retire(old) };
-  }
-
-  private async openNext(backend: Backend): Promise<Contents> {
-    try {
-      await this.previous?.retire();
-      this.checkOpen();
-    } catch (error) {
-      await backend.close();
-      throw error;
-    }
-    const { turns } = this;
-    return openContents({ ...this.options, backend, turns }, pacedBy(turns, this.checkOpen));
-  }
-
-  private retire(old: Contents): Promise<void> {
-    this.previous = old;
-    const retired = old.retire().finally(() => (this.previous = undefined));
-    retired.catch(() => undefined); // only space is lost; whoever removes it is told
-    return retired;
-  }
-
-  /** Waits for a compaction that began in `contents`: a snapshot that has taken their place contains it. */
-  private async finished(compaction: Compaction, contents: Contents): Promise<void> {
-    try {
-      await compaction.finished;
-    } catch (error) {
-      if (contents === this.contents) throw error;
-      await this.finished(this.contents.newestCompaction, this.contents);
-    }
+    await this.inUse.close(watchesEnded);
   }
 
   private *apply<T>(change: (write: Write) => Sliced<T>): Sliced<Answer<T>> {
@@ -488,20 +415,10 @@ export class KvStore implements TableSource {
     this.checkOpen();
     const { refusal } = this.contents.writer;
     if (refusal !== undefined) throw refusal;
-    if (this.installing !== undefined) throw new Error("Cannot apply anything while a snapshot is being installed");
+    if (this.inUse.isInstalling) throw new Error("Cannot apply anything while a snapshot is being installed");
   };
 
   private readonly checkOpen = (): void => {
     if (this.closing !== undefined) throw new ClosedError();
   };
-}
-
-function checkFollows({ marker, revision, compactRevision }: Contents, old: Contents, name: string): void {
-  if (marker === undefined) throw new DamagedError(name, "it does not say what it contains");
-  if (revision >= old.revision && compactRevision >= old.compactRevision) return;
-  throw new DamagedError(
-    name,
-    `it is of revision ${revision}, compacted up to ${compactRevision}: older than what is here, ` +
-      `revision ${old.revision}, compacted up to ${old.compactRevision}`,
-  );
 }

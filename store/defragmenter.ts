@@ -1,0 +1,60 @@
+import { allRows, type Backend, firstRowKeyOf } from "./disk/index.js";
+import type { Revision, StoreClock, StoreStats } from "./base/index.js";
+
+/** Bytes of rows that LevelDB rewrites at a time, about. */
+const bytesPerPart = 64 * 1024 * 1024;
+
+/** Contents whose backend is defragmented. */
+export interface DefragmentedContents {
+  readonly revision: Revision;
+  /** Keeps the backend open while `read` runs. */
+  reading<T>(read: () => Promise<T>): Promise<T>;
+  /** @throws ClosedError */
+  checkOpen(): void;
+}
+
+/** Has a backend give space back that deleted rows have taken, and measures how long that takes. */
+export class Defragmenter {
+  private underWay: Promise<void> | undefined = undefined;
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly contents: DefragmentedContents,
+    private readonly stats: StoreStats,
+    private readonly clock: StoreClock,
+  ) {}
+
+  /** Defragments a part at a time: contents that are closed wait for one part at most. A call while one runs joins it. */
+  run(): Promise<void> {
+    this.underWay ??= this.contents
+      .reading(() => this.measured())
+      .finally(() => {
+        this.underWay = undefined;
+      });
+    return this.underWay;
+  }
+
+  private async measured(): Promise<void> {
+    const { stats, clock } = this;
+    const beganAt = clock.now();
+    stats.isDefragmenting = true;
+    try {
+      await this.compactRows();
+      stats.defragmentSeconds.observe((clock.now() - beganAt) / 1_000);
+    } finally {
+      stats.isDefragmenting = false;
+    }
+  }
+
+  private async compactRows(): Promise<void> {
+    const { allocatedBytes } = await this.backend.size();
+    const parts = Math.ceil(allocatedBytes / bytesPerPart) || 1;
+    let from: Uint8Array = allRows.from;
+    for (let part = 1; part <= parts; part++) {
+      this.contents.checkOpen();
+      const to = part === parts ? allRows.to : firstRowKeyOf(Math.ceil((this.contents.revision * part) / parts));
+      await this.backend.compact?.(from, to);
+      from = to;
+    }
+  }
+}
