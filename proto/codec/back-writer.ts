@@ -12,12 +12,6 @@ const maxLoopedFields = 16;
 /** A tag has no more bytes, and a number neither. */
 const maxNumberBytes = 10;
 
-/** Memory for messages that share it, and the longest of these. */
-const poolBytes = 16 * 1024;
-const maxSharedBytes = 128;
-let pool = new Uint8Array(poolBytes);
-let poolUsed = 0;
-
 /**
  * Writes messages from their last byte to their first: the length of a message within a message is known when it comes to be
  * written, so one pass is enough. `begin` begins a message, its fields are given in reverse, and `take` ends it. Values that are the default of their
@@ -36,23 +30,6 @@ export class BackWriter {
   /** Begins a message; one that was not ended is dropped. */
   begin(): void {
     this.at = this.bytes.length;
-  }
-
-  /** Ends the message. @returns memory that it shares with other messages */
-  takeShared(): Uint8Array {
-    const { bytes, at } = this;
-    if (bytes !== this.kept) return this.take();
-    this.begin();
-    const length = bytes.length - at;
-    if (length > maxSharedBytes) return Uint8Array.from(bytes.subarray(at));
-    if (poolUsed + length > pool.length) {
-      pool = new Uint8Array(poolBytes);
-      poolUsed = 0;
-    }
-    const start = poolUsed;
-    poolUsed += length;
-    for (let n = 0; n < length; n++) pool[start + n] = bytes[at + n] ?? 0;
-    return new Uint8Array(pool.buffer, start, length);
   }
 
   /** Ends the message. @returns memory of its own */

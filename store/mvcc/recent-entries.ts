@@ -2,13 +2,13 @@ import type { Key } from "../base/index.js";
 
 /** Keys of up to so many bytes have a place here. */
 const maxKeyBytes = 64;
-const firstSlots = 256;
+const firstSlots = 512;
 /** The most slots: half a mebibyte of memory, and a quarter of one for the hashes. */
 const maxSlots = 64 * 1024;
 
 /**
- * Entries by a hash of the bytes of their keys, one in each slot: of those that meet in a slot the one that was asked for last. Whoever
- * asks with bytes for an entry that is here needs neither a search among all entries nor the text of the key.
+ * Entries by a hash of the bytes of their keys. A pair of slots has the two that were added last, of all entries whose hashes say so.
+ * Whoever asks with bytes for an entry that is here needs neither a search among all entries nor the text of the key.
  */
 export class RecentEntries<Entry extends { readonly key: Key }> {
   private hashes = new Int32Array(firstSlots);
@@ -18,31 +18,46 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
   get(key: Uint8Array): Entry | undefined {
     if (key.length > maxKeyBytes) return undefined;
     const hash = hashOfBytes(key);
-    const slot = hash & (this.slots.length - 1);
-    if (this.hashes[slot] !== hash) return undefined;
-    const entry = this.slots[slot];
-    return entry !== undefined && isKey(entry.key, key) ? entry : undefined;
+    const slot = this.pairOf(hash);
+    return this.in(slot, hash, key) ?? this.in(slot + 1, hash, key);
   }
 
   /** Adds an entry. @param count the number of entries that there are, here or not */
   add(entry: Entry, count: number): void {
     const { key } = entry;
     if (key.length > maxKeyBytes) return;
-    if (count > this.slots.length && this.slots.length < maxSlots) this.begin(2 * this.slots.length);
+    const { length } = this.slots;
+    if (2 * count > length && length < maxSlots) this.begin(2 * length);
+    const { hashes, slots } = this;
     const hash = hashOf(key);
-    const slot = hash & (this.slots.length - 1);
-    this.hashes[slot] = hash;
-    this.slots[slot] = entry;
+    const slot = this.pairOf(hash);
+    hashes[slot + 1] = hashes[slot] ?? 0;
+    slots[slot + 1] = slots[slot];
+    hashes[slot] = hash;
+    slots[slot] = entry;
   }
 
   /** Removes an entry that is gone. */
   delete(entry: Entry): void {
-    const slot = hashOf(entry.key) & (this.slots.length - 1);
-    if (this.slots[slot] === entry) this.slots[slot] = undefined;
+    const { slots } = this;
+    const slot = this.pairOf(hashOf(entry.key));
+    if (slots[slot] === entry) slots[slot] = undefined;
+    if (slots[slot + 1] === entry) slots[slot + 1] = undefined;
   }
 
   clear(): void {
     this.begin(firstSlots);
+  }
+
+  /** The first slot of the pair for a hash. */
+  private pairOf(hash: number): number {
+    return hash & (this.slots.length - 2);
+  }
+
+  private in(slot: number, hash: number, key: Uint8Array): Entry | undefined {
+    if (this.hashes[slot] !== hash) return undefined;
+    const entry = this.slots[slot];
+    return entry !== undefined && isKey(entry.key, key) ? entry : undefined;
   }
 
   /** Begins anew. What was here comes again as it is asked for. */

@@ -244,6 +244,25 @@ describe("proposals", () => {
     );
   });
 
+  test("plain puts of all short lengths are encoded as by the generated code", () => {
+    const numbersOf = (n: number) => ({ member: 7n, incarnation: 3, sequence: 1 + n * 300, floor: n });
+    for (let keyLength = 1; keyLength < 140; keyLength++)
+      for (const valueLength of [0, 1, 5, 63, 122 - keyLength, 123 - keyLength, 124 - keyLength, 130]) {
+        if (valueLength < 0) continue;
+        const given = numbersOf(keyLength + valueLength);
+        const value = {
+          ...{ key: new Uint8Array(keyLength).fill(200), value: new Uint8Array(valueLength).fill(7), lease: 0n },
+          ...{ prevKv: false, ignoreValue: false, ignoreLease: false },
+        };
+        const proposed = { $case: "put" as const, value };
+        const encoded = encodeProposal({ ...given, user: undefined, command: proposed });
+        const { member, incarnation, sequence, floor } = given;
+        const counters = { incarnation: BigInt(incarnation), sequence: BigInt(sequence), floor: BigInt(floor) };
+        const expected = Proposal.encode(Proposal.create({ member, ...counters, command: proposed })).finish();
+        assert.deepEqual(Buffer.from(encoded), Buffer.from(expected), `${keyLength} ${valueLength}`);
+      }
+  });
+
   test("damaged proposals are refused as by the generated code", () => {
     fc.assert(
       fc.property(record(numbers), command, user, fc.nat(), fc.nat(255), (given, proposed, by, position, byte) => {
