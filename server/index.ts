@@ -31,8 +31,8 @@ export {
 } from "./base/index.js";
 export { Member, type MemberEnvironment } from "./member/index.js";
 export { startMember, type StartMemberOptions } from "./start-member.js";
+export { warmUpMember } from "./warm-up-member.js";
 export { resetMember, type ResetOptions, type ResetReport } from "./reset/index.js";
-export { startWarmUp } from "./warm-up/index.js";
 export { makeCertificateFiles } from "./tls/index.js";
 export { systemClock, systemRandom } from "../platform/index.js";
 export { type Finding, verifyDataDirectory, type VerifyOptions } from "./verify/index.js";

@@ -7,9 +7,9 @@ import {
   Member,
   readSettings,
   StartError,
-  startWarmUp,
   systemClock,
   systemRandom,
+  warmUpMember,
   type GivenFlag,
   type Logger,
   type MemberConfig,
@@ -109,7 +109,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
     () => {
       tellSupervisor({ kind: "ready" });
       writeCompileCache();
-      if (config.warmUp) void startWarmUp(member, config, environment).ended.then(() => collection.expectGarbage());
+      if (config.warmUp) void warmUpMember(member, config, environment).then(() => collection.expectGarbage());
     },
     () => undefined, // `stopped` says why
   );
