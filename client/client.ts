@@ -30,8 +30,8 @@ export class Client extends Namespace implements AsyncDisposable {
   private readonly watches: WatchStream;
 
   /**
-   * @param clock for tests, which let time pass
-   * @throws TypeError if an endpoint is malformed, a certificate or credentials cannot be used, or an option is none
+   * @param clock an injected clock, for tests
+   * @throws TypeError if an endpoint is malformed, a certificate or credentials cannot be used, or an option is unknown
    * @throws RangeError if a time or size is not above 0
    */
   constructor(options: ClientOptions, clock: Clock = machineClock) {
@@ -46,9 +46,9 @@ export class Client extends Namespace implements AsyncDisposable {
   }
 
   /**
-   * Asks how far the server of all watches is. Each of them is told, in its `responses()`; a watch that is catching up keeps
-   * newer servers from answering. Neither `revision` nor `batches()` follow such an answer: etcd before 3.4.25 and 3.5.8 gives
-   * it also while changes are on their way.
+   * Requests a progress notice from the server of all watches. Each watch gets it in its `responses()`; a watch that is catching up keeps
+   * newer servers from answering. Neither `revision` nor `batches()` follow this notice: etcd before 3.4.25 and 3.5.8 sends
+   * it also before earlier changes.
    */
   requestWatchProgress(): void {
     this.watches.requestProgress();
@@ -60,9 +60,9 @@ export class Client extends Namespace implements AsyncDisposable {
   }
 
   /**
-   * Asks a quorum for the members, and uses their client addresses from now on, as `Sync` of etcd's Go client does. Requests that are
-   * under way end where they are; watches and renewals of a member that is gone go on elsewhere. Learners and members that
-   * have not started are left out.
+   * Lists the members through a quorum, and uses their client addresses from now on, as `Sync` of etcd's Go client does. Requests that are
+   * under way stay at their server; watches and renewals at a removed member continue on another one. Learners and members that
+   * have not started are omitted.
    *
    * @returns the endpoints in use
    * @throws TypeError if a member's address cannot be used; then nothing has changed
@@ -75,7 +75,7 @@ export class Client extends Namespace implements AsyncDisposable {
     return this.endpointList;
   }
 
-  /** Gives up all requests, watches, renewals and connections. May be called twice. */
+  /** Ends all requests, watches, renewals and connections. May be called twice. */
   close(): Promise<void> {
     this.endpoints.close();
     return Promise.resolve();

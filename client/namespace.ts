@@ -100,7 +100,7 @@ export class Namespace {
   }
 
   /**
-   * Waits until the lock of this name is ours; those who wait get it in the order in which they came.
+   * Waits until this caller holds the lock of this name; waiting callers get it in the order of their calls.
    *
    * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
    */
@@ -108,7 +108,7 @@ export class Namespace {
     return lock(this.lockServices, name, options);
   }
 
-  /** The same without waiting. @returns undefined if somebody else holds it or waits for it */
+  /** The same without waiting. @returns undefined if another client holds it or waits for it */
   tryLock(name: Bytes, options: Omit<LockOptions, "timeoutMs"> = {}): Promise<Lock | undefined> {
     return tryLock(this.lockServices, name, options);
   }
@@ -143,7 +143,7 @@ export class Namespace {
     return new Barrier(this.lockServices, name);
   }
 
-  /** The barrier of this name that so many programs enter and leave together. @throws RangeError if `count` is not above 0 */
+  /** The barrier of this name that `count` programs enter and leave together. @throws RangeError if `count` is not above 0 */
   doubleBarrier(name: Bytes, count: number): DoubleBarrier {
     return new DoubleBarrier(this.lockServices, name, count);
   }

@@ -7,19 +7,19 @@ import { systemClock, systemRandom } from "../platform/index.js";
 export interface StartMemberOptions {
   /** The member's name in its cluster. Default: `default`. */
   readonly name?: string | undefined;
-  /** The directory of its data, for this member alone. Default: `<name>.etcd`. */
+  /** The data directory, for this member alone. Default: `<name>.etcd`. */
   readonly dataDir?: string | undefined;
-  /** The URLs that it serves clients at, separated by commas. Default: `http://localhost:2379`. */
+  /** The URLs for clients, separated by commas. Default: `http://localhost:2379`. */
   readonly clientUrls?: string | undefined;
-  /** The URLs that the other members reach it at, separated by commas. Default: `http://localhost:2380`. */
+  /** The URLs for the other members, separated by commas. Default: `http://localhost:2380`. */
   readonly peerUrls?: string | undefined;
-  /** Each member of the cluster, this one too, by its name, with its peer URL. Default: this one alone. */
+  /** Names and peer URLs of all members of the cluster, including this one. Default: this one alone. */
   readonly members?: Readonly<Record<string, string>> | undefined;
-  /** Takes the log. Default: lines of JSON on standard error, from level `warn` on or that of `flags`. */
+  /** Receives the log lines. Default: lines of JSON on standard error, from level `warn` on or that of `flags`. */
   readonly logger?: Logger | undefined;
   /** Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. */
   readonly flags?: Partial<ServerFlags> | undefined;
-  /** Gives the start up: the member is stopped, and the start rejects with the signal's reason. */
+  /** Aborts the start: the member is stopped, and the start rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface StartMemberOptions {
  * Starts a member of a cluster in this process. Resolves once it serves clients; members of a new cluster wait for a majority, so start
  * them at the same time. Stop it with `stop()`, or `await using member = await startMember({ dataDir: "data/m1" })`.
  *
- * @throws StartError that names what stands in the way, FlagError for a flag that cannot be read, TypeError for an unknown option
+ * @throws StartError with the reason and a remedy, FlagError for an invalid flag, TypeError for an unknown option
  */
 export const startMember = async (options: StartMemberOptions = {}): Promise<Member> => {
   options.signal?.throwIfAborted();

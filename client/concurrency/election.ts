@@ -17,7 +17,7 @@ export class Leadership extends Held implements AsyncDisposable {
     super(turn);
   }
 
-  /** Says something else. @throws EtcdError "failed-precondition" if this one does not lead any more */
+  /** Proclaims a new value. @throws EtcdError "failed-precondition" if this candidate does not lead any more */
   async proclaim(value: Bytes, options: RequestOptions = {}): Promise<void> {
     const put = { op: "put", key: this.key, value, lease: this.turn.lease.id } as const;
     const { succeeded } = await this.services.kv.txn({ compare: [this.held], success: [put] }, options);
@@ -25,7 +25,7 @@ export class Leadership extends Held implements AsyncDisposable {
     if (!succeeded) throw new EtcdError("failed-precondition", "election: not leader", "failed");
   }
 
-  /** Lets the next one lead. May be called twice, and again when it fails. @throws EtcdError if no server answers */
+  /** Resigns, so that the next candidate leads. May be called twice, and again when it fails. @throws EtcdError if no server answers */
   resign(): Promise<void> {
     return this.turn.end();
   }
@@ -47,9 +47,9 @@ export class Election {
   }
 
   /**
-   * Waits until this candidate leads; candidates lead in the order in which they came.
+   * Waits until this candidate leads; candidates lead in the order of their campaigns.
    *
-   * @param value what it says of itself, such as its address
+   * @param value the value to proclaim, such as an address
    * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
    */
   async campaign(value: Bytes, options: CampaignOptions = {}): Promise<Leadership> {
@@ -60,14 +60,14 @@ export class Election {
     return leadership;
   }
 
-  /** @returns the leader's key, whose value is what it says; undefined if there is none */
+  /** @returns the leader's key with its proclaimed value; undefined if there is no leader */
   async leader(options: RequestOptions = {}): Promise<KeyValue | undefined> {
     return (await this.services.kv.get(this.line.prefix, { ...byAge, ...options })).kvs[0];
   }
 
   /**
-   * The leader there is, whatever it says from then on, and each that follows. A time without leader passes in silence. Where a
-   * compaction has overtaken it, it goes on with the leader of the day. Leaving the loop ends it.
+   * Yields the current leader, each later value of it, and each later leader. A time without a leader yields nothing. After a
+   * compaction of missing changes it continues with the current leader. Leaving the loop ends it.
    */
   observe({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<KeyValue, void, void> {
     const ending = new AbortController();

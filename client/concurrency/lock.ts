@@ -8,12 +8,12 @@ import { Held, takeTurn, type TurnOptions } from "./turn.js";
 export type LockOptions = TurnOptions;
 
 /**
- * A lock that is held: `await using lock = await client.lock("/locks/printer")`. It hangs on a lease, so it ends with its
- * holder, and a holder that lost touch must stop by itself: pass `lost` on to what it does, or let the cluster check with `held`.
+ * A lock that is held: `await using lock = await client.lock("/locks/printer")`. Its key is attached to a lease, so it ends with its
+ * holder, and a disconnected holder must stop by itself: pass `lost` to its requests, or let the cluster check with `held`.
  * Go's `concurrency.Mutex` of the same name excludes it and is excluded by it.
  */
 export class Lock extends Held implements AsyncDisposable {
-  /** May be called twice, and again when it fails. @throws EtcdError if no server answers: it ends with its lease then */
+  /** Releases the lock. May be called twice, and again when it fails. @throws EtcdError if no server answers: the lock then ends with its lease */
   release(): Promise<void> {
     return this.turn.end();
   }

@@ -7,9 +7,9 @@ import { WaitLimit, type WaitOptions } from "./wait-limit.js";
 
 /** Options of a lock or of a campaign. */
 export interface TurnOptions extends WaitOptions {
-  /** TTL of the lease, after which others go on if this process dies. Default: 60. Excludes `lease`. */
+  /** TTL of the lease, after which others get the turn if this process dies. Default: 60. Excludes `lease`. */
   readonly ttlSeconds?: number | undefined;
-  /** A lease to do it under, which stays when the turn is over. Under one lease there is one turn at a time. */
+  /** The lease to use, which stays when the turn is over. A lease has one turn at a time. */
   readonly lease?: LeaseKeepAlive | undefined;
 }
 
@@ -18,7 +18,7 @@ export const defaultTtlSeconds = 60;
 
 /** The first place in the queue of a lock or an election. */
 export class Turn {
-  /** Raised when the turn is lost, or is ended here. */
+  /** Aborted when the turn is lost, or is ended here. */
   readonly signal: AbortSignal;
   private readonly ending = new AbortController();
   private hasEnded = false;
@@ -32,12 +32,12 @@ export class Turn {
     this.signal = AbortSignal.any([lease.lost, this.ending.signal]);
   }
 
-  /** Holds as long as the turn does, to be checked in the transaction that needs it. */
+  /** A condition that is met as long as the turn lasts, for the transaction that needs it. */
   get condition(): Compare {
     return { target: "createRevision", key: this.entry.key, is: "=", than: this.entry.revision };
   }
 
-  /** Lets the next one have it. May be called twice, and again when it fails. */
+  /** Ends the turn, so that the next caller gets it. May be called twice, and again when it fails. */
   async end(): Promise<void> {
     this.ending.abort(new EtcdError("cancelled", `Left the queue of ${this.line.title}`, "failed"));
     if (this.hasEnded || this.lease.lost.aborted) return; // a lost lease the server has ended, or is about to
@@ -51,40 +51,40 @@ export class Turn {
 export abstract class Held {
   constructor(protected readonly turn: Turn) {}
 
-  /** The key that stands for this holder. */
+  /** The key of this holder. */
   get key(): Uint8Array {
     return this.turn.entry.key;
   }
 
-  /** The fencing token, which grows with every holder: whoever keeps what is protected can refuse a holder that is late. */
+  /** The fencing token, which grows with every holder: the protected resource can refuse requests of former holders. */
   get revision(): number {
     return this.turn.entry.revision;
   }
 
-  /** Raised when the lease is lost, and all with it, shortly before others can have it. */
+  /** Aborted when the lease is lost, shortly before others can get the turn. */
   get lost(): AbortSignal {
     return this.turn.lease.lost;
   }
 
   /**
-   * Raised when this is not held any more: released, or lost with its lease, by the local monotonic clock shortly before others can
-   * have it. Goes with every request that must be made only by the holder. Not raised when somebody deletes the key that holds it:
-   * `held` in a transaction finds that out, too.
+   * Aborted when this is not held any more: released, or lost with its lease, by the local monotonic clock shortly before others can
+   * get it. Pass it to every request that only the holder may make. It is not aborted when another client deletes the key:
+   * `held` in a transaction detects that, too.
    */
   get signal(): AbortSignal {
     return this.turn.signal;
   }
 
-  /** A condition for a transaction: it does its work only while this holder has it. */
+  /** A condition for a transaction, which is met only while this holder has the turn. */
   get held(): Compare {
     return this.turn.condition;
   }
 }
 
 /**
- * Takes a place in line and waits for the turn.
+ * Joins the queue of keys and waits for the turn.
  *
- * @param whenBusy what to do while others are before us; the place is given up if it fails
+ * @param whenBusy called while other keys are before ours; if it fails, the key is deleted
  * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up,
  * TypeError if both `lease` and `ttlSeconds` are given
  */

@@ -19,13 +19,13 @@ import { intervalOf, maxOwnBytes, toOwnBytes, type Bytes, type KeyInterval } fro
 export interface KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-  /** Revision of the put that created the key, counted anew after each deletion. */
+  /** Revision of the put that created the key since its last deletion. */
   readonly createRevision: number;
   /** Revision of the last change. */
   readonly modRevision: number;
   /** 1 when created, +1 with each put. */
   readonly version: number;
-  /** 0n: attached to none. */
+  /** Id of the attached lease; 0n: none. */
   readonly lease: bigint;
 }
 
@@ -51,7 +51,7 @@ export interface GetSettings extends KeyInterval, KeyOrder, RevisionBounds {
   readonly limit?: number | undefined;
   /** Absent or 0: the newest. */
   readonly revision?: number | undefined;
-  /** Answered by one member from what it has: fast, works without a quorum, and may be stale. */
+  /** Answered by one member from its local state: fast, works without a quorum, and may be stale. */
   readonly serializable?: boolean | undefined;
   readonly keysOnly?: boolean | undefined;
   readonly countOnly?: boolean | undefined;
@@ -61,7 +61,7 @@ export interface GetSettings extends KeyInterval, KeyOrder, RevisionBounds {
 export interface GetResult {
   readonly header: Header;
   readonly kvs: readonly KeyValue[];
-  /** Whether `limit` left any out. */
+  /** Whether `limit` omitted any keys. */
   readonly more: boolean;
   /** Number of keys in the interval, whatever `limit` says. */
   readonly count: number;
@@ -71,24 +71,24 @@ export interface GetResult {
 export interface PutSettings {
   /** Lease to attach the key to. Absent or 0n: the key is attached to none. */
   readonly lease?: bigint | undefined;
-  /** Return the key as it was before. */
+  /** Return the previous key. */
   readonly prevKv?: boolean | undefined;
-  /** Keep the value the key has; the given one must be empty. */
+  /** Keep the current value of the key; the given one must be empty. */
   readonly ignoreValue?: boolean | undefined;
-  /** Keep the lease the key has. */
+  /** Keep the current lease of the key. */
   readonly ignoreLease?: boolean | undefined;
 }
 
 /** The answer to a put. @see etcd v3 API, PutResponse */
 export interface PutResult {
   readonly header: Header;
-  /** Absent if not asked for, or if the key was new. */
+  /** Absent if not requested, or if the key was new. */
   readonly prevKv: KeyValue | undefined;
 }
 
 /** Options of a delete. @see etcd v3 API, DeleteRangeRequest */
 export interface DeleteSettings extends KeyInterval {
-  /** Return the keys as they were before. */
+  /** Return the deleted keys. */
   readonly prevKv?: boolean | undefined;
 }
 
@@ -97,7 +97,7 @@ export interface DeleteResult {
   readonly header: Header;
   /** Number of keys that were deleted. */
   readonly deleted: number;
-  /** The deleted keys as they were before; none if not asked for. */
+  /** The deleted keys; empty if not requested. */
   readonly prevKvs: readonly KeyValue[];
 }
 

@@ -60,7 +60,7 @@ const readOnlyTxn = unaryMethod("read", KVDefinition, methods.txn, { request: tx
 const compact = unaryMethod("write", KVDefinition, methods.compact);
 
 /**
- * The most frequent requests, `get` and `put`, are no async functions: each of these would allocate a generator, a promise and two
+ * The most frequent requests, `get` and `put`, are not async functions, which would allocate a generator, a promise and two
  * closures a request.
  *
  * @see etcd v3 API, KV
@@ -74,7 +74,7 @@ export class Kv {
     private readonly keys: KeySpace,
   ) {}
 
-  /** Reads one key, or those of an interval. A key that is not there is no error: `kvs` is empty. */
+  /** Reads one key, or the keys of an interval. A missing key is not an error: `kvs` is empty. */
   get(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
     try {
       return this.endpoints.call(range, rangeRequest(key, options, this.keys), options, this.readGet);
@@ -118,7 +118,7 @@ export class Kv {
     }
   }
 
-  /** Deletes one key, or those of an interval. */
+  /** Deletes one key, or the keys of an interval. */
   async delete(key: Bytes, options: DeleteSettings & RequestOptions = {}): Promise<DeleteResult> {
     const request = deleteRequest(key, options, this.keys);
     return deleteResult(await this.endpoints.call(deleteRange, request, options), this.keys);
@@ -131,9 +131,9 @@ export class Kv {
   }
 
   /**
-   * Gives up the history before `revision`.
+   * Compacts the history before `revision`.
    *
-   * @param options.physical wait until it is gone from disk
+   * @param options.physical wait until it is removed from disk
    */
   async compact(
     revision: number,

@@ -49,11 +49,11 @@ export type TxnOp =
 
 /** A transaction: runs `success` if all comparisons hold, otherwise `failure`. @see etcd v3 API, TxnRequest */
 export interface Txn {
-  /** All must hold for the keys as they were before any operation, those of an outer transaction included. Absent: they do. */
+  /** Conditions on the keys before any operation, including those of an outer transaction. Absent: none, so `success` runs. */
   readonly compare?: readonly Compare[] | undefined;
-  /** Run if they hold. */
+  /** Operations to run if all conditions are met. */
   readonly success?: readonly TxnOp[] | undefined;
-  /** Run if not. */
+  /** Operations to run otherwise. */
   readonly failure?: readonly TxnOp[] | undefined;
 }
 

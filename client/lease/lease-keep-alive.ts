@@ -29,9 +29,9 @@ export interface Granted {
 export class LeaseKeepAlive implements AsyncDisposable {
   readonly id: bigint;
   readonly ttlSeconds: number;
-  /** Raised when the lease is lost; its reason is a LeaseLostError. Goes with any request that must not outlast the lease. */
+  /** Aborted when the lease is lost, with a LeaseLostError as the reason. Pass it to requests that must not outlast the lease. */
   readonly lost: AbortSignal;
-  /** Resolves when the renewing has ended: with the loss, or with nothing after `close()`. */
+  /** Resolves when the renewals have ended: to the loss, or to undefined after `close()`. */
   readonly ended: Promise<LeaseLostError | undefined>;
   private readonly loss = new AbortController();
   private readonly renewing: Renewing;
@@ -76,9 +76,9 @@ export class LeaseKeepAlive implements AsyncDisposable {
   }
 
   /**
-   * Stops renewing. A lease from `hold` is revoked; one from `keepAlive` runs out. May be called twice, and again when it fails.
+   * Stops renewing. A lease from `hold` is revoked; one from `keepAlive` expires. May be called twice, and again when it fails.
    *
-   * @throws EtcdError if it could not be revoked: it then runs out
+   * @throws EtcdError if the lease could not be revoked: it then expires
    */
   async close(): Promise<void> {
     if (this.lost.aborted || this.isReleased) return;
@@ -89,7 +89,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
     this.isReleased = true;
   }
 
-  /** Closes it; a lease that could not be revoked then runs out, without a word. */
+  /** Closes it; a lease that could not be revoked expires, and no error is thrown. */
   async [Symbol.asyncDispose](): Promise<void> {
     await quietly(this.close());
   }

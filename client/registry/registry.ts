@@ -17,7 +17,7 @@ import type { Mirror } from "../watch/index.js";
 export interface ServiceEndpoint {
   /** Address that others connect to, such as `10.0.0.7:8080`. */
   readonly address: string;
-  /** Data for those who choose among instances; anything that JSON has. Undefined: none. */
+  /** Data for clients that choose among instances; any JSON value. Undefined: none. */
   readonly metadata: unknown;
 }
 
@@ -26,7 +26,7 @@ export interface RegisterOptions extends RequestOptions {
   readonly service: string;
   /** Address of this instance, unique in the service. */
   readonly address: string;
-  /** TTL of the lease, after which an instance that has died is gone. Default: 10. */
+  /** TTL of the lease, after which a dead instance is removed. Default: 10. */
   readonly ttlSeconds?: number | undefined;
   readonly metadata?: unknown;
 }
@@ -43,13 +43,13 @@ const defaultTtlSeconds = 10;
 
 const isName = (value: unknown): boolean => typeof value === "string" && value !== "";
 
-/** Pause before a lost registration is made anew. */
+/** Pause before a lost registration is repeated. */
 const pauseMs = 250;
 
 /**
  * A registered instance: `await using registration = await client.register({ service: "web", address: "10.0.0.7:8080" })`. Its key
  * is `<service>/<address>`, its value `{"Op":0,"Addr":"<address>","Metadata":<metadata>}`. When the lease is lost, the instance is
- * registered anew with another lease, until `close()`. It is not when only its key is deleted: whoever does that wants it gone.
+ * registered again with another lease, until `close()`. If only its key is deleted, it stays unregistered.
  */
 export class Registration implements AsyncDisposable {
   readonly key: string;
@@ -71,7 +71,7 @@ export class Registration implements AsyncDisposable {
     this.ttlSeconds = ttlSeconds;
   }
 
-  /** Whether others can find the instance, as far as is known here. */
+  /** Whether other clients can find the instance, as far as this client knows. */
   get isRegistered(): boolean {
     return this.lease !== undefined && !this.lease.lost.aborted && !this.ending.signal.aborted;
   }
@@ -85,7 +85,7 @@ export class Registration implements AsyncDisposable {
   /**
    * Removes the instance. May be called twice.
    *
-   * @throws EtcdError if its lease could not be revoked: the instance is gone when that has run out
+   * @throws EtcdError if its lease could not be revoked: the instance is removed when the lease expires
    */
   async close(): Promise<void> {
     this.ending.abort();

@@ -7,7 +7,7 @@ import { hintFor, isRetryable } from "./hints.js";
 export type RequestKind = "read" | "write";
 
 /**
- * A request that did not succeed. `code` is what to act on. `message` is the server's own text if it answered:
+ * A request that did not succeed. Act on `code`. `message` is the server's own text if it answered:
  * etcd's texts are fixed, and some conditions differ in nothing else.
  *
  * @see etcd v3 API, error codes
@@ -18,7 +18,7 @@ export class EtcdError extends Error {
     readonly code: EtcdErrorCode,
     message: string,
     readonly outcome: Outcome,
-    /** The endpoint that was asked; absent if none was. */
+    /** The endpoint of the request; absent if it was not sent. */
     readonly endpoint?: string,
     options?: ErrorOptions,
   ) {
@@ -30,12 +30,12 @@ export class EtcdError extends Error {
     return codes.indexOf(this.code);
   }
 
-  /** Whether sending the same request again does nothing twice, and may succeed. Never true if `outcome` is unknown. */
+  /** Whether the same request can be sent again without a second effect, and may succeed. Never true if `outcome` is unknown. */
   get retryable(): boolean {
     return isRetryable(this);
   }
 
-  /** Advice for people: a sentence that says what to do. */
+  /** Advice for people: a sentence that names a remedy. */
   get hint(): string {
     return hintFor(this);
   }
@@ -45,9 +45,9 @@ export class EtcdError extends Error {
  * The reason why a server refuses a user.
  * - `wrong-password`: there is no such user, or the password is another one.
  * - `not-allowed`: the user's roles do not permit it.
- * - `not-enabled`: a login was asked for, and the cluster has no authentication.
+ * - `not-enabled`: a login was requested, and authentication is off.
  * - `invalid-token`: the server does not know the token, or it is older than the last change of users and roles.
- * - `no-user`: the cluster has authentication, and the client has no credentials.
+ * - `no-user`: authentication is on, and the client has no credentials.
  */
 export type AuthReason = "wrong-password" | "not-allowed" | "not-enabled" | "invalid-token" | "no-user";
 
@@ -104,15 +104,15 @@ export class WatchEndedError extends EtcdError {
 }
 
 /**
- * A watch needs history that has been compacted: changes between `requested` and `compactRevision` can no longer be told.
- * Read the keys anew and watch from there, or watch from `compactRevision` on.
+ * A watch needs history that has been compacted: changes between `requested` and `compactRevision` are lost.
+ * Read the keys again and watch from that revision, or watch from `compactRevision` on.
  */
 export class CompactedError extends WatchEndedError {
   override readonly name = "CompactedError";
   constructor(
-    /** The first revision that was still to come. */
+    /** The next revision of the watch. */
     readonly requested: number,
-    /** The oldest revision there is. */
+    /** The oldest revision that can be read. */
     readonly compactRevision: number,
     end: WatchEnd,
   ) {
@@ -121,7 +121,7 @@ export class CompactedError extends WatchEndedError {
 }
 
 /**
- * A lease is not ours any more, or may not be.
+ * A lease does not exist any more, or may not.
  * - `gone`: the server reported it.
  * - `unconfirmed`: no server has answered for so long that its time may be up.
  */

@@ -7,19 +7,19 @@ import { type ClientTls, clientTls, type TlsOptions } from "./tls.js";
 /** Checks of connections. All times are in milliseconds. */
 export interface KeepaliveOptions {
   /**
-   * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
-   * Go client: servers close a connection that asks too often. Infinity: never. Default: 10 000.
+   * Time without messages on a connection in use after which the server is pinged. Raised to 10 000, as in etcd's
+   * Go client: servers close a connection that pings too often. Infinity: never. Default: 10 000.
    */
   readonly timeMs?: number | undefined;
-  /** Limit of the wait for that answer, after which the connection counts as broken. Default: 6 000. */
+  /** Time to wait for the answer to a ping, after which the connection counts as broken. Default: 6 000. */
   readonly timeoutMs?: number | undefined;
 }
 
 /** Bounds of messages, in bytes. */
 export interface MessageOptions {
-  /** A bigger answer is an error. Default: 2^31-1. */
+  /** Maximum size of an answer; a larger one is an error. Default: 2^31-1. */
   readonly maxReceiveBytes?: number | undefined;
-  /** A bigger request is an error, and is not sent. Default: 2 MiB. */
+  /** Maximum size of a request; a larger one is an error, and is not sent. Default: 2 MiB. */
   readonly maxSendBytes?: number | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface ClientOptions {
   readonly dialTimeoutMs?: number | undefined;
   /** Limit of a request that sets no `timeoutMs`, connecting included. Default: 5 000. */
   readonly requestTimeoutMs?: number | undefined;
-  /** Checks whether the server of a connection is there. */
+  /** Pings that check the connections. */
   readonly keepalive?: KeepaliveOptions | undefined;
   /** Sizes of messages. */
   readonly messages?: MessageOptions | undefined;
@@ -43,11 +43,11 @@ export interface ClientOptions {
    * transport knows. Failover, deadlines and retries are the same with every transport.
    */
   readonly transport?: Transport | undefined;
-  /** Certificates, and how servers' are checked. Default, for https: checked against the authorities that come with Node. */
+  /** Certificates, and the check of servers' certificates. Default, for https: Node's built-in authorities. */
   readonly tls?: TlsOptions | undefined;
   /**
-   * The user to act as: `{ user, password }`, `{ token }` for a token that was issued elsewhere, or a function that gives one of them for
-   * each login. The client logs in with its first request, and again when its token is no longer good; a fixed token is not renewed.
+   * The user: `{ user, password }`, `{ token }` for a token that was issued elsewhere, or a function that returns one of them for
+   * each login. The client logs in with its first request, and again when its token is no longer valid; a fixed token is not renewed.
    */
   readonly auth?: CredentialsSource | undefined;
 }
@@ -57,7 +57,7 @@ export interface RequestOptions {
   /** Instead of the client's `requestTimeoutMs`. */
   readonly timeoutMs?: number | undefined;
   /**
-   * Gives the request up. The outcome of a write is then unknown. `AbortSignal.timeout()` counts as a deadline: the next
+   * Aborts the request. The outcome of a write is then unknown. `AbortSignal.timeout()` counts as a deadline: the next
    * request goes to another server.
    */
   readonly signal?: AbortSignal | undefined;

@@ -4,13 +4,13 @@ import { checkServerIdentity, createSecureContext, type PeerCertificate, type Se
 
 /** TLS of a client. Certificates and keys are PEM, as text or bytes. */
 export interface TlsOptions {
-  /** Authorities that servers' certificates are checked against. Default: those that come with Node. */
+  /** Authorities that verify servers' certificates. Default: Node's built-in ones. */
   readonly ca?: string | Uint8Array | undefined;
   /** The client's own certificate, for servers that ask for one. */
   readonly cert?: string | Uint8Array | undefined;
   /** The private key of `cert`. */
   readonly key?: string | Uint8Array | undefined;
-  /** Takes any certificate of a server. Whoever is on the way can then read and change everything. */
+  /** Accepts any certificate of a server. An attacker on the network can then read and change all data. */
   readonly insecureSkipVerify?: boolean | undefined;
   /** The host that servers' certificates must be valid for. Default: that of the endpoint. */
   readonly serverName?: string | undefined;

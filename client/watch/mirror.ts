@@ -24,15 +24,15 @@ const defaultMaxKeys = 1_000_000;
 /**
  * The keys under a prefix, in memory: `await using config = await client.mirror("config/")`. The content is always that of one
  * `revision`, never a mixture, and the revision only grows. It may be behind the cluster's, as long as no server can be reached in the
- * worst case. The mirror goes on through lost connections, and through compactions, behind which it lists the keys anew.
+ * worst case. The mirror survives lost connections, and compactions, after which it lists the keys again.
  *
- * `for await (const revision of config)` tells of new revisions; a loop that is slow gets the newest one next, so nothing queues up.
+ * `for await (const revision of config)` yields new revisions; a slow loop gets the newest one next, so no revisions queue up.
  */
 export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   /** Resolves when the mirror has ended: with the error, or with nothing after `close()`. */
   readonly ended: Promise<Error | undefined>;
   private map = new Map<string, KeyValue>();
-  /** The keys in byte order; absent when it has to be made anew. */
+  /** The keys in byte order; absent when the list must be built again. */
   private sorted: readonly KeyValue[] | undefined;
   private at = 0;
   private failure: Error | undefined;
@@ -83,8 +83,8 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   }
 
   /**
-   * Calls the listener with each change, once it is in the mirror: all events of a revision, or the differences that were found
-   * behind a compaction, marked `resync`. A listener that throws ends the mirror with its error.
+   * Calls the listener with each change, once it is in the mirror: all events of a revision, or the differences
+   * after a compaction, marked `resync`. A listener that throws ends the mirror with its error.
    *
    * @returns a function that ends this
    */
@@ -94,7 +94,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   }
 
   /**
-   * Waits until the mirror has come to a revision, such as that of a put under its prefix.
+   * Waits until the mirror has reached a revision, such as that of a put under its prefix.
    *
    * @throws EtcdError "deadline-exceeded" or "cancelled", or the error with which the mirror has failed
    */
@@ -117,7 +117,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     }
   }
 
-  /** The newest revision, whenever there is one that this loop has not been told of. @throws the error with which the mirror has failed */
+  /** Yields the newest revision, whenever it is newer than the last one that this loop got. @throws the error with which the mirror has failed */
   [Symbol.asyncIterator](): AsyncGenerator<number, void, void> {
     const leaving = new AbortController();
     let told = 0;
@@ -162,7 +162,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     }
   }
 
-  /** Resolves when changes have been compacted that the mirror does not have. */
+  /** Resolves when changes that the mirror lacks have been compacted. */
   private async watch(startRevision: number): Promise<void> {
     const options = {
       prefix: true,

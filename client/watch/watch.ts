@@ -15,27 +15,27 @@ import type { WatchStream } from "./watch-stream.js";
 
 /** Options of a watch. @see etcd v3 API, WatchCreateRequest */
 export interface WatchOptions extends KeyInterval {
-  /** First revision to tell of; may be past or future. Absent or 0: what happens from now on. */
+  /** First revision to watch; may be past or future. Absent or 0: changes from now on. */
   readonly startRevision?: number | undefined;
-  /** Tell also what each key was before, unless that has been compacted. */
+  /** Include the previous value of each key, unless it has been compacted. */
   readonly prevKv?: boolean | undefined;
-  /** Only these. Absent: both. */
+  /** Selects one type of events. Absent: both types. */
   readonly only?: "put" | "delete" | undefined;
-  /** The way in which the changes are given out. */
+  /** The delivery of the changes. */
   readonly delivery?: WatchDelivery | undefined;
-  /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
+  /** Ends the watch when it is aborted: a loop that waits for a change gets an EtcdError "cancelled". */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The delivery of a watch's changes: fragments, buffer size, progress notices, and the reaction to a compaction. */
 export interface WatchDelivery {
-  /** Have `revision` go on while nothing happens: the server tells now and then, etcd every 10 minutes. */
+  /** Request periodic progress notices, which advance `revision` without events; etcd sends one every 10 minutes. */
   readonly progressNotify?: boolean | undefined;
-  /** Let the server send what is too large for one message in several. Default: true. */
+  /** Let the server split responses that are too large for one message. Default: true. */
   readonly fragment?: boolean | undefined;
   /**
-   * Bytes of changes that may wait to be taken. Beyond that the server is told to stop, and what is missing is read again
-   * once all that waits has been taken: a slow reader costs no memory, but may be overtaken by a compaction.
+   * Bytes of changes that may wait to be read. Beyond it the watch is cancelled at the server, and missing changes are requested again
+   * once the waiting ones are read: a slow reader costs no memory, but a compaction may remove changes that it needs.
    * Default: 4 MiB.
    */
   readonly bufferBytes?: number | undefined;
@@ -57,7 +57,7 @@ const defaultResyncKeys = 1_000_000;
 export interface WatchBatch {
   readonly revision: number;
   readonly events: readonly WatchEvent[];
-  /** True if these are the differences that were found after a compaction, changes of many revisions. */
+  /** True if these are the differences after a compaction, changes of many revisions. */
   readonly resync?: true;
 }
 
@@ -70,7 +70,7 @@ export interface WatchServices {
 }
 
 /**
- * The changes of some keys, in order, each once, whatever becomes of the server they come from:
+ * The changes of some keys, in order, each once, also when the client switches to another server:
  * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch, and so does
  * `return()` of an iterator, at any time: a `next()` that is waiting then resolves as done.
  *
@@ -100,16 +100,16 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     this.stopListening = onAbort(signal, abort);
   }
 
-  /** The last revision of which the program has taken all events. To go on in another process, watch from the next. */
+  /** The last revision of which the program has read all events. To continue in another process, watch from the next one. */
   get revision(): number {
     return this.given;
   }
 
   /**
-   * Waits until a server watches. When that fails for lack of a server, the watch goes on waiting.
+   * Waits until a server has created the watch. If that fails for lack of a server, the watch keeps waiting.
    *
-   * @returns the first revision that is told of
-   * @throws ConnectError if no server is there within the dial timeout, EtcdError "deadline-exceeded" if none watches in time
+   * @returns the first revision that is watched
+   * @throws ConnectError if no server is there within the dial timeout, EtcdError "deadline-exceeded" if no server creates the watch in time
    */
   async ready({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
@@ -141,13 +141,13 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     });
   }
 
-  /** The same, a revision at a time; and, with `progressNotify`, that nothing has happened. */
+  /** Yields the changes by revision and, with `progressNotify`, empty batches for progress notices. */
   batches(): AsyncGenerator<WatchBatch, void, void> {
     return this.iterate((arrival) => batchesOf(arrival).map((value) => ({ value, revision: value.revision })));
   }
 
   /**
-   * The same, as the server says it: with its header, and all that it says at once. A response without events comes with
+   * Yields whole responses with the server's header. A response without events comes with
    * `progressNotify` and after `client.requestWatchProgress()`.
    */
   responses(): AsyncGenerator<WatchResponse, void, void> {
@@ -165,7 +165,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return this.close();
   }
 
-  /** Ends it now: nothing that has arrived is given out any more. */
+  /** Ends the watch now: no buffered change is yielded any more. */
   private giveUp(failure?: EtcdError): void {
     this.isGivenUp = true;
     this.queue.clear();

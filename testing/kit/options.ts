@@ -13,13 +13,13 @@ export interface TestServerOptions {
   readonly disk?: boolean | undefined;
   /** False: no port is opened, and only `client()` reaches the server. Default: a free port of 127.0.0.1. */
   readonly listen?: boolean | undefined;
-  /** True: the port speaks TLS, with a certificate made for it that clients trust by `server.tls`. Default: false. */
+  /** True: the port uses TLS, with a generated certificate that clients trust through `server.tls`. Default: false. */
   readonly tls?: boolean | undefined;
-  /** Users to begin with; requests need one of them then. Default: authentication is off. */
+  /** Initial users; with them, requests need one of them. Default: authentication is off. */
   readonly auth?: TestAuth | undefined;
-  /** Seed of all that is random in the server, such as election timeouts. Default: 1. */
+  /** Seed of all random numbers in the server, such as election timeouts. Default: 1. */
   readonly seed?: number | undefined;
-  /** Flags of `minietcd` that are not to have their defaults, such as `{ maxTxnOps: "1024" }`. */
+  /** Flags of `minietcd` that differ from the defaults, such as `{ maxTxnOps: "1024" }`. */
   readonly flags?: Partial<ServerFlags> | undefined;
 }
 

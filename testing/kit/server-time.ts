@@ -11,7 +11,7 @@ export interface TestClock {
   /** Milliseconds since the server was started. */
   now(): number;
   /**
-   * Lets virtual time pass: all timers of members and clients fire in their order, each at its own time, and what they cause happens.
+   * Advances virtual time: all timers of members and clients fire in order, each at its own time, with their effects.
    *
    * @throws TypeError if the clock is the machine's
    */

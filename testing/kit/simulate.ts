@@ -24,9 +24,9 @@ export interface SimulationOptions {
   readonly faults?: boolean | readonly FaultKind[] | undefined;
   /** Mean time between two faults. Default: 2s. */
   readonly faultEvery?: Duration | undefined;
-  /** The simulation fails if it takes longer, in virtual time. Default: 10m. */
+  /** Maximum virtual time of the simulation, which fails beyond it. Default: 10m. */
   readonly timeout?: Duration | undefined;
-  /** Flags of `minietcd` that are not to have their defaults. */
+  /** Flags of `minietcd` that differ from the defaults. */
   readonly flags?: Partial<ServerFlags> | undefined;
 }
 
@@ -38,14 +38,14 @@ export interface SimulationClock {
   sleep(duration: Duration): Promise<void>;
 }
 
-/** The surroundings of simulated code. */
+/** The environment of simulated code. */
 export interface SimulationWorld {
   readonly cluster: TestCluster;
-  /** A client that is recorded. */
+  /** A recorded client. */
   readonly client: Client;
   /** Makes more clients. */
   readonly recording: Recording;
-  /** Chance that the seed repeats. */
+  /** Random numbers that the seed repeats. */
   readonly random: SeededRandom;
   readonly clock: SimulationClock;
 }
@@ -97,7 +97,7 @@ let isRunning = false;
  * faults, the global timers and clocks of JavaScript, `Math.random` and `crypto.getRandomValues` follow it. One simulation runs at a time.
  *
  * @param seed a whole number
- * @throws SimulationError if the code fails, uses the real world in a way that is noticed, or does not come to its end
+ * @throws SimulationError if the code fails, waits for real time or for the system, or does not end
  */
 export const simulate = async <T>(
   seed: number,

@@ -36,13 +36,13 @@ export class TestCluster extends TestBase {
     return found;
   }
 
-  /** Returns the member that leads the newest term, among those that run; undefined: none is known. */
+  /** Returns the leader of the newest term among the running members; undefined: none is known. */
   leader(): TestMember | undefined {
     const leader = leaderOf(this.parts.machines);
     return leader && this.member(leader.name);
   }
 
-  /** Waits until a member leads and a majority follows it. Virtual time passes meanwhile. */
+  /** Waits until a member leads and a majority follows it. Virtual time advances meanwhile. */
   async waitForLeader(timeout: Duration = defaultWait): Promise<TestMember> {
     let leader: TestMember | undefined;
     await this.parts.time.untilTrue(() => (leader = this.leader()) !== undefined, "a leader", timeout);
@@ -51,9 +51,9 @@ export class TestCluster extends TestBase {
   }
 
   /**
-   * Waits until all members that run have applied the same, and compares the hashes of their keys. Virtual time passes meanwhile.
+   * Waits until all running members have applied the same entries, and compares the hashes of their keys. Virtual time advances meanwhile.
    *
-   * @throws Error if they have applied the same and hold other keys
+   * @throws Error if they have applied the same entries and hold different keys
    */
   async waitUntilEqual(timeout: Duration = defaultWait): Promise<void> {
     const { machines, time } = this.parts;
@@ -61,17 +61,17 @@ export class TestCluster extends TestBase {
     await time.until(checkHashes(machines));
   }
 
-  /** Lets nothing pass between members of different groups: `partition(["m1"], ["m2", "m3"])`. */
+  /** Drops all messages between members of different groups: `partition(["m1"], ["m2", "m3"])`. */
   partition(...groups: (readonly string[])[]): void {
     this.links.partition(groups);
   }
 
-  /** Lets nothing pass from one member to another; the other direction works. */
+  /** Drops all messages from one member to another; the other direction works. */
   cut(from: string, to: string): void {
     this.links.cut({ from, to });
   }
 
-  /** Has messages take so much longer, on all links or those that `filter` names. */
+  /** Delays messages, on all links or those that `filter` names. */
   delay(duration: Duration, filter: LinkFilter = {}): void {
     this.links.delay(duration, filter);
   }
@@ -97,7 +97,7 @@ export class TestCluster extends TestBase {
   }
 
   /**
-   * Starts another cluster with the same contents, on a clock of its own; later changes of the one are not in the other.
+   * Starts another cluster with the same contents, on a separate clock; later changes of one are not in the other.
    *
    * @throws TypeError if this one is on disk
    */

@@ -23,7 +23,7 @@ export class TestServer extends TestBase {
   }
 
   /**
-   * Starts another server with the same contents, on a clock of its own; later changes of the one are not in the other.
+   * Starts another server with the same contents, on a separate clock; later changes of one are not in the other.
    *
    * @throws TypeError if this one is on disk
    */
