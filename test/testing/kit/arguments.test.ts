@@ -15,7 +15,7 @@ describe("invalid arguments", () => {
       [{ listen: 0 }, /listen/],
       [{ seed: NaN }, /seed/],
       [{ flags: { foo: "x" } }, /"foo"/],
-      [{ flags: { memory: "true" } }, /the flag memory is the test server's own/],
+      [{ flags: { memory: "true" } }, /the flag memory is set by the test server/],
       [{ flags: { heartbeatInterval: 100 } }, /heartbeatInterval is not text/],
       [{ flags: null }, /flags/],
       ["virtual", /expected an object/],

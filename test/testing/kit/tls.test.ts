@@ -80,7 +80,7 @@ describe("a test server with TLS", () => {
   it("has no TLS by default, and none without a port", async () => {
     await using server = await startTestServer();
     assert.equal(server.tls, undefined);
-    await assert.rejects(startTestServer({ tls: true, listen: false }), /tls is of its port/);
+    await assert.rejects(startTestServer({ tls: true, listen: false }), /tls needs a port/);
     await assert.rejects(startTestServer({ flags: { certFile: "x" } }), /certFile is the test server's own/);
   });
 });
