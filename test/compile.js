@@ -32,6 +32,9 @@ export const compile = async (entries, folder) => {
   return Object.keys(entries).map((name) => resolve(folder, `${name}.js`));
 };
 
+/** The expression, and not a text like the ones below: this file may be compiled, too. */
+const ownUrl = /(?<!["'`])import\.meta\.url/g;
+
 /** Replaces each file's `import.meta.url` by the URL of the source. */
 const ownUrls = {
   name: "own URLs",
@@ -39,7 +42,7 @@ const ownUrls = {
     onLoad({ filter: /\.[jt]s$/ }, ({ path }) => {
       const text = readFileSync(path, "utf8");
       if (!text.includes("import.meta.url")) return undefined;
-      const contents = text.replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href));
+      const contents = text.replaceAll(ownUrl, JSON.stringify(pathToFileURL(path).href));
       return { contents, loader: path.endsWith(".ts") ? "ts" : "js" };
     });
   },

@@ -1,7 +1,9 @@
 // Runs many seeds, on as many processes as wanted.
 
 import { fork, type ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { compile } from "../../compile.js";
 import { planOf, reduced, type Reduction } from "./plan.js";
 import { reportOf, type Report, type StoryWish } from "./report.js";
 import { Simulation } from "./simulation.js";
@@ -21,6 +23,8 @@ export interface Task extends StoryWish {
 }
 
 const worker = fileURLToPath(new URL("./worker.ts", import.meta.url));
+/** The folder of the compiled worker, inside the package: it finds the packages that it uses. */
+const compiled = fileURLToPath(new URL(`../../../dist.sim-${process.pid}`, import.meta.url));
 
 /** Runs `seeds`; the reports are in their order, whatever the order in which they came. */
 export const runSeeds = async (seeds: readonly number[], options: RunOptions): Promise<readonly Report[]> => {
@@ -34,17 +38,36 @@ export const runSeeds = async (seeds: readonly number[], options: RunOptions): P
   };
   const jobs = Math.min(options.jobs, seeds.length);
   if (jobs <= 1) for (let seed = take(); seed !== undefined; seed = take()) done(await runSeed(seed, options));
-  else await Promise.all(Array.from({ length: jobs }, () => runOnWorker(take, options, done)));
+  else await runOnWorkers(jobs, take, options, done);
   return reports.sort((a, b) => a.seed - b.seed);
+};
+
+/** Compiles the worker once: a process that has a loader compile all of its files takes seconds to start. */
+const runOnWorkers = async (
+  count: number,
+  take: () => number | undefined,
+  wish: StoryWish,
+  onReport: (report: Report) => void,
+): Promise<void> => {
+  const remove = (): void => rmSync(compiled, { recursive: true, force: true });
+  process.once("exit", remove); // with its parent, perhaps
+  try {
+    const [program = worker] = await compile({ worker }, compiled);
+    await Promise.all(Array.from({ length: count }, () => runOnWorker(program, take, wish, onReport)));
+  } finally {
+    process.off("exit", remove);
+    remove();
+  }
 };
 
 /** One process, which is given one seed after the other. */
 const runOnWorker = async (
+  program: string,
   take: () => number | undefined,
   { lines, details }: StoryWish,
   onReport: (report: Report) => void,
 ): Promise<void> => {
-  const child = fork(worker, [], { execArgv: ["--import", "tsx"] });
+  const child = fork(program, [], { execArgv: ["--enable-source-maps"] });
   try {
     for (let seed = take(); seed !== undefined; seed = take()) onReport(await ask(child, { seed, lines, details }));
   } finally {

@@ -1,0 +1,1 @@
+export declare const compile: (entries: Readonly<Record<string, string>>, folder: string) => Promise<readonly string[]>;
