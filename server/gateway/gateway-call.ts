@@ -1,6 +1,15 @@
 import type { Clock } from "../../platform/index.js";
 import { maxHttpRequestMs } from "../base/index.js";
-import { type Call, type GrpcStatus, type MethodStats, RpcError, statusCode, statusOfError } from "../rpc/index.js";
+import {
+  bothCallbacks,
+  type Call,
+  type GrpcStatus,
+  type MethodStats,
+  RpcError,
+  statusCode,
+  statusOfError,
+  unixDeadline,
+} from "../rpc/index.js";
 import { type BodyBudget, BodyReader } from "./body-reader.js";
 import type { ClientSide } from "./client-side.js";
 import { InvalidJsonError } from "./invalid-json-error.js";
@@ -66,19 +75,11 @@ export abstract class GatewayCall implements Call {
   }
 
   deadline(): number {
-    if (this.deadlineAt === Infinity) return Infinity;
-    return Math.floor(performance.timeOrigin + performance.now()) + this.deadlineAt - this.context.clock.now();
+    return unixDeadline(this.deadlineAt, this.context.clock);
   }
 
   onCancelled(callback: () => void): void {
-    const { onCancel } = this;
-    this.onCancel =
-      onCancel === undefined
-        ? callback
-        : () => {
-            onCancel();
-            callback();
-          };
+    this.onCancel = bothCallbacks(this.onCancel, callback);
   }
 
   /** Takes a piece of the body. */

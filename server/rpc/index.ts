@@ -1,5 +1,6 @@
 // Calls as services see them: the method table, statuses, large messages.
 
+export { bothCallbacks, unixDeadline } from "./call-ends.js";
 export { decodeWith } from "./decode-with.js";
 export { sendFromFrame } from "./framed-message.js";
 export {

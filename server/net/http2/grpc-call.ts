@@ -1,6 +1,13 @@
-import { performance } from "node:perf_hooks";
 import { certificateNameOf, remoteAddressOf } from "../../base/index.js";
-import { statusCode, statusOfError, type Call, type GrpcStatus, type MethodStats } from "../../rpc/index.js";
+import {
+  bothCallbacks,
+  statusCode,
+  statusOfError,
+  unixDeadline,
+  type Call,
+  type GrpcStatus,
+  type MethodStats,
+} from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
 import type { Expiring } from "./deadline-wheel.js";
@@ -60,19 +67,11 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 
   deadline(): number {
-    const unixNow = Math.floor(performance.timeOrigin + performance.now());
-    return unixNow + this.deadlineAt - this.context.clock.now();
+    return unixDeadline(this.deadlineAt, this.context.clock);
   }
 
   onCancelled(callback: () => void): void {
-    const { onCancel } = this;
-    this.onCancel =
-      onCancel === undefined
-        ? callback
-        : () => {
-            onCancel();
-            callback();
-          };
+    this.onCancel = bothCallbacks(this.onCancel, callback);
   }
 
   onDeadline(): void {
