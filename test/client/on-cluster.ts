@@ -1,7 +1,6 @@
 // Promises of the client on three real members, minietcd's or etcd's, while they are killed and frozen.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import type { Client } from "../../client/index.js";
 import {
   CompactedError,
@@ -12,13 +11,10 @@ import {
   type Watch,
 } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
-import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
+import { type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { patientClient } from "../support/patient-client.js";
-import { electionFlags } from "../support/election-flags.js";
+import { testPromises } from "./promises-on-cluster.js";
 import { lengthened, scaledMs } from "../support/machine-speed.js";
-
-/** Short timeouts, so that an election does not take long. */
-const flags = electionFlags({ heartbeatMs: 50, electionMs: 500 });
 
 const deadlineMs = 30_000;
 
@@ -53,36 +49,22 @@ const leaderOf = (client: Client, { members }: EtcdCluster): Promise<EtcdMember>
 
 const lossOf = (lease: LeaseKeepAlive) => within(deadlineMs, "the loss of the lease", lease.ended);
 
-export function testClient(kind: ServerKind): void {
-  describe(`the client on three members of ${kind}`, () => {
-    let cluster: EtcdCluster;
-    let client: Client;
-    before(async () => {
-      cluster = await startEtcdCluster({ kind, members: 3, flags });
-      client = patientClient({ endpoints: cluster.endpoints });
-    });
-    after(async () => {
-      await client.close();
-      await cluster[Symbol.asyncDispose]();
-    });
-    const promises: [string, (cluster: EtcdCluster, client: Client) => Promise<void>][] = [
-      ["one member frozen: few of 30 puts end as unknown, all reads succeed, and the next go elsewhere", frozenMember],
-      ["a watch misses and repeats nothing while every member is killed in turn", watchThroughKills],
-      ["a watch gives what its server says whole, and how far the server is when asked", watchResponses],
-      ["a watch behind a compaction says so by name, and can go on", compactedWatch],
-      ["a watch whose member dies, with history compacted meanwhile, is never silent", compactedWhileAway],
-      ["a slow reader gets everything", slowReader],
-      ["a kept lease outlives the leader, and goes when it is not kept", leaseThroughKill],
-      ["a lease that is closed at any moment of its first renewal ends in silence", leaseClosedAtOnce],
-      ["a revoked lease is reported as gone", revokedLease],
-      ["a lease that no member can renew is reported lost before it can have run out", unconfirmedLease],
-      ["a lock has one holder at a time, in order, while the leader is killed", lockThroughKill],
-      ["a lock that is waited for can be given up, and leaves nothing behind", lockGivenUp],
-      ["an election has one leader after the other, and whoever observes sees each", election],
-    ];
-    for (const [promise, run] of promises) test(promise, () => run(cluster, client));
-  });
-}
+export const testClient = (kind: ServerKind): void =>
+  testPromises("the client", kind, [
+    ["one member frozen: few of 30 puts end as unknown, all reads succeed, and the next go elsewhere", frozenMember],
+    ["a watch misses and repeats nothing while every member is killed in turn", watchThroughKills],
+    ["a watch gives what its server says whole, and how far the server is when asked", watchResponses],
+    ["a watch behind a compaction says so by name, and can go on", compactedWatch],
+    ["a watch whose member dies, with history compacted meanwhile, is never silent", compactedWhileAway],
+    ["a slow reader gets everything", slowReader],
+    ["a kept lease outlives the leader, and goes when it is not kept", leaseThroughKill],
+    ["a lease that is closed at any moment of its first renewal ends in silence", leaseClosedAtOnce],
+    ["a revoked lease is reported as gone", revokedLease],
+    ["a lease that no member can renew is reported lost before it can have run out", unconfirmedLease],
+    ["a lock has one holder at a time, in order, while the leader is killed", lockThroughKill],
+    ["a lock that is waited for can be given up, and leaves nothing behind", lockGivenUp],
+    ["an election has one leader after the other, and whoever observes sees each", election],
+  ]);
 
 /** A client, and the member that answers its requests, which is not the leader. */
 async function clientOfFollower({ members }: EtcdCluster): Promise<{ client: Client; used: EtcdMember }> {
@@ -104,7 +86,7 @@ async function clientOfFollower({ members }: EtcdCluster): Promise<{ client: Cli
  * A member that is frozen does not close its connections: npm etcd3 lets 8 to 16 of such 30 puts hang for over 10 s. A follower, as
  * etcd's followers do not send again what was with a frozen leader: such requests end after 7 s there, whatever a client does.
  */
-async function frozenMember(cluster: EtcdCluster): Promise<void> {
+async function frozenMember(_client: Client, cluster: EtcdCluster): Promise<void> {
   const { client: ours, used: frozen } = await clientOfFollower(cluster);
   await using client = ours;
   await using lease = await client.lease.hold({ ttlSeconds: 10 });
@@ -136,7 +118,7 @@ async function frozenMember(cluster: EtcdCluster): Promise<void> {
   assert.ok(!lease.lost.aborted);
 }
 
-async function watchThroughKills({ members }: EtcdCluster, client: Client): Promise<void> {
+async function watchThroughKills(client: Client, { members }: EtcdCluster): Promise<void> {
   const watches = ["a", "b"].map((key) => client.watch(`kills/${key}`));
   await Promise.all(watches.map((watch) => watch.ready()));
   const seen = watches.map((watch) => valuesUntil(watch, "last"));
@@ -160,7 +142,7 @@ async function watchThroughKills({ members }: EtcdCluster, client: Client): Prom
   }
 }
 
-async function watchResponses(_: EtcdCluster, client: Client): Promise<void> {
+async function watchResponses(client: Client): Promise<void> {
   await using watch = client.watch("whole/", { prefix: true });
   await watch.ready();
   const responses = watch.responses();
@@ -182,7 +164,7 @@ async function watchResponses(_: EtcdCluster, client: Client): Promise<void> {
   assert.deepEqual([progress.header.revision, progress.events], [written.revision, []]);
 }
 
-async function compactedWatch(_: EtcdCluster, client: Client): Promise<void> {
+async function compactedWatch(client: Client): Promise<void> {
   const { header: first } = await client.kv.put("compacted", "1");
   await client.kv.put("compacted", "2");
   const { header: last } = await client.kv.put("compacted", "3");
@@ -195,7 +177,7 @@ async function compactedWatch(_: EtcdCluster, client: Client): Promise<void> {
 }
 
 /** A watcher of npm etcd3 ends with an error event without reason here, and in silence if nobody listens for that. */
-async function compactedWhileAway({ members }: EtcdCluster, others: Client): Promise<void> {
+async function compactedWhileAway(others: Client, { members }: EtcdCluster): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [own.endpoint] });
   const watch = client.watch("away");
@@ -220,7 +202,7 @@ async function compactedWhileAway({ members }: EtcdCluster, others: Client): Pro
   assert.deepEqual(await within(deadlineMs, "what came after", onwards), ["4"]);
 }
 
-async function slowReader(_: EtcdCluster, client: Client): Promise<void> {
+async function slowReader(client: Client): Promise<void> {
   const slow = client.watch("slow", { delivery: { bufferBytes: 2_000 } });
   const first = await slow.ready();
   const count = 50;
@@ -233,7 +215,7 @@ async function slowReader(_: EtcdCluster, client: Client): Promise<void> {
   );
 }
 
-async function leaseThroughKill(cluster: EtcdCluster, client: Client): Promise<void> {
+async function leaseThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
   const kept = await client.lease.hold({ ttlSeconds: lengthened(4) });
   const left = await client.lease.grant({ ttlSeconds: lengthened(4) });
   const { header } = await client.kv.put("lease/kept", "v", { lease: kept.id });
@@ -256,7 +238,7 @@ async function leaseThroughKill(cluster: EtcdCluster, client: Client): Promise<v
 }
 
 /** An answer of a stream that was given up is an error of its own: in a listener without one, it would end the process. */
-async function leaseClosedAtOnce(_: EtcdCluster, client: Client): Promise<void> {
+async function leaseClosedAtOnce(client: Client): Promise<void> {
   for (let turns = 0; turns < 30; turns += 3) {
     const held = await client.lease.hold({ ttlSeconds: 60 });
     const kept = await client.lease.keepAlive(held.id);
@@ -267,7 +249,7 @@ async function leaseClosedAtOnce(_: EtcdCluster, client: Client): Promise<void> 
   }
 }
 
-async function revokedLease(_: EtcdCluster, client: Client): Promise<void> {
+async function revokedLease(client: Client): Promise<void> {
   const lease = await client.lease.hold({ ttlSeconds: lengthened(4) });
   await client.lease.revoke(lease.id);
   const loss = await lossOf(lease);
@@ -275,7 +257,7 @@ async function revokedLease(_: EtcdCluster, client: Client): Promise<void> {
   assert.equal(loss.reason, "gone");
 }
 
-async function unconfirmedLease({ members }: EtcdCluster, client: Client): Promise<void> {
+async function unconfirmedLease(client: Client, { members }: EtcdCluster): Promise<void> {
   const lease = await client.lease.hold({ ttlSeconds: lengthened(3) });
   for (const member of members) member.signal("SIGSTOP");
   try {
@@ -290,7 +272,7 @@ async function unconfirmedLease({ members }: EtcdCluster, client: Client): Promi
   });
 }
 
-async function lockThroughKill(cluster: EtcdCluster, client: Client): Promise<void> {
+async function lockThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
   await using other = patientClient({ endpoints: cluster.endpoints });
   const held = await client.lock("locks/a", { ttlSeconds: lengthened(10) });
   assert.equal(await other.tryLock("locks/a"), undefined);
@@ -323,7 +305,7 @@ async function lockThroughKill(cluster: EtcdCluster, client: Client): Promise<vo
   await leader.restart();
 }
 
-async function lockGivenUp(_: EtcdCluster, client: Client): Promise<void> {
+async function lockGivenUp(client: Client): Promise<void> {
   const held = await client.lock("locks/b");
   const late = await failure(client.lock("locks/b", { timeoutMs: 100 }));
   assert.ok(late instanceof EtcdError);
@@ -345,7 +327,7 @@ async function lockGivenUp(_: EtcdCluster, client: Client): Promise<void> {
   assert.equal(await count(), 0);
 }
 
-async function election(_: EtcdCluster, client: Client): Promise<void> {
+async function election(client: Client): Promise<void> {
   const jobs = client.election("jobs");
   assert.equal(await jobs.leader(), undefined);
   const observed = (async () => {

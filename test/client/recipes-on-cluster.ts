@@ -1,50 +1,34 @@
 // Promises of queues, barriers, transactions, mirrors and namespaces on three real members, minietcd's or etcd's.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import { type Client, EtcdError, type Mirror, toText } from "../../client/index.js";
-import { electionFlags } from "../support/election-flags.js";
 import { eventually, within } from "../support/deadline.js";
-import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
+import { type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { lengthened } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
+import { testPromises } from "./promises-on-cluster.js";
 
-const flags = electionFlags({ heartbeatMs: 50, electionMs: 500 });
 const deadlineMs = 30_000;
 
 const texts = async (values: readonly Promise<Uint8Array>[]): Promise<string[]> =>
   (await within(deadlineMs, "all elements", Promise.all(values))).map(toText);
 
-export function testRecipes(kind: ServerKind): void {
-  describe(`recipes on three members of ${kind}`, () => {
-    let cluster: EtcdCluster;
-    let client: Client;
-    before(async () => {
-      cluster = await startEtcdCluster({ kind, members: 3, flags });
-      client = patientClient({ endpoints: cluster.endpoints });
-    });
-    after(async () => {
-      await client.close();
-      await cluster[Symbol.asyncDispose]();
-    });
-    const promises: [string, (client: Client, cluster: EtcdCluster) => Promise<void>][] = [
-      ["transactions that count at the same time lose nothing", countingAtOnce],
-      ["a transaction reads one revision, and its own writes", readsOneRevision],
-      ["a transaction gives up after its last run, and writes nothing when its function fails", abortedTransaction],
-      ["a queue gives each element once, in order", queue],
-      ["a priority queue gives the lowest number first", priorityQueue],
-      ["a barrier holds until it is released", barrier],
-      ["a double barrier is entered and left together", doubleBarrier],
-      ["a lock's signal is raised with its release", lockSignal],
-      ["a namespace has keys, watches, locks and transactions of its own", namespace],
-      ["a watch with resync loses nothing while its member is away and the history is compacted", resyncedWatch],
-      ["a mirror is the truth again after a compaction that it missed", mirrorThroughCompaction],
-      ["an instance is found while it is registered, and registered again when its lease is revoked", services],
-      ["syncEndpoints finds all members from one", syncedEndpoints],
-    ];
-    for (const [promise, run] of promises) test(promise, () => run(client, cluster));
-  });
-}
+export const testRecipes = (kind: ServerKind): void =>
+  testPromises("recipes", kind, [
+    ["transactions that count at the same time lose nothing", countingAtOnce],
+    ["a transaction reads one revision, and its own writes", readsOneRevision],
+    ["a transaction gives up after its last run, and writes nothing when its function fails", abortedTransaction],
+    ["a queue gives each element once, in order", queue],
+    ["a priority queue gives the lowest number first", priorityQueue],
+    ["a barrier holds until it is released", barrier],
+    ["a double barrier is entered and left together", doubleBarrier],
+    ["a lock's signal is raised with its release", lockSignal],
+    ["a namespace has keys, watches, locks and transactions of its own", namespace],
+    ["a watch with resync loses nothing while its member is away and the history is compacted", resyncedWatch],
+    ["a mirror is the truth again after a compaction that it missed", mirrorThroughCompaction],
+    ["an instance is found while it is registered, and registered again when its lease is revoked", services],
+    ["syncEndpoints finds all members from one", syncedEndpoints],
+  ]);
 
 async function countingAtOnce(client: Client): Promise<void> {
   const add = async (by: number) =>
