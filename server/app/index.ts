@@ -12,7 +12,7 @@ export type { ElectedLeader, LeaderReceiver, Elections, Observation } from "./el
 export type { QueuedCall, QueueOperations } from "./key-queue.js";
 export { minLeaseTtl } from "./lease.js";
 export type { Locks } from "./locks.js";
-export { promised } from "./promised.js";
+export { resultOf } from "./result-of.js";
 export type {
   ChunkEnd,
   ChunkReceiver,

@@ -16,7 +16,7 @@ import type { Answer, Revision } from "../../store/index.js";
 import { type Caller, maxQueuedCalls, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
 import { EventWatch } from "./event-watch.js";
-import { promised } from "./promised.js";
+import { resultOf } from "./result-of.js";
 
 /** The operations that locks and elections are made of. */
 export type QueueOperations = Pick<Application, "range" | "txn" | "deleteRange" | "leaseGrant" | "watch">;
@@ -112,7 +112,7 @@ export class KeyQueue {
   }
 
   read(caller: Caller, request: Partial<RangeRequest>): Promise<Answer<RawRangeResponse>> {
-    return promised(this.operations.range, caller, RangeRequest.create(request));
+    return resultOf(this.operations.range, caller, RangeRequest.create(request));
   }
 
   /** Changes a place, if its key was created in `createRevision`. */
@@ -155,7 +155,7 @@ export class KeyQueue {
   /** Grants a lease to a request that names none. */
   async grant(caller: Caller): Promise<bigint> {
     const request = LeaseGrantRequest.create({ TTL: ownLeaseSeconds });
-    return (await promised(this.operations.leaseGrant, caller, request)).response.ID;
+    return (await resultOf(this.operations.leaseGrant, caller, request)).response.ID;
   }
 
   private txn(
@@ -164,7 +164,7 @@ export class KeyQueue {
     success: readonly RequestOp[],
     failure: readonly RequestOp[],
   ): Promise<Answer<RawTxnResponse>> {
-    return promised(this.operations.txn, caller, { compare: [compare], success, failure });
+    return resultOf(this.operations.txn, caller, { compare: [compare], success, failure });
   }
 }
 

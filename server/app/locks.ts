@@ -8,7 +8,7 @@ import {
 import type { Answer } from "../../store/index.js";
 import { type Caller, ServerError } from "../base/index.js";
 import type { KeyQueue, Place, QueueOperations, QueuedCall } from "./key-queue.js";
-import { promised } from "./promised.js";
+import { resultOf } from "./result-of.js";
 
 const noBytes = new Uint8Array();
 
@@ -37,7 +37,7 @@ export class Locks {
 
   /** Deletes the key of a lock; one that is not there is no error, as in etcd. */
   async unlock(caller: Caller, { key }: UnlockRequest): Promise<Answer<UnlockResponse>> {
-    const { revision } = await promised(this.operations.deleteRange, caller, DeleteRangeRequest.create({ key }));
+    const { revision } = await resultOf(this.operations.deleteRange, caller, DeleteRangeRequest.create({ key }));
     return { response: { header: undefined }, revision };
   }
 

@@ -1,6 +1,6 @@
 import { type AlarmMember, AlarmType, RangeRequest } from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
-import { alarmName, type Application, promised } from "../app/index.js";
+import { alarmName, type Application, resultOf } from "../app/index.js";
 import { anonymousCaller, ServerError } from "../base/index.js";
 import { statusOfError } from "../rpc/index.js";
 import type { HealthStats } from "./health-stats.js";
@@ -106,7 +106,7 @@ const anyKey = Uint8Array.of(0);
 const readProblem = async ({ application }: HealthParts, isSerializable: boolean): Promise<string | undefined> => {
   try {
     const request = RangeRequest.create({ key: anyKey, limit: 1n, serializable: isSerializable });
-    await promised(application.range, anonymousCaller, request);
+    await resultOf(application.range, anonymousCaller, request);
     return undefined;
   } catch (error) {
     if (isNoUser(error)) return undefined; // so much was read that it is known: authentication is on, and asks for a user

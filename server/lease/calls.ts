@@ -6,7 +6,7 @@ import {
   type CallServer,
   type LeaderRequest,
   type LeaderResponse,
-  type ResponseSender,
+  type LeaderResponseSender,
   ServedCalls,
 } from "./served-calls.js";
 
@@ -34,7 +34,7 @@ interface Outbox {
 }
 
 /** Calls between members, both sides: all calls and responses to a member in one turn of the event loop share a frame. */
-export class PeerCalls implements RequestSender, ResponseSender {
+export class PeerCalls implements RequestSender, LeaderResponseSender {
   /** The client side: calls of this member to its leader. */
   readonly leader: LeaderCalls;
   private readonly served: ServedCalls;

@@ -23,7 +23,7 @@ export interface CallServer {
 }
 
 /** Sends responses to members; `PeerCalls` implements it. */
-export interface ResponseSender {
+export interface LeaderResponseSender {
   sendResponse(to: MemberId, number: number, response: LeaderResponse): void;
 }
 
@@ -33,7 +33,7 @@ export class ServedCalls {
 
   constructor(
     private readonly server: CallServer,
-    private readonly sender: ResponseSender,
+    private readonly sender: LeaderResponseSender,
   ) {}
 
   /** Serves a call. Beyond `maxServedCalls` per member it is dropped. */
@@ -76,7 +76,7 @@ export class ServedCalls {
 /** A call of a member from its arrival to its answer. */
 class CallUnderWay implements ServedCall {
   constructor(
-    private readonly sender: ResponseSender,
+    private readonly sender: LeaderResponseSender,
     private readonly underWay: NumberTable<ServedCall>,
     private readonly from: MemberId,
     private readonly number: number,

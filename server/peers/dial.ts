@@ -4,7 +4,14 @@ import type { MemberId } from "../../raft/index.js";
 import type { ClusterId, PortAddress } from "../base/index.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import { TlsDialer } from "../tls/index.js";
-import { decodeAnswer, encodeHello, maxHelloBytes, type Incarnation, type Purpose, type Refusal } from "./hello.js";
+import {
+  decodeHelloAnswer,
+  encodeHello,
+  maxHelloBytes,
+  type Incarnation,
+  type Purpose,
+  type Refusal,
+} from "./hello.js";
 
 /** The time after which a connection without an answer to the hello is closed. */
 const handshakeMs = 5_000;
@@ -39,7 +46,7 @@ export const dial = (address: PortAddress, purpose: Purpose, options: DialOption
   let take = (answer: Buffer): void => {
     cancelHandshake();
     take = listener.onPayload;
-    listener.onAnswer(decodeAnswer(answer));
+    listener.onAnswer(decodeHelloAnswer(answer));
   };
   let cause: Error | undefined;
   const reader = new FrameReader(maxHelloBytes);

@@ -77,11 +77,11 @@ export interface Refusal {
 const staleMark = "\x01";
 
 /** Encodes the answer to a hello: empty if accepted, else the reason. */
-export const encodeAnswer = (refusal: Refusal | undefined): Buffer =>
+export const encodeHelloAnswer = (refusal: Refusal | undefined): Buffer =>
   Buffer.from(refusal === undefined ? "" : (refusal.isStale ? staleMark : "") + refusal.reason, "utf8");
 
 /** Decodes the answer to a hello; undefined if accepted. */
-export const decodeAnswer = (bytes: Buffer): Refusal | undefined => {
+export const decodeHelloAnswer = (bytes: Buffer): Refusal | undefined => {
   if (bytes.length === 0) return undefined;
   const text = bytes.toString("utf8");
   const isStale = text.startsWith(staleMark);

@@ -7,7 +7,7 @@ import { describeForeignProtocol } from "./foreign-protocol.js";
 import { FrameError, frameHeaderBytes, FrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
-  encodeAnswer,
+  encodeHelloAnswer,
   maxHelloBytes,
   peerProtocolVersion,
   keepaliveMs,
@@ -84,7 +84,7 @@ export class IncomingLinks {
       cancelHandshake();
       this.unknown.delete(socket);
       reader.setMaxPayload(maxMessageBytes);
-      writeFrames(socket, [encodeAnswer(undefined)]);
+      writeFrames(socket, [encodeHelloAnswer(undefined)]);
       take = hello.purpose === "messages" ? this.addLink(hello.from, socket) : this.addSnapshot(hello.from, socket);
     };
     socket.on("data", (chunk: Buffer) => {
@@ -155,7 +155,7 @@ export class IncomingLinks {
   private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
     const { reason = "", isStale = false } = refusal ?? {};
     this.logRefusal(isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
-    writeFrames(socket, [encodeAnswer(refusal)]);
+    writeFrames(socket, [encodeHelloAnswer(refusal)]);
     socket.end();
   }
 
@@ -189,5 +189,5 @@ export class IncomingLinks {
 
 /** Sends a keepalive unless bytes still wait in the socket: a connection that is not read must not buffer keepalives. */
 const sendKeepalive = (socket: Socket): void => {
-  if (socket.writableLength === 0) writeFrames(socket, [encodeAnswer(undefined)]);
+  if (socket.writableLength === 0) writeFrames(socket, [encodeHelloAnswer(undefined)]);
 };

@@ -22,7 +22,7 @@ export interface WaitingLog {
 }
 
 /** A member that can give up leadership; `Replica` implements it. */
-export interface Leadership {
+export interface LeadingMember {
   /** Has another member lead, if this one does. */
   handOver(): Promise<void>;
 }
@@ -48,7 +48,7 @@ export class LogSpace {
   private retries = 0;
   private lacks: Shortage | undefined;
   private log: WaitingLog | undefined;
-  private leadership: Leadership | undefined;
+  private leadership: LeadingMember | undefined;
 
   constructor(private readonly options: LogSpaceOptions) {}
 
@@ -67,7 +67,7 @@ export class LogSpace {
   }
 
   /** Transfers leadership when there is a shortage, as a leader should be able to write, and again after a while. */
-  watchLeadership(leadership: Leadership): void {
+  watchLeadership(leadership: LeadingMember): void {
     this.leadership = leadership;
     if (this.isFull) this.handOver();
   }

@@ -161,7 +161,7 @@ export const encodeRefused = (reason: string): Uint8Array =>
   Buffer.concat([Buffer.of(kinds.refused), Buffer.from(reason, "utf8").subarray(0, maxReasonBytes)]);
 
 /** Decodes a message of the receiver. @throws SnapshotDamagedError if it is not one */
-export const decodeAnswer = (payload: Uint8Array): Progress | Installed | Refused => {
+export const decodeReceiverMessage = (payload: Uint8Array): Progress | Installed | Refused => {
   const bytes = asBuffer(payload);
   const kind = bytes[0];
   if (kind === kinds.progress) return { kind: "progress", bytes: readNumbers(bytes, 1)[0] ?? 0 };

@@ -3,7 +3,7 @@ import type { LogPosition, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
 import { errorText } from "../base/index.js";
 import type { SnapshotChannel } from "../peers/index.js";
-import { decodeAnswer, SnapshotWriter } from "./messages.js";
+import { decodeReceiverMessage, SnapshotWriter } from "./messages.js";
 import type { RateLimiter } from "./rate-limiter.js";
 import { InactivityTimer } from "./inactivity-timer.js";
 
@@ -95,7 +95,7 @@ export class OutgoingSnapshot {
   private async receiveAnswers(inactivity: InactivityTimer, stall: InactivityTimer): Promise<void> {
     let taken = 0;
     for (;;) {
-      const answer = decodeAnswer(await this.options.channel.receive());
+      const answer = decodeReceiverMessage(await this.options.channel.receive());
       inactivity.reset();
       if (answer.kind === "installed") return;
       if (answer.kind === "refused") throw new SnapshotRefusedError(answer.reason);

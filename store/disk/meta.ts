@@ -58,7 +58,7 @@ export const tableRowCountRow = new MetaRow("table-rows", encodeCounter, decodeC
 export const finishedCompactionRow = new MetaRow("finished-compaction", encodeCounter, decodeRevision);
 
 /** The state of the store as of its last round. */
-export interface AppliedState {
+export interface SavedState {
   /** The newest revision on disk; the rows must reach as far. */
   readonly revision: Revision;
   /** The applier's marker. */
@@ -66,7 +66,7 @@ export interface AppliedState {
 }
 
 /** Encodes the state as a row. */
-export const stateRow = new MetaRow<AppliedState>(
+export const stateRow = new MetaRow<SavedState>(
   "state",
   ({ revision, marker }) => Buffer.concat([encodeCounter(revision), marker]),
   (content) => {

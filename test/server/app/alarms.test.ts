@@ -4,7 +4,7 @@ import { type AlarmMember, AlarmRequest, AlarmRequest_AlarmAction as Action, Ala
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { alarmOperation, alarmText } from "../../../server/app/alarms.js";
-import { promised } from "../../../server/app/promised.js";
+import { resultOf } from "../../../server/app/result-of.js";
 import { AuthState } from "../../../server/auth/auth-state.js";
 import { Alarms } from "../../../server/replication/apply/alarms.js";
 import type { LinearizableRead } from "../../../server/replication/reads.js";
@@ -82,18 +82,18 @@ test("an active alarm refuses puts and is among the errors of its member's statu
   const { application } = await startApplication(t);
   const key = Buffer.from("k");
   const put = () =>
-    promised(application.put, anonymousCaller, {
+    resultOf(application.put, anonymousCaller, {
       ...{ key, value: key, lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false },
     });
   const change = async (action: Action): Promise<readonly AlarmMember[]> =>
-    (await promised(application.alarm, anonymousCaller, { action, ...nospace })).response.alarms;
-  const errors = async () => (await promised(application.status, anonymousCaller, {})).response.errors;
+    (await resultOf(application.alarm, anonymousCaller, { action, ...nospace })).response.alarms;
+  const errors = async () => (await resultOf(application.status, anonymousCaller, {})).response.errors;
 
   await put();
   assert.deepEqual(await change(Action.ACTIVATE), [nospace]);
   assert.deepEqual(await change(Action.ACTIVATE), [nospace]);
   await assert.rejects(put, (error: ServerError) => error.code === "no-space");
-  await promised(application.deleteRange, anonymousCaller, { key, rangeEnd: new Uint8Array(), prevKv: false });
+  await resultOf(application.deleteRange, anonymousCaller, { key, rangeEnd: new Uint8Array(), prevKv: false });
   assert.deepEqual(await errors(), [alarmText(nospace)]);
   assert.deepEqual(await change(Action.DEACTIVATE), [nospace]);
   assert.deepEqual(await change(Action.DEACTIVATE), []);

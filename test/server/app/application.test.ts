@@ -14,7 +14,7 @@ import {
 } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/application.js";
 import { wrapOperations } from "../../../server/app/wrap-operations.js";
-import { promised } from "../../../server/app/promised.js";
+import { resultOf } from "../../../server/app/result-of.js";
 import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { startApplication } from "./application-fixtures.js";
 
@@ -23,9 +23,9 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 /** The key-value operations with texts for keys and values. */
 const clientOf = (application: Application) => ({
   put: (key: string, value: string) =>
-    promised(application.put, anonymousCaller, PutRequest.fromPartial({ key: bytes(key), value: bytes(value) })),
+    resultOf(application.put, anonymousCaller, PutRequest.fromPartial({ key: bytes(key), value: bytes(value) })),
   get: (key: string, options: { readonly revision?: bigint; readonly serializable?: boolean } = {}) =>
-    promised(application.range, anonymousCaller, RangeRequest.fromPartial({ key: bytes(key), ...options })),
+    resultOf(application.range, anonymousCaller, RangeRequest.fromPartial({ key: bytes(key), ...options })),
 });
 
 const shown = ({ kvs }: RawRangeResponse): string[] =>
@@ -53,7 +53,7 @@ test("an invalid request is refused at once, and its handler is not called", asy
 test("a command that the store refuses fails with the store's error", async (t) => {
   const { application } = await startApplication(t);
   const request = PutRequest.fromPartial({ key: bytes("k"), lease: 5n });
-  await assert.rejects(promised(application.put, anonymousCaller, request), { code: "lease-not-found" });
+  await assert.rejects(resultOf(application.put, anonymousCaller, request), { code: "lease-not-found" });
 });
 
 test("a transaction takes the branch that its compares choose", async (t) => {
@@ -68,7 +68,7 @@ test("a transaction takes the branch that its compares choose", async (t) => {
     failure: [{ request: { $case: "requestPut", value: { key: bytes("k"), value: bytes("3") } } }],
   });
   for (const succeeded of [true, false]) {
-    const { response } = await promised(application.txn, anonymousCaller, request);
+    const { response } = await resultOf(application.txn, anonymousCaller, request);
     assert.equal(response.succeeded, succeeded);
   }
   assert.deepEqual(shown((await get("k")).response), ["k=3 4"]);
@@ -78,7 +78,7 @@ test("a deleted key is not found, and its past cannot be read after a compaction
   const { application } = await startApplication(t);
   const { put, get } = clientOf(application);
   await put("k", "v");
-  const { response } = await promised(
+  const { response } = await resultOf(
     application.deleteRange,
     anonymousCaller,
     DeleteRangeRequest.fromPartial({ key: bytes("k") }),
@@ -86,7 +86,7 @@ test("a deleted key is not found, and its past cannot be read after a compaction
   assert.equal(response.deleted, 1n);
   assert.deepEqual(shown((await get("k", { revision: 2n })).response), ["k=v 2"]);
   const compaction = CompactionRequest.fromPartial({ revision: 3n, physical: true });
-  await promised(application.compact, anonymousCaller, compaction);
+  await resultOf(application.compact, anonymousCaller, compaction);
   await assert.rejects(get("k", { revision: 2n }), { code: "compacted" });
   assert.deepEqual(shown((await get("k")).response), []);
 });
@@ -94,14 +94,14 @@ test("a deleted key is not found, and its past cannot be read after a compaction
 test("a member describes itself, its cluster and its store", async (t) => {
   const { application, replica } = await startApplication(t);
   await clientOf(application).put("k", "v");
-  const { response, revision } = await promised(application.status, anonymousCaller, {});
+  const { response, revision } = await resultOf(application.status, anonymousCaller, {});
   assert.deepEqual([response.leader, response.errors, revision], [replica.id, [], 2]);
-  const members = await promised(application.memberList, anonymousCaller, { linearizable: true });
+  const members = await resultOf(application.memberList, anonymousCaller, { linearizable: true });
   assert.deepEqual(
     members.map(({ ID, name }) => [ID, name]),
     [[replica.id, "default"]],
   );
-  const hashed = await promised(application.hashKv, anonymousCaller, { revision: 0n });
+  const hashed = await resultOf(application.hashKv, anonymousCaller, { revision: 0n });
   assert.deepEqual([hashed.response.hashRevision, hashed.revision], [2n, 2]);
 });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { PutRequest, RangeRequest, type RequestOp, TxnRequest } from "../../../proto/index.js";
 import { AppendFile, systemClock } from "../../../platform/index.js";
-import { AuditLog, promised } from "../../../server/app/index.js";
+import { AuditLog, resultOf } from "../../../server/app/index.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
@@ -34,10 +34,10 @@ const audit = async (t: Parameters<typeof startApplication>[0], taken: (line: st
 
 test("a change leaves a line with user, address, operation and outcome, and without the value", async (t) => {
   const { audited, caller, lines } = await audit(t);
-  await promised(audited.put, caller, put);
-  await assert.rejects(promised(audited.put, anonymousCaller, PutRequest.create({})));
+  await resultOf(audited.put, caller, put);
+  await assert.rejects(resultOf(audited.put, anonymousCaller, PutRequest.create({})));
   const key = Buffer.of(0xff);
-  await promised(audited.deleteRange, caller, { key, rangeEnd: Buffer.from("z"), prevKv: false });
+  await resultOf(audited.deleteRange, caller, { key, rangeEnd: Buffer.from("z"), prevKv: false });
   assert.deepEqual(lines, [
     {
       ...{ user: "ann", remote: "10.0.0.1:5000", operation: "put", key: "k", valueBytes: 6 },
@@ -56,10 +56,10 @@ test("a change leaves a line with user, address, operation and outcome, and with
 
 test("a transaction is logged with its changes and the branch that was taken; reads are not logged", async (t) => {
   const { audited, caller, lines } = await audit(t);
-  await promised(audited.range, caller, RangeRequest.create({ key: put.key }));
-  await promised(audited.txn, caller, TxnRequest.create({}));
+  await resultOf(audited.range, caller, RangeRequest.create({ key: put.key }));
+  await resultOf(audited.txn, caller, TxnRequest.create({}));
   assert.deepEqual(lines, []);
-  await promised(audited.txn, caller, TxnRequest.create({ success: [operation] }));
+  await resultOf(audited.txn, caller, TxnRequest.create({ success: [operation] }));
   const { changes, success, failure, succeeded, outcome } = lines[0]!;
   assert.deepEqual([changes, failure, succeeded, outcome], [1, [], true, "ok"]);
   assert.deepEqual(success, [{ put: { key: "k", valueBytes: 6 } }]);
@@ -78,11 +78,11 @@ test("an undetermined outcome is logged as unknown", () => {
 test("lost lines are counted in the next line, and changes are not delayed", async (t) => {
   let room = 0;
   const { audited, caller, lines } = await audit(t, () => room-- > 0);
-  await promised(audited.put, caller, put);
-  await promised(audited.put, caller, put);
+  await resultOf(audited.put, caller, put);
+  await resultOf(audited.put, caller, put);
   room = 2;
-  await promised(audited.put, caller, put);
-  await promised(audited.put, caller, put);
+  await resultOf(audited.put, caller, put);
+  await resultOf(audited.put, caller, put);
   assert.deepEqual(
     lines.map(({ lostLines, revision }) => [lostLines, revision]),
     [

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { Permission_Type } from "../../../proto/index.js";
 import type { Application, Operation, OperationName, Operations } from "../../../server/app/application.js";
-import { promised } from "../../../server/app/promised.js";
+import { resultOf } from "../../../server/app/result-of.js";
 import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { startApplication } from "./application-fixtures.js";
@@ -26,7 +26,7 @@ export const ask = <Name extends OperationName>(
   request: Operations[Name]["request"],
 ): Promise<Operations[Name]["result"]> => {
   const operations: { readonly [Each in OperationName]: Operation<Each> } = application;
-  return promised(operations[name], caller, request);
+  return resultOf(operations[name], caller, request);
 };
 
 /** Expects a refusal with a code. */

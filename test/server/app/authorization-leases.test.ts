@@ -13,7 +13,7 @@ import {
   type TxnRequest,
 } from "../../../proto/index.js";
 import type { Application, OperationName, Operations } from "../../../server/app/application.js";
-import { promised } from "../../../server/app/promised.js";
+import { resultOf } from "../../../server/app/result-of.js";
 import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { ask, bytes, noBytes, READ, READWRITE, refused, startWithUsers, WRITE } from "./authorization-fixtures.js";
 
@@ -44,7 +44,7 @@ const leasesOf = (application: Application) => {
     (await ask(application, "leaseGrant", caller, LeaseGrantRequest.fromPartial({ TTL: 60n }))).response.ID;
   const renew = (caller: Caller, ID: bigint): Promise<unknown> => {
     const session = application.leaseKeepAlive(caller, { onError: (error) => assert.fail(error as Error) });
-    return promised((_caller, id: bigint, handler) => session.renew(leaseIdFrom(id), handler), caller, ID);
+    return resultOf((_caller, id: bigint, handler) => session.renew(leaseIdFrom(id), handler), caller, ID);
   };
   const keys = async (caller: Caller, ID: bigint): Promise<string[]> => {
     const { response } = await ask(application, "leaseTimeToLive", caller, { ID, keys: true });

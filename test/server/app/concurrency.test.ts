@@ -10,7 +10,7 @@ import {
   PutRequest,
   RangeRequest,
 } from "../../../proto/index.js";
-import { createConcurrency, type ElectedLeader, promised } from "../../../server/app/index.js";
+import { createConcurrency, type ElectedLeader, resultOf } from "../../../server/app/index.js";
 import { anonymousCaller } from "../../../server/base/index.js";
 import { eventually } from "../../support/deadline.js";
 import { startApplication } from "./application-fixtures.js";
@@ -23,10 +23,10 @@ const setUp = async (t: TestContext) => {
   const { application } = await startApplication(t);
   const { locks, elections } = createConcurrency(application);
   const grant = async () =>
-    (await promised(application.leaseGrant, caller, LeaseGrantRequest.create({ TTL: 60n }))).response.ID;
+    (await resultOf(application.leaseGrant, caller, LeaseGrantRequest.create({ TTL: 60n }))).response.ID;
   const keys = async (prefix: string): Promise<string[]> => {
     const request = RangeRequest.create({ key: bytes(prefix), rangeEnd: bytes(`${prefix}\xff`) });
-    const { response } = await promised(application.range, caller, request);
+    const { response } = await resultOf(application.range, caller, request);
     return response.kvs.map((each) => Buffer.from(KeyValue.decode(each).key).toString());
   };
   const queued = (prefix: string, count: number) =>
@@ -84,7 +84,7 @@ test("a call whose lease ends while it waits does not get the lock", async (t) =
   const held = await lock("l", leases[0]);
   const refused = assert.rejects(lock("l", leases[1]), { code: "session-expired" });
   await queued("l/", 2);
-  await promised(application.leaseRevoke, caller, LeaseRevokeRequest.create({ ID: leases[1] }));
+  await resultOf(application.leaseRevoke, caller, LeaseRevokeRequest.create({ ID: leases[1] }));
   await locks.unlock(caller, { key: held.response.key });
   await refused;
 });
@@ -94,7 +94,7 @@ test("the next caller gets the lock when the holder's lease ends", async (t) => 
   await lock("l", leases[0]);
   const next = lock("l", leases[1]);
   await queued("l/", 2);
-  await promised(application.leaseRevoke, caller, LeaseRevokeRequest.create({ ID: leases[0] }));
+  await resultOf(application.leaseRevoke, caller, LeaseRevokeRequest.create({ ID: leases[0] }));
   await next;
 });
 
@@ -103,8 +103,8 @@ test("a compaction removes no caller from a queue", async (t) => {
   const held = await lock("l", leases[0]);
   const next = lock("l", leases[1]);
   await queued("l/", 2);
-  const { revision } = await promised(application.put, caller, PutRequest.create({ key: bytes("other") }));
-  await promised(application.compact, caller, CompactionRequest.create({ revision: BigInt(revision) }));
+  const { revision } = await resultOf(application.put, caller, PutRequest.create({ key: bytes("other") }));
+  await resultOf(application.compact, caller, CompactionRequest.create({ revision: BigInt(revision) }));
   await locks.unlock(caller, { key: held.response.key });
   await next;
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LeaseGrantRequest, LeaseTimeToLiveResponse, PutRequest } from "../../../proto/index.js";
 import { minLeaseTtl } from "../../../server/app/lease.js";
-import { promised } from "../../../server/app/promised.js";
+import { resultOf } from "../../../server/app/result-of.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { startApplication } from "./application-fixtures.js";
 import { toLeaseId } from "../../../testing/ids.js";
@@ -24,12 +24,12 @@ test("the shortest TTL outlasts an election, in whole seconds as etcd counts it"
 
 test("a lease is granted, has keys, is kept alive and revoked", async (t) => {
   const { application } = await startApplication(t);
-  const granted = await promised(application.leaseGrant, anonymousCaller, LeaseGrantRequest.fromPartial({ TTL: 60n }));
+  const granted = await resultOf(application.leaseGrant, anonymousCaller, LeaseGrantRequest.fromPartial({ TTL: 60n }));
   const { ID, TTL } = granted.response;
   assert.deepEqual([granted.revision, TTL], [1, 60n]);
-  await promised(application.put, anonymousCaller, PutRequest.fromPartial({ key: Buffer.from("k"), lease: ID }));
+  await resultOf(application.put, anonymousCaller, PutRequest.fromPartial({ key: Buffer.from("k"), lease: ID }));
 
-  const { response } = await promised(application.leaseTimeToLive, anonymousCaller, { ID, keys: true });
+  const { response } = await resultOf(application.leaseTimeToLive, anonymousCaller, { ID, keys: true });
   assert.deepEqual([response.ID, response.grantedTTL], [ID, 60n]);
   const { keys } = LeaseTimeToLiveResponse.decode(response.encodedKeys);
   assert.deepEqual(keys.map(String), ["k"]);
@@ -37,24 +37,24 @@ test("a lease is granted, has keys, is kept alive and revoked", async (t) => {
   const session = application.leaseKeepAlive(anonymousCaller, { onError: assert.ifError });
   const renew = (_caller: unknown, id: bigint, handler: Parameters<typeof session.renew>[1]): void =>
     session.renew(toLeaseId(id), handler);
-  assert.deepEqual(await promised(renew, anonymousCaller, ID), { response: 60n, revision: 2 });
-  assert.deepEqual(await promised(renew, anonymousCaller, ID + 1n), { response: 0n, revision: 2 });
+  assert.deepEqual(await resultOf(renew, anonymousCaller, ID), { response: 60n, revision: 2 });
+  assert.deepEqual(await resultOf(renew, anonymousCaller, ID + 1n), { response: 0n, revision: 2 });
   session.close();
 
-  const listed = await promised(application.leaseLeases, anonymousCaller, {});
+  const listed = await resultOf(application.leaseLeases, anonymousCaller, {});
   assert.deepEqual(
     listed.response.map(({ id }) => id),
     [ID],
   );
-  assert.equal((await promised(application.leaseRevoke, anonymousCaller, { ID })).revision, 3);
-  const gone = await promised(application.leaseTimeToLive, anonymousCaller, { ID, keys: true });
+  assert.equal((await resultOf(application.leaseRevoke, anonymousCaller, { ID })).revision, 3);
+  const gone = await resultOf(application.leaseTimeToLive, anonymousCaller, { ID, keys: true });
   assert.deepEqual(gone.response, { ID, TTL: -1n, grantedTTL: 0n, encodedKeys: new Uint8Array() });
 });
 
 test("a TTL beyond etcd's limit is refused at once", async (t) => {
   const { application } = await startApplication(t);
   await assert.rejects(
-    promised(application.leaseGrant, anonymousCaller, LeaseGrantRequest.fromPartial({ TTL: 9_000_000_001n })),
+    resultOf(application.leaseGrant, anonymousCaller, LeaseGrantRequest.fromPartial({ TTL: 9_000_000_001n })),
     { code: "lease-ttl-too-large" },
   );
 });

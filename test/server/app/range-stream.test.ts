@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { CompactionRequest, KeyValue, PutRequest, RangeRequest } from "../../../proto/index.js";
-import { promised, type RangeChunk } from "../../../server/app/index.js";
+import { resultOf, type RangeChunk } from "../../../server/app/index.js";
 import { nextChunkKeys } from "../../../server/app/range-stream.js";
 import { anonymousCaller } from "../../../server/base/index.js";
 import { startApplication } from "./application-fixtures.js";
@@ -14,7 +14,7 @@ const all = { key: key("k"), rangeEnd: key("l") };
 const withKeys = async (t: TestContext, count: number) => {
   const { application } = await startApplication(t);
   const put = (name: string, value = "v") =>
-    promised(application.put, anonymousCaller, PutRequest.create({ key: key(name), value: key(value) }));
+    resultOf(application.put, anonymousCaller, PutRequest.create({ key: key(name), value: key(value) }));
   for (let n = 0; n < count; n++) await put(nameOf(n));
   const open = (fields: Partial<RangeRequest>, hasRoom: () => boolean) => {
     const chunks: RangeChunk[] = [];
@@ -91,7 +91,7 @@ test("a stream whose revision is compacted before it is read ends with etcd's er
   const stream = open({}, () => false);
   await stream.until(() => stream.chunks.length === 1);
   await put("other");
-  await promised(application.compact, anonymousCaller, CompactionRequest.create({ revision: 42n }));
+  await resultOf(application.compact, anonymousCaller, CompactionRequest.create({ revision: 42n }));
   stream.session.resume();
   await stream.until(() => false);
   assert.equal((stream.failure() as { code: string }).code, "compacted");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Event, PutRequest, WatchCreateRequest } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/application.js";
-import { promised } from "../../../server/app/promised.js";
+import { resultOf } from "../../../server/app/result-of.js";
 import type { ToldWatch, WatchAnswer, WatchListener } from "../../../server/app/sessions.js";
 import type { WatchBatch } from "../../../store/index.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
@@ -54,7 +54,7 @@ class Recorder implements WatchListener {
 }
 
 const put = (application: Application, key: string, value: string) =>
-  promised(
+  resultOf(
     application.put,
     anonymousCaller,
     PutRequest.fromPartial({ key: Buffer.from(key), value: Buffer.from(value) }),
