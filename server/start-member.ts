@@ -1,6 +1,7 @@
 import { createLogger, type Logger } from "./base/index.js";
 import { configFromFlags, defaultFlags, type ServerFlags } from "./config/index.js";
 import { Member } from "./member/index.js";
+import { warmUpMember } from "./warm-up-member.js";
 import { systemClock, systemRandom } from "../platform/index.js";
 
 /** Options of a member that a program runs within itself. The defaults are etcd's. */
@@ -17,7 +18,7 @@ export interface StartMemberOptions {
   readonly members?: Readonly<Record<string, string>> | undefined;
   /** Receives the log lines. Default: lines of JSON on standard error, from level `warn` on or that of `flags`. */
   readonly logger?: Logger | undefined;
-  /** Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. */
+  /** Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. Only `{ warmUp: "true" }` has it warm up. */
   readonly flags?: Partial<ServerFlags> | undefined;
   /** Aborts the start: the member is stopped, and the start rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -33,12 +34,14 @@ export const startMember = async (options: StartMemberOptions = {}): Promise<Mem
   options.signal?.throwIfAborted();
   const config = configFromFlags(flagsOf(options));
   const { signal, logger = stderrLogger(options.flags?.logLevel === undefined ? "warn" : config.logLevel) } = options;
-  const member = await Member.start(config, { clock: systemClock, random: systemRandom, logger });
+  const environment = { clock: systemClock, random: systemRandom, logger };
+  const member = await Member.start(config, environment);
   const giveUp = (): void => void member.stop();
   signal?.addEventListener("abort", giveUp);
   try {
     signal?.throwIfAborted();
     await member.ready;
+    if (options.flags?.warmUp !== undefined && config.warmUp) void warmUpMember(member, config, environment);
     return member;
   } catch (error) {
     await member.stop();

@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startMember } from "../../server/index.js";
+import { eventually } from "../support/deadline.js";
 import { freePorts } from "../support/free-ports.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
 
+const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined, fatal: () => undefined };
 const url = (port: number | undefined): string => `http://127.0.0.1:${port}`;
 
 test("a member that is started again in its directory has its data", async () => {
@@ -54,4 +56,18 @@ test("a start that waits for the other members can be aborted, and the next star
 test("unknown options and flags are refused by name", async () => {
   await assert.rejects(startMember({ datadir: "x" } as object), /there is no option "datadir"/);
   await assert.rejects(startMember({ flags: { compaction: "1" } as object }), /there is no flag "compaction"/);
+});
+
+test("a member within a program warms up only if it is asked to", async () => {
+  await using folder = await tempFolder();
+  const lines: string[] = [];
+  const logger = { ...quiet, debug: (message: string) => void lines.push(message) };
+  for (const flags of [{}, { warmUp: "true" }]) {
+    const [client, peer] = await freePorts(2);
+    const dataDir = join(folder.path, `m${lines.length}-${Object.keys(flags).length}`);
+    await using member = await startMember({ dataDir, clientUrls: url(client), peerUrls: url(peer), logger, flags });
+    assert.equal(member.isStopping, false);
+  }
+  await eventually(10_000, "the end of one warm-up", () => lines.length > 0 || undefined);
+  assert.deepEqual(lines, ["warm-up has ended"]);
 });
