@@ -3,6 +3,8 @@
 import { createHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { resident, type Resident } from "./process-usage.js";
 import { threadCpuMs } from "./thread-cpu.js";
+import { growSmallHeap } from "../cli/server/heap-growth.js";
+import { limitInlining } from "../cli/server/inlining.js";
 import { configFromFlags, createLogger, defaultFlags, Member, systemClock, type ServerFlags } from "../server/index.js";
 
 export type MemberCommand =
@@ -86,7 +88,10 @@ class Turns {
   }
 }
 
+/** Runs a member with the settings of V8 that the program `minietcd` has. */
 const run = async (flags: Partial<ServerFlags>): Promise<void> => {
+  limitInlining();
+  growSmallHeap();
   const logger = createLogger({
     level: "info",
     write: (text) => tell({ kind: "log", line: JSON.parse(text) as Record<string, unknown> }),
