@@ -192,7 +192,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   count(write: Write): void {
     if (!write.hasChanged) return;
     this.current = write.revision;
-    this.writer.applied(write);
+    this.writer.applied(write.bytes, write.changeCount);
   }
 
   /**

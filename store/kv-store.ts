@@ -405,7 +405,7 @@ export class KvStore implements TableSource {
   private count<T>(contents: Contents, write: Write, response: T): Answer<T> {
     contents.count(write);
     if (write.hasChanged) {
-      this.changes += write.count;
+      this.changes += write.changeCount;
       this.watches.changed(write);
     }
     return { response, revision: contents.revision };

@@ -88,8 +88,22 @@ export class BlockDraft {
     this.begin = { main, sub };
   }
 
+  /** The memory of the block; the next change may replace it. */
+  get bytes(): Buffer {
+    return this.memory;
+  }
+
   /** Adds a change that happened after all that are in the block. Its KeyValue is all of `source`, or `length` bytes from `start` on. */
-  add({ main, sub, tombstone }: BlockChange, source: Uint8Array, start = 0, length = source.length): void {
+  add(change: BlockChange, source: Uint8Array, start = 0, length = source.length): void {
+    const at = this.place(change, length);
+    const { memory } = this;
+    if (length > maxLoopBytes)
+      memory.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), at);
+    else for (let n = 0; n < length; n++) memory[at + n] = source[start + n] ?? 0;
+  }
+
+  /** Adds such a change, whose KeyValue the caller writes into `bytes` next. @returns its place there */
+  place({ main, sub, tombstone }: BlockChange, length: number): number {
     this.makeRoom(length);
     this.begin ??= { main, sub };
     const isFirst = this.count === 0;
@@ -100,14 +114,12 @@ export class BlockDraft {
       end = writeNumber(memory, main - (isFirst ? this.begin.main : this.main), end);
       end = writeNumber(memory, sub, end);
     }
-    if (length > maxLoopBytes)
-      memory.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), end);
-    else for (let n = 0; n < length; n++) memory[end + n] = source[start + n] ?? 0;
     this.end = end + length;
     this.main = main;
     this.sub = sub;
     this.count += 1;
     this.hasLarge = this.isLarge(length);
+    return end;
   }
 
   /** Ends the block, which is not empty. @param rowKeyOf says what kind of row it is */

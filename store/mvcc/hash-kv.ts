@@ -1,8 +1,8 @@
 import { type Backend, type BlockChange, BlockReader, crc32c, etcdRowKey, firstRowKeyOf } from "../disk/index.js";
 import type { Revision } from "../base/index.js";
-import { decodeKeyValue, isTombstone } from "./key-value.js";
+import { decodeKeyValue } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
-import { type Change, listed } from "./unflushed.js";
+import type { Changes } from "./unflushed.js";
 
 /** A checksum over the changes up to a revision: equal on all members with the same history and compaction. */
 export interface KvHash {
@@ -43,7 +43,7 @@ export class KvHasher {
     const pending = unflushed.between(flushedEnd, this.revision);
     if (this.compactRevision > 0 && !(await this.anyKeyExists())) this.seenFrom = this.compactRevision;
     await this.addRows(backend, flushedEnd);
-    for (const changes of pending) await this.addPending(listed(changes));
+    for (const changes of pending) await this.addPending(changes);
     return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
   }
 
@@ -86,10 +86,10 @@ export class KvHasher {
     }
   }
 
-  private async addPending(changes: readonly Change[]): Promise<void> {
-    for (const change of changes) {
-      const { state, keyValue } = change;
-      this.add({ main: state.mod, sub: state.sub, tombstone: isTombstone(state) }, keyValue);
+  private async addPending(changes: Changes): Promise<void> {
+    for (let sub = 0; sub < changes.length; sub++) {
+      const keyValue = changes.keyValue(sub);
+      this.add({ main: changes.revision, sub, tombstone: changes.isDelete(sub) }, keyValue);
       if (this.isTired(keyValue)) await this.data.turns.pause();
     }
   }

@@ -5,19 +5,21 @@ export { KvHasher, type KvHash } from "./hash-kv.js";
 export { KeyIndex } from "./key-index.js";
 export {
   decodeKeyValue,
+  deletedLength,
   deletedState,
   encodeKeyValue,
   isOnlyKey,
   isTombstone,
   noBytes,
   type KeyState,
+  writeDeleted,
 } from "./key-value.js";
 export { Attachments, Leases, type Lease } from "./leases.js";
 export { isPlainGet, readKey, readRange } from "./range.js";
 export { type PartBounds, type RangePart, readPart } from "./range-part.js";
 export type { StoreData } from "./store-data.js";
 export { type Bounds, runSmallTxn, runTxn } from "./txn.js";
-export { Change, listed, type RevisionChanges, Unflushed } from "./unflushed.js";
+export { type Changes, Unflushed } from "./unflushed.js";
 export { ValueCache } from "./value-cache.js";
 export { Values } from "./values.js";
 export { Write } from "./write.js";

@@ -8,8 +8,8 @@ import type { ValueChunk } from "./value-chunk.js";
 /** A key with all its changes that a read can still ask for. */
 export class KeyEntry {
   /**
-   * Older changes, oldest first, two numbers each: main, and sub of a put or ~sub of a delete. Numbers in one array
-   * instead of objects: a million keys have millions of changes.
+   * Older changes, oldest first, and `newest` if it is a delete. Two numbers each: main, and sub of a put or ~sub of a delete. Numbers
+   * in one array instead of objects: a million keys have millions of changes.
    */
   history: number[] | undefined = undefined;
   // The encoded KeyValue of `newest`, while the cache holds it: where it lies. A view of it is made for its first reader, as it takes
@@ -88,6 +88,8 @@ const entriesPerWalk = 100;
  *     newest   { mod: 7, sub: 0 }
  *     history  [2, 0,  4, 1,  5, ~0]
  *
+ *     a delete 8_3t adds 7_0 and itself to the history: keys that a revision deletes share one state, which says no place
+ *
  *     read at 1         the key did not exist
  *     read at 3         2_0, the last change up to 3
  *     read at 6         the key did not exist: the last change up to 6 is a delete
@@ -157,19 +159,32 @@ export class KeyIndex {
     return entry === undefined || isTombstone(entry.newest) ? undefined : entry;
   }
 
-  /** Notes the newest change of a key. `known`: what `get(key)` returned. @returns the entry of the key from now on */
-  advance(key: Key, known: KeyEntry | undefined, state: KeyState): KeyEntry {
+  /**
+   * Notes the newest change of a key.
+   *
+   * @param known what `get(key)` returned
+   * @param sub place of the change among those of its revision
+   * @returns the entry of the key from now on
+   */
+  advance(key: Key, known: KeyEntry | undefined, state: KeyState, sub: number): KeyEntry {
     this.newest = Math.max(this.newest, state.mod);
     if (known === undefined) {
       const added = new KeyEntry(key, state);
+      if (isTombstone(state)) added.history = [state.mod, ~sub];
       this.entries.add(added);
       return added;
     }
     const entry = this.entries.own(known);
-    const { mod, sub } = entry.newest;
-    const code = isTombstone(entry.newest) ? ~sub : sub;
-    if (entry.history === undefined) entry.history = [mod, code];
-    else entry.history.push(mod, code);
+    const { newest, history } = entry;
+    if (isTombstone(state)) {
+      if (history !== undefined) {
+        if (entry.isLive) history.push(newest.mod, newest.sub);
+        history.push(state.mod, ~sub);
+      } else entry.history = [newest.mod, newest.sub, state.mod, ~sub]; // of the length that it needs
+    } else if (entry.isLive) {
+      if (history === undefined) entry.history = [newest.mod, newest.sub];
+      else history.push(newest.mod, newest.sub);
+    }
     this.replaceNewest(entry, state);
     return entry;
   }
@@ -180,10 +195,13 @@ export class KeyIndex {
       this.remove(entry);
       return;
     }
+    const { history } = entry;
+    if (history !== undefined) {
+      if (!entry.isLive) history.length -= 2;
+      if (!isTombstone(before)) history.length -= 2;
+      if (history.length === 0) entry.history = undefined;
+    }
     this.replaceNewest(entry, before);
-    if (entry.history === undefined) return;
-    entry.history.length -= 2;
-    if (entry.history.length === 0) entry.history = undefined;
   }
 
   /** Number of keys of an interval that exist at revision `at`. Undefined: there are later changes, and the keys have to be visited. */
@@ -232,9 +250,9 @@ export class KeyIndex {
     let visited = 0;
     let changes = 0;
     const next = this.walk({ from, to: undefined }, (entry) => {
-      if (entry.history !== undefined || isTombstone(entry.newest)) {
+      if (entry.history !== undefined) {
         entries.push(entry);
-        changes += 1 + (entry.history?.length ?? 0) / 2;
+        changes += 1 + entry.history.length / 2;
       }
       visited += 1;
       return visited < bounds.maxEntries && changes < bounds.maxRemovals;
@@ -253,16 +271,13 @@ export class KeyIndex {
    */
   private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: BlockChange[]): boolean {
     const { history = [], newest } = entry;
-    const end = newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
+    const end = entry.isLive && newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
     const forgotten = Math.min(end, 2 * maxEntries);
     for (let i = 0; i < forgotten; i += 2) removed.push(changeAt(history, i));
     const isAll = forgotten === end;
     if (!isAll) history.splice(0, forgotten);
     else if (end > 0) entry.history = end === history.length ? undefined : history.slice(end); // takes no more memory than it needs
-    if (isAll && newest.mod < revision && isTombstone(newest)) {
-      removed.push({ main: newest.mod, sub: newest.sub, tombstone: true });
-      this.remove(entry);
-    }
+    if (isAll && newest.mod < revision && !entry.isLive) this.remove(entry);
     return isAll;
   }
 
@@ -283,7 +298,7 @@ function changeAt(history: readonly number[], position: number): BlockChange {
   return { main: Number(history[position]), sub: code < 0 ? ~code : code, tombstone: code < 0 };
 }
 
-/** Returns the first index in `history` that a read at `revision` or later can see. There are changes behind `history`. */
+/** Returns the first index in `history` that a read at `revision` or later can see. The newest change is later, or the last one there. */
 function endOfUnreadable(history: readonly number[], revision: number): number {
   const last = lastUpTo(history, revision);
   if (last < 0) return 0;

@@ -6,7 +6,7 @@ import { type Key, keyFromBytes, type LeaseId, leaseIdFrom, noLease, type Revisi
 /** The metadata of a key after one change. */
 export interface KeyState {
   readonly mod: Revision;
-  /** Place of the change among those of its revision, from 0. */
+  /** Place of the change among those of its revision, from 0. Of a deletion only the index knows it: 0 here. */
   readonly sub: number;
   /** The revision of the put that created it. 0: deleted. */
   readonly create: Revision;
@@ -18,17 +18,17 @@ export interface KeyState {
 /** Tells whether a change is a deletion. */
 export const isTombstone = (state: KeyState): boolean => state.version === 0;
 
-/** The metadata of a key after its deletion. */
-export const deletedState = (mod: Revision, sub: number): KeyState => ({
+/** The metadata of keys after their deletion: one object for all keys that a revision deletes. */
+export const deletedState = (mod: Revision): KeyState => ({
   mod,
-  sub,
+  sub: 0,
   create: 0 as Revision,
   version: 0,
   lease: noLease,
 });
 
 /** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
-export const onlyKey: KeyState = deletedState(0 as Revision, 0);
+export const onlyKey: KeyState = deletedState(0 as Revision);
 
 const keyTag = 0x0a;
 const createTag = 0x10;
@@ -76,6 +76,14 @@ export function writeKeyValue(target: Buffer, start: number, key: Key, state: Ke
 }
 
 const bitsOf = (lease: LeaseId): bigint => BigInt.asUintN(64, lease);
+
+/** Length of the KeyValue of a key that was deleted, as it is on disk. */
+export const deletedLength = (key: Key): number => bytesFieldSize(key.length);
+
+/** Writes the KeyValue of a key that was deleted, as `encodeKeyValue` encodes `onlyKey`. */
+export function writeDeleted(target: Buffer, key: Key, at: number): void {
+  writeKey(target, key, writeCounter(target, keyTag, key.length, at));
+}
 
 /** A KeyValue taken apart. */
 export interface DecodedKeyValue {

@@ -56,7 +56,9 @@ export class SortedKeys {
     if (block === undefined) return;
     const position = positionIn(block, key);
     if (block[position] !== key) return;
-    block.splice(position, 1);
+    if (position === 0)
+      block.shift(); // no array of what is removed: whoever deletes all keys deletes them in order
+    else block.splice(position, 1);
     this.count -= 1;
     const next = this.blocks[at + 1];
     if (block.length === 0) this.blocks.splice(at, 1);

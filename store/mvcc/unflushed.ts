@@ -1,46 +1,102 @@
 import type { KeyEntry } from "./key-index.js";
-import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js";
-import type { ValueChunk } from "./value-chunk.js";
+import { encodeKeyValue, isTombstone, noBytes, onlyKey, type KeyState } from "./key-value.js";
+import type { ValueChunk, ValuePlace } from "./value-chunk.js";
 import type { Revision } from "../base/index.js";
 
-/** A change of a key that is applied and not yet known to be on disk. */
-export class Change {
-  /**
-   * @param before what the key was before; absent: the index did not know it
-   * @param chunk of a put: where its encoded KeyValue lies. A delete is encoded when it is asked for
-   */
+/** A part of a change: its key, what the key was before, and where the KeyValue of a put lies. */
+type Part = KeyEntry | KeyState | ValuePlace<KeyEntry> | undefined;
+
+const partsOfChange = 3;
+
+/**
+ * The changes of one revision, each in the place that is its `sub`. They are applied and not yet known to be on disk, and may still
+ * grow. Most revisions have a single change, so the first one stands in fields. The parts of the others stand one after another in
+ * one array, without an object for each: a revision may delete very many keys.
+ */
+export class Changes {
+  private others: Part[] | undefined = undefined;
+
+  /** Begins with the first change; see `add`. */
   constructor(
-    readonly entry: KeyEntry,
-    readonly state: KeyState,
-    readonly before: KeyState | undefined,
-    readonly chunk: ValueChunk<KeyEntry> | undefined,
-    readonly start: number,
-    private readonly length: number,
+    readonly revision: Revision,
+    private readonly firstEntry: KeyEntry,
+    private readonly firstBefore: KeyState | undefined,
+    private readonly firstChunk: ValueChunk<KeyEntry> | undefined,
+    private readonly firstStart: number,
+    private readonly firstLength: number,
   ) {}
 
-  /** The encoded KeyValue; of a delete only `key` is set. */
-  get keyValue(): Uint8Array {
-    const { chunk, start } = this;
-    if (chunk === undefined) return encodeKeyValue(this.entry.key, onlyKey, noBytes);
-    return chunk.memory.subarray(start, start + this.length);
+  get length(): number {
+    return this.others === undefined ? 1 : 1 + this.others.length / partsOfChange;
   }
 
-  /** The length of the KeyValue; of a delete about that, as nothing is encoded for it. */
-  get bytes(): number {
-    return this.chunk === undefined ? this.entry.key.length : this.length;
+  /**
+   * Adds the next change.
+   *
+   * @param before what the key was before; absent: the index did not know it
+   * @param place of a put: where its KeyValue lies. A delete is encoded when it is asked for
+   */
+  add(entry: KeyEntry, before: KeyState | undefined, place: ValuePlace<KeyEntry> | undefined): void {
+    if (this.others === undefined) this.others = [entry, before, place];
+    else this.others.push(entry, before, place);
+  }
+
+  entry(sub: number): KeyEntry {
+    return sub === 0 ? this.firstEntry : (this.part(sub, 0) as KeyEntry);
+  }
+
+  /** Returns what the key was before the change; undefined: the index did not know it. */
+  before(sub: number): KeyState | undefined {
+    return sub === 0 ? this.firstBefore : (this.part(sub, 1) as KeyState | undefined);
+  }
+
+  isDelete(sub: number): boolean {
+    return this.chunk(sub) === undefined;
+  }
+
+  /** Whether the change is a put of a key that did not exist. */
+  isCreation(sub: number): boolean {
+    if (this.isDelete(sub)) return false;
+    const before = this.before(sub);
+    return before === undefined || isTombstone(before);
+  }
+
+  /** Returns the encoded KeyValue; of a delete only `key` is set. */
+  keyValue(sub: number): Uint8Array {
+    const chunk = this.chunk(sub);
+    if (chunk === undefined) return encodeKeyValue(this.entry(sub).key, onlyKey, noBytes);
+    const start = this.start(sub);
+    return chunk.memory.subarray(start, start + this.bytes(sub));
+  }
+
+  /** Returns the memory of the encoded KeyValue of a put; undefined: the change is a delete. */
+  chunk(sub: number): ValueChunk<KeyEntry> | undefined {
+    return sub === 0 ? this.firstChunk : this.place(sub)?.chunk;
+  }
+
+  /** Returns the offset of the KeyValue of a put in its chunk. */
+  start(sub: number): number {
+    return sub === 0 ? this.firstStart : (this.place(sub)?.start ?? 0);
+  }
+
+  /** Returns the length of the KeyValue of a put, and about that of a delete: nothing is encoded for it. */
+  bytes(sub: number): number {
+    if (this.isDelete(sub)) return this.entry(sub).key.length;
+    return sub === 0 ? this.firstLength : (this.place(sub)?.length ?? 0);
+  }
+
+  private place(sub: number): ValuePlace<KeyEntry> | undefined {
+    return this.part(sub, 2) as ValuePlace<KeyEntry> | undefined;
+  }
+
+  private part(sub: number, number: number): Part {
+    return this.others?.[(sub - 1) * partsOfChange + number];
   }
 }
 
-/** The changes of one revision: most are a single one. */
-export type RevisionChanges = Change | readonly Change[];
-
-/** Lists the changes of one revision. */
-export const listed = (changes: RevisionChanges): readonly Change[] =>
-  changes instanceof Change ? [changes] : changes;
-
 /** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */
 export class Unflushed {
-  private readonly revisions: RevisionChanges[] = [];
+  private readonly revisions: Changes[] = [];
 
   /** @param first the revision that the first change will have */
   constructor(private first: Revision) {}
@@ -63,18 +119,12 @@ export class Unflushed {
   /** The encoded KeyValue of a change. Undefined: it is on disk. */
   find(main: number, sub: number): Uint8Array | undefined {
     const changes = this.revisions[main - this.first];
-    if (!(changes instanceof Change)) return changes?.[sub]?.keyValue;
-    return sub === 0 ? changes.keyValue : undefined;
+    return changes !== undefined && sub < changes.length ? changes.keyValue(sub) : undefined;
   }
 
-  /** Adds the next revision with its first change. */
-  push(change: Change): void {
-    this.revisions.push(change);
-  }
-
-  /** Gives the newest revision a list of its changes, which may still grow. */
-  extend(changes: readonly Change[]): void {
-    this.revisions[this.revisions.length - 1] = changes;
+  /** Adds the changes of the next revision; they may still grow. */
+  push(changes: Changes): void {
+    this.revisions.push(changes);
   }
 
   /** Takes back the newest revision. */
@@ -83,7 +133,7 @@ export class Unflushed {
   }
 
   /** The changes in `[from, to]`, oldest first. */
-  between(from: number, to: number): readonly RevisionChanges[] {
+  between(from: number, to: number): readonly Changes[] {
     return this.revisions.slice(Math.max(0, from - this.first), Math.max(0, to - this.first + 1));
   }
 

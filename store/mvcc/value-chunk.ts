@@ -27,3 +27,10 @@ export class ValueChunk<Entry> {
     this.used += length;
   }
 }
+
+/** The place of a KeyValue in memory. */
+export interface ValuePlace<Entry> {
+  readonly chunk: ValueChunk<Entry>;
+  readonly start: number;
+  readonly length: number;
+}

@@ -22,17 +22,8 @@ import {
   writeKeyValue,
 } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
-import { Change } from "./unflushed.js";
-import type { ValueChunk } from "./value-chunk.js";
-
-const noChanges: readonly Change[] = [];
-
-/** A value that a change replaced, where it lay in memory; `chunk` undefined: it was not there. */
-interface Replaced {
-  readonly chunk: ValueChunk<KeyEntry> | undefined;
-  readonly start: number;
-  readonly length: number;
-}
+import { Changes } from "./unflushed.js";
+import type { ValueChunk, ValuePlace } from "./value-chunk.js";
 
 /**
  * The changes of one revision while they are made. Its own reads see them at once; all others read at an earlier revision
@@ -42,16 +33,15 @@ interface Replaced {
 export class Write {
   /** The approximate bytes that the changes take in memory until they are on disk, beside a fixed cost for each. */
   bytes = 0;
-  /** Number of changes. */
-  count = 0;
-  // Most writes are a single put: lists are made with the second change.
-  private first: Change | undefined = undefined;
-  private made: Change[] | undefined = undefined;
-  private replacedValues: Replaced[] | undefined = undefined;
-  // What the first change replaced.
+  private made: Changes | undefined = undefined;
+  // The value that the first change replaced. Most writes are a single put: a list is made with the second change.
   private replacedChunk: ValueChunk<KeyEntry> | undefined = undefined;
   private replacedStart = 0;
   private replacedLength = 0;
+  /** The values that the other changes replaced; undefined: not in memory, or of this revision. */
+  private replacedByOthers: (ValuePlace<KeyEntry> | undefined)[] | undefined = undefined;
+  /** The state of all keys that the write deletes. */
+  private deleted: KeyState | undefined = undefined;
   private size: AnswerSize | undefined = undefined;
 
   /**
@@ -66,20 +56,29 @@ export class Write {
     private tired?: IsTired,
   ) {}
 
-  /** The changes in their order. */
-  get changes(): readonly Change[] {
-    if (this.made !== undefined) return this.made;
-    return this.first === undefined ? noChanges : [this.first];
+  /** The changes; undefined: there is none. */
+  get changes(): Changes | undefined {
+    return this.made;
   }
 
-  /** The value that a change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
-  replacedBy(position: number): Uint8Array | undefined {
-    const { chunk, start, length } = this.replacedValues?.[position] ?? this.firstReplaced;
-    return chunk?.memory.subarray(start, start + length);
+  /** Number of changes. */
+  get changeCount(): number {
+    return this.made?.length ?? 0;
   }
 
   get hasChanged(): boolean {
-    return this.count > 0;
+    return this.made !== undefined;
+  }
+
+  /**
+   * The value that a change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. Only of so
+   * many changes as watchers are told of at once.
+   */
+  replacedBy(sub: number): Uint8Array | undefined {
+    if (sub === 0)
+      return this.replacedChunk?.memory.subarray(this.replacedStart, this.replacedStart + this.replacedLength);
+    const place = this.replacedByOthers?.[sub - 1];
+    return place?.chunk.memory.subarray(place.start, place.start + place.length);
   }
 
   /** Size of the response to the write. */
@@ -107,7 +106,7 @@ export class Write {
     const before = live?.newest;
     const state = {
       mod: this.revision,
-      sub: this.count,
+      sub: this.changeCount,
       create: before?.create ?? this.revision,
       version: (before?.version ?? 0) + 1,
       lease: before !== undefined && request.ignoreLease ? before.lease : leaseIdFrom(request.lease),
@@ -155,16 +154,18 @@ export class Write {
 
   /** Takes everything back; in slices. */
   *undo(): Sliced<void> {
-    if (!this.hasChanged) return;
-    for (const { entry, state, before } of [...this.changes].reverse()) {
-      this.data.leases.move(entry.key, { from: state.lease, to: before?.lease ?? noLease });
+    const { made } = this;
+    if (made === undefined) return;
+    for (let sub = made.length - 1; sub >= 0; sub--) {
+      const entry = made.entry(sub);
+      const before = made.before(sub);
+      this.data.leases.move(entry.key, { from: entry.newest.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
       if (this.isTired(1)) yield;
     }
     this.data.unflushed.pop();
-    this.count = 0;
-    this.first = this.made = this.replacedValues = this.replacedChunk = undefined;
+    this.made = this.replacedByOthers = this.replacedChunk = undefined;
   }
 
   private answered(entry: KeyEntry): Uint8Array {
@@ -187,8 +188,8 @@ export class Write {
   }
 
   private delete(key: Key, known: KeyEntry | undefined): void {
-    const entry = this.record(key, known, deletedState(this.revision, this.count), undefined, 0);
-    this.data.cache.drop(entry);
+    this.deleted ??= deletedState(this.revision);
+    this.data.cache.drop(this.record(key, known, this.deleted, undefined, 0));
   }
 
   /** @param chunk of a put: where its KeyValue was written last, in `size` bytes. @returns the entry of the key from now on */
@@ -200,35 +201,30 @@ export class Write {
     size: number,
   ): KeyEntry {
     this.checkWritable();
-    const { index, leases, unflushed } = this.data;
+    const { index, leases, unflushed, limits } = this.data;
     const before = known?.newest;
-    const isReplacing = before?.mod !== this.revision;
-    const replacedChunk = isReplacing ? known?.chunk : undefined;
+    const replacedChunk = before?.mod === this.revision ? undefined : known?.chunk;
     const replacedStart = known?.start ?? 0;
     const replacedLength = known?.length ?? 0;
-    const entry = index.advance(key, known, state);
+    const entry = index.advance(key, known, state, this.changeCount);
     const from = before?.lease ?? noLease;
     if (from !== state.lease) leases.move(key, { from, to: state.lease });
-    const change = new Change(entry, state, before, chunk, chunk?.taken ?? 0, size);
-    this.bytes += change.bytes;
-    this.count += 1;
-    if (this.first === undefined) {
-      this.first = change;
+    this.bytes += chunk === undefined ? key.length : size;
+    if (this.made === undefined) {
+      this.made = new Changes(this.revision, entry, before, chunk, chunk?.taken ?? 0, size);
       this.replacedChunk = replacedChunk;
       this.replacedStart = replacedStart;
       this.replacedLength = replacedLength;
-      unflushed.push(change);
-      return entry;
+      unflushed.push(this.made); // it may still grow
+    } else {
+      this.made.add(entry, before, chunk && { chunk, start: chunk.taken, length: size });
+      this.replacedByOthers ??= [];
+      if (this.replacedByOthers.length + 1 < limits.changesToldAtOnce)
+        this.replacedByOthers.push(
+          replacedChunk && { chunk: replacedChunk, start: replacedStart, length: replacedLength },
+        );
     }
-    this.replacedValues ??= [this.firstReplaced];
-    this.replacedValues.push({ chunk: replacedChunk, start: replacedStart, length: replacedLength });
-    if (this.made === undefined) unflushed.extend((this.made = [this.first, change]));
-    else this.made.push(change);
     return entry;
-  }
-
-  private get firstReplaced(): Replaced {
-    return { chunk: this.replacedChunk, start: this.replacedStart, length: this.replacedLength };
   }
 }
 

@@ -87,7 +87,7 @@ export function recover(
   pace: Pace,
 ): Promise<Recovered> {
   const fill: ChangeListener = (key, state, change, changesLeft) => {
-    const entry = index.advance(key, index.get(key), state);
+    const entry = index.advance(key, index.get(key), state, change.sub);
     // Were all that follow as long as this one, it would not stay.
     if (isTombstone(state) || changesLeft * (change.to - change.from) > cache.maxBytes) cache.drop(entry);
     else cache.holdCopy(entry, change.keyValue);
@@ -221,6 +221,7 @@ class ChangeReader {
   /** The last change read. */
   main = 0;
   private sub = 0;
+  private deleted: KeyState | undefined = undefined;
 
   constructor(
     /** `changes`: how many there should be. */
@@ -256,8 +257,14 @@ class ChangeReader {
       throw block.damage(`it holds another change than ${main}_${sub}`);
     this.count += 1;
     const left = this.expected.changes - this.count;
-    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, block, left);
+    this.listener(key, tombstone ? this.deletedState(main) : state, block, left);
     this.attachments.note(key, state.lease); // a tombstone has none
+  }
+
+  /** The state of the keys that a revision deletes; one object, as it was before the start. */
+  private deletedState(main: number): KeyState {
+    if (this.deleted?.mod !== main) this.deleted = deletedState(main as Revision);
+    return this.deleted;
   }
 
   /** A compaction leaves gaps up to its revision, and nothing leaves any behind. */

@@ -16,6 +16,7 @@ import {
 } from "../disk/index.js";
 import {
   ClosedError,
+  type Key,
   type LeaseId,
   ReadOnlyError,
   type Revision,
@@ -27,14 +28,13 @@ import {
 import { leaseRow, leaseRowKey } from "./lease-rows.js";
 import type { RoundState, Tables } from "./tables.js";
 import {
-  Change,
-  isTombstone,
+  type Changes,
+  deletedLength,
   type Lease,
   type Leases,
-  type RevisionChanges,
   type StoreData,
   type Unflushed,
-  type Write,
+  writeDeleted,
 } from "../mvcc/index.js";
 
 /** Memory of a waiting change beside its bytes: keys, objects, the batch's own copy. */
@@ -65,20 +65,29 @@ class Gathering {
     private readonly draft: BlockDraft,
   ) {}
 
-  add(change: Change): void {
-    const { state, chunk } = change;
-    const place = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
-    const { bytes } = change;
-    if (chunk === undefined) {
-      const { keyValue } = change;
-      if (!this.draft.hasRoomFor(keyValue.length)) this.endBlock();
-      this.draft.add(place, keyValue);
-    } else {
-      if (!this.draft.hasRoomFor(bytes)) this.endBlock();
-      this.draft.add(place, chunk.memory, change.start, bytes);
+  /** Adds the changes of a revision from `from` on, below `to`. */
+  add(changes: Changes, from: number, to: number): void {
+    const { draft } = this;
+    const main = changes.revision;
+    for (let sub = from; sub < to; sub++) {
+      const chunk = changes.chunk(sub);
+      const bytes = changes.bytes(sub);
+      if (chunk === undefined) this.addDelete(main, sub, changes.entry(sub).key);
+      else {
+        if (!draft.hasRoomFor(bytes)) this.endBlock();
+        draft.add({ main, sub, tombstone: false }, chunk.memory, changes.start(sub), bytes);
+      }
+      this.bytes += bytes + changeOverheadBytes;
     }
-    this.bytes += bytes + changeOverheadBytes;
-    this.addedChanges += 1;
+    this.addedChanges += to - from;
+  }
+
+  /** Encodes the KeyValue of a delete in its place: a revision may have very many. */
+  private addDelete(main: number, sub: number, key: Key): void {
+    const length = deletedLength(key);
+    if (!this.draft.hasRoomFor(length)) this.endBlock();
+    const at = this.draft.place({ main, sub, tombstone: true }, length);
+    writeDeleted(this.draft.bytes, key, at);
   }
 
   /** Puts the last block into the batch, unless it is empty. */
@@ -134,7 +143,7 @@ interface EndedRound {
   readonly revision: Revision;
   readonly state: RoundState;
   /** Changes of each of its revisions. */
-  readonly changes: readonly RevisionChanges[];
+  readonly changes: readonly Changes[];
   readonly leaseChanges: readonly LeaseChange[];
   readonly leaseCount: number;
   readonly scheduled: readonly ScheduledCompaction[];
@@ -230,8 +239,8 @@ export class WriteBehind {
   }
 
   /** Counts changes that were applied. */
-  applied({ bytes, count }: Pick<Write, "bytes" | "count">): void {
-    this.unflushedBytes += bytes + count * changeOverheadBytes;
+  applied(bytes: number, changes: number): void {
+    this.unflushedBytes += bytes + changes * changeOverheadBytes;
   }
 
   /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
@@ -343,18 +352,13 @@ export class WriteBehind {
     const { filled } = this;
     let added = 0;
     while (filled.revisions < revisions.length && added < left) {
-      const changes = revisions[filled.revisions] ?? [];
-      if (changes instanceof Change) {
-        next.add(changes);
-        added += 1;
-        filled.revisions += 1;
-        continue;
-      }
-      const some = changes.slice(filled.changes, filled.changes + left - added);
-      for (const change of some) next.add(change);
-      filled.changes += some.length;
-      added += some.length;
-      if (filled.changes < changes.length) break;
+      const changes = revisions[filled.revisions];
+      if (changes === undefined) break;
+      const end = Math.min(changes.length, filled.changes + left - added);
+      next.add(changes, filled.changes, end);
+      added += end - filled.changes;
+      filled.changes = end;
+      if (end < changes.length) break;
       filled.revisions += 1;
       filled.changes = 0;
     }

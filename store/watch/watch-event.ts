@@ -1,7 +1,10 @@
 import { encodeEvent } from "../../proto/index.js";
 import type { Key, Revision } from "../base/index.js";
-import { encodeKeyValue, isTombstone, type KeyState, noBytes, type StoreData } from "../mvcc/index.js";
+import { type Changes, deletedState, encodeKeyValue, noBytes, type StoreData } from "../mvcc/index.js";
 import type { WatchOptions } from "./watch.js";
+
+/** The kind of a change; "create": a put of a key that did not exist. */
+type ChangeKind = "create" | "put" | "delete";
 
 /** A change, encoded for watchers: once, and once more for those with prevKv. */
 export class WatchEvent {
@@ -14,21 +17,18 @@ export class WatchEvent {
    */
   constructor(
     readonly key: Key,
-    readonly state: KeyState,
+    readonly revision: Revision,
+    private readonly kind: ChangeKind,
     private readonly keyValue: Uint8Array,
     private readonly before?: Uint8Array,
   ) {}
-
-  get revision(): Revision {
-    return this.state.mod;
-  }
 
   get bytes(): number {
     return this.keyValue.length;
   }
 
   isWantedBy({ puts, deletes }: WatchOptions): boolean {
-    return isTombstone(this.state) ? deletes : puts;
+    return this.kind === "delete" ? deletes : puts;
   }
 
   /**
@@ -42,17 +42,23 @@ export class WatchEvent {
   }
 
   private encode(prevKv: Uint8Array): Uint8Array {
-    const deleted = isTombstone(this.state);
-    const kv = deleted ? encodeKeyValue(this.key, this.state, noBytes) : this.keyValue;
+    const deleted = this.kind === "delete";
+    const kv = deleted ? encodeKeyValue(this.key, deletedState(this.revision), noBytes) : this.keyValue;
     return encodeEvent(deleted, kv, prevKv);
   }
 
   /** The key one revision before, not one change before: in one transaction it may have been changed twice. */
   private previous({ index, values }: StoreData, compacted: Revision): Uint8Array {
-    const before = this.state.mod - 1;
-    if (this.state.create === this.state.mod || before < compacted) return noBytes;
+    const before = this.revision - 1;
+    if (this.kind === "create" || before < compacted) return noBytes;
     if (this.before !== undefined) return this.before;
     const put = index.get(this.key)?.putAt(before);
     return put === undefined ? noBytes : values.at(put.mod, put.sub);
   }
+}
+
+/** @param before the KeyValue one revision before; absent: to be found when it is asked for */
+export function eventOfChange(changes: Changes, sub: number, before?: Uint8Array): WatchEvent {
+  const kind = changes.isDelete(sub) ? "delete" : changes.isCreation(sub) ? "create" : "put";
+  return new WatchEvent(changes.entry(sub).key, changes.revision, kind, changes.keyValue(sub), before);
 }

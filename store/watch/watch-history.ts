@@ -1,7 +1,7 @@
 import { type Backend, BlockReader, changeRowKey, firstRowKeyOf } from "../disk/index.js";
 import type { Revision, StoreLimits } from "../base/index.js";
-import { decodeKeyValue, deletedState, listed, type StoreData } from "../mvcc/index.js";
-import { WatchEvent } from "./watch-event.js";
+import { decodeKeyValue, type StoreData } from "../mvcc/index.js";
+import { eventOfChange, WatchEvent } from "./watch-event.js";
 
 /** Whole revisions of the past, oldest first. */
 export interface HistorySlice {
@@ -94,8 +94,8 @@ export class WatchHistory {
     let next = from;
     for (const changes of unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
       if (!gathering.takes(next)) break;
-      for (const { entry, state, keyValue } of listed(changes)) {
-        gathering.add(new WatchEvent(entry.key, state, keyValue));
+      for (let sub = 0; sub < changes.length; sub++) {
+        gathering.add(eventOfChange(changes, sub));
         if (turns.spend(1)) await turns.pause();
       }
       next += 1;
@@ -113,14 +113,15 @@ export class WatchHistory {
     while (block.next() && block.main < end) {
       if (block.main < from) continue;
       if (!gathering.takes(block.main)) return block.main;
-      gathering.add(eventOf(block));
+      gathering.add(eventOfBlock(block));
       if (turns.spend(1)) await turns.pause();
     }
     return undefined;
   }
 }
 
-function eventOf({ main, sub, tombstone, keyValue }: BlockReader): WatchEvent {
+function eventOfBlock({ main, sub, tombstone, keyValue }: BlockReader): WatchEvent {
   const { key, state } = decodeKeyValue(keyValue, sub);
-  return new WatchEvent(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue);
+  const kind = tombstone ? "delete" : state.create === state.mod ? "create" : "put";
+  return new WatchEvent(key, main as Revision, kind, keyValue);
 }

@@ -7,7 +7,7 @@ import {
   type Turns,
 } from "../base/index.js";
 import { CatchUp, type LiveWatchers, type Present } from "./watch-catch-up.js";
-import { WatchEvent } from "./watch-event.js";
+import { eventOfChange, type WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest, type WatcherGroup } from "./watch-interest.js";
 import type { Write } from "../mvcc/index.js";
@@ -47,19 +47,18 @@ export class Watches implements LiveWatchers {
 
   /** Notes a revision that has just come to be, for `tell`. */
   changed(write: Write): void {
-    if (this.live.isEmpty) return;
     const { revision, changes } = write;
+    if (this.live.isEmpty || changes === undefined) return;
     if (changes.length > this.limits.changesToldAtOnce) {
       this.tell();
       this.markAllBehind(revision);
       return;
     }
     this.revision = revision;
-    for (const [position, change] of changes.entries()) {
-      const { entry, state } = change;
-      const interests = this.live.in(entry.key);
+    for (let sub = 0; sub < changes.length; sub++) {
+      const interests = this.live.in(changes.entry(sub).key);
       if (interests.length === 0) continue;
-      const event = new WatchEvent(entry.key, state, change.keyValue, write.replacedBy(position));
+      const event = eventOfChange(changes, sub, write.replacedBy(sub));
       for (const interest of interests) this.gather(interest, event);
     }
     if (this.untoldBytes >= this.limits.bytesPerWatchBatch) this.tell();

@@ -19,7 +19,7 @@ const live = (mod: number): KeyState => ({
 /** An index of so many keys, each put at revision 1; a value is the name of its key. */
 const indexOf = (count: number): KeyIndex => {
   const index = new KeyIndex();
-  for (let n = 0; n < count; n++) index.advance(keyOf(n), undefined, live(1));
+  for (let n = 0; n < count; n++) index.advance(keyOf(n), undefined, live(1), 0);
   return index;
 };
 const keyOf = (n: number): string => String(n).padStart(5, "0");
@@ -53,18 +53,18 @@ test("a count visits no keys", () => {
 
 test("a count excludes deleted keys, and includes keys that were put again or whose deletion was reverted", () => {
   const index = indexOf(1_000);
-  for (const n of [5, 6, 7]) index.advance(keyOf(n), index.get(keyOf(n)), deletedState(2 as Revision, 0));
+  for (const n of [5, 6, 7]) index.advance(keyOf(n), index.get(keyOf(n)), deletedState(2 as Revision), 0);
   assert.equal(read(index, 2, { countOnly: true })[0].count, 997n);
   index.takeBack(index.get(keyOf(5))!, live(1));
-  index.advance(keyOf(6), index.get(keyOf(6)), live(3));
-  index.takeBack(index.advance("00000a", undefined, live(3)), undefined);
+  index.advance(keyOf(6), index.get(keyOf(6)), live(3), 0);
+  index.takeBack(index.advance("00000a", undefined, live(3), 0), undefined);
   assert.equal(read(index, 3, { countOnly: true })[0].count, 999n);
 });
 
 test("a read at a past revision counts the keys of that revision", () => {
   const index = indexOf(1_000);
-  index.advance(keyOf(5), index.get(keyOf(5)), deletedState(2 as Revision, 0));
-  index.advance("00000a", undefined, live(3));
+  index.advance(keyOf(5), index.get(keyOf(5)), deletedState(2 as Revision), 0);
+  index.advance("00000a", undefined, live(3), 0);
   const counts = [1, 2, 3].map((at) => read(index, at, { limit: 10n })[0].count);
   assert.deepEqual(counts, [1_000n, 999n, 1_000n]);
   assert.equal(read(index, 1, { limit: 1_000n })[0].more, false);

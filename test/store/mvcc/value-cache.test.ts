@@ -6,7 +6,7 @@ import { deletedState } from "../../../store/mvcc/key-value.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { ValueCache } from "../../../store/mvcc/value-cache.js";
 
-const entryOf = (key: string): KeyEntry => new KeyEntry(key, deletedState(1 as Revision, 0));
+const entryOf = (key: string): KeyEntry => new KeyEntry(key, deletedState(1 as Revision));
 const entriesOf = (count: number): KeyEntry[] => Array.from({ length: count }, (_, n) => entryOf(String(n)));
 
 /** Holds a value that tells whose it is and which one, written as a put writes it. */

@@ -75,7 +75,7 @@ test("a key with many changes is compacted a part at a time, oldest first", () =
   const index = new KeyIndex();
   const put = (key: string, mod: number): void => {
     const state = { mod: mod as Revision, sub: 0, create: 2 as Revision, version: mod, lease: noLease };
-    index.advance(key, index.get(key), state);
+    index.advance(key, index.get(key), state, 0);
   };
   put("first", 1);
   for (let mod = 2; mod <= 31; mod++) put("often", mod);
