@@ -73,8 +73,8 @@ export function* runTxn(data: StoreData, request: TxnRequest, write: Write, befo
   return { ...(yield* execute(run, plan)), header: undefined };
 }
 
-/** Compares and operations of a transaction that is run at once. */
-const maxSmallTxn = 32;
+/** Compares and operations of a transaction that is run at once: as many operations as a client may ask for by default. */
+const maxSmallTxn = 128;
 
 /** Whether everything in a transaction is about a single key, and it is not much. */
 const isSmall = ({ compare, success, failure }: TxnRequest): boolean =>

@@ -236,7 +236,7 @@ test("a transaction of a few single keys is done at once, others in slices", asy
   await using tested = await TestStore.on(await memoryDisk());
   const { store } = tested;
   const of = (...ops: Parameters<typeof txn>[1]): TxnRequest => txn([compare("a", {})], ops);
-  const puts = Array.from({ length: 31 }, (_, n) => op.put(`k${n}`, "v"));
+  const puts = Array.from({ length: 127 }, (_, n) => op.put(`k${n}`, "v"));
   for (const small of [of(), of(op.put("a", "v"), op.range("a"), op.delete("a")), of(...puts)])
     assert.notEqual(store.smallTxn(small), undefined);
   const { revision } = store;
