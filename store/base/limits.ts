@@ -14,7 +14,7 @@ export interface StoreLimits {
   readonly responseBytes: number;
   /**
    * Index entries that all reads, a compaction and the watchers' past visit together before others run; or changes of one of
-   * them that a compaction forgets. About 2 ms.
+   * them that a compaction forgets. About 1 ms: a put takes several turns on several members, and may wait for a slice in each.
    */
   readonly entriesPerSlice: number;
   /** Blocks that these take from disk before others run; about 2 ms. */
@@ -50,7 +50,7 @@ export const defaultLimits: StoreLimits = {
   unflushedBytes: 16 * mebibyte,
   cacheBytes: 64 * mebibyte,
   responseBytes: 512 * mebibyte,
-  entriesPerSlice: 2_000,
+  entriesPerSlice: 1_000,
   diskReadsPerSlice: 120,
   changesPerSlice: 500,
   changesToldAtOnce: 500,

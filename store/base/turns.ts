@@ -17,11 +17,11 @@ export interface TurnLimits {
 
 /**
  * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one allowance
- * for each turn, so that many of them at once hold up nobody for longer than one does. With an allowance of 2000 entries:
+ * for each turn, so that many of them at once hold up nobody for longer than one does. With an allowance of 1000 entries:
  *
- *   spend(1500)  false: 500 are left for this turn
- *   spend(600)   true: it is time to pause
- *   pause()      resolves in the next turn, which has 2000 again; those that wait go on in the order in which they came
+ *   spend(700)   false: 300 are left for this turn
+ *   spend(400)   true: it is time to pause
+ *   pause()      resolves in the next turn, which has 1000 again; those that wait go on in the order in which they came
  */
 export class Turns {
   /** The part of this turn's allowance that is used up; 1 is all of it. */

@@ -25,7 +25,7 @@ export interface CompactorOptions {
 }
 
 /** The part of a rest that follows a slice in which nothing is removed from disk: it costs that much less. */
-const restOfForgetting = 0.2;
+const restOfForgetting = 0.1;
 
 /**
  * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads

@@ -234,7 +234,7 @@ test("a compaction rests after each batch of removals", async () => {
   void finished.then(() => (isFinished = true));
   for (let keys = 1; keys <= 10; keys++) {
     await untilRest(tested); // a short one: the index forgets a key
-    tested.clock.advance(2);
+    tested.clock.advance(1);
   }
   for (let rests = 1; rests <= 9; rests++) {
     await untilRest(tested);
