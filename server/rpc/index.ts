@@ -7,6 +7,8 @@ export {
   areMany,
   deleteRangeParts,
   encodeParts,
+  type LargeList,
+  listPieces,
   eventsParts,
   hasMany,
   leasesParts,

@@ -15,7 +15,7 @@ import {
 } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
 import { allocateMessage } from "./framed-message.js";
-import { fieldSize } from "./list-message.js";
+import { fieldSize, ListMessage, sizeOfFields } from "./list-message.js";
 
 /** A repeated field of bytes, or of messages that are encoded. */
 interface Items {
@@ -31,6 +31,9 @@ interface Nested {
 
 /** A part of a message: encoded fields, or what becomes fields. */
 export type Part = Uint8Array | Items | Nested;
+
+/** A message most of which are the items of one repeated field. */
+export type LargeList = Pick<ListMessage, "head" | "tag" | "items" | "tail">;
 
 /** Told how many keys were looked at since it was asked last; true: others are to run. */
 export type IsTired = (keys: number) => boolean;
@@ -133,7 +136,7 @@ function* sizeOf(part: Part, sizes: Map<Part, number>, isTired: IsTired): Sliced
   if ("parts" in part) return yield* sizeOfAll(part.parts, sizes, isTired);
   let size = 0;
   for (let first = 0; first < part.items.length; first += lengthsPerLook) {
-    size += sizeOfSome(part.items, first);
+    size += sizeOfFields(part.items, first, Math.min(part.items.length, first + lengthsPerLook));
     if (isTired(lengthsPerLook / lengthsPerKey)) yield;
   }
   return size;
@@ -143,13 +146,39 @@ const lengthsPerLook = 256;
 /** Adding up so many lengths takes about as long as visiting a key: each is read from an object that no cache may hold. */
 const lengthsPerKey = 8;
 
-/** A plain loop of its own: in a generator, which runs once for each answer, it is ten times as slow. */
-const sizeOfSome = (items: readonly Uint8Array[], first: number): number => {
-  const end = Math.min(items.length, first + lengthsPerLook);
-  let size = 0;
-  for (let n = first; n < end; n++) size += fieldSize(items[n]?.length ?? 0);
-  return size;
-};
+/** A list in pieces: each but the last ends behind the item with which it has so many bytes, or behind so many items. */
+const maxPieceBytes = 512 * 1024;
+const maxPieceItems = 2_048;
+
+/**
+ * Divides a message that is mostly a list, in slices. No byte of it is copied: each piece is a message of its own, and together they
+ * are the whole.
+ */
+export function* listPieces(whole: LargeList, isTired: IsTired): Sliced<ListMessage[]> {
+  const { head, tag, items, tail } = whole;
+  const pieces: ListMessage[] = [];
+  for (let from = 0; from < items.length || from === 0;) {
+    let to = from;
+    let bytes = 0;
+    while (to < items.length && bytes < maxPieceBytes && to - from < maxPieceItems) {
+      const end = Math.min(items.length, to + itemsPerLook);
+      bytes += sizeOfFields(items, to, end);
+      if (isTired((end - to) / lengthsPerKey)) yield;
+      to = end;
+    }
+    const isLast = to === items.length;
+    pieces.push(
+      new ListMessage(from === 0 ? head : noBytes, tag, items.slice(from, to), isLast ? tail : noBytes, bytes),
+    );
+    if (isLast) break;
+    from = to;
+  }
+  return pieces;
+}
+
+/** Items whose bytes are added up before it is looked whether a piece has enough. */
+const itemsPerLook = 16;
+const noBytes = new Uint8Array(0);
 
 interface Target {
   readonly bytes: Buffer;

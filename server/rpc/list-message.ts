@@ -8,16 +8,18 @@ export class ListMessage {
   /** Bytes of the whole message. */
   readonly length: number;
 
-  /** @param tag the tag of the field that the items are of, one byte */
+  /**
+   * @param tag the tag of the field that the items are of, one byte
+   * @param itemBytes bytes of the items as fields; absent: they are added up
+   */
   constructor(
     readonly head: Uint8Array,
     readonly tag: number,
     readonly items: readonly Uint8Array[],
     readonly tail: Uint8Array,
+    itemBytes = sizeOfFields(items, 0, items.length),
   ) {
-    let length = head.length + tail.length;
-    for (const item of items) length += fieldSize(item.length);
-    this.length = length;
+    this.length = head.length + itemBytes + tail.length;
   }
 
   /** Returns the message in one piece. */
@@ -33,6 +35,13 @@ export class ListMessage {
 
 /** Bytes of a field with so many bytes, its tag and their number included. */
 export const fieldSize = (length: number): number => 1 + numberSize(length) + length;
+
+/** Returns the bytes of the items from `from` on, below `to`, as fields. A plain loop: in a generator it is ten times as slow. */
+export const sizeOfFields = (items: readonly Uint8Array[], from: number, to: number): number => {
+  let size = 0;
+  for (let n = from; n < to; n++) size += fieldSize(items[n]?.length ?? 0);
+  return size;
+};
 
 /** Writes an item as a field. @returns the offset behind it */
 export const writeItem = (target: Uint8Array, at: number, tag: number, item: Uint8Array): number => {

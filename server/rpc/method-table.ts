@@ -15,6 +15,8 @@ export interface Reply<Response> {
   send(response: Response | Uint8Array): void;
   /** Takes the answer as its client decodes it. Absent: the client takes bytes alone. */
   sendMessage?(message: unknown): void;
+  /** Takes the answer in pieces that together are one message. Absent: it is to be sent in one. */
+  sendPieces?(pieces: readonly ListMessage[]): void;
   fail(error: unknown): void;
 }
 

@@ -72,7 +72,7 @@ const putMessage = ({ prevKv }: RawPutResponse, header: ResponseHeader): PutResp
 const onlyHeader = (_response: unknown, header: Uint8Array): Uint8Array => header;
 /** An answer of more bytes is sent in pieces, without a copy of its own. */
 const maxBytesInOnePiece = 8 * 1024;
-/** An answer of more bytes is encoded in slices: one in pieces is copied at once when its client takes nothing. */
+/** An answer of more bytes is divided in slices, or, for an engine that takes no pieces, encoded in slices. */
 const maxListBytes = 4 * 1024 * 1024;
 
 const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage => {
@@ -88,6 +88,7 @@ const rangeFormat: ListFormat<RawRangeResponse> = {
   encode: encodeRange,
   isLarge: ({ kvs }) => areMany(kvs, maxListBytes),
   parts: rangeParts,
+  list: (response, head) => ({ head, tag: rangeKvsTag, items: response.kvs, tail: encodeRangeEnd(response) }),
 };
 const deleteRangeFormat: ListFormat<RawDeleteRangeResponse> = {
   encode: encodeDeleteRangeResponse,

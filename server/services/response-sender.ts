@@ -1,7 +1,16 @@
 import type { ResponseHeader } from "../../proto/index.js";
 import type { Answer, KvStore, Sliced } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
-import { type Answering, encodeParts, type IsTired, type ListMessage, type Part, type Reply } from "../rpc/index.js";
+import {
+  type Answering,
+  encodeParts,
+  type IsTired,
+  type LargeList,
+  type ListMessage,
+  listPieces,
+  type Part,
+  type Reply,
+} from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /** Encodes a response with its header, which is a field that is encoded. */
@@ -17,6 +26,8 @@ export interface ListFormat<Response> {
   readonly isLarge: (response: Response) => boolean;
   /** Gives the parts of it that can be encoded one after the other. */
   readonly parts: (response: Response, header: Uint8Array) => readonly Part[];
+  /** Gives it as one list, which an engine may send without encoding all of it before. Absent: it is not one. */
+  readonly list?: (response: Response, header: Uint8Array) => LargeList;
 }
 
 /** Sends the results of operations as responses: each with its header, and large ones encoded in slices. */
@@ -55,6 +66,16 @@ export class ResponseSender {
       (answer) => reply.send(answer),
       (error: unknown) => reply.fail(error),
     );
+  }
+
+  /** Sends a message in pieces, to an engine that takes them, once it is divided: in slices, and without copying it. */
+  sendPieces(list: LargeList, reply: Pick<Reply<never>, "sendPieces" | "fail">): void {
+    this.slices
+      .inSlices((isTired) => listPieces(list, isTired))
+      .then(
+        (pieces) => reply.sendPieces?.(pieces),
+        (error: unknown) => reply.fail(error),
+      );
   }
 
   private withHeader<Response extends object>({ response, revision }: Answer<Response>) {
@@ -97,6 +118,8 @@ class ListAnswer<Response> implements ResultHandler<Answer<Response>> {
     const { sender, reply, format } = this;
     const header = sender.headers.encodedAt(revision);
     if (!format.isLarge(response)) reply.send(format.encode(response, header));
+    else if (reply.sendPieces !== undefined && format.list !== undefined)
+      sender.sendPieces(format.list(response, header), reply);
     else sender.sendSlices((isTired) => encodeParts(format.parts(response, header), isTired), reply);
   }
 

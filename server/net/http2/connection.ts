@@ -71,6 +71,8 @@ export interface ConnectionLimits {
 
 /** The time between two calls of `sweep`. */
 export const sweepMs = 1_000;
+/** Bytes of answers in pieces that one of them copies for a connection, about: 2 ms. The next one copies more. */
+const maxCopiedBytes = 2 * 1024 * 1024;
 
 /**
  * A client's connection (RFC 9113), from behind the preface to the end of its socket. Frames lead to the methods below, one for each
@@ -161,7 +163,8 @@ export class ServerConnection implements WrittenConnection {
   sweep(nowMs: number): void {
     if (this.isOver) return;
     this.hpack.forget();
-    for (const { queue } of this.streams.values()) queue?.copyLists();
+    let left = maxCopiedBytes;
+    for (const { queue } of this.streams.values()) left -= queue?.copyLists(left) ?? 0;
     if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
       this.endWithGoAway(errorCode.none, "no_request");
     else if (this.socket.isPaused()) this.restartIdleTimer(nowMs);

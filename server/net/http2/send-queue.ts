@@ -32,13 +32,18 @@ export class SendQueue {
     if (tail.length > 0) this.addPart(tail, true);
   }
 
-  /** Adds a message in pieces. */
-  addList(message: ListMessage): void {
-    if (message.length === 0) return this.add(noBytes, noBytes); // a part without bytes would wait for others to be complete
+  /** Adds a message in pieces. @returns the bytes that were added */
+  addLists(pieces: readonly ListMessage[]): number {
+    const length = lengthOf(pieces);
     const prefix = new Uint8Array(messagePrefixBytes);
-    writeMessagePrefix(prefix, 0, message.length);
-    this.parts.push({ bytes: prefix, isEnd: false }, { bytes: noBytes, list: new ListCursor(message), isEnd: true });
-    this.size += messagePrefixBytes + message.length;
+    writeMessagePrefix(prefix, 0, length);
+    // A part without bytes would wait for others to be complete.
+    const parts = pieces.filter((piece) => piece.length > 0);
+    this.addPart(prefix, parts.length === 0);
+    for (const [n, piece] of parts.entries())
+      this.parts.push({ bytes: noBytes, list: new ListCursor(piece), isEnd: n === parts.length - 1 });
+    this.size += length;
+    return messagePrefixBytes + length;
   }
 
   /** Adds bytes that are no message. */
@@ -67,12 +72,21 @@ export class SendQueue {
     return completed;
   }
 
-  /** Copies the messages in pieces that wait: a piece keeps all the memory that it lies in, which a client that takes nothing must not. */
-  copyLists(): void {
-    this.parts = this.parts.map(({ bytes, list, isEnd }) => ({
-      bytes: list === undefined ? bytes : list.toBytes(),
-      isEnd,
-    }));
+  /**
+   * Copies messages in pieces that wait: a piece keeps all the memory that it lies in, which a client that takes nothing must not.
+   *
+   * @param most no message is begun when so many bytes are copied
+   * @returns the bytes that were copied
+   */
+  copyLists(most: number): number {
+    let copied = 0;
+    for (const [n, { list, isEnd }] of this.parts.entries()) {
+      if (copied >= most) break;
+      if (list === undefined) continue;
+      this.parts[n] = { bytes: list.toBytes(), isEnd };
+      copied += list.length;
+    }
+    return copied;
   }
 
   private addPart(bytes: Uint8Array, isEnd: boolean): void {
@@ -80,6 +94,10 @@ export class SendQueue {
     this.size += bytes.length;
   }
 }
+
+/** Returns the bytes of a message in pieces. */
+export const lengthOf = (pieces: readonly ListMessage[]): number =>
+  pieces.reduce((total, { length }) => total + length, 0);
 
 /** Writes the flag and the length of a message that is not compressed. @returns the offset behind them */
 export const writeMessagePrefix = (bytes: Uint8Array, at: number, length: number): number => {

@@ -13,8 +13,8 @@ export interface AnswerEnd {
 export interface StreamCarrier {
   /** Sends a whole answer of one message, in one piece if it is small. */
   sendAnswer(stream: ServerStream, message: Uint8Array): void;
-  /** Sends the same of a message in pieces. */
-  sendListAnswer(stream: ServerStream, message: ListMessage): void;
+  /** Sends the same of a message in pieces, each of which may have pieces again. */
+  sendListAnswer(stream: ServerStream, pieces: readonly ListMessage[]): void;
   /** Sends a message as far as the windows of connection and stream permit; the rest waits in the stream's queue. */
   sendMessage(stream: ServerStream, message: Uint8Array): void;
   /** Sends a message for each of some labels: `head`, the label, `tail`. @returns the bytes of them all */

@@ -4,6 +4,7 @@ import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
 import { GrpcCall } from "./grpc-call.js";
 import type { RequestHead } from "./request-head.js";
+import { lengthOf } from "./send-queue.js";
 
 /** A call with one request and one answer. It is the stream, the call and the reply in one: there is no other object a request. */
 export class UnaryCall extends GrpcCall implements Reply<unknown> {
@@ -22,17 +23,11 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
   }
 
   send(response: unknown): void {
-    if (this.isOver) return;
-    if (this.method.isRead && !this.client.account.admits) {
-      this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
-      return;
-    }
     if (response instanceof ListMessage) {
-      if (!this.over(statusCode.ok)) return;
-      this.stats.countSent(1, response.length);
-      this.carrier.sendListAnswer(this, response);
+      this.sendPieces([response]);
       return;
     }
+    if (this.isOver || this.isRefused()) return;
     let answer: Uint8Array;
     try {
       answer = this.method.encode(response);
@@ -43,6 +38,12 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     if (!this.over(statusCode.ok)) return;
     this.stats.countSent(1, answer.length);
     this.carrier.sendAnswer(this, answer);
+  }
+
+  sendPieces(pieces: readonly ListMessage[]): void {
+    if (this.isOver || this.isRefused() || !this.over(statusCode.ok)) return;
+    this.stats.countSent(1, lengthOf(pieces));
+    this.carrier.sendListAnswer(this, pieces);
   }
 
   fail(error: unknown): void {
@@ -59,6 +60,13 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     } catch (error) {
       this.fail(error);
     }
+    return true;
+  }
+
+  /** Refuses the call if clients leave too much unread for one more answer that can be refused. */
+  private isRefused(): boolean {
+    if (!this.method.isRead || this.client.account.admits) return false;
+    this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
     return true;
   }
 

@@ -104,11 +104,10 @@ export class ConnectionWriter implements StreamCarrier {
     this.finish(stream);
   }
 
-  sendListAnswer(stream: ServerStream, message: ListMessage): void {
+  sendListAnswer(stream: ServerStream, pieces: readonly ListMessage[]): void {
     const { output } = this;
     output.end = this.writeHeaders(output.reserve(answerOverheadBytes), output.end, stream);
-    (stream.queue ??= new SendQueue()).addList(message);
-    this.enqueue(stream, messagePrefixBytes + message.length);
+    this.enqueue(stream, (stream.queue ??= new SendQueue()).addLists(pieces));
     this.sendEnd(stream, ok);
     this.schedule();
   }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   encodeHeader,
+  encodeRangeEnd,
   LeaseLeasesResponse,
   LeaseTimeToLiveResponse,
   RawDeleteRangeResponse,
@@ -18,6 +19,8 @@ import {
   eventsParts,
   hasMany,
   leasesParts,
+  listPieces,
+  rangeKvsTag,
   rangeParts,
   txnParts,
   type Part,
@@ -45,6 +48,24 @@ test("answers to Range and DeleteRange in slices have the bytes of the generated
       encoded(deleteRangeParts(response, encodeHeader(header))),
       Buffer.from(RawDeleteRangeResponse.encode(response).finish()),
     );
+});
+
+test("an answer to Range in pieces is the same as in one, and no piece but of one item takes long to copy", () => {
+  const many = Array.from({ length: 10_000 }, (_, n) => new Uint8Array(100).fill(n));
+  for (const kvs of [[], items, many, [...many, ...items, new Uint8Array(3_000_000)]]) {
+    const response = { ...range, kvs };
+    const head = encodeHeader(header);
+    const list = { head, tag: rangeKvsTag, items: kvs, tail: encodeRangeEnd(response) };
+    const pieces = atOnce(listPieces(list, () => true));
+    const bytes = Buffer.concat(pieces.map((piece) => piece.toBytes()));
+    assert.deepEqual(bytes, Buffer.from(RawRangeResponse.encode(response).finish()));
+    for (const piece of pieces) {
+      assert.equal(piece.length, piece.toBytes().length);
+      assert.ok(piece.items.length <= 2_048);
+      const largest = Math.max(0, ...piece.items.map(({ length }) => length));
+      assert.ok(piece.length < 600_000 + 16 * (largest + 4), `${piece.length} bytes`);
+    }
+  }
 });
 
 test("answers to Txn in slices have the bytes of the generated encoder", () => {

@@ -225,6 +225,16 @@ describe("bytes for a client", () => {
     );
   });
 
+  /** The same message in pieces, of which some are empty. */
+  const divided = ({ head, tag, items, tail }: ListMessage): ListMessage[] => {
+    const none = Buffer.of();
+    return [
+      new ListMessage(head, tag, items.slice(0, 1), none),
+      new ListMessage(none, tag, items.slice(1, 4), none),
+      new ListMessage(none, tag, items.slice(4), tail),
+    ];
+  };
+
   test("a queue of messages returns their bytes in parts of any size, and counts complete messages", () => {
     const size = fc.oneof(fc.nat(50), fc.constantFrom(127, 128, 1_020, 1_030, 40_000));
     const whole = size.map((bytes) => Buffer.alloc(bytes, bytes));
@@ -249,7 +259,7 @@ describe("bytes for a client", () => {
           const output = new Output(new ChunkPool());
           const wanted = messages.map((each) => message(each instanceof ListMessage ? each.toBytes() : each));
           for (const each of messages) {
-            if (each instanceof ListMessage) queue.addList(each);
+            if (each instanceof ListMessage) queue.addLists(divided(each));
             else queue.add(each.subarray(0, 7), each.subarray(7));
           }
           let [moved, completed] = [0, 0];
@@ -274,11 +284,28 @@ describe("bytes for a client", () => {
     const list = new ListMessage(Buffer.from("head"), 0x12, items, Buffer.from("tail"));
     const wanted = message(list.toBytes());
     const queue = new SendQueue();
-    queue.addList(list);
+    queue.addLists([list]);
     const output = new Output(new ChunkPool());
     queue.moveTo(output, 100);
-    queue.copyLists();
+    queue.copyLists(1);
     for (const item of items) item.fill(0);
+    assert.equal(queue.moveTo(output, queue.size), 1);
+    assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(wanted));
+  });
+
+  test("pieces that wait are copied a few at a time, the first ones first", () => {
+    const items = Array.from({ length: 5 }, (_, n) => Buffer.alloc(100, n));
+    const pieces = items.map((item) => new ListMessage(Buffer.of(), 0x12, [item], Buffer.of()));
+    const [{ length }] = pieces as [ListMessage];
+    const wanted = message(Buffer.concat(pieces.map((piece) => piece.toBytes())));
+    const queue = new SendQueue();
+    assert.equal(queue.addLists(pieces), wanted.length);
+    assert.deepEqual(
+      [2 * length, 0, length + 1, 10 * length, 10 * length].map((most) => queue.copyLists(most)),
+      [2 * length, 0, 2 * length, length, 0],
+    );
+    for (const item of items) item.fill(9);
+    const output = new Output(new ChunkPool());
     assert.equal(queue.moveTo(output, queue.size), 1);
     assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(wanted));
   });
