@@ -31,22 +31,29 @@ export function crc32c(bytes: Uint8Array, sum = 0): number {
   let crc = ~sum;
   let at = 0;
   for (; at <= lastStep; at += 8) {
-    const low = crc ^ (b(bytes, at) | (b(bytes, at + 1) << 8) | (b(bytes, at + 2) << 16) | (b(bytes, at + 3) << 24));
+    const low =
+      crc ^
+      (byteAt(bytes, at) |
+        (byteAt(bytes, at + 1) << 8) |
+        (byteAt(bytes, at + 2) << 16) |
+        (byteAt(bytes, at + 3) << 24));
     crc =
-      b(t7, low & 0xff) ^
-      b(t6, (low >>> 8) & 0xff) ^
-      b(t5, (low >>> 16) & 0xff) ^
-      b(t4, low >>> 24) ^
-      b(t3, b(bytes, at + 4)) ^
-      b(t2, b(bytes, at + 5)) ^
-      b(t1, b(bytes, at + 6)) ^
-      b(t0, b(bytes, at + 7));
+      sumAt(t7, low & 0xff) ^
+      sumAt(t6, (low >>> 8) & 0xff) ^
+      sumAt(t5, (low >>> 16) & 0xff) ^
+      sumAt(t4, low >>> 24) ^
+      sumAt(t3, byteAt(bytes, at + 4)) ^
+      sumAt(t2, byteAt(bytes, at + 5)) ^
+      sumAt(t1, byteAt(bytes, at + 6)) ^
+      sumAt(t0, byteAt(bytes, at + 7));
   }
-  for (; at < end; at++) crc = (crc >>> 8) ^ b(t0, (crc ^ b(bytes, at)) & 0xff);
+  for (; at < end; at++) crc = (crc >>> 8) ^ sumAt(t0, (crc ^ byteAt(bytes, at)) & 0xff);
   return ~crc >>> 0;
 }
 
 type T = Int32Array;
 
-/** An element that is known to be there; `Number` costs nothing once this is compiled. */
-const b = (array: Uint8Array | Int32Array, index: number): number => Number(array[index]);
+// Elements that are known to be there; `Number` costs nothing once this is compiled. A function for each kind of array: V8 would look
+// at every access of a common one which kind it is.
+const byteAt = (bytes: Uint8Array, index: number): number => Number(bytes[index]);
+const sumAt = (table: T, index: number): number => Number(table[index]);
