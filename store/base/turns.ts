@@ -15,6 +15,11 @@ export interface TurnLimits {
   readonly diskReadsPerSlice: number;
 }
 
+/** A turn's allowance ends early once its work has taken so long: code that is not compiled yet takes ten times as long as later. */
+const maxTurnMs = 2;
+/** The time is looked at whenever this part of the allowance is used up. */
+const partOfLook = 1 / 16;
+
 /**
  * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one allowance
  * for each turn, so that many of them at once hold up nobody for longer than one does. With an allowance of 1000 entries:
@@ -26,6 +31,9 @@ export interface TurnLimits {
 export class Turns {
   /** The part of this turn's allowance that is used up; 1 is all of it. */
   private spent = 0;
+  private beganAt = 0;
+  /** The part of the allowance after which the time is looked at next. */
+  private nextLook = partOfLook;
   private isRenewalAhead = false;
   private readonly waiting: Waiting[] = [];
 
@@ -46,8 +54,10 @@ export class Turns {
    * @returns whether it is time to pause
    */
   spend(entries: number, diskReads = 0): boolean {
+    if (this.spent === 0) this.beganAt = this.clock.now();
     this.spent += entries / this.limits.entriesPerSlice + diskReads / this.limits.diskReadsPerSlice;
     this.renewSoon();
+    if (this.spent >= this.nextLook) this.lookAtTime();
     return this.isOver;
   }
 
@@ -75,6 +85,11 @@ export class Turns {
     });
   }
 
+  private lookAtTime(): void {
+    this.nextLook = this.spent + partOfLook;
+    if (this.clock.now() - this.beganAt >= maxTurnMs) this.spent = Math.max(1, this.spent);
+  }
+
   private wait(waiting: Waiting): void {
     this.waiting.push(waiting);
     this.renewSoon();
@@ -89,6 +104,7 @@ export class Turns {
   private renew(): void {
     this.isRenewalAhead = false;
     this.spent = 0;
+    this.nextLook = partOfLook;
     while (!this.isOver) {
       const next = this.waiting.shift();
       if (next === undefined) return;

@@ -8,11 +8,12 @@ import { Turns } from "../../../store/base/turns.js";
 
 /** Turns that pass when told so. */
 class Loop {
+  now = 0;
   private readonly ahead: (() => void)[] = [];
   readonly turns = new Turns(
     {
       setTimeout: () => assert.fail("a timer"),
-      now: () => 0,
+      now: () => this.now,
       clearTimeout: () => undefined,
       soon: (callback) => void this.ahead.push(callback),
     },
@@ -36,6 +37,29 @@ test("the budget of a turn counts index entries and reads from disk together, an
   assert.equal(turns.isOver, true);
   await loop.pass();
   assert.deepEqual([turns.isOver, turns.spend(99)], [false, false]);
+});
+
+test("the allowance of a turn ends early when its work takes long, and the next turn has a new one", async () => {
+  const loop = new Loop();
+  const { turns } = loop;
+  const spentAt = (now: number): boolean => {
+    loop.now = now;
+    return turns.spend(7);
+  };
+  assert.deepEqual([10, 11, 11.9, 12].map(spentAt), [false, false, false, true]);
+  assert.equal(turns.isOver, true);
+  await loop.pass();
+  assert.deepEqual([turns.isOver, ...[30, 31, 31].map(spentAt)], [false, false, false, false]);
+});
+
+test("the time is looked at only now and then", () => {
+  const loop = new Loop();
+  loop.turns.spend(1);
+  loop.now = 100;
+  assert.deepEqual(
+    Array.from({ length: 6 }, () => loop.turns.spend(1)),
+    [false, false, false, false, false, true],
+  );
 });
 
 /** Visits so many entries, and notes each one. */
