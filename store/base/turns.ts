@@ -18,7 +18,7 @@ export interface TurnLimits {
 /** A turn's allowance ends early once its work has taken so long: code that is not compiled yet takes ten times as long as later. */
 const maxTurnMs = 2;
 /** The time is looked at whenever this part of the allowance is used up. */
-const partOfLook = 1 / 16;
+const partOfLook = 1 / 64;
 
 /**
  * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one allowance
