@@ -138,7 +138,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   /** A revision is being made, a slice at a time: nobody sees it yet. */
   private isApplying = false;
   private waitingForIdle: (() => void)[] = [];
-  /** Reads from disk that were taken off a turn's allowance. */
+  /** Reads from disk that were taken off a turn's budget. */
   private diskReadsCounted = 0;
 
   /** Use `openContents`. */
@@ -400,7 +400,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return revision;
   }
 
-  /** Answers at once if this turn's allowance is enough, else in slices. `at`: the oldest revision that is read. */
+  /** Answers at once if this turn's budget is enough, else in slices. `at`: the oldest revision that is read. */
   private read<T>(work: Sliced<T>, at: number): Answer<T> | Promise<Answer<T>> {
     const revision = this.current;
     if (!this.data.turns.isOver) {

@@ -56,7 +56,7 @@ export const addClusterCommand = (program: Command): void => {
       "serve clients over TLS, with a certificate in <data-dir>/tls that is created if there is none",
       false,
     )
-    .option("--no-warm-up", "do not have the members warm up, as for a cluster that lives for a short time")
+    .option("--no-warm-up", "do not warm up the members (for a cluster that lives for seconds)")
     .option("--reset-member <name>", "first rebuild a member that lost its data, or cannot start, from all others")
     .addHelpText(
       "after",

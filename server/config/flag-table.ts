@@ -493,7 +493,7 @@ const own: FlagGroup = {
       "warm-up",
       "bool",
       "true",
-      "have the code compiled before the first requests, by requests on a cluster in memory while idle; false for members that live for seconds",
+      "warm up while idle, by requests to a temporary cluster in memory, so that the first requests find compiled code; false for members that live for seconds",
     ),
     works(
       "rpc-engine",

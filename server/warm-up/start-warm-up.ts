@@ -1,7 +1,7 @@
 import type { MemberConfig } from "../config/index.js";
 import type { MemberEnvironment } from "../member/index.js";
 import type { WarmUpLimits } from "./pace.js";
-import { Rehearsal } from "./rehearsal.js";
+import { RequestLoad } from "./request-load.js";
 import { type MeasuredProcess, type ObservedMember, WarmUp } from "./warm-up.js";
 
 /** The bounds of a member's warm-up. */
@@ -17,7 +17,9 @@ export const startWarmUp = (
   environment: Pick<MemberEnvironment, "clock" | "random" | "logger">,
 ): WarmUp => {
   const { clock, logger } = environment;
-  return new WarmUp({ member, process: ownProcess, limits, clock, logger }, () => Rehearsal.open(config, environment));
+  return new WarmUp({ member, process: ownProcess, limits, clock, logger }, () =>
+    RequestLoad.open(config, environment),
+  );
 };
 
 const ownProcess: MeasuredProcess = {

@@ -15,24 +15,24 @@ export interface TurnLimits {
   readonly diskReadsPerSlice: number;
 }
 
-/** A turn's allowance ends early once its work has taken so long: code that is not compiled yet takes ten times as long as later. */
+/** A turn's budget ends early once its work has taken so long: code that is not compiled yet takes ten times as long as later. */
 const maxTurnMs = 2;
-/** The time is looked at whenever this part of the allowance is used up. */
+/** The time is looked at whenever this part of the budget is used up. */
 const partOfLook = 1 / 64;
 
 /**
- * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one allowance
- * for each turn, so that many of them at once hold up nobody for longer than one does. With an allowance of 1000 entries:
+ * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one budget
+ * for each turn, so that many of them at once hold up nobody for longer than one does. With a budget of 1000 entries:
  *
  *   spend(700)   false: 300 are left for this turn
  *   spend(400)   true: it is time to pause
  *   pause()      resolves in the next turn, which has 1000 again; those that wait go on in the order in which they came
  */
 export class Turns {
-  /** The part of this turn's allowance that is used up; 1 is all of it. */
+  /** The part of this turn's budget that is used up; 1 is all of it. */
   private spent = 0;
   private beganAt = 0;
-  /** The part of the allowance after which the time is looked at next. */
+  /** The part of the budget after which the time is looked at next. */
   private nextLook = partOfLook;
   private isRenewalAhead = false;
   private readonly waiting: Waiting[] = [];
@@ -42,13 +42,13 @@ export class Turns {
     private readonly limits: TurnLimits,
   ) {}
 
-  /** Whether nothing is left of this turn's allowance. */
+  /** Whether nothing is left of this turn's budget. */
   get isOver(): boolean {
     return this.spent >= 1;
   }
 
   /**
-   * Takes work that was done off the allowance.
+   * Takes work that was done off the budget.
    *
    * @param entries index entries, or what costs as much: some hundred bytes that are encoded or hashed
    * @returns whether it is time to pause
@@ -109,7 +109,7 @@ export class Turns {
       const next = this.waiting.shift();
       if (next === undefined) return;
       next.goOn();
-      if (!next.isAtOnce) break; // its work is still to come in this turn, and may take all of the allowance
+      if (!next.isAtOnce) break; // its work is still to come in this turn, and may take all of the budget
     }
     if (this.waiting.length > 0) this.renewSoon();
   }

@@ -3,7 +3,7 @@ import type { MemberEnvironment } from "../member/index.js";
 import { GrpcClient } from "./grpc-client.js";
 import { HttpClient } from "./http-client.js";
 import { type CallKind, Calls, gatewayPut, grantCall, scrape, watcherMessage, watchPath } from "./requests.js";
-import { memberCount, ThrowAwayCluster } from "./throw-away-cluster.js";
+import { memberCount, TemporaryCluster } from "./temporary-cluster.js";
 import type { Workload } from "./warm-up.js";
 
 /** Calls of one kind: how many in all, and how many each client has under way at a time, at most. */
@@ -31,20 +31,20 @@ const rounds = 8;
 const clientsOfMember = 2;
 const watchersOfClient = 5;
 
-/** Carries out requests of each hot kind on a throw-away cluster. */
-export class Rehearsal implements Workload {
+/** Carries out requests of each hot kind on a temporary cluster. */
+export class RequestLoad implements Workload {
   private readonly steps = this.allSteps();
 
   private constructor(
-    private readonly cluster: ThrowAwayCluster,
+    private readonly cluster: TemporaryCluster,
     private readonly clients: readonly GrpcClient[],
     private readonly http: HttpClient,
     private readonly hasGateway: boolean,
   ) {}
 
   /** Starts the cluster and connects to its members. */
-  static async open(config: MemberConfig, environment: MemberEnvironment): Promise<Rehearsal> {
-    const cluster = await ThrowAwayCluster.start(config, environment);
+  static async open(config: MemberConfig, environment: MemberEnvironment): Promise<RequestLoad> {
+    const cluster = await TemporaryCluster.start(config, environment);
     try {
       const clients: GrpcClient[] = [];
       for (let n = 0; n < memberCount * clientsOfMember; n++)
@@ -53,7 +53,7 @@ export class Rehearsal implements Workload {
       for (const client of clients)
         client.openStream(watchPath, Array.from({ length: watchersOfClient }, watcherMessage));
       await clients[0]?.call([grantCall()]);
-      return new Rehearsal(cluster, clients, http, config.gateway);
+      return new RequestLoad(cluster, clients, http, config.gateway);
     } catch (error) {
       await cluster.close();
       throw error;

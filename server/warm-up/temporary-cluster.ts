@@ -52,14 +52,14 @@ interface StartedMember {
  * A cluster within this process and in memory, made of the same parts as the members that it is there to warm up. It opens ports of
  * this machine alone, and closes them once its own connections are made; a member that is not its own is refused by its cluster id.
  */
-export class ThrowAwayCluster {
+export class TemporaryCluster {
   private readonly members: (StartedMember | undefined)[] = [];
 
   private constructor(private readonly clock: Clock) {}
 
   /** Starts the members; resolves once one of them leads. @throws Error if none does in time, or if ports cannot be opened */
-  static async start(config: MemberConfig, { clock, random }: MemberEnvironment): Promise<ThrowAwayCluster> {
-    const cluster = new ThrowAwayCluster(clock);
+  static async start(config: MemberConfig, { clock, random }: MemberEnvironment): Promise<TemporaryCluster> {
+    const cluster = new TemporaryCluster(clock);
     const ports: PeerPort[] = [];
     try {
       for (let n = 0; n < memberCount; n++) ports.push(await openPeerPort());

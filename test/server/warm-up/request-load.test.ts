@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { systemClock, systemRandom } from "../../../platform/index.js";
 import { configFromFlags, defaultFlags } from "../../../server/config/config.js";
-import { Rehearsal } from "../../../server/warm-up/rehearsal.js";
-import { ThrowAwayCluster } from "../../../server/warm-up/throw-away-cluster.js";
+import { RequestLoad } from "../../../server/warm-up/request-load.js";
+import { TemporaryCluster } from "../../../server/warm-up/temporary-cluster.js";
 import { quietEnvironment } from "../member/member-fixtures.js";
 import { eventually } from "../../support/deadline.js";
 
@@ -23,20 +23,20 @@ for (const rpcEngine of ["native", "grpc-js"])
   test(`all requests of a warm-up are answered by the engine ${rpcEngine}, and nothing of it is left`, async () => {
     const before = handles().length;
     const environment = environmentOf();
-    const rehearsal = await Rehearsal.open(configFromFlags({ ...defaultFlags, rpcEngine }), environment);
+    const load = await RequestLoad.open(configFromFlags({ ...defaultFlags, rpcEngine }), environment);
     let steps = 1;
-    while (await rehearsal.step()) steps += 1;
+    while (await load.step()) steps += 1;
     assert.ok(steps > 100, String(steps));
-    await rehearsal.close();
+    await load.close();
     await noneLeft(before);
     assert.deepEqual(environment.lines, [], "the log of the member has no line of it");
   });
 
-test("a rehearsal that is closed before its end leaves no socket and no timer", async () => {
+test("a request load that is closed before its end leaves no socket and no timer", async () => {
   const before = handles().length;
-  const rehearsal = await Rehearsal.open(configFromFlags(defaultFlags), environmentOf());
-  const step = Promise.allSettled([rehearsal.step()]);
-  await rehearsal.close();
+  const load = await RequestLoad.open(configFromFlags(defaultFlags), environmentOf());
+  const step = Promise.allSettled([load.step()]);
+  await load.close();
   await step;
   await noneLeft(before);
 });
@@ -50,6 +50,6 @@ test("a member whose settings name an audit log, users and TLS has none of them 
     listenPeerUrls: "https://localhost:2380",
     initialAdvertisePeerUrls: "https://localhost:2380",
   });
-  const cluster = await ThrowAwayCluster.start(config, environmentOf());
+  const cluster = await TemporaryCluster.start(config, environmentOf());
   await cluster.close();
 });
