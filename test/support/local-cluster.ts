@@ -66,7 +66,7 @@ export const missing = (
   text: RegExp,
 ): Promise<{ starts: string[]; checks: string[]; fresh: string; reset: string | undefined }> =>
   supervisor.until("what could not start is told", ({ stdout }) => {
-    if (!text.test(stdout) || !/Ctrl-C stops (the cluster|what runs)/.test(stdout)) return undefined;
+    if (!text.test(stdout) || !/Ctrl-C stops the (cluster|running members)/.test(stdout)) return undefined;
     const commands = [...stdout.matchAll(/^ {2}(node .*minietcd\.js .*)$/gm)].map(([, command = ""]) => command);
     return {
       starts: commands.filter((command) => command.includes("--initial-cluster ")),
