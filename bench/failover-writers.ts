@@ -92,7 +92,7 @@ export class FailoverWriters implements AsyncDisposable {
   }
 
   /** Waits until every write that began before `until`, at whatever member but `except`, has ended. */
-  async settled(until: number, except: number | undefined): Promise<void> {
+  async whenSettled(until: number, except: number | undefined): Promise<void> {
     const isUnderWay = ({ member, startedAt, endedAt }: Write): boolean =>
       member !== except && startedAt <= until && endedAt === Infinity;
     while (this.writes.some(isUnderWay)) await delay(pollMs);
@@ -109,7 +109,7 @@ export class FailoverWriters implements AsyncDisposable {
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all(this.loops);
-    await this.settled(Infinity, undefined);
+    await this.whenSettled(Infinity, undefined);
   }
 
   /** Holds what was acknowledged against what the cluster says has happened. */

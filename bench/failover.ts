@@ -102,7 +102,7 @@ class Run {
     if (fault !== "stop") writers.pause(position); // their member is gone, or says nothing; after SIGTERM they are of interest
     const firstWriteMs = await writers.firstNewWrite(position, from);
     if (fault === "stop") await writers.calm(afterwardsMs - firstWriteMs);
-    await writers.settled(from, position); // all that was under way through the others has ended, somehow
+    await writers.whenSettled(from, position); // all that was under way through the others has ended, somehow
     writers.pause(position);
     const until = performance.now();
     if (fault === "freeze") leader.signal("SIGCONT");
@@ -111,7 +111,7 @@ class Run {
       leader.launch();
       await leader.ready();
     }
-    await writers.settled(until, undefined);
+    await writers.whenSettled(until, undefined);
     const round = roundOf(writers.takeWrites(), { position, from, firstWriteMs });
     await writers.resume(position);
     return round;

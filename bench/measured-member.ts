@@ -59,7 +59,7 @@ class Turns {
   private used = threadCpuMs();
 
   constructor() {
-    setInterval(() => this.turned(), resolutionMs);
+    setInterval(() => this.recordTurn(), resolutionMs);
   }
 
   reset(): void {
@@ -77,7 +77,7 @@ class Turns {
     };
   }
 
-  private turned(): void {
+  private recordTurn(): void {
     const now = threadCpuMs();
     const took = now - this.used;
     this.used = now;

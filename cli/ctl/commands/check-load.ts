@@ -53,7 +53,7 @@ export async function runLoad(
       begun++;
       nextAt = Math.max(nextAt + 1_000 / load.writesPerSecond, performance.now());
       if (nextAt >= endAt) return;
-      await waited(nextAt, stop);
+      await waitUntil(nextAt, stop);
       if (isStopped()) return;
       await tally.measure(client.kv.put(keyOf(load), value, { timeoutMs: writeTimeoutMs }));
       onWrite(tally.done);
@@ -74,7 +74,7 @@ const keyOf = ({ prefix, keyBytes }: Load): Uint8Array => {
   return Buffer.concat([Buffer.from(prefix), random, Buffer.alloc(Math.max(keyBytes - random.length, 0))]);
 };
 
-async function waited(time: number, signal: AbortSignal): Promise<void> {
+async function waitUntil(time: number, signal: AbortSignal): Promise<void> {
   const ms = time - performance.now();
   if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => undefined); // raised: the caller looks at the signal
 }

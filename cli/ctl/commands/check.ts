@@ -86,8 +86,8 @@ export async function runCheckPerf(command: Command, io: Io): Promise<void> {
   await withSession(command, io, async (session) => {
     await refuseKeys(flags.prefix, session);
     const load = { prefix: flags.prefix, ...sizes, workers, writesPerSecond, seconds: perfSeconds, writes: Infinity };
-    const result = await written(session, flags, io, load, perfSeconds * writesPerSecond);
-    if (!judged(result, writesPerSecond, io)) throw new SilentFailure(exitCodes.error);
+    const result = await makeWrites(session, flags, io, load, perfSeconds * writesPerSecond);
+    if (!printVerdict(result, writesPerSecond, io)) throw new SilentFailure(exitCodes.error);
   });
 }
 
@@ -111,7 +111,7 @@ export async function runCheckDatascale(command: Command, io: Io): Promise<void>
     };
     let after = before;
     const measure = async () => void (after = await memoryOf(session, "after", io));
-    const { failures } = await written(session, flags, io, load, keys, measure);
+    const { failures } = await makeWrites(session, flags, io, load, keys, measure);
     if (!withoutFailures(failures, io)) throw new SilentFailure(exitCodes.error);
     const mebibytes = (after - before) / 1024 ** 2;
     io.print(`PASS: Approximate system memory used : ${mebibytes.toFixed(2)} MB.\n`);
@@ -132,7 +132,7 @@ async function refuseKeys(prefix: string, { client, limits }: Session): Promise<
  * @param expected number of writes, for the progress
  * @param measure called before the keys are deleted
  */
-async function written(
+async function makeWrites(
   session: Session,
   flags: CheckFlags,
   io: Io,
@@ -185,7 +185,11 @@ async function cleanUp(client: Client, flags: CheckFlags, endpoints: readonly st
 const passing = { rate: 0.9, slowest: 0.5, deviation: 0.1 } as const;
 
 /** Prints the verdict. @returns whether it is a pass */
-export function judged({ writesPerSecond, slowest, deviation, failures }: LoadResult, rate: number, io: Io): boolean {
+export function printVerdict(
+  { writesPerSecond, slowest, deviation, failures }: LoadResult,
+  rate: number,
+  io: Io,
+): boolean {
   const verdicts = [
     withoutFailures(failures, io),
     writesPerSecond / rate > passing.rate,

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { EtcdError } from "../../../client/index.js";
 import { booleanFlag, exitCodes, Failure, type Io, stoppable } from "../args/index.js";
-import { type Holding, keyOf, obtained, underHolding, untilStopped } from "./holding.js";
+import { type Holding, keyOf, whenObtained, underHolding, untilStopped } from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
 const examples = `
@@ -52,7 +52,7 @@ interface Candidate {
 
 async function lead({ name, proposal }: Candidate, session: Session, stop: AbortSignal, io: Io): Promise<void> {
   const campaign = session.client.election(name).campaign(proposal, { signal: stop });
-  const leadership = await obtained(campaign, stop, "elect: session expired");
+  const leadership = await whenObtained(campaign, stop, "elect: session expired");
   const { key, lost } = leadership;
   const holding: Holding = { key, lost, giveUp: () => leadership.resign() };
   await underHolding(holding, io, async () => {

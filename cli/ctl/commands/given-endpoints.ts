@@ -9,13 +9,13 @@ import type { Globals } from "./globals.js";
  * @throws Failure if DNS is to be asked, and names none
  */
 export async function givenEndpoints(globals: Globals, io: Pick<Io, "note" | "resolver">): Promise<readonly string[]> {
-  const found = globals.discoverySrv === "" ? [] : await discovered(globals, io);
+  const found = globals.discoverySrv === "" ? [] : await discover(globals, io);
   const kept = globals.insecureDiscovery ? found : found.filter((endpoint) => !isInsecure(endpoint, io));
   if (kept.length > 0) return kept;
   return globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
 }
 
-async function discovered(
+async function discover(
   { discoverySrv, discoverySrvName }: Globals,
   { resolver }: Pick<Io, "resolver">,
 ): Promise<readonly string[]> {

@@ -126,13 +126,13 @@ const secrets: ReadonlySet<string> = new Set(["ETCDCTL_AUTH_JWT_TOKEN", "ETCDCTL
 
 /** All settings by name; secrets are not shown. */
 function printSettings(program: Command, options: ReadonlyMap<string, Option>, note: Io["note"]): void {
-  const written = (name: string, value: unknown): string => {
+  const formatSetting = (name: string, value: unknown): string => {
     if (typeof value === "number" && durations.has(name)) return formatDuration(value);
     return Array.isArray(value) ? `[${value.join(",")}]` : String(value);
   };
   for (const [variable, option] of [...options].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const value: unknown = program.getOptionValue(option.attributeName());
     const secret = secrets.has(variable) && value !== "";
-    note(`${variable}=${secret ? "(hidden)" : written(option.name(), value)}`);
+    note(`${variable}=${secret ? "(hidden)" : formatSetting(option.name(), value)}`);
   }
 }

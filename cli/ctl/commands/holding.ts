@@ -21,7 +21,7 @@ export const ttlSecondsOf = (ttl: number): number | undefined => (ttl > 0 ? ttl 
  * @param loss the message if the lease is lost
  * @throws Failure if the program is stopped meanwhile, or the lease is lost
  */
-export async function obtained<Result>(waiting: Promise<Result>, stop: AbortSignal, loss: string): Promise<Result> {
+export async function whenObtained<Result>(waiting: Promise<Result>, stop: AbortSignal, loss: string): Promise<Result> {
   try {
     return await waiting;
   } catch (error) {

@@ -53,7 +53,7 @@ export const keepAliveCommand = (): Command =>
 export async function runGrant(command: Command, io: Io): Promise<void> {
   const ttlSeconds = ttlOf(onlyArgument(command, "lease grant command needs TTL argument"));
   await withSession(command, io, async ({ client, printer, limits }) => {
-    printer.leaseGrant(await saying("failed to grant lease", io, client.lease.grant({ ttlSeconds, ...limits })));
+    printer.leaseGrant(await prefixFailure("failed to grant lease", io, client.lease.grant({ ttlSeconds, ...limits })));
   });
 }
 
@@ -61,7 +61,10 @@ export async function runGrant(command: Command, io: Io): Promise<void> {
 export async function runRevoke(command: Command, io: Io): Promise<void> {
   const id = idOf(onlyArgument(command, "lease revoke command needs 1 argument"));
   await withSession(command, io, async ({ client, printer, limits }) => {
-    printer.leaseRevoke({ id, ...(await saying("failed to revoke lease", io, client.lease.revoke(id, limits))) });
+    printer.leaseRevoke({
+      id,
+      ...(await prefixFailure("failed to revoke lease", io, client.lease.revoke(id, limits))),
+    });
   });
 }
 
@@ -149,18 +152,18 @@ function onlyArgument({ args: [text, ...more] }: Command, reason: string): strin
 }
 
 const ttlOf = (text: string) =>
-  parsed(
+  parseOrFail(
     () => parseCounter(text, 10),
     (reason) => `bad TTL (${reason})`,
   );
 
 const idOf = (text: string) =>
-  parsed(
+  parseOrFail(
     () => parseInt64(text, 16),
     (reason) => `bad lease ID arg (${reason}), expecting ID in Hex`,
   );
 
-function parsed<Value>(parse: () => Value, complaint: (reason: string) => string): Value {
+function parseOrFail<Value>(parse: () => Value, complaint: (reason: string) => string): Value {
   try {
     return parse();
   } catch (error) {
@@ -170,7 +173,7 @@ function parsed<Value>(parse: () => Value, complaint: (reason: string) => string
 }
 
 /** The result, or a failure that begins with what was tried. */
-async function saying<Result>(what: string, io: Io, result: Promise<Result>): Promise<Result> {
+async function prefixFailure<Result>(what: string, io: Io, result: Promise<Result>): Promise<Result> {
   return await orFailure(io, result, (text) => new Failure(exitCodes.error, `${what} (${text})`));
 }
 

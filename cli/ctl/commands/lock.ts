@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { toText } from "../../../client/index.js";
 import { counterFlag, exitCodes, Failure, type Io, stoppable } from "../args/index.js";
 import { runToEnd } from "./child-program.js";
-import { canceled, type Holding, keyOf, obtained, ttlSecondsOf, underHolding, untilStopped } from "./holding.js";
+import { canceled, type Holding, keyOf, whenObtained, ttlSecondsOf, underHolding, untilStopped } from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
 const examples = `
@@ -32,7 +32,7 @@ export async function runLock(command: Command, io: Io): Promise<void> {
   await withSession(command, io, (session) =>
     stoppable(io, async (stop) => {
       const options = { ttlSeconds: ttlSecondsOf(ttl), signal: stop };
-      const lock = await obtained(session.client.lock(name, options), stop, "session expired");
+      const lock = await whenObtained(session.client.lock(name, options), stop, "session expired");
       const holding: Holding = { key: lock.key, lost: lock.lost, giveUp: () => lock.release() };
       const work = words.length === 0 ? holdLock : runLocked;
       await underHolding(holding, io, () => work({ holding, session, stop, words }, io));

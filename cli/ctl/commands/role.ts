@@ -111,7 +111,10 @@ export async function runRoleRevokePermission(command: Command, io: Io): Promise
   const interval = intervalOf(key, end, command.opts<KeyFlags>());
   await withSession(command, io, async ({ client, printer, limits }) => {
     const result = await client.auth.roleRevokePermission({ role, ...interval }, limits);
-    printer.authChange(result, `Permission of ${written(key, interval.rangeEnd)} is revoked from role ${role}`);
+    printer.authChange(
+      result,
+      `Permission of ${describeInterval(key, interval.rangeEnd)} is revoked from role ${role}`,
+    );
   });
 }
 
@@ -149,7 +152,7 @@ function intervalOf(key: string, end: string | undefined, { prefix, fromKey }: K
   return { key, rangeEnd: fromKey ? zero : (end ?? "") };
 }
 
-function written(key: string, rangeEnd: Interval["rangeEnd"]): string {
+function describeInterval(key: string, rangeEnd: Interval["rangeEnd"]): string {
   const end = Buffer.from(rangeEnd).toString("utf8");
   if (end === "") return `key ${key}`;
   return `range [${key}, ${end === zero ? "<open ended>" : `${end})`}`;

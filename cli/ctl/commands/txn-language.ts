@@ -50,12 +50,12 @@ interface Scanned {
 /** Finds the parts that `fmt.Sscanf(text, "%q) %s %q")` finds: as many as there are. */
 function scan(text: string): Scanned {
   const [, first, operator, third] = comparison.exec(text) ?? [];
-  const key = scanned(first);
-  return key === undefined ? {} : { key, operator, operand: scanned(third) };
+  const key = tryUnquote(first);
+  return key === undefined ? {} : { key, operator, operand: tryUnquote(third) };
 }
 
 /** @returns undefined if it is none, or has an escape that there is not */
-function scanned(text: string | undefined): string | undefined {
+function tryUnquote(text: string | undefined): string | undefined {
   if (text === undefined || text.startsWith("`")) return text?.slice(1, -1);
   try {
     return unquote(text);

@@ -36,21 +36,21 @@ export class TablePrinter implements Printer {
     return;
   }
   memberList(result: MemberListResult): void {
-    this.io.print(drawn(memberTable(result)));
+    this.io.print(drawTable(memberTable(result)));
   }
   endpointHealth(results: readonly Health[]): void {
-    this.io.print(drawn(healthTable(results)));
+    this.io.print(drawTable(healthTable(results)));
   }
   endpointStatus(results: readonly EndpointStatus[]): void {
-    this.io.print(drawn(statusTable(results)));
+    this.io.print(drawTable(statusTable(results)));
   }
   endpointHashKv(results: readonly EndpointHash[]): void {
-    this.io.print(drawn(hashTable(results)));
+    this.io.print(drawTable(hashTable(results)));
   }
 }
 
 /** Titles in the middle, cells to the right. */
-function drawn({ columns, rows }: Table): string {
+function drawTable({ columns, rows }: Table): string {
   const widths = columns.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const rule = ([left, middle, right]: readonly [string, string, string]) =>
     `${left}${widths.map((width) => "─".repeat(width + 2)).join(middle)}${right}`;

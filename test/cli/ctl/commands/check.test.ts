@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judged } from "../../../../cli/ctl/commands/check.js";
+import { printVerdict } from "../../../../cli/ctl/commands/check.js";
 import { runLoad } from "../../../../cli/ctl/commands/check-load.js";
 import { residentMemory } from "../../../../cli/ctl/commands/resident-memory.js";
 import { startTestServer } from "../../../../testing/kit/index.js";
@@ -46,11 +46,11 @@ test("a load has the given rate and duration, and ends when it is stopped", asyn
 });
 
 test("the verdict is etcdctl's", () => {
-  const verdict = (result: Partial<Parameters<typeof judged>[0]>) => {
+  const verdict = (result: Partial<Parameters<typeof printVerdict>[0]>) => {
     let stdout = "";
     const io = { print: (text: string | Uint8Array) => void (stdout += text.toString()) };
     const all = { writesPerSecond: 149, slowest: 0.1, deviation: 0.01, failures: new Map<string, number>(), ...result };
-    return [judged(all, 150, io as Parameters<typeof judged>[2]), stdout];
+    return [printVerdict(all, 150, io as Parameters<typeof printVerdict>[2]), stdout];
   };
   const times = "PASS: Slowest request took 0.100000s\nPASS: Stddev is 0.010000s\n";
   assert.deepEqual(verdict({}), [true, `PASS: Throughput is 150 writes/s\n${times}PASS\n`]);
