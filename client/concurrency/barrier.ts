@@ -5,7 +5,7 @@ import type { LeaseKeepAlive } from "../lease/index.js";
 import type { LockServices } from "./lock.js";
 import { defaultTtlSeconds, type TurnOptions } from "./turn.js";
 import type { WaitOptions } from "./wait-limit.js";
-import { readUntil, uniqueName, untilChanged, waiting } from "./waiting.js";
+import { readUntil, uniqueName, untilChanged, runWait } from "./waiting.js";
 
 /**
  * A barrier: programs that wait at it go on when it is released. Layout of etcd's recipes: one key of this name.
@@ -34,7 +34,7 @@ export class Barrier {
 
   /** Waits until it is released; not at all if it is not set up. @throws EtcdError "cancelled" or "deadline-exceeded" */
   wait(options: WaitOptions = {}): Promise<void> {
-    return waiting(this.services, this.name, options, async (signal) => {
+    return runWait(this.services, this.name, options, async (signal) => {
       for (;;) {
         const { kvs, header } = await readUntil(this.services, this.name, {}, signal);
         if (kvs.length === 0) return;
@@ -77,7 +77,7 @@ export class DoubleBarrier {
   async enter(options: TurnOptions = {}): Promise<void> {
     if (this.place !== undefined)
       throw new EtcdError("failed-precondition", "This barrier has been entered already", "failed");
-    await waiting(this.services, this.name, options, async (signal, limit) => {
+    await runWait(this.services, this.name, options, async (signal, limit) => {
       const ttlSeconds = options.ttlSeconds ?? defaultTtlSeconds;
       const lease = options.lease ?? (await this.services.lease.hold({ ttlSeconds, signal }));
       const key = new Uint8Array(Buffer.concat([this.waiters, toBytes(uniqueName())]));
@@ -98,7 +98,7 @@ export class DoubleBarrier {
     const { place } = this;
     if (place === undefined) return;
     try {
-      await waiting(this.services, this.name, options, (signal) => this.untilLeft(place.key, signal));
+      await runWait(this.services, this.name, options, (signal) => this.untilLeft(place.key, signal));
     } finally {
       await this.giveUpPlace();
     }

@@ -3,7 +3,7 @@ import { EtcdError, type RequestOptions } from "../transport/index.js";
 import { type Bytes, type KeyOrder, type KeyValue, toBytes, type TxnOp } from "../kv/index.js";
 import type { LineServices } from "./line.js";
 import type { WaitOptions } from "./wait-limit.js";
-import { readUntil, uniqueName, untilChanged, waiting } from "./waiting.js";
+import { readUntil, uniqueName, untilChanged, runWait } from "./waiting.js";
 
 /** Times that adding an element is tried while others add theirs. */
 const maxAttempts = 100;
@@ -109,7 +109,7 @@ async function takeFirst(
   order: Pick<KeyOrder, "sortBy">,
   options: WaitOptions,
 ): Promise<KeyValue> {
-  return waiting(services, prefix, options, async (signal) => {
+  return runWait(services, prefix, options, async (signal) => {
     for (;;) {
       const first = { ...order, order: "ascending", prefix: true, limit: 1 } as const;
       const { kvs, header } = await readUntil(services, prefix, first, signal);

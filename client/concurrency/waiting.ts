@@ -6,7 +6,7 @@ import type { LineServices } from "./line.js";
 import { WaitLimit, type WaitOptions } from "./wait-limit.js";
 
 /** Runs a wait under its limits. @throws EtcdError "cancelled" or "deadline-exceeded" when these end it */
-export async function waiting<T>(
+export async function runWait<T>(
   { clock }: LineServices,
   title: Bytes,
   options: WaitOptions,

@@ -33,7 +33,7 @@ let poolUsed = 0;
 
 /** Encodes short text in memory that it shares with others, without a call of Node's if it is ASCII. */
 const utf8 = (text: string): Uint8Array =>
-  (text.length <= maxLoopCharacters ? ascii(text) : undefined) ?? encoded(text);
+  (text.length <= maxLoopCharacters ? ascii(text) : undefined) ?? encodeText(text);
 
 /** @returns undefined if there are other characters */
 const ascii = (text: string): Uint8Array | undefined => {
@@ -53,7 +53,7 @@ const ascii = (text: string): Uint8Array | undefined => {
 };
 
 /** Encodes in memory that Node shares between texts: a fraction of the time of a TextEncoder. */
-const encoded = (text: string): Uint8Array => {
+const encodeText = (text: string): Uint8Array => {
   const { buffer, byteOffset, length } = Buffer.from(text);
   return new Uint8Array(buffer, byteOffset, length);
 };

@@ -63,7 +63,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
       onRenewed: (seconds) => this.onRenewed(seconds),
       onFailure: (error) => this.lose(new LeaseLostError(id, "unconfirmed", { cause: error })),
     };
-    this.renewed(sentAt, ttlSeconds);
+    this.scheduleRenewal(sentAt, ttlSeconds);
     stream.add(this.renewing);
   }
 
@@ -102,10 +102,10 @@ export class LeaseKeepAlive implements AsyncDisposable {
 
   private onRenewed(ttlSeconds: number): void {
     if (ttlSeconds <= 0) this.lose(new LeaseLostError(this.id, "gone"));
-    else if (this.askedAt !== undefined) this.renewed(this.askedAt, ttlSeconds);
+    else if (this.askedAt !== undefined) this.scheduleRenewal(this.askedAt, ttlSeconds);
   }
 
-  private renewed(sentAt: number, ttlSeconds: number): void {
+  private scheduleRenewal(sentAt: number, ttlSeconds: number): void {
     this.askedAt = undefined;
     this.certainUntil = sentAt + ttlSeconds * 1000 * (1 - safetyMargin);
     this.wakeAt(sentAt + (ttlSeconds * 1000) / renewalsPerTtl);

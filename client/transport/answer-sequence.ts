@@ -14,7 +14,7 @@ interface AnsweringServer {
   readonly clock: Clock;
   readonly settings: Pick<Settings, "login" | "requestTimeoutMs">;
   loggedIn(limits: CallLimits): Promise<void>;
-  connected(limits: CallLimits): Promise<Connection>;
+  whenConnected(limits: CallLimits): Promise<Connection>;
   close(): void;
 }
 
@@ -80,7 +80,7 @@ export class AnswerSequence<Request, Response> {
     const limits = { deadline: server.clock.now() + timeoutMs, signal };
     await server.loggedIn(limits);
     this.used = server.settings.login?.metadata;
-    const connection = await server.connected(limits);
+    const connection = await server.whenConnected(limits);
     if (this.ending !== undefined) return; // left, or aborted, meanwhile
     this.stopTimer = server.clock.after(limits.deadline - server.clock.now(), () =>
       this.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),

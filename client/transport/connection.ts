@@ -67,14 +67,14 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     return this.channel.state === "transient-failure" ? this.channel.failureReason() : "no answer";
   }
 
-  /** @returns false if a write should wait for `confirmed`: too many others were sent since the server last answered */
+  /** @returns false if a write should wait for `whenConfirmed`: too many others were sent since the server last answered */
   admitWrite(): boolean {
     return this.liveness.admitWrite();
   }
 
   /** Waits until the server has shown that it is there. It may also be silent, or gone, by then. */
-  confirmed(limits: CallLimits): Promise<void> {
-    return this.liveness.confirmed(limits);
+  whenConfirmed(limits: CallLimits): Promise<void> {
+    return this.liveness.whenConfirmed(limits);
   }
 
   /** Whether the client has given this connection up. */
@@ -182,7 +182,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     this.clock.soon(() => this.closeIfRetired());
   }
 
-  /** Requests that wait for `confirmed` look for a server again. */
+  /** Requests that wait for `whenConfirmed` look for a server again. */
   reconsider(): void {
     this.liveness.reconsider();
   }

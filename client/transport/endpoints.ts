@@ -233,7 +233,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     let attempt = 1;
     if (failed !== undefined) await this.afterFailure(failed, attempt++, limits);
     for (; ; attempt++) {
-      const connection = this.free(method.kind, limits.signal) ?? (await this.chosen(method.kind, limits));
+      const connection = this.free(method.kind, limits.signal) ?? (await this.chooseConnection(method.kind, limits));
       throwIfOver(era);
       try {
         if (method.kind === "write" || this.connections.length === 1)
@@ -313,7 +313,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     limits: CallLimits,
   ): Promise<readonly Response[]> {
     const { signal } = limits;
-    const connection = await this.connected(limits);
+    const connection = await this.whenConnected(limits);
     const answers: Response[] = [];
     return new Promise((resolve, reject) => {
       const late = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
@@ -398,7 +398,7 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /** Waits until a connection is up, but neither beyond the dial timeout nor beyond the request's limits. */
-  async connected({ deadline, signal }: CallLimits): Promise<Connection> {
+  async whenConnected({ deadline, signal }: CallLimits): Promise<Connection> {
     const giveUpAt = Math.min(deadline, this.clock.now() + this.settings.dialTimeoutMs);
     const { era } = this;
     for (;;) {
@@ -425,7 +425,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     return { clock, timeoutMs, authenticate };
   }
 
-  /** The connection for a request that has to wait for nothing; undefined: `chosen` waits, or says why there is none. */
+  /** The connection for a request that has to wait for nothing; undefined: `chooseConnection` waits, or says why there is none. */
   private free(kind: RequestKind, signal: AbortSignal | undefined): Connection | undefined {
     if (this.closed || signal?.aborted) return undefined;
     const connection = this.up();
@@ -439,11 +439,11 @@ export class Endpoints implements ConnectionOwner, Retries {
    * The connection for a request. A write waits for an answer of the server if many were sent since the last one, or the last one was
    * long ago: a write that a silent server may have is neither made nor not made, one that was held back goes elsewhere.
    */
-  private async chosen(kind: RequestKind, limits: CallLimits): Promise<Connection> {
+  private async chooseConnection(kind: RequestKind, limits: CallLimits): Promise<Connection> {
     for (;;) {
-      const connection = await this.connected(limits);
+      const connection = await this.whenConnected(limits);
       if (kind === "read" || this.connections.length === 1 || connection.admitWrite()) return connection;
-      await connection.confirmed(limits);
+      await connection.whenConfirmed(limits);
       if ((connection.isUp && !connection.isSilent) || this.clock.now() >= limits.deadline) return connection;
     }
   }

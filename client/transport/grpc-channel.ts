@@ -119,7 +119,7 @@ class GrpcChannel implements Channel {
   ): ChannelCall {
     const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
     const sent = sentMetadata(metadata);
-    const call = this.connected().makeUnaryRequest(path, encode, decode, request, sent, options, onEnd);
+    const call = this.ensureClient().makeUnaryRequest(path, encode, decode, request, sent, options, onEnd);
     return { cancel: () => cancelCall(call) };
   }
 
@@ -130,7 +130,7 @@ class GrpcChannel implements Channel {
     onEnd: (failure: Error | undefined) => void,
   ): ChannelStream<Request> {
     const sent = sentMetadata(metadata);
-    const call = this.connected().makeBidiStreamRequest(path, encode, decode, sent, {});
+    const call = this.ensureClient().makeBidiStreamRequest(path, encode, decode, sent, {});
     call.on("data", onMessage);
     // Also after the end: an answer that was on its way then is an error of the stream.
     call.on("error", onEnd);
@@ -153,7 +153,7 @@ class GrpcChannel implements Channel {
     this.client?.close();
   }
 
-  private connected(): GrpcJs.Client {
+  private ensureClient(): GrpcJs.Client {
     return (this.client ??= this.newClient());
   }
 

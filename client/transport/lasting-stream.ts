@@ -53,7 +53,7 @@ export class LastingStream<Request, Response> {
   }
 
   /** Ends the stream if the server has refused its token, so that it is opened again with another. @returns false if it goes on */
-  refused(error: AuthError): boolean {
+  endIfRefused(error: AuthError): boolean {
     if (!this.mayLogIn(error)) return false;
     this.stream?.end(error);
     return true;
@@ -96,7 +96,7 @@ export class LastingStream<Request, Response> {
     const limits = { deadline: Infinity, signal: wanted.signal };
     try {
       if (this.endpoints.settings.login !== undefined) await this.logIn(limits);
-      const connection = await this.endpoints.connected(limits);
+      const connection = await this.endpoints.whenConnected(limits);
       if (this.wanted !== wanted) return new Error("It is not wanted any more");
       throwIfOver(era);
       const error = await this.untilEnd(connection);

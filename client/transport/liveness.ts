@@ -32,7 +32,7 @@ export interface ProbedServer {
 
 /**
  * Example: a put is sent to a server that is frozen. After one period without an answer a probe is sent; after three more
- * `isSilent` is true. Writes that want to be sent meanwhile wait in `confirmed()`, which then resolves. When the server
+ * `isSilent` is true. Writes that want to be sent meanwhile wait in `whenConfirmed()`, which then resolves. When the server
  * goes on and answers either, `isSilent` is false again.
  */
 export class Liveness {
@@ -59,7 +59,7 @@ export class Liveness {
     this.waiting = new Wakeup(clock);
   }
 
-  /** Whether a write may be sent now, which then counts; otherwise wait for `confirmed`. */
+  /** Whether a write may be sent now, which then counts; otherwise wait for `whenConfirmed`. */
   admitWrite(): boolean {
     if (this.waiting.hasWaiters || this.isSilent) return false;
     const isAdmitted =
@@ -69,7 +69,7 @@ export class Liveness {
   }
 
   /** Resolves when the server sends anything, and in each period while the server is silent, when its connection breaks, or at the limits. */
-  confirmed({ deadline, signal }: CallLimits): Promise<void> {
+  whenConfirmed({ deadline, signal }: CallLimits): Promise<void> {
     const confirmed = this.waiting.wait(deadline - this.clock.now(), signal);
     this.probe();
     this.watch();
@@ -95,7 +95,7 @@ export class Liveness {
   }
 
   /** Notes that something was sent on a stream, which the server will probably answer. */
-  asked(): void {
+  onAsked(): void {
     this.isAsked = true;
     this.watch();
   }

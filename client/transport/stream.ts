@@ -27,7 +27,7 @@ export class Stream<Request, Response> {
   constructor(
     server: CalledServer,
     method: StreamMethod<Request, Response>,
-    private readonly liveness: Pick<Liveness, "asked" | "heard">,
+    private readonly liveness: Pick<Liveness, "onAsked" | "heard">,
     private readonly events: StreamEvents<Response>,
   ) {
     const { channel, endpoint, login } = server;
@@ -49,7 +49,7 @@ export class Stream<Request, Response> {
   send(request: Request): void {
     if (this.hasEnded) return;
     this.call.send(request);
-    this.liveness.asked();
+    this.liveness.onAsked();
   }
 
   /** Tells the server that no further request comes. */

@@ -106,10 +106,10 @@ export class ResyncQueue implements ArrivalSource {
         throw error;
       }
     }
-    return this.relisted();
+    return this.relist();
   }
 
-  private async relisted(): Promise<Arrival | undefined> {
+  private async relist(): Promise<Arrival | undefined> {
     try {
       return await this.list(0, false);
     } catch (error) {

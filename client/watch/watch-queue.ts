@@ -160,16 +160,16 @@ export class WatchQueue implements Watcher, ArrivalSource {
     this.unfinished = all.slice(end);
     const finished = all.slice(0, end).map((event) => eventOf(event, this.options.keys));
     const last = finished.at(-1);
-    if (last !== undefined) this.arrived({ header, events: finished, through: last.kv.modRevision });
+    if (last !== undefined) this.addArrival({ header, events: finished, through: last.kv.modRevision });
   }
 
   private onProgress({ watchId }: WireResponse, header: Header): void {
     // On request, etcd before 3.4.25 and 3.5.8 says how far it is also while changes are on their way.
     const isPromise = watchId !== allWatches && header.revision >= this.next;
-    this.arrived({ header, events: [], through: isPromise ? header.revision : undefined });
+    this.addArrival({ header, events: [], through: isPromise ? header.revision : undefined });
   }
 
-  private arrived(arrival: Arrival): void {
+  private addArrival(arrival: Arrival): void {
     if (arrival.through !== undefined) this.next = arrival.through + 1;
     this.waiting.push(arrival);
     this.waitingBytes += bytesOf(arrival);

@@ -118,7 +118,7 @@ export class WatchStream {
     if (place === undefined) throw new TypeError("Cannot read a watch's answer: there is no such watch");
     // The token belongs to the stream, so all watches go on with a new one on another stream.
     const refusal = response.canceled ? authErrorFromWatchEnd(response.cancelReason) : undefined;
-    if (refusal !== undefined && this.stream.refused(refusal)) return;
+    if (refusal !== undefined && this.stream.endIfRefused(refusal)) return;
     if (!this.places.has(place)) {
       if (!response.canceled) this.cancel(response.watchId); // removed meanwhile
       return;

@@ -73,7 +73,7 @@ export class FakeStream<Request = unknown, Response extends object = object> {
   }
 
   /** Resolves when the client has given the stream up. */
-  async ended(): Promise<void> {
+  async whenEnded(): Promise<void> {
     while (!this.isEnded) await this.change("the end of the stream");
   }
 

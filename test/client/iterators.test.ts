@@ -86,7 +86,7 @@ const states: Record<string, (subject: Subject) => Promise<void>> = {
     threeCalls(subject);
     const stream = await watched(subject);
     await subject.server.stop();
-    await stream.ended();
+    await stream.whenEnded();
   },
 };
 
@@ -131,7 +131,7 @@ async function leave(kind: string, state: string, way: string): Promise<void> {
     if (position > 0 || isError === undefined) assert.deepEqual(result, { status: "fulfilled", value: done });
     else assert.equal(result.status === "rejected" && isError(result.reason), true, JSON.stringify(result));
   if (server.isListening) await client.kv.get("k").catch(() => undefined); // and all before it has arrived
-  for (const stream of server.opened) await stream.ended();
+  for (const stream of server.opened) await stream.whenEnded();
 }
 
 for (const kind of Object.keys(kinds))
@@ -185,5 +185,5 @@ test("leaving a loop closes its watch, and no further event is read", async () =
   }
   for await (const { kv } of watch) seen.push(kv.modRevision);
   assert.deepEqual([seen, watch.revision], [[2], 2]);
-  await stream.ended();
+  await stream.whenEnded();
 });

@@ -341,7 +341,7 @@ describe("streams of a client with a user", () => {
       assert.equal(await second.ready(), 6);
       after.send(changed(0n, 6n));
       assert.equal((await batches.next()).value?.revision, 6);
-      await before.ended();
+      await before.whenEnded();
     });
 
   test("end with the refusal when the watch is refused after three more logins", async () => {

@@ -78,7 +78,7 @@ test("resolve lists the instances, and lists them again when one comes or goes",
   const waiting = lists.next();
   await lists.return();
   assert.deepEqual(await waiting, { done: true, value: undefined });
-  await stream.ended();
+  await stream.whenEnded();
 });
 
 test("grpc-js connects to a service by the name etcd:///<service>", async () => {

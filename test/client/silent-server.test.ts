@@ -97,7 +97,7 @@ describe("a server that falls silent", () => {
     for (const stream of next) await stream.request();
     assert.ok(!lease.lost.aborted);
     pair.used.thaw();
-    for (const stream of first) await stream.ended();
+    for (const stream of first) await stream.whenEnded();
   });
 
   test("keeps its requests while there is no other server", async () => {

@@ -68,7 +68,7 @@ test("a backup that is abandoned, or whose client is closed, leaves no stream op
     await waiting[0];
     const second = Promise.allSettled(waiting.slice(1));
     await (leave === "return" ? iterator.return() : client.close());
-    await stream.ended();
+    await stream.whenEnded();
     await within(deadlineMs, "the second call", second);
   }
 });

@@ -68,7 +68,7 @@ describe("single calls", () => {
     const stream = await pair.stream();
     assert.deepEqual(await stream.request(), { ID: 5n });
     stream.send(renewed(5n, 10n));
-    await stream.ended();
+    await stream.whenEnded();
     stream.end();
     assert.equal((await renewal).ttlSeconds, 10);
   });
@@ -90,7 +90,7 @@ describe("a held lease", () => {
     assert.equal(lease.remainingMs, 0);
     assert.equal(await lease.ended, undefined);
     assert.deepEqual(pair.server.calls.at(-1), { method: "LeaseRevoke", request: { ID: 5n } });
-    await stream.ended();
+    await stream.whenEnded();
   });
 
   test("closed while its stream is being opened leaves none open at the server", async () => {
@@ -102,7 +102,7 @@ describe("a held lease", () => {
     }
     await pair.client.kv.get("k"); // and everything before it has arrived
     assert.ok(pair.server.opened.length > 0, "none was opened");
-    for (const stream of pair.server.opened) await stream.ended();
+    for (const stream of pair.server.opened) await stream.whenEnded();
   });
 
   test("is revoked if its grant was aborted and may have succeeded", async () => {
@@ -127,7 +127,7 @@ describe("a held lease", () => {
     assert.ok(!silent.isEnded);
     pair.clock.advance(1);
     const next = await pair.stream();
-    await silent.ended();
+    await silent.whenEnded();
     assert.deepEqual(await next.request(), { ID: 5n });
     next.send(renewed(5n, 0n));
     assert.equal((await lease.ended)?.reason, "gone");

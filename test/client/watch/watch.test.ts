@@ -167,7 +167,7 @@ describe("a watch", () => {
     await loop.return();
     assert.deepEqual((await stream.request()).requestUnion, { $case: "cancelRequest", value: { watchId: 1n } });
     await a.close();
-    await stream.ended();
+    await stream.whenEnded();
   });
 
   test("closed before the server has answered is cancelled when it does", async () => {
@@ -318,7 +318,7 @@ describe("a watch that loses its server", () => {
     assert.ok(!silent.isEnded);
     clock.advance(1);
     const second: WatchStream = await server.stream();
-    await silent.ended();
+    await silent.whenEnded();
     second.send(created(0n, 4n));
     assert.equal(await watch.ready(), 5);
   });
