@@ -216,12 +216,12 @@ export class CopyingStore {
       if (op.request?.$case === "requestTxn") this.choose(op.request.value, path);
   }
 
-  private taken(request: TxnRequest, path: boolean[]): readonly RequestOp[] {
+  private chooseBranch(request: TxnRequest, path: boolean[]): readonly RequestOp[] {
     return path.shift() === true ? request.success : request.failure;
   }
 
   private check(request: TxnRequest, path: boolean[]): void {
-    for (const { request: op } of this.taken(request, path)) {
+    for (const { request: op } of this.chooseBranch(request, path)) {
       if (op?.$case === "requestTxn") this.check(op.value, path);
       else if (op?.$case === "requestPut") this.checkPut(op.value);
       else if (op?.$case === "requestRange") this.checkRange(op.value);
@@ -241,7 +241,9 @@ export class CopyingStore {
 
   private run(draft: Draft, request: TxnRequest, path: boolean[]): TxnResponse {
     const succeeded = path[0] === true;
-    const responses = this.taken(request, path).map(({ request: op }) => ({ response: this.runOp(draft, op, path) }));
+    const responses = this.chooseBranch(request, path).map(({ request: op }) => ({
+      response: this.runOp(draft, op, path),
+    }));
     return { header: headerAt(0), succeeded, responses };
   }
 

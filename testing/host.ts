@@ -120,7 +120,7 @@ export class Host {
       disk: this.files,
       conditions: this.storeDisk,
       random: this.random,
-      onWrite: () => this.reached("write store"),
+      onWrite: () => this.onReached("write store"),
     });
     this.config = configOf(name, settings);
   }
@@ -172,7 +172,7 @@ export class Host {
       this.observer.onDied(this);
       await running.replica.close();
     } catch (error) {
-      this.failed(process, error);
+      this.onFailed(process, error);
     }
     if (this.process !== process) return;
     this.files.kill();
@@ -181,8 +181,8 @@ export class Host {
   }
 
   /** The member has come to it. */
-  reached(moment: Moment | `send ${Outgoing["message"]["kind"]}`): void {
-    if (this.isUp) this.traps.reached(moment);
+  onReached(moment: Moment | `send ${Outgoing["message"]["kind"]}`): void {
+    if (this.isUp) this.traps.onReached(moment);
   }
 
   pause(): void {
@@ -207,7 +207,7 @@ export class Host {
     process.die();
     this.process = undefined;
     this.running = undefined;
-    this.network.died(process, { isTold });
+    this.network.onDied(process, { isTold });
     this.observer.onDied(this);
   }
 
@@ -217,11 +217,11 @@ export class Host {
     const environment = { clock, random, logger: this.logger(), secrets: simulatedSecrets(random) };
     try {
       const replica = await openReplica(this.parts(process), this.config, environment, {
-        onFailure: (error) => this.failed(process, error),
+        onFailure: (error) => this.onFailed(process, error),
         onStatusChange: (status) => {
           if (status.role !== "leader") return;
           this.observer.onLeads(this, status);
-          this.reached("lead");
+          this.onReached("lead");
         },
       });
       const services = memberServices(this.config, environment, replica);
@@ -233,12 +233,12 @@ export class Host {
       running.isReady = true;
       this.story.tell(`${this.name} serves clients`);
     } catch (error) {
-      if (!this.isStopping) this.failed(process, error);
+      if (!this.isStopping) this.onFailed(process, error);
     }
   }
 
   /** The member cannot go on by itself: its process ends. */
-  private failed(process: SimProcess, error: unknown): void {
+  private onFailed(process: SimProcess, error: unknown): void {
     if (this.process !== process) return;
     this.lacksSpace = this.files.capacityBytes < Infinity && errorText(error).startsWith("no space left for");
     if (!this.mayFail && !this.lacksSpace) {
@@ -268,14 +268,14 @@ export class Host {
           name: this.name,
           process,
           options,
-          onSend: (outgoing) => this.sent(options.self, outgoing),
+          onSend: (outgoing) => this.onSent(options.self, outgoing),
         }),
     };
   }
 
-  private sent(id: MemberId, outgoing: Outgoing): void {
+  private onSent(id: MemberId, outgoing: Outgoing): void {
     this.observer.onSend(this, id, outgoing);
-    this.reached(`send ${outgoing.message.kind}`);
+    this.onReached(`send ${outgoing.message.kind}`);
   }
 
   /** An operation of the disk ends after its time. Others may overtake it, as with a pool of threads. */
@@ -286,7 +286,7 @@ export class Host {
 
   private diskFault(operation: Operation): Error | undefined {
     const moment = momentOf(operation);
-    if (moment !== undefined) this.reached(moment);
+    if (moment !== undefined) this.onReached(moment);
     if (!this.disk.failsNext || operation.kind !== "write") return undefined;
     this.disk.failsNext = false;
     return new Error(`EIO: simulated, write '${operation.path}'`);

@@ -103,7 +103,7 @@ export class Rpc {
         this.scheduler.after(this.travelMs(), () => {
           if (connection.broken.has(broken)) end(outcome());
         });
-        host.reached("answer");
+        host.onReached("answer");
       };
       const bytes = request.encode(message).finish();
       this.scheduler.after(this.travelMs(), () =>
@@ -127,7 +127,7 @@ export class Rpc {
     const found = this.methodOf(host, path, "bidi");
     if (found === undefined) return undefined;
     const { method, connection } = found;
-    const broken = (): void => stream.broken();
+    const broken = (): void => stream.breakConnection();
     const stream = new OpenStream(this.scheduler, connection.process, () => this.travelMs(), {
       onResponse: events.onResponse,
       onEnd: (status) => {
@@ -247,7 +247,7 @@ class OpenStream implements ClientStream {
   }
 
   /** Breaks the connection: both sides find out, the server at once if it runs. */
-  broken(): void {
+  breakConnection(): void {
     this.process.receive(() => this.closeServer());
     this.endClient(undefined);
   }
@@ -273,12 +273,12 @@ class OpenStream implements ClientStream {
     this.isFull ||= this.unsent >= maxUnsentMessages || this.unsentBytes >= maxUnsentBytes;
     this.toClient(() => {
       if (!this.isClientDone) this.events.onResponse(bytes);
-      this.process.receive(() => this.taken(bytes.length));
+      this.process.receive(() => this.onTaken(bytes.length));
     });
     return !this.isFull;
   }
 
-  private taken(bytes: number): void {
+  private onTaken(bytes: number): void {
     this.unsent--;
     this.unsentBytes -= bytes;
     if (!this.isFull || this.unsent > 0) return;

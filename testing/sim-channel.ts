@@ -39,7 +39,7 @@ class End implements SnapshotChannel {
   receive(): Promise<Uint8Array> {
     const first = this.arrived.shift();
     if (first !== undefined) {
-      this.other?.taken();
+      this.other?.onTaken();
       return Promise.resolve(first);
     }
     if (this.ended !== undefined) return Promise.reject(this.ended);
@@ -63,13 +63,13 @@ class End implements SnapshotChannel {
       this.receiver = undefined;
       if (receiver === undefined) this.arrived.push(payload);
       else {
-        this.other?.taken();
+        this.other?.onTaken();
         receiver.resolve(payload);
       }
     });
   }
 
-  private taken(): void {
+  private onTaken(): void {
     this.process.receive(() => {
       this.unsent--;
       if (this.unsent >= room) return;

@@ -112,7 +112,7 @@ export class SimNetwork {
       send: (messages) => this.send(endpoint, messages),
       sendCalls: (to, calls) => this.sendCalls(endpoint, to, calls),
       openSnapshot: (to) => this.openSnapshot(endpoint, to),
-      close: () => this.ended(endpoint, true),
+      close: () => this.closeEndpoint(endpoint, true),
     };
   }
 
@@ -157,11 +157,12 @@ export class SimNetwork {
   }
 
   /** A process has died. Its system says so to who is connected, unless the power is gone, too. */
-  died(process: SimProcess, { isTold }: { readonly isTold: boolean }): void {
-    for (const endpoint of this.endpoints.values()) if (endpoint.process === process) this.ended(endpoint, isTold);
+  onDied(process: SimProcess, { isTold }: { readonly isTold: boolean }): void {
+    for (const endpoint of this.endpoints.values())
+      if (endpoint.process === process) this.closeEndpoint(endpoint, isTold);
   }
 
-  private ended(endpoint: Endpoint, isTold: boolean): void {
+  private closeEndpoint(endpoint: Endpoint, isTold: boolean): void {
     if (!endpoint.isOpen) return;
     endpoint.isOpen = false;
     for (const link of this.links.filter(({ from }) => from === endpoint)) {
@@ -223,7 +224,7 @@ export class SimNetwork {
         void to.options.incarnations.admitPeer(self, incarnations.own).then((refusal) => {
           if (link.called !== to || !link.from.isOpen) return;
           if (!this.canReach(link.from, to)) this.inVain(link);
-          else if (refusal === undefined) this.opened(link, to);
+          else if (refusal === undefined) this.onOpened(link, to);
           else this.turnedAway(link, refusal);
         }),
     );
@@ -244,7 +245,7 @@ export class SimNetwork {
     link.retryMs = Math.min(2 * link.retryMs, longestRetryMs);
   }
 
-  private opened(link: Link, to: Endpoint): void {
+  private onOpened(link: Link, to: Endpoint): void {
     link.to = to;
     link.called = undefined;
     link.retryMs = firstRetryMs;

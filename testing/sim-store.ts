@@ -86,7 +86,7 @@ export class StoreFiles {
     const slowed = (rows: Rows) => ({
       name: this.path,
       get: (key: Uint8Array) => rows.get(key),
-      iterate: (from: Uint8Array, to: Uint8Array) => this.slowed(process, rows.iterate(from, to)),
+      iterate: (from: Uint8Array, to: Uint8Array) => this.slowRows(process, rows.iterate(from, to)),
     });
     return {
       ...slowed(level),
@@ -107,7 +107,7 @@ export class StoreFiles {
     if (operations !== undefined && this.machine.random.chance(0.5)) await write(level, operations);
   }
 
-  private slowed(process: SimProcess, rows: RowIterator): RowIterator {
+  private slowRows(process: SimProcess, rows: RowIterator): RowIterator {
     const next = async (count: number): Promise<readonly Row[]> => {
       await process.sleep(this.machine.random.next() * this.machine.conditions.maxReadMs);
       return rows.next(count);

@@ -39,7 +39,7 @@ export class Traps {
   }
 
   /** The member has come to it. */
-  reached(moment: string): void {
+  onReached(moment: string): void {
     for (const trap of [...this.set]) if (trap.moment === moment) trap.spring();
   }
 }

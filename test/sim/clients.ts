@@ -72,7 +72,7 @@ export class Clients {
     this.open.delete(seat.id);
   }
 
-  applied(seat: Seat, entry: Entry): void {
+  onApplied(seat: Seat, entry: Entry): void {
     if (entry.kind !== "command") return;
     const proposal = Number(new TextDecoder().decode(entry.data));
     assert.ok(!this.refused.has(proposal), `proposal ${proposal} was refused, and applied`);

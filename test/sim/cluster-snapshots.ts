@@ -17,8 +17,8 @@ export class ClusterSnapshots {
   /** Time passes. */
   tick(): void {
     this.streams.move(this.ground.now, {
-      arrived: (stream) => this.arrived(stream),
-      ended: (stream) => this.ended(stream),
+      onArrived: (stream) => this.onArrived(stream),
+      onEnded: (stream) => this.onEnded(stream),
     });
   }
 
@@ -74,7 +74,7 @@ export class ClusterSnapshots {
     if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(seat); // before its log begins anew, or while it does
   }
 
-  private arrived({ from, to, leaderTerm, position }: Stream): boolean {
+  private onArrived({ from, to, leaderTerm, position }: Stream): boolean {
     const seat = this.ground.seatOf(to);
     if (this.ground.isFrozen(seat)) return false;
     this.ground.note(`${from}→${to} a snapshot at ${describe(position)}`);
@@ -82,7 +82,7 @@ export class ClusterSnapshots {
     return true;
   }
 
-  private ended({ from, to, sender }: Stream): boolean {
+  private onEnded({ from, to, sender }: Stream): boolean {
     const seat = this.ground.seatOf(from);
     if (this.ground.isFrozen(seat)) return false;
     if (seat.member === sender) this.ground.step(seat, { kind: "snapshotEnded", peer: to });

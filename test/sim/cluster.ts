@@ -211,7 +211,7 @@ export class SimCluster implements Ground {
     this.safety.onApplied(seat.id, entry, seat.disk, seat.member.core.status().term);
     assert.equal(entry.index, seat.applied + 1, `member ${seat.id} skipped or repeated an entry`);
     seat.applied = entry.index;
-    this.clients.applied(seat, entry);
+    this.clients.onApplied(seat, entry);
   }
 
   private send(seat: Seat, outgoing: Outgoing): void {

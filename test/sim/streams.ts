@@ -18,9 +18,9 @@ interface Timed {
 
 export interface StreamEvents {
   /** Receives a whole stream. @returns false if nobody takes it in now: it waits */
-  arrived(stream: Stream): boolean;
+  onArrived(stream: Stream): boolean;
   /** Its sender knows that it ended, well or not. @returns false if the sender cannot take that in now */
-  ended(stream: Stream): boolean;
+  onEnded(stream: Stream): boolean;
 }
 
 /** Snapshots on their way: they take their time, get lost, end before they arrive, and arrive when nobody needs them. */
@@ -47,8 +47,8 @@ export class SnapshotStreams {
   /** Tells what happens by `now`. */
   move(now: number, events: StreamEvents): void {
     for (const timed of [...this.timed]) {
-      if (timed.arrivesAt <= now && events.arrived(timed.stream)) timed.arrivesAt = Infinity;
-      if (timed.endsAt <= now && events.ended(timed.stream)) timed.endsAt = Infinity;
+      if (timed.arrivesAt <= now && events.onArrived(timed.stream)) timed.arrivesAt = Infinity;
+      if (timed.endsAt <= now && events.onEnded(timed.stream)) timed.endsAt = Infinity;
     }
     this.timed = this.timed.filter(({ arrivesAt, endsAt }) => arrivesAt < Infinity || endsAt < Infinity);
   }

@@ -59,13 +59,13 @@ export class MinietcdProcess implements AsyncDisposable {
     for (const name of ["stdout", "stderr"] as const)
       child[name]?.setEncoding("utf8").on("data", (text: string) => {
         this.output[name] += text;
-        this.changed();
+        this.notifyListeners();
       });
     this.exited = new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
         this.ended = true;
-        this.changed();
+        this.notifyListeners();
         resolve({ code, signal });
       });
     });
@@ -159,7 +159,7 @@ export class MinietcdProcess implements AsyncDisposable {
     await this.exited.catch(() => undefined);
   }
 
-  private changed(): void {
+  private notifyListeners(): void {
     for (const look of [...this.listeners]) look();
   }
 }

@@ -29,7 +29,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
     timeline.after(delayMs, () => {
       const waiting = this.waiting ?? [];
       this.waiting = undefined;
-      for (const run of waiting) this.guarded(run);
+      for (const run of waiting) this.runGuarded(run);
     });
   }
 
@@ -74,8 +74,8 @@ export class FaultyWatch implements WatchListener, WatchSession {
     return to - from;
   }
 
-  prepare(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void> {
-    return this.listener.prepare?.(events, isTired) ?? noWork();
+  prepare(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void> {
+    return this.listener.prepare?.(events, shouldYield) ?? noWork();
   }
 
   onAnswer(answer: WatchAnswer): boolean {
@@ -101,7 +101,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
     else this.waiting.push(run);
   }
 
-  private guarded(run: () => void): void {
+  private runGuarded(run: () => void): void {
     try {
       run();
     } catch (error) {

@@ -85,8 +85,8 @@ export class InProcessChannel implements Channel {
     this.servicesOf = servicesOf;
     this.ended = new EndedCalls(this.calls, settings.maxReceiveBytes);
     this.stopWatching = machine.watch({
-      changed: () => this.memberChanged(),
-      replaced: (failure) => {
+      onChanged: () => this.memberChanged(),
+      onReplaced: (failure) => {
         this.breakAll(failure);
         this.replacedListener(failure);
       },
@@ -132,11 +132,11 @@ export class InProcessChannel implements Channel {
     metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
     const { member } = this;
-    const shared = this.shared(method, request);
+    const shared = this.shareRequest(method, request);
     const Kind = shared === undefined ? InProcessCall : SharedCall;
     const call = new Kind<Response>(this.ended, method, onEnd, metadata);
     this.calls.add(call as InProcessCall<unknown>);
-    const message = shared ?? this.checked(encoded(method, request));
+    const message = shared ?? this.checkSize(encodeRequest(method, request));
     const found = member && this.methodOf(member, method.path);
     if (message instanceof StatusError) call.break(message);
     else if (member === undefined) call.break(dropped());
@@ -170,7 +170,7 @@ export class InProcessChannel implements Channel {
     else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethod(method.path));
     else stream.begin(member.process, found, callerWith(metadata));
     const send = (request: Request): void => {
-      const bytes = encoded(method, request);
+      const bytes = encodeRequest(method, request);
       if (bytes instanceof StatusError) stream.break(bytes);
       else stream.send(bytes);
     };
@@ -186,14 +186,14 @@ export class InProcessChannel implements Channel {
   }
 
   /** The request as a message of which no bytes are needed. */
-  private shared<Request>(method: ClientMethod<Request, unknown>, request: Request): object | undefined {
+  private shareRequest<Request>(method: ClientMethod<Request, unknown>, request: Request): object | undefined {
     const { maxSendBytes, maxReceiveBytes } = this.settings;
     if (method.share === undefined || Math.min(maxSendBytes, maxReceiveBytes) < minSharingBytes) return undefined;
     return method.share(request) as object | undefined;
   }
 
   /** The bytes of a request, unless they are too many for the client or the server. */
-  private checked(bytes: Buffer | StatusError): Buffer | StatusError {
+  private checkSize(bytes: Buffer | StatusError): Buffer | StatusError {
     const most = this.settings.maxSendBytes;
     const mostOfServer = this.machine.config.maxRequestBytes + messageOverheadBytes;
     if (bytes instanceof StatusError) return bytes;
@@ -340,10 +340,10 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
     else if (!(answer instanceof Uint8Array)) this.onEnd(null, answer);
     else if (answer.length > ended.maxBytes)
       this.onEnd(tooLarge("Received message larger than max", answer.length, ended.maxBytes), undefined);
-    else this.decoded(answer);
+    else this.decodeAnswer(answer);
   }
 
-  private decoded(answer: Uint8Array): void {
+  private decodeAnswer(answer: Uint8Array): void {
     let response: Response;
     try {
       response = this.codec.decode(asBuffer(answer));
@@ -395,7 +395,7 @@ const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** The bytes of a request, or the failure that grpc-js reports for one that has none. */
-const encoded = <Request, Response>(
+const encodeRequest = <Request, Response>(
   method: ClientMethod<Request, Response>,
   request: Request,
 ): Buffer | StatusError => {

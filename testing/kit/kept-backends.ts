@@ -9,7 +9,7 @@ export interface BackendKeeper {
   /** Opens, or makes, the store in `directory`, for one process of the member. */
   open(directory: string, disk: MemberDisk, process: SimProcess): Promise<StoreBackend>;
   /** The files of a directory are gone. */
-  removed(directory: string): void;
+  onRemoved(directory: string): void;
   /** The process has died: whatever it holds is let go of. */
   settle(): Promise<void>;
 }
@@ -60,7 +60,7 @@ export class MemoryBackends implements BackendKeeper {
     };
   }
 
-  removed(directory: string): void {
+  onRemoved(directory: string): void {
     for (const path of [...this.backends.keys()])
       if (path === directory || path.startsWith(`${directory}/`)) this.backends.delete(path);
   }
@@ -91,7 +91,7 @@ export class DiskBackends implements BackendKeeper {
     };
   }
 
-  removed(): void {
+  onRemoved(): void {
     // LevelDB's files go with the directory.
   }
 

@@ -53,9 +53,9 @@ export type MemberState = "starting" | "running" | "frozen" | "down";
 /** A connection of a client in this process. */
 export interface MachineWatcher {
   /** The member begins or ceases to serve. */
-  changed(): void;
+  onChanged(): void;
   /** All requests of before end so, also those that wait for a connection. */
-  replaced(failure: StatusError): void;
+  onReplaced(failure: StatusError): void;
 }
 
 /** Small: a cluster in memory makes its segments at once, and keeps few of them. */
@@ -122,7 +122,7 @@ export class Machine {
         stopWatching();
         resolve();
       };
-      const stopWatching = this.watch({ changed: done, replaced: done });
+      const stopWatching = this.watch({ onChanged: done, onReplaced: done });
       running.replica.store.flush().then(done, done);
     });
   }
@@ -161,7 +161,7 @@ export class Machine {
       const member = await this.boot(process, storage, onOpened);
       if (this.process === process) this.serve({ member, storage });
     } catch (error) {
-      this.failed(process, error);
+      this.onFailed(process, error);
       throw error;
     }
   }
@@ -193,16 +193,16 @@ export class Machine {
     this.process = undefined;
     this.running = undefined;
     this.state = "down";
-    this.world.network.died(process, { isTold: true });
+    this.world.network.onDied(process, { isTold: true });
     this.parts.port?.cut();
-    this.changed();
+    this.notifyChanged();
     this.storage.disk.settle({ loseUnsynced });
     await this.storage.backends.settle();
   }
 
   /** Ends the requests of clients in this process, also those that wait for a member. */
   interrupt(failure: StatusError): void {
-    for (const watcher of [...this.watchers]) watcher.replaced(failure);
+    for (const watcher of [...this.watchers]) watcher.onReplaced(failure);
   }
 
   /**
@@ -231,7 +231,7 @@ export class Machine {
   }
 
   private newProcess(): SimProcess {
-    const process: SimProcess = new SimProcess(this.world.timeline, (error) => this.failed(process, error));
+    const process: SimProcess = new SimProcess(this.world.timeline, (error) => this.onFailed(process, error));
     return process;
   }
 
@@ -240,7 +240,7 @@ export class Machine {
     const { config } = this;
     const environment = this.environmentOf(process);
     const replica = await openReplica(this.memberParts(process, storage), config, environment, {
-      onFailure: (error) => this.failed(process, error),
+      onFailure: (error) => this.onFailed(process, error),
       onStatusChange: () => undefined,
     });
     onOpened();
@@ -266,7 +266,7 @@ export class Machine {
     this.running = member;
     this.state = "running";
     this.parts.port?.serve(member, this.config);
-    this.changed();
+    this.notifyChanged();
   }
 
   private async startSpare(storage: Storage): Promise<Booted | undefined> {
@@ -285,11 +285,11 @@ export class Machine {
     disk.isFull = false;
     disk.syncDelayMs = 0;
     await disk.removeTree(this.config.dataDir);
-    backends.removed(this.config.dataDir);
+    backends.onRemoved(this.config.dataDir);
   }
 
-  private changed(): void {
-    for (const watcher of [...this.watchers]) watcher.changed();
+  private notifyChanged(): void {
+    for (const watcher of [...this.watchers]) watcher.onChanged();
   }
 
   private environmentOf(process: SimProcess): MemberEnvironment {
@@ -313,7 +313,7 @@ export class Machine {
   }
 
   /** The member cannot go on by itself. */
-  private failed(process: SimProcess, error: unknown): void {
+  private onFailed(process: SimProcess, error: unknown): void {
     if (this.process !== process) return;
     this.failure = error instanceof Error ? error : new Error(errorText(error), { cause: error });
     this.world.log.add(this.name, "fatal", "stopped by itself", { error: this.failure });

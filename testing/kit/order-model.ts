@@ -21,7 +21,7 @@ export const runOn = (keys: ModelKeys, operation: Operation, revision: number): 
   const store = new CopyingStore(revision - 1, keys);
   for (const { lease } of putsOf(operation)) if (!store.hasLease(lease)) store.grantLease(lease); // no part of the model
   try {
-    const answer = answered(store, operation);
+    const answer = answerOperation(store, operation);
     return { keys: store.now, isChange: store.revision === revision, answer };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -40,7 +40,7 @@ export const runPending = (keys: ModelKeys, { cause }: Pending, revision: number
   return store.revision === revision ? store.now : undefined;
 };
 
-const answered = (store: CopyingStore, operation: Operation): Operation => {
+const answerOperation = (store: CopyingStore, operation: Operation): Operation => {
   switch (operation.kind) {
     case "put":
       return { ...operation, response: store.put(operation.request) };

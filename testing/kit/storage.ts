@@ -26,7 +26,7 @@ export const storageInMemory = (
   files = new MemoryDisk(),
   backends = new MemoryBackends(),
 ): Storage => ({
-  disk: new FaultDisk(files, timeline, (path) => backends.removed(path)),
+  disk: new FaultDisk(files, timeline, (path) => backends.onRemoved(path)),
   backends,
   copy: (image) => storageInMemory(timeline, files.copy(), backends.copy(image)),
 });

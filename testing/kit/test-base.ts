@@ -150,7 +150,7 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   /** Starts a copy of all members. A server that is closed meanwhile has none. */
-  protected async cloned(): Promise<ClusterParts> {
+  protected async copyParts(): Promise<ClusterParts> {
     const { lifetime } = this.parts.time;
     lifetime.check();
     const copy = cloneParts(this.parts);

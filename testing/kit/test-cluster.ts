@@ -102,7 +102,7 @@ export class TestCluster extends TestBase {
    * @throws TypeError if this one is on disk
    */
   async clone(): Promise<TestCluster> {
-    return new TestCluster(await this.cloned());
+    return new TestCluster(await this.copyParts());
   }
 }
 

@@ -28,7 +28,7 @@ export class TestServer extends TestBase {
    * @throws TypeError if this one is on disk
    */
   async clone(): Promise<TestServer> {
-    return new TestServer(await this.cloned());
+    return new TestServer(await this.copyParts());
   }
 }
 

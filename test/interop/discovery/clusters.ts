@@ -34,7 +34,7 @@ const launch = (kind: Kind, folder: string, { scheme, flags, environment }: Shap
 
 /** Waits until each member lists all by the names that they have told. */
 const listed = async (members: readonly Member[]): Promise<readonly Listed[]> => {
-  const started = await Promise.all(members.map((member) => member.started()));
+  const started = await Promise.all(members.map((member) => member.whenStarted()));
   if (started.includes(false)) throw new Error("a member has ended");
   return Promise.all(
     members.map((member) =>

@@ -59,7 +59,7 @@ export class Member implements AsyncDisposable {
   }
 
   /** Waits until it serves clients, or has ended. @returns whether it serves them */
-  async started(): Promise<boolean> {
+  async whenStarted(): Promise<boolean> {
     return (await this.logged("ready to serve client requests")) && this.code === undefined;
   }
 

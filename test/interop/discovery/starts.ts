@@ -71,7 +71,7 @@ const start = async (kind: Kind, flags: readonly string[]): Promise<Outcome> => 
     Object.fromEntries(variables as [string, string][]),
   );
   const { found } = member;
-  if (!(await member.started())) return { found: member.found, reason: member.reason };
+  if (!(await member.whenStarted())) return { found: member.found, reason: member.reason };
   const { members, header } = await member.list();
   const shown = members.map(({ ID, name = "", peerURLs }) => ({ ID, name, peerURLs }));
   return { found: [...found, ...member.found], members: shown, cluster: header.cluster_id };

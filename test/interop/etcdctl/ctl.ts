@@ -86,7 +86,7 @@ export class RunningCtl {
   }
 
   /** Waits until it ends by itself. */
-  async ended(stdin = ""): Promise<Answer> {
+  async whenEnded(stdin = ""): Promise<Answer> {
     this.child.stdin.end(bytesOf(stdin));
     try {
       const [exitCode] = await within(timeoutMs, this.words.join(" "), this.closed);
@@ -103,7 +103,7 @@ export class RunningCtl {
 
 const processCtl = (program: string, ...first: readonly string[]): Ctl => {
   const start = (words: readonly string[], env: Input["env"]) => new RunningCtl(program, [...first, ...words], env);
-  return { start, run: (words, { stdin, env }) => start(words, env).ended(stdin) };
+  return { start, run: (words, { stdin, env }) => start(words, env).whenEnded(stdin) };
 };
 
 /** The one of etcd 3.7, as a process. @throws Error if it is not built */

@@ -120,7 +120,7 @@ class Player {
     const { line, ctl } = this.background;
     if (verb === "end") ctl.kill();
     this.background = undefined;
-    this.record(line, await ctl.ended());
+    this.record(line, await ctl.whenEnded());
   }
 
   private run(step: Step): Promise<Answer> {

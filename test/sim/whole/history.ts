@@ -236,7 +236,7 @@ export class History {
       run(marker);
       const through = applier.appliedIndex; // what is more than a turn may take comes in another
       for (const entry of applying.filter(({ index }) => index <= through))
-        this.judge(() => this.applied(name, entry, byIndex.get(entry.index) ?? []));
+        this.judge(() => this.onApplied(name, entry, byIndex.get(entry.index) ?? []));
       byIndex.clear();
     });
     spy(applier, "install", (run) => (position, done) => {
@@ -262,7 +262,7 @@ export class History {
     );
   }
 
-  private applied(name: string, entry: Entry, done: readonly Done[]): void {
+  private onApplied(name: string, entry: Entry, done: readonly Done[]): void {
     const known = this.entries.get(entry.index);
     if (known !== undefined) {
       this.compareEntries(name, known, entry);

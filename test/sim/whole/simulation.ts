@@ -116,7 +116,7 @@ export class Simulation {
       const host = this.hosts.find((each) => each.name === name);
       const term = host?.running?.replica.node.status().term;
       if (term !== undefined) raft.onEntry(entry, term);
-      host?.reached("apply first");
+      host?.onReached("apply first");
     });
     this.world = {
       scheduler,

@@ -78,25 +78,25 @@ export class UserPromises {
   private changeUsersAndRoles(command: NonNullable<DecodedProposal["command"]>): void {
     if (command.$case === "userAdd") {
       const { name } = command.value;
-      if (!this.users.has(name)) this.changed(() => this.users.set(name, new Set()));
+      if (!this.users.has(name)) this.makeChange(() => this.users.set(name, new Set()));
     } else if (command.$case === "roleAdd") {
       const { name } = command.value;
-      if (!this.roles.has(name)) this.changed(() => this.roles.set(name, undefined));
+      if (!this.roles.has(name)) this.makeChange(() => this.roles.set(name, undefined));
     } else if (command.$case === "roleGrantPermission") {
       const { name, perm } = command.value;
-      this.changed(() => this.roles.set(name, text(perm?.key ?? new Uint8Array())));
+      this.makeChange(() => this.roles.set(name, text(perm?.key ?? new Uint8Array())));
     } else if (command.$case === "userGrantRole") this.grant(command.value.user, command.value.role);
     else if (command.$case === "userRevokeRole") this.revoke(command.value.name, command.value.role);
   }
 
   private revoke(user: string, role: string): void {
-    if (this.users.get(user)?.delete(role) === true) this.changed(() => this.turn(user, role, false));
+    if (this.users.get(user)?.delete(role) === true) this.makeChange(() => this.turn(user, role, false));
   }
 
   private grant(user: string, role: string): void {
     const roles = this.users.get(user);
     if (roles === undefined || roles.has(role)) return;
-    this.changed(() => {
+    this.makeChange(() => {
       roles.add(role);
       this.turn(user, role, true);
     });
@@ -110,7 +110,7 @@ export class UserPromises {
     this.world.counts.roleChanges++;
   }
 
-  private changed(make: () => unknown): void {
+  private makeChange(make: () => unknown): void {
     make();
     this.revision += 1n;
   }

@@ -198,7 +198,7 @@ export class WatchClient {
 
   /** Bookmarkable: everything up to this revision has been told. */
   private onProgress(revision: number): void {
-    const next = this.begun();
+    const next = this.requireBegun();
     const [missing] = this.expected(next, revision);
     if (missing !== undefined)
       assert.fail(
@@ -209,7 +209,7 @@ export class WatchClient {
   }
 
   private onEvents(headerRevision: number, events: readonly Event[]): void {
-    const next = this.begun();
+    const next = this.requireBegun();
     const last = revisionOf(events.at(-1));
     let before = 0;
     for (const event of events) {
@@ -227,7 +227,7 @@ export class WatchClient {
     this.next = last + 1;
   }
 
-  private begun(): number {
+  private requireBegun(): number {
     assert.ok(
       this.isCreated && this.next !== undefined,
       `${this.name} was told something before its watch was created`,
