@@ -26,7 +26,7 @@ export class ContentsInUse {
   constructor(
     private current: Contents,
     private readonly options: Omit<ContentsOptions, "backend">,
-    private readonly watches: Pick<Watches, "jumped">,
+    private readonly watches: Pick<Watches, "onAdvanced">,
     private readonly checkOpen: () => void,
   ) {}
 
@@ -59,12 +59,12 @@ export class ContentsInUse {
   }
 
   /** Waits for a compaction that began in `contents`: a snapshot that has taken their place contains it. */
-  async finished(compaction: Compaction, contents: Contents): Promise<void> {
+  async whenFinished(compaction: Compaction, contents: Contents): Promise<void> {
     try {
       await compaction.finished;
     } catch (error) {
       if (contents === this.current) throw error;
-      await this.finished(this.current.newestCompaction, this.current);
+      await this.whenFinished(this.current.newestCompaction, this.current);
     }
   }
 
@@ -98,7 +98,7 @@ export class ContentsInUse {
     this.current = next;
     this.writtenBefore += old.writer.writtenBytes + installedBytes;
     next.start();
-    this.watches.jumped(old.revision);
+    this.watches.onAdvanced(old.revision);
     return { replaced: this.retire(old) };
   }
 

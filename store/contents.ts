@@ -192,7 +192,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   count(write: Write): void {
     if (!write.hasChanged) return;
     this.current = write.revision;
-    this.writer.applied(write.bytes, write.changeCount);
+    this.writer.onApplied(write.bytes, write.changeCount);
   }
 
   /**
@@ -202,7 +202,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   *apply<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
     this.isApplying = true;
     try {
-      return yield* this.changing(change, write);
+      return yield* this.changeOrUndo(change, write);
     } finally {
       this.isApplying = false;
       this.wakeIdle();
@@ -214,7 +214,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return { revision: this.current, compactRevision: this.compacted };
   }
 
-  private *changing<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
+  private *changeOrUndo<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
     try {
       return yield* change(write);
     } catch (error) {
@@ -290,7 +290,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
       return { response: readKey(this.data, request, at), revision: this.current };
     const { limits } = this.data;
     const size = new AnswerSize(limits.responseBytes);
-    return this.read(readRange(this.data, request, { at, size, isTired: this.isTired }), at);
+    return this.read(readRange(this.data, request, { at, size, shouldYield: this.shouldYield }), at);
   }
 
   /**
@@ -301,7 +301,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
    */
   rangePart(bounds: PartBounds, revision: bigint): Answer<RangePart> | Promise<Answer<RangePart>> {
     const at = this.readableRevision(revision);
-    return this.read(readPart(this.data, bounds, { at, isTired: this.isTired }), at);
+    return this.read(readPart(this.data, bounds, { at, shouldYield: this.shouldYield }), at);
   }
 
   /**
@@ -310,7 +310,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
    * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
    */
   readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
-    const reading = new Write(this.data, nextRevision(this.current), changesNothing, this.isTired);
+    const reading = new Write(this.data, nextRevision(this.current), changesNothing, this.shouldYield);
     // The revisions that its parts read at were checked against the compaction; all others read at the newest revision.
     return this.read(runTxn(this.data, request, reading, this.bounds), Math.max(0, this.compacted));
   }
@@ -326,12 +326,12 @@ export class Contents implements StoreChanges, DefragmentedContents {
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
     const at = revision === 0 ? this.current : (revision as Revision);
     const hasher = new KvHasher(this.data, at, this.compacted);
-    return this.pinned(this.compacted, () => hasher.run(this.backend));
+    return this.readPinned(this.compacted, () => hasher.run(this.backend));
   }
 
   /** Reads what no compaction can take away; the backend stays open meanwhile. */
-  reading<T>(read: () => Promise<T>): Promise<T> {
-    return this.pinned(onlyOpen, read);
+  readWhileOpen<T>(read: () => Promise<T>): Promise<T> {
+    return this.readPinned(onlyOpen, read);
   }
 
   /** @throws DamagedError */
@@ -386,7 +386,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     try {
       await this.writer.close();
     } finally {
-      await this.compactor.ended();
+      await this.compactor.whenEnded();
       await Promise.all(Array.from(this.snapshots, (snapshot) => snapshot.close()));
       await this.backend.close();
     }
@@ -407,10 +407,10 @@ export class Contents implements StoreChanges, DefragmentedContents {
       const first = work.next();
       if (first.done === true) return { response: first.value, revision };
     }
-    return this.pinned(at, async () => ({ response: await this.data.turns.run(work, this.checkOpen), revision }));
+    return this.readPinned(at, async () => ({ response: await this.data.turns.run(work, this.checkOpen), revision }));
   }
 
-  private readonly isTired = (entries: number): boolean => {
+  private readonly shouldYield = (entries: number): boolean => {
     const { values, turns } = this.data;
     const diskReads = values.diskReads - this.diskReadsCounted;
     this.diskReadsCounted += diskReads;
@@ -423,7 +423,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   };
 
   /** Keeps what `read` needs from revision `at` on while it runs. */
-  private async pinned<T>(at: number, read: () => Promise<T>): Promise<T> {
+  private async readPinned<T>(at: number, read: () => Promise<T>): Promise<T> {
     const pin = this.pins.hold(at);
     try {
       return await read();

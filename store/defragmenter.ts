@@ -8,7 +8,7 @@ const bytesPerPart = 64 * 1024 * 1024;
 export interface DefragmentedContents {
   readonly revision: Revision;
   /** Keeps the backend open while `read` runs. */
-  reading<T>(read: () => Promise<T>): Promise<T>;
+  readWhileOpen<T>(read: () => Promise<T>): Promise<T>;
   /** @throws ClosedError */
   checkOpen(): void;
 }
@@ -27,14 +27,14 @@ export class Defragmenter {
   /** Defragments a part at a time: contents that are closed wait for one part at most. A call while one runs joins it. */
   run(): Promise<void> {
     this.underWay ??= this.contents
-      .reading(() => this.measured())
+      .readWhileOpen(() => this.measureRun())
       .finally(() => {
         this.underWay = undefined;
       });
     return this.underWay;
   }
 
-  private async measured(): Promise<void> {
+  private async measureRun(): Promise<void> {
     const { stats, clock } = this;
     const beganAt = clock.now();
     stats.isDefragmenting = true;

@@ -175,7 +175,7 @@ export class KvStore implements TableSource {
    */
   compact(revision: number): Compaction {
     this.checkWritable();
-    const finished = this.inUse.finished(this.contents.compact(revision), this.contents);
+    const finished = this.inUse.whenFinished(this.contents.compact(revision), this.contents);
     finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
     return { finished };
   }
@@ -293,7 +293,7 @@ export class KvStore implements TableSource {
    */
   async hashKv(revision: number): Promise<KvHash> {
     this.checkOpen();
-    return this.measured("hashKvSeconds", () => this.contents.hashKv(revision));
+    return this.measureWork("hashKvSeconds", () => this.contents.hashKv(revision));
   }
 
   /**
@@ -304,14 +304,14 @@ export class KvStore implements TableSource {
   async hash(): Promise<number> {
     this.checkOpen();
     const leases = [...this.leases()]; // of the same moment as the keys
-    return this.measured("hashSeconds", async () => {
+    return this.measureWork("hashSeconds", async () => {
       const { hash } = await this.contents.hashKv(0);
-      return this.inSlices((isTired) => hashLeases(leases, hash, isTired));
+      return this.inSlices((shouldYield) => hashLeases(leases, hash, shouldYield));
     });
   }
 
   /** Measures the time of work that succeeds. */
-  private async measured<T>(histogram: "hashSeconds" | "hashKvSeconds", work: () => Promise<T>): Promise<T> {
+  private async measureWork<T>(histogram: "hashSeconds" | "hashKvSeconds", work: () => Promise<T>): Promise<T> {
     const { clock } = this.options;
     const beganAt = clock.now();
     const result = await work();
@@ -371,7 +371,7 @@ export class KvStore implements TableSource {
    *
    * @param work is given who tells it, after each so many keys, whether it is time to yield
    */
-  inSlices<T>(work: (isTired: (entries: number) => boolean) => Sliced<T>): Promise<T> {
+  inSlices<T>(work: (shouldYield: (entries: number) => boolean) => Sliced<T>): Promise<T> {
     return this.turns.run(work((entries) => this.turns.spend(entries)));
   }
 
@@ -406,7 +406,7 @@ export class KvStore implements TableSource {
     contents.count(write);
     if (write.hasChanged) {
       this.changes += write.changeCount;
-      this.watches.changed(write);
+      this.watches.onChanged(write);
     }
     return { response, revision: contents.revision };
   }

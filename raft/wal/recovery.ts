@@ -218,15 +218,15 @@ class Replay {
 
   /** The end of what was read. */
   get end(): LogEnd {
-    return this.begun().end;
+    return this.requireProgress().end;
   }
 
   /** The base of what was read. */
   get base(): LogBase {
-    return this.begun().base;
+    return this.requireProgress().base;
   }
 
-  private begun(): { end: LogEnd; base: LogBase } {
+  private requireProgress(): { end: LogEnd; base: LogBase } {
     if (this.progress === undefined) throw new RangeError("Cannot return the state of a log before its first record");
     return this.progress;
   }
@@ -242,7 +242,7 @@ class Replay {
     const problem = conflictWithEnd(this.end, batch) ?? this.conflictWithTerms(batch);
     if (problem !== undefined) throw new WalDamagedError(file, offset, problem);
     this.replaceEntries(batch.entries);
-    this.begun().end = endAfter(this.end, batch);
+    this.requireProgress().end = endAfter(this.end, batch);
   }
 
   /** Begins with, or checks, the configurations that the first record of a segment states. */
@@ -273,7 +273,11 @@ class Replay {
     // They replace entries of removed segments. The entry before is not known, so the first one becomes the base: the state
     // machine holds all that was removed.
     if (behind)
-      this.begun().base = { index: first.index, term: first.term, configuration: this.configurationAt(first) };
+      this.requireProgress().base = {
+        index: first.index,
+        term: first.term,
+        configuration: this.configurationAt(first),
+      };
     this.entries.length = behind ? 0 : first.index - this.base.index - 1;
     for (const entry of behind ? entries.slice(1) : entries) this.entries.push(entry);
   }

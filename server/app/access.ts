@@ -40,7 +40,7 @@ export class Access {
    */
   identify(caller: Caller): Identity | undefined | Promise<Identity | undefined> {
     const text = caller.metadata("token") ?? caller.metadata("authorization");
-    if (text === undefined) return this.certified(caller);
+    if (text === undefined) return this.identifyByCertificate(caller);
     const token = text.startsWith(bearer) ? text.slice(bearer.length) : text;
     const { tokens, applier } = this.parts;
     const identity = tokens.verify(token, applier.auth.revision);
@@ -115,7 +115,7 @@ export class Access {
     }
   }
 
-  private certified({ certificateName: name }: Caller): Identity | undefined {
+  private identifyByCertificate({ certificateName: name }: Caller): Identity | undefined {
     return name === undefined ? undefined : { name, revision: this.auth.revision };
   }
 

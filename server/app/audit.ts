@@ -76,12 +76,12 @@ export class AuditLog {
       ...inner,
       ...wrapOperations(inner, (operation, name) => {
         const describe = descriptions[name];
-        return describe === undefined ? operation : this.audited(operation, name, describe);
+        return describe === undefined ? operation : this.auditOperation(operation, name, describe);
       }),
     };
   }
 
-  private audited<Name extends OperationName>(
+  private auditOperation<Name extends OperationName>(
     operation: Operation<Name>,
     name: Name,
     describe: (request: Operations[Name]["request"]) => Fields | undefined,

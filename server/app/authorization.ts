@@ -70,7 +70,7 @@ export class Authorization {
 
   /** Makes an application that serves callers as far as they may ask. */
   wrap(inner: Application): Application {
-    const guarded = wrapOperations(inner, (operation, name) => this.guarded(operation, name));
+    const guarded = wrapOperations(inner, (operation, name) => this.guardOperation(operation, name));
     return {
       ...guarded,
       leaseTimeToLive: this.timeToLive(guarded.leaseTimeToLive),
@@ -81,7 +81,7 @@ export class Authorization {
     };
   }
 
-  private guarded<Name extends OperationName>(operation: Operation<Name>, name: Name): Operation<Name> {
+  private guardOperation<Name extends OperationName>(operation: Operation<Name>, name: Name): Operation<Name> {
     const rule: Rule<Operations[Name]["request"]> = rules[name];
     if (rule === "anybody") return operation;
     const { access } = this;
@@ -91,14 +91,14 @@ export class Authorization {
       if (need === "anybody") return operation(caller, request, handler);
       access.whenIdentified(
         caller,
-        (identity) => operation(this.admitted(caller, identity, need), request, handler),
+        (identity) => operation(this.admit(caller, identity, need), request, handler),
         handler,
       );
     };
   }
 
   /** Returns a caller with its user. @throws ServerError if it may not call */
-  private admitted(caller: Caller, identity: Identity | undefined, need: Need): Caller {
+  private admit(caller: Caller, identity: Identity | undefined, need: Need): Caller {
     const rights = new Rights(this.access.auth, identity);
     const user = rights.checkUser();
     if (need === "root") rights.checkRoot();
@@ -128,7 +128,7 @@ export class Authorization {
     const check = (rights: Rights, { response }: LeaseAnswer): Promise<void> =>
       rights.isRoot
         ? Promise.resolve()
-        : this.store.inSlices((isTired) => checkKeys(rights, response.encodedKeys, isTired));
+        : this.store.inSlices((shouldYield) => checkKeys(rights, response.encodedKeys, shouldYield));
     return {
       onResult: (answer) => {
         const told = () => handler.onResult(answer);
@@ -158,7 +158,7 @@ export class Authorization {
           rights.checkUser();
           const checked = rights.isRoot
             ? Promise.resolve()
-            : this.store.inSlices((isTired) => this.checkAllLeases(rights, isTired));
+            : this.store.inSlices((shouldYield) => this.checkAllLeases(rights, shouldYield));
           checked.then(() => operation(caller, request, handler)).catch((error: unknown) => handler.onError(error));
         },
         handler,
@@ -166,11 +166,11 @@ export class Authorization {
     };
   }
 
-  private *checkAllLeases(rights: Rights, isTired: IsTired): Sliced<void> {
+  private *checkAllLeases(rights: Rights, shouldYield: ShouldYield): Sliced<void> {
     let leases = 0;
     for (const { id } of [...this.store.leases()]) {
       rights.checkLeaseRead(id, this.store);
-      if (++leases % perLook === 0 && isTired(perLook)) yield;
+      if (++leases % perLook === 0 && shouldYield(perLook)) yield;
     }
   }
 
@@ -197,15 +197,15 @@ export class Authorization {
 
 type LeaseAnswer = Operations["leaseTimeToLive"]["result"];
 
-type IsTired = (checked: number) => boolean;
+type ShouldYield = (checked: number) => boolean;
 
 /** Leases or keys that are checked between two looks at the time. */
 const perLook = 50;
 
-function* checkKeys(rights: Rights, encodedKeys: Uint8Array, isTired: IsTired): Sliced<void> {
+function* checkKeys(rights: Rights, encodedKeys: Uint8Array, shouldYield: ShouldYield): Sliced<void> {
   let keys = 0;
   for (const key of decodedLeaseKeys(encodedKeys)) {
     rights.checkReadKey(key);
-    if (++keys % perLook === 0 && isTired(perLook)) yield;
+    if (++keys % perLook === 0 && shouldYield(perLook)) yield;
   }
 }

@@ -95,7 +95,7 @@ export const leaseOperations = (
     leaseLeases: (_caller, _request, handler) => {
       const { revision } = store;
       store
-        .inSlices((isTired) => leases.listLeases(isTired))
+        .inSlices((shouldYield) => leases.listLeases(shouldYield))
         .then(
           (response) => handler.onResult({ response, revision }),
           (error: unknown) => handler.onError(error),

@@ -114,9 +114,9 @@ export interface EventReceiver {
   /**
    * Does work for a batch of many events before it is received, in slices. The list is the one that the batch will have.
    *
-   * @param isTired told how many events were looked at since it was asked last; true: others are to run
+   * @param shouldYield told how many events were looked at since it was asked last; true: others are to run
    */
-  prepare?(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void>;
+  prepare?(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void>;
 }
 
 export interface WatchListener extends SessionListener, EventReceiver {

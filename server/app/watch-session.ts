@@ -125,22 +125,22 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
     }
   }
 
-  changed(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
+  onChanged(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
     const told = this.sendEvents(watches, from, to, batch);
     for (const watch of watches.slice(from, from + told)) watch.isQuiet = false;
     return told;
   }
 
-  prepare(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void> {
-    return this.listener.prepare?.(events, isTired) ?? noWork();
+  prepare(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void> {
+    return this.listener.prepare?.(events, shouldYield) ?? noWork();
   }
 
-  compacted(watch: SessionWatch, compactRevision: Revision): void {
+  onCompacted(watch: SessionWatch, compactRevision: Revision): void {
     watch.isCompacted = true;
     this.send({ kind: "compacted", watchId: watch.id, compactRevision });
   }
 
-  failed(_watch: SessionWatch, error: unknown): void {
+  onFailed(_watch: SessionWatch, error: unknown): void {
     this.listener.onError(error);
   }
 

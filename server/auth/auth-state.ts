@@ -110,7 +110,7 @@ export class AuthState {
   disable(): boolean {
     if (!this.enabled) return false;
     this.enabled = false;
-    this.changed();
+    this.noteChange();
     return true;
   }
 
@@ -126,7 +126,7 @@ export class AuthState {
       roles: [],
       options: options ?? { noPassword: false },
     });
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `invalid-auth-management`, `user-not-found` */
@@ -135,7 +135,7 @@ export class AuthState {
     const { row } = this.storedUser(name);
     this.users.delete(name);
     this.bytes -= sizeOf(row);
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `user-not-found`, `no-password-user`, `auth-limit` */
@@ -143,7 +143,7 @@ export class AuthState {
     const user = this.existingUser(name);
     const hasPassword = user.options?.noPassword !== true;
     this.putUser({ ...user, password: hasPassword ? hashOf(hashedPassword) : noBytes });
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `user-not-found`, `role-not-found`, `auth-limit` */
@@ -152,7 +152,7 @@ export class AuthState {
     if (role !== root) this.existingRole(role);
     if (user.roles.includes(role)) return; // no change, and no error, as in etcd
     this.putUser({ ...user, roles: [...user.roles, role].sort(compareNames) });
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `invalid-auth-management`, `user-not-found`, `role-not-granted` */
@@ -163,7 +163,7 @@ export class AuthState {
     if (!user.roles.includes(role))
       throw refusal("role-not-granted", `${JSON.stringify(name)} does not have ${JSON.stringify(role)}`);
     this.putUser(withoutRole(user, role));
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `role-name-empty`, `role-exists`, `auth-limit` */
@@ -172,7 +172,7 @@ export class AuthState {
     if (this.roles.has(name)) throw refusal("role-exists", `there is a role ${JSON.stringify(name)}`);
     if (this.roles.size >= maxRoles) throw refusal("auth-limit", `there are ${maxRoles} roles`);
     this.putRole({ name: Buffer.from(name), keyPermission: [] });
-    this.changed();
+    this.noteChange();
   }
 
   /** Deletes a role and takes it from all users. @throws ServerError `invalid-auth-management`, `role-not-found` */
@@ -183,7 +183,7 @@ export class AuthState {
     this.bytes -= sizeOf(row);
     for (const { value: user } of this.users.values())
       if (user.roles.includes(name)) this.putUser(withoutRole(user, name));
-    this.changed();
+    this.noteChange();
   }
 
   /**
@@ -204,7 +204,7 @@ export class AuthState {
         ? [...others, perm].sort((a, b) => Buffer.compare(a.key, b.key))
         : role.keyPermission.map((other) => (isForSame(other, perm) ? perm : other));
     this.putRole({ ...role, keyPermission });
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `role-not-found`, `permission-not-granted` */
@@ -214,7 +214,7 @@ export class AuthState {
     if (kept.length === role.keyPermission.length)
       throw refusal("permission-not-granted", `${JSON.stringify(name)} has no permission for exactly these keys`);
     this.putRole({ ...role, keyPermission: kept });
-    this.changed();
+    this.noteChange();
   }
 
   /** @throws ServerError `user-not-found` */
@@ -260,7 +260,7 @@ export class AuthState {
     all.set(name, stored);
   }
 
-  private changed(): void {
+  private noteChange(): void {
     this.changes += 1n;
     this.listed = undefined;
     this.permissions.clear();

@@ -57,11 +57,11 @@ export class BcryptThread implements Bcrypt {
   private sendFirst(): void {
     const job = this.jobs[0];
     if (job === undefined) return;
-    this.worker ??= this.started();
+    this.worker ??= this.startWorker();
     this.worker.postMessage({ password: job.password, salt: job.salt });
   }
 
-  private started(): Worker {
+  private startWorker(): Worker {
     const worker = this.start();
     worker.unref();
     worker.on("message", (answer: Answer) => this.onAnswer(answer));

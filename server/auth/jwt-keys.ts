@@ -31,15 +31,15 @@ const curves: Readonly<Partial<Record<JwtMethod, string>>> = {
 export const readJwtKeys = ({ method, publicKeyFile, privateKeyFile }: JwtSettings): JwtKeys => {
   const [publicText, privateText] = [readKeyFile(publicKeyFile), readKeyFile(privateKeyFile)];
   if (method.startsWith("HS")) {
-    if (privateText === undefined) throw missing(`${method} needs priv-key`);
+    if (privateText === undefined) throw missingKeyError(`${method} needs priv-key`);
     const secret = createSecretKey(privateText);
     return { signing: secret, verifying: secret };
   }
   const kind = kindOf(method);
-  const signing = privateText && checked(kind, "private", privateKeyFile, () => createPrivateKey(privateText));
-  const given = publicText && checked(kind, "public", publicKeyFile, () => publicKeyOf(publicText));
+  const signing = privateText && checkKey(kind, "private", privateKeyFile, () => createPrivateKey(privateText));
+  const given = publicText && checkKey(kind, "public", publicKeyFile, () => publicKeyOf(publicText));
   if (signing === undefined) {
-    if (given === undefined) throw missing(`${method} needs priv-key, or pub-key to verify tokens alone`);
+    if (given === undefined) throw missingKeyError(`${method} needs priv-key, or pub-key to verify tokens alone`);
     return { signing, verifying: given };
   }
   const verifying = createPublicKey(signing);
@@ -60,7 +60,7 @@ const readKeyFile = (file: string | undefined): Buffer | undefined => {
   }
 };
 
-const missing = (reason: string): StartError => new StartError(`auth: missing key data: ${reason}`);
+const missingKeyError = (reason: string): StartError => new StartError(`auth: missing key data: ${reason}`);
 
 const kindOf = (method: JwtMethod): KeyKind => {
   const curve = curves[method];
@@ -74,7 +74,7 @@ const publicKeyOf = (text: Buffer): KeyObject => {
   return createPublicKey(text);
 };
 
-const checked = (
+const checkKey = (
   { type, name, curve }: KeyKind,
   side: "private" | "public",
   file: string | undefined,

@@ -44,7 +44,7 @@ export class Rights {
   checkRoot(): void {
     const { name } = this.checkUser();
     if (name === "") throw new ServerError("user-name-empty", "the user has no name");
-    if (!this.state.existingUser(name).roles.includes(root)) throw denied(name, "the role root is required");
+    if (!this.state.existingUser(name).roles.includes(root)) throw denial(name, "the role root is required");
   }
 
   /** Checks that a user may be shown: the caller itself, or any to root. */
@@ -61,13 +61,13 @@ export class Rights {
   /** Checks the right to read keys. */
   checkRead(range: KeyRange): void {
     const permissions = this.permissions();
-    if (permissions !== "all" && !permissions.mayRead(range)) throw this.denied("keys may not be read");
+    if (permissions !== "all" && !permissions.mayRead(range)) throw this.denial("keys may not be read");
   }
 
   /** Checks the right to write keys. */
   checkWrite(range: KeyRange): void {
     const permissions = this.permissions();
-    if (permissions !== "all" && !permissions.mayWrite(range)) throw this.denied("keys may not be written");
+    if (permissions !== "all" && !permissions.mayWrite(range)) throw this.denial("keys may not be written");
   }
 
   /** Checks a put, whose lease may have no keys that the caller may not write. */
@@ -104,7 +104,7 @@ export class Rights {
   /** Checks the right to read a key. */
   checkReadKey(key: string): void {
     const permissions = this.permissions();
-    if (permissions !== "all" && permissions.readableUntil(key) === undefined) throw this.denied("a key of the lease");
+    if (permissions !== "all" && permissions.readableUntil(key) === undefined) throw this.denial("a key of the lease");
   }
 
   /** Goes from range to range of the user's, and not from key to key: a lease may have very many. */
@@ -119,7 +119,7 @@ export class Rights {
     if (permissions === "all") return;
     while (key !== undefined) {
       const end = endOfRange(permissions, key);
-      if (end === undefined) throw this.denied("a key of the lease");
+      if (end === undefined) throw this.denial("a key of the lease");
       key = leases.firstAttachedKey(id, end);
     }
   }
@@ -152,14 +152,14 @@ export class Rights {
         `authenticated at auth revision ${revision}, it is ${this.state.revision} now`,
       );
     const permissions = this.state.permissionsOf(name);
-    if (permissions === undefined) throw denied(name, "there is no such user");
+    if (permissions === undefined) throw denial(name, "there is no such user");
     return permissions;
   }
 
-  private denied(reason: string): ServerError {
-    return denied(this.identity?.name ?? "", reason);
+  private denial(reason: string): ServerError {
+    return denial(this.identity?.name ?? "", reason);
   }
 }
 
-const denied = (name: string, reason: string): ServerError =>
+const denial = (name: string, reason: string): ServerError =>
   new ServerError("permission-denied", `${JSON.stringify(name)}: ${reason}`);

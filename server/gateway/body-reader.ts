@@ -46,7 +46,7 @@ export class BodyReader {
       if (this.scanner.isBetweenValues) from = skipSpace(piece, from);
       const end = this.scanner.scan(piece, from);
       if (end === -1) break;
-      if (!onValue(this.taken(piece.subarray(from, end)))) return;
+      if (!onValue(this.takeValue(piece.subarray(from, end)))) return;
       from = end;
     }
     if (from < piece.length) this.keep(piece.subarray(from));
@@ -54,7 +54,7 @@ export class BodyReader {
 
   /** Says that nothing follows. @throws InvalidJsonError if a value has not ended */
   finish(onValue: (json: Buffer) => boolean): void {
-    if (this.scanner.finish()) onValue(this.taken(Buffer.alloc(0)));
+    if (this.scanner.finish()) onValue(this.takeValue(Buffer.alloc(0)));
   }
 
   /** Drops what is kept. May be called twice. */
@@ -64,7 +64,7 @@ export class BodyReader {
     this.length = 0;
   }
 
-  private taken(rest: Buffer): Buffer {
+  private takeValue(rest: Buffer): Buffer {
     if (this.length === 0) return rest;
     const value = Buffer.concat([this.memory.subarray(0, this.length), rest]);
     this.close();

@@ -30,7 +30,7 @@ export interface CallContext {
   readonly bodies: BodyBudget;
   /** The calls under way. */
   readonly calls: OpenGatewayCalls;
-  unexpected(error: unknown): void;
+  onUnexpected(error: unknown): void;
 }
 
 /** A call over HTTP: its body, its metadata, its deadline, and its one end. */
@@ -150,7 +150,7 @@ export abstract class GatewayCall implements Call {
     try {
       run();
     } catch (error) {
-      this.context.unexpected(error);
+      this.context.onUnexpected(error);
     }
   }
 
@@ -201,5 +201,5 @@ const tooLarge = (bytes: number, max: number): GrpcStatus => ({
 
 const statusOf = (error: unknown, context: CallContext): GrpcStatus => {
   if (error instanceof InvalidJsonError) return { code: statusCode.invalidArgument, details: error.message };
-  return statusOfError(error, (unexpected) => context.unexpected(unexpected));
+  return statusOfError(error, (unexpected) => context.onUnexpected(unexpected));
 };

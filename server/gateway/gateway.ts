@@ -61,7 +61,7 @@ export class Gateway {
       maxBodyBytes: jsonBytesPerByte * maxMessageBytes,
       bodies: new BodyBudget(Math.max(maxBytesOfBodies, 2 * jsonBytesPerByte * maxMessageBytes)),
       calls: new OpenGatewayCalls(clock),
-      unexpected: onUnexpectedError,
+      onUnexpected: onUnexpectedError,
     };
   }
 
@@ -149,7 +149,9 @@ export class Gateway {
     } catch (error) {
       sendStatus(
         client,
-        error instanceof RpcError ? error.status : statusOfError(error, (unexpected) => context.unexpected(unexpected)),
+        error instanceof RpcError
+          ? error.status
+          : statusOfError(error, (unexpected) => context.onUnexpected(unexpected)),
       );
       return undefined;
     }
@@ -168,7 +170,7 @@ export class Gateway {
         (error: unknown) =>
           sendStatus(
             client,
-            statusOfError(error, (unexpected) => this.context.unexpected(unexpected)),
+            statusOfError(error, (unexpected) => this.context.onUnexpected(unexpected)),
           ),
       );
       return;

@@ -49,7 +49,7 @@ export class JsonTokens {
   }
 
   /** Makes the error of a token that does not belong there. */
-  unexpected(): InvalidJsonError {
+  unexpectedTokenError(): InvalidJsonError {
     return this.syntaxError(`unexpected token ${fromBytes(this.raw)}`);
   }
 
@@ -89,7 +89,7 @@ export class JsonTokens {
     if (content.includes("\\")) {
       for (end = from; text.charAt(end) !== '"';) end += text.charAt(end) === "\\" ? 2 : 1;
       this.end = end + 1;
-      content = this.unescaped(text.slice(from, end));
+      content = this.unescape(text.slice(from, end));
     } else this.check(content);
     this.content = content;
     this.end = end + 1;
@@ -103,7 +103,7 @@ export class JsonTokens {
       throw this.syntaxError("invalid UTF-8 in string");
   }
 
-  private unescaped(inner: string): string {
+  private unescape(inner: string): string {
     let content = "";
     for (let from = 0; ;) {
       const escape = inner.indexOf("\\", from);

@@ -29,7 +29,7 @@ class MessageReader {
   message(schema: MessageSchema, depth: number): void {
     const { tokens } = this;
     if (depth > maxDepth) throw new InvalidJsonError("proto: exceeded max recursion depth");
-    if (tokens.next() !== "{") throw tokens.unexpected();
+    if (tokens.next() !== "{") throw tokens.unexpectedTokenError();
     const seen = new Set<FieldSchema | string>();
     while (tokens.next() !== "}") {
       const field = schema.byName.get(fromBytes(tokens.content));
@@ -59,7 +59,7 @@ class MessageReader {
 
   private list(field: FieldSchema, depth: number): void {
     const { tokens } = this;
-    if (tokens.next() !== "[") throw tokens.unexpected();
+    if (tokens.next() !== "[") throw tokens.unexpectedTokenError();
     while (tokens.peek() !== "]") this.value(field, depth);
     tokens.next();
   }

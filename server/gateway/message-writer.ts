@@ -103,7 +103,7 @@ class MessageWriter {
       const start = this.at;
       const end = start + length;
       if (end > this.bytes.length) throw new Error("a message ends within a field");
-      if (isNumeric(field)) return this.packed(field, start, end);
+      if (isNumeric(field)) return this.writePacked(field, start, end);
       const text = this.content(field, start, end);
       this.at = end;
       return length === 0 && field.type !== "message" && isImplicit(field) ? undefined : text;
@@ -120,7 +120,7 @@ class MessageWriter {
   }
 
   /** Writes the numbers of a list that share one field. */
-  private packed(field: FieldSchema, start: number, end: number): string | undefined {
+  private writePacked(field: FieldSchema, start: number, end: number): string | undefined {
     const numbers: string[] = [];
     this.at = start;
     while (this.at < end) numbers.push(numberText(field, this.varint64()));

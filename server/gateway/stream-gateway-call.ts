@@ -64,7 +64,7 @@ abstract class LinesCall extends GatewayCall {
     this.unsentMessages += 1;
     this.unsentBytes += length;
     this.client.account.keep(length);
-    this.client.write(line, () => this.taken(length));
+    this.client.write(line, () => this.onTaken(length));
     this.isFull ||= this.room <= 0;
   }
 
@@ -72,7 +72,7 @@ abstract class LinesCall extends GatewayCall {
     this.client.account.release(this.unsentBytes);
   }
 
-  protected guarded(run: () => void): void {
+  protected runGuarded(run: () => void): void {
     try {
       run();
     } catch (error) {
@@ -85,14 +85,14 @@ abstract class LinesCall extends GatewayCall {
     this.hasBegun = true;
   }
 
-  private taken(bytes: number): void {
+  private onTaken(bytes: number): void {
     if (this.isOver) return;
     this.unsentMessages -= 1;
     this.unsentBytes -= bytes;
     this.client.account.release(bytes);
     if (!this.isFull || this.unsentMessages > 0) return;
     this.isFull = false;
-    this.guarded(() => this.drained());
+    this.runGuarded(() => this.drained());
   }
 
   private get room(): number {
@@ -151,7 +151,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
     const { method } = this;
     this.begin();
     this.stats.countReceived(this.request.length);
-    this.guarded(() => method.handle(decodeWith(method.decode, this.request, "stream"), this, this));
+    this.runGuarded(() => method.handle(decodeWith(method.decode, this.request, "stream"), this, this));
   }
 }
 
@@ -220,7 +220,7 @@ export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown
   /** Tells the service that no request follows. A stream that was asked nothing, and goes on all the same, ends with `problem`. */
   private halfClose(problem: GrpcStatus): void {
     this.endBodyTimer();
-    this.guarded(() => this.sink?.onHalfClose());
+    this.runGuarded(() => this.sink?.onHalfClose());
     if (!this.hasRequest) this.endWith(problem);
   }
 }

@@ -115,7 +115,7 @@ export class FrameReader {
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
     const fault = this.faultOf(first, second);
     if (fault !== "") {
-      this.broken(fault);
+      this.closeWithFault(fault);
       return undefined;
     }
     const start = 2 + lengthBytes + 4;
@@ -123,14 +123,14 @@ export class FrameReader {
     const length =
       lengthBytes === 0 ? short : lengthBytes === 2 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
     if (length > maxFrameBytes) {
-      this.broken("frame too long");
+      this.closeWithFault("frame too long");
       return undefined;
     }
     if (isControl && bytes.length < start + length) return undefined;
     this.mask = Buffer.from(bytes.subarray(start - 4, start));
     this.masked = 0;
     if (isControl) {
-      this.control(kind, this.unmasked(bytes.subarray(start, start + length)));
+      this.control(kind, this.unmask(bytes.subarray(start, start + length)));
       return bytes.subarray(start + length);
     }
     this.isLast = (first & 0x80) !== 0;
@@ -160,7 +160,7 @@ export class FrameReader {
     return faults.flatMap(([isThere, fault]) => (isThere ? [fault] : [])).join(", ");
   }
 
-  private broken(fault: string): void {
+  private closeWithFault(fault: string): void {
     this.close(closePayload(closeCodes.protocolError, fault));
   }
 
@@ -172,7 +172,7 @@ export class FrameReader {
   private payload(bytes: Buffer): Buffer {
     const piece = bytes.subarray(0, this.left);
     this.left -= piece.length;
-    this.sink.onPiece(this.unmasked(piece));
+    this.sink.onPiece(this.unmask(piece));
     if (this.left === 0) this.endFrame();
     return bytes.subarray(piece.length);
   }
@@ -181,7 +181,7 @@ export class FrameReader {
     if (this.isLast) this.sink.onMessageEnd();
   }
 
-  private unmasked(bytes: Buffer): Buffer {
+  private unmask(bytes: Buffer): Buffer {
     const plain = Buffer.allocUnsafe(bytes.length);
     for (let at = 0; at < bytes.length; at++) plain[at] = (bytes[at] ?? 0) ^ (this.mask[this.masked++ & 3] ?? 0);
     return plain;
@@ -191,8 +191,8 @@ export class FrameReader {
     if (kind === opcode.ping) this.sink.onPing(payload);
     if (kind !== opcode.close) return;
     const code = payload.length < 2 ? undefined : payload.readUInt16BE(0);
-    if (code !== undefined && !isSendable(code)) this.broken(`bad close code ${code}`);
-    else if (!isUtf8(payload.subarray(2))) this.broken("invalid utf8 payload in close frame");
+    if (code !== undefined && !isSendable(code)) this.closeWithFault(`bad close code ${code}`);
+    else if (!isUtf8(payload.subarray(2))) this.closeWithFault("invalid utf8 payload in close frame");
     else this.close(closePayload(code));
   }
 }

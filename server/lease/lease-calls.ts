@@ -76,7 +76,7 @@ export class LeaseCalls implements CallServer {
     if (keeper.findLease(lease) === undefined) return this.describeLease(query, noKeys);
     try {
       const keys = await store.leaseKeys(lease);
-      const encoded = await store.inSlices((isTired) => encodedLeaseKeys(keys, isTired));
+      const encoded = await store.inSlices((shouldYield) => encodedLeaseKeys(keys, shouldYield));
       return keeper.isLeader ? this.describeLease(query, encoded) : undefined;
     } catch (error) {
       if (error instanceof LeaseNotFoundError) return this.describeLease(query, noKeys); // it has just been revoked

@@ -109,10 +109,10 @@ export class LeaseKeeper {
   /**
    * Lists all leases, in slices; if this member leads, in the order of expiry.
    *
-   * @param isTired called with the number of leases since its last call; true ends the slice
+   * @param shouldYield called with the number of leases since its last call; true ends the slice
    */
-  *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
-    return this.current === undefined ? [...this.store.leases()] : yield* this.current.listByExpiry(isTired);
+  *listLeases(shouldYield: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
+    return this.current === undefined ? [...this.store.leases()] : yield* this.current.listByExpiry(shouldYield);
   }
 
   /** Stops the clock. */

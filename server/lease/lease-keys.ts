@@ -1,7 +1,7 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { writeNumber } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
-import { fieldSize, type IsTired } from "../rpc/index.js";
+import { fieldSize, type ShouldYield } from "../rpc/index.js";
 
 /** The field `keys` of etcdserverpb.LeaseTimeToLiveResponse: number 5, with a length. */
 const keysTag = (5 << 3) | 2;
@@ -13,17 +13,17 @@ const keysPerLook = 50;
  *
  * @param keys the keys, one character per byte
  */
-export function* encodedLeaseKeys(keys: readonly string[], isTired: IsTired): Sliced<Uint8Array> {
+export function* encodedLeaseKeys(keys: readonly string[], shouldYield: ShouldYield): Sliced<Uint8Array> {
   let size = 0;
   for (let first = 0; first < keys.length; first += keysPerLook) {
     size += sizeOfSome(keys, first);
-    if (isTired(keysPerLook)) yield;
+    if (shouldYield(keysPerLook)) yield;
   }
   const encoded = Buffer.allocUnsafe(size);
   let at = 0;
   for (let first = 0; first < keys.length; first += keysPerLook) {
     at = writeSome(keys, first, encoded, at);
-    if (isTired(keysPerLook)) yield;
+    if (shouldYield(keysPerLook)) yield;
   }
   return encoded;
 }

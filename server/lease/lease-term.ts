@@ -167,8 +167,8 @@ export class LeaseTerm {
   /**
    * Lists the leases in the order of expiry, in slices. A lease that is renewed meanwhile may keep its former place.
    */
-  listByExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
-    return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, isTired);
+  listByExpiry(shouldYield: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
+    return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, shouldYield);
   }
 
   /**

@@ -66,7 +66,7 @@ export const openDurableState = async (
   onFailure: (error: Error) => void,
 ): Promise<DurableState> => {
   const { clock, logger } = environment;
-  const directory = teardown.opened(await DataDirectory.open(config.dataDir, parts.disk));
+  const directory = teardown.closeLater(await DataDirectory.open(config.dataDir, parts.disk));
   const { clusterId, memberId, certificateName }: Identity =
     directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
@@ -85,13 +85,13 @@ export const openDurableState = async (
   const { path, installed } = await directory.store();
   const openStore = async (): Promise<OpenedStore> => {
     const store = await openStoreAt(backends, parts.storeLimits, path, environment, onStoreFailure);
-    const newStores = teardown.opened(
+    const newStores = teardown.closeLater(
       new NewStores({
         directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
         ...{ backends, clock, logger, store },
       }),
     );
-    teardown.opened(store);
+    teardown.closeLater(store);
     if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
     return { store, newStores, applied: readAppliedState(store.marker, store) };
   };
@@ -102,7 +102,7 @@ export const openDurableState = async (
     failStart(error);
     onFailure(error);
   });
-  teardown.opened(wal);
+  teardown.closeLater(wal);
   teardown.onStop(() => space.stop());
   const { store, newStores, applied } = opened ?? (await openStore());
   if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
@@ -117,7 +117,7 @@ export const openDurableState = async (
   const known = applied.seen.incarnationOf(memberId);
   if (known >= incarnation) throw StaleDirectoryError.ofLaterStart(known, incarnation);
   const { random } = environment;
-  const peerIncarnations = teardown.opened(
+  const peerIncarnations = teardown.closeLater(
     await PeerIncarnations.open({ directory, self: memberId, start: incarnation, random }),
   );
   return {

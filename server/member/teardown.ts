@@ -11,7 +11,7 @@ export class Teardown {
     else this.stops.push(stop);
   }
 
-  opened<File extends { close(): Promise<void> }>(file: File): File {
+  closeLater<File extends { close(): Promise<void> }>(file: File): File {
     this.files.push(file);
     return file;
   }

@@ -64,7 +64,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
       await drain(graceMs);
       calls.endAll(serverStopped);
       streams.endAll(serverStopped);
-      await connections.closed(drainCheckMs);
+      await connections.whenClosed(drainCheckMs);
       server.forceShutdown();
       options.untaken.stop();
     },

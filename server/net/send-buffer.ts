@@ -48,11 +48,11 @@ export class SendBuffer {
     this.shared.stats.countSent(1, message.length);
     this.untaken?.keep(message.length);
     this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes || this.shared.all.isPressed;
-    this.grpcCall.write(message, () => this.written(message.length));
+    this.grpcCall.write(message, () => this.onWritten(message.length));
     return !this.isFull;
   }
 
-  private written(bytes: number): void {
+  private onWritten(bytes: number): void {
     if (this.isClosed) return;
     this.messages -= 1;
     this.bytes -= bytes;

@@ -71,14 +71,14 @@ export class ServedConnections {
   }
 
   /** Waits for all to close; after `patienceMs` they are ended. */
-  async closed(patienceMs: number): Promise<void> {
+  async whenClosed(patienceMs: number): Promise<void> {
     const connections = [...this.served.values()].map(({ connection }) => connection);
     const end = setTimeout(() => connections.forEach((each) => each.destroy()), patienceMs);
-    await Promise.all(connections.map((connection) => closed(connection)));
+    await Promise.all(connections.map((connection) => whenClosed(connection)));
     clearTimeout(end);
   }
 }
 
 /** Not `once`, which would take a connection that breaks for a failure to stop. */
-const closed = (connection: Duplex): Promise<void> =>
+const whenClosed = (connection: Duplex): Promise<void> =>
   new Promise((resolve) => connection.once("close", () => resolve()));

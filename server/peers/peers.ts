@@ -140,7 +140,7 @@ export class Peers implements Transport {
   private dialOptionsFor(to: MemberId): DialOptions {
     const { clusterId, self, incarnations, certificateName, clock } = this.options;
     const { tls = new TlsDialer(undefined) } = this.sockets;
-    const dialer = certificateName === undefined ? tls : tls.expecting(certificateName);
+    const dialer = certificateName === undefined ? tls : tls.expectName(certificateName);
     return { clusterId, from: self, incarnation: incarnations.own, to, clock, tls: dialer };
   }
 }

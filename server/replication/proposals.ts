@@ -152,7 +152,7 @@ export class Proposals<Results extends ResultsByKind> {
    * Returns the proposal that `data` encodes, if it is the next of those that wait here and was kept. The entries of a leader have the
    * very bytes that it was given, and nobody changes those: they need not be decoded.
    */
-  kept(data: Uint8Array): DecodedProposal | undefined {
+  findKept(data: Uint8Array): DecodedProposal | undefined {
     const pending = this.pending.get(this.nextToApply);
     return pending?.data === data ? pending.proposal : undefined;
   }

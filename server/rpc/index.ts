@@ -15,7 +15,7 @@ export {
   rangeKvsTag,
   rangeParts,
   txnParts,
-  type IsTired,
+  type ShouldYield,
   type Part,
 } from "./large-message.js";
 export { fieldSize, ListMessage, writeItem, writeItemPrefix } from "./list-message.js";

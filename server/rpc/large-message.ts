@@ -36,7 +36,7 @@ export type Part = Uint8Array | Items | Nested;
 export type LargeList = Pick<ListMessage, "head" | "tag" | "items" | "tail">;
 
 /** Told how many keys were looked at since it was asked last; true: others are to run. */
-export type IsTired = (keys: number) => boolean;
+export type ShouldYield = (keys: number) => boolean;
 
 /** Tags: field number and wire type 2, as all of these have a length. */
 const tagOf = (field: number): number => (field << 3) | 2;
@@ -112,18 +112,18 @@ export const hasMany = ({ responses }: RawTxnResponse): boolean => {
 };
 
 /** Encodes a message in slices: the lengths first, then the bytes into memory of the right size. */
-export function* encodeParts(parts: readonly Part[], isTired: IsTired): Sliced<Uint8Array> {
+export function* encodeParts(parts: readonly Part[], shouldYield: ShouldYield): Sliced<Uint8Array> {
   const sizes = new Map<Part, number>();
-  const size = yield* sizeOfAll(parts, sizes, isTired);
+  const size = yield* sizeOfAll(parts, sizes, shouldYield);
   const target: Target = { bytes: allocateMessage(size), at: 0 };
-  yield* writeAll(parts, { target, sizes, isTired });
+  yield* writeAll(parts, { target, sizes, shouldYield });
   return target.bytes;
 }
 
-function* sizeOfAll(parts: readonly Part[], sizes: Map<Part, number>, isTired: IsTired): Sliced<number> {
+function* sizeOfAll(parts: readonly Part[], sizes: Map<Part, number>, shouldYield: ShouldYield): Sliced<number> {
   let total = 0;
   for (const part of parts) {
-    const size = yield* sizeOf(part, sizes, isTired);
+    const size = yield* sizeOf(part, sizes, shouldYield);
     sizes.set(part, size);
     total += part instanceof Uint8Array || "items" in part ? size : fieldSize(size);
   }
@@ -131,13 +131,13 @@ function* sizeOfAll(parts: readonly Part[], sizes: Map<Part, number>, isTired: I
 }
 
 /** Bytes of all fields of items, or of the content of a nested message. */
-function* sizeOf(part: Part, sizes: Map<Part, number>, isTired: IsTired): Sliced<number> {
+function* sizeOf(part: Part, sizes: Map<Part, number>, shouldYield: ShouldYield): Sliced<number> {
   if (part instanceof Uint8Array) return part.length;
-  if ("parts" in part) return yield* sizeOfAll(part.parts, sizes, isTired);
+  if ("parts" in part) return yield* sizeOfAll(part.parts, sizes, shouldYield);
   let size = 0;
   for (let first = 0; first < part.items.length; first += lengthsPerLook) {
     size += sizeOfFields(part.items, first, Math.min(part.items.length, first + lengthsPerLook));
-    if (isTired(lengthsPerLook / lengthsPerKey)) yield;
+    if (shouldYield(lengthsPerLook / lengthsPerKey)) yield;
   }
   return size;
 }
@@ -154,7 +154,7 @@ const maxPieceItems = 2_048;
  * Divides a message that is mostly a list, in slices. No byte of it is copied: each piece is a message of its own, and together they
  * are the whole.
  */
-export function* listPieces(whole: LargeList, isTired: IsTired): Sliced<ListMessage[]> {
+export function* listPieces(whole: LargeList, shouldYield: ShouldYield): Sliced<ListMessage[]> {
   const { head, tag, items, tail } = whole;
   const pieces: ListMessage[] = [];
   for (let from = 0; from < items.length || from === 0;) {
@@ -163,7 +163,7 @@ export function* listPieces(whole: LargeList, isTired: IsTired): Sliced<ListMess
     while (to < items.length && bytes < maxPieceBytes && to - from < maxPieceItems) {
       const end = Math.min(items.length, to + itemsPerLook);
       bytes += sizeOfFields(items, to, end);
-      if (isTired((end - to) / lengthsPerKey)) yield;
+      if (shouldYield((end - to) / lengthsPerKey)) yield;
       to = end;
     }
     const isLast = to === items.length;
@@ -188,7 +188,7 @@ interface Target {
 interface Writing {
   readonly target: Target;
   readonly sizes: ReadonlyMap<Part, number>;
-  readonly isTired: IsTired;
+  readonly shouldYield: ShouldYield;
 }
 
 function* writeAll(parts: readonly Part[], writing: Writing): Sliced<void> {
@@ -201,7 +201,7 @@ function* writeAll(parts: readonly Part[], writing: Writing): Sliced<void> {
       for (const item of part.items) {
         writeTag(part.tag, item.length, writing.target);
         writeBytes(item, writing.target);
-        if (writing.isTired(1 + item.length / bytesPerKey)) yield;
+        if (writing.shouldYield(1 + item.length / bytesPerKey)) yield;
       }
   }
 }

@@ -46,7 +46,7 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     putRequestDecoder,
     encodedAlready,
     application.put,
-    sender.encoded(encodePutResponse, putMessage),
+    sender.sendEncoded(encodePutResponse, putMessage),
   ),
   unary(
     "/etcdserverpb.KV/DeleteRange",
@@ -61,7 +61,7 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     compactionRequestDecoder,
     encodedAlready,
     application.compact,
-    sender.encoded(onlyHeader),
+    sender.sendEncoded(onlyHeader),
   ),
 ];
 

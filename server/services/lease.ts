@@ -11,7 +11,7 @@ import {
 } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
 import type { Application, LeaseListItem } from "../app/index.js";
-import { bidi, encodedAlready, encodeParts, type IsTired, leasesParts, type Method, unary } from "../rpc/index.js";
+import { bidi, encodedAlready, encodeParts, type ShouldYield, leasesParts, type Method, unary } from "../rpc/index.js";
 import { KeepAliveStream } from "./keep-alive-stream.js";
 import type { ResponseSender } from "./response-sender.js";
 
@@ -22,14 +22,14 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
     LeaseGrantRequest,
     encodedAlready,
     application.leaseGrant,
-    sender.encoded(({ ID, TTL }, header) => encodeLeaseResponse(ID, TTL, header)),
+    sender.sendEncoded(({ ID, TTL }, header) => encodeLeaseResponse(ID, TTL, header)),
   ),
   unary(
     "/etcdserverpb.Lease/LeaseRevoke",
     LeaseRevokeRequest,
     encodedAlready,
     application.leaseRevoke,
-    sender.encoded((_response, header) => header),
+    sender.sendEncoded((_response, header) => header),
   ),
   bidi("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, encodedAlready, (call, stream) => {
     const session = application.leaseKeepAlive(call, { onError: stream.fail });
@@ -56,20 +56,27 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
     application.leaseLeases,
     (reply) => ({
       onResult: ({ response, revision }) =>
-        sender.sendSlices((isTired) => encodedList(response, sender.headers.encodedAt(revision), isTired), reply),
+        sender.sendSlices(
+          (shouldYield) => encodedList(response, sender.headers.encodedAt(revision), shouldYield),
+          reply,
+        ),
       onError: (error) => reply.fail(error),
     }),
   ),
 ];
 
 /** The response to LeaseLeases, encoded in slices: there may be hundreds of thousands. */
-function* encodedList(leases: readonly LeaseListItem[], header: Uint8Array, isTired: IsTired): Sliced<Uint8Array> {
+function* encodedList(
+  leases: readonly LeaseListItem[],
+  header: Uint8Array,
+  shouldYield: ShouldYield,
+): Sliced<Uint8Array> {
   const items: Uint8Array[] = [];
   for (const { id: ID } of leases) {
     items.push(LeaseStatus.encode({ ID }).finish());
-    if (items.length % leasesPerLook === 0 && isTired(leasesPerLook)) yield;
+    if (items.length % leasesPerLook === 0 && shouldYield(leasesPerLook)) yield;
   }
-  return yield* encodeParts(leasesParts(header, items), isTired);
+  return yield* encodeParts(leasesParts(header, items), shouldYield);
 }
 
 const leasesPerLook = 50;

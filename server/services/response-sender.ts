@@ -4,7 +4,7 @@ import type { ResultHandler } from "../base/index.js";
 import {
   type Answering,
   encodeParts,
-  type IsTired,
+  type ShouldYield,
   type LargeList,
   type ListMessage,
   listPieces,
@@ -48,7 +48,7 @@ export class ResponseSender {
    *
    * @param asMessage gives the answer as a client would decode it, for one in this process
    */
-  encoded<Response>(
+  sendEncoded<Response>(
     encode: Encode<Response>,
     asMessage?: AsMessage<Response>,
   ): Answering<Answer<Response>, Uint8Array | ListMessage> {
@@ -61,7 +61,10 @@ export class ResponseSender {
   }
 
   /** Sends a message once it is encoded, in slices. */
-  sendSlices(encode: (isTired: IsTired) => Sliced<Uint8Array>, reply: Pick<Reply<never>, "send" | "fail">): void {
+  sendSlices(
+    encode: (shouldYield: ShouldYield) => Sliced<Uint8Array>,
+    reply: Pick<Reply<never>, "send" | "fail">,
+  ): void {
     this.slices.inSlices(encode).then(
       (answer) => reply.send(answer),
       (error: unknown) => reply.fail(error),
@@ -71,7 +74,7 @@ export class ResponseSender {
   /** Sends a message in pieces, to an engine that takes them, once it is divided: in slices, and without copying it. */
   sendPieces(list: LargeList, reply: Pick<Reply<never>, "sendPieces" | "fail">): void {
     this.slices
-      .inSlices((isTired) => listPieces(list, isTired))
+      .inSlices((shouldYield) => listPieces(list, shouldYield))
       .then(
         (pieces) => reply.sendPieces?.(pieces),
         (error: unknown) => reply.fail(error),
@@ -120,7 +123,7 @@ class ListAnswer<Response> implements ResultHandler<Answer<Response>> {
     if (!format.isLarge(response)) reply.send(format.encode(response, header));
     else if (reply.sendPieces !== undefined && format.list !== undefined)
       sender.sendPieces(format.list(response, header), reply);
-    else sender.sendSlices((isTired) => encodeParts(format.parts(response, header), isTired), reply);
+    else sender.sendSlices((shouldYield) => encodeParts(format.parts(response, header), shouldYield), reply);
   }
 
   onError(error: unknown): void {

@@ -2,7 +2,7 @@
 
 import { RawWatchResponse } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
-import { encodeParts, eventsParts, fieldSize, ListMessage, type IsTired } from "../rpc/index.js";
+import { encodeParts, eventsParts, fieldSize, ListMessage, type ShouldYield } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 const empty = RawWatchResponse.create();
@@ -19,7 +19,7 @@ export class WatchResponses {
 
   /** Encodes a response without events. */
   answer(revision: number, fields: Partial<RawWatchResponse>): Uint8Array {
-    return joined([this.headerAt(revision), encode(fields)]);
+    return joinParts([this.headerAt(revision), encode(fields)]);
   }
 
   /**
@@ -43,20 +43,22 @@ export class WatchResponses {
    */
   fragments(head: Uint8Array, watch: Uint8Array, events: readonly Uint8Array[], maxBytes: number): Uint8Array[] {
     const whole = this.encodedEvents(events);
-    if (head.length + watch.length + whole.length < maxBytes) return [joined([head, watch, whole])];
+    if (head.length + watch.length + whole.length < maxBytes) return [joinParts([head, watch, whole])];
     const mark = encode({ fragment: true });
     const parts = partsOf(events, whole, maxBytes - head.length - watch.length - mark.length);
-    return parts.map((part, position) => joined([head, watch, ...(position < parts.length - 1 ? [mark] : []), part]));
+    return parts.map((part, position) =>
+      joinParts([head, watch, ...(position < parts.length - 1 ? [mark] : []), part]),
+    );
   }
 
   /**
    * Does in slices what `encodedEvents` would have to do at once with the same list.
    *
-   * @param isTired told how many events were looked at since it was asked last; true: others are to run
+   * @param shouldYield told how many events were looked at since it was asked last; true: others are to run
    */
-  *prepare(events: readonly Uint8Array[], isTired: IsTired): Sliced<void> {
+  *prepare(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void> {
     if (encodedLists.has(events)) return;
-    encodedLists.set(events, yield* encodeParts(eventsParts(events), isTired));
+    encodedLists.set(events, yield* encodeParts(eventsParts(events), shouldYield));
   }
 
   /** Returns what all messages of one revision begin with. */
@@ -106,7 +108,7 @@ const partsOf = (events: readonly Uint8Array[], whole: Uint8Array, maxBytes: num
   return parts;
 };
 
-const joined = (parts: readonly Uint8Array[]): Uint8Array => {
+const joinParts = (parts: readonly Uint8Array[]): Uint8Array => {
   let length = 0;
   for (const part of parts) length += part.length;
   const bytes = Buffer.allocUnsafe(length);

@@ -1,7 +1,7 @@
 import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
 import type { Sliced, WatchBatch } from "../../store/index.js";
 import type { Application, ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
-import { bidi, encodedAlready, type IsTired, type Method, type ResponseStream } from "../rpc/index.js";
+import { bidi, encodedAlready, type ShouldYield, type Method, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 import { encodedWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
 
@@ -65,8 +65,8 @@ class WatchResponder implements WatchListener {
     return sent === -1 ? to - from : sent;
   }
 
-  prepare(events: readonly Uint8Array[], isTired: IsTired): Sliced<void> {
-    return this.responses.prepare(events, isTired);
+  prepare(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void> {
+    return this.responses.prepare(events, shouldYield);
   }
 
   onAnswer(answer: WatchAnswer): boolean {

@@ -17,7 +17,7 @@ export interface PortCertificates {
   /** The context for connections to others. */
   dial(): SecureContext;
   /** Serial numbers of revoked certificates. */
-  revoked(): ReadonlySet<string>;
+  listRevoked(): ReadonlySet<string>;
 }
 
 /** The place and the names of certificates that are made here. */
@@ -61,7 +61,7 @@ export const openCertificates = async (
       if (options !== context.options) context = { options, context: createSecureContext(options) };
       return context.context;
     },
-    revoked: () => revoked?.get() ?? noNumbers,
+    listRevoked: () => revoked?.get() ?? noNumbers,
   };
 };
 

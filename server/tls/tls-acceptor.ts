@@ -143,7 +143,8 @@ export class TlsAcceptor {
     const { rules } = this.options.settings;
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined || !rules.isRequired) return undefined;
-    const reason = revokedReason(certificate, this.options.certificates.revoked()) ?? nameReason(certificate, rules);
+    const reason =
+      revokedReason(certificate, this.options.certificates.listRevoked()) ?? nameReason(certificate, rules);
     return reason ?? (rules.checksClientHost ? hostReason(certificate, socket.remoteAddress) : undefined);
   }
 

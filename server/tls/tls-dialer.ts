@@ -31,7 +31,7 @@ export class TlsDialer {
   ) {}
 
   /** Returns a dialer whose certificates must be valid for a name, whatever the address. */
-  expecting(name: string): TlsDialer {
+  expectName(name: string): TlsDialer {
     return new TlsDialer(this.own, name);
   }
 

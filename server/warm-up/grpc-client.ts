@@ -116,7 +116,7 @@ export class GrpcClient {
 
   private onFrame(type: number, flags: number, stream: number, length: number): void {
     if (type === frameType.data) this.onData(stream, length);
-    else if (type === frameType.headers && (flags & frameFlag.endStream) !== 0) this.pending.answered();
+    else if (type === frameType.headers && (flags & frameFlag.endStream) !== 0) this.pending.onAnswered();
     else if (type === frameType.settings && (flags & frameFlag.ack) === 0)
       this.socket.write(frame(frameType.settings, frameFlag.ack, 0));
   }
@@ -129,6 +129,6 @@ export class GrpcClient {
     }
     if (!this.streams.delete(stream)) return;
     this.socket.write(numberFrame(frameType.resetStream, stream, cancelCode));
-    this.pending.answered();
+    this.pending.onAnswered();
   }
 }

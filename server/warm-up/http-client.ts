@@ -33,6 +33,6 @@ export class HttpClient {
       const length = Number(/^content-length: *(\d+)/im.exec(this.head.slice(0, end))?.[1] ?? 0);
       this.bodyBytes = length - (this.head.length - end - 4);
     } else this.bodyBytes -= chunk.length;
-    if (this.bodyBytes <= 0) this.pending.answered();
+    if (this.bodyBytes <= 0) this.pending.onAnswered();
   }
 }

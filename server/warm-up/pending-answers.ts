@@ -9,7 +9,7 @@ export class PendingAnswers {
   constructor(socket: Socket) {
     socket.on("close", () => {
       this.isClosed = true;
-      this.settle?.reject(closed());
+      this.settle?.reject(closedError());
     });
   }
 
@@ -17,15 +17,15 @@ export class PendingAnswers {
   expect(count: number): Promise<void> {
     this.count += count;
     return new Promise((resolve, reject) => {
-      if (this.isClosed) reject(closed());
+      if (this.isClosed) reject(closedError());
       else this.settle = { resolve, reject };
     });
   }
 
-  answered(): void {
+  onAnswered(): void {
     this.count -= 1;
     if (this.count === 0) this.settle?.resolve();
   }
 }
 
-const closed = (): Error => new Error("a connection of the warm-up was closed");
+const closedError = (): Error => new Error("a connection of the warm-up was closed");

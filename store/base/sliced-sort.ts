@@ -13,25 +13,25 @@ const runLength = 500;
  *   a b c d e      merged twice
  *
  * @param items left as they are
- * @param isTired told how many items were looked at since it was asked last; true: others are to run
+ * @param shouldYield told how many items were looked at since it was asked last; true: others are to run
  */
 export function* slicedSort<T>(
   items: readonly T[],
   compare: (a: T, b: T) => number,
-  isTired: (items: number) => boolean,
+  shouldYield: (items: number) => boolean,
 ): Sliced<T[]> {
   let from: T[] = [];
   for (let start = 0; start < items.length; start += runLength) {
     const run = items.slice(start, start + runLength).sort(compare);
     from.push(...run);
-    if (isTired(run.length)) yield;
+    if (shouldYield(run.length)) yield;
   }
   for (let length = runLength; length < from.length; length *= 2) {
     const to: T[] = [];
     for (let start = 0; start < from.length; start += 2 * length) {
       const middle = Math.min(start + length, from.length);
       const end = Math.min(start + 2 * length, from.length);
-      yield* merge({ from, to, compare, isTired }, { one: start, middle, other: middle, end });
+      yield* merge({ from, to, compare, shouldYield }, { one: start, middle, other: middle, end });
     }
     from = to;
   }
@@ -42,7 +42,7 @@ interface Merging<T> {
   readonly from: readonly T[];
   readonly to: T[];
   readonly compare: (a: T, b: T) => number;
-  readonly isTired: (items: number) => boolean;
+  readonly shouldYield: (items: number) => boolean;
 }
 
 /** Two neighbouring runs: `[one, middle)` and `[other, end)`. */
@@ -54,12 +54,12 @@ interface Neighbours {
 }
 
 /** Appends both runs to `to`, in order. */
-function* merge<T>({ from, to, compare, isTired }: Merging<T>, runs: Neighbours): Sliced<void> {
+function* merge<T>({ from, to, compare, shouldYield }: Merging<T>, runs: Neighbours): Sliced<void> {
   const { middle, end } = runs;
   for (let merged = 1; runs.one < middle || runs.other < end; merged++) {
     const takesOne =
       runs.other >= end || (runs.one < middle && compare(from[runs.one] as T, from[runs.other] as T) <= 0);
     to.push(from[takesOne ? runs.one++ : runs.other++] as T);
-    if (merged % runLength === 0 && isTired(runLength)) yield;
+    if (merged % runLength === 0 && shouldYield(runLength)) yield;
   }
 }

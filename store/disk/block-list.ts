@@ -86,13 +86,13 @@ export class BlockList {
 
   private grow(): void {
     const room = 2 * this.length;
-    this.mains = grown(this.mains, new Float64Array(room));
-    this.subs = grown(this.subs, new Uint32Array(room));
-    this.counts = grown(this.counts, new Uint8Array(room));
+    this.mains = copyInto(this.mains, new Float64Array(room));
+    this.subs = copyInto(this.subs, new Uint32Array(room));
+    this.counts = copyInto(this.counts, new Uint8Array(room));
   }
 }
 
-function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+function copyInto<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
   return to;
 }

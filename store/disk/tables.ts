@@ -66,7 +66,7 @@ class TableCheck {
 
   footer(at: number): void {
     const cursor = new Cursor(this.table, at, this.table.length - magic.length);
-    const parts = this.reading(at, () => [cursor.handle(), cursor.handle()]);
+    const parts = this.readAt(at, () => [cursor.handle(), cursor.handle()]);
     if (this.table.subarray(cursor.at, cursor.end).some((byte) => byte !== 0))
       throw this.damage(cursor.at, "its footer");
     for (const part of parts) for (const handle of this.handlesIn(part)) this.checkBlock(handle);
@@ -86,7 +86,7 @@ class TableCheck {
     this.checkBlock(handle);
     const { offset, size } = handle;
     const stored = this.table.subarray(offset, offset + size);
-    return this.reading(offset, () => {
+    return this.readAt(offset, () => {
       const content = this.table[offset + size] === snappyType ? decompressSnappy(stored) : stored;
       const entriesEnd = content.length - 4 - 4 * content.readUInt32LE(content.length - 4);
       const cursor = new Cursor(content, 0, entriesEnd);
@@ -102,7 +102,7 @@ class TableCheck {
     });
   }
 
-  private reading<T>(offset: number, read: () => T): T {
+  private readAt<T>(offset: number, read: () => T): T {
     try {
       return read();
     } catch (error) {

@@ -15,21 +15,21 @@ interface Compared {
 /**
  * Whether a compare holds at revision `at`, for every key that it names; in slices.
  *
- * @param isTired told how many keys were looked at since it was asked last; true: others are to run
+ * @param shouldYield told how many keys were looked at since it was asked last; true: others are to run
  * @see etcd v3 API, Compare
  */
 export function* compareHolds(
   data: StoreData,
   compare: Compare,
   at: number,
-  isTired: (keys: number) => boolean,
+  shouldYield: (keys: number) => boolean,
 ): Sliced<boolean> {
   if (compare.rangeEnd.length === 0) {
-    if (isTired(1)) yield;
+    if (shouldYield(1)) yield;
     return compareOfKeyHolds(data, compare, at);
   }
   const seen = { any: false, failing: false };
-  yield* data.index.walkSliced(intervalOf(compare), isTired, (entry) => {
+  yield* data.index.walkSliced(intervalOf(compare), shouldYield, (entry) => {
     const compared = comparedAt(data, entry, at);
     if (compared === undefined) return true;
     seen.any = true;
@@ -58,7 +58,9 @@ function comparedAt({ values }: StoreData, entry: KeyEntry, at: number): Compare
 function holdsFor(compare: Compare, compared: Compared | undefined): boolean {
   switch (compare.target) {
     case Compare_CompareTarget.VALUE:
-      return compared !== undefined && isAsked(compare, Buffer.compare(valueOf(compared.keyValue()), asked(compare)));
+      return (
+        compared !== undefined && isAsked(compare, Buffer.compare(valueOf(compared.keyValue()), targetValue(compare)))
+      );
     case Compare_CompareTarget.VERSION:
       return isAsked(compare, order(compared?.state.version ?? 0, operand(compare, "version")));
     case Compare_CompareTarget.CREATE:
@@ -77,7 +79,7 @@ function operand(compare: Compare, kind: "version" | "createRevision" | "modRevi
   return compare.targetUnion?.$case === kind ? compare.targetUnion.value : 0n;
 }
 
-const asked = (compare: Compare): Uint8Array =>
+const targetValue = (compare: Compare): Uint8Array =>
   compare.targetUnion?.$case === "value" ? compare.targetUnion.value : noBytes;
 
 const order = (held: number | bigint, against: bigint): number => (held < against ? -1 : held > against ? 1 : 0);

@@ -106,7 +106,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   /** Counts an entry in that has become live, or out that is not any more. */
-  changed({ key, isLive }: Entry): void {
+  countChange({ key, isLive }: Entry): void {
     this.addLives(this.blockOf(key), isLive ? 1 : -1);
   }
 

@@ -82,7 +82,7 @@ export class KvHasher {
     while (changes.next() && changes.main < end) {
       const { keyValue } = changes;
       this.add(changes, keyValue);
-      if (this.isTired(keyValue)) await this.data.turns.pause();
+      if (this.shouldYield(keyValue)) await this.data.turns.pause();
     }
   }
 
@@ -90,11 +90,11 @@ export class KvHasher {
     for (let sub = 0; sub < changes.length; sub++) {
       const keyValue = changes.keyValue(sub);
       this.add({ main: changes.revision, sub, tombstone: changes.isDelete(sub) }, keyValue);
-      if (this.isTired(keyValue)) await this.data.turns.pause();
+      if (this.shouldYield(keyValue)) await this.data.turns.pause();
     }
   }
 
-  private isTired({ length }: Uint8Array): boolean {
+  private shouldYield({ length }: Uint8Array): boolean {
     return this.data.turns.spend(1 + length / bytesPerEntry);
   }
 

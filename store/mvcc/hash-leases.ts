@@ -9,21 +9,21 @@ const leasesPerLook = 50;
 /**
  * Goes on with a checksum over leases, by id: CRC-32C over id and TTL of each.
  *
- * @param isTired told how many leases were visited since it was asked last; true: others are to run
+ * @param shouldYield told how many leases were visited since it was asked last; true: others are to run
  */
 export function* hashLeases(
   leases: readonly Lease[],
   sum: number,
-  isTired: (entries: number) => boolean,
+  shouldYield: (entries: number) => boolean,
 ): Sliced<number> {
-  const sorted = yield* slicedSort([...leases], (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0), isTired);
+  const sorted = yield* slicedSort([...leases], (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0), shouldYield);
   const bytes = Buffer.alloc(leaseBytes);
   let visited = 0;
   for (const { id, ttlSeconds } of sorted) {
     bytes.writeBigInt64BE(id, 0);
     bytes.writeBigInt64BE(BigInt(ttlSeconds), 8);
     sum = crc32c(bytes, sum);
-    if (++visited % leasesPerLook === 0 && isTired(leasesPerLook)) yield;
+    if (++visited % leasesPerLook === 0 && shouldYield(leasesPerLook)) yield;
   }
   return sum;
 }

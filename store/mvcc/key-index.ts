@@ -223,11 +223,11 @@ export class KeyIndex {
   /**
    * The same, in slices: the index may gain keys and changes meanwhile, but lose none.
    *
-   * @param isTired told how many entries were visited since it was asked last; true: others are to run
+   * @param shouldYield told how many entries were visited since it was asked last; true: others are to run
    */
   *walkSliced(
     { from, to }: Interval,
-    isTired: (entries: number) => boolean,
+    shouldYield: (entries: number) => boolean,
     visit: (entry: KeyEntry) => boolean,
   ): Sliced<void> {
     let next: Key | undefined = from;
@@ -235,7 +235,7 @@ export class KeyIndex {
       let visited = 0;
       next = this.walk({ from: next, to }, (entry) => visit(entry) && ++visited < entriesPerWalk);
       if (next === undefined || visited < entriesPerWalk) return; // all were visited, or `visit` has returned false
-      if (isTired(visited)) yield;
+      if (shouldYield(visited)) yield;
     }
   }
 
@@ -284,7 +284,7 @@ export class KeyIndex {
   private replaceNewest(entry: KeyEntry, state: KeyState): void {
     const wasLive = entry.isLive;
     entry.newest = state;
-    if (entry.isLive !== wasLive) this.entries.changed(entry);
+    if (entry.isLive !== wasLive) this.entries.countChange(entry);
   }
 
   private remove(entry: KeyEntry): void {

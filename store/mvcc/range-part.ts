@@ -32,13 +32,13 @@ const keysPerEntry = 4;
 export function* readPart(
   data: StoreData,
   bounds: PartBounds,
-  { at, isTired }: Pick<RangeRead, "at" | "isTired">,
+  { at, shouldYield }: Pick<RangeRead, "at" | "shouldYield">,
 ): Sliced<RangePart> {
   const reader = new PartReader(data, bounds, at);
   let from: Key | undefined = bounds.from;
   while (from !== undefined) {
     const last: Key | undefined = data.index.walk({ from, to: bounds.to }, reader.visit);
-    const mustPause = isTired(reader.takeVisited() / keysPerEntry);
+    const mustPause = shouldYield(reader.takeVisited() / keysPerEntry);
     if (reader.next !== undefined) break;
     from = last;
     if (mustPause && from !== undefined) yield;

@@ -50,7 +50,7 @@ export interface RangeRead {
   /** Size of the whole answer that this is a part of. */
   readonly size: AnswerSize;
   /** Told how many keys were visited, or their values found, since it was asked last; true: others are to run. */
-  readonly isTired: (keys: number) => boolean;
+  readonly shouldYield: (keys: number) => boolean;
 }
 
 /**
@@ -84,9 +84,9 @@ function* readInKeyOrder(data: StoreData, request: RangeRequest, read: RangeRead
   let next: Key | undefined = finder.isDone ? undefined : from;
   while (next !== undefined) {
     const last: Key | undefined = data.index.walk({ from: next, to }, finder.visit);
-    const isTired = read.isTired(finder.takeVisited() / keysPerEntry);
+    const shouldYield = read.shouldYield(finder.takeVisited() / keysPerEntry);
     next = finder.isDone ? undefined : last;
-    if (isTired && next !== undefined) yield;
+    if (shouldYield && next !== undefined) yield;
   }
   const { kvs, found, total = found } = finder;
   return { header: undefined, kvs, more: !request.countOnly && found > kvs.length, count: BigInt(total) };
@@ -167,12 +167,12 @@ function* readSorted(data: StoreData, request: RangeRequest, read: RangeRead): S
 function* findHits(
   { index }: StoreData,
   interval: Interval,
-  { at, isTired }: RangeRead,
+  { at, shouldYield }: RangeRead,
   maxHits: number,
 ): Sliced<{ readonly hits: Hit[]; readonly count: number }> {
   const hits: Hit[] = [];
   let count = 0;
-  yield* index.walkSliced(interval, isTired, (entry) => {
+  yield* index.walkSliced(interval, shouldYield, (entry) => {
     const hit = hitAt(entry, at, hits.length < maxHits);
     if (hit !== undefined) count += 1;
     if (typeof hit === "object") hits.push(hit);
@@ -197,12 +197,12 @@ class Loader {
   ) {}
 
   /** Whether it is time to let others run; to be asked after each hit. */
-  isTired(): boolean {
-    return this.read.isTired(1);
+  shouldYield(): boolean {
+    return this.read.shouldYield(1);
   }
 
-  get isTiredOf(): RangeRead["isTired"] {
-    return this.read.isTired;
+  get isTiredOf(): RangeRead["shouldYield"] {
+    return this.read.shouldYield;
   }
 
   keyValue(hit: Hit): Uint8Array {
@@ -228,7 +228,7 @@ function* filter(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit
     const { mod, create } = loader.state(hit);
     const low = mod >= minMod && create >= minCreate;
     if (low && (maxMod === 0 || mod <= maxMod) && (maxCreate === 0 || create <= maxCreate)) kept.push(hit);
-    if (loader.isTired()) yield;
+    if (loader.shouldYield()) yield;
   }
   return kept;
 }
@@ -282,7 +282,7 @@ function* firstByRank<R>(
   let ranked: Ranked[] = [];
   for (const hit of hits) {
     ranked.push({ hit, rank: rankOfHit(hit) });
-    if (loader.isTired()) yield;
+    if (loader.shouldYield()) yield;
     if (ranked.length < 2 * wanted + spareRanked) continue;
     // Stable: those that are kept lie before those that come later.
     ranked = (yield* slicedSort(ranked, ordered, loader.isTiredOf)).slice(0, wanted);
@@ -295,7 +295,7 @@ function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {
     kvs.push(loader.keyValue(hit));
-    if (loader.isTired()) yield;
+    if (loader.shouldYield()) yield;
   }
   return kvs;
 }
@@ -309,7 +309,7 @@ function* keysOf(loader: Loader, hits: readonly Hit[], withLeases: boolean): Sli
   for (const hit of hits) {
     const state = hit.state ?? decodeKeyValue(loader.keyValue(hit), hit.sub).state;
     kvs.push(encodeKeyValue(hit.entry.key, withLeases ? state : { ...state, lease: noLease }, noBytes));
-    if (loader.isTired()) yield;
+    if (loader.shouldYield()) yield;
   }
   return kvs;
 }

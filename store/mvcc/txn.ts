@@ -143,7 +143,7 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
 function* choose(run: Run, request: TxnRequest): Sliced<Plan> {
   let succeeded = true;
   for (const compare of request.compare) {
-    succeeded = yield* compareHolds(run.data, compare, run.before.revision, run.write.isTired);
+    succeeded = yield* compareHolds(run.data, compare, run.before.revision, run.write.shouldYield);
     if (!succeeded) break;
   }
   const ops: PlannedOp[] = [];
@@ -194,7 +194,7 @@ function* execute(run: Run, plan: Plan): Sliced<RawTxnResponse> {
   const responses: RawResponseOp[] = [];
   for (const op of plan.ops) {
     responses.push({ response: yield* respond(run, op) });
-    if (run.write.isTired(1)) yield;
+    if (run.write.shouldYield(1)) yield;
   }
   return { header: emptyHeader, succeeded: plan.succeeded, responses };
 }
@@ -205,7 +205,11 @@ function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
     case "range": {
       data.stats.ranges++;
       const at = readRevision(run, op.request);
-      const response = yield* readRange(data, op.request, { at, size: write.answerSize, isTired: write.isTired });
+      const response = yield* readRange(data, op.request, {
+        at,
+        size: write.answerSize,
+        shouldYield: write.shouldYield,
+      });
       return { $case: "responseRange", value: { ...response, header: headerOf(write, before) } };
     }
     case "put": {

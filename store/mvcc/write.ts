@@ -47,13 +47,13 @@ export class Write {
   /**
    * @param revision the one that the first change takes
    * @param checkWritable throws if nothing may be changed
-   * @param tired see `isTired`; absent: the limits of an applied write decide
+   * @param ownShouldYield see `shouldYield`; absent: the limits of an applied write decide
    */
   constructor(
     private readonly data: StoreData,
     readonly revision: Revision,
     private readonly checkWritable: () => void,
-    private tired?: IsTired,
+    private ownShouldYield?: ShouldYield,
   ) {}
 
   /** The changes; undefined: there is none. */
@@ -87,8 +87,8 @@ export class Write {
   }
 
   /** Whether it is time to let others run. */
-  get isTired(): IsTired {
-    return (this.tired ??= tiredOfWriting(this.data));
+  get shouldYield(): ShouldYield {
+    return (this.ownShouldYield ??= yieldsOfWriting(this.data));
   }
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
@@ -130,12 +130,12 @@ export class Write {
     const entries = yield* this.liveEntries(request);
     const prevKvs: Uint8Array[] = [];
     for (const entry of request.prevKv ? entries : []) {
-      prevKvs.push(this.answered(entry));
-      if (this.isTired(1)) yield;
+      prevKvs.push(this.readAnswer(entry));
+      if (this.shouldYield(1)) yield;
     }
     for (const entry of entries) {
       this.delete(entry.key, entry);
-      if (this.isTired(1)) yield;
+      if (this.shouldYield(1)) yield;
     }
     return { header: undefined, deleted: BigInt(entries.length), prevKvs };
   }
@@ -148,7 +148,7 @@ export class Write {
     if (keys.length > 1) stats.txns++;
     for (const key of keys) {
       this.delete(key, this.data.index.get(key));
-      if (this.isTired(1)) yield;
+      if (this.shouldYield(1)) yield;
     }
   }
 
@@ -162,13 +162,13 @@ export class Write {
       this.data.leases.move(entry.key, { from: entry.newest.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
-      if (this.isTired(1)) yield;
+      if (this.shouldYield(1)) yield;
     }
     this.data.unflushed.pop();
     this.made = this.replacedByOthers = this.replacedChunk = undefined;
   }
 
-  private answered(entry: KeyEntry): Uint8Array {
+  private readAnswer(entry: KeyEntry): Uint8Array {
     const keyValue = this.data.values.newest(entry);
     this.answerSize.add(keyValue);
     return keyValue;
@@ -180,7 +180,7 @@ export class Write {
       return entry === undefined ? [] : [entry];
     }
     const entries: KeyEntry[] = [];
-    yield* this.data.index.walkSliced(intervalOf(request), this.isTired, (entry) => {
+    yield* this.data.index.walkSliced(intervalOf(request), this.shouldYield, (entry) => {
       if (!isTombstone(entry.newest)) entries.push(entry);
       return true;
     });
@@ -229,9 +229,9 @@ export class Write {
 }
 
 /** Told how many keys were visited or changed since it was asked last; true: others are to run. */
-type IsTired = (keys: number) => boolean;
+type ShouldYield = (keys: number) => boolean;
 
-function tiredOfWriting({ values, limits }: StoreData): IsTired {
+function yieldsOfWriting({ values, limits }: StoreData): ShouldYield {
   let work = 0;
   let readsBefore = values.diskReads;
   return (keys) => {

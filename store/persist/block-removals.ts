@@ -78,7 +78,7 @@ export class BlockRemovals {
   private removeFrom(block: number, changes: readonly BlockChange[], plan: Plan): void {
     const begin = this.blocks.begin(block);
     const count = this.blocks.count(block);
-    const noted = this.noted(begin);
+    const noted = this.readRemoved(begin);
     const gone = noted.length === 0 ? changes : [...noted, ...changes].sort(comparePositions);
     const { rows } = plan;
     plan.cost += changes.length + costOfNote;
@@ -89,12 +89,12 @@ export class BlockRemovals {
     const isEmpty = gone.length === count;
     if (!isEmpty) plan.cost += costOfRewrite;
     if (noted.length > 0) rows.push([removedRowKey(begin), undefined]);
-    rows.push(isEmpty ? [changeRowKey(begin), undefined] : this.rewritten(begin, count, gone));
+    rows.push(isEmpty ? [changeRowKey(begin), undefined] : this.rewriteBlock(begin, count, gone));
     plan.counts.push([block, count - gone.length]);
   }
 
   /** The changes of a block that are removed from it already. */
-  private noted(begin: Position): readonly BlockChange[] {
+  private readRemoved(begin: Position): readonly BlockChange[] {
     const rowKey = removedRowKey(begin);
     const row = this.backend.get(rowKey);
     if (row === undefined) return [];
@@ -111,7 +111,7 @@ export class BlockRemovals {
     return [rowKey, row];
   }
 
-  private rewritten(begin: Position, count: number, gone: readonly BlockChange[]): [Uint8Array, Uint8Array] {
+  private rewriteBlock(begin: Position, count: number, gone: readonly BlockChange[]): [Uint8Array, Uint8Array] {
     const old = changeRowKey(begin);
     const stored = this.backend.get(old);
     if (stored === undefined) throw new DamagedError(nameOfRow(this.backend.name, old), "the row is missing");

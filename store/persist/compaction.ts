@@ -71,7 +71,7 @@ export class Compactor {
   /** @param onDisk resolves once the compaction is */
   start(revision: Revision, onDisk: Promise<void>): Compaction {
     this.running += 1;
-    const finished = this.run(revision, onDisk, this.ended()).finally(() => (this.running -= 1));
+    const finished = this.run(revision, onDisk, this.whenEnded()).finally(() => (this.running -= 1));
     finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
     this.last = { finished };
     return this.last;
@@ -84,7 +84,7 @@ export class Compactor {
   }
 
   /** Resolves once it has. */
-  ended(): Promise<void> {
+  whenEnded(): Promise<void> {
     return this.last.finished.catch(() => undefined);
   }
 

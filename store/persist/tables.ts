@@ -81,10 +81,10 @@ export class Tables implements TableSource {
       const old = before.get(table)?.get(key);
       return old !== row && (old === undefined || Buffer.compare(old, row) !== 0);
     });
-    return [...changes, ...this.missing(before)];
+    return [...changes, ...this.findMissing(before)];
   }
 
-  private *missing(before: ReadonlyMap<string, ReadonlyMap<Key, Uint8Array>>): Generator<TableChange> {
+  private *findMissing(before: ReadonlyMap<string, ReadonlyMap<Key, Uint8Array>>): Generator<TableChange> {
     for (const [table, rows] of before)
       for (const key of rows.keys()) if (!this.table(table).has(key)) yield { table, key, row: undefined };
   }

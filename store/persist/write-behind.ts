@@ -239,7 +239,7 @@ export class WriteBehind {
   }
 
   /** Counts changes that were applied. */
-  applied(bytes: number, changes: number): void {
+  onApplied(bytes: number, changes: number): void {
     this.unflushedBytes += bytes + changes * changeOverheadBytes;
   }
 
@@ -340,7 +340,7 @@ export class WriteBehind {
   private fill(): void {
     let left = this.limits.changesPerSlice;
     for (let round = this.rounds[0]; round !== undefined && left > 0; round = this.rounds[0]) {
-      const next = this.gathering();
+      const next = this.openGathering();
       left -= this.addChanges(next, round, left);
       if (this.filled.revisions < round.changes.length) break;
       this.endRoundIn(next, round);
@@ -388,7 +388,7 @@ export class WriteBehind {
 
   private write(fill: (next: Gathering) => void): Promise<void> {
     if (this.refused !== undefined) return Promise.reject(this.refused);
-    const next = this.gathering();
+    const next = this.openGathering();
     fill(next);
     this.urgent = true;
     const done = new Promise<void>((resolve, reject) => next.waiters.push({ resolve, reject }));
@@ -396,7 +396,7 @@ export class WriteBehind {
     return done;
   }
 
-  private gathering(): Gathering {
+  private openGathering(): Gathering {
     this.next ??= new Gathering(this.backend.batch(), this.draft);
     return this.next;
   }
@@ -414,7 +414,7 @@ export class WriteBehind {
   }
 
   private startWrite(next: Gathering): void {
-    if (this.writing !== undefined || this.held) return; // `written` or `release` comes back to it
+    if (this.writing !== undefined || this.held) return; // `onWritten` or `release` comes back to it
     if (this.isTorn) return; // so does `endRoundIn`
     this.writing = next;
     this.next = undefined;
@@ -428,13 +428,13 @@ export class WriteBehind {
     next.batch.write().then(
       () => {
         this.stats.commitSeconds.observe((this.clock.now() - beganAt) / 1_000);
-        this.written(next);
+        this.onWritten(next);
       },
       (error: unknown) => this.fail(asError(error)),
     );
   }
 
-  private written(done: Gathering): void {
+  private onWritten(done: Gathering): void {
     this.writing = undefined;
     this.unflushedBytes -= done.bytes;
     this.bytesOnDisk += done.bytes + done.rewrittenBytes;

@@ -24,11 +24,11 @@ export class IntervalMap<T> {
   private root: Node<T> | undefined = undefined;
 
   add(interval: Interval, value: T): void {
-    this.root = added(this.root, interval, value);
+    this.root = addTo(this.root, interval, value);
   }
 
   delete(interval: Interval, value: T): void {
-    this.root = removed(this.root, interval, value);
+    this.root = removeFrom(this.root, interval, value);
   }
 
   /** Adds all that was put under intervals that hold `key` to `found`. */
@@ -47,7 +47,7 @@ function search<T>(node: Node<T> | undefined, key: Key, found: T[]): void {
   search(node.right, key, found);
 }
 
-function added<T>(node: Node<T> | undefined, interval: Interval, value: T): Node<T> {
+function addTo<T>(node: Node<T> | undefined, interval: Interval, value: T): Node<T> {
   if (node === undefined) {
     const to = endOf(interval);
     return {
@@ -61,19 +61,19 @@ function added<T>(node: Node<T> | undefined, interval: Interval, value: T): Node
     };
   }
   const order = compare(interval, node);
-  if (order < 0) return balanced(node, added(node.left, interval, value), node.right);
-  if (order > 0) return balanced(node, node.left, added(node.right, interval, value));
+  if (order < 0) return balance(node, addTo(node.left, interval, value), node.right);
+  if (order > 0) return balance(node, node.left, addTo(node.right, interval, value));
   node.values.add(value);
   return node;
 }
 
-function removed<T>(node: Node<T> | undefined, interval: Interval, value: T): Node<T> | undefined {
+function removeFrom<T>(node: Node<T> | undefined, interval: Interval, value: T): Node<T> | undefined {
   if (node === undefined) return undefined;
   const order = compare(interval, node);
-  if (order < 0) return balanced(node, removed(node.left, interval, value), node.right);
-  if (order > 0) return balanced(node, node.left, removed(node.right, interval, value));
+  if (order < 0) return balance(node, removeFrom(node.left, interval, value), node.right);
+  if (order > 0) return balance(node, node.left, removeFrom(node.right, interval, value));
   node.values.delete(value);
-  return node.values.size > 0 ? node : joined(node.left, node.right);
+  return node.values.size > 0 ? node : joinTrees(node.left, node.right);
 }
 
 function compare<T>(interval: Interval, { from, to }: Node<T>): number {
@@ -84,20 +84,20 @@ function compare<T>(interval: Interval, { from, to }: Node<T>): number {
 }
 
 /** Joins two trees whose intervals lie one behind the other. */
-function joined<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T> | undefined {
+function joinTrees<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T> | undefined {
   if (right === undefined) return left;
   const { first, rest } = withoutFirst(right);
-  return balanced(first, left, rest);
+  return balance(first, left, rest);
 }
 
 function withoutFirst<T>(node: Node<T>): { readonly first: Node<T>; readonly rest: Node<T> | undefined } {
   if (node.left === undefined) return { first: node, rest: node.right };
   const { first, rest } = withoutFirst(node.left);
-  return { first, rest: balanced(node, rest, node.right) };
+  return { first, rest: balance(node, rest, node.right) };
 }
 
 /** `node` over two subtrees whose heights differ by at most two, turned so that they differ by at most one. */
-function balanced<T>(node: Node<T>, left: Node<T> | undefined, right: Node<T> | undefined): Node<T> {
+function balance<T>(node: Node<T>, left: Node<T> | undefined, right: Node<T> | undefined): Node<T> {
   if (left !== undefined && left.height > heightOf(right) + 1) {
     const inner = left.right;
     if (inner === undefined || heightOf(left.left) >= inner.height)

@@ -12,7 +12,7 @@ export interface ReadContents {
   readonly revision: Revision;
   readonly compactRevision: Revision;
   /** Runs `read` so that nothing it needs is closed meanwhile. */
-  reading<T>(read: () => Promise<T>): Promise<T>;
+  readWhileOpen<T>(read: () => Promise<T>): Promise<T>;
 }
 
 /** Returns the contents of the store now; a snapshot that is installed replaces them. */
@@ -65,7 +65,7 @@ export class CatchUp {
   }
 
   /** Resolves once nothing is read any more either. */
-  ended(): Promise<void> {
+  whenEnded(): Promise<void> {
     return this.last;
   }
 
@@ -85,7 +85,7 @@ export class CatchUp {
     for (const watcher of [...this.turns]) {
       if (watcher.next >= compactRevision) continue;
       this.end(watcher);
-      watcher.receiver.compacted(watcher.tag, compactRevision);
+      watcher.receiver.onCompacted(watcher.tag, compactRevision);
     }
   }
 
@@ -101,7 +101,7 @@ export class CatchUp {
   /** Reads one slice, all of it from the present contents: if that is replaced meanwhile, it is no less right. */
   private read(from: Revision): Promise<{ readonly through: Revision; readonly batches: Batches }> {
     const contents = this.present();
-    return contents.reading(async () => {
+    return contents.readWhileOpen(async () => {
       const slice = await contents.history.read(from, contents.revision);
       return { through: slice.through, batches: await this.sort(contents, from, slice) };
     });
@@ -184,7 +184,7 @@ export class CatchUp {
     let told = watchers.length;
     if (events.length > 0) {
       const batch = { revision: this.present().revision, events };
-      told = receiver.changed(
+      told = receiver.onChanged(
         watchers.map(({ tag }) => tag),
         0,
         watchers.length,
@@ -215,7 +215,7 @@ export class CatchUp {
   private fail(watcher: Watcher, error: unknown): void {
     if (!this.turns.has(watcher)) return;
     this.end(watcher);
-    watcher.receiver.failed(watcher.tag, error);
+    watcher.receiver.onFailed(watcher.tag, error);
   }
 
   private end(watcher: Watcher): void {

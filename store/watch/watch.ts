@@ -34,17 +34,17 @@ export interface WatchReceiver<Tag = unknown> {
    *
    * @returns how many were told, the first ones; to the others, for which there is no room, nothing more is told until `Watch.resume`
    */
-  changed(tags: readonly Tag[], from: number, to: number, batch: WatchBatch): number;
+  onChanged(tags: readonly Tag[], from: number, to: number, batch: WatchBatch): number;
   /**
-   * Work for `changed` with many events, which can be done before and in slices. The list is the one that `changed` is given.
+   * Work for `onChanged` with many events, which can be done before and in slices. The list is the one that `onChanged` is given.
    *
-   * @param isTired told of how many events were looked at since it was asked last; true: others are to run
+   * @param shouldYield told of how many events were looked at since it was asked last; true: others are to run
    */
-  prepare?(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void>;
+  prepare?(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void>;
   /** The watch has ended: what it had to be told of is gone. It can be started again at this revision. */
-  compacted(tag: Tag, revision: Revision): void;
+  onCompacted(tag: Tag, revision: Revision): void;
   /** The watch has ended: history cannot be read. */
-  failed(tag: Tag, error: unknown): void;
+  onFailed(tag: Tag, error: unknown): void;
 }
 
 /** A watch: gets each selected change once, in order, all changes of a revision together. */

@@ -46,7 +46,7 @@ export class Watches implements LiveWatchers {
   }
 
   /** Notes a revision that has just come to be, for `tell`. */
-  changed(write: Write): void {
+  onChanged(write: Write): void {
     const { revision, changes } = write;
     if (this.live.isEmpty || changes === undefined) return;
     if (changes.length > this.limits.changesToldAtOnce) {
@@ -92,7 +92,7 @@ export class Watches implements LiveWatchers {
   }
 
   /** The store holds something later now. What happened in between comes from history, also for those that were live. */
-  jumped(from: Revision): void {
+  onAdvanced(from: Revision): void {
     this.tell();
     if (this.present().revision !== from) this.markAllBehind(from + 1);
   }
@@ -101,7 +101,7 @@ export class Watches implements LiveWatchers {
   close(): Promise<void> {
     this.untold = [];
     this.catchUp.stop();
-    return this.catchUp.ended();
+    return this.catchUp.whenEnded();
   }
 
   /** Makes all live watchers read history from `first` on. This costs something for each of them, nothing for each change. */
@@ -138,7 +138,7 @@ export class Watches implements LiveWatchers {
     for (const watcher of interest.all()) {
       if (revision < watcher.next) continue;
       this.end(watcher);
-      watcher.receiver.failed(watcher.tag, error);
+      watcher.receiver.onFailed(watcher.tag, error);
     }
   }
 
@@ -169,7 +169,7 @@ export class Watches implements LiveWatchers {
   ): void {
     const count = Math.min(watchers.length, this.limits.watchBatchesPerSlice - this.told);
     this.told += count;
-    const told = count > 0 ? receiver.changed(tags, 0, count, batch) : 0;
+    const told = count > 0 ? receiver.onChanged(tags, 0, count, batch) : 0;
     this.stats.events += told * batch.events.length;
     if (told === watchers.length) return;
     for (const [position, watcher] of watchers.slice(told).entries())

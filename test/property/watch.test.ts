@@ -155,14 +155,14 @@ class Observer {
     this.watch = store.watch(
       { ...this.options, startRevision: this.next },
       {
-        changed: (_tags, _from, _to, batch) => (this.take(batch) ? 1 : 0),
-        compacted: (_tag, revision) => {
+        onChanged: (_tags, _from, _to, batch) => (this.take(batch) ? 1 : 0),
+        onCompacted: (_tag, revision) => {
           assert.ok(this.next < revision, "only what was not told yet can be missed");
           this.missed.push({ from: this.next, to: revision - 1 });
           this.next = revision;
           this.begin();
         },
-        failed: (_tag, error) => {
+        onFailed: (_tag, error) => {
           if (!(error instanceof StoreError && error.code === "closed")) throw error;
         },
       },

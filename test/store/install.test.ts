@@ -294,7 +294,7 @@ async function slowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: Ma
   const clock = new ManualClock();
   const onFailure = (error: Error): void => assert.ifError(error);
   const opening = openStore({ backend: disk.backend, clock, onFailure, limits: { unflushedBytes: 1_000 } });
-  await (await disk.written()).finish(); // the format
+  await (await disk.whenWritten()).finish(); // the format
   return { disk, store: await opening, clock };
 }
 
@@ -364,8 +364,8 @@ describe("writes over an install", () => {
     for (let n = 2; n <= 9; n++) store.put(put("k", `${n}`));
     const { finished } = store.compact(5);
     store.endRound(roundState("9"));
-    await (await disk.written()).finish();
-    const removal = await disk.written();
+    await (await disk.whenWritten()).finish();
+    const removal = await disk.whenWritten();
     let isCommitted = false;
     const installing = store.install(await copyOf(leader.store, await openMemoryBackend()), () => {
       isCommitted = true;

@@ -21,15 +21,15 @@ export class Recorder {
     this.watch = store.watch(
       { key: bytes(key), rangeEnd: bytes(rangeEnd), ...defaults, ...options },
       {
-        changed: (_tags, _from, _to, { revision, events }) => {
+        onChanged: (_tags, _from, _to, { revision, events }) => {
           if (!this.hasRoom) this.refusals += 1;
           if (!this.hasRoom) return 0;
           this.encoded.push(...events);
           this.batches.push(`rev ${revision}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
           return 1;
         },
-        compacted: (_tag, revision) => (this.compacted = revision),
-        failed: (_tag, error) => (this.failure = error),
+        onCompacted: (_tag, revision) => (this.compacted = revision),
+        onFailed: (_tag, error) => (this.failure = error),
       },
       undefined,
     );

@@ -83,7 +83,7 @@ export class GrpcServer {
     this.service.endAll(serverStopped);
     const connections = [...this.service.connections];
     const stopTimer = this.destroyWhenSent(connections, graceMs);
-    await Promise.all(connections.map(({ socket }) => closed(socket)));
+    await Promise.all(connections.map(({ socket }) => whenClosed(socket)));
     stopTimer();
     this.stopSweeping?.();
     this.stopSweeping = undefined;
@@ -111,7 +111,7 @@ export class GrpcServer {
 }
 
 /** Not `once`, which would take a connection that breaks for a failure to stop. */
-const closed = (socket: Socket): Promise<void> =>
+const whenClosed = (socket: Socket): Promise<void> =>
   new Promise((resolve) => {
     if (socket.closed) resolve();
     else socket.once("close", () => resolve());

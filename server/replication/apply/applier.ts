@@ -200,12 +200,13 @@ export class Applier implements StateMachine, ReplicatedState {
     const step = round.next();
     if (step.done !== true) {
       this.wakeWaiters(); // for what was applied before the entry that takes so long
-      this.parts.clock.soon(() => this.guarded(() => this.applySlice(round, entries, done)));
+      this.parts.clock.soon(() => this.runGuarded(() => this.applySlice(round, entries, done)));
       return;
     }
     const count = step.value;
     if (count === entries.length) this.whenRoom(done);
-    else this.whenRoom(() => this.parts.clock.soon(() => this.guarded(() => this.apply(entries.slice(count), done))));
+    else
+      this.whenRoom(() => this.parts.clock.soon(() => this.runGuarded(() => this.apply(entries.slice(count), done))));
   }
 
   /** Applies as many as a round may have; yields in the middle of an entry that takes more than a turn may. @returns how many */
@@ -229,7 +230,7 @@ export class Applier implements StateMachine, ReplicatedState {
     return count;
   }
 
-  private guarded(run: () => void): void {
+  private runGuarded(run: () => void): void {
     if (this.stopped) return;
     try {
       run();
@@ -268,7 +269,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private applyProposal(entry: CommandEntry): Sliced<void> | undefined {
-    const proposal = this.parts.proposals.kept(entry.data) ?? decodeProposal(entry.data);
+    const proposal = this.parts.proposals.findKept(entry.data) ?? decodeProposal(entry.data);
     const { incarnation, sequence, floor, user, command } = proposal;
     const member = proposal.member as MemberId;
     if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return undefined;

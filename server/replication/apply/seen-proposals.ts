@@ -131,10 +131,10 @@ class MemberWindow {
   }
 
   copy(): WindowCopy {
-    return (this.copied ??= new WindowCopy(this.member, this.incarnation, this.floor, this.used()));
+    return (this.copied ??= new WindowCopy(this.member, this.incarnation, this.floor, this.copySeen()));
   }
 
-  private used(): Uint8Array {
+  private copySeen(): Uint8Array {
     const from = this.floor % maxPendingProposals;
     const to = from + this.end - this.floor;
     if (to <= maxPendingProposals) return this.seen.slice(from, to);

@@ -81,11 +81,11 @@ test("the next applied proposal is not decoded again, and no other proposal is m
   propose(put("b", 1));
   const [first, second] = bytes;
   assert.ok(first !== undefined && second !== undefined);
-  assert.deepEqual(proposals.kept(first), decodeProposal(first));
-  assert.equal(proposals.kept(Uint8Array.from(first)), undefined, "the same bytes elsewhere");
-  assert.equal(proposals.kept(second), undefined, "not the next");
+  assert.deepEqual(proposals.findKept(first), decodeProposal(first));
+  assert.equal(proposals.findKept(Uint8Array.from(first)), undefined, "the same bytes elsewhere");
+  assert.equal(proposals.findKept(second), undefined, "not the next");
   proposals.settle(1, "done");
-  assert.deepEqual(proposals.kept(second), decodeProposal(second));
+  assert.deepEqual(proposals.findKept(second), decodeProposal(second));
 });
 
 test("large puts and other commands are decoded from the proposed bytes", () => {
@@ -94,7 +94,7 @@ test("large puts and other commands are decoded from the proposed bytes", () => 
   propose(put("large", 2_000));
   propose({ $case: "leaseRevoke", value: { ID: 7n } });
   for (const [n, data] of bytes.entries()) {
-    assert.equal(proposals.kept(data), undefined);
+    assert.equal(proposals.findKept(data), undefined);
     proposals.settle(n + 1, "done");
   }
 });

@@ -124,11 +124,11 @@ test("a sort in slices gives what a stable sort gives, whatever the number of it
   for (const count of [0, 1, 2, 499, 500, 501, 999, 1_000, 1_001, 3_777]) {
     const items = Array.from({ length: count }, (_, place) => ({ rank: (place * 7_919) % 101, place }));
     let most = 0;
-    const isTired = (looked: number): boolean => {
+    const shouldYield = (looked: number): boolean => {
       most = Math.max(most, looked);
       return true;
     };
-    assert.deepEqual(atOnce(slicedSort(items, byRank, isTired)), [...items].sort(byRank), `${count} items`);
+    assert.deepEqual(atOnce(slicedSort(items, byRank, shouldYield)), [...items].sort(byRank), `${count} items`);
     assert.ok(most <= 500);
   }
 });

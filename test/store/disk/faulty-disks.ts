@@ -45,7 +45,7 @@ export class SlowDisk {
   }
 
   /** The next write, which is still to come perhaps. */
-  async written(): Promise<(typeof this.writes)[number]> {
+  async whenWritten(): Promise<(typeof this.writes)[number]> {
     for (let turns = 0; this.writes.length === 0; turns++) {
       assert.ok(turns < 10_000, "the store writes");
       await turn();

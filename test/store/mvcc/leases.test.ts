@@ -65,12 +65,12 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   const before = store.revision;
   const told: string[] = [];
   const receiver: WatchReceiver = {
-    changed: (_tags, _from, _to, { events }) => {
+    onChanged: (_tags, _from, _to, { events }) => {
       for (const event of events) told.push(text(Event.decode(event).kv?.key ?? bytes("none")));
       return 1;
     },
-    compacted: () => assert.fail("nothing was compacted"),
-    failed: (_tag, error) => assert.fail(String(error)),
+    onCompacted: () => assert.fail("nothing was compacted"),
+    onFailed: (_tag, error) => assert.fail(String(error)),
   };
   const all = { key: bytes("\0"), rangeEnd: bytes("\0"), startRevision: 0, prevKv: false, puts: true, deletes: true };
   store.watch(all, receiver, undefined);

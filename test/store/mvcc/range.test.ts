@@ -32,12 +32,12 @@ const read = (index: KeyIndex, at: number, request: Partial<RangeRequest>): [Raw
   >;
   const data = { index, values, limits: defaultLimits } as unknown as StoreData;
   let work = 0;
-  const isTired = (entries: number): boolean => {
+  const shouldYield = (entries: number): boolean => {
     work += entries;
     return false;
   };
   const all = RangeRequest.create({ key: Buffer.from("0"), rangeEnd: Buffer.from("9"), ...request });
-  return [atOnce(readRange(data, all, { at, size: new AnswerSize(1_000_000), isTired })), work];
+  return [atOnce(readRange(data, all, { at, size: new AnswerSize(1_000_000), shouldYield })), work];
 };
 
 test("a limited read visits only its keys, and returns the count of all", () => {

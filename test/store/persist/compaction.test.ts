@@ -354,7 +354,7 @@ describe("blocks", () => {
     const disk = new SlowDisk(await openMemoryBackend());
     const limits = { cacheBytes: 0, compactionRestMs: 0 };
     const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: assert.ifError, limits });
-    await (await disk.written()).finish(); // the format
+    await (await disk.whenWritten()).finish(); // the format
     const store = await opening;
     for (let revision = 2; revision <= 9; revision++) store.put(put(revision % 2 === 0 ? "k" : "l", `${revision}`));
 
@@ -366,19 +366,19 @@ describe("blocks", () => {
     };
     store.endRound(roundState("9"));
     const flushed = store.flush();
-    await (await disk.written()).finish();
+    await (await disk.whenWritten()).finish();
     await flushed;
     const { finished } = store.compact(6);
     store.endRound(roundState("compacted"));
     const noted = store.flush();
-    await (await disk.written()).finish();
+    await (await disk.whenWritten()).finish();
     await noted;
-    const removal = await disk.written();
+    const removal = await disk.whenWritten();
     assert.equal(removal.keys.filter((key) => key.startsWith("k")).length, 1);
     await check();
     await removal.finish();
     await check();
-    await (await disk.written()).finish(); // that it is finished
+    await (await disk.whenWritten()).finish(); // that it is finished
     await finished;
     await check();
     await store.close();

@@ -182,7 +182,7 @@ test("a store without a marker gives no snapshot", async () => {
 
   const disk = new SlowDisk(await openMemoryBackend());
   const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: () => undefined });
-  await (await disk.written()).finish(); // the format
+  await (await disk.whenWritten()).finish(); // the format
   const store = await opening;
   store.put(put("key", "value"));
   store.endRound(roundState("marker"));
@@ -277,7 +277,7 @@ test("rows wait in memory up to a bound, beyond which adding rows waits for the 
   let isAdded = false;
   const adding = builder.add([half, half, half, half]).then(() => (isAdded = true));
   for (const expected of [2, 2]) {
-    const write = await disk.written();
+    const write = await disk.whenWritten();
     assert.equal(isAdded, false);
     assert.equal(write.keys.length, expected);
     await write.finish();

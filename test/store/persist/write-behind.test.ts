@@ -18,7 +18,7 @@ async function slowStore(
   const clock = new ManualClock();
   const failures: Error[] = [];
   const opening = openStore({ backend: disk.backend, clock, onFailure: (error) => void failures.push(error), limits });
-  await (await disk.written()).finish(); // the format
+  await (await disk.whenWritten()).finish(); // the format
   return { disk, store: await opening, clock, failures };
 }
 

@@ -167,13 +167,13 @@ test("watches of one receiver with the same events get them in one call, as many
   const calls: string[] = [];
   let room = 3;
   const receiver: WatchReceiver<string> = {
-    changed: (tags, from, to, { events }) => {
+    onChanged: (tags, from, to, { events }) => {
       const told = tags.slice(from, Math.min(to, from + room));
       calls.push(`${told.join("")}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
       return told.length;
     },
-    compacted: () => assert.fail("compacted"),
-    failed: () => assert.fail("failed"),
+    onCompacted: () => assert.fail("compacted"),
+    onFailed: () => assert.fail("failed"),
   };
   const options = { key: bytes("k"), rangeEnd: bytes(""), startRevision: 0, prevKv: false, puts: true, deletes: true };
   const watches = ["a", "b", "c", "d", "e"].map((tag) => tested.store.watch(options, receiver, tag));
@@ -318,13 +318,13 @@ test("a watch that is closed while others get the same change does not get it", 
       tested.store.watch(
         { key: bytes(key), rangeEnd: bytes(""), startRevision: 0, prevKv: false, puts: true, deletes: true },
         {
-          changed: () => {
+          onChanged: () => {
             told += 1;
             for (const watch of watches) watch.close();
             return 0;
           },
-          compacted: () => assert.fail("compacted"),
-          failed: () => assert.fail("failed"),
+          onCompacted: () => assert.fail("compacted"),
+          onFailed: () => assert.fail("failed"),
         },
         undefined,
       ),
