@@ -107,7 +107,7 @@ test("metrics have etcd's names, types, labels and buckets, and omitted ones are
   for (const [name, family] of ours)
     if (!isOfRuntime(name) && (theirs.has(name) || !sinceFirstEvent.includes(name)))
       assert.deepEqual(family, theirs.get(name), name);
-  const [, there = "", leftOut = ""] = (await readFile(page, "utf8")).split(/^## etcd's names$|^Left out:$/m);
+  const [, there = "", leftOut = ""] = (await readFile(page, "utf8")).split(/^## etcd's names$|^Omitted:$/m);
   const missing = [...theirs.keys()].filter((name) => !ours.has(name));
   assert.deepEqual(
     missing.filter((name) => !namesOf(leftOut).test(name)),
