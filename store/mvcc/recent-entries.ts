@@ -7,8 +7,8 @@ const firstSlots = 512;
 const maxSlots = 64 * 1024;
 
 /**
- * Entries by a hash of the bytes of their keys. A pair of slots has the two that were added last, of all entries whose hashes say so.
- * Whoever asks with bytes for an entry that is here needs neither a search among all entries nor the text of the key.
+ * The entries of recently used keys, by a hash of the bytes of the key. All entries whose hashes lead to the same pair of slots share it; the
+ * pair holds the two that were added last. A lookup by bytes needs neither a search among all entries nor the key as text.
  */
 export class RecentEntries<Entry extends { readonly key: Key }> {
   private hashes = new Int32Array(firstSlots);
