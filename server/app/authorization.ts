@@ -18,10 +18,10 @@ type LeaseStore = Pick<KvStore, "firstAttachedKey" | "leases" | "inSlices">;
 type Need = "anybody" | "user" | "root";
 
 /** The condition on callers of an operation, or of one with a certain request, by etcd's rules. */
-type Rule<Request> = Need | ((request: Request) => Need);
+type Rule<Request> = Need | ((request: Request) => Exclude<Need, "anybody">);
 
 /**
- * The rule of each operation. With "anybody", the operation asks `Access` itself: those on keys, whose rights depend on the state that
+ * The rule of each operation. With "anybody", the operation decides itself: those on keys ask `Access`, as rights depend on the state that
  * they read or change.
  */
 const rules: { readonly [Name in OperationName]: Rule<Operations[Name]["request"]> } = {
@@ -88,7 +88,6 @@ export class Authorization {
     return (caller, request, handler) => {
       if (!access.isOn) return operation(caller, request, handler);
       const need = typeof rule === "function" ? rule(request) : rule;
-      if (need === "anybody") return operation(caller, request, handler);
       access.whenIdentified(
         caller,
         (identity) => operation(this.admit(caller, identity, need), request, handler),
