@@ -201,7 +201,8 @@ class Loader {
     return this.read.shouldYield(1);
   }
 
-  get isTiredOf(): RangeRead["shouldYield"] {
+  /** The question of the read itself, which counts what it is told. */
+  get readShouldYield(): RangeRead["shouldYield"] {
     return this.read.shouldYield;
   }
 
@@ -285,9 +286,9 @@ function* firstByRank<R>(
     if (loader.shouldYield()) yield;
     if (ranked.length < 2 * wanted + spareRanked) continue;
     // Stable: those that are kept lie before those that come later.
-    ranked = (yield* slicedSort(ranked, ordered, loader.isTiredOf)).slice(0, wanted);
+    ranked = (yield* slicedSort(ranked, ordered, loader.readShouldYield)).slice(0, wanted);
   }
-  const sorted = yield* slicedSort(ranked, ordered, loader.isTiredOf);
+  const sorted = yield* slicedSort(ranked, ordered, loader.readShouldYield);
   return sorted.slice(0, wanted).map(({ hit }) => hit);
 }
 
