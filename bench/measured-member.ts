@@ -5,6 +5,7 @@ import { resident, type Resident } from "./process-usage.js";
 import { threadCpuMs } from "./thread-cpu.js";
 import { growSmallHeap } from "../cli/server/heap-growth.js";
 import { limitInlining } from "../cli/server/inlining.js";
+import { limitYoungGeneration } from "../cli/server/young-generation.js";
 import { configFromFlags, createLogger, defaultFlags, Member, systemClock, type ServerFlags } from "../server/index.js";
 
 export type MemberCommand =
@@ -91,6 +92,7 @@ class Turns {
 /** Runs a member with the settings of V8 that the program `minietcd` has. */
 const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   limitInlining();
+  limitYoungGeneration();
   growSmallHeap();
   const logger = createLogger({
     level: "info",

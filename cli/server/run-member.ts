@@ -22,6 +22,7 @@ import { collectWhileIdle } from "./idle-collection.js";
 import { limitInlining } from "./inlining.js";
 import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
+import { limitYoungGeneration } from "./young-generation.js";
 
 /** Writes where the settings say, before they are known to standard error; a supervisor is told of errors, too. */
 const loggerTo = (config?: MemberConfig): Logger => {
@@ -43,6 +44,7 @@ const loggerTo = (config?: MemberConfig): Logger => {
 /** Runs one member, with the flags of its command line, until it is told to stop or fails. Ends the process. */
 export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
   limitInlining();
+  limitYoungGeneration();
   let logger = loggerTo();
   const orphaned = supervisorGone();
   try {
