@@ -13,6 +13,7 @@ export {
   type OpenMode,
 } from "./disk.js";
 export { ifThere, readText, replaceFile } from "./durable-file.js";
+export { emptyList } from "./empty-list.js";
 export { asError, causeOf, errorCode, isError } from "./error-codes.js";
 export { exponentialBounds, Histogram } from "./histogram.js";
 export { MemoryDisk } from "./memory-disk.js";

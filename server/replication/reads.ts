@@ -1,3 +1,4 @@
+import { emptyList } from "../../platform/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { LogIndex, RaftNode, ReadState } from "../../raft/index.js";
 import { maxPendingReads, ServerError } from "../base/index.js";
@@ -43,12 +44,12 @@ interface ConfirmedReads {
  * round is under way at a time; what arrives meanwhile shares the next one.
  */
 export class Reads {
-  private waiting: LinearizableRead[] = [];
-  private asked: LinearizableRead[] = [];
+  private waiting = emptyList<LinearizableRead>();
+  private asked = emptyList<LinearizableRead>();
   /** The confirmed rounds, oldest first. */
   private readonly confirmedRounds = new Set<ConfirmedReads>();
   /** The confirmed rounds whose index has been applied. */
-  private readonly ready: ConfirmedReads[] = [];
+  private readonly ready = emptyList<ConfirmedReads>();
   /** Tells that reads were answered in this turn: further ones wait for the next turn. */
   private hasServed = false;
   private size = 0;
@@ -95,7 +96,7 @@ export class Reads {
       return;
     }
     const round: ConfirmedReads = { reads: this.asked };
-    this.asked = [];
+    this.asked = emptyList();
     this.confirmedRounds.add(round);
     this.log.whenApplied(index, () => {
       this.ready.push(round);
@@ -159,7 +160,7 @@ export class Reads {
     if (this.asked.length > 0 || this.waiting.length === 0 || this.stopped) return;
     if (this.confirmedRounds.size >= maxConfirmedRounds) return;
     this.asked = this.waiting;
-    this.waiting = [];
+    this.waiting = emptyList();
     this.firstRequest = this.request + 1;
     this.ask();
   }

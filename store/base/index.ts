@@ -15,6 +15,7 @@ export {
   TooLargeError,
   type StoreErrorCode,
 } from "./errors.js";
+export { emptyList } from "../../platform/index.js";
 export { compareKeys, intervalOf, keyAfter, keyFromBytes, type Interval, type Key } from "./interval.js";
 export { type LeaseId, leaseIdFrom, noLease } from "./lease-id.js";
 export { defaultLimits, type StoreLimits } from "./limits.js";

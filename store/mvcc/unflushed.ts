@@ -1,7 +1,7 @@
 import type { KeyEntry } from "./key-index.js";
 import { encodeKeyValue, isTombstone, noBytes, onlyKey, type KeyState } from "./key-value.js";
 import type { ValueChunk, ValuePlace } from "./value-chunk.js";
-import type { Revision } from "../base/index.js";
+import { emptyList, type Revision } from "../base/index.js";
 
 /** A part of a change: its key, what the key was before, and where the KeyValue of a put lies. */
 type Part = KeyEntry | KeyState | ValuePlace<KeyEntry> | undefined;
@@ -96,7 +96,7 @@ export class Changes {
 
 /** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */
 export class Unflushed {
-  private readonly revisions: Changes[] = [];
+  private readonly revisions = emptyList<Changes>();
 
   /** @param first the revision that the first change will have */
   constructor(private first: Revision) {}

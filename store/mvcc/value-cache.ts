@@ -1,3 +1,4 @@
+import { emptyList } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { ValueChunk } from "./value-chunk.js";
 
@@ -33,7 +34,7 @@ const chunksPerCompaction = 2;
 export class ValueCache {
   private readonly chunkBytes: number;
   /** The chunks that hold values, oldest first. */
-  private chunks: ValueChunk<KeyEntry>[] = [];
+  private chunks = emptyList<ValueChunk<KeyEntry>>();
   /** The chunk that is filled now. */
   private open: ValueChunk<KeyEntry> | undefined = undefined;
   /** The chunk from which memory was taken last. */

@@ -1,7 +1,8 @@
+import { emptyList } from "../base/index.js";
 /** A piece of memory that the encoded KeyValues of many entries share. */
 export class ValueChunk<Entry> {
   /** The entries whose value was placed here; some have another value by now, or none. */
-  readonly entries: Entry[] = [];
+  readonly entries = emptyList<Entry>();
   /** Number of values here that are still held. */
   live = 0;
   /** Offset of the memory that was taken last. */

@@ -1,10 +1,10 @@
 import { IntervalMap } from "./interval-map.js";
-import type { Interval, Key, Revision } from "../base/index.js";
+import { emptyList, type Interval, type Key, type Revision } from "../base/index.js";
 import type { Watcher, WatchOptions, WatchReceiver } from "./watch.js";
 
 /** Watchers with the same events and the same receiver, which gets the events of all of them in one call. */
 export class WatcherGroup {
-  readonly watchers: Watcher[] = [];
+  readonly watchers = emptyList<Watcher>();
   /** The watchers' tags, in the same order. */
   readonly tags: unknown[] = [];
 
@@ -35,7 +35,7 @@ export class WatcherGroup {
 export class Interest {
   readonly groups = new Map<WatchReceiver, WatcherGroup>();
   /** Events that live watchers have not been told of, from `firstRevision` on. */
-  events: Uint8Array[] = [];
+  events = emptyList<Uint8Array>();
   firstRevision = 0 as Revision;
   readonly interval: Interval;
   readonly options: WatchOptions;

@@ -1,4 +1,5 @@
 import {
+  emptyList,
   nextRevision,
   type Revision,
   StoreError,
@@ -21,7 +22,7 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
 export class Watches implements LiveWatchers {
   private live = new InterestGroup();
   /** Interests with events that their watchers have not been told of; how many bytes those are; and the last revision noted. */
-  private untold: Interest[] = [];
+  private untold = emptyList<Interest>();
   private untoldBytes = 0;
   private revision = 0 as Revision;
   /** Number of watchers that were told of something since the last round ended. */
@@ -68,11 +69,11 @@ export class Watches implements LiveWatchers {
   tell(): void {
     const { untold, revision } = this;
     if (untold.length === 0) return;
-    this.untold = [];
+    this.untold = emptyList();
     this.untoldBytes = 0;
     for (const interest of untold) {
       const batch = { revision, events: interest.events };
-      interest.events = [];
+      interest.events = emptyList();
       for (const group of interest.groups.values()) this.tellGroup(group, batch, interest.firstRevision);
     }
   }
@@ -99,7 +100,7 @@ export class Watches implements LiveWatchers {
 
   /** Ends all watches. Resolves once nothing is read any more either. */
   close(): Promise<void> {
-    this.untold = [];
+    this.untold = emptyList();
     this.catchUp.stop();
     return this.catchUp.whenEnded();
   }

@@ -1,3 +1,4 @@
+import { emptyList } from "../../../platform/index.js";
 import { rememberedStreams } from "./limits.js";
 
 /** Ways in which a stream has closed: by the ends of both sides, by the client's reset, by ours. */
@@ -6,7 +7,7 @@ export type Closing = "ended" | "reset by client" | "reset by server";
 /** Remembers how the streams that closed last have closed. */
 export class ClosedStreams {
   private readonly streams: number[] = [];
-  private readonly closings: Closing[] = [];
+  private readonly closings = emptyList<Closing>();
   private next = 0;
 
   add(stream: number, closing: Closing): void {

@@ -1,3 +1,4 @@
+import { emptyList } from "../../../platform/index.js";
 /** A writer with bytes that have been gathered. */
 export interface Flushable {
   flush(): void;
@@ -5,10 +6,10 @@ export interface Flushable {
 
 /** Flushes writers once the code that runs now, and has answered some calls, is done: one write a connection for all of them. */
 export class FlushQueue {
-  private due: Flushable[] = [];
+  private due = emptyList<Flushable>();
   private readonly run = (): void => {
     const { due } = this;
-    this.due = [];
+    this.due = emptyList();
     for (const writer of due) writer.flush();
   };
 

@@ -1,3 +1,4 @@
+import { emptyList } from "../../../platform/index.js";
 // HPACK (RFC 7541): header blocks of a client, decoded in place.
 
 import { DynamicTable } from "./dynamic-table.js";
@@ -16,7 +17,7 @@ const changing = "grpc-timeout";
  */
 export class HpackDecoder {
   /** The fields of the block that was decoded last. */
-  readonly fields: HeaderField[] = [];
+  readonly fields = emptyList<HeaderField>();
   private readonly table = new DynamicTable(headerTableBytes);
   private bytes: Buffer = Buffer.alloc(0);
   private at = 0;

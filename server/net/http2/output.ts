@@ -1,9 +1,10 @@
+import { emptyList } from "../../../platform/index.js";
 import { chunkBytes, largeChunkBytes, maxFreeChunks, maxFreeLargeChunks } from "./limits.js";
 
 /** Chunks of memory that connections gather their bytes in, used again and again. They have two sizes. */
 export class ChunkPool {
-  private readonly free: Buffer[] = [];
-  private readonly freeLarge: Buffer[] = [];
+  private readonly free = emptyList<Buffer>();
+  private readonly freeLarge = emptyList<Buffer>();
 
   take(): Buffer {
     return this.free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
@@ -42,7 +43,7 @@ export class Output {
   private current: Buffer | undefined;
   /** The offset of the first byte of that chunk that is in no part yet. */
   private start = 0;
-  private parts: OutputPart[] = [];
+  private parts = emptyList<OutputPart>();
   private partBytes = 0;
   private partSlack = 0;
 
@@ -101,7 +102,7 @@ export class Output {
   take(): readonly OutputPart[] {
     this.closeChunk();
     const taken = this.parts;
-    this.parts = [];
+    this.parts = emptyList();
     this.partBytes = this.partSlack = 0;
     return taken;
   }

@@ -1,3 +1,4 @@
+import { emptyList } from "../../../platform/index.js";
 import { headerKind, type HeaderField } from "./header-field.js";
 import { maxRememberedHeadBytes, rememberedHeads } from "./limits.js";
 
@@ -22,7 +23,7 @@ export interface RequestHead {
 export class RequestHeads {
   /** `grpc-timeout` of the request that was read last. */
   timeout: string | undefined;
-  private readonly heads: RequestHead[] = [];
+  private readonly heads = emptyList<RequestHead>();
   private next = 0;
 
   /** Returns undefined if the request is malformed (RFC 9113 §8.1.1). */

@@ -1,3 +1,4 @@
+import { emptyList } from "../../../platform/index.js";
 import type { ListMessage } from "../../rpc/index.js";
 import { ListCursor } from "./list-cursor.js";
 import type { Output } from "./output.js";
@@ -19,7 +20,7 @@ interface QueuedPart {
 export class SendQueue {
   /** Bytes that wait. */
   size = 0;
-  private parts: QueuedPart[] = [];
+  private parts = emptyList<QueuedPart>();
   /** The bytes of the first part that have gone. */
   private offset = 0;
 

@@ -1,3 +1,4 @@
+import { emptyList } from "../../../platform/index.js";
 import type { Socket } from "node:net";
 import type { Labelled, ListMessage } from "../../rpc/index.js";
 import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
@@ -63,11 +64,11 @@ export class ConnectionWriter implements StreamCarrier {
   private frameBytes = 0;
   private isScheduled = false;
   private isClosed = false;
-  private writingParts: readonly OutputPart[] = [];
+  private writingParts: readonly OutputPart[] = emptyList();
   private writingBytes = 0;
   private writingSlack = 0;
-  private gathering: ServerStream[] = [];
-  private writing: ServerStream[] = [];
+  private gathering = emptyList<ServerStream>();
+  private writing = emptyList<ServerStream>();
   private accounted = 0;
 
   constructor(
@@ -269,7 +270,7 @@ export class ConnectionWriter implements StreamCarrier {
   private readonly onWritten = (error?: Error | null): void => {
     if (this.isClosed || error) return; // the socket closes, which ends everything
     for (const { chunk } of this.writingParts) if (chunk !== undefined) this.shared.chunks.giveBack(chunk);
-    this.writingParts = [];
+    this.writingParts = emptyList();
     this.writingBytes = this.writingSlack = 0;
     for (const stream of this.writing) {
       const { writing, writingBytes } = stream;
