@@ -33,6 +33,7 @@ const fieldsOfEachCall = [
   ["content-type", "application/grpc"],
   ["user-agent", "grpc-go/1.71.1"],
   ["te", "trailers"],
+  ["client-api-version", "3.7"],
 ] as const;
 
 /** Makes calls on a connection and counts their answers, of which nothing else is read. */

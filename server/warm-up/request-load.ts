@@ -15,13 +15,13 @@ interface CallShare {
 
 /** The calls, found by experiment: fewer leave functions uncompiled, more change little (docs/decisions/0002-warm-up.md). */
 const calls: readonly CallShare[] = [
-  { kind: "put", count: 800, atOnce: 6 },
-  { kind: "get", count: 400, atOnce: 8 },
-  { kind: "serializableGet", count: 160, atOnce: 8 },
-  { kind: "range", count: 80, atOnce: 2 },
-  { kind: "txn", count: 320, atOnce: 4 },
-  { kind: "keepAlive", count: 200, atOnce: 4 },
-  { kind: "watchedPut", count: 80, atOnce: 1 },
+  { kind: "put", count: 1200, atOnce: 16 },
+  { kind: "get", count: 600, atOnce: 16 },
+  { kind: "serializableGet", count: 240, atOnce: 16 },
+  { kind: "range", count: 120, atOnce: 2 },
+  { kind: "txn", count: 480, atOnce: 8 },
+  { kind: "keepAlive", count: 300, atOnce: 8 },
+  { kind: "watchedPut", count: 120, atOnce: 1 },
 ];
 const gatewayPuts = 96;
 const scrapes = 8;
@@ -35,9 +35,10 @@ const watchersOfClient = 5;
 export class RequestLoad implements Workload {
   private readonly steps = this.allSteps();
 
+  private clients: readonly GrpcClient[] = [];
+
   private constructor(
     private readonly cluster: TemporaryCluster,
-    private readonly clients: readonly GrpcClient[],
     private readonly http: HttpClient,
     private readonly hasGateway: boolean,
   ) {}
@@ -46,14 +47,10 @@ export class RequestLoad implements Workload {
   static async open(config: MemberConfig, environment: MemberEnvironment): Promise<RequestLoad> {
     const cluster = await TemporaryCluster.start(config, environment);
     try {
-      const clients: GrpcClient[] = [];
-      for (let n = 0; n < memberCount * clientsOfMember; n++)
-        clients.push(new GrpcClient(await cluster.connect(n % memberCount)));
-      const http = new HttpClient(await cluster.connect(0));
-      for (const client of clients)
-        client.openStream(watchPath, Array.from({ length: watchersOfClient }, watcherMessage));
-      await clients[0]?.call([grantCall()]);
-      return new RequestLoad(cluster, clients, http, config.gateway);
+      const load = new RequestLoad(cluster, new HttpClient(await cluster.connect(0)), config.gateway);
+      await load.reconnect();
+      await load.clients[0]?.call([grantCall()]);
+      return load;
     } catch (error) {
       await cluster.close();
       throw error;
@@ -68,18 +65,36 @@ export class RequestLoad implements Workload {
   }
 
   async close(): Promise<void> {
-    for (const client of this.clients) client.close();
+    this.disconnect();
     this.http.close();
     await this.cluster.close();
+  }
+
+  /** Connects anew, as a connection's first requests take other ways than its later ones. */
+  private async reconnect(): Promise<void> {
+    this.disconnect();
+    const clients: GrpcClient[] = [];
+    this.clients = clients;
+    for (let n = 0; n < memberCount * clientsOfMember; n++) {
+      const client = new GrpcClient(await this.cluster.connect(n % memberCount));
+      clients.push(client);
+      client.openStream(watchPath, Array.from({ length: watchersOfClient }, watcherMessage));
+    }
+  }
+
+  private disconnect(): void {
+    for (const client of this.clients) client.close();
   }
 
   /** Returns the slices in turn. Those of the first rounds are smaller, as all of their code is slow. */
   private *allSteps(): Generator<() => Promise<unknown>, void> {
     const shares = calls.map((share) => ({ ...share, calls: new Calls(share.kind) }));
     for (let round = 1; round <= rounds; round++) {
+      const atOnce = Math.ceil(round ** 2 / 4);
+      if (round > 1) yield () => this.reconnect();
       for (const share of shares)
         while (share.calls.count < (share.count / rounds) * round)
-          yield () => this.call(share.calls, Math.min(share.atOnce, round));
+          yield () => this.call(share.calls, Math.min(share.atOnce, atOnce));
       for (let n = 0; n < gatewayPuts / rounds && this.hasGateway; n++) yield () => this.http.ask(gatewayPut());
       for (let n = 0; n < scrapes / rounds; n++) yield () => this.http.ask(scrape());
     }
