@@ -33,7 +33,7 @@ export {
   RaftCore,
   type RecoveredState,
   type ReadState,
-  rebuiltFrom,
+  rebuildFrom,
   type RebuiltState,
   type ReceivedSnapshot,
   type Refusal,

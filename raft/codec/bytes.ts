@@ -197,7 +197,7 @@ export class ByteReader {
   }
 
   /** Reads a length and that many bytes: a view that keeps the whole message in memory. */
-  bytes(): Uint8Array {
+  readBytes(): Uint8Array {
     const length = this.readNumber();
     if (length > this.remaining) throw this.malformedError(`${length} bytes announced, ${this.remaining} left`);
     const start = this.position;

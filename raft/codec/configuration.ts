@@ -42,7 +42,7 @@ const readMember = (reader: ByteReader): ConfigurationMember => {
 };
 
 const readText = (reader: ByteReader): string => {
-  const bytes = reader.bytes();
+  const bytes = reader.readBytes();
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {

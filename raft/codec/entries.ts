@@ -72,7 +72,7 @@ const readContent = (reader: ByteReader, index: LogIndex, term: Term): Entry => 
     case kindCode.empty:
       return { kind: "empty", index, term };
     case kindCode.command:
-      return { kind: "command", index, term, data: reader.bytes() };
+      return { kind: "command", index, term, data: reader.readBytes() };
     case kindCode.configuration:
       return { kind: "configuration", index, term, configuration: readConfiguration(reader) };
     default:

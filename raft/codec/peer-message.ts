@@ -150,53 +150,58 @@ const readPeerMessage = (reader: ByteReader): PeerMessage => {
   const code = reader.readByte();
   switch (code) {
     case kindCode.preVote:
-      return { kind: "preVote", ...candidacy(reader) };
+      return { kind: "preVote", ...readCandidacy(reader) };
     case kindCode.preVoteReply:
-      return { kind: "preVoteReply", term: term(reader), granted: reader.readFlag() };
+      return { kind: "preVoteReply", term: readTerm(reader), granted: reader.readFlag() };
     case kindCode.vote:
-      return { kind: "vote", ...candidacy(reader) };
+      return { kind: "vote", ...readCandidacy(reader) };
     case kindCode.voteReply:
-      return { kind: "voteReply", term: term(reader), granted: reader.readFlag() };
+      return { kind: "voteReply", term: readTerm(reader), granted: reader.readFlag() };
     case kindCode.append: {
-      const head = { term: term(reader), prevIndex: index(reader), prevTerm: term(reader), commit: index(reader) };
+      const head = {
+        term: readTerm(reader),
+        prevIndex: readIndex(reader),
+        prevTerm: readTerm(reader),
+        commit: readIndex(reader),
+      };
       return { kind: "append", ...head, entries: readRun(reader, { index: head.prevIndex, term: head.prevTerm }) };
     }
     case kindCode.appendReply:
       return {
         kind: "appendReply",
-        term: term(reader),
+        term: readTerm(reader),
         accepted: reader.readFlag(),
-        index: index(reader),
-        hintIndex: index(reader),
-        hintTerm: term(reader),
+        index: readIndex(reader),
+        hintIndex: readIndex(reader),
+        hintTerm: readTerm(reader),
       };
     case kindCode.heartbeat:
-      return { kind: "heartbeat", term: term(reader), commit: index(reader), round: reader.readNumber() };
+      return { kind: "heartbeat", term: readTerm(reader), commit: readIndex(reader), round: reader.readNumber() };
     case kindCode.heartbeatReply:
-      return { kind: "heartbeatReply", term: term(reader), round: reader.readNumber() };
+      return { kind: "heartbeatReply", term: readTerm(reader), round: reader.readNumber() };
     case kindCode.commit:
-      return { kind: "commit", term: term(reader), commit: index(reader) };
+      return { kind: "commit", term: readTerm(reader), commit: readIndex(reader) };
     case kindCode.timeoutNow:
-      return { kind: "timeoutNow", term: term(reader), lastIndex: index(reader) };
+      return { kind: "timeoutNow", term: readTerm(reader), lastIndex: readIndex(reader) };
     case kindCode.forwardedProposal:
-      return { kind: "forwardedProposal", data: reader.bytes() };
+      return { kind: "forwardedProposal", data: reader.readBytes() };
     case kindCode.forwardedRead:
       return { kind: "forwardedRead", request: reader.readNumber() };
     case kindCode.forwardedReadReply:
-      return { kind: "forwardedReadReply", request: reader.readNumber(), index: index(reader) };
+      return { kind: "forwardedReadReply", request: reader.readNumber(), index: readIndex(reader) };
     default:
       throw reader.malformedError(`no message has kind ${code}`);
   }
 };
 
-const candidacy = (reader: ByteReader): Omit<Vote, "kind"> => ({
-  term: term(reader),
-  lastIndex: index(reader),
-  lastTerm: term(reader),
+const readCandidacy = (reader: ByteReader): Omit<Vote, "kind"> => ({
+  term: readTerm(reader),
+  lastIndex: readIndex(reader),
+  lastTerm: readTerm(reader),
   transfer: reader.readFlag(),
 });
-const term = (reader: ByteReader): Term => reader.readNumber() as Term;
-const index = (reader: ByteReader): LogIndex => reader.readNumber() as LogIndex;
+const readTerm = (reader: ByteReader): Term => reader.readNumber() as Term;
+const readIndex = (reader: ByteReader): LogIndex => reader.readNumber() as LogIndex;
 
 const assertNever = (message: never): never => {
   throw new TypeError(`Cannot encode ${JSON.stringify(message)}: unknown kind`);

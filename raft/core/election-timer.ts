@@ -10,7 +10,7 @@ export interface Timing {
 export class ElectionTimer {
   private readonly electionTicks: number;
   /** The length of a turn: half a heartbeat, 50 ms with etcd's defaults. A vote arrives within it. */
-  private readonly windowTicks: number;
+  private readonly turnTicks: number;
   private elapsed = 0;
   private timeout = 0;
 
@@ -20,7 +20,7 @@ export class ElectionTimer {
     private readonly random: () => number,
   ) {
     this.electionTicks = electionTicks;
-    this.windowTicks = Math.max(1, Math.floor(heartbeatTicks / 2));
+    this.turnTicks = Math.max(1, Math.floor(heartbeatTicks / 2));
     this.startTimeout();
   }
 
@@ -49,6 +49,6 @@ export class ElectionTimer {
   /** Starts the short wait for a turn, used when the leader's link has closed: members campaign by rank, one window each. */
   startTurn(turn: number): void {
     this.elapsed = 0;
-    this.timeout = turn * this.windowTicks + Math.floor(this.random() * (this.windowTicks + 1));
+    this.timeout = turn * this.turnTicks + Math.floor(this.random() * (this.turnTicks + 1));
   }
 }

@@ -9,7 +9,7 @@ export {
 } from "./configuration.js";
 export { RaftCore, type CoreOptions, type RecoveredState } from "./core.js";
 export { logStart, noMember, type LogIndex, type LogPosition, type MemberId, type Term } from "./ids.js";
-export { rebuiltFrom, type RebuiltState, type Survivor } from "./rebuild.js";
+export { rebuildFrom, type RebuiltState, type Survivor } from "./rebuild.js";
 export type {
   ConfigurationEntry,
   CommandEntry,

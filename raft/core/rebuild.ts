@@ -43,7 +43,7 @@ export interface RebuiltState<S extends Survivor> {
  *
  * @param others all other members of the cluster, none of which runs or has lost anything
  */
-export const rebuiltFrom = <S extends Survivor>(others: readonly S[]): RebuiltState<S> => {
+export const rebuildFrom = <S extends Survivor>(others: readonly S[]): RebuiltState<S> => {
   const [first, ...rest] = others;
   invariant(first !== undefined, "a member rebuilt from nobody");
   const source = rest.reduce((best, other) => (isAhead(other.last, best.last) ? other : best), first);

@@ -1,6 +1,6 @@
 import type { Disk } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
-import { recoveredLog, recoverLog, type RecoveredLog } from "./recovery.js";
+import { toRecoveredLog, recoverLog, type RecoveredLog } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
 
 /** The result of `checkWal`. */
@@ -32,7 +32,7 @@ export const checkWal = async (disk: Disk, directory: string): Promise<WalReport
     segments = files.segments.map(({ file }) => file);
     obsolete = files.obsolete.map(({ file }) => file);
     const recovery = await recoverLog(disk, files);
-    const log = recovery && recoveredLog(recovery);
+    const log = recovery && toRecoveredLog(recovery);
     return { log, problem: undefined, segments, obsolete };
   } catch (error) {
     if (!(error instanceof WalDamagedError || error instanceof WalVersionError)) throw error;

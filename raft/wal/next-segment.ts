@@ -123,7 +123,7 @@ export class NextSegment {
     else
       disk.freeBytes(directory, (error, free = 0) => {
         if (this.closed || error !== null) this.onStepDone("look for space for", error);
-        else if (free < this.target + reserveBytes) this.onStepDone("create", noSpace());
+        else if (free < this.target + reserveBytes) this.onStepDone("create", noSpaceError());
         else this.createFile();
       });
   }
@@ -183,4 +183,4 @@ export class NextSegment {
   }
 }
 
-const noSpace = (): Error => Object.assign(new Error("no space left but the reserve"), { code: "ENOSPC" });
+const noSpaceError = (): Error => Object.assign(new Error("no space left but the reserve"), { code: "ENOSPC" });

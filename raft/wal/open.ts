@@ -4,7 +4,7 @@ import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platf
 import { withFileName } from "./errors.js";
 import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
 import type { Configuration } from "../core/index.js";
-import { emptyRecovery, recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
+import { emptyRecovery, toRecoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
 import { nextSegmentName } from "./segment.js";
 import { Wal, type WalOptions } from "./wal.js";
@@ -39,7 +39,7 @@ export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recover
   const synced = promised((done) => disk.syncDirectory(directory, done));
   await withFileName("sync", directory, synced);
   const wal = new Wal({ ...options, segmentBytes }, { files, end: recovery.end, tail, file });
-  return { wal, recovered: recoveredLog(recovery) };
+  return { wal, recovered: toRecoveredLog(recovery) };
 };
 
 const removeUnfinished = async (disk: Disk, directory: string): Promise<void> => {

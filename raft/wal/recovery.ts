@@ -72,7 +72,7 @@ export interface RecoveredLog {
 }
 
 /** Returns the part of a recovery that the member needs. */
-export const recoveredLog = ({ base, end, entries, repair }: Recovery): RecoveredLog => ({
+export const toRecoveredLog = ({ base, end, entries, repair }: Recovery): RecoveredLog => ({
   hardState: end.hardState,
   base,
   entries,
@@ -157,13 +157,13 @@ const checkState = (file: string, header: SegmentFile["header"], end: LogEnd): v
       ? `the first index is ${firstIndex} after entry ${end.lastIndex}`
       : termBefore !== end.lastTerm
         ? `it follows an entry of term ${termBefore}, not of term ${end.lastTerm}`
-        : !sameHardState(hardState, end.hardState)
+        : !isSameHardState(hardState, end.hardState)
           ? "the hard state is not the one of the segment before"
           : undefined;
   if (problem !== undefined) throw new WalDamagedError(file, 0, problem);
 };
 
-const sameHardState = (a: HardState, b: HardState): boolean =>
+const isSameHardState = (a: HardState, b: HardState): boolean =>
   a.term === b.term && a.vote === b.vote && a.commit === b.commit;
 
 interface Segment extends SegmentFile {

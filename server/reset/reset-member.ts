@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import { type DirectoryLock, ensureDirectory, errorCode, ifThere, machineDisk } from "../../platform/index.js";
-import { type HardState, type LogPosition, openWal, rebuiltFrom } from "../../raft/index.js";
+import { type HardState, type LogPosition, openWal, rebuildFrom } from "../../raft/index.js";
 import { levelDirectory } from "../../store/index.js";
 import { asStartError, StartError } from "../base/index.js";
 import { DirectoryFiles, DirectoryRebuild } from "../data-dir/index.js";
@@ -87,7 +87,7 @@ const rebuild = async (
   survivors: readonly WholeMember[],
   lost: LostMember,
 ): Promise<ResetReport> => {
-  const { source, hardState } = rebuiltFrom(survivors);
+  const { source, hardState } = rebuildFrom(survivors);
   const directory = await DirectoryRebuild.begin(dataDir, target, machineDisk);
   const segments = source.segments.map((segment) => basename(segment));
   await directory.copyFolder(source.files.pathOf("wal"), "wal", segments);

@@ -1,5 +1,5 @@
 import type { MemberId } from "../../raft/core/ids.js";
-import { rebuiltFrom, type Survivor } from "../../raft/core/rebuild.js";
+import { rebuildFrom, type Survivor } from "../../raft/core/rebuild.js";
 import { endAfterMending } from "./member.js";
 import { fairWeather } from "./network.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
@@ -88,7 +88,7 @@ export class ClusterFaults {
         hardState: disk.hardState,
         last: endAfterMending(disk),
       }));
-    const { source, hardState } = rebuiltFrom(survivors);
+    const { source, hardState } = rebuildFrom(survivors);
     const { base, entries, machine } = source.disk;
     Object.assign(lost.disk, { hardState, base, entries: [...entries], machine });
     this.rebuilt++;

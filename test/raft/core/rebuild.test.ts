@@ -9,7 +9,7 @@ import {
   type MemberId,
   type Term,
 } from "../../../raft/core/ids.js";
-import { rebuiltFrom, type Survivor } from "../../../raft/core/rebuild.js";
+import { rebuildFrom, type Survivor } from "../../../raft/core/rebuild.js";
 import type { Outgoing } from "../../../raft/core/types.js";
 import { votersOnly } from "../../../testing/entries.js";
 import { toMemberId } from "../../../testing/ids.js";
@@ -32,13 +32,13 @@ for (const [title, others, source] of [
   ["the best of four", [survivor(5, at(1, 9)), survivor(5, at(4, 2)), survivor(5, at(4, 3)), survivor(5, at(3, 9))], 2],
 ] as const)
   test(`a rebuilt member gets ${title}`, () => {
-    assert.equal(rebuiltFrom(others).source, others[source]);
+    assert.equal(rebuildFrom(others).source, others[source]);
   });
 
 test("a rebuilt member votes in no term that may have had a leader", () => {
   // Member 1 led term 5 with the vote of member 3, which is lost. Member 2 did not hear of it, and asks in term 5.
   const others = [survivor(5, logStart, toMemberId(1n)), survivor(4, logStart)];
-  const { hardState } = rebuiltFrom(others);
+  const { hardState } = rebuildFrom(others);
   assert.deepEqual(hardState, { term: 6, vote: noMember, commit: 0 });
   const sent: Outgoing[] = [];
   const base = { ...logStart, configuration: votersOnly(1n, 2n, 3n) };
