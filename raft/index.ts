@@ -1,4 +1,4 @@
-// Consensus: leader election, the replicated log, the commit index. Knows nothing of keys.
+// Consensus: leader election, the replicated log, the commit index. Commands are opaque bytes.
 
 // For importers of `minietcd/raft`; our own folders import platform/ directly.
 export {

@@ -95,8 +95,8 @@ interface Run {
 export const tickMs = 10;
 
 /**
- * The most ticks counted at once while a leader is known, if a heartbeat has three times as many: single ticks do not matter
- * then, and an idle member sleeps longer.
+ * The most ticks per timer while a leader is known, and at most a third of a heartbeat interval: the member reacts late by two
+ * ticks, and an idle member wakes up less often.
  */
 const maxTicksWithLeader = 3;
 
@@ -123,7 +123,7 @@ export class RaftNode {
   private isWriting = false;
   private isApplying = false;
   private isPumpScheduled = false;
-  /** Undefined before `start` and after `stop`: the core is not stepped then. */
+  /** Undefined before `start` and after `stop`: then the core is not stepped. */
   private run: Run | undefined;
   private isStopped = false;
   private reported: CoreStatus;
@@ -257,7 +257,7 @@ export class RaftNode {
     this.clock.soon(this.pumpNow);
   }
 
-  // A function for all turns: one that is made here would take memory for each input of a turn.
+  // One function for all turns: an arrow function in `schedulePump` would allocate memory for every input.
   private readonly pumpNow = (): void => {
     this.isPumpScheduled = false;
     this.pump();
@@ -283,7 +283,7 @@ export class RaftNode {
     const unsaved = this.core.takeUnsaved();
     if (unsaved === undefined) return;
     if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
-      this.transport.send(unsaved.replies); // they depend on durable state only
+      this.transport.send(unsaved.replies); // these replies depend on durable state only
       this.core.onSaved(unsaved);
       this.schedulePump();
       return;

@@ -1,7 +1,8 @@
 // Readers and writers of bytes, for the log on disk and the messages between members.
 //
-// Counters (terms, indexes, lengths) are little-endian base-128 numbers of up to 53 bits, so the small ones that fill a
-// log take one or two bytes. Each number has exactly one encoding: a spelling with leading zeros is malformed.
+// Counters (terms, indexes, lengths) are little-endian base-128 numbers of up to 53 bits: most of a log's are small and take one or
+// two bytes. Each number has exactly one encoding: one with leading zeros is malformed. For example,
+// 300 is ac 02.
 
 /** An error for bytes that are not a valid encoding: the sender is broken, hostile, or of another version. */
 export class MalformedMessageError extends Error {
@@ -18,7 +19,7 @@ export class MalformedMessageError extends Error {
 /** The bytes that a writer keeps at `reset`; a larger buffer is released. */
 const maxRetainedBytes = 4 * 1024 * 1024;
 
-/** A value that is part of a message and not copied: it lies behind the first `at` bytes that were written. */
+/** A value that is part of a message and not copied: it follows the first `at` bytes that were written. */
 interface Attached {
   readonly at: number;
   readonly value: Uint8Array;
@@ -125,7 +126,7 @@ export class ByteWriter {
     this.length += value.length;
   }
 
-  /** Makes room for `count` bytes, so that the buffer is not copied each time it doubles. */
+  /** Makes room for `count` bytes at once, so that the buffer is not copied at every doubling. */
   ensureRoom(count: number): void {
     const needed = this.length + count;
     if (needed > this.buffer.length) this.replaceBuffer(Math.max(needed, this.buffer.length * 2));
@@ -139,14 +140,14 @@ export class ByteWriter {
   }
 }
 
-/** Reads what `ByteWriter` wrote. Every method throws `MalformedMessageError` rather than read past the end. */
+/** Reads the output of `ByteWriter`. Every method throws `MalformedMessageError` rather than read past the end. */
 export class ByteReader {
   private readonly buffer: Uint8Array;
   private readonly view: DataView;
   private position = 0;
 
   constructor(readBytes: Uint8Array) {
-    // A plain view: the result must not be a Buffer on one path and a Uint8Array on another.
+    // A plain view, so that `readBytes` always returns a Uint8Array and never a Buffer.
     this.buffer = new Uint8Array(readBytes.buffer, readBytes.byteOffset, readBytes.byteLength);
     this.view = new DataView(readBytes.buffer, readBytes.byteOffset, readBytes.byteLength);
   }

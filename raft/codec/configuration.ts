@@ -1,4 +1,4 @@
-// The encoding of a configuration: its members by ascending id, so that a configuration has one encoding.
+// The encoding of a configuration: its members by ascending id, so that equal configurations have equal encodings.
 import { Configuration, noMember, type ConfigurationMember, type MemberId } from "../core/index.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 

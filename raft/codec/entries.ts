@@ -1,5 +1,9 @@
-// The encoding of entries: how far the term rises, the kind, then a command's data or a configuration's members. A run of entries is a stretch of one log: indexes count up by one and terms never fall. A run stores
-// only how far each term is above the one before, so every decoded run is such a stretch.
+// The encoding of a run: consecutive entries of one log. The index grows by one from entry to entry and the term never falls, so a
+// run is the number of entries, then per entry the difference of its term to the term before, its kind, and a command's data
+// or a configuration's members. Every decoded run is therefore a valid part of a log. For example, after index 4 of term 2:
+//
+//   entries   5 of term 2, empty    6 of term 3, command "hi"
+//   bytes     02 (count)   00 01    01 02 02 "hi"
 import type { Entry, LogIndex, Term } from "../core/index.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { readConfiguration, writeConfiguration } from "./configuration.js";
@@ -20,8 +24,8 @@ const minEntryBytes = 2;
 const mostBytesWithoutData = 17;
 
 /**
- * Returns an upper bound of a run's size, without the data that a writer attaches. The writer grows for a configuration, which is
- * small and rare.
+ * Returns an upper bound of a run's size, without the data that a writer attaches and without configurations, which are small and
+ * rare: the writer grows for them.
  */
 export const mostBytesOfRun = (entries: readonly Entry[], attachedFrom: number): number => {
   let bytes = 8;
@@ -65,7 +69,7 @@ export const readRun = (reader: ByteReader, start: RunStart): Entry[] => {
   return entries;
 };
 
-// Literals of the core's order, not spread ones: the entries of a log have one shape for the engine, wherever they come from.
+// Object literals without a spread, with the properties in the core's order: V8 then gives all entries of a kind one hidden class.
 const readContent = (reader: ByteReader, index: LogIndex, term: Term): Entry => {
   const code = reader.readByte();
   switch (code) {

@@ -28,17 +28,17 @@ export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
   return writer.writtenBytes();
 };
 
-/** The bytes that a buffer of messages begins with. */
+/** The initial size of a buffer of messages, in bytes. */
 const initialBufferBytes = 16 * 1024;
 
-/** The length from which the data of entries and proposals is not copied: a copy of less is cheaper than a piece of its own. */
+/** The length from which the data of entries and proposals is not copied: below it, a copy costs less than one more piece to send. */
 const attachedFrom = 16 * 1024;
 
-/** Encodes messages one behind the other, each behind a header of the caller's, into one buffer that is reused. */
+/** Encodes messages one after the other, each after a header that the caller fills in, into one reused buffer. */
 export class PeerMessageBuffer {
   private writer = new ByteWriter(initialBufferBytes, attachedFrom);
 
-  /** @param fillHeader fills in the header, which is the first `headerBytes` of `first`; the message is the rest of it, then `rest` */
+  /** @param fillHeader fills in the header: the first `headerBytes` of `first`. The message is the remainder of `first`, then `rest` */
   constructor(
     private readonly headerBytes: number,
     private readonly fillHeader: (first: Uint8Array, rest: readonly Uint8Array[]) => void,
@@ -47,8 +47,8 @@ export class PeerMessageBuffer {
   /**
    * Encodes `messages`.
    *
-   * @returns pieces that follow each other, valid until the next call unless `keepBytes` comes before it. Large data is among
-   * them as it was given, not copied
+   * @returns pieces to send one after the other, valid until the next call unless `keepBytes` is called before it. Large data is
+   * a piece of its own and not copied
    */
   encode(messages: readonly PeerMessage[]): readonly Uint8Array[] {
     const { writer } = this;
@@ -66,7 +66,7 @@ export class PeerMessageBuffer {
     return writer.pieces();
   }
 
-  /** Leaves the bytes encoded last to the caller: the next ones get another buffer. */
+  /** Keeps the pieces of the last `encode` valid: the next call encodes into a new buffer. */
   keepBytes(): void {
     this.writer = new ByteWriter(initialBufferBytes, attachedFrom);
   }

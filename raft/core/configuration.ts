@@ -104,14 +104,14 @@ export class ConfigurationHistory {
     this.placed = placed.map(({ index, configuration }) => ({ index, configuration }));
   }
 
-  /** The configuration in force, and the index from which on it is. */
+  /** The configuration in force, and the index of the entry that brought it. */
   get newest(): PlacedConfiguration {
     const newest = this.placed.at(-1);
     invariant(newest !== undefined, "a log without a configuration");
     return newest;
   }
 
-  /** Returns the configuration in force at `index`, and since when. @throws InvariantError before the first one */
+  /** Returns the configuration in force at `index`, and the index of its entry. @throws InvariantError before the first one */
   at(index: LogIndex): PlacedConfiguration {
     const placed = this.placed.findLast((each) => each.index <= index);
     invariant(placed !== undefined, `no configuration is known at ${index}`);
@@ -123,13 +123,13 @@ export class ConfigurationHistory {
     return new ConfigurationHistory([...this.placed, { index, configuration }]);
   }
 
-  /** Returns the history without what entries from `index` on brought. */
+  /** Returns the history without the configurations of the entries from `index` on. */
   truncateFrom(index: LogIndex): ConfigurationHistory {
     if (this.newest.index < index) return this;
     return new ConfigurationHistory(this.placed.filter((each) => each.index < index));
   }
 
-  /** Returns the history without what is superseded at `index`, which is committed. */
+  /** Returns the history without the configurations that are superseded at `index`, a committed index. */
   compact(index: LogIndex): ConfigurationHistory {
     const from = this.placed.findLastIndex((each) => each.index <= index);
     return from <= 0 ? this : new ConfigurationHistory(this.placed.slice(from));

@@ -64,8 +64,8 @@ type InputOf<Kind extends Input["kind"]> = Extract<Input, { readonly kind: Kind 
 const nothing: readonly never[] = [];
 
 /**
- * The Raft state machine of one member: decides, without any input or output of its own. The driver steps it with
- * every event and takes the resulting work from it:
+ * The Raft state machine of one member: makes all decisions and does no input or output. The driver steps it with every event
+ * and takes the resulting work from it:
  *
  * ```text
  * step(input)…                 any number of times, also while a write is under way
@@ -306,8 +306,8 @@ export class RaftCore {
   // Messages from peers.
 
   /**
-   * Handles a message of another member, which this member's configuration may not list: a leader or candidate may know a later
-   * one. Raft thesis §4.1. Answers count only if they are a member's.
+   * Handles a message of another member. This member's configuration may not list the sender: a leader or candidate may have a
+   * later configuration. Raft thesis §4.1. Votes and acknowledgements count only if the sender is in the configuration.
    */
   private onReceive(from: MemberId, message: PeerMessage): void {
     switch (message.kind) {
@@ -406,7 +406,7 @@ export class RaftCore {
     this.outbox.send(from, { kind: "heartbeatReply", term: this.current.term, round: heartbeat.round });
   }
 
-  /** A former leader is not told: the answer to its next heartbeat does that. */
+  /** Advances the commit index. A former leader gets no reply here: the reply to its next heartbeat carries the new term. */
   private onCommit(from: MemberId, { term, commit }: Commit): void {
     if (term < this.current.term) return;
     this.elections.followLeader(from, term);

@@ -1,4 +1,4 @@
-/** The lengths that elections and heartbeats are made of, in ticks. */
+/** The lengths of heartbeat intervals and election timeouts, in ticks. */
 export interface Timing {
   /** The ticks between two heartbeats; half of it is the length of a turn. */
   readonly heartbeatTicks: number;
@@ -9,7 +9,7 @@ export interface Timing {
 /** Counts ticks since the last message of a leader and tells when to campaign. Raft paper §5.2. */
 export class ElectionTimer {
   private readonly electionTicks: number;
-  /** The length of a turn: half a heartbeat, 50 ms with etcd's defaults. A vote arrives within it. */
+  /** The length of a turn: half a heartbeat interval, 50 ms with etcd's defaults. Longer than a vote takes to arrive. */
   private readonly turnTicks: number;
   private elapsed = 0;
   private timeout = 0;
@@ -40,13 +40,13 @@ export class ElectionTimer {
     return this.elapsed < this.electionTicks;
   }
 
-  /** Starts a new election timeout, random in [electionTicks, 2 × electionTicks): split votes are rare. Raft paper §5.2. */
+  /** Starts a new election timeout, random in [electionTicks, 2 × electionTicks) so that split votes are rare. Raft paper §5.2. */
   startTimeout(): void {
     this.elapsed = 0;
     this.timeout = this.electionTicks + Math.floor(this.random() * this.electionTicks);
   }
 
-  /** Starts the short wait for a turn, used when the leader's link has closed: members campaign by rank, one window each. */
+  /** Starts the short wait for a turn, used when the leader's link has closed: members campaign one after the other, by rank. */
   startTurn(turn: number): void {
     this.elapsed = 0;
     this.timeout = turn * this.turnTicks + Math.floor(this.random() * (this.turnTicks + 1));

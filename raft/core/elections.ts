@@ -82,7 +82,7 @@ export class Elections {
     this.current.adoptTerm(term);
     this.leaderOfTerm = noMember;
     this.setLeader(noMember);
-    this.outbox.dropReplies(); // they are of the former term
+    this.outbox.dropReplies(); // the replies are of the former term
   }
 
   /** Adopts `term` if it is newer. @returns whether the message is of the current term. Raft paper §5.1 */
@@ -109,7 +109,7 @@ export class Elections {
     this.leaderOfTerm = leader;
   }
 
-  /** Adopts the knowledge that `leader` led `term`, perhaps some time ago. */
+  /** Records that `leader` led `term`, perhaps some time ago. */
   learnLeader(leader: MemberId, term: Term): void {
     this.observeTerm(term);
     this.recordLeader(leader);
@@ -203,7 +203,7 @@ export class Elections {
       this.becomeCandidate(); // there is nobody to ask
       return;
     }
-    // In turns, and after TimeoutNow, members that have not answered are asked again, one window later than before.
+    // In turns, and after TimeoutNow, members that have not answered are asked again, one turn later than before.
     const asksAgain =
       this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.isLeaderGone || isTransfer);
     if (!asksAgain) {
@@ -273,8 +273,8 @@ export class Elections {
   }
 
   /**
-   * Tells whether to refuse a PreVote for the sake of an active leader that did not ask for it. Only the leader knows its
-   * transferee: a late candidacy is refused there.
+   * Tells whether to refuse a PreVote because an active leader exists that did not ask for the election. Only the leader knows its
+   * transferee, so only the leader refuses a candidacy whose TimeoutNow came late.
    */
   private shouldKeepLeader(from: MemberId, { transfer }: PreVote): boolean {
     if (!this.hasActiveLeader()) return false;
@@ -299,8 +299,8 @@ export class Elections {
   }
 
   /**
-   * Answers RequestVote. Raft paper, figure 2, RequestVote rules 1 and 2. Who is a voter is the candidate's to know: it may have
-   * a later configuration than this member, which therefore answers also if it is not in its own. Raft thesis §4.1.
+   * Answers RequestVote. Raft paper, figure 2, RequestVote rules 1 and 2. The candidate decides whose votes count: its configuration
+   * may be later than this member's, so this member answers even if its own configuration does not list it. Raft thesis §4.1.
    */
   onVote(from: MemberId, request: Vote): void {
     // An active leader is kept (Raft thesis §4.2.3), unless it sent the candidate TimeoutNow (§3.10): a majority then
@@ -321,7 +321,7 @@ export class Elections {
   onVoteReply(from: MemberId, reply: VoteReply): void {
     if (!this.observeTerm(reply.term) || this.ownRole !== "candidate") return;
     this.recordVote(from, reply.granted);
-    // A split vote: the next turn begins after a window if the leader's link has closed.
+    // A split vote: the next turn begins after one turn's length if the leader's link has closed.
     if (!reply.granted && this.isLeaderGone) this.startTurn(1);
   }
 

@@ -1,7 +1,7 @@
 interface ForwardedRead {
   /** The client's number of the read. */
   readonly request: number;
-  /** The tick at which it is refused. */
+  /** The tick at which the read is refused. */
   readonly expiresAt: number;
 }
 
@@ -34,8 +34,7 @@ export class ForwardedReads {
 
   /** Removes the oldest read if it expires by `now`. @returns its `request`, or undefined */
   takeExpiredRead(now: number): number | undefined {
-    for (const [number, { expiresAt: giveUpAt }] of this.reads)
-      return giveUpAt <= now ? this.takeRead(number) : undefined;
+    for (const [number, { expiresAt }] of this.reads) return expiresAt <= now ? this.takeRead(number) : undefined;
     return undefined;
   }
 }

@@ -66,7 +66,7 @@ export class Forwarding {
     this.expireForwardedReads(Infinity);
   }
 
-  /** Refuses the forwarded reads that expire by `dueBy`: one may be lost without the link closing, and repeating it is harmless. */
+  /** Refuses the forwarded reads that expire by `dueBy`: a read or its answer may be lost while the link stays open. */
   private expireForwardedReads(dueBy: number): void {
     for (;;) {
       const request = this.forwardedReads.takeExpiredRead(dueBy);

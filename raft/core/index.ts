@@ -1,4 +1,4 @@
-// The Raft algorithm: pure and stepped by hand. Imports nothing.
+// The Raft algorithm: synchronous, without clock, disk or network. Imports no other folder.
 
 export {
   Configuration,

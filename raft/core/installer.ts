@@ -13,8 +13,8 @@ type Installation =
   | { readonly stage: "installed"; readonly base: LogBase };
 
 /**
- * Replaces a follower's log by a snapshot, Raft paper §7, in this order: the state machine holds it durably, the log restarts
- * behind it, the leader is told. Until then the log does not change and this member does not campaign.
+ * Replaces a follower's log by a snapshot, Raft paper §7, in this order: the state machine installs the snapshot durably, the log
+ * restarts after it, the follower acknowledges it. Until then the log does not change and this member does not campaign.
  */
 export class Installer {
   private current: Installation | undefined;
@@ -54,7 +54,7 @@ export class Installer {
   /** Returns the position of the snapshot that the state machine must install now, once. */
   takeInstall(): LogPosition | undefined {
     if (this.current?.stage !== "received") return undefined;
-    // The term first: after a crash the state machine must not be of a term that the member has forgotten.
+    // The term must be durable first: after a crash the state machine must not contain a later term than the hard state.
     if (!this.outbox.isHardStateDurable) return undefined;
     const { position } = this.current;
     this.current = { stage: "handedOut", position };

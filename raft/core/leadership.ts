@@ -152,7 +152,7 @@ export class Leadership {
   /** Advances the follower's match, or searches backwards after a refusal. Raft paper §5.3. */
   onAppendReply(from: MemberId, reply: AppendReply): void {
     const follower = this.followers.get(from);
-    if (follower === undefined) return; // it was removed, and answers late
+    if (follower === undefined) return; // a removed member that answers late
     if (!reply.accepted) {
       const agreeAt = this.log.findConflictByTerm(reply.hintIndex, reply.hintTerm);
       if (follower.onAppendRefused(reply.index, agreeAt))
@@ -238,13 +238,14 @@ export class Leadership {
         if (append?.prevIndex !== follower.next - 1) append = this.makeAppend(follower.next, this.log.lastIndex);
         this.sendAppend(id, follower, append);
       }
-      // A commit that no append carried is sent at once: reads at the follower wait for it. Its own copy may be on its way to disk.
+      // A commit index that no append carried is sent at once, as reads at the follower wait for it. The follower may still be
+      // writing the entries.
       if (Math.min(this.log.commit, follower.sent) > follower.commitSent) this.sendCommit(id, follower);
     }
     this.promptTransferee();
   }
 
-  /** Sends TimeoutNow to a transferee whose log is complete: it wins, as the log does not grow meanwhile. Raft thesis §3.10. */
+  /** Sends TimeoutNow to a transferee whose log is complete and, as proposals are refused, stays complete. Raft thesis §3.10. */
   private promptTransferee(): void {
     const { transferee } = this;
     if (transferee === undefined || transferee.isPrompted) return;
@@ -275,7 +276,10 @@ export class Leadership {
     if (taken > follower.commitSent) follower.commitSent = taken;
   }
 
-  /** The receiver counts it as far as it has taken the entries of this term's appends: beyond them it may hold others. */
+  /**
+   * Sends the commit index, at most that of the last entry sent. The receiver commits only up to the entries that it has from this
+   * term's appends: its log may differ beyond them.
+   */
   private sendCommit(id: MemberId, follower: Progress): void {
     const commit = Math.min(this.log.commit, follower.sent) as LogIndex;
     follower.commitSent = commit;
@@ -284,14 +288,14 @@ export class Leadership {
   }
 
   private sendHeartbeat(id: MemberId, follower: Progress): void {
-    // A heartbeat may be the first message of the term: beyond its match the follower may hold other entries. Raft paper §5.3.
+    // A heartbeat may be the first message of the term: the follower's log may differ beyond its match. Raft paper §5.3.
     const commit = Math.min(this.log.commit, follower.match) as LogIndex;
     if (commit > follower.commitSent) follower.commitSent = commit;
     if (this.isPrompted(id)) this.sendTimeoutNow(id);
     else this.outbox.send(id, { kind: "heartbeat", term: this.term, commit, round: this.round });
   }
 
-  /** Tells whether `id` was sent TimeoutNow: a word of the leader would end its candidacy; another TimeoutNow does not. */
+  /** Tells whether `id` was sent TimeoutNow: a heartbeat or commit of the leader would end its candidacy, another TimeoutNow does not. */
   private isPrompted(id: MemberId): boolean {
     return this.transferee?.isPrompted === true && this.transferee.id === id;
   }

@@ -34,7 +34,7 @@ export interface LogRecovered {
 export class Log {
   private readonly entries: Entry[] = [];
   private start: LogBase;
-  /** The index of `start`: bases come from several places and differ in shape, and every access to an entry needs it. */
+  /** `start.index`, in a field of its own: every access to an entry reads it, and objects of several hidden classes are in `start`. */
   private startIndex: LogIndex;
   private configurations: ConfigurationHistory;
   private writtenIndex: LogIndex;
@@ -110,9 +110,10 @@ export class Log {
 
   /**
    * Returns the greatest index at or before `index` whose entry has a term of at most `term`. Terms never fall along a log,
-   * so two logs cannot match at an entry with a greater term than the other log's entry there. As etcd's function.
+   * so two logs cannot match at an entry with a greater term than the other log's entry there. The same as etcd's
+   * `findConflictByTerm`.
    *
-   * @returns some index before `base` if the result lies there: its exact place is not known
+   * @returns some index before `base` if the result lies there: the terms of compacted entries are not known
    */
   findConflictByTerm(index: LogIndex, term: Term): LogIndex {
     const { start } = this;

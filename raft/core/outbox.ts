@@ -91,7 +91,7 @@ export class Outbox {
     return replies;
   }
 
-  /** Returns the hard state if it must be written. The commit index alone is no reason: a leader tells it again after a crash. */
+  /** Returns the hard state if it must be written. A new commit index alone is not written: after a crash the leader sends it again. */
   private takeChangedHardState(hasEntries: boolean): HardState | undefined {
     const { term, vote } = this.current;
     const { commit } = this.log;

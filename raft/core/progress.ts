@@ -31,14 +31,14 @@ export class Progress {
   match = 0 as LogIndex;
   /** The greatest commit index sent to this follower. */
   commitSent = 0 as LogIndex;
-  /** The last round of heartbeats that it answered. Raft thesis §6.4. */
+  /** The last round of heartbeats that the follower answered. Raft thesis §6.4. */
   round = 0;
-  /** The leader's tick of the last message from it. */
+  /** The leader's tick of the last message from the follower. */
   activeAt: number;
-  /** Tells whether its link has stayed open since its last message: it may become transferee. */
+  /** Tells whether the link has stayed open since the follower's last message: only then it may become transferee. */
   isConnected = true;
   private readonly log: Pick<Log, "base" | "lastIndex">;
-  /** The next index to send. It is beyond the log's base, except in state `snapshot`: an append names the entry before it. */
+  /** The next index to send: after the log's base, except in state `snapshot`, because an append names the entry before it. */
   private nextIndex: LogIndex;
   private state: "probing" | "replicating" | "snapshot" = "probing";
   /** Tells, while probing, that an append is in flight: the next one waits for its answer. */
@@ -61,7 +61,7 @@ export class Progress {
     return this.nextIndex;
   }
 
-  /** The last index that it holds once all that was sent has arrived. */
+  /** The last index that the follower holds once all appends in flight have arrived. */
   get sent(): LogIndex {
     return this.state === "replicating" ? ((this.nextIndex - 1) as LogIndex) : this.match;
   }
@@ -158,13 +158,13 @@ export class Progress {
     if (this.state === "snapshot") this.startProbing(this.match);
   }
 
-  /** Probes from behind `agreed`, or from behind the base; appends in flight count as lost. */
+  /** Probes from the entry after `agreed`, or after the base if that is later; appends in flight count as lost. */
   private startProbing(agreed: LogIndex): void {
     this.state = "probing";
     this.nextIndex = (Math.max(agreed, this.log.base.index) + 1) as LogIndex;
     this.isProbeSent = false;
     this.isStalled = false;
-    this.commitSent = Math.min(this.commitSent, this.match) as LogIndex; // it was told no more than it can count
+    this.commitSent = Math.min(this.commitSent, this.match) as LogIndex; // commits beyond the match may have been ignored, and are sent again
     this.clearInflight();
   }
 

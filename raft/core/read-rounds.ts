@@ -40,7 +40,7 @@ export class ReadRounds {
     this.pendingCount++;
   }
 
-  /** Assigns the waiting reads to `round`, whose heartbeats are sent afterwards. */
+  /** Assigns the waiting reads to `round`; its heartbeats must be sent afterwards. */
   beginRound(round: number, index: LogIndex): void {
     if (this.waiting.length === 0) return;
     this.rounds.push({ round, index, reads: this.waiting });

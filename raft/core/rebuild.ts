@@ -1,14 +1,14 @@
-// A member that lost its durable state, rebuilt from all the others. Raft has no such operation: a member that forgets its vote
-// or an acknowledgement can undo what is committed (paper §5.1, figure 2). With every other member's state at hand, and all of
-// them stopped, the forgotten part can be bounded.
+// Rebuilds a member that lost its durable state from all the others. Raft has no such operation: a member that forgets its vote
+// or an acknowledgement can undo committed entries (paper §5.1, figure 2). With the state of every other member, and all members
+// stopped, the forgotten part has a bound.
 //
 // Let D be the rebuilt member, "others" the rest of n >= 2 members, T the highest term that any of the others has on disk.
 // All members are stopped: no message is under way, no answer is being counted, so only disks matter.
 //
 // Terms. Each leader of a term t had a majority's votes, at least one of them from another member (n >= 2), and that voter's
 // term was durable before its vote left: t <= T. So no term after T ever had a leader, or an entry. D may have voted in any term
-// up to T. After T it can only have voted for itself: another candidate's term is durable before it asks. Nobody counts that
-// vote any more. D therefore goes on in term T + 1 without a vote: it votes in no term that may have had a leader.
+// up to T. After T it can only have voted for itself: another candidate's term is durable before it asks. No member counts that
+// vote any more. D therefore continues in term T + 1 without a vote: it votes in no term that may have had a leader.
 //
 // Entries. Each committed entry is on a majority, so on another member A. Let C be the log with the greatest last term, then index,
 // among the others. Its last entry is of A's last term or a later one. Same term: C is at least as long, and holds what A holds
@@ -33,13 +33,13 @@ export interface Survivor {
 
 /** The state of a rebuilt member. */
 export interface RebuiltState<S extends Survivor> {
-  /** The member whose log, and whose applied state, the rebuilt member gets a copy of. */
+  /** The member from which the rebuilt member copies the log and the applied state. */
   readonly source: S;
   readonly hardState: HardState;
 }
 
 /**
- * Returns the state from which a member that lost its own goes on.
+ * Returns the state with which a member that lost its own restarts.
  *
  * @param others all other members of the cluster, none of which runs or has lost anything
  */
@@ -51,5 +51,5 @@ export const rebuildFrom = <S extends Survivor>(others: readonly S[]): RebuiltSt
   return { source, hardState: { term: (highest + 1) as Term, vote: noMember, commit: source.hardState.commit } };
 };
 
-/** Whether a log that ends at `a` is more up-to-date than one that ends at `b`. Raft paper §5.4.1. */
+/** Tells whether a log that ends at `a` is more up-to-date than one that ends at `b`. Raft paper §5.4.1. */
 const isAhead = (a: LogPosition, b: LogPosition): boolean => (a.term === b.term ? a.index > b.index : a.term > b.term);

@@ -21,7 +21,7 @@ export interface ConfigurationEntry extends LogPosition {
 /** A slot of the replicated log. */
 export type Entry = EmptyEntry | CommandEntry | ConfigurationEntry;
 
-/** The persistent state beside the entries. Raft paper, figure 2. `commit` may be old: it is never worth a sync. */
+/** The persistent state beside the entries. Raft paper, figure 2. `commit` may be old: a new commit index alone is not written. */
 export interface HardState {
   readonly term: Term;
   /** The candidate that received this member's vote in `term`; `noMember` if none. Paper: `votedFor`. */
@@ -96,7 +96,7 @@ export interface HeartbeatReply {
   readonly term: Term;
   readonly round: number;
 }
-/** Tells how far the log is committed, at once and without an answer: reads, watchers and clients at the receiver wait for it. */
+/** Carries the commit index at once, and is not answered: reads, watchers and clients at the receiver wait for it. */
 export interface Commit {
   readonly kind: "commit";
   readonly term: Term;

@@ -28,8 +28,8 @@ export interface Batch {
 }
 
 /**
- * Divides a batch into those that follow each other with entries of about `bytes` each. The first has the term and the vote; the commit
- * index, which may be that of a later entry, comes as far as the log reaches, and whole with the last.
+ * Divides a batch into consecutive batches with entries of at most about `bytes` each. The first one has the term and the vote. A commit
+ * index beyond the first one's entries is lowered to their last index there, and written in full with the last batch.
  */
 export const batchesOf = (batch: Batch, bytes: number): [Batch, ...Batch[]] => {
   const parts = entriesInParts(batch.entries, bytes);
@@ -47,7 +47,7 @@ export const batchesOf = (batch: Batch, bytes: number): [Batch, ...Batch[]] => {
   ];
 };
 
-/** Cuts entries into parts of as many as fit into `bytes`; a larger one is a part of its own. @throws RangeError if they are no run */
+/** Cuts entries into parts of at most `bytes`; a larger entry is a part of its own. @throws RangeError if indexes or terms do not continue */
 const entriesInParts = (entries: readonly Entry[], bytes: number): Entry[][] => {
   const parts: Entry[][] = [];
   let [start, size] = [0, 0];
@@ -65,7 +65,7 @@ const entriesInParts = (entries: readonly Entry[], bytes: number): Entry[][] => 
   return [...parts, entries.slice(start)];
 };
 
-/** A part that cannot be encoded must not be noticed after those before it are written. */
+/** Checks all parts before the first is written: an error in a later part would come too late. */
 const assertRun = (entries: readonly Entry[]): void => {
   let before = entries[0];
   for (const entry of entries.slice(1)) {
@@ -214,7 +214,7 @@ export const endAfter = (end: LogEnd, { hardState, entries }: Batch): LogEnd => 
   };
 };
 
-/** Entries replace the log from the first one's index on, and the configurations from there on with it. */
+/** Returns the configurations after `entries`, which replace the log from the first one's index on. */
 const configurationsAfter = (before: ConfigurationHistory, entries: readonly Entry[]): ConfigurationHistory => {
   const [first] = entries;
   let after = first === undefined ? before : before.truncateFrom(first.index);
@@ -222,7 +222,7 @@ const configurationsAfter = (before: ConfigurationHistory, entries: readonly Ent
   return after;
 };
 
-/** Returns the end of a log that restarts after `base`. The state machine holds all of it, so it counts as committed. */
+/** Returns the end of a log that restarts after `base`. The state machine holds everything up to `base`, so it counts as committed. */
 export const endAfterRestart = (base: LogBase, hardState: HardState): LogEnd => ({
   hardState: { ...hardState, commit: base.index },
   lastIndex: base.index,

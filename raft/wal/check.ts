@@ -6,8 +6,8 @@ import { listLogFiles } from "./segment-files.js";
 /** The result of `checkWal`. */
 export interface WalReport {
   /**
-   * The log that the next start would read; `repaired` is the part it would cut off. Undefined if it would refuse to start, and,
-   * without a problem, if the log has not begun.
+   * The log that the next start would read; `repaired` is the part that it would cut off. Undefined if there is a `problem`, for which
+   * the next start would fail, or if the log has not begun.
    */
   readonly log: RecoveredLog | undefined;
   /** The reason why the log cannot be used, with file and offset. */

@@ -1,8 +1,8 @@
 import { errorCode, isError } from "../../platform/index.js";
 
 /**
- * An error for a log on disk that is not what was written. The directory is left as it was found; a restart does not help.
- * docs/reliability.md, "Disk faults", says what to do and what not to do.
+ * An error for a log on disk that differs from the written bytes. The directory is not changed; a restart does not help.
+ * The remedies are in docs/reliability.md, "Disk faults".
  */
 export class WalDamagedError extends Error {
   override readonly name = "WalDamagedError";
@@ -16,7 +16,7 @@ export class WalDamagedError extends Error {
   }
 }
 
-/** An error for a log that another version wrote; it is intact as far as this version can tell. */
+/** An error for a log that another version wrote; its checksums are correct. */
 export class WalVersionError extends Error {
   override readonly name = "WalVersionError";
   constructor(
@@ -65,5 +65,5 @@ const shortages: Readonly<Record<string, Shortage>> = {
   ENFILE: "descriptors",
 };
 
-/** Returns the resource that an operation lacked; undefined: it failed for another reason. */
+/** Returns the resource for lack of which an operation failed; undefined if it failed for another reason. */
 export const shortageOf = (error: Error): Shortage | undefined => shortages[errorCode(error) ?? ""];

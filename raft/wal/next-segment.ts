@@ -7,10 +7,10 @@ import { nextSegmentName } from "./segment.js";
 const sliceBytes = 1024 * 1024;
 const zeros = new Uint8Array(sliceBytes);
 
-/** The bytes written at a time while an append waits for the file: each write that makes a file longer is a commit of the file system. */
+/** The bytes written at a time while an append waits for the file: each write that extends a file is a commit of the file system's journal. */
 const urgentSliceBytes = 16 * 1024 * 1024;
 
-/** The least size of a file for which an append waits: with a smaller one, it would soon wait for the next. */
+/** The least size of a file for which an append waits: after a smaller one the next append would soon wait again. */
 const leastUrgentBytes = 4 * 1024 * 1024;
 
 /** The options of `NextSegment`. */
@@ -19,7 +19,7 @@ export interface NextSegmentOptions {
   readonly directory: string;
   /** The size of the file, a multiple of a sector. */
   readonly segmentBytes: number;
-  /** The size of the first file that is taken; absent: no other. */
+  /** The size of the first file; absent: `segmentBytes`, as for all others. */
   readonly firstBytes?: number;
   /** The free space to leave on the disk: with less, no segment is created. */
   readonly reserveBytes: number;
@@ -78,8 +78,9 @@ export class NextSegment {
   }
 
   /**
-   * Calls `taker` with a file of at least `bytes`, perhaps synchronously; during a shortage the call waits. A file that is not
-   * complete becomes as long as it is, or as needed: a log that is filled as fast as the disk writes does not wait for zeros.
+   * Calls `taker` with a file of at least `bytes`, perhaps synchronously; during a shortage the call waits. A file that is still being
+   * filled ends early, at its present length, `bytes` or 4 MiB, whichever is greatest: a log that grows as fast as the disk writes
+   * does not wait for the zeros of a whole segment.
    */
   requestFile(bytes: number, taker: Taker): void {
     this.target = Math.max(this.filled, bytes, Math.min(this.target, leastUrgentBytes));
@@ -115,7 +116,7 @@ export class NextSegment {
     else this.deliverFile(this.file);
   }
 
-  /** Checks the free space before creating the file: writing would take the last space from the store. */
+  /** Checks the free space before creating the file: its zeros would use the space that the store needs. */
   private checkFreeSpace(): void {
     const { disk, directory, reserveBytes } = this.options;
     this.busy = true;

@@ -91,7 +91,7 @@ export class OldSegments {
 
   /**
    * Returns how many of the oldest segments may be removed: all before the last segment that begins at or before the index
-   * after `through`. Entries that the log holds behind that index were written later.
+   * after `through`. Entries of the log after that index are in later segments.
    */
   private countRemovable(): number {
     const from = this.segments.findLastIndex(({ header }) => header.firstIndex - 1 <= this.through);

@@ -1,4 +1,4 @@
-// Opening the log: reading it, repairing it after a power cut, continuing it.
+// Opens the log: reads it, and repairs it after a power cut.
 import path from "node:path";
 import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
 import { withFileName } from "./errors.js";
@@ -13,7 +13,7 @@ const defaultSegmentBytes = 16 * 1024 * 1024;
 
 /** The options of `openWal`. */
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
-  /** Gives the configuration of a log that has not begun: without segments. Not called for a log that has begun, which states its own. */
+  /** Returns the configuration of a log that has no segment yet. Not called for other logs: their segments state the configuration. */
   readonly initial: () => Promise<Configuration>;
   /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
@@ -50,7 +50,7 @@ const removeUnfinished = async (disk: Disk, directory: string): Promise<void> =>
 
 /**
  * Opens the last segment, cuts off a torn record and makes the rest durable: the last record of a killed process may be in the
- * page cache only. The record is written again, as after a failed write the page cache may count unwritten data as clean.
+ * page cache only. A sync does not suffice, as after a failed write the page cache may mark unwritten data clean: the record is written again.
  */
 const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
   const { lastRecordAt, position } = tail;

@@ -1,4 +1,4 @@
-/** The memory that an entry keeps alive: this, or its own record if that is longer. */
+/** The most memory that one entry keeps from being freed, unless its own record is longer. */
 const chunkBytes = 64 * 1024;
 
 /**

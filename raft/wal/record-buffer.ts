@@ -21,8 +21,8 @@ export interface Sealed {
 }
 
 /**
- * Encodes batches as records in one reused buffer. A record depends on its offset in a sector: the buffer has room for a segment
- * header in front, and the record lies at its offset behind that.
+ * Encodes batches as records in one reused buffer. The encoding depends on the record's offset in a sector, so the record has the
+ * same offset in the buffer, after one sector of room for a segment header.
  */
 export class RecordBuffer {
   private readonly writer = new ByteWriter(64 * 1024);

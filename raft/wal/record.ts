@@ -5,17 +5,17 @@
 //      of the payload, u32              13  payload
 //
 // Both checksums are seeded with the checksum at 4 of the record before, so a record is valid only in its place. The first
-// one makes the length believable when the payload is not.
+// one covers the length: a torn or damaged payload does not make the length unknown.
 //
 // After a power cut, any of the sectors of the last, unfinished write may be on disk, and the others still hold what
-// was there before. To tell a sector that never arrived from one that holds zeros, the last byte of each sector is no data
-// but a mark, different where a record begins and where one only goes on. A record begins at a multiple of 16 where its
+// was there before. To tell a sector that never arrived from one that holds zeros, the last byte of each sector is not data
+// but a mark: one value if a record begins in the sector, another if a record only continues in it. A record begins at a multiple of 16 where its
 // header still fits in the sector, so a header arrives whole or not at all. Therefore:
 //
 // - Zeros where a header should be, and zeros to the end: the log ends here.
-// - Zeros where a header should be, and later sectors that only go on: the last write arrived without its first sector.
+// - Zeros where a header should be, and later sectors that only continue a record: the last write arrived without its first sector.
 // - A header, but sectors of its record are all zero: the last write arrived in part.
-// - Anything else, above all any sign that a later record was begun, is no power cut's doing: damage.
+// - Anything else, above all any sign that a later record was begun, cannot come from a power cut: damage.
 import { crc32 } from "node:zlib";
 
 /** The bytes that a disk writes entirely or not at all. Larger physical sectors are several of these. */
@@ -75,7 +75,7 @@ export const sealRecord = (
   return { checksum, end: spread(bytes, start, length) };
 };
 
-/** Makes room for the marks, from the back so that nothing is overwritten before it is moved. */
+/** Moves the bytes apart to make room for the marks, from the end so that no byte is overwritten before it is moved. */
 const spread = (bytes: Uint8Array, start: number, length: number): number => {
   const end = recordEnd(start, length);
   const lastSector = sectorOf(end - 1);
@@ -100,7 +100,7 @@ const gather = (bytes: Uint8Array, start: number, length: number): void => {
   }
 };
 
-/** The result of reading where a record may begin. */
+/** The result of reading at a position where a record may begin. */
 export type Found =
   | {
       readonly kind: "record";
@@ -124,7 +124,7 @@ export interface Place {
   readonly seed: number;
 }
 
-/** Reads the record at `start` of a whole segment. A record that is found is moved together within `segment`. */
+/** Reads the record at `start` of a whole segment. The parts of the payload are moved together within `segment`. */
 export const readRecord = (segment: Uint8Array, start: number, place: Place): Found => {
   const header = segment.subarray(start, start + recordHeaderBytes);
   if (firstNonZero(header, 0, header.length) === undefined) return readEmptyPlace(segment, start, place.previousStart);

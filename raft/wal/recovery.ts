@@ -1,4 +1,4 @@
-// Reading the log back. Nothing is changed here: a repair is returned, so a damaged directory stays as it was.
+// Reads the log from disk. No file is changed here: a repair is only returned, so a damaged directory stays as it was.
 import { MalformedMessageError } from "../codec/index.js";
 import {
   type Configuration,
@@ -62,7 +62,7 @@ export interface RecoveredLog {
   readonly hardState: HardState;
   /**
    * The position just before `entries[0]`, at or before every index given to `truncate`. Everything up to it is only in the
-   * state machine. Index 0 of term 0 for a log that was never truncated. It bears the configuration that is in force there.
+   * state machine. Index 0 of term 0 for a log that was never truncated. Contains the configuration in force there.
    */
   readonly base: LogBase;
   /** The entries after `base`. An entry's data keeps at most 64 KiB of others' data in memory. */
@@ -231,7 +231,7 @@ class Replay {
     return this.progress;
   }
 
-  /** @param isFirst true for the first record of `segment` */
+  /** Adds a record to the log. @param isFirst true for the first record of `segment` */
   replayRecord(segment: SegmentFile, offset: number, record: Record, isFirst: boolean): void {
     const { file } = segment;
     if (record.type !== batchRecord) throw new WalVersionError(file, offset, `record type ${record.type}`);
@@ -245,7 +245,7 @@ class Replay {
     this.requireProgress().end = endAfter(this.end, batch);
   }
 
-  /** Begins with, or checks, the configurations that the first record of a segment states. */
+  /** Takes the configurations that the first record of the oldest segment states; checks those of later segments. */
   private beginSegment(segment: SegmentFile, offset: number, stated: ConfigurationHistory | undefined): void {
     const { file, header } = segment;
     if (stated === undefined) throw new WalDamagedError(file, offset, "the segment states no configuration");
@@ -270,8 +270,8 @@ class Replay {
     const [first] = entries;
     if (first === undefined) return;
     const behind = first.index <= this.base.index;
-    // They replace entries of removed segments. The entry before is not known, so the first one becomes the base: the state
-    // machine holds all that was removed.
+    // These entries replace some of removed segments. The entry before them is not known, so the first one becomes the base: the
+    // state machine holds all removed entries.
     if (behind)
       this.requireProgress().base = {
         index: first.index,

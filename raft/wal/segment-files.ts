@@ -1,4 +1,4 @@
-// The files of a log: found by name and by their first sectors, before any is read whole.
+// Finds the files of a log by name and reads their headers, before any file is read as a whole.
 import path from "node:path";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { withFileName, WalDamagedError } from "./errors.js";

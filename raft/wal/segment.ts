@@ -9,9 +9,9 @@
 //   32  hard state before the first     508  crc32 of bytes 0 to 507, u32
 //       record: term,
 //
-// Numbers are big-endian, 64 bits where nothing else is said. The first index is one more than the last of the log
-// before this segment. The header's own checksum seeds that of the first record, and the header holds the one the
-// segment before ended with. So one chain runs through all files, and a missing file or end of a file is detected.
+// Numbers are big-endian and of 64 bits unless stated. The first index is one more than the last of the log before this
+// segment. The header's own checksum seeds that of the first record, and the header contains the checksum of the last record of
+// the segment before. The checksums of all files form one chain, so a missing file or end of a file is detected.
 //
 // The oldest segments may be missing: the state machine holds their entries. Therefore a header states all that the first
 // record depends on. A segment that restarts begins an empty log behind an installed snapshot; earlier ones are obsolete.

@@ -6,6 +6,6 @@ export interface WalListener {
   onFailure(error: Error): void;
   /** Reports that `Wal.isFull` has changed. */
   onFull(full: boolean, shortage: Shortage): void;
-  /** Reports an obsolete segment that could not be removed. It only costs space; the next removal tries again. */
+  /** Reports an obsolete segment that could not be removed. The file only takes space; the next removal tries again. */
   onRemovalFailure(error: Error): void;
 }

@@ -23,12 +23,12 @@ import type { WalListener } from "./wal-listener.js";
 import { WriteStats } from "./write-stats.js";
 
 /**
- * The largest entries that share a record, and half of a segment at most. More are written as several records, one after the other:
- * encoding 32 MiB and computing their checksum takes as long as a heartbeat.
+ * The most bytes of entries in one record; half of a segment if that is less. A larger append is written as several records, one after
+ * the other: encoding 32 MiB and computing the checksum takes as long as a heartbeat interval.
  */
 const maxRecordBytes = 2 * 1024 * 1024;
 
-/** The largest record; an entry that needs a larger one throws. The core's limits are far below. */
+/** The largest record; an append with a larger entry throws. The core's limits are far below. */
 const maxEntryBytes = 1024 * 1024 * 1024;
 
 /** The options of `Wal`. */
@@ -96,7 +96,7 @@ export class Wal implements SegmentedLog {
   private rest: Batch[] = [];
   /** The callback of the append or restart under way. */
   private done: (() => void) | undefined;
-  /** Tells whether that append waits for the disk, not for a shortage to end. */
+  /** Tells whether the append under way waits for the disk, not for a shortage to end. */
   private isWriting = false;
   /** A renamed segment whose directory must be synced once there are file descriptors. */
   private unnamed: { readonly file: DiskFile; readonly sync: () => void } | undefined;
@@ -170,7 +170,7 @@ export class Wal implements SegmentedLog {
 
   /**
    * Restarts the log, empty, after `base`: the state machine holds everything up to it durably. A crash leaves the old log or
-   * the new one. It counts as an append: one at a time.
+   * the new one. Counts as an append: one at a time.
    *
    * @param hardState the hard state afterwards; a commit index below `base.index` counts as that
    * @param done called once that is durable, never synchronously; never called after a failure
@@ -264,7 +264,7 @@ export class Wal implements SegmentedLog {
     const sealed = this.record.sealFirst(header);
     this.write(prepared, sealed.bytes, 0, () =>
       this.renameSegment(prepared, finalPath, () => {
-        this.current?.file.close(() => undefined); // all of it is durable: closing it can lose nothing
+        this.current?.file.close(() => undefined); // all of it is durable: a failure to close it loses nothing
         this.current = { file, path: finalPath, bytes, position: sealed.length };
         this.sequence = name.sequence;
         this.old.onSegmentBegun({ file: finalPath, header });
@@ -334,7 +334,7 @@ export class Wal implements SegmentedLog {
     const next = this.rest.shift();
     if (next !== undefined) {
       this.appendRecord(next);
-      if (!this.isWriting) this.onIdle?.(); // it waits for a segment
+      if (!this.isWriting) this.onIdle?.(); // the record waits for a segment
       return;
     }
     const { done } = this;
@@ -344,8 +344,9 @@ export class Wal implements SegmentedLog {
   }
 
   /**
-   * Prepares the next segment once the current one has room for less than half of one: early enough, and an idle member uses less
-   * space. Behind the small first one that is at once: with a full disk, a member follows as far as its segments reach.
+   * Prepares the next segment once the current one has room for less than half of one: early enough for the next append, and a member
+   * without writes uses less space. With the small first segment that is at once, so that a member whose disk becomes full can append
+   * more entries.
    */
   private prepareIfDue(): void {
     const { current } = this;
