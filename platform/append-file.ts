@@ -86,13 +86,13 @@ export class AppendFile {
 
   private pump(): void {
     if (this.isWriting || this.cancelRetry !== undefined || this.bytes === 0) return;
-    const bytes = this.batch();
+    const bytes = this.joinWaiting();
     this.isWriting = true;
     write(this.fd, bytes, 0, bytes.length, null, (error, written) => this.onWritten(error, written));
   }
 
   /** Joins the first lines that wait. */
-  private batch(): Buffer {
+  private joinWaiting(): Buffer {
     let count = 0;
     for (let bytes = 0; bytes < batchBytes && count < this.waiting.length; count++)
       bytes += this.waiting[count]?.length ?? 0;
@@ -105,7 +105,7 @@ export class AppendFile {
     this.isWriting = false;
     if (error === null) this.drop(written);
     const isFullPipe = errorCode(error) === "EAGAIN";
-    if (!isFullPipe) this.note(error ?? undefined);
+    if (!isFullPipe) this.noteOutcome(error ?? undefined);
     const { onIdle } = this;
     if (this.isClosing && error === null && this.bytes > 0) return this.pump(); // the rest, then idle
     this.onIdle = () => undefined;
@@ -118,7 +118,7 @@ export class AppendFile {
       });
   }
 
-  private note(error: Error | undefined): void {
+  private noteOutcome(error: Error | undefined): void {
     if (this.hasFailed === (error !== undefined)) return;
     this.hasFailed = error !== undefined;
     this.onTurn(error);

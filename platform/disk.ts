@@ -38,7 +38,7 @@ export interface Disk {
 }
 
 /** Returns a promise of what `start` is told: for opening and closing, which happen rarely. */
-export const promised = <T = void>(start: (done: DiskResult<T>) => void): Promise<T> =>
+export const toPromise = <T = void>(start: (done: DiskResult<T>) => void): Promise<T> =>
   new Promise((resolve, reject) =>
     start((error, value) => {
       if (error === null) resolve(value as T);
@@ -53,24 +53,24 @@ export const promised = <T = void>(start: (done: DiskResult<T>) => void): Promis
 export const ensureDirectory = async (disk: Disk, directory: string): Promise<void> => {
   const target = path.resolve(directory);
   const parent = path.dirname(target);
-  const syncName = (): Promise<void> => promised((done) => disk.syncDirectory(parent, done));
+  const syncName = (): Promise<void> => toPromise((done) => disk.syncDirectory(parent, done));
   if (await isThere(disk, target)) {
     // Made by a process that was killed before this, perhaps. Where we may not read, it was somebody else's.
-    await syncName().catch(unlessCode("EACCES", "EPERM"));
+    await syncName().catch(ignoreCodes("EACCES", "EPERM"));
   } else {
     await ensureDirectory(disk, parent);
-    await promised((done) => disk.makeDirectory(target, done));
+    await toPromise((done) => disk.makeDirectory(target, done));
     await syncName();
   }
 };
 
 const isThere = async (disk: Disk, directory: string): Promise<boolean> => {
-  const listed = promised<readonly string[]>((done) => disk.list(directory, done));
-  return (await listed.catch(unlessCode("ENOENT"))) !== undefined;
+  const listed = toPromise<readonly string[]>((done) => disk.list(directory, done));
+  return (await listed.catch(ignoreCodes("ENOENT"))) !== undefined;
 };
 
 /** Lets pass what was expected. */
-const unlessCode =
+const ignoreCodes =
   (...expected: readonly string[]) =>
   (error: unknown): undefined => {
     if (expected.includes(errorCode(error) ?? "")) return;

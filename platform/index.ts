@@ -5,14 +5,14 @@ export { systemClock, type Clock } from "./clock.js";
 export {
   ensureDirectory,
   nodeDisk,
-  promised,
+  toPromise,
   type Disk,
   type DiskDone,
   type DiskFile,
   type DiskResult,
   type OpenMode,
 } from "./disk.js";
-export { ifThere, readText, replaceFile } from "./durable-file.js";
+export { ignoreMissing, readText, replaceFile } from "./durable-file.js";
 export { emptyList } from "./empty-list.js";
 export { asError, causeOf, errorCode, isError } from "./error-codes.js";
 export { exponentialBounds, Histogram } from "./histogram.js";

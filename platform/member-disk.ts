@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs";
 import { Level } from "level";
-import { nodeDisk, promised, unsyncedNodeDisk, type Disk, type DiskDone } from "./disk.js";
+import { nodeDisk, toPromise, unsyncedNodeDisk, type Disk, type DiskDone } from "./disk.js";
 import { causeOf, errorCode } from "./error-codes.js";
 
 /** Held until it is closed or the process ends, however that ends. */
@@ -20,7 +20,7 @@ export interface MemberDisk extends Disk {
 /** Node has no flock: an empty `level` database held open refuses a second process and is free after a kill -9. */
 const lock = async (directory: string): Promise<DirectoryLock> => {
   // By ourselves: LevelDB's own attempt tells of a read-only file system that something is missing.
-  await promised((done) => nodeDisk.makeDirectory(directory, done));
+  await toPromise((done) => nodeDisk.makeDirectory(directory, done));
   const level = new Level(directory);
   try {
     await level.open();

@@ -1,7 +1,7 @@
 // A disk in memory, for members that keep nothing: tests, caches, trials. All is durable at once, and gone with the object.
 
 import path from "node:path";
-import { promised, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "./disk.js";
+import { toPromise, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "./disk.js";
 import type { DirectoryLock, MemberDisk } from "./member-disk.js";
 
 /** Files consist of pages of this size. A page of zeros takes no memory until something else is written to it. */
@@ -57,7 +57,7 @@ class MemoryFile {
     return copy;
   }
 
-  empty(): void {
+  clear(): void {
     this.pages.length = 0;
     this.allocatedPages = 0;
     this.size = 0;
@@ -122,7 +122,7 @@ export class MemoryDisk implements MemberDisk {
 
   /** Bytes that files take: those that have a name. */
   get usedBytes(): number {
-    return pagesIn(this.root) * pageBytes;
+    return countPages(this.root) * pageBytes;
   }
 
   /** Returns another disk with the same files, and without locks: what a machine finds after a power cut at this moment. */
@@ -133,11 +133,11 @@ export class MemoryDisk implements MemberDisk {
   }
 
   open(file: string, how: OpenMode, done: DiskResult<DiskFile>): void {
-    this.at("open", file, done, ({ directory, name, node }) => {
+    this.runAt("open", file, done, ({ directory, name, node }) => {
       if (node instanceof MemoryDirectory) throw failure("EISDIR", "open", file);
       if (node === undefined && how !== "new") throw failure("ENOENT", "open", file);
       const opened = node ?? new MemoryFile();
-      if (how === "new") opened.empty();
+      if (how === "new") opened.clear();
       directory.names.set(name, opened);
       return this.handleOf(opened, file);
     });
@@ -148,7 +148,7 @@ export class MemoryDisk implements MemberDisk {
   }
 
   rename(from: string, to: string, done: DiskDone): void {
-    this.at("rename", from, done, ({ directory, name, node }) => {
+    this.runAt("rename", from, done, ({ directory, name, node }) => {
       if (node === undefined) throw failure("ENOENT", "rename", from);
       const target = this.placeOf("rename", to);
       if (target.node instanceof MemoryDirectory) throw failure("ENOTEMPTY", "rename", to);
@@ -158,7 +158,7 @@ export class MemoryDisk implements MemberDisk {
   }
 
   remove(file: string, done: DiskDone): void {
-    this.at("remove", file, done, ({ directory, name, node }) => {
+    this.runAt("remove", file, done, ({ directory, name, node }) => {
       if (node === undefined) throw failure("ENOENT", "remove", file);
       if (node instanceof MemoryDirectory) throw failure("EISDIR", "remove", file);
       directory.names.delete(name);
@@ -188,7 +188,7 @@ export class MemoryDisk implements MemberDisk {
   }
 
   async lock(directory: string): Promise<DirectoryLock> {
-    await promised((done) => this.makeDirectory(directory, done));
+    await toPromise((done) => this.makeDirectory(directory, done));
     const key = path.resolve(directory);
     if (this.locked.has(key)) throw failure("ELOCKED", "lock", directory);
     this.locked.add(key);
@@ -224,7 +224,7 @@ export class MemoryDisk implements MemberDisk {
     if (node === undefined && name !== "") parent.names.set(name, new MemoryDirectory());
   }
 
-  private at<T>(operation: string, file: string, done: DiskResult<T> | DiskDone, effect: (place: Place) => T): void {
+  private runAt<T>(operation: string, file: string, done: DiskResult<T> | DiskDone, effect: (place: Place) => T): void {
     answer(done, () => effect(this.placeOf(operation, file)));
   }
 
@@ -251,10 +251,10 @@ export class MemoryDisk implements MemberDisk {
   }
 }
 
-const pagesIn = (directory: MemoryDirectory): number => {
+const countPages = (directory: MemoryDirectory): number => {
   let pages = 0;
   for (const node of directory.names.values())
-    pages += node instanceof MemoryDirectory ? pagesIn(node) : node.allocatedPages;
+    pages += node instanceof MemoryDirectory ? countPages(node) : node.allocatedPages;
   return pages;
 };
 

@@ -4,7 +4,7 @@
 export {
   ensureDirectory,
   nodeDisk,
-  promised,
+  toPromise,
   systemClock,
   type Clock,
   type Disk,

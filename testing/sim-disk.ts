@@ -9,7 +9,7 @@ import {
   type DiskResult,
   type MemberDisk,
   type OpenMode,
-  promised,
+  toPromise,
 } from "../platform/index.js";
 import { sectorsOf, SimDirectory, SimFile, type SimNode } from "./sim-files.js";
 
@@ -274,7 +274,7 @@ class BootedDisk implements MemberDisk {
   async lock(directory: string): Promise<DirectoryLock> {
     if (this.isLocked) throw diskError("ELOCKED", { kind: "open", path: directory });
     this.isLocked = true;
-    await promised((done) => this.makeDirectory(directory, done));
+    await toPromise((done) => this.makeDirectory(directory, done));
     return { close: () => Promise.resolve(void (this.isLocked = false)) };
   }
 

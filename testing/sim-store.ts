@@ -1,7 +1,7 @@
 // The rows of a member's store: a backend in memory that survives its process, behind what a disk does to it.
 
 import { join } from "node:path";
-import { promised, type Disk, type DiskFile } from "../platform/index.js";
+import { toPromise, type Disk, type DiskFile } from "../platform/index.js";
 import { openMemoryBackend, type Backend, type Batch, type Row, type RowIterator } from "../store/index.js";
 import type { SimDisk } from "./sim-disk.js";
 import type { SeededRandom } from "./random.js";
@@ -40,10 +40,10 @@ export class SimStores {
 
   /** Opens, or makes, the store in `directory`, for one incarnation of the member whose disk this is. */
   async open(directory: string, disk: Disk, process: SimProcess): Promise<Backend> {
-    await promised((done) => disk.makeDirectory(directory, done));
-    const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+    await toPromise((done) => disk.makeDirectory(directory, done));
+    const names = await toPromise<readonly string[]>((done) => disk.list(directory, done));
     const current = join(directory, "CURRENT");
-    if (!names.includes("CURRENT")) await promised<DiskFile>((done) => disk.open(current, "new", done));
+    if (!names.includes("CURRENT")) await toPromise<DiskFile>((done) => disk.open(current, "new", done));
     return (this.at(directory) ?? this.make(directory, current)).open(process);
   }
 

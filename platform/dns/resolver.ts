@@ -47,11 +47,11 @@ export function lookupFailure(resolver: NameResolver, name: string, error: unkno
   if (!(error instanceof Error) || (error as NodeJS.ErrnoException).syscall === undefined) return undefined;
   const code = String((error as NodeJS.ErrnoException).code);
   const [server] = resolver.getServers();
-  const place = server === undefined ? "" : ` on ${withPort(server)}`;
+  const place = server === undefined ? "" : ` on ${addPort(server)}`;
   return new LookupError(`lookup ${name}${place}: ${reasons[code] ?? code}`, { cause: error });
 }
 
-function withPort(server: string): string {
+function addPort(server: string): string {
   if (isIPv6(server)) return `[${server}]:53`;
   return isIPv4(server) ? `${server}:53` : server;
 }

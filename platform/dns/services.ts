@@ -16,16 +16,16 @@ export async function lookUpService(
 ): Promise<readonly ServiceRecord[]> {
   const name = `_${service}._tcp.${domain}`;
   if (!isDomainName(name)) throw new LookupError(`lookup ${name}: no such host`);
-  const records = await answerOf(resolver, name);
+  const records = await resolveService(resolver, name);
   // A record without a host says that the service is not there (RFC 2782); etcd would connect to port 0.
   const hosts = records.filter(({ name: host }) => host !== "");
   if (hosts.length === 0) throw new LookupError(`lookup ${name}: no such host`);
   if (!hosts.every(({ name: host }) => isDomainName(host)))
     throw new LookupError(`lookup ${domain}: DNS response contained records which contain invalid names`);
-  return inOrder(hosts, random);
+  return sortByPriority(hosts, random);
 }
 
-async function answerOf(resolver: NameResolver, name: string): Promise<readonly ServiceRecord[]> {
+async function resolveService(resolver: NameResolver, name: string): Promise<readonly ServiceRecord[]> {
   try {
     return await resolver.resolveSrv(name);
   } catch (error) {
@@ -34,17 +34,17 @@ async function answerOf(resolver: NameResolver, name: string): Promise<readonly 
 }
 
 /** Sorts by priority, the lowest first; within a priority at random, with probabilities by weight. */
-export function inOrder(records: readonly ServiceRecord[], random: () => number): ServiceRecord[] {
+export function sortByPriority(records: readonly ServiceRecord[], random: () => number): ServiceRecord[] {
   const priorities = [...new Set(records.map(({ priority }) => priority))].sort((a, b) => a - b);
   return priorities.flatMap((each) =>
-    byWeight(
+    shuffleByWeight(
       records.filter(({ priority }) => priority === each),
       random,
     ),
   );
 }
 
-function byWeight(records: readonly ServiceRecord[], random: () => number): ServiceRecord[] {
+function shuffleByWeight(records: readonly ServiceRecord[], random: () => number): ServiceRecord[] {
   const left = [...records];
   const chosen: ServiceRecord[] = [];
   while (left.length > 0) {

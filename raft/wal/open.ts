@@ -1,6 +1,6 @@
 // Opens the log: reads it, and repairs it after a power cut.
 import path from "node:path";
-import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
+import { type Disk, type DiskFile, ensureDirectory, toPromise } from "../../platform/index.js";
 import { withFileName } from "./errors.js";
 import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
 import type { Configuration } from "../core/index.js";
@@ -36,16 +36,16 @@ export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recover
   const { tail, repair } = recovery;
   const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));
   // A killed process may have renamed the last segment without making the name durable.
-  const synced = promised((done) => disk.syncDirectory(directory, done));
+  const synced = toPromise((done) => disk.syncDirectory(directory, done));
   await withFileName("sync", directory, synced);
   const wal = new Wal({ ...options, segmentBytes }, { files, end: recovery.end, tail, file });
   return { wal, recovered: toRecoveredLog(recovery) };
 };
 
 const removeUnfinished = async (disk: Disk, directory: string): Promise<void> => {
-  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+  const names = await toPromise<readonly string[]>((done) => disk.list(directory, done));
   if (names.includes(nextSegmentName))
-    await promised((done) => disk.remove(path.join(directory, nextSegmentName), done));
+    await toPromise((done) => disk.remove(path.join(directory, nextSegmentName), done));
 };
 
 /**
@@ -54,10 +54,10 @@ const removeUnfinished = async (disk: Disk, directory: string): Promise<void> =>
  */
 const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
   const { lastRecordAt, position } = tail;
-  const file = await promised<DiskFile>((done) => disk.open(tail.file, "existing", done));
+  const file = await toPromise<DiskFile>((done) => disk.open(tail.file, "existing", done));
   const end = repair === undefined ? sectorEnd(position) : position + repair.bytes;
-  const bytes = await promised<Uint8Array>((done) => file.read(lastRecordAt, end - lastRecordAt, done));
+  const bytes = await toPromise<Uint8Array>((done) => file.read(lastRecordAt, end - lastRecordAt, done));
   if (repair !== undefined) bytes.set(blankSectors(position, end, lastRecordAt), position - lastRecordAt);
-  await promised((done) => file.write(bytes, lastRecordAt, done));
+  await toPromise((done) => file.write(bytes, lastRecordAt, done));
   return file;
 };

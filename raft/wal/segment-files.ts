@@ -1,6 +1,6 @@
 // Finds the files of a log by name and reads their headers, before any file is read as a whole.
 import path from "node:path";
-import { type Disk, type DiskFile, promised } from "../../platform/index.js";
+import { type Disk, type DiskFile, toPromise } from "../../platform/index.js";
 import { withFileName, WalDamagedError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 import { parseSegmentFileName, readSegmentHeader, segmentFileName, type SegmentHeader } from "./segment.js";
@@ -23,7 +23,7 @@ export interface LogFiles {
 
 /** Lists the log's files. @throws WalDamagedError, WalVersionError or WalFailedError */
 export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFiles> => {
-  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+  const names = await toPromise<readonly string[]>((done) => disk.list(directory, done));
   const files: SegmentFile[] = [];
   for (const name of names.filter((each) => each.endsWith(".wal")).sort()) {
     const file = path.join(directory, name);
@@ -37,12 +37,12 @@ export const readFile = (disk: Disk, file: string, length?: number): Promise<Uin
   withFileName("read", file, readFrom(disk, file, length));
 
 const readFrom = async (disk: Disk, file: string, length: number | undefined): Promise<Uint8Array> => {
-  const open = await promised<DiskFile>((done) => disk.open(file, "reading", done));
+  const open = await toPromise<DiskFile>((done) => disk.open(file, "reading", done));
   try {
-    const toRead = length ?? (await promised<number>((done) => open.size(done)));
-    return await promised<Uint8Array>((done) => open.read(0, toRead, done));
+    const toRead = length ?? (await toPromise<number>((done) => open.size(done)));
+    return await toPromise<Uint8Array>((done) => open.read(0, toRead, done));
   } finally {
-    await promised((done) => open.close(done));
+    await toPromise((done) => open.close(done));
   }
 };
 

@@ -10,7 +10,7 @@ import {
   conflictWithRestart,
   type LogEnd,
 } from "./batch.js";
-import { type Clock, type Disk, type DiskFile, promised, systemClock } from "../../platform/index.js";
+import { type Clock, type Disk, type DiskFile, toPromise, systemClock } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile, type SegmentedLog } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
@@ -218,7 +218,7 @@ export class Wal implements SegmentedLog {
     const files = [this.current?.file, this.unnamed?.file];
     this.current = undefined;
     this.unnamed = undefined;
-    for (const file of files) if (file !== undefined) await promised((done) => file.close(done));
+    for (const file of files) if (file !== undefined) await toPromise((done) => file.close(done));
   }
 
   private reasonUnusable(): string | undefined {

@@ -9,7 +9,7 @@ import {
   machineDisk,
   type MemberDisk,
   ensureDirectory,
-  promised,
+  toPromise,
 } from "../../platform/index.js";
 
 /**
@@ -63,7 +63,7 @@ export const clearDataDirectories = async (
     // The lock itself stays: whoever waits for it must not be given another one.
     for (const { files } of locked)
       for (const name of await files.names())
-        if (name !== "lock") await promised((done) => disk.removeTree(files.pathOf(name), done));
+        if (name !== "lock") await toPromise((done) => disk.removeTree(files.pathOf(name), done));
   } finally {
     for (const { lock } of locked) await lock.close();
   }

@@ -7,7 +7,7 @@ import {
   type DirectoryOwner,
   type StoreInUse,
 } from "./directory-files.js";
-import { type DirectoryLock, type MemberDisk, replaceFile, ensureDirectory, promised } from "../../platform/index.js";
+import { type DirectoryLock, type MemberDisk, replaceFile, ensureDirectory, toPromise } from "../../platform/index.js";
 import { asStartError } from "../base/index.js";
 
 /**
@@ -127,7 +127,7 @@ const removeUnfinished = async (disk: MemberDisk, files: DirectoryFiles): Promis
   for (const name of await files.names()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
 };
 
-const removeTree = (disk: MemberDisk, path: string): Promise<void> => promised((done) => disk.removeTree(path, done));
+const removeTree = (disk: MemberDisk, path: string): Promise<void> => toPromise((done) => disk.removeTree(path, done));
 
 const syncDirectory = (disk: MemberDisk, directory: string): Promise<void> =>
-  promised((done) => disk.syncDirectory(directory, done));
+  toPromise((done) => disk.syncDirectory(directory, done));

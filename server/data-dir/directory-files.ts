@@ -1,6 +1,13 @@
 import { basename, join, resolve } from "node:path";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/index.js";
-import { type DirectoryLock, errorCode, ifThere, type MemberDisk, readText, promised } from "../../platform/index.js";
+import {
+  type DirectoryLock,
+  errorCode,
+  ignoreMissing,
+  type MemberDisk,
+  readText,
+  toPromise,
+} from "../../platform/index.js";
 import { type ClusterId, formatId, StartError } from "../base/index.js";
 
 /** The version of everything below `member/`; a newer one is refused. */
@@ -173,7 +180,7 @@ export class DirectoryFiles {
   }
 
   private namesIn(directory: string): Promise<readonly string[] | undefined> {
-    return ifThere(promised<readonly string[]>((done) => this.disk.list(directory, done)));
+    return ignoreMissing(toPromise<readonly string[]>((done) => this.disk.list(directory, done)));
   }
 }
 

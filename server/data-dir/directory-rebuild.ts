@@ -10,7 +10,7 @@ import {
   type DiskFile,
   ensureDirectory,
   type MemberDisk,
-  promised,
+  toPromise,
   readText,
   replaceFile,
 } from "../../platform/index.js";
@@ -64,7 +64,7 @@ export class DirectoryRebuild {
       await rebuild.moveFormerFiles();
       await rebuild.note("building");
     }
-    for (const each of await rebuild.contents()) await promised((done) => disk.removeTree(files.pathOf(each), done));
+    for (const each of await rebuild.contents()) await toPromise((done) => disk.removeTree(files.pathOf(each), done));
     return rebuild;
   }
 
@@ -77,9 +77,9 @@ export class DirectoryRebuild {
   async copyFolder(from: string, name: string, names?: readonly string[]): Promise<void> {
     const to = this.pathOf(name);
     await ensureDirectory(this.disk, to);
-    const listed = names ?? (await promised<readonly string[]>((done) => this.disk.list(from, done)));
+    const listed = names ?? (await toPromise<readonly string[]>((done) => this.disk.list(from, done)));
     for (const each of listed) await copyFile(this.disk, join(from, each), join(to, each));
-    await promised((done) => this.disk.syncDirectory(to, done));
+    await toPromise((done) => this.disk.syncDirectory(to, done));
   }
 
   /** Writes the small files, and lets members start here again. */
@@ -88,7 +88,7 @@ export class DirectoryRebuild {
     await this.write("peers", peers);
     await this.write("store-current", formatStoreInUse(store));
     await this.write("format.json", formatOwner(owner));
-    await promised((done) => this.disk.remove(this.pathOf(rebuildNote), done));
+    await toPromise((done) => this.disk.remove(this.pathOf(rebuildNote), done));
     await this.sync(this.files.member);
   }
 
@@ -97,7 +97,7 @@ export class DirectoryRebuild {
     const target = join(this.aside, "member");
     await ensureDirectory(this.disk, target);
     for (const name of await this.contents())
-      await promised((done) => this.disk.rename(this.pathOf(name), join(target, name), done));
+      await toPromise((done) => this.disk.rename(this.pathOf(name), join(target, name), done));
     await this.sync(target);
     await this.sync(this.files.member);
   }
@@ -118,7 +118,7 @@ export class DirectoryRebuild {
   }
 
   private sync(directory: string): Promise<void> {
-    return promised((done) => this.disk.syncDirectory(directory, done));
+    return toPromise((done) => this.disk.syncDirectory(directory, done));
   }
 }
 
@@ -128,7 +128,7 @@ const contentsOf = (names: readonly string[]): string[] =>
 /** A name that is free, beside the data directory; undefined: there is nothing to move. */
 const asideFor = async (dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<string | undefined> => {
   if (contentsOf(await files.names()).length === 0) return undefined;
-  const taken = await promised<readonly string[]>((done) => disk.list(dirname(resolve(dataDir)), done));
+  const taken = await toPromise<readonly string[]>((done) => disk.list(dirname(resolve(dataDir)), done));
   const nameOf = (n: number): string => `${basename(resolve(dataDir))}.damaged-${n}`;
   let n = 1;
   while (taken.includes(nameOf(n))) n += 1;
@@ -143,20 +143,20 @@ const parse = (note: string): readonly [Stage, string | undefined] => {
 };
 
 const copyFile = async (disk: MemberDisk, from: string, to: string): Promise<void> => {
-  const source = await promised<DiskFile>((done) => disk.open(from, "reading", done));
+  const source = await toPromise<DiskFile>((done) => disk.open(from, "reading", done));
   try {
-    const target = await promised<DiskFile>((done) => disk.open(to, "new", done));
+    const target = await toPromise<DiskFile>((done) => disk.open(to, "new", done));
     try {
       for (let position = 0; ;) {
-        const bytes = await promised<Uint8Array>((done) => source.read(position, sliceBytes, done));
+        const bytes = await toPromise<Uint8Array>((done) => source.read(position, sliceBytes, done));
         if (bytes.length === 0) return;
-        await promised((done) => target.write(bytes, position, done));
+        await toPromise((done) => target.write(bytes, position, done));
         position += bytes.length;
       }
     } finally {
-      await promised((done) => target.close(done));
+      await toPromise((done) => target.close(done));
     }
   } finally {
-    await promised((done) => source.close(done));
+    await toPromise((done) => source.close(done));
   }
 };

@@ -5,7 +5,7 @@ import {
   machineDisk,
   type MemberDisk,
   MemoryDisk,
-  promised,
+  toPromise,
   unsyncedMachineDisk,
 } from "../../platform/index.js";
 import { type Backend, openDiskBackend, openMemoryBackend } from "../../store/index.js";
@@ -59,7 +59,7 @@ const memoryStorage = (): Storage => {
     disk,
     segmentBytes: memorySegmentBytes,
     openBackend: async (path) => {
-      await promised((done) => disk.makeDirectory(path, done)); // a store in use has a folder
+      await toPromise((done) => disk.makeDirectory(path, done)); // a store in use has a folder
       let store = stores.get(path);
       if (store === undefined) stores.set(path, (store = openMemoryBackend()));
       return keptOpen(await store);

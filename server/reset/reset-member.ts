@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
-import { type DirectoryLock, ensureDirectory, errorCode, ifThere, machineDisk } from "../../platform/index.js";
+import { type DirectoryLock, ensureDirectory, errorCode, ignoreMissing, machineDisk } from "../../platform/index.js";
 import { type HardState, type LogPosition, openWal, rebuildFrom } from "../../raft/index.js";
 import { levelDirectory } from "../../store/index.js";
 import { asStartError, StartError } from "../base/index.js";
@@ -73,7 +73,7 @@ const lockTarget = async (dataDir: string, files: DirectoryFiles): Promise<Direc
 /** Reads the lost member's notes about the others; undefined: they are lost, too. */
 const readHint = async (target: DirectoryFiles): Promise<PeersFile | undefined> => {
   try {
-    const text = await ifThere(target.peers());
+    const text = await ignoreMissing(target.peers());
     return text === undefined ? undefined : parsePeersFile(text);
   } catch (error) {
     if (error instanceof StartError || errorCode(error) !== undefined) return undefined;

@@ -277,14 +277,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a small file (store-current) has its name before its text is durable",
     file: "platform/durable-file.ts",
-    snippet: "await promised((done) => file.write(new TextEncoder().encode(text), 0, done));",
+    snippet: "await toPromise((done) => file.write(new TextEncoder().encode(text), 0, done));",
     replacement: "file.write(new TextEncoder().encode(text), 0, () => undefined);",
     caughtBy: [directoryCrashes],
   },
   {
     name: "a small file (store-current) is replaced without its directory's sync",
     file: "platform/durable-file.ts",
-    snippet: "  await promised((done) => disk.syncDirectory(dirname(path), done));\n",
+    snippet: "  await toPromise((done) => disk.syncDirectory(dirname(path), done));\n",
     replacement: "",
     caughtBy: [directoryCrashes, simulation()],
   },
@@ -319,7 +319,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a member's directory is made in one whose name is not durable",
     file: "platform/disk.ts",
-    snippet: '    await syncName().catch(unlessCode("EACCES", "EPERM"));\n',
+    snippet: '    await syncName().catch(ignoreCodes("EACCES", "EPERM"));\n',
     replacement: "",
     caughtBy: [directoryCrashes],
   },

@@ -7,7 +7,7 @@ import {
   type DiskResult,
   type MemberDisk,
   type OpenMode,
-  promised,
+  toPromise,
 } from "../../platform/index.js";
 import type { SimProcess, Timeline } from "../index.js";
 
@@ -55,7 +55,7 @@ export class FaultDisk {
 
   /** Removes files between two processes. */
   removeTree(path: string): Promise<void> {
-    return promised((done) => this.inner.removeTree(path, done));
+    return toPromise((done) => this.inner.removeTree(path, done));
   }
 
   /** Writes, after the delay that the disk has now. */

@@ -1,6 +1,6 @@
 // The rows of a member's stores. In memory they outlive the processes of the member; on the machine LevelDB keeps them.
 
-import { promised, type MemberDisk } from "../../platform/index.js";
+import { toPromise, type MemberDisk } from "../../platform/index.js";
 import { type Backend, MemoryBackend, openDiskBackend, type StoreBackend, type StoreImage } from "../../store/index.js";
 import type { SimProcess } from "../index.js";
 
@@ -34,7 +34,7 @@ export class MemoryBackends implements BackendKeeper {
   }
 
   async open(directory: string, disk: MemberDisk, process: SimProcess): Promise<StoreBackend> {
-    await promised((done) => disk.makeDirectory(directory, done));
+    await toPromise((done) => disk.makeDirectory(directory, done));
     const { image } = this;
     this.image = undefined;
     let backend = this.backends.get(directory);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import { describe, test } from "node:test";
 import { LookupError, lookUpService, type NameResolver, type ServiceRecord } from "../../../platform/dns/index.js";
-import { inOrder } from "../../../platform/dns/services.js";
+import { sortByPriority } from "../../../platform/dns/services.js";
 import { DnsServer, type Zone } from "../../support/dns-server.js";
 
 const zone: Zone = {
@@ -103,7 +103,7 @@ describe("a service in DNS", () => {
 describe("hosts of one priority", () => {
   const host = (name: string, weight: number): ServiceRecord => ({ name, port: 1, priority: 0, weight });
   const names = (records: readonly ServiceRecord[], random: number) =>
-    inOrder(records, () => random)
+    sortByPriority(records, () => random)
       .map(({ name }) => name)
       .join("");
 

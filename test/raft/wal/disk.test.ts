@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
-import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../platform/disk.js";
+import { ensureDirectory, toPromise, type Disk, type DiskFile } from "../../../platform/disk.js";
 import { machineDisk, unsyncedMachineDisk, type MemberDisk } from "../../../platform/member-disk.js";
 import { MemoryDisk } from "../../../platform/memory-disk.js";
 import { seededRandom } from "../../../testing/random.js";
@@ -24,9 +24,9 @@ const disks: [string, MemberDisk, string][] = [
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (read: Uint8Array): string => new TextDecoder().decode(read);
 const openFile = (disk: Disk, file: string, how: "new" | "existing"): Promise<DiskFile> =>
-  promised((done) => disk.open(file, how, done));
+  toPromise((done) => disk.open(file, how, done));
 const list = async (disk: Disk, directory: string): Promise<string[]> =>
-  [...(await promised<readonly string[]>((done) => disk.list(directory, done)))].sort();
+  [...(await toPromise<readonly string[]>((done) => disk.list(directory, done)))].sort();
 
 for (const [name, disk, root] of disks)
   describe(name, () => {
@@ -35,65 +35,65 @@ for (const [name, disk, root] of disks)
 
     test("creates directories, and accepts existing ones", async () => {
       await assert.rejects(
-        promised((done) => disk.makeDirectory(directory, done)),
+        toPromise((done) => disk.makeDirectory(directory, done)),
         { code: "ENOENT" },
       );
       await assert.rejects(list(disk, directory), { code: "ENOENT" });
       await ensureDirectory(disk, directory);
       await ensureDirectory(disk, directory);
-      await promised((done) => disk.makeDirectory(directory, done));
+      await toPromise((done) => disk.makeDirectory(directory, done));
       assert.deepEqual(await list(disk, directory), []);
       assert.deepEqual(await list(disk, root), ["a"]);
     });
 
     test("reads the bytes that were written at an offset, and fewer at the end of the file", async () => {
       const file = await openFile(disk, at("one"), "new");
-      await promised((done) => file.write(bytes("hello world"), 0, done));
-      await promised((done) => file.write(bytes("W"), 6, done));
-      assert.equal(await promised<number>((done) => file.size(done)), 11);
-      assert.equal(text(await promised((done) => file.read(4, 3, done))), "o W");
-      assert.equal(text(await promised((done) => file.read(6, 100, done))), "World");
-      await promised((done) => file.close(done));
+      await toPromise((done) => file.write(bytes("hello world"), 0, done));
+      await toPromise((done) => file.write(bytes("W"), 6, done));
+      assert.equal(await toPromise<number>((done) => file.size(done)), 11);
+      assert.equal(text(await toPromise((done) => file.read(4, 3, done))), "o W");
+      assert.equal(text(await toPromise((done) => file.read(6, 100, done))), "World");
+      await toPromise((done) => file.close(done));
     });
 
     test("reads zeros where zeros or no bytes were written", async () => {
       const file = await openFile(disk, at("zeros"), "new");
       const long = 3 * 16 * 1024;
-      await promised((done) => file.write(new Uint8Array(long), 0, done));
-      await promised((done) => file.write(bytes("middle"), 16 * 1024 - 3, done));
-      await promised((done) => file.write(bytes("end"), long + 5, done));
-      const read = await promised<Uint8Array>((done) => file.read(0, 2 * long, done));
+      await toPromise((done) => file.write(new Uint8Array(long), 0, done));
+      await toPromise((done) => file.write(bytes("middle"), 16 * 1024 - 3, done));
+      await toPromise((done) => file.write(bytes("end"), long + 5, done));
+      const read = await toPromise<Uint8Array>((done) => file.read(0, 2 * long, done));
       const expected = new Uint8Array(long + 8);
       expected.set(bytes("middle"), 16 * 1024 - 3);
       expected.set(bytes("end"), long + 5);
       assert.deepEqual(Buffer.from(read), Buffer.from(expected));
-      await promised((done) => file.write(new Uint8Array(6), 16 * 1024 - 3, done));
-      assert.equal(text(await promised((done) => file.read(16 * 1024 - 3, 6, done))), "\0".repeat(6));
-      await promised((done) => file.close(done));
-      await promised((done) => disk.remove(at("zeros"), done));
+      await toPromise((done) => file.write(new Uint8Array(6), 16 * 1024 - 3, done));
+      assert.equal(text(await toPromise((done) => file.read(16 * 1024 - 3, 6, done))), "\0".repeat(6));
+      await toPromise((done) => file.close(done));
+      await toPromise((done) => disk.remove(at("zeros"), done));
     });
 
     test("opens an existing file as it is, and a new one empty", async () => {
       const existing = await openFile(disk, at("one"), "existing");
-      assert.equal(await promised<number>((done) => existing.size(done)), 11);
-      await promised((done) => existing.close(done));
+      assert.equal(await toPromise<number>((done) => existing.size(done)), 11);
+      await toPromise((done) => existing.close(done));
       const emptied = await openFile(disk, at("one"), "new");
-      assert.equal(await promised<number>((done) => emptied.size(done)), 0);
-      await promised((done) => emptied.close(done));
+      assert.equal(await toPromise<number>((done) => emptied.size(done)), 0);
+      await toPromise((done) => emptied.close(done));
       await assert.rejects(openFile(disk, at("none"), "existing"), { code: "ENOENT" });
     });
 
     test("renames open files and removes", async () => {
       const file = await openFile(disk, at("two"), "new");
-      await promised((done) => disk.rename(at("two"), at("three"), done));
-      await promised((done) => file.write(bytes("x"), 0, done));
-      await promised((done) => file.close(done));
-      await promised((done) => disk.syncDirectory(directory, done));
+      await toPromise((done) => disk.rename(at("two"), at("three"), done));
+      await toPromise((done) => file.write(bytes("x"), 0, done));
+      await toPromise((done) => file.close(done));
+      await toPromise((done) => disk.syncDirectory(directory, done));
       assert.deepEqual(await list(disk, directory), ["one", "three"]);
-      await promised((done) => disk.remove(at("one"), done));
+      await toPromise((done) => disk.remove(at("one"), done));
       assert.deepEqual(await list(disk, directory), ["three"]);
       await assert.rejects(
-        promised((done) => disk.remove(at("one"), done)),
+        toPromise((done) => disk.remove(at("one"), done)),
         { code: "ENOENT" },
       );
     });
@@ -102,15 +102,15 @@ for (const [name, disk, root] of disks)
       const tree = path.join(root, "a", "tree");
       await ensureDirectory(disk, path.join(tree, "below"));
       const file = await openFile(disk, path.join(tree, "below", "file"), "new");
-      await promised((done) => file.close(done));
-      for (const each of [tree, tree, at("three")]) await promised((done) => disk.removeTree(each, done));
+      await toPromise((done) => file.close(done));
+      for (const each of [tree, tree, at("three")]) await toPromise((done) => disk.removeTree(each, done));
       assert.deepEqual(await list(disk, path.join(root, "a")), ["b"]);
       assert.deepEqual(await list(disk, directory), []);
     });
 
     test("a file in place of a directory is distinguished from a missing directory", async () => {
       const file = await openFile(disk, at("three"), "new");
-      await promised((done) => file.close(done));
+      await toPromise((done) => file.close(done));
       await assert.rejects(list(disk, at("three")), { code: "ENOTDIR" });
       await assert.rejects(ensureDirectory(disk, path.join(at("three"), "below")), { code: "ENOTDIR" });
       await assert.rejects(openFile(disk, directory, "new"), { code: "EISDIR" });
@@ -123,16 +123,16 @@ for (const [name, disk, root] of disks)
       await held.close();
       await held.close();
       await (await disk.lock(path.join(directory, "lock"))).close();
-      await promised((done) => disk.removeTree(path.join(directory, "lock"), done));
+      await toPromise((done) => disk.removeTree(path.join(directory, "lock"), done));
     });
 
     test("reports the free space", async () => {
-      assert.ok((await promised<number>((done) => disk.freeBytes!(directory, done))) > 0);
+      assert.ok((await toPromise<number>((done) => disk.freeBytes!(directory, done))) > 0);
     });
 
     test("never calls back before it returns", async () => {
       let returned = false;
-      await promised((done) => {
+      await toPromise((done) => {
         disk.list(directory, (error) => {
           assert.ok(returned);
           done(error);
@@ -144,20 +144,20 @@ for (const [name, disk, root] of disks)
 
 test("the disk in memory is full at its capacity, takes no space for zeros, and has space again", async () => {
   const disk = new MemoryDisk({ capacityBytes: 40 * 1024 });
-  const free = (): Promise<number> => promised((done) => disk.freeBytes("/", done));
+  const free = (): Promise<number> => toPromise((done) => disk.freeBytes("/", done));
   const [one, two] = [await openFile(disk, "/one", "new"), await openFile(disk, "/two", "new")];
-  await promised((done) => one.write(new Uint8Array(1024 * 1024), 0, done));
+  await toPromise((done) => one.write(new Uint8Array(1024 * 1024), 0, done));
   assert.equal(disk.usedBytes, 0);
-  await promised((done) => one.write(new Uint8Array(32 * 1024).fill(1), 0, done));
+  await toPromise((done) => one.write(new Uint8Array(32 * 1024).fill(1), 0, done));
   assert.equal(await free(), 8 * 1024);
   await assert.rejects(
-    promised((done) => two.write(bytes("x"), 0, done)),
+    toPromise((done) => two.write(bytes("x"), 0, done)),
     { code: "ENOSPC" },
   );
-  assert.equal(await promised<number>((done) => two.size(done)), 0);
-  await promised((done) => one.write(bytes("again"), 0, done));
-  await promised((done) => disk.remove("/one", done));
-  await promised((done) => two.write(bytes("x"), 0, done));
+  assert.equal(await toPromise<number>((done) => two.size(done)), 0);
+  await toPromise((done) => one.write(bytes("again"), 0, done));
+  await toPromise((done) => disk.remove("/one", done));
+  await toPromise((done) => two.write(bytes("x"), 0, done));
   assert.equal(await free(), 24 * 1024);
 });
 

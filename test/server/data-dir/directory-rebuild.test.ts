@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { type MemberDisk, promised } from "../../../platform/index.js";
+import { type MemberDisk, toPromise } from "../../../platform/index.js";
 import type { MemberId } from "../../../raft/index.js";
 import type { ClusterId } from "../../../server/base/index.js";
 import { DirectoryFiles, formatOwner, UnfinishedRebuildError } from "../../../server/data-dir/directory-files.js";
@@ -114,7 +114,7 @@ test("the rebuild of a directory that was removed puts nothing aside", async () 
   const disk = new SimDisk({ random: seededRandom(1) });
   for (const [name, text] of Object.entries(copied)) disk.place(path.join(source, name), bytes(text));
   disk.place(path.join(lost, "member", "x"), bytes(""));
-  await promised((done) => disk.boot().remove(path.join(lost, "member", "x"), done));
+  await toPromise((done) => disk.boot().remove(path.join(lost, "member", "x"), done));
   assert.equal((await rebuild(disk.boot())).aside, undefined);
   assertRebuilt(disk);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import { promised } from "../../../platform/index.js";
+import { toPromise } from "../../../platform/index.js";
 import { DataDirectory } from "../../../server/data-dir/data-dir.js";
 import { Descriptors, type DescriptorSystem } from "../../../server/resources/descriptors.js";
 import { StartError } from "../../../server/base/errors.js";
@@ -156,7 +156,7 @@ for (const code of ["EMFILE", "ENFILE"])
     const files = disk.boot();
     const directory = await DataDirectory.open("/m1", files);
     for (const path of ["/m1/member/store-1", "/m1/member/store-2"])
-      await promised((done) => files.makeDirectory(path, done));
+      await toPromise((done) => files.makeDirectory(path, done));
     await directory.useStore("/m1/member/store-1", undefined);
     const clock = new VirtualClock();
     const { logger } = recordingLogger();
