@@ -22,6 +22,7 @@ export class AppendFile {
   private bytes = 0;
   private isWriting = false;
   private isClosing = false;
+  private closing: Promise<void> | undefined;
   private cancelRetry: (() => void) | undefined;
   private onIdle: () => void = () => undefined;
   private hasFailed = false;
@@ -66,8 +67,13 @@ export class AppendFile {
     });
   }
 
-  /** Writes what waits, unless the disk refuses it, and closes the file. */
+  /** Writes what waits, unless the disk refuses it, and closes the file. May be called twice. */
   close(): Promise<void> {
+    this.closing ??= this.finish();
+    return this.closing;
+  }
+
+  private finish(): Promise<void> {
     this.isClosing = true;
     this.cancelRetry?.();
     this.cancelRetry = undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { mkdir, readFile, rename, symlink, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -19,6 +19,16 @@ test("a renamed file gets no more lines after the file is reopened, and no line 
   await file.close();
   file.reopen(); // of a closed one nothing is opened
   assert.deepEqual([await readFile(`${path}.1`, "utf8"), await readFile(path, "utf8")], ["1\n", "2\n"]);
+});
+
+test("a second close does not close a descriptor that another file has by then", async () => {
+  await using folder = await tempFolder();
+  const file = new AppendFile(join(folder.path, "audit.log"), 1_000, systemClock);
+  await file.close();
+  const other = openSync(join(folder.path, "other"), "w"); // takes the lowest free number: that of the closed file
+  await file.close();
+  assert.equal(writeSync(other, "x"), 1);
+  closeSync(other);
 });
 
 test("a file that cannot be reopened stays in use", async () => {
