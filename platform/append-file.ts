@@ -4,18 +4,18 @@ import { errorCode } from "./error-codes.js";
 
 /** The time after which a write that failed is tried again, in milliseconds. */
 const retryMs = 1_000;
-/** The same for a FIFO whose reader has not made room yet: it takes 64 KiB at a time. */
+/** The same for a full FIFO, in milliseconds: its reader takes 64 KiB at a time. */
 const fullPipeRetryMs = 20;
-/** Bytes of one write, or one line more. */
+/** The bytes of one write; its last line may exceed them. */
 const batchBytes = 256 * 1024;
 
-/** A FIFO is neither waited for until somebody reads it, nor while it is full: a thread would hang in the system. */
+/** Opens with O_NONBLOCK: a FIFO without a reader, or a full one, would block the thread. */
 const open = (path: string): number =>
   openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o600);
 
 /**
- * A file that lines are appended to, behind the back of whoever writes them: what the disk has not taken waits in memory, up to a
- * bound. Each write goes to the end of the file as it is then, so the file may be copied and truncated meanwhile.
+ * A file to which lines are appended in the background: lines that are not written yet wait in memory, up to a bound. Each write
+ * goes to the present end of the file, so other programs may copy and truncate the file meanwhile.
  */
 export class AppendFile {
   private waiting: Buffer[] = [];
@@ -30,7 +30,7 @@ export class AppendFile {
 
   /**
    * @param maxBytes the bytes that may wait
-   * @param onTurn a write has failed after others succeeded; or with no error, the reverse
+   * @param onTurn called with the error when a write fails after one that succeeded, without one when the reverse happens
    * @throws Error of the system if the file cannot be opened
    */
   constructor(
@@ -42,7 +42,7 @@ export class AppendFile {
     this.fd = open(path);
   }
 
-  /** Takes a line. @returns false: too much waits for the disk, and the line is lost */
+  /** Appends a line. @returns false if too much waits for the disk: the line is lost */
   append(line: string): boolean {
     const bytes = Buffer.from(line);
     if (this.isClosing || this.bytes + bytes.length > this.maxBytes) return false;
@@ -67,7 +67,7 @@ export class AppendFile {
     });
   }
 
-  /** Writes what waits, unless the disk refuses it, and closes the file. May be called twice. */
+  /** Writes the waiting lines, unless the disk refuses them, and closes the file. May be called twice. */
   close(): Promise<void> {
     this.closing ??= this.finish();
     return this.closing;
@@ -97,7 +97,7 @@ export class AppendFile {
     write(this.fd, bytes, 0, bytes.length, null, (error, written) => this.onWritten(error, written));
   }
 
-  /** Joins the first lines that wait. */
+  /** Joins the first waiting lines into the bytes of one write. */
   private joinWaiting(): Buffer {
     let count = 0;
     for (let bytes = 0; bytes < batchBytes && count < this.waiting.length; count++)
@@ -113,7 +113,7 @@ export class AppendFile {
     const isFullPipe = errorCode(error) === "EAGAIN";
     if (!isFullPipe) this.noteOutcome(error ?? undefined);
     const { onIdle } = this;
-    if (this.isClosing && error === null && this.bytes > 0) return this.pump(); // the rest, then idle
+    if (this.isClosing && error === null && this.bytes > 0) return this.pump(); // writes the remaining lines before it becomes idle
     this.onIdle = () => undefined;
     onIdle();
     if (error === null) this.pump();
@@ -130,7 +130,7 @@ export class AppendFile {
     this.onTurn(error);
   }
 
-  /** Drops what has been written: all of it, or a part. */
+  /** Drops the first `written` bytes: a write may end early. */
   private drop(written: number): void {
     const [first] = this.waiting;
     this.bytes -= written;

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { toPromise, type Disk, type DiskFile } from "./disk.js";
 import { errorCode } from "./error-codes.js";
 
-/** Undefined: there is no such file. */
+/** Reads a file as text; undefined if it does not exist. */
 export const readText = async (disk: Disk, path: string): Promise<string | undefined> => {
   const file = await ignoreMissing(toPromise<DiskFile>((done) => disk.open(path, "reading", done)));
   if (file === undefined) return undefined;
@@ -22,7 +22,7 @@ export const replaceFile = async (disk: Disk, path: string, text: string): Promi
   const temporary = `${path}.tmp`;
   const file = await toPromise<DiskFile>((done) => disk.open(temporary, "new", done));
   try {
-    await toPromise((done) => file.write(new TextEncoder().encode(text), 0, done)); // durable before it has the name
+    await toPromise((done) => file.write(new TextEncoder().encode(text), 0, done)); // durable before it gets its final name
   } finally {
     await toPromise((done) => file.close(done));
   }

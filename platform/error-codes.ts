@@ -1,12 +1,12 @@
 import { types } from "node:util";
 
 /**
- * Whether a value is an error, also one of another realm: in a test of Jest, the errors of Node's modules are not `instanceof` the
- * `Error` that the test and we see.
+ * Tells whether a value is an error, also one of another realm: in a test of Jest, errors of Node's modules are not `instanceof` the
+ * `Error` that the test and this module see.
  */
 export const isError = (value: unknown): value is Error => value instanceof Error || types.isNativeError(value);
 
-/** Returns a reason as an error: itself, if it is one. */
+/** Converts a thrown value to an error; returns an error itself. */
 export const asError = (reason: unknown): Error => (isError(reason) ? reason : new Error(String(reason)));
 
 /** The code of an error of Node, of the system or of LevelDB, such as `ENOENT`; undefined if it has none. */

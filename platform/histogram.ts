@@ -3,7 +3,7 @@
  * and, beyond the last bound, 1.
  */
 export class Histogram {
-  /** Values by bucket: each has those up to its bound and above the bound before; the last one has the values above all bounds. */
+  /** The number of values per bucket: of those up to its bound and above the bound before. The last bucket has the values above all bounds. */
   readonly counts: number[];
   /** The sum of all values. */
   sum = 0;

@@ -1,4 +1,4 @@
-// The machine and Node: clock, disk, locks of directories, small durable files, error codes, histograms. Imports nothing of ours.
+// The machine and Node: clock, disk, locks of directories, small durable files, error codes, histograms. Imports no other folder.
 
 export { AppendFile } from "./append-file.js";
 export { systemClock, type Clock } from "./clock.js";

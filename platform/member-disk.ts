@@ -1,25 +1,26 @@
-// The disk, as a member's directory needs it: what the log needs, and what is done with whole directories.
+// The disk as a member's data directory needs it: the operations of the log, and those on whole directories.
 
 import { rm } from "node:fs";
 import { Level } from "level";
 import { nodeDisk, toPromise, unsyncedNodeDisk, type Disk, type DiskDone } from "./disk.js";
 import { causeOf, errorCode } from "./error-codes.js";
 
-/** Held until it is closed or the process ends, however that ends. */
+/** A lock on a directory, held until it is closed or the process ends, also by kill -9. */
 export interface DirectoryLock {
   close(): Promise<void>;
 }
 
+/** The file operations of a member. */
 export interface MemberDisk extends Disk {
-  /** Removes a file, or a directory with all that is in it; nothing to do if it is not there. */
+  /** Removes a file, or a directory with everything in it; does nothing if it does not exist. */
   removeTree(path: string, done: DiskDone): void;
-  /** Fails with the code ELOCKED while anybody else holds it. Creates what it needs to be held. */
+  /** Locks a directory, which is created if it does not exist. Rejects with the code ELOCKED while the lock is held. */
   lock(directory: string): Promise<DirectoryLock>;
 }
 
-/** Node has no flock: an empty `level` database held open refuses a second process and is free after a kill -9. */
+/** Locks with an open, empty `level` database, as Node has no flock: a second process cannot open it, and kill -9 releases it. */
 const lock = async (directory: string): Promise<DirectoryLock> => {
-  // By ourselves: LevelDB's own attempt tells of a read-only file system that something is missing.
+  // Created here, as LevelDB reports a read-only file system as a missing directory.
   await toPromise((done) => nodeDisk.makeDirectory(directory, done));
   const level = new Level(directory);
   try {

@@ -1,4 +1,4 @@
-// A disk in memory, for members that keep nothing: tests, caches, trials. All is durable at once, and gone with the object.
+// A disk in memory, for members without durable data: tests, caches, trials. Every write is durable at once, until the object is freed.
 
 import path from "node:path";
 import { toPromise, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "./disk.js";
@@ -8,10 +8,10 @@ import type { DirectoryLock, MemberDisk } from "./member-disk.js";
 const pageBytes = 16 * 1024;
 const zeroPage = Buffer.alloc(pageBytes);
 
-/** Bytes in pages: growing copies nothing, and the zeros with which a log fills its segments ahead take no space. */
+/** A file in pages: it grows without being copied, and the zeros with which a log fills its segments ahead take no memory. */
 class MemoryFile {
   size = 0;
-  /** Pages that take memory. */
+  /** The number of pages that take memory. */
   allocatedPages = 0;
   private readonly pages: (Uint8Array | undefined)[] = [];
 
@@ -63,7 +63,7 @@ class MemoryFile {
     this.size = 0;
   }
 
-  /** The page to write `part` to; undefined: it holds zeros, and so does `part`. */
+  /** Returns the page to write `part` to; undefined if page and `part` are all zeros. */
   private pageFor(number: number, part: Uint8Array): Uint8Array | undefined {
     const page = this.pages[number];
     if (page !== undefined || isZero(part)) return page;
@@ -72,7 +72,7 @@ class MemoryFile {
   }
 }
 
-/** @param part a page at most */
+/** Tells whether `part`, at most a page, is all zeros. */
 const isZero = (part: Uint8Array): boolean => zeroPage.compare(part, 0, part.length, 0, part.length) === 0;
 
 class MemoryDirectory {
@@ -87,7 +87,7 @@ class MemoryDirectory {
 
 type Node = MemoryFile | MemoryDirectory | undefined;
 
-/** A name in a directory that exists, and the file or directory of that name; undefined: there is none. */
+/** A name in an existing directory, and the file or directory of that name; undefined if there is none. */
 interface Place {
   readonly directory: MemoryDirectory;
   readonly name: string;
@@ -107,11 +107,11 @@ const failure = (code: keyof typeof reasons, operation: string, file: string): E
   Object.assign(new Error(`${code}: ${reasons[code]}, ${operation} '${file}'`), { code });
 
 /**
- * A disk in memory. A member that was stopped starts again from it, for as long as the object lives. Operations take effect
- * at once and are answered in a microtask, in order. One suite (`test/raft/wal/disk.test.ts`) holds for it and for the real disk.
+ * A disk in memory. A stopped member can start again from it. Operations take effect at once and are answered in a microtask, in
+ * order. One suite (`test/raft/wal/disk.test.ts`) tests this disk and the real one.
  */
 export class MemoryDisk implements MemberDisk {
-  /** Bytes that files may take, pages of zeros not counted; a write that needs more fails with ENOSPC. May be changed any time. */
+  /** The most bytes that files may take, without pages of zeros; a write that needs more fails with ENOSPC. May be changed at any time. */
   capacityBytes: number;
   private root = new MemoryDirectory();
   private readonly locked = new Set<string>();
@@ -120,12 +120,12 @@ export class MemoryDisk implements MemberDisk {
     this.capacityBytes = capacityBytes;
   }
 
-  /** Bytes that files take: those that have a name. */
+  /** The bytes of all files that have a name. */
   get usedBytes(): number {
     return countPages(this.root) * pageBytes;
   }
 
-  /** Returns another disk with the same files, and without locks: what a machine finds after a power cut at this moment. */
+  /** Returns another disk with the same files and without locks, as after a power cut at this moment. */
   copy(): MemoryDisk {
     const copy = new MemoryDisk({ capacityBytes: this.capacityBytes });
     copy.root = this.root.copy();
@@ -240,7 +240,7 @@ export class MemoryDisk implements MemberDisk {
     throw failure(node === undefined ? "ENOENT" : "ENOTDIR", operation, directory);
   }
 
-  /** A file, where a path goes on behind it, stands for the whole path: not a directory. */
+  /** Finds a file or directory. If a file is in the middle of the path, returns that file: the caller reports ENOTDIR. */
   private nodeAt(where: string): Node {
     let node: Node = this.root;
     for (const name of path.resolve(where).split(path.sep).filter(Boolean)) {
@@ -258,7 +258,7 @@ const countPages = (directory: MemoryDirectory): number => {
   return pages;
 };
 
-/** Does `effect` now and tells its result, or the error that it throws, in a microtask. */
+/** Runs `effect` now and calls `done` in a microtask, with the result or the thrown error. */
 const answer = <T>(done: DiskResult<T> | DiskDone, effect: () => T): void => {
   try {
     const result = effect();

@@ -1,4 +1,4 @@
-// The addresses of hosts, found as other programs of the machine find them: in its list of hosts, then in DNS.
+// The addresses of hosts, by the machine's resolver: usually /etc/hosts first, then DNS.
 import { lookup, Resolver } from "node:dns/promises";
 import { isIP, SocketAddress } from "node:net";
 import { isDomainName, LookupError, lookupFailure, type NameResolver } from "./resolver.js";
@@ -9,7 +9,7 @@ export interface HostResolver extends NameResolver {
   readonly lookupHost: (host: string) => Promise<string>;
 }
 
-/** Makes a resolver that finds hosts as the machine is set up. */
+/** Returns a resolver with the machine's settings. */
 export const systemHosts = (): HostResolver => new SystemHosts();
 
 class SystemHosts extends Resolver implements HostResolver {
@@ -20,9 +20,9 @@ class SystemHosts extends Resolver implements HostResolver {
 }
 
 /**
- * Looks up the address of a host; one that is an address already is returned in its shortest form.
+ * Looks up the address of a host; an IP address is returned in its shortest form.
  *
- * @param shown the host as a failure names it
+ * @param shown the host's name in errors
  * @throws LookupError if there is none
  */
 export async function lookUpHost(resolver: HostResolver, host: string, shown = host): Promise<string> {

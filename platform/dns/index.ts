@@ -1,4 +1,4 @@
-// Services and hosts in DNS: the hosts that the SRV records of a domain name, and their addresses.
+// Services and hosts in DNS: the hosts in the SRV records of a domain, and their addresses.
 
 export { type HostResolver, lookUpHost, systemHosts } from "./hosts.js";
 export { type NameResolver, LookupError, type ServiceRecord, systemResolver } from "./resolver.js";

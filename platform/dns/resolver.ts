@@ -1,34 +1,34 @@
-// Questions to DNS, answered by the servers that the machine is set up with; failures read as those of Go's programs.
+// Queries to the machine's DNS servers. The texts of errors are those of Go's resolver, as etcd shows them.
 import { Resolver } from "node:dns/promises";
 import { isIPv4, isIPv6 } from "node:net";
 
 /** A service record, RFC 2782. */
 export interface ServiceRecord {
-  /** The host; "." of the wire, for a service that is not there, is empty. */
+  /** The host. Empty if the service does not exist: "." on the wire. */
   readonly name: string;
   readonly port: number;
   /** Hosts of the lowest priority are tried first. */
   readonly priority: number;
-  /** Share of a host among those of one priority. */
+  /** The share of requests that this host gets among hosts of the same priority. */
   readonly weight: number;
 }
 
 /** The part of Node's `dns.promises.Resolver` that discovery needs. */
 export interface NameResolver {
   readonly resolveSrv: (name: string) => Promise<readonly ServiceRecord[]>;
-  /** Addresses of the servers that are asked; those without a port are asked at 53. */
+  /** Returns the addresses of the DNS servers; the port is 53 if an address has none. */
   readonly getServers: () => readonly string[];
 }
 
-/** Makes a resolver that asks as the machine is set up. */
+/** Returns a resolver with the machine's settings. */
 export const systemResolver = (): NameResolver => new Resolver();
 
-/** A lookup that failed, in the words of Go's resolver. */
+/** An error for a failed lookup, with the text of Go's resolver. */
 export class LookupError extends Error {
   override readonly name = "LookupError";
 }
 
-/** Go's words for the codes of Node's resolver. */
+/** Go's texts for the codes of Node's resolver. */
 const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
   ENODATA: "no such host",
@@ -42,7 +42,7 @@ const reasons: Readonly<Record<string, string>> = {
   EAI_AGAIN: "server misbehaving",
 };
 
-/** @returns undefined if the error is none of a resolver */
+/** Converts an error of a resolver to a LookupError. @returns undefined for any other error */
 export function lookupFailure(resolver: NameResolver, name: string, error: unknown): LookupError | undefined {
   if (!(error instanceof Error) || (error as NodeJS.ErrnoException).syscall === undefined) return undefined;
   const code = String((error as NodeJS.ErrnoException).code);
@@ -57,10 +57,10 @@ function addPort(server: string): string {
 }
 
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
-/** Bytes of a name, without the dot at its end. */
+/** The most bytes of a name, without the dot at its end. */
 const maxNameLength = 253;
 
-/** Whether a name can stand in DNS; those that cannot are not asked for. As in Go, one of numbers alone cannot: it looks like an address. */
+/** Tells whether a name is valid in DNS; no query is sent for others. As in Go, a name of digits and dots is not: it could be an address. */
 export function isDomainName(name: string): boolean {
   const relative = name.endsWith(".") ? name.slice(0, -1) : name;
   return (

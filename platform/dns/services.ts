@@ -1,12 +1,12 @@
-// The hosts of a service, from its records in DNS.
+// The hosts of a service, by its SRV records.
 import { isDomainName, LookupError, lookupFailure, type NameResolver, type ServiceRecord } from "./resolver.js";
 
 /**
  * Looks up the hosts of a service over TCP, in the order in which to try them.
  *
- * @param service as etcd-client: the records are those of `_etcd-client._tcp.<domain>`
+ * @param service for example `etcd-client`: the records of `_etcd-client._tcp.<domain>` are looked up
  * @param random uniform in [0, 1)
- * @throws LookupError if there are none, or a record names a host that cannot be
+ * @throws LookupError if there are none, or a record has an invalid host name
  */
 export async function lookUpService(
   resolver: NameResolver,
@@ -33,7 +33,7 @@ async function resolveService(resolver: NameResolver, name: string): Promise<rea
   }
 }
 
-/** Sorts by priority, the lowest first; within a priority at random, with probabilities by weight. */
+/** Sorts by priority, the lowest first; within a priority at random, with probabilities proportional to the weights. RFC 2782. */
 export function sortByPriority(records: readonly ServiceRecord[], random: () => number): ServiceRecord[] {
   const priorities = [...new Set(records.map(({ priority }) => priority))].sort((a, b) => a - b);
   return priorities.flatMap((each) =>
