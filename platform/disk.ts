@@ -18,7 +18,7 @@ export interface DiskFile {
   close(done: DiskDone): void;
 }
 
-/** How a file is opened; see `Disk.open`. */
+/** The modes of `Disk.open`. */
 export type OpenMode = "new" | "existing" | "reading";
 
 /** The file operations of a write-ahead log. */

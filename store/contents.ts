@@ -111,7 +111,7 @@ const emptyImage = (): StoreImage => ({
   blocks: new BlockList(),
 });
 
-const changesNothing = (): never => {
+const refuseChange = (): never => {
   throw new Error("Cannot change anything in a transaction that only reads");
 };
 
@@ -246,20 +246,20 @@ export class Contents implements StoreChanges, DefragmentedContents {
     this.checkIdle();
     if (this.data.leases.get(lease.id) !== undefined) throw new LeaseExistsError(lease.id);
     this.data.leases.add(lease);
-    this.writer.leaseChanged(lease.id, lease);
+    this.writer.onLeaseChanged(lease.id, lease);
   }
 
   /** Sets the time that a lease has left; undefined: its TTL. */
   checkpointLease(id: LeaseId, remainingSeconds: number | undefined): void {
     this.checkIdle();
     const lease = this.data.leases.checkpoint(id, remainingSeconds);
-    if (lease !== undefined) this.writer.leaseChanged(id, lease);
+    if (lease !== undefined) this.writer.onLeaseChanged(id, lease);
   }
 
   /** The keys of a lease were deleted: it goes, too. */
   removeLease(id: LeaseId): void {
     this.data.leases.remove(id);
-    this.writer.leaseChanged(id, undefined);
+    this.writer.onLeaseChanged(id, undefined);
   }
 
   /** @throws CompactedError, FutureRevisionError */
@@ -284,7 +284,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
 
   /** @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError */
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
-    const at = this.readableRevision(request.revision);
+    const at = this.resolveRevision(request.revision);
     this.data.stats.ranges++;
     if (isPlainGet(request) && at === this.current)
       return { response: readKey(this.data, request, at), revision: this.current };
@@ -300,7 +300,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
    * @throws CompactedError, FutureRevisionError, DamagedError
    */
   rangePart(bounds: PartBounds, revision: bigint): Answer<RangePart> | Promise<Answer<RangePart>> {
-    const at = this.readableRevision(revision);
+    const at = this.resolveRevision(revision);
     return this.read(readPart(this.data, bounds, { at, shouldYield: this.shouldYield }), at);
   }
 
@@ -310,7 +310,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
    * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
    */
   readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
-    const reading = new Write(this.data, nextRevision(this.current), changesNothing, this.shouldYield);
+    const reading = new Write(this.data, nextRevision(this.current), refuseChange, this.shouldYield);
     // The revisions that its parts read at were checked against the compaction; all others read at the newest revision.
     return this.read(runTxn(this.data, request, reading, this.bounds), Math.max(0, this.compacted));
   }
@@ -377,7 +377,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     this.compactor.stop();
     this.writer.discard();
     await Promise.all(Array.from(this.snapshots, (snapshot) => snapshot.close()));
-    await this.pins.allReleased();
+    await this.pins.whenAllReleased();
     await this.close();
   }
 
@@ -392,7 +392,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     }
   }
 
-  private readableRevision(asked: bigint): number {
+  private resolveRevision(asked: bigint): number {
     if (asked <= 0n) return this.current;
     const revision = counterFromRequest(asked);
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);

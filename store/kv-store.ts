@@ -8,7 +8,7 @@ import type {
   RawTxnResponse,
   TxnRequest,
 } from "../proto/index.js";
-import { type Backend, type BackendSize, withoutPauses } from "./disk/index.js";
+import { type Backend, type BackendSize, neverPause } from "./disk/index.js";
 import {
   ClosedError,
   defaultLimits,
@@ -50,7 +50,7 @@ export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
   const turns = new Turns(options.clock, limits);
   const stats = new StoreStats();
-  const contents = await openContents({ ...options, limits, turns, stats }, withoutPauses);
+  const contents = await openContents({ ...options, limits, turns, stats }, neverPause);
   contents.start();
   return new KvStore(contents, { ...options, limits, stats }, turns);
 }
@@ -191,12 +191,12 @@ export class KvStore implements TableSource {
    */
   endRound(state: RoundState): void {
     this.contents.endRound(state);
-    this.watches.roundEnded();
+    this.watches.endRound();
   }
 
   /** True if so much waits for the disk that the applier should wait, too. */
-  get full(): boolean {
-    return this.contents.writer.full;
+  get isFull(): boolean {
+    return this.contents.writer.isFull;
   }
 
   /** Calls back once the store is not full any more; never, if a write to disk fails before. */
@@ -306,7 +306,7 @@ export class KvStore implements TableSource {
     const leases = [...this.leases()]; // of the same moment as the keys
     return this.measureWork("hashSeconds", async () => {
       const { hash } = await this.contents.hashKv(0);
-      return this.inSlices((shouldYield) => hashLeases(leases, hash, shouldYield));
+      return this.runInSlices((shouldYield) => hashLeases(leases, hash, shouldYield));
     });
   }
 
@@ -371,7 +371,7 @@ export class KvStore implements TableSource {
    *
    * @param work is given who tells it, after each so many keys, whether it is time to yield
    */
-  inSlices<T>(work: (shouldYield: (entries: number) => boolean) => Sliced<T>): Promise<T> {
+  runInSlices<T>(work: (shouldYield: (entries: number) => boolean) => Sliced<T>): Promise<T> {
     return this.turns.run(work((entries) => this.turns.spend(entries)));
   }
 

@@ -12,7 +12,7 @@ import { AuthorizedCaller } from "./authorized-caller.js";
 import { wrapOperations } from "./wrap-operations.js";
 
 /** The keys of leases. */
-type LeaseStore = Pick<KvStore, "firstAttachedKey" | "leases" | "inSlices">;
+type LeaseStore = Pick<KvStore, "firstAttachedKey" | "leases" | "runInSlices">;
 
 /** The callers that may ask for an operation: anybody, any user, or the role root. */
 type Need = "anybody" | "user" | "root";
@@ -127,7 +127,7 @@ export class Authorization {
     const check = (rights: Rights, { response }: LeaseAnswer): Promise<void> =>
       rights.isRoot
         ? Promise.resolve()
-        : this.store.inSlices((shouldYield) => checkKeys(rights, response.encodedKeys, shouldYield));
+        : this.store.runInSlices((shouldYield) => checkKeys(rights, response.encodedKeys, shouldYield));
     return {
       onResult: (answer) => {
         const told = () => handler.onResult(answer);
@@ -157,7 +157,7 @@ export class Authorization {
           rights.checkUser();
           const checked = rights.isRoot
             ? Promise.resolve()
-            : this.store.inSlices((shouldYield) => this.checkAllLeases(rights, shouldYield));
+            : this.store.runInSlices((shouldYield) => this.checkAllLeases(rights, shouldYield));
           checked.then(() => operation(caller, request, handler)).catch((error: unknown) => handler.onError(error));
         },
         handler,

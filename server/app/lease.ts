@@ -7,7 +7,7 @@ import type { Application } from "./application.js";
 import { leaseCost } from "./write-cost.js";
 
 export interface LeaseParts {
-  readonly store: Pick<KvStore, "revision" | "lease" | "inSlices">;
+  readonly store: Pick<KvStore, "revision" | "lease" | "runInSlices">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   /** The time of leases, if this member leads. */
   readonly leases: Pick<LeaseKeeper, "listLeases">;
@@ -95,7 +95,7 @@ export const leaseOperations = (
     leaseLeases: (_caller, _request, handler) => {
       const { revision } = store;
       store
-        .inSlices((shouldYield) => leases.listLeases(shouldYield))
+        .runInSlices((shouldYield) => leases.listLeases(shouldYield))
         .then(
           (response) => handler.onResult({ response, revision }),
           (error: unknown) => handler.onError(error),

@@ -249,7 +249,7 @@ class SessionWatch implements ToldWatch {
 
   /** Returns the revision up to which all events were sent; undefined if some up to now were not. */
   get toldThrough(): Revision | undefined {
-    return this.watch.toldThrough();
+    return this.watch.sendPending();
   }
 
   resume(): void {

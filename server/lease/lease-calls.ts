@@ -18,7 +18,7 @@ export class LeaseCalls implements CallServer {
   constructor(
     private readonly reads: Pick<Reads, "whenLinearizable">,
     private readonly keeper: Pick<LeaseKeeper, "isLeader" | "renewLease" | "findLease">,
-    private readonly store: Pick<KvStore, "leaseKeys" | "inSlices">,
+    private readonly store: Pick<KvStore, "leaseKeys" | "runInSlices">,
   ) {}
 
   /** Waits for a quorum round, then serves the calls. */
@@ -76,7 +76,7 @@ export class LeaseCalls implements CallServer {
     if (keeper.findLease(lease) === undefined) return this.describeLease(query, noKeys);
     try {
       const keys = await store.leaseKeys(lease);
-      const encoded = await store.inSlices((shouldYield) => encodedLeaseKeys(keys, shouldYield));
+      const encoded = await store.runInSlices((shouldYield) => encodedLeaseKeys(keys, shouldYield));
       return keeper.isLeader ? this.describeLease(query, encoded) : undefined;
     } catch (error) {
       if (error instanceof LeaseNotFoundError) return this.describeLease(query, noKeys); // it has just been revoked

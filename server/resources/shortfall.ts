@@ -29,7 +29,7 @@ export abstract class Shortfall {
    *
    * @throws Error if this is stopped before
    */
-  async available(): Promise<void> {
+  async whenAvailable(): Promise<void> {
     while (!this.isStopped && !(await this.checkAgain())) await this.pause();
     if (this.isStopped && this.isMissing) throw new Error(this.options.stopped);
   }
@@ -39,10 +39,10 @@ export abstract class Shortfall {
    *
    * @throws Error if this is stopped before
    */
-  async whenAvailable(): Promise<void> {
+  async whenAvailableAgain(): Promise<void> {
     this.report(true);
     if (!this.isStopped) await this.pause();
-    await this.available();
+    await this.whenAvailable();
   }
 
   /** Tells whether there is enough now. */

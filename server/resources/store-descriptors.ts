@@ -54,7 +54,7 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
       } catch (error) {
         if (!isError(error) || shortageOf(error) !== "descriptors") throw error;
       }
-      await this.whenAvailable();
+      await this.whenAvailableAgain();
     }
   }
 }

@@ -34,7 +34,7 @@ export interface ListFormat<Response> {
 export class ResponseSender {
   constructor(
     readonly headers: ResponseHeaders,
-    private readonly slices: Pick<KvStore, "inSlices">,
+    private readonly slices: Pick<KvStore, "runInSlices">,
   ) {}
 
   /** Sends the result at once. */
@@ -65,7 +65,7 @@ export class ResponseSender {
     encode: (shouldYield: ShouldYield) => Sliced<Uint8Array>,
     reply: Pick<Reply<never>, "send" | "fail">,
   ): void {
-    this.slices.inSlices(encode).then(
+    this.slices.runInSlices(encode).then(
       (answer) => reply.send(answer),
       (error: unknown) => reply.fail(error),
     );
@@ -74,7 +74,7 @@ export class ResponseSender {
   /** Sends a message in pieces, to an engine that takes them, once it is divided: in slices, and without copying it. */
   sendPieces(list: LargeList, reply: Pick<Reply<never>, "sendPieces" | "fail">): void {
     this.slices
-      .inSlices((shouldYield) => listPieces(list, shouldYield))
+      .runInSlices((shouldYield) => listPieces(list, shouldYield))
       .then(
         (pieces) => reply.sendPieces?.(pieces),
         (error: unknown) => reply.fail(error),

@@ -201,15 +201,15 @@ export class BlockReader implements BlockChange {
   next(): boolean {
     if (this.to === this.content.length) return false;
     this.from = this.to;
-    const head = this.number();
+    const head = this.readNumber();
     const place = head & 3;
     if (place === sameMain) this.sub += 1;
     else if (place === nextMain) {
       this.main += 1;
       this.sub = 0;
     } else {
-      this.main += this.number();
-      this.sub = this.number();
+      this.main += this.readNumber();
+      this.sub = this.readNumber();
     }
     this.tombstone = (head & tombstoneBit) !== 0;
     this.to = this.from + Math.floor(head / headScale);
@@ -236,7 +236,7 @@ export class BlockReader implements BlockChange {
     this.from = this.to = 0;
   }
 
-  private number(): number {
+  private readNumber(): number {
     let result = 0;
     for (let scale = 1; scale <= 2 ** 49; scale *= 128) {
       const byte = this.content[this.from++];

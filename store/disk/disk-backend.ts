@@ -78,7 +78,7 @@ class OpenLevel {
   ) {}
 
   /** Counts a reader. @returns what ends its reading, once */
-  read(): () => void {
+  addReader(): () => void {
     this.readers += 1;
     return () => {
       this.readers -= 1;
@@ -129,7 +129,7 @@ class DiskBackend implements Backend {
 
   iterate(from: Uint8Array, to: Uint8Array): RowIterator {
     const rows = this.rows.iterate(from, to);
-    const ended = this.current.read();
+    const ended = this.current.addReader();
     return {
       next: (count) => rows.next(count),
       close: () => rows.close().finally(ended),
@@ -138,7 +138,7 @@ class DiskBackend implements Backend {
 
   view(): View {
     const { level } = this.current;
-    return new LevelView(this.name, level, level.snapshot(), this.current.read());
+    return new LevelView(this.name, level, level.snapshot(), this.current.addReader());
   }
 
   batch(): Batch {
@@ -169,7 +169,7 @@ class DiskBackend implements Backend {
   }
 
   async compact(from: Uint8Array, to: Uint8Array): Promise<void> {
-    const ended = this.current.read();
+    const ended = this.current.addReader();
     try {
       await this.current.level.compactRange?.(from, to);
     } catch (error) {

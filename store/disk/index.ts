@@ -41,8 +41,8 @@ export {
   parseTableRowKey,
   type Position,
   removedRowKey,
-  sealedRow,
+  encodeRow,
   tableRowKey,
   type TablePosition,
 } from "./rows.js";
-export { pacedBy, visitRows, withoutPauses, type Pace } from "./visit-rows.js";
+export { paceOf, visitRows, neverPause, type Pace } from "./visit-rows.js";

@@ -15,14 +15,14 @@ const partial = "partial";
 
 /** Returns the directory below `root`, or `root` itself, that has LevelDB's files. */
 export const levelDirectory = async (root: string): Promise<string> => {
-  const last = lastReopened(await namesIn(root));
+  const last = findLastNumber(await listNames(root));
   return last === 0 ? root : join(root, `${prefix}${last}`);
 };
 
 /** Removes LevelDB's other directories below `root`. */
 export const removeFormerDirectories = async (root: string): Promise<void> => {
-  const names = await namesIn(root);
-  const last = lastReopened(names);
+  const names = await listNames(root);
+  const last = findLastNumber(names);
   const isFormer = (name: string): boolean => (last === 0 ? name === partial : name !== `${prefix}${last}`);
   for (const name of names.filter(isFormer)) await rm(join(root, name), { recursive: true, force: true });
 };
@@ -47,14 +47,14 @@ export const takeOverDirectory = async (root: string, check: (directory: string)
     take: (from: string, to: string) => Promise<void>,
   ): Promise<void> => {
     for (const name of (await readdir(from)).filter(isWanted))
-      await take(join(from, name), join(to, name)).catch(unlessGone);
+      await take(join(from, name), join(to, name)).catch(ignoreMissing);
   };
   await takeOver((name) => name.endsWith(".log"), copySynced);
   await takeOver((name) => name === "CURRENT" || name.startsWith("MANIFEST-"), copySynced);
   await takeOver((name) => name.endsWith(".ldb"), link);
   await syncNames(to);
   await check(to);
-  await rename(to, join(root, `${prefix}${lastReopened(await namesIn(root)) + 1}`));
+  await rename(to, join(root, `${prefix}${findLastNumber(await listNames(root)) + 1}`));
   await syncNames(root);
 };
 
@@ -64,16 +64,16 @@ const copySynced = async (from: string, to: string): Promise<void> => {
 };
 
 /** Lets pass that LevelDB has removed a file since it was listed. */
-const unlessGone = (error: unknown): void => {
+const ignoreMissing = (error: unknown): void => {
   if (errorCode(error) !== "ENOENT") throw error;
 };
 
 /** The number of the last directory that was taken over; 0: there is none. */
-const lastReopened = (names: readonly string[]): number =>
+const findLastNumber = (names: readonly string[]): number =>
   Math.max(0, ...names.filter((name) => name.startsWith(prefix)).map((name) => Number(name.slice(prefix.length))));
 
-/** None for a directory that does not exist yet. */
-const namesIn = async (directory: string): Promise<readonly string[]> => {
+/** Lists the names in a directory; none if it does not exist. */
+export const listNames = async (directory: string): Promise<readonly string[]> => {
   try {
     return await readdir(directory);
   } catch (error) {

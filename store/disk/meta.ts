@@ -2,7 +2,7 @@
 
 import type { Batch, Rows } from "./backend.js";
 import { DamagedError, type Revision } from "../base/index.js";
-import { metaRowKey, nameOfRow, openRow, sealedRow } from "./rows.js";
+import { metaRowKey, nameOfRow, openRow, encodeRow } from "./rows.js";
 
 /** A named row. */
 class MetaRow<T> {
@@ -17,7 +17,7 @@ class MetaRow<T> {
   }
 
   put(batch: Batch, value: T): void {
-    batch.put(this.rowKey, sealedRow(this.rowKey, this.encode(value)));
+    batch.put(this.rowKey, encodeRow(this.rowKey, this.encode(value)));
   }
 
   /** @throws DamagedError if it is not what was written */

@@ -10,13 +10,13 @@ export interface Resource {
    *
    * @throws Error if the wait is given up
    */
-  available(): Promise<void>;
+  whenAvailable(): Promise<void>;
   /**
    * The same after a while: LevelDB has just failed for lack of it.
    *
    * @throws Error if the wait is given up
    */
-  whenAvailable(): Promise<void>;
+  whenAvailableAgain(): Promise<void>;
 }
 
 /** Source of file descriptors for when LevelDB gets none from the system. */
@@ -38,7 +38,7 @@ const wordsOfShortage = {
 } as const satisfies Record<keyof StoreResources, readonly string[]>;
 
 /** Whether an operation of LevelDB failed for lack of `resource`. */
-const lacks = (resource: keyof StoreResources, error: unknown): boolean => {
+const isLackOf = (resource: keyof StoreResources, error: unknown): boolean => {
   for (let cause = error; isError(cause); cause = cause.cause) {
     const { message } = cause;
     if (wordsOfShortage[resource].some((words) => message.includes(words))) return true;
@@ -66,7 +66,7 @@ export class PatientBackend implements Backend {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return lending(this.resources, () => this.backend.get(key));
+    return readWithLentDescriptors(this.resources, () => this.backend.get(key));
   }
 
   iterate(from: Uint8Array, to: Uint8Array): RowIterator {
@@ -85,7 +85,7 @@ export class PatientBackend implements Backend {
     const view = this.backend.view();
     return {
       name: view.name,
-      get: (key) => lending(this.resources, () => view.get(key)),
+      get: (key) => readWithLentDescriptors(this.resources, () => view.get(key)),
       iterate: (from, to) => new PatientIterator(view, this.resources, from, to),
       close: () => view.close(),
     };
@@ -108,11 +108,11 @@ export class PatientBackend implements Backend {
   }
 }
 
-const lending = <T>({ descriptors }: StoreResources, read: () => T): T => {
+const readWithLentDescriptors = <T>({ descriptors }: StoreResources, read: () => T): T => {
   try {
     return read();
   } catch (error) {
-    if (!lacks("descriptors", error) || descriptors?.lend() !== true) throw error;
+    if (!isLackOf("descriptors", error) || descriptors?.lend() !== true) throw error;
     return read();
   }
 };
@@ -138,9 +138,9 @@ class PatientIterator implements RowIterator {
         return rows;
       } catch (error) {
         const { descriptors } = this.resources;
-        if (descriptors === undefined || !lacks("descriptors", error)) throw error;
+        if (descriptors === undefined || !isLackOf("descriptors", error)) throw error;
         await this.rows.close(); // an iterator of LevelDB does not recover
-        await descriptors.whenAvailable();
+        await descriptors.whenAvailableAgain();
         this.rows = this.view.iterate(this.last === undefined ? this.from : successorOf(this.last), this.to);
       }
     }
@@ -183,8 +183,8 @@ class PatientBatch implements Batch {
   async write(): Promise<void> {
     const { descriptors, space } = this.resources;
     for (let attempt = 1, mustReopen = false; ; attempt++) {
-      await space?.available();
-      await descriptors?.available();
+      await space?.whenAvailable();
+      await descriptors?.whenAvailable();
       try {
         if (mustReopen) await this.backend.reopen?.();
         if (attempt > 1) this.repeat();
@@ -205,13 +205,13 @@ class PatientBatch implements Batch {
   private async outlast(error: unknown, attempt: number): Promise<boolean> {
     const { descriptors, space } = this.resources;
     const canReopen = this.backend.reopen !== undefined;
-    if (space !== undefined && canReopen && lacks("space", error)) {
-      await space.whenAvailable();
+    if (space !== undefined && canReopen && isLackOf("space", error)) {
+      await space.whenAvailableAgain();
       return true;
     }
     const isTired = attempt >= attemptsBeforeReopening;
-    if (descriptors === undefined || !lacks("descriptors", error) || (isTired && !canReopen)) throw error;
-    await descriptors.whenAvailable();
+    if (descriptors === undefined || !isLackOf("descriptors", error) || (isTired && !canReopen)) throw error;
+    await descriptors.whenAvailableAgain();
     return isTired;
   }
 

@@ -126,7 +126,7 @@ export function sealRow(rowKey: Uint8Array, row: Uint8Array): void {
 }
 
 /** A row of its own for `content`, sealed. */
-export function sealedRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
+export function encodeRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
   const row = new Uint8Array(content.length + checksumSize);
   row.set(content);
   sealRow(rowKey, row);

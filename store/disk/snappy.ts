@@ -6,19 +6,19 @@
  */
 export function decompressSnappy(bytes: Buffer): Buffer {
   let at = 0;
-  const byte = (): number => {
+  const readByte = (): number => {
     const value = bytes[at++];
     if (value === undefined) throw new RangeError("compressed data ends too early");
     return value;
   };
-  const littleEndian = (count: number): number => {
+  const readLittleEndian = (count: number): number => {
     let value = 0;
-    for (let n = 0; n < count; n++) value += byte() * 256 ** n;
+    for (let n = 0; n < count; n++) value += readByte() * 256 ** n;
     return value;
   };
   let length = 0;
   for (let scale = 1, more = true; more; scale *= 128) {
-    const part = byte();
+    const part = readByte();
     length += (part & 0x7f) * scale;
     more = part >= 0x80 && scale < 2 ** 28;
   }
@@ -30,11 +30,11 @@ export function decompressSnappy(bytes: Buffer): Buffer {
     for (let n = 0; n < count; n++, end++) output[end] = output[end - offset] ?? 0;
   };
   while (at < bytes.length) {
-    const tag = byte();
+    const tag = readByte();
     const size = tag >> 2;
     switch (tag & 3) {
       case 0: {
-        const count = (size < 60 ? size : littleEndian(size - 59)) + 1;
+        const count = (size < 60 ? size : readLittleEndian(size - 59)) + 1;
         if (at + count > bytes.length || end + count > output.length)
           throw new RangeError("compressed data is invalid");
         bytes.copy(output, end, at, at + count);
@@ -43,13 +43,13 @@ export function decompressSnappy(bytes: Buffer): Buffer {
         break;
       }
       case 1:
-        copy((tag >> 5) * 256 + byte(), (size & 7) + 4);
+        copy((tag >> 5) * 256 + readByte(), (size & 7) + 4);
         break;
       case 2:
-        copy(littleEndian(2), size + 1);
+        copy(readLittleEndian(2), size + 1);
         break;
       default:
-        copy(littleEndian(4), size + 1);
+        copy(readLittleEndian(4), size + 1);
     }
   }
   if (end !== length) throw new RangeError("compressed data ends too early");

@@ -6,11 +6,11 @@
 //   table: blocks of rows, of the filter, of names, the index; footer: where the last two are, magic
 //   names and index: key and value as in every block; the value says where another block is
 
-import { errorCode } from "../../platform/index.js";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32c } from "./crc32c.js";
 import { DamagedError } from "../base/index.js";
+import { listNames } from "./level-directory.js";
 import { decompressSnappy } from "./snappy.js";
 
 const footerBytes = 48;
@@ -24,7 +24,7 @@ const snappyType = 1;
  * @throws DamagedError naming the file and the byte where the damaged block begins
  */
 export async function checkTables(directory: string): Promise<void> {
-  const names = await namesIn(directory);
+  const names = await listNames(directory);
   // LevelDB takes a directory without it for a new one, and removes all that it does not know.
   if (!names.includes("CURRENT") && names.some((name) => /\.(ldb|log)$|^MANIFEST-/.test(name)))
     throw new DamagedError(join(directory, "CURRENT"), "it is missing");
@@ -34,22 +34,12 @@ export async function checkTables(directory: string): Promise<void> {
   }
 }
 
-/** None for a directory that does not exist yet. */
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
-    throw error;
-  }
-}
-
 /** @throws DamagedError */
 export function checkTable(file: string, table: Buffer): void {
-  const footer = table.length - footerBytes;
+  const checkAll = table.length - footerBytes;
   // Not finished when the process ended: LevelDB removes it, or says itself that it misses it.
-  if (footer < 0 || !table.subarray(-magic.length).equals(magic)) return;
-  new TableCheck(file, table).footer(footer);
+  if (checkAll < 0 || !table.subarray(-magic.length).equals(magic)) return;
+  new TableCheck(file, table).footer(checkAll);
 }
 
 /** A place in the table that another one speaks of. */
@@ -69,7 +59,7 @@ class TableCheck {
     const parts = this.readAt(at, () => [cursor.handle(), cursor.handle()]);
     if (this.table.subarray(cursor.at, cursor.end).some((byte) => byte !== 0))
       throw this.damage(cursor.at, "its footer");
-    for (const part of parts) for (const handle of this.handlesIn(part)) this.checkBlock(handle);
+    for (const part of parts) for (const readHandle of this.handlesIn(part)) this.checkBlock(readHandle);
   }
 
   /** Checks the checksum of a block. Rows are not decompressed: LevelDB itself reports those that it cannot decompress. */
@@ -77,7 +67,7 @@ class TableCheck {
     const end = offset + size;
     if (end + trailerBytes > this.table.length - footerBytes) throw this.damage(offset, "a block beyond the end");
     const stored = this.table.readUInt32LE(end + 1);
-    if (masked(crc32c(this.table.subarray(offset, end + 1))) !== stored)
+    if (maskChecksum(crc32c(this.table.subarray(offset, end + 1))) !== stored)
       throw this.damage(offset, `the checksum of a block of ${size} bytes`);
   }
 
@@ -92,9 +82,9 @@ class TableCheck {
       const cursor = new Cursor(content, 0, entriesEnd);
       const handles: Handle[] = [];
       while (cursor.at < entriesEnd) {
-        cursor.number(); // of the key, as much as is the same as in the one before
-        const key = cursor.number();
-        cursor.number();
+        cursor.readNumber(); // of the key, as much as is the same as in the one before
+        const key = cursor.readNumber();
+        cursor.readNumber();
         cursor.skip(key);
         handles.push(cursor.handle());
       }
@@ -126,10 +116,10 @@ class Cursor {
 
   /** @throws RangeError */
   handle(): Handle {
-    return { offset: this.number(), size: this.number() };
+    return { offset: this.readNumber(), size: this.readNumber() };
   }
 
-  number(): number {
+  readNumber(): number {
     let value = 0;
     for (let scale = 1; scale < 2 ** 49; scale *= 128) {
       const byte = this.at < this.end ? this.bytes[this.at++] : undefined;
@@ -146,4 +136,4 @@ class Cursor {
 }
 
 /** LevelDB stores no checksum as it is, as that of data that contains checksums has bad properties. */
-const masked = (sum: number): number => (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;
+const maskChecksum = (sum: number): number => (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;

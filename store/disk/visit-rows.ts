@@ -5,10 +5,10 @@ import type { Turns } from "../base/index.js";
 export type Pace = () => Promise<void>;
 
 /** A pace without pauses, for work beside which nothing waits. */
-export const withoutPauses: Pace = () => Promise.resolve();
+export const neverPause: Pace = () => Promise.resolve();
 
 /** Lets everybody else run, then asks whether to go on. */
-export const pacedBy =
+export const paceOf =
   (turns: Turns, check: () => void): Pace =>
   async () => {
     await turns.pause();

@@ -9,7 +9,7 @@ import {
   type Pace,
   type Row,
   type Rows,
-  sealedRow,
+  encodeRow,
   visitRows,
 } from "../disk/index.js";
 import { DamagedError, type LeaseId, leaseIdFrom } from "../base/index.js";
@@ -33,7 +33,7 @@ export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation, remaining
   content.writeBigUInt64BE(BigInt(ttlSeconds));
   content.writeBigUInt64BE(BigInt(generation), 8);
   if (remainingSeconds !== undefined) content.writeBigUInt64BE(BigInt(remainingSeconds), contentSize);
-  return sealedRow(rowKey, content);
+  return encodeRow(rowKey, content);
 }
 
 /**

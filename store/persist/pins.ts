@@ -32,7 +32,7 @@ export class Pins {
   }
 
   /** Resolves once no read is in progress. */
-  allReleased(): Promise<void> {
+  whenAllReleased(): Promise<void> {
     return this.whenReleasedBelow(Infinity);
   }
 

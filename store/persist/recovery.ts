@@ -191,7 +191,7 @@ class Removals {
   }
 
   /** Removals from the block that begins here, if there are any: oldest first. @throws DamagedError */
-  from(begin: Position): BlockReader | undefined {
+  takeFrom(begin: Position): BlockReader | undefined {
     const { next } = this;
     const difference = next === undefined ? 1 : comparePositions(next.begin, begin);
     if (difference > 0) return undefined;
@@ -233,12 +233,12 @@ class ChangeReader {
 
   /** @returns the number of changes in the block, with those that are removed */
   read(block: BlockReader): number {
-    const removed = this.removals.from(block.begin);
+    const removed = this.removals.takeFrom(block.begin);
     let isRemoved = removed?.next() === true;
     let count = 0;
     while (block.next()) {
       count += 1;
-      if (!this.follows(block)) throw block.damage(`the change after ${this.main}_${this.sub} is missing`);
+      if (!this.isNext(block)) throw block.damage(`the change after ${this.main}_${this.sub} is missing`);
       this.main = block.main;
       this.sub = block.sub;
       if (isRemoved && removed?.main === block.main && removed.sub === block.sub) isRemoved = removed.next();
@@ -257,18 +257,18 @@ class ChangeReader {
       throw block.damage(`it holds another change than ${main}_${sub}`);
     this.count += 1;
     const left = this.expected.changes - this.count;
-    this.listener(key, tombstone ? this.deletedState(main) : state, block, left);
+    this.listener(key, tombstone ? this.stateOfDelete(main) : state, block, left);
     this.attachments.note(key, state.lease); // a tombstone has none
   }
 
   /** The state of the keys that a revision deletes; one object, as it was before the start. */
-  private deletedState(main: number): KeyState {
+  private stateOfDelete(main: number): KeyState {
     if (this.deleted?.mod !== main) this.deleted = deletedState(main as Revision);
     return this.deleted;
   }
 
   /** A compaction leaves gaps up to its revision, and nothing leaves any behind. */
-  private follows({ main, sub }: Position): boolean {
+  private isNext({ main, sub }: Position): boolean {
     const { compactRevision } = this.expected;
     if (main === this.main && sub === this.sub + 1) return true;
     if (main <= compactRevision) return main > this.main || (main === this.main && sub > this.sub);

@@ -9,7 +9,7 @@ import {
   leaseCountRow,
   changeCountRow,
   scheduledCompactionRow,
-  sealedRow,
+  encodeRow,
   stateRow,
   tableRowCountRow,
   tableRowKey,
@@ -113,7 +113,7 @@ class Gathering {
     for (const { table, key, row } of changes) {
       const rowKey = tableRowKey({ table, key });
       if (row === undefined) this.batch.delete(rowKey);
-      else this.batch.put(rowKey, sealedRow(rowKey, row));
+      else this.batch.put(rowKey, encodeRow(rowKey, row));
     }
     if (changes.length > 0) tableRowCountRow.put(this.batch, tables.size);
     stateRow.put(this.batch, { revision, marker: state.marker() });
@@ -228,13 +228,13 @@ export class WriteBehind {
     return this.rounds.length + this.leaseChanges.length + this.scheduled.length === 0 && this.unflushed.isEmpty;
   }
 
-  get full(): boolean {
+  get isFull(): boolean {
     return this.unflushedBytes >= this.limits.unflushedBytes;
   }
 
   /** Calls back once, when the store is not full any more. */
   whenDrained(callback: () => void): void {
-    if (this.full) this.drained.push(callback);
+    if (this.isFull) this.drained.push(callback);
     else callback();
   }
 
@@ -244,7 +244,7 @@ export class WriteBehind {
   }
 
   /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
-  leaseChanged(id: LeaseId, lease: Lease | undefined): void {
+  onLeaseChanged(id: LeaseId, lease: Lease | undefined): void {
     this.leaseChanges.push({ id, lease });
     this.unflushedBytes += leaseChangeBytes;
   }
@@ -442,7 +442,7 @@ export class WriteBehind {
     if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
     for (const waiter of done.waiters) waiter.resolve();
     this.writeIfDue();
-    if (!this.full) this.notifyDrained();
+    if (!this.isFull) this.notifyDrained();
   }
 
   private notifyDrained(): void {

@@ -86,13 +86,13 @@ function compare<T>(interval: Interval, { from, to }: Node<T>): number {
 /** Joins two trees whose intervals lie one behind the other. */
 function joinTrees<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T> | undefined {
   if (right === undefined) return left;
-  const { first, rest } = withoutFirst(right);
+  const { first, rest } = splitFirst(right);
   return balance(first, left, rest);
 }
 
-function withoutFirst<T>(node: Node<T>): { readonly first: Node<T>; readonly rest: Node<T> | undefined } {
+function splitFirst<T>(node: Node<T>): { readonly first: Node<T>; readonly rest: Node<T> | undefined } {
   if (node.left === undefined) return { first: node, rest: node.right };
-  const { first, rest } = withoutFirst(node.left);
+  const { first, rest } = splitFirst(node.left);
   return { first, rest: balance(node, rest, node.right) };
 }
 
@@ -101,19 +101,19 @@ function balance<T>(node: Node<T>, left: Node<T> | undefined, right: Node<T> | u
   if (left !== undefined && left.height > heightOf(right) + 1) {
     const inner = left.right;
     if (inner === undefined || heightOf(left.left) >= inner.height)
-      return over(left, left.left, over(node, inner, right));
-    return over(inner, over(left, left.left, inner.left), over(node, inner.right, right));
+      return joinUnder(left, left.left, joinUnder(node, inner, right));
+    return joinUnder(inner, joinUnder(left, left.left, inner.left), joinUnder(node, inner.right, right));
   }
   if (right !== undefined && right.height > heightOf(left) + 1) {
     const inner = right.left;
     if (inner === undefined || heightOf(right.right) >= inner.height)
-      return over(right, over(node, left, inner), right.right);
-    return over(inner, over(node, left, inner.left), over(right, inner.right, right.right));
+      return joinUnder(right, joinUnder(node, left, inner), right.right);
+    return joinUnder(inner, joinUnder(node, left, inner.left), joinUnder(right, inner.right, right.right));
   }
-  return over(node, left, right);
+  return joinUnder(node, left, right);
 }
 
-function over<T>({ from, to, values }: Node<T>, left: Node<T> | undefined, right: Node<T> | undefined): Node<T> {
+function joinUnder<T>({ from, to, values }: Node<T>, left: Node<T> | undefined, right: Node<T> | undefined): Node<T> {
   let maxTo = to;
   if (left !== undefined && left.maxTo > maxTo) maxTo = left.maxTo;
   if (right !== undefined && right.maxTo > maxTo) maxTo = right.maxTo;

@@ -126,7 +126,7 @@ export class CatchUp {
     }
     let { diskReads } = values;
     for (const event of slice.events) {
-      const interests = group.in(event.key);
+      const interests = group.findByKey(event.key);
       for (const interest of interests) this.gather(contents, interest, event, batches);
       const isOver = turnsOfLoop.spend(1 + interests.length, values.diskReads - diskReads);
       diskReads = values.diskReads;
@@ -144,10 +144,10 @@ export class CatchUp {
     const batch = batches.get(interest);
     if (batch === undefined || event.revision < interest.firstRevision || !event.isWantedBy(interest.options)) return;
     try {
-      batch.push(event.encodedFor(interest.options, contents.data, contents.compactRevision));
+      batch.push(event.encodeFor(interest.options, contents.data, contents.compactRevision));
     } catch (error) {
       batches.delete(interest); // it alone: others may not ask what the key was before
-      for (const watcher of interest.all()) this.fail(watcher, error);
+      for (const watcher of interest.listWatchers()) this.fail(watcher, error);
     }
   }
 

@@ -36,9 +36,9 @@ export class WatchEvent {
    *
    * @throws DamagedError if what the key was before cannot be read
    */
-  encodedFor({ prevKv }: WatchOptions, data: StoreData, compacted: Revision): Uint8Array {
+  encodeFor({ prevKv }: WatchOptions, data: StoreData, compacted: Revision): Uint8Array {
     if (!prevKv) return (this.plain ??= this.encode(noBytes));
-    return (this.withPrevious ??= this.encode(this.previous(data, compacted)));
+    return (this.withPrevious ??= this.encode(this.findPrevious(data, compacted)));
   }
 
   private encode(prevKv: Uint8Array): Uint8Array {
@@ -48,7 +48,7 @@ export class WatchEvent {
   }
 
   /** The key one revision before, not one change before: in one transaction it may have been changed twice. */
-  private previous({ index, values }: StoreData, compacted: Revision): Uint8Array {
+  private findPrevious({ index, values }: StoreData, compacted: Revision): Uint8Array {
     const before = this.revision - 1;
     if (this.kind === "create" || before < compacted) return noBytes;
     if (this.before !== undefined) return this.before;

@@ -27,7 +27,7 @@ class Gathering {
   }
 
   /** Whether changes of this revision still belong to the slice: those of one revision all do. */
-  takes(revision: number): boolean {
+  hasRoomFor(revision: number): boolean {
     return revision === this.last || (this.revisionsLeft > 0 && this.bytes < this.limits.bytesPerWatchBatch);
   }
 
@@ -93,7 +93,7 @@ export class WatchHistory {
     const { unflushed, turns } = this.data;
     let next = from;
     for (const changes of unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
-      if (!gathering.takes(next)) break;
+      if (!gathering.hasRoomFor(next)) break;
       for (let sub = 0; sub < changes.length; sub++) {
         gathering.add(eventOfChange(changes, sub));
         if (turns.spend(1)) await turns.pause();
@@ -112,7 +112,7 @@ export class WatchHistory {
     const { turns } = this.data;
     while (block.next() && block.main < end) {
       if (block.main < from) continue;
-      if (!gathering.takes(block.main)) return block.main;
+      if (!gathering.hasRoomFor(block.main)) return block.main;
       gathering.add(eventOfBlock(block));
       if (turns.spend(1)) await turns.pause();
     }

@@ -51,7 +51,7 @@ export class Interest {
   }
 
   /** All watchers, in a list of its own. */
-  all(): readonly Watcher[] {
+  listWatchers(): readonly Watcher[] {
     return [...this.groups.values()].flatMap(({ watchers }) => watchers);
   }
 
@@ -102,12 +102,12 @@ export class InterestGroup {
   }
 
   /** All watchers in the group, in a list of its own. */
-  all(): readonly Watcher[] {
-    return [...this.byName.values()].flatMap((interest) => interest.all());
+  listWatchers(): readonly Watcher[] {
+    return [...this.byName.values()].flatMap((interest) => interest.listWatchers());
   }
 
   /** All that hold `key`: a list of its own, so that the group may change while it is gone through. */
-  in(key: Key): readonly Interest[] {
+  findByKey(key: Key): readonly Interest[] {
     const found = [...(this.byKey.get(key) ?? [])];
     this.byInterval.find(key, found);
     return found;

@@ -50,7 +50,7 @@ export interface WatchReceiver<Tag = unknown> {
 /** A watch: gets each selected change once, in order, all changes of a revision together. */
 export interface Watch {
   /** The last revision that is told whole. Undefined: not everything up to now, or its start is still to come. */
-  toldThrough(): Revision | undefined;
+  sendPending(): Revision | undefined;
   /** There is room again after a batch was not taken; what it missed comes from history. */
   resume(): void;
   /** Ends the watch. May be called twice. */

@@ -57,7 +57,7 @@ export class Watches implements LiveWatchers {
     }
     this.revision = revision;
     for (let sub = 0; sub < changes.length; sub++) {
-      const interests = this.live.in(changes.entry(sub).key);
+      const interests = this.live.findByKey(changes.entry(sub).key);
       if (interests.length === 0) continue;
       const event = eventOfChange(changes, sub, write.replacedBy(sub));
       for (const interest of interests) this.gather(interest, event);
@@ -87,7 +87,7 @@ export class Watches implements LiveWatchers {
   }
 
   /** Ends a round of writes; other work runs before the next one. */
-  roundEnded(): void {
+  endRound(): void {
     this.tell();
     this.told = 0;
   }
@@ -110,7 +110,7 @@ export class Watches implements LiveWatchers {
     const wereLive = this.live;
     this.live = new InterestGroup();
     this.stats.liveWatchers = 0;
-    for (const watcher of wereLive.all()) {
+    for (const watcher of wereLive.listWatchers()) {
       watcher.next = Math.max(watcher.next, first) as Revision;
       this.start(watcher);
     }
@@ -120,7 +120,7 @@ export class Watches implements LiveWatchers {
     if (!event.isWantedBy(interest.options)) return;
     try {
       const { data, compactRevision } = this.present();
-      const encoded = event.encodedFor(interest.options, data, compactRevision);
+      const encoded = event.encodeFor(interest.options, data, compactRevision);
       if (interest.events.length === 0) {
         interest.firstRevision = event.revision;
         this.untold.push(interest);
@@ -136,7 +136,7 @@ export class Watches implements LiveWatchers {
 
   /** Ends watchers that need the key before a change, which cannot be read. One that begins later does not need it. */
   private fail(interest: Interest, revision: Revision, error: StoreError): void {
-    for (const watcher of interest.all()) {
+    for (const watcher of interest.listWatchers()) {
       if (revision < watcher.next) continue;
       this.end(watcher);
       watcher.receiver.onFailed(watcher.tag, error);
@@ -196,7 +196,7 @@ export class Watches implements LiveWatchers {
 
   private handleOf(watcher: Watcher): Watch {
     return {
-      toldThrough: () => {
+      sendPending: () => {
         this.tell();
         const { revision } = this.present();
         return isLive(watcher) && watcher.options.startRevision <= revision ? revision : undefined;

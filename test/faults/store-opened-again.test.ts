@@ -10,7 +10,7 @@ import test from "node:test";
 import { type Backend, openDiskBackend, PatientBackend } from "../../store/index.js";
 import { SmallDisk } from "./small-disk.js";
 
-const always = { available: () => Promise.resolve(), lend: () => false };
+const always = { whenAvailable: () => Promise.resolve(), lend: () => false };
 
 /** Rows that do not compress, a mebibyte in each batch: after four of them LevelDB makes a table. */
 const writeBatches = async (backend: Backend, from: number, to: number): Promise<void> => {
@@ -42,7 +42,7 @@ test("a store continues after a disk that was full in the middle of a batch has 
   let waits = 0;
   const space = {
     ...always,
-    whenAvailable: async () => {
+    whenAvailableAgain: async () => {
       waits += 1;
       await disk.empty();
     },
@@ -69,7 +69,7 @@ test("a store continues after LevelDB lacked descriptors for a table", async () 
   let waits = 0;
   const descriptors = {
     ...always,
-    whenAvailable: async () => {
+    whenAvailableAgain: async () => {
       waits += 1;
       if (waits === 3) await limits.restore(); // by then LevelDB repeats what its compaction met
     },

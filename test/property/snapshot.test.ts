@@ -60,7 +60,7 @@ async function everythingOf(tested: TestStore, requests: readonly RangeRequest[]
 
 async function toldFrom(tested: TestStore, startRevision: number): Promise<unknown> {
   const recorder = new Recorder(tested, ["\0", "\0"], { startRevision, prevKv: true });
-  const isTold = (): boolean => recorder.watch.toldThrough() !== undefined || recorder.compacted !== undefined;
+  const isTold = (): boolean => recorder.watch.sendPending() !== undefined || recorder.compacted !== undefined;
   if (startRevision <= tested.store.revision) await recorder.until(isTold);
   recorder.watch.close();
   return [recorder.batches, recorder.compacted];

@@ -176,7 +176,7 @@ class Observer {
   }
 
   bookmark(): void {
-    const through = this.watch?.toldThrough();
+    const through = this.watch?.sendPending();
     if (through !== undefined) this.bookmarks.push({ through, count: this.told.length });
   }
 

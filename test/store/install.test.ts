@@ -107,9 +107,9 @@ describe("a watcher over an install gets the missing events once and in order", 
     putAll([member], 5, 5);
     await member.install(leader.store, await memoryDisk());
     assert.deepEqual(recorder.batches, ["rev 5: PUT k=5 5 was 4"], "nothing in the step itself");
-    assert.equal(recorder.watch.toldThrough(), undefined, "no progress while events are missing");
+    assert.equal(recorder.watch.sendPending(), undefined, "no progress while events are missing");
     await recorder.caughtUp();
-    assert.equal(recorder.watch.toldThrough(), 7);
+    assert.equal(recorder.watch.sendPending(), 7);
     putAll([member], 8, 8);
     assert.deepEqual(recorder.batches, [
       "rev 5: PUT k=5 5 was 4",
@@ -125,7 +125,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     const recorder = new Recorder(member, ["k"]);
     const future = new Recorder(member, ["k"], { startRevision: 6 });
     await member.install(leader.store, await memoryDisk());
-    assert.deepEqual([recorder.watch.toldThrough(), future.watch.toldThrough()], [4, undefined]);
+    assert.deepEqual([recorder.watch.sendPending(), future.watch.sendPending()], [4, undefined]);
     putAll([member], 5, 6);
     assert.deepEqual(recorder.batches, ["rev 5: PUT k=5 5", "rev 6: PUT k=6 6"]);
     assert.deepEqual(future.batches, ["rev 6: PUT k=6 6"]);
@@ -138,7 +138,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     const within = new Recorder(member, ["k"], { startRevision: 7 });
     const beyond = new Recorder(member, ["k"], { startRevision: 10 });
     await member.install(leader.store, await memoryDisk());
-    assert.deepEqual([within.watch.toldThrough(), beyond.watch.toldThrough()], [undefined, undefined]);
+    assert.deepEqual([within.watch.sendPending(), beyond.watch.sendPending()], [undefined, undefined]);
     await within.caughtUp();
     putAll([member], 9, 10);
     assert.deepEqual(within.batches, ["rev 8: PUT k=7 7, PUT k=8 8", "rev 9: PUT k=9 9", "rev 10: PUT k=10 10"]);
@@ -325,7 +325,7 @@ describe("writes over an install", () => {
     await Promise.all([first, second]); // what was ended is durable: in what was installed
     await replaced;
     clock.advance(1_000);
-    assert.deepEqual([isCommitted, isDrained, store.full, disk.writes.length], [true, true, false, 0]);
+    assert.deepEqual([isCommitted, isDrained, store.isFull, disk.writes.length], [true, true, false, 0]);
     assert.equal(clock.pendingTimers, 0);
     assert.equal(store.revision, 10);
     await store.close();
@@ -421,7 +421,7 @@ describe("a failed installation leaves the old state in use", () => {
   /** Everything as before: read, watched, written and found by a restart. */
   async function checkUnharmed(member: TestStore, recorder: Recorder): Promise<void> {
     assert.deepEqual((await member.range("k")).kvs, ["k=4 c2 m4 v3"]);
-    assert.equal(recorder.watch.toldThrough(), 4);
+    assert.equal(recorder.watch.sendPending(), 4);
     putAll([member], 5, 5);
     assert.deepEqual(recorder.batches.at(-1), "rev 5: PUT k=5 5");
     await member.save("after");

@@ -37,7 +37,7 @@ export class Recorder {
 
   /** Waits until it has been told everything. */
   async caughtUp(): Promise<void> {
-    for (let turns = 0; this.watch.toldThrough() === undefined; turns++) {
+    for (let turns = 0; this.watch.sendPending() === undefined; turns++) {
       assert.ok(turns < 10_000, "it catches up");
       await turn();
     }

@@ -241,7 +241,7 @@ export class Applier implements StateMachine, ReplicatedState {
 
   /** Calls back once the store has room: while the disk is behind, nothing more is applied. */
   private whenRoom(callback: () => void): void {
-    if (!this.store.full) callback();
+    if (!this.store.isFull) callback();
     else this.store.whenDrained(() => (this.stopped ? undefined : callback()));
   }
 

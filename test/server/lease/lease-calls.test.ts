@@ -22,7 +22,7 @@ const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const answers: unknown[] = [];
   const calls = new LeaseCalls({ whenLinearizable: (read) => void rounds.push(read) }, keeper, {
     leaseKeys: () => keys,
-    inSlices: (work) => Promise.resolve(atOnce(work(() => false))),
+    runInSlices: (work) => Promise.resolve(atOnce(work(() => false))),
   });
   const ask = (...requests: LeaderRequest[]): void =>
     calls.serve(requests.map((request) => ({ request, answer: (answer) => void answers.push(answer) })));

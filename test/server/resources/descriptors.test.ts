@@ -104,7 +104,7 @@ test("the store's wait for descriptors is logged once, and ends by itself", asyn
   const own = new Descriptors(160, 20, descriptors);
   const source = new StoreDescriptors({ descriptors: own, directory: "/d", clock, logger });
   let isOver = false;
-  const waiting = source.available().then(() => (isOver = true));
+  const waiting = source.whenAvailable().then(() => (isOver = true));
   for (let second = 0; second < 3; second++) {
     await turn();
     clock.advance(1_000);
@@ -129,7 +129,7 @@ test("after a failure for lack of descriptors the store waits for a while even i
   const own = new Descriptors(160, 20, descriptors);
   const source = new StoreDescriptors({ descriptors: own, directory: "/d", clock, logger });
   let isOver = false;
-  const waiting = source.whenAvailable().then(() => (isOver = true));
+  const waiting = source.whenAvailableAgain().then(() => (isOver = true));
   await turn();
   assert.equal(isOver, false);
   clock.advance(1_000);
@@ -142,7 +142,7 @@ test("a member that stops waits for no descriptors", async () => {
   const { logger } = recordingLogger();
   const own = new Descriptors(160, 20, descriptors);
   const source = new StoreDescriptors({ descriptors: own, directory: "/d", clock, logger });
-  const waiting = source.available();
+  const waiting = source.whenAvailable();
   await turn();
   source.stop();
   await assert.rejects(waiting, /no file descriptors left for the store/);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../support/fast-check.js";
 import { DamagedError } from "../../../store/index.js";
 import { type Block, type BlockChange, BlockDraft, BlockReader } from "../../../store/disk/change-block.js";
-import { changeRowKey, comparePositions, removedRowKey, sealedRow } from "../../../store/disk/rows.js";
+import { changeRowKey, comparePositions, removedRowKey, encodeRow } from "../../../store/disk/rows.js";
 import { bytes, text } from "../harness.js";
 
 /** A change as tests like to read it: its place, `t` for a delete, and what it holds. */
@@ -142,12 +142,12 @@ test("a row that is not a block is refused", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 30 }), (content) => {
       try {
-        changesIn({ rowKey, row: sealedRow(rowKey, content) });
+        changesIn({ rowKey, row: encodeRow(rowKey, content) });
       } catch (error) {
         assert.ok(error instanceof DamagedError && error.message.includes("row 2_0 of here"));
       }
     }),
   );
   const strange = bytes("m2_0");
-  assert.throws(() => new BlockReader("here", strange, sealedRow(strange, bytes(""))), /not the key of changes/);
+  assert.throws(() => new BlockReader("here", strange, encodeRow(strange, bytes(""))), /not the key of changes/);
 });

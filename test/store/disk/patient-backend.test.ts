@@ -69,8 +69,8 @@ const setUp = async ({ lends = true } = {}) => {
       state.lent += 1;
       return lends;
     },
-    available: () => Promise.resolve(),
-    whenAvailable: () => {
+    whenAvailable: () => Promise.resolve(),
+    whenAvailableAgain: () => {
       state.waits += 1;
       return Promise.resolve();
     },

@@ -12,7 +12,7 @@ import {
   openRow,
   parseBlockRowKey,
   removedRowKey,
-  sealedRow,
+  encodeRow,
 } from "../../../store/disk/rows.js";
 import { bytes, text } from "../harness.js";
 import { toLeaseId } from "../../../testing/ids.js";
@@ -59,7 +59,7 @@ test("row keys of blocks sort as the changes happened", () => {
 
 test("any flipped bit of a row or of its key is noticed and named", () => {
   const key = changeRowKey({ main: 7, sub: 3 });
-  const row = sealedRow(key, encodeKeyValue("k", state, bytes("value")));
+  const row = encodeRow(key, encodeKeyValue("k", state, bytes("value")));
   assert.equal(text(valueOf(openRow("here", key, row))), "value");
   for (const flipped of [key, row]) {
     for (let bit = 0; bit < 8 * flipped.length; bit++) {

@@ -158,12 +158,12 @@ async function* rowsOf(tested: TestStore): AsyncGenerator<Uint8Array> {
 
 test("leases that wait for the disk count: beyond the bound the store is full until they are written", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { unflushedBytes: 1_000 });
-  for (let id = 1n; !tested.store.full; id++) {
+  for (let id = 1n; !tested.store.isFull; id++) {
     assert.ok(id < 100n);
     grant(tested.store, id);
   }
   await tested.save();
-  assert.equal(tested.store.full, false);
+  assert.equal(tested.store.isFull, false);
 });
 
 for (const { name, create } of disks)

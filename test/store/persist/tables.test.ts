@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DamagedError, type Batch, type KvStore } from "../../../store/index.js";
 import { formatRow, tableRowCountRow } from "../../../store/disk/meta.js";
-import { sealedRow, tableRowKey } from "../../../store/disk/rows.js";
+import { encodeRow, tableRowKey } from "../../../store/disk/rows.js";
 import { StoreVersionError } from "../../../store/index.js";
 import { bytes, disks, memoryDisk, roundState, TestStore, text } from "../harness.js";
 
@@ -146,7 +146,7 @@ test("a store whose tables are damaged is not opened, and the error names the da
     [
       "one is of no table",
       /row "tusers" of memory: not the row of a table/,
-      (batch) => batch.put(bytes("tusers"), sealedRow(bytes("tusers"), bytes("x"))),
+      (batch) => batch.put(bytes("tusers"), encodeRow(bytes("tusers"), bytes("x"))),
     ],
   ];
   for (const [name, message, change] of cases) {

@@ -119,7 +119,7 @@ test("a round's revisions are sent in one batch when it ends, or before a progre
   tested.endRound();
   assert.deepEqual(recorder.batches, ["rev 4: PUT k=2 2, PUT k=4 4"]);
   tested.put("k", "5");
-  assert.equal(recorder.watch.toldThrough(), 5);
+  assert.equal(recorder.watch.sendPending(), 5);
   assert.deepEqual(recorder.batches.slice(1), ["rev 5: PUT k=5 5"]);
   tested.endRound();
   assert.equal(recorder.batches.length, 2);
@@ -192,7 +192,7 @@ test("watches of one receiver with the same events get them in one call, as many
   for (let n = 0; n < 5; n++) await turn();
   assert.deepEqual(calls.splice(0), ["d: PUT k=2 2, PUT k=3 3"]);
   assert.deepEqual(
-    watches.map((watch) => watch.toldThrough()),
+    watches.map((watch) => watch.sendPending()),
     [undefined, undefined, 3, 3, 3],
   );
 });
@@ -201,9 +201,9 @@ test("a watch of a future revision waits for it, and gets no progress notice bef
   await using tested = await TestStore.on(await memoryDisk());
   const recorder = new Recorder(tested, ["k"], { startRevision: 4 });
   for (const value of ["2", "3"]) tested.put("k", value);
-  assert.equal(recorder.watch.toldThrough(), undefined);
+  assert.equal(recorder.watch.sendPending(), undefined);
   tested.put("k", "4");
-  assert.equal(recorder.watch.toldThrough(), 4);
+  assert.equal(recorder.watch.sendPending(), 4);
   assert.deepEqual(recorder.batches, ["rev 4: PUT k=4 4"]);
 });
 
@@ -216,7 +216,7 @@ test("a receiver without room is called once, and then catches up from history",
     tested.endRound();
   }
   assert.equal(recorder.refusals, 1);
-  assert.equal(recorder.watch.toldThrough(), undefined, "no progress while events are missing");
+  assert.equal(recorder.watch.sendPending(), undefined, "no progress while events are missing");
   recorder.hasRoom = true;
   recorder.watch.resume();
   await recorder.caughtUp();
@@ -278,7 +278,7 @@ test("a round with many watchers is sent to a bounded number at once, and to the
   tested.endRound();
   assert.equal(told(), 3);
   let most = 0;
-  for (let before = told(); recorders.some(({ watch }) => watch.toldThrough() === undefined); before = told()) {
+  for (let before = told(); recorders.some(({ watch }) => watch.sendPending() === undefined); before = told()) {
     await turn();
     most = Math.max(most, told() - before);
   }
@@ -306,7 +306,7 @@ test("no event is sent or kept after close; closing again, and resuming then, ha
   tested.endRound();
   for (let n = 0; n < 5; n++) await turn();
   assert.deepEqual([live.batches, behind.batches], [[], []]);
-  assert.equal(live.watch.toldThrough(), undefined);
+  assert.equal(live.watch.sendPending(), undefined);
 });
 
 test("a watch that is closed while others get the same change does not get it", async () => {

@@ -491,7 +491,7 @@ test("a wait for an index ends once it is applied, at once if it already is", as
 test("apply does not complete while the store's writes are behind, nor after a stop", async (t) => {
   const copy = await open(t);
   let drained: () => void = () => assert.fail("nobody waits");
-  Object.defineProperty(copy.store, "full", { get: () => true });
+  Object.defineProperty(copy.store, "isFull", { get: () => true });
   copy.store.whenDrained = (callback) => (drained = callback);
   let done = 0;
   copy.applier.apply([entry(1, put("a"))], () => done++);
