@@ -1,12 +1,12 @@
 import { TooLargeError } from "./errors.js";
 
-/** Size of one response, with all its parts: more than a bound does not fit into memory, or into a message. */
+/** Counts the bytes of one response, with all its parts, and throws beyond a bound: a larger one fits neither into memory nor into a message. */
 export class AnswerSize {
   private bytes = 0;
 
   constructor(private readonly maxBytes: number) {}
 
-  /** @throws TooLargeError */
+  /** Counts a key or value. @throws TooLargeError */
   add({ length }: Uint8Array): void {
     this.bytes += length;
     if (this.bytes > this.maxBytes) throw new TooLargeError(this.maxBytes);

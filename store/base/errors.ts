@@ -30,7 +30,7 @@ export class CompactedError extends StoreError {
   }
 }
 
-/** The revision has not happened yet. */
+/** The revision is after the newest one. */
 export class FutureRevisionError extends StoreError {
   override readonly name = "FutureRevisionError";
   readonly code = "future-revision";
@@ -51,7 +51,7 @@ export class LeaseNotFoundError extends StoreError {
   }
 }
 
-/** A lease is to be granted under an id that is taken. */
+/** The id of a new lease is that of an existing lease. */
 export class LeaseExistsError extends StoreError {
   override readonly name = "LeaseExistsError";
   readonly code = "lease-exists";
@@ -60,7 +60,7 @@ export class LeaseExistsError extends StoreError {
   }
 }
 
-/** A put keeps the value or the lease of a key that does not exist. */
+/** A put with `ignore_value` or `ignore_lease` names a key that does not exist. */
 export class KeyNotFoundError extends StoreError {
   override readonly name = "KeyNotFoundError";
   readonly code = "key-not-found";
@@ -70,8 +70,8 @@ export class KeyNotFoundError extends StoreError {
 }
 
 /**
- * Rows on disk are not as they were written. Thrown by a read, the read has failed; thrown by an applied write, this
- * member must stop, as the others did apply it.
+ * Rows on disk differ from the written ones. If a read throws it, only that read has failed. If an applied write throws it, this member
+ * must stop, as the other members have applied the write.
  */
 export class DamagedError extends StoreError {
   override readonly name = "DamagedError";
@@ -94,7 +94,7 @@ export class TooLargeError extends StoreError {
   }
 }
 
-/** An earlier write to disk failed. Reads still work; writes need a restart, as nobody knows what the disk holds. */
+/** An earlier write to disk failed. Reads still work; writes need a restart, as the content of the disk is unknown. */
 export class ReadOnlyError extends StoreError {
   override readonly name = "ReadOnlyError";
   readonly code = "read-only";
@@ -103,7 +103,7 @@ export class ReadOnlyError extends StoreError {
   }
 }
 
-/** The store was closed before this could finish. */
+/** The store was closed before the operation ended. */
 export class ClosedError extends StoreError {
   override readonly name = "ClosedError";
   readonly code = "closed";

@@ -1,4 +1,4 @@
-// The terms of the store: keys and intervals, revisions, errors, limits, and long work in slices.
+// The basic types of the store: keys and intervals, revisions, errors, limits, and long work in slices.
 
 export { AnswerSize } from "./answer-size.js";
 export type { StoreClock } from "./clock.js";

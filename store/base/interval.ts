@@ -1,11 +1,11 @@
 /** A key: one character per byte (latin1), so that strings compare as their bytes do. */
 export type Key = string;
 
-/** A key of up to so many bytes is copied before it is converted: a view of its bytes would take longer. */
+/** The longest key, in bytes, that is copied before it is converted: for short keys a Buffer view costs more than the copy. */
 const maxCopiedKey = 64;
 const copied = Buffer.alloc(maxCopiedKey);
 
-/** Converts the bytes of a key, as one character for each byte; absent: all of `bytes`. */
+/** Converts the bytes of a key to a string with one character per byte. `start` and `end` default to all of `bytes`. */
 export const keyFromBytes = (bytes: Uint8Array, start = 0, end = bytes.length): Key => {
   if (Buffer.isBuffer(bytes)) return bytes.toString("latin1", start, end);
   const length = end - start;
@@ -15,22 +15,22 @@ export const keyFromBytes = (bytes: Uint8Array, start = 0, end = bytes.length): 
   return copied.toString("latin1", 0, length);
 };
 
-/** Bytewise, as strings of bytes compare by code unit. */
+/** Compares two keys bytewise: strings of bytes compare by code unit. */
 export const compareKeys = (a: Key, b: Key): number => (a < b ? -1 : a === b ? 0 : 1);
 
-/** The key right after `key`: there is none between. */
+/** Returns the smallest key that is greater than `key`. */
 export const keyAfter = (key: Key): Key => key + "\0";
 
 /** A half-open range of keys. */
 export interface Interval {
   readonly from: Key;
-  /** Absent: to the last key. */
+  /** The first key after the interval; undefined: the interval reaches to the last key. */
   readonly to: Key | undefined;
 }
 
 /**
- * The keys that a `key` and a `range_end` of a request mean: no end is the one key, the end `\0` is everything from
- * `key` on. An end at or before `key` means no keys.
+ * Returns the interval of a request's `key` and `range_end`: without an end only `key`, with the end `\0` all keys from `key` on. An
+ * end at or before `key` gives an empty interval.
  *
  * @see etcd v3 API, RangeRequest.range_end
  */

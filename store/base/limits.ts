@@ -1,48 +1,49 @@
-/** The store's bounds, and what happens there. */
+/** The store's bounds, and what happens beyond each. */
 export interface StoreLimits {
-  /** A batch goes to disk when it holds this much … */
+  /** The size at which a batch is written to disk … */
   readonly flushBytes: number;
-  /** … or when its first round is this old. */
+  /** … or the age of its first round, in milliseconds, if that is reached before. */
   readonly flushAfterMs: number;
-  /** Changes that follow each other are one row on disk, up to so many bytes; a larger change is a row of its own. */
+  /** The most bytes of a block: of consecutive changes in one row on disk. A larger change is a row of its own. */
   readonly blockBytes: number;
-  /** Unflushed changes beyond this: the store is `full`, and whoever applies waits. */
+  /** The bytes of applied changes that are not on disk yet; beyond them the store `isFull`, and the applier waits. */
   readonly unflushedBytes: number;
-  /** Live values in memory. Beyond it those not used of late are read from disk when asked for. */
+  /** The bytes of live values in memory. Beyond them the values not used recently are evicted, and read from disk again. */
   readonly cacheBytes: number;
-  /** Keys and values that one answer may gather, a transaction's with all its parts. Beyond it: TooLargeError. */
+  /** The bytes of keys and values in one response, for a transaction with all its parts. Beyond them: TooLargeError. */
   readonly responseBytes: number;
   /**
-   * Index entries that all reads, a compaction and the watchers' past visit together before others run; or changes of one of
-   * them that a compaction forgets. About 1 ms: a put takes several turns on several members, and may wait for a slice in each.
+   * Index entries that all reads, the compaction and the catch-up of watchers visit together in one turn of the event loop; also
+   * the changes of one entry that a compaction removes from the index. About 1 ms: a put takes several turns on several members, and may
+   * wait for a slice in each.
    */
   readonly entriesPerSlice: number;
-  /** Blocks that these take from disk before others run; about 2 ms. */
+  /** Blocks that the same work reads from disk in one turn; about 2 ms. */
   readonly diskReadsPerSlice: number;
-  /** Keys that an applied write visits or changes, and changes that are put into a batch, before others run; about 2 ms. */
+  /** Keys that an applied write visits or changes, and changes that are put into a batch, in one turn; about 2 ms. */
   readonly changesPerSlice: number;
-  /** Changes of one revision that live watchers are told of at once. Beyond it they are told from history, in slices. */
+  /** Changes of one revision that live watchers get when it is applied. With more they get the revision from history, in slices. */
   readonly changesToldAtOnce: number;
-  /** Changes that a compaction gathers before it removes them: the more, the fewer rows are written. */
+  /** Changes that a compaction gathers before it removes them from disk: the more, the fewer rows are written. */
   readonly removalsPerPass: number;
-  /** Changes that it removes in one batch; about 2 ms. */
+  /** Changes that a compaction removes in one batch; about 2 ms. */
   readonly removalsPerBatch: number;
-  /** The rest of a compaction after such a batch, as etcd's, in milliseconds; 0: it only lets others run. */
+  /** The pause of a compaction after such a batch, as in etcd, in milliseconds; 0: the compaction continues in the next turn. */
   readonly compactionRestMs: number;
-  /** Revisions that one batch from history tells a watcher of, as in etcd … */
+  /** Revisions in one batch from history for a watcher, as in etcd … */
   readonly revisionsPerWatchBatch: number;
-  /** … or so many bytes of KeyValues, if that is less; but always a whole revision. */
+  /** … or bytes of KeyValues, if that is less; but at least one whole revision. */
   readonly bytesPerWatchBatch: number;
-  /** Watchers that are behind whose turn is prepared before others run. */
+  /** Watchers behind that a slice of history is prepared for in one turn. */
   readonly watchersPerSlice: number;
-  /** Batches that watchers are given, of one round of writes or of history, before others run. */
+  /** Batches that watchers receive, of one round of writes or of history, in one turn. */
   readonly watchBatchesPerSlice: number;
 }
 
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
 
-/** The limits of a store, unless it is given others. */
+/** The default limits of a store. */
 export const defaultLimits: StoreLimits = {
   flushBytes: mebibyte,
   flushAfterMs: 100,

@@ -1,6 +1,6 @@
 /**
- * Counts the changes of the whole store: 1 while it is empty, +1 for each request that changes keys. Not a log index:
- * entries that change no key do not move it.
+ * Counts the changes of the whole store: 1 while it is empty, +1 for each request that changes keys. Not a log index: an entry that
+ * changes no key does not increase it.
  */
 export type Revision = number & { readonly __unit: "revision" };
 

@@ -1,19 +1,18 @@
 import type { Sliced } from "./slices.js";
 
-/** Items that are sorted, or merged, before it is asked whether to pause. */
+/** The items that are sorted or merged between two calls of `shouldYield`. */
 const runLength = 500;
 
 /**
- * Sorts in slices, and stably: runs of a fixed length first, then pairs of neighbours are merged until one is left. With runs
- * of two:
+ * Sorts in slices, and stably: first runs of a fixed length, then neighbouring runs are merged until one is left. With runs of two:
  *
  *   d b c a e      the items
  *   b d  a c  e    each run sorted
  *   a b c d  e     merged once
  *   a b c d e      merged twice
  *
- * @param items left as they are
- * @param shouldYield told how many items were looked at since it was asked last; true: others are to run
+ * @param items not changed
+ * @param shouldYield called with the number of items visited since its last call; true: yield to other work
  */
 export function* slicedSort<T>(
   items: readonly T[],

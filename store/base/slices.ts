@@ -1,7 +1,7 @@
-/** Work that may be interrupted: it yields wherever others may run, and nothing it has read so far may go away. */
+/** Long work in slices: a generator that yields between them. Other work runs then, and must not remove what this work has read. */
 export type Sliced<T> = Generator<undefined, T>;
 
-/** Does it all at once. */
+/** Runs all slices at once. */
 export function atOnce<T>(work: Sliced<T>): T {
   for (;;) {
     const step = work.next();

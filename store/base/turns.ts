@@ -2,10 +2,10 @@ import { asError } from "../../platform/index.js";
 import type { StoreClock } from "./clock.js";
 import type { Sliced } from "./slices.js";
 
-/** Long work that goes on in a later turn. */
+/** Long work that continues in a later turn. */
 interface Waiting {
   readonly goOn: () => void;
-  /** Whether the work has been done when `goOn` returns. */
+  /** Tells whether the work of the turn is done when `goOn` returns. */
   readonly isAtOnce: boolean;
 }
 
@@ -15,24 +15,24 @@ export interface TurnLimits {
   readonly diskReadsPerSlice: number;
 }
 
-/** A turn's budget ends early once its work has taken so long: code that is not compiled yet takes ten times as long as later. */
+/** The time after which a turn's budget ends early: code that V8 has not compiled yet takes ten times as long. */
 const maxTurnMs = 2;
-/** The time is looked at whenever this part of the budget is used up. */
+/** The part of the budget after which the clock is read again. */
 const partOfLook = 1 / 64;
 
 /**
- * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one budget
- * for each turn, so that many of them at once hold up nobody for longer than one does. With a budget of 1000 entries:
+ * Divides the turns of the event loop among the long work of a store. All long reads, the compaction and the catch-up of watchers share
+ * one budget per turn, so many of them at once delay other work no longer than one does. With a budget of 1000 entries:
  *
  *   spend(700)   false: 300 are left for this turn
- *   spend(400)   true: it is time to pause
- *   pause()      resolves in the next turn, which has 1000 again; those that wait go on in the order in which they came
+ *   spend(400)   true: the caller must pause
+ *   pause()      resolves in a later turn, which has 1000 again; waiting work continues first come, first served
  */
 export class Turns {
-  /** The part of this turn's budget that is used up; 1 is all of it. */
+  /** The used part of this turn's budget, from 0; all of it is 1. */
   private spent = 0;
   private beganAt = 0;
-  /** The part of the budget after which the time is looked at next. */
+  /** The used part of the budget at which the clock is read next. */
   private nextLook = partOfLook;
   private isRenewalAhead = false;
   private readonly waiting: Waiting[] = [];
@@ -42,16 +42,16 @@ export class Turns {
     private readonly limits: TurnLimits,
   ) {}
 
-  /** Whether nothing is left of this turn's budget. */
+  /** Tells whether this turn's budget is used up. */
   get isOver(): boolean {
     return this.spent >= 1;
   }
 
   /**
-   * Takes work that was done off the budget.
+   * Subtracts finished work from the budget.
    *
-   * @param entries index entries, or what costs as much: some hundred bytes that are encoded or hashed
-   * @returns whether it is time to pause
+   * @param entries visited index entries, or work of the same cost: some hundred bytes that are encoded or hashed
+   * @returns true if the caller must pause
    */
   spend(entries: number, diskReads = 0): boolean {
     if (this.spent === 0) this.beganAt = this.clock.now();
@@ -61,14 +61,14 @@ export class Turns {
     return this.isOver;
   }
 
-  /** Lets others run before long work goes on. */
+  /** Resolves in a later turn, so that other work runs before long work continues. */
   pause(): Promise<void> {
     return new Promise((resolve) => {
       this.wait({ goOn: resolve, isAtOnce: false });
     });
   }
 
-  /** Runs work that need not begin at once, pausing where it yields. `check` throws if it is to end. */
+  /** Runs work in slices, from a later turn on. `check` is called before each slice; an error that it throws ends the work. */
   run<T>(work: Sliced<T>, check: () => void = () => undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       const goOn = (): void => {
@@ -109,7 +109,7 @@ export class Turns {
       const next = this.waiting.shift();
       if (next === undefined) return;
       next.goOn();
-      if (!next.isAtOnce) break; // its work is still to come in this turn, and may take all of the budget
+      if (!next.isAtOnce) break; // the resumed work runs after this, in the same turn, and may use all of the budget
     }
     if (this.waiting.length > 0) this.renewSoon();
   }

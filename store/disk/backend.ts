@@ -1,9 +1,10 @@
 /** A row: key and value. */
 export type Row = readonly [key: Uint8Array, value: Uint8Array];
 
+/** Returns the bytes of a row. */
 export const bytesOf = ([key, value]: Row): number => key.length + value.length;
 
-/** Rows in key order, as they were when the iteration began. */
+/** Iterates over rows in key order, as they were when the iteration began. */
 export interface RowIterator {
   /**
    * Returns at most `count` rows; none at the end.
@@ -14,25 +15,25 @@ export interface RowIterator {
   close(): Promise<void>;
 }
 
-/** Changes that will become visible and durable together, or not at all. */
+/** Changes that become visible and durable together, or not at all. */
 export interface Batch {
   put(key: Uint8Array, value: Uint8Array): void;
   delete(key: Uint8Array): void;
-  /** Resolves once it is on disk. Nothing may be added any more. */
+  /** Writes the batch; resolves once it is on disk. No further change may be added. */
   write(): Promise<void>;
 }
 
 /** The rows of a backend, for reading. */
 export interface Rows {
-  /** Name in messages: the directory, or "memory". */
+  /** The name in messages: the directory, or "memory". */
   readonly name: string;
   /** @throws DamagedError */
   get(key: Uint8Array): Uint8Array | undefined;
-  /** The rows in `[from, to)`. */
+  /** Iterates over the rows in `[from, to)`. */
   iterate(from: Uint8Array, to: Uint8Array): RowIterator;
 }
 
-/** All rows as they were at one instant: of each batch everything or nothing. */
+/** All rows at one instant: each batch is in it as a whole or not at all. */
 export interface View extends Rows {
   /** Releases the view. Its iterators must be closed. */
   close(): Promise<void>;
@@ -40,25 +41,26 @@ export interface View extends Rows {
 
 /** Sorted durable rows: the interface of the store to a database. */
 export interface Backend extends Rows {
-  /** The rows as they are now. */
+  /** Returns a view of the present rows. */
   view(): View;
   batch(): Batch;
   /**
-   * Makes it take batches again after one has failed: that one, and none before it, may be lost, and may be written again. Views
-   * stay as they are. Absent: it cannot, or need not.
+   * Opens the rows again after a batch has failed, so that batches can be written again. The failed batch may be lost, earlier ones are
+   * not; the failed one may be written again. Views stay valid. Absent: not possible, or not necessary.
    *
-   * @throws what keeps it from that; it may be tried again
+   * @throws Error if the rows cannot be opened; the call may be repeated
    */
   reopen?(): Promise<void>;
   size(): Promise<BackendSize>;
-  /** Rewrites the rows in `[from, to)` without what is gone, while reads and writes go on. Absent: nothing that is gone is kept. */
+  /** Rewrites the rows in `[from, to)` without the deleted ones, while reads and writes continue. Absent: deleted rows take no space. */
   compact?(from: Uint8Array, to: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
+/** The size of the rows of a backend. */
 export interface BackendSize {
-  /** Size on disk, or in memory. */
+  /** The bytes on disk, or in memory. */
   readonly allocatedBytes: number;
-  /** The part that holds rows. LevelDB does not tell how many of these are superseded until it compacts its tables. */
+  /** The part that holds rows, including superseded ones: LevelDB does not know their number before it compacts its tables. */
   readonly inUseBytes: number;
 }

@@ -1,15 +1,15 @@
 import type { Position } from "./rows.js";
 
-/** Blocks for which there is room at first; then the room doubles. */
+/** The number of blocks that the first arrays hold; they double when they are full. */
 const initialRoom = 1024;
 
 /**
- * The places where the blocks on disk begin, and how many changes each has: LevelDB finds a row only by its whole row key. Numbers
- * in arrays instead of objects: a store that was written slowly has a block for each change. An example:
+ * The first positions of the blocks on disk, and the number of changes in each. LevelDB finds a row only by its whole row key, so this
+ * list finds the block of a change. Arrays of numbers instead of objects: a store with rare writes has a block per change. For example:
  *
- *   add 2_0 with 3 changes, add 5_0 with 1       find 4_1: the first block; find 9_0: the second; find 1_0: none
- *   the first one is gone                        the second keeps its number …
- *   tidy                                         … until now: find 9_0: the first block
+ *   add 2_0 with 3 changes, add 5_0 with 1       find 4_1: block 0; find 9_0: block 1; find 1_0: -1
+ *   setCount(0, 0): the first block is gone      find 9_0: still block 1
+ *   tidy                                         find 9_0: block 0
  */
 export class BlockList {
   private mains = new Float64Array(initialRoom);
@@ -38,7 +38,7 @@ export class BlockList {
     this.counts[at] = count;
   }
 
-  /** The number of the block that holds a change, if there is such a change; -1: it would be before all blocks. */
+  /** Returns the number of the last block that begins at or before a change; -1 if all begin later. */
   find({ main, sub }: Position): number {
     const { mains, subs } = this;
     let low = 0;
@@ -52,23 +52,23 @@ export class BlockList {
     return low - 1;
   }
 
-  /** The place where a block begins. */
+  /** Returns the position at which a block begins. */
   begin(block: number): Position {
     return { main: Number(this.mains[block]), sub: Number(this.subs[block]) };
   }
 
-  /** Number of changes in the row of a block, also those that are noted as removed. */
+  /** Returns the number of changes in the row of a block, including those noted as removed. */
   count(block: number): number {
     return Number(this.counts[block]);
   }
 
-  /** Notes how many changes a block has after it was written again; 0: it is gone. */
+  /** Sets the number of changes of a rewritten block; 0: the block is gone. */
   setCount(block: number, count: number): void {
     this.counts[block] = count;
     if (count === 0) this.gone += 1;
   }
 
-  /** Forgets the blocks that are gone, once they are a quarter of all, in one go. The others get new numbers. */
+  /** Removes the blocks that are gone from the list, if they are a quarter of all or more. The other blocks get new numbers. */
   tidy(): void {
     if (this.gone * 4 < this.length) return;
     const { mains, subs, counts, length } = this;

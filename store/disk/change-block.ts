@@ -1,35 +1,35 @@
-// A block: changes that happened one after another, in one row. LevelDB takes a row about as long to write and to read
-// whatever it holds, so many changes in one are many times cheaper.
+// A block: consecutive changes in one row. LevelDB takes about the same time to write or read a row of any size, so many changes
+// in one row are many times cheaper.
 //
-//   k ‖ main ‖ _ ‖ sub  →  change … ‖ crc32       the row key is the place of the first change, or before it
+//   k ‖ main ‖ _ ‖ sub  →  change … ‖ crc32       the row key is the position of the first change, or an earlier one
 //   change: head ‖ [main ‖ sub] ‖ KeyValue
-//   head: 8 × length of the KeyValue + 4 if the key was deleted + place
-//   place: 0  the first change of the next revision
-//          1  the next change of the same revision
-//          2  main and sub follow: main as the difference to that of the change before, or of the row key
+//   head: 8 × length of the KeyValue + 4 if the key was deleted + position
+//   position: 0  the first change of the next revision
+//             1  the next change of the same revision
+//             2  main and sub follow: main as the difference to that of the change before, or of the row key
 //
 // Numbers are protobuf's varints. An example, with KeyValues in brackets: put a, then put b and delete a in one transaction,
-// then put c. And the same block when a compaction has removed the first two:
+// then put c; and the same block after a compaction has removed the first two changes:
 //
 //   k 5_0  →  put, +0, 0 [a]   put, next revision [b]   deleted, same revision [a]   put, next revision [c]   crc32
 //   k 5_0  →  deleted, +1, 1 [a]   put, next revision [c]   crc32
 //
-// A compaction does not write a block again for a few changes. It notes those that are gone in a row beside it, which looks
-// like a block whose KeyValues are empty:
+// A compaction does not rewrite a block for a few changes. It notes the removed ones in a second row, in the format of a block with
+// empty KeyValues:
 //
 //   r ‖ main ‖ _ ‖ sub  →  change … ‖ crc32       the same main and sub as in the row key of the block
 
 import { DamagedError } from "../base/index.js";
 import { changeRowKey, checksumSize, nameOfRow, openRow, parseBlockRowKey, type Position, sealRow } from "./rows.js";
 
-/** The place of a change, and whether it deleted its key. */
+/** The position of a change, and whether it deleted its key. */
 export interface BlockChange extends Position {
   readonly tombstone: boolean;
 }
 
-/** A block as it is written. */
+/** An encoded block. */
 export interface Block {
-  /** The place that the row key says. */
+  /** The position in the row key. */
   readonly begin: Position;
   /** Number of changes. */
   readonly count: number;
@@ -37,23 +37,23 @@ export interface Block {
   readonly row: Uint8Array;
 }
 
-/** The next revision, the same one, or as stated: the last two bits of a head. */
+/** The last two bits of a head: the next revision, the same one, or a stated position. */
 const nextMain = 0;
 const sameMain = 1;
 const stated = 2;
 const tombstoneBit = 4;
 const headScale = 8;
 
-/** Changes of a block: so many small ones are read and checked in less than 1 ms. */
+/** The most changes of a block: that many small ones are read and checked in less than 1 ms. */
 const maxChanges = 250;
-/** Larger than this part of a block, a change is a block of its own: its removal frees the row at once. */
+/** A change of more than one such part of `blockBytes` is a block of its own: its removal frees the row at once. */
 const largePart = 8;
-/** The most bytes that a loop copies faster than V8, which would need a view of them. */
+/** The most bytes that a loop copies faster than `set`, which needs a view of them. */
 const maxLoopBytes = 64;
-/** The most that a change takes beside its KeyValue: three numbers. */
+/** The most bytes of a change beside its KeyValue: three numbers. */
 const maxHeadBytes = 24;
 
-/** Gathers consecutive changes until they are sealed as a block; then it starts an empty one. */
+/** Gathers consecutive changes until `seal` returns them as a block; then begins an empty block. */
 export class BlockDraft {
   private readonly standardBytes: number;
   private memory: Buffer;
@@ -75,14 +75,14 @@ export class BlockDraft {
     return this.count === 0;
   }
 
-  /** Whether a KeyValue of so many bytes may be added; always to an empty block. */
+  /** Tells whether a KeyValue of `length` bytes may be added; always to an empty block. */
   hasRoomFor(length: number): boolean {
     if (this.count === 0) return true;
     if (this.hasLarge || this.count === maxChanges || this.isLarge(length)) return false;
     return this.end + maxHeadBytes + length <= this.blockBytes;
   }
 
-  /** Begins anew, before the first change: for a block that takes the place of another that begins there. */
+  /** Begins an empty block with a row key of its own: that of the block which it replaces. */
   beginAt({ main, sub }: Position): void {
     this.clear();
     this.begin = { main, sub };
@@ -93,7 +93,7 @@ export class BlockDraft {
     return this.memory;
   }
 
-  /** Adds a change that happened after all that are in the block. Its KeyValue is all of `source`, or `length` bytes from `start` on. */
+  /** Adds a change that is later than all in the block. Its KeyValue is all of `source`, or `length` bytes from `start` on. */
   add(change: BlockChange, source: Uint8Array, start = 0, length = source.length): void {
     const at = this.place(change, length);
     const { memory } = this;
@@ -102,7 +102,7 @@ export class BlockDraft {
     else for (let n = 0; n < length; n++) memory[at + n] = source[start + n] ?? 0;
   }
 
-  /** Adds such a change, whose KeyValue the caller writes into `bytes` next. @returns its place there */
+  /** Adds a change, whose KeyValue the caller writes into `bytes` next. @returns the offset of the KeyValue */
   place({ main, sub, tombstone }: BlockChange, length: number): number {
     this.makeRoom(length);
     this.begin ??= { main, sub };
@@ -122,7 +122,7 @@ export class BlockDraft {
     return end;
   }
 
-  /** Ends the block, which is not empty. @param rowKeyOf says what kind of row it is */
+  /** Ends the block, which must not be empty. @param rowKeyOf encodes the row key, by the kind of row */
   seal(rowKeyOf = changeRowKey): Block {
     const { begin, memory, count } = this;
     if (begin === undefined) throw new Error("Cannot seal an empty block");
@@ -165,7 +165,7 @@ export class BlockReader implements BlockChange {
   readonly begin: Position;
   /** The block with its heads, without the checksum. */
   readonly content: Buffer;
-  // The change that was read last.
+  // The last change read.
   main = 0;
   sub = 0;
   tombstone = false;
@@ -175,7 +175,7 @@ export class BlockReader implements BlockChange {
 
   /**
    * @param place the store's name, for messages
-   * @throws DamagedError if the row is not what was written
+   * @throws DamagedError if the row differs from the written one
    */
   constructor(
     private readonly place: string,
@@ -192,12 +192,12 @@ export class BlockReader implements BlockChange {
     this.rewind();
   }
 
-  /** The KeyValue of the change, not copied: it keeps the whole block in memory. */
+  /** The KeyValue of the change: a view that keeps the whole block in memory. */
   get keyValue(): Uint8Array {
     return this.content.subarray(this.from, this.to);
   }
 
-  /** Reads the next change. False: there is none. @throws DamagedError */
+  /** Reads the next change. @returns false if there is none @throws DamagedError */
   next(): boolean {
     if (this.to === this.content.length) return false;
     this.from = this.to;
@@ -217,7 +217,7 @@ export class BlockReader implements BlockChange {
     return true;
   }
 
-  /** Reads the change at a place. False: it is not in the block. */
+  /** Reads the change at a position. @returns false if it is not in the block */
   find({ main, sub }: Position): boolean {
     if (main < this.main || (main === this.main && sub < this.sub)) this.rewind();
     if (this.to > 0 && main === this.main && sub === this.sub) return true;
@@ -225,7 +225,7 @@ export class BlockReader implements BlockChange {
     return false;
   }
 
-  /** Names the block in an error. */
+  /** Returns the error for a damaged block. */
   damage(reason: string): DamagedError {
     return new DamagedError(nameOfRow(this.place, this.rowKey), reason);
   }

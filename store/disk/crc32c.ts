@@ -1,7 +1,7 @@
 /** The Castagnoli polynomial, bits reversed. */
 const polynomial = 0x82f63b78;
 
-/** tables[k][b]: what byte `b` followed by k zero bytes does to the sum. */
+/** The entry tables[k][b] is the change of the sum by byte `b` followed by k zero bytes. */
 const tables = makeTables();
 
 function makeTables(): readonly Int32Array[] {
@@ -20,9 +20,9 @@ function makeTables(): readonly Int32Array[] {
 }
 
 /**
- * CRC-32C, as etcd's HashKV and bbolt images use it; eight bytes a step.
+ * Returns the CRC-32C, the checksum of etcd's HashKV and of bbolt images. Eight bytes per step.
  *
- * @param sum the result for what came before
+ * @param sum the checksum of the bytes before
  */
 export function crc32c(bytes: Uint8Array, sum = 0): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as readonly [T, T, T, T, T, T, T, T];
@@ -53,7 +53,7 @@ export function crc32c(bytes: Uint8Array, sum = 0): number {
 
 type T = Int32Array;
 
-// Elements that are known to be there; `Number` costs nothing once this is compiled. A function for each kind of array: V8 would look
-// at every access of a common one which kind it is.
+// Read elements that exist; `Number` costs nothing in compiled code. One function per kind of array: a common one would check the kind
+// at every access.
 const byteAt = (bytes: Uint8Array, index: number): number => Number(bytes[index]);
 const sumAt = (table: T, index: number): number => Number(table[index]);

@@ -9,10 +9,10 @@ import type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "
 import { levelDirectory, removeFormerDirectories, takeOverDirectory } from "./level-directory.js";
 import { checkTables } from "./tables.js";
 
-/** An instant that `level` keeps readable. */
+/** A snapshot of `level`: the rows at one instant. */
 type Instant = ReturnType<Level["snapshot"]>;
 
-/** Bytes that an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
+/** Bytes that an iterator reads ahead: with LevelDB's default of 16 KiB every few rows would need a thread switch. */
 const readAheadBytes = 256 * 1024;
 
 /** The part of `level` that is used here. */
@@ -28,17 +28,17 @@ interface BytesLevel {
     del(key: Uint8Array): unknown;
     write(options: { sync: boolean }): Promise<void>;
   };
-  /** There in Node; the types of `level` leave out what browsers lack. */
+  /** Exists in Node; the types of `level` have only the methods of all platforms. */
   compactRange?(from: Uint8Array, to: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Absent: the rows as they are now. */
+/** The options of a read. Without a snapshot it reads the present rows. */
 interface ReadOptions {
   readonly snapshot?: Instant;
 }
 
-/** Reads of `level`, of now or of an instant. */
+/** Reads rows of `level`: the present ones or those of a snapshot. */
 class LevelRows implements Rows {
   constructor(
     readonly name: string,
@@ -67,7 +67,7 @@ class LevelRows implements Rows {
   }
 }
 
-/** LevelDB, open in one directory, until it is retired and nobody reads it any more. */
+/** LevelDB, open in one directory until it is retired and its last reader has ended. */
 class OpenLevel {
   private readers = 0;
   private onUnread: (() => void) | undefined = undefined;
@@ -77,7 +77,7 @@ class OpenLevel {
     readonly level: BytesLevel,
   ) {}
 
-  /** Counts a reader. @returns what ends its reading, once */
+  /** Counts a reader. @returns a function to call once, when the reader has ended */
   addReader(): () => void {
     this.readers += 1;
     return () => {
@@ -86,7 +86,7 @@ class OpenLevel {
     };
   }
 
-  /** Closes it once it has no reader. */
+  /** Closes LevelDB once it has no reader. */
   async retire(): Promise<void> {
     if (this.readers > 0) await new Promise<void>((resolve) => (this.onUnread = resolve));
     await this.level.close();
@@ -112,7 +112,7 @@ class LevelView extends LevelRows implements View {
 /** A backend on `level`. */
 class DiskBackend implements Backend {
   private rows: LevelRows;
-  /** Settles when the directories that are not in use any more are gone, or stay for the next start to remove. */
+  /** Resolves when the former directories are removed, or left for the next start to remove. */
   private retiring: Promise<void> = Promise.resolve();
 
   constructor(
@@ -142,13 +142,12 @@ class DiskBackend implements Backend {
   }
 
   batch(): Batch {
-    // Chained: rows go to the native side one by one as they arise. An array of operations costs several times as
-    // much, and all at once.
+    // A chained batch passes each row to native code at once. An array of operations costs several times as much, in one turn.
     const batch = this.current.level.batch();
     return {
       put: (key, value) => void batch.put(key, value),
       delete: (key) => void batch.del(key),
-      // Unsynced only by wish: LevelDB switches to a new log without syncing the old one, and opens over the hole.
+      // Unsynced only on request: LevelDB begins a new log without syncing the old one, and opens later although rows are missing.
       write: () => batch.write({ sync: this.sync }),
     };
   }
@@ -185,7 +184,7 @@ class DiskBackend implements Backend {
   }
 }
 
-/** Returns the error to throw for one of `level`: damage that LevelDB itself has found gets our name. */
+/** Converts an error of `level`: damage that LevelDB itself has found becomes a DamagedError. */
 function asDamage(name: string, error: unknown): unknown {
   for (let cause = error; isError(cause); cause = cause.cause)
     if (errorCode(cause) === "LEVEL_CORRUPTION") return new DamagedError(name, cause.message, { cause: error });
@@ -193,17 +192,18 @@ function asDamage(name: string, error: unknown): unknown {
 }
 
 /**
- * Tables that LevelDB keeps open, 1 GB of rows. It maps up to 1000 into memory, which takes no file descriptor once they are
- * open: so neither the store in use nor the one that a snapshot makes takes any for its tables.
+ * The tables that LevelDB keeps open: 1 GB of rows. LevelDB maps up to 1000 open tables into memory, and a mapped table takes no file
+ * descriptor, so neither the store in use nor the one that a snapshot builds takes descriptors for its tables.
  */
 const maxOpenFiles = 500;
 
 const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
- * A store on disk, in a directory of its own that is created if need be. Everything in it is read once, for its checksums.
+ * Opens a store on disk, in a directory of its own that is created if it does not exist. All tables are read once, to check their
+ * checksums.
  *
- * @param options.sync whether a batch is synced before it counts as written; without, a power cut may damage the store
+ * @param options.sync whether each batch is synced; if not, a power cut may damage the store
  * @throws DamagedError if LevelDB's own files are damaged
  */
 export async function openDiskBackend(
@@ -215,7 +215,7 @@ export async function openDiskBackend(
   return new DiskBackend(directory, new OpenLevel(...(await openInUse(directory))), sync);
 }
 
-/** Opens the LevelDB that a store's directory has in use. */
+/** Opens the LevelDB directory that is in use below a store's directory. */
 const openInUse = async (root: string): Promise<[directory: string, level: BytesLevel]> => {
   const directory = await levelDirectory(root);
   return [directory, await openLevel(directory)];
@@ -244,7 +244,7 @@ async function fileSizes(directory: string): Promise<readonly FileSize[]> {
   return Promise.all(names.map(async (name) => ({ name, size: await fileSize(join(directory, name)) })));
 }
 
-/** 0 for a file that LevelDB has removed since it was listed. */
+/** Returns the size of a file; 0 if LevelDB has removed it since it was listed. */
 async function fileSize(path: string): Promise<number> {
   try {
     return (await stat(path)).size;

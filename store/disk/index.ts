@@ -1,4 +1,4 @@
-// Rows on disk: LevelDB and the memory in its place, the format of rows, checks of its tables.
+// Rows on disk: LevelDB, a replacement of it in memory, the format of rows, checks of LevelDB's tables.
 
 export {
   bytesOf,

@@ -1,10 +1,10 @@
-// The directories in which LevelDB keeps a store. Once LevelDB has met an error while it wrote, it takes no write any more until
-// it is opened again, and it cannot be closed for that while someone reads an instant of it. So its files are taken over into
-// another directory, where it is opened beside the one that is still read:
+// The directories in which LevelDB keeps a store. After an error during a write LevelDB refuses all writes until it is opened
+// again, and it cannot be closed while a snapshot of it is read. Therefore its files are transferred to another directory, where a
+// second LevelDB is opened while the first one is still read:
 //
-//   store-1/               LevelDB's files, as long as it was never opened again
-//   store-1/reopened-2/    LevelDB's files since it was opened again for the second time: whole, or under another name
-//   store-1/partial/       a taking over that was cut short
+//   store-1/               LevelDB's files until it is opened again
+//   store-1/reopened-2/    LevelDB's files after it was opened again for the second time; complete if it has this name
+//   store-1/partial/       an incomplete transfer
 
 import { copyFile, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { errorCode } from "../../platform/index.js";
 const prefix = "reopened-";
 const partial = "partial";
 
-/** Returns the directory below `root`, or `root` itself, that has LevelDB's files. */
+/** Returns the directory with LevelDB's files: `root`, or a directory in it. */
 export const levelDirectory = async (root: string): Promise<string> => {
   const last = findLastNumber(await listNames(root));
   return last === 0 ? root : join(root, `${prefix}${last}`);
@@ -28,14 +28,14 @@ export const removeFormerDirectories = async (root: string): Promise<void> => {
 };
 
 /**
- * Takes over the files of a LevelDB that is open, and not written any more, into the next directory; that is the one in use when
- * this resolves. Tables are the same files under another name; what LevelDB goes on to write, or removes, is copied.
+ * Transfers the files of an open LevelDB that takes no more writes to a new directory, which is the one in use when this resolves.
+ * Tables never change, so they are linked; files that LevelDB may still write or remove are copied.
  *
- * LevelDB may still be at work on its own, so the order counts: logs first, as the manifest says which of them are not needed
- * any more; tables last. A table that is gone by then is missed when LevelDB opens the directory, which `check` does.
+ * LevelDB's own background work may continue, so the order matters: logs first, as a later manifest tells which logs are not needed;
+ * tables last. If LevelDB removes a needed table meanwhile, `check` fails, because LevelDB does not open the directory.
  *
- * @param check opens and closes the directory before it is the one in use
- * @throws what it throws, or a copy; then the directory in use is the same as before
+ * @param check opens and closes the new directory before it is the one in use
+ * @throws the error of `check`, or of a file operation; the directory in use is then the same as before
  */
 export const takeOverDirectory = async (root: string, check: (directory: string) => Promise<void>): Promise<void> => {
   const from = await levelDirectory(root);
@@ -63,12 +63,12 @@ const copySynced = async (from: string, to: string): Promise<void> => {
   await sync(to);
 };
 
-/** Lets pass that LevelDB has removed a file since it was listed. */
+/** Ignores the error for a file that LevelDB has removed since it was listed. */
 const ignoreMissing = (error: unknown): void => {
   if (errorCode(error) !== "ENOENT") throw error;
 };
 
-/** The number of the last directory that was taken over; 0: there is none. */
+/** Returns the greatest number of a `reopened-` directory; 0 if there is none. */
 const findLastNumber = (names: readonly string[]): number =>
   Math.max(0, ...names.filter((name) => name.startsWith(prefix)).map((name) => Number(name.slice(prefix.length))));
 
@@ -91,7 +91,7 @@ const sync = async (path: string): Promise<void> => {
   }
 };
 
-/** Makes the names in a directory survive a power cut. Windows cannot: the promise about power cuts is not made there. */
+/** Makes the names in a directory durable. Not possible on Windows: there a power cut may lose names. */
 const syncNames = async (directory: string): Promise<void> => {
   if (process.platform !== "win32") await sync(directory);
 };

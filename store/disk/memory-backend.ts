@@ -1,20 +1,20 @@
-// Rows in memory: sorted blocks, which views and copies share until somebody writes to them.
+// Rows in memory: sorted blocks, which views and copies share until one of them writes to a block.
 
 import type { Backend, BackendSize, Batch, Row, RowIterator, View } from "./backend.js";
 
-/** A block is split when it has more rows. */
+/** The most rows of a block; a larger one is split. */
 const maxBlockLength = 128;
 
 /** Rows in key order. Only the table that owns a block may change it. */
 interface Block {
   owner: object;
-  /** Keys as latin1 text: it has the order of the bytes, and comparing it is fast. */
+  /** The keys as latin1 text, which has the order of the bytes and is compared fast. */
   readonly keys: string[];
   readonly values: Uint8Array[];
 }
 
 /**
- * Sorted rows in blocks. A copy shares the blocks, and whoever writes to a shared block copies it first:
+ * Sorted rows in blocks. A copy of the table shares the blocks; a write to a shared block copies the block first:
  *
  *   put a b c      blocks [a b c]
  *   copy           both tables have [a b c]
@@ -32,7 +32,7 @@ class RowTable {
   }
 
   copy(): RowTable {
-    this.owner = {}; // no block is this table's own any more
+    this.owner = {}; // from now on all blocks are shared
     const copy = new RowTable([...this.blocks]);
     copy.bytes = this.bytes;
     return copy;
@@ -80,7 +80,7 @@ class RowTable {
     if (keys.length === 0 && this.blocks.length > 1) this.blocks.splice(at, 1);
   }
 
-  /** The rows in `[from, to)`; nothing may change meanwhile. */
+  /** Iterates over the rows in `[from, to)`; the table must not change meanwhile. */
   *rows(from: string, to: string): Generator<Row, void, void> {
     let at = this.blockOf(from);
     let position = positionIn(this.blocks[at]?.keys ?? [], from);
@@ -94,7 +94,7 @@ class RowTable {
     }
   }
 
-  /** The last block whose first key is at or below `key`, or the first block. */
+  /** Returns the position of the last block whose first key is at or below `key`; 0 if there is none. */
   private blockOf(key: string): number {
     let low = 1;
     let high = this.blocks.length;
@@ -106,23 +106,28 @@ class RowTable {
     return low - 1;
   }
 
+  /** Returns the block at a position for writing: a copy if the block is shared. */
   private ownBlock(at: number): Block {
     const block = itemAt(this.blocks, at);
     if (block.owner === this.owner) return block;
     return (this.blocks[at] = { owner: this.owner, keys: [...block.keys], values: [...block.values] });
   }
 
-  /** @param added where the row lies that was too much: ascending keys fill the blocks */
+  /**
+   * Splits a block that is too large.
+   *
+   * @param added the position of the row added last; at the end of the block, only that row moves, so ascending keys fill the blocks
+   */
   private split(at: number, { owner, keys, values }: Block, added: number): void {
     const half = added === keys.length - 1 ? added : keys.length >>> 1;
     this.blocks.splice(at + 1, 0, { owner, keys: keys.splice(half), values: values.splice(half) });
   }
 }
 
-/** An item that is known to be there. */
+/** Returns an item that exists. */
 const itemAt = <T>(items: readonly T[], position: number): T => items[position] as T;
 
-/** Position of the first of `keys` that is not below `key`. */
+/** Returns the position of the first of `keys` that is not below `key`. */
 const positionIn = (keys: readonly string[], key: string): number => {
   const last = keys.at(-1);
   if (last === undefined || last < key) return keys.length; // most rows are added at the end
@@ -138,7 +143,7 @@ const positionIn = (keys: readonly string[], key: string): number => {
 
 const textOf = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 
-/** Iterates over rows that do not change any more. */
+/** Returns an iterator over rows that do not change. */
 const iteratorOf = (rows: Generator<Row, void, void>): RowIterator => ({
   next: (count) => {
     const some: Row[] = [];
@@ -152,7 +157,7 @@ const iteratorOf = (rows: Generator<Row, void, void>): RowIterator => ({
   close: () => Promise.resolve(),
 });
 
-/** A view, or a whole backend: reads of a table. */
+/** Reads a table: a view, and the reading part of a backend. */
 class MemoryView implements View {
   readonly name = "memory";
 
@@ -171,19 +176,19 @@ class MemoryView implements View {
   }
 }
 
-/** A change of a batch; without a value the row goes. */
+/** A change of a batch; without a value the row is deleted. */
 interface Change {
   readonly key: string;
   readonly value: Uint8Array | undefined;
 }
 
-/** Rows that are gone with the process. A copy costs little, however many there are. */
+/** Rows in memory only. The cost of a copy does not grow with the number of rows. */
 export class MemoryBackend extends MemoryView implements Backend {
   constructor(table = new RowTable()) {
     super(table);
   }
 
-  /** Returns another backend with the same rows; what is written to one of both is not in the other. */
+  /** Returns an independent backend with the same rows. */
   copy(): MemoryBackend {
     return new MemoryBackend(this.table.copy());
   }
@@ -211,5 +216,5 @@ export class MemoryBackend extends MemoryView implements Backend {
   }
 }
 
-/** Opens a store that is gone with the process. */
+/** Opens an empty backend in memory. */
 export const openMemoryBackend = (): Promise<MemoryBackend> => Promise.resolve(new MemoryBackend());

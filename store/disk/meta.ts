@@ -20,7 +20,7 @@ class MetaRow<T> {
     batch.put(this.rowKey, encodeRow(this.rowKey, this.encode(value)));
   }
 
-  /** @throws DamagedError if it is not what was written */
+  /** Reads the row; undefined if it does not exist. @throws DamagedError if it differs from the written one */
   get(rows: Rows): T | undefined {
     const row = rows.get(this.rowKey);
     if (row === undefined) return undefined;
@@ -44,28 +44,28 @@ function decodeCounter(content: Uint8Array): number | undefined {
 
 const decodeRevision = (content: Uint8Array): Revision | undefined => decodeCounter(content) as Revision | undefined;
 
-/** The version of everything in `rows.ts` and here. */
+/** The version of the format of all rows. */
 export const formatRow = new MetaRow("format", encodeCounter, decodeCounter);
-/** Number of changes: a lost one is noticed. */
+/** The number of changes on disk, to detect lost ones. */
 export const changeCountRow = new MetaRow("changes", encodeCounter, decodeCounter);
-/** Number of lease rows, for the same reason. */
+/** The number of lease rows, to detect lost ones. */
 export const leaseCountRow = new MetaRow("leases", encodeCounter, decodeCounter);
-/** A compaction that has taken effect; its rows may still be there. */
+/** The revision of the newest compaction; the changes that it removes may still be on disk. */
 export const scheduledCompactionRow = new MetaRow("scheduled-compaction", encodeCounter, decodeRevision);
-/** Number of rows of all tables, for the same reason. */
+/** The number of rows of all tables, to detect lost ones. */
 export const tableRowCountRow = new MetaRow("table-rows", encodeCounter, decodeCounter);
-/** A compaction whose rows are gone. */
+/** The revision of the last compaction whose changes are removed from disk. */
 export const finishedCompactionRow = new MetaRow("finished-compaction", encodeCounter, decodeRevision);
 
 /** The state of the store as of its last round. */
 export interface SavedState {
-  /** The newest revision on disk; the rows must reach as far. */
+  /** The newest revision on disk: that of the last change. */
   readonly revision: Revision;
   /** The applier's marker. */
   readonly marker: Uint8Array;
 }
 
-/** Encodes the state as a row. */
+/** The row with the state. */
 export const stateRow = new MetaRow<SavedState>(
   "state",
   ({ revision, marker }) => Buffer.concat([encodeCounter(revision), marker]),

@@ -1,43 +1,43 @@
-// A store whose process has no file descriptors left, or whose disk is full: it waits, and goes on.
+// A backend that waits during a shortage of file descriptors or disk space, and then continues.
 
 import { isError } from "../../platform/index.js";
 import type { Backend, Batch, Row, RowIterator, View } from "./backend.js";
 
-/** A resource that writing takes, and that there may be too little of. */
+/** A resource that writes need: file descriptors or disk space. */
 export interface Resource {
   /**
-   * Resolves once there is so much that LevelDB can go on.
+   * Resolves once there is enough for LevelDB.
    *
-   * @throws Error if the wait is given up
+   * @throws Error if the wait is cancelled
    */
   whenAvailable(): Promise<void>;
   /**
-   * The same after a while: LevelDB has just failed for lack of it.
+   * Resolves once there is enough, after a pause: called when LevelDB has just failed for lack of it.
    *
-   * @throws Error if the wait is given up
+   * @throws Error if the wait is cancelled
    */
   whenAvailableAgain(): Promise<void>;
 }
 
-/** Source of file descriptors for when LevelDB gets none from the system. */
+/** The file descriptors for LevelDB, with a reserve for reads. */
 export interface DescriptorSource extends Resource {
-  /** Closes those that are kept for this, at once. False: there are none left. */
+  /** Closes the reserved descriptors, so that a synchronous read can open a file. @returns false if none are left */
   lend(): boolean;
 }
 
-/** The resources that a store may have too little of; absent: there is always enough. */
+/** The resources whose shortage a backend waits out; an absent one never runs short. */
 export interface StoreResources {
   readonly descriptors?: DescriptorSource | undefined;
   readonly space?: Resource | undefined;
 }
 
-/** LevelDB passes on no code but only the system's words: for EMFILE and ENFILE, and for ENOSPC and EDQUOT. */
+/** The system's texts for EMFILE and ENFILE, and for ENOSPC and EDQUOT: LevelDB's errors have no code. */
 const wordsOfShortage = {
   descriptors: ["Too many open files"],
   space: ["No space left on device", "Disk quota exceeded"],
 } as const satisfies Record<keyof StoreResources, readonly string[]>;
 
-/** Whether an operation of LevelDB failed for lack of `resource`. */
+/** Tells whether an operation of LevelDB failed for lack of `resource`. */
 const isLackOf = (resource: keyof StoreResources, error: unknown): boolean => {
   for (let cause = error; isError(cause); cause = cause.cause) {
     const { message } = cause;
@@ -46,14 +46,17 @@ const isLackOf = (resource: keyof StoreResources, error: unknown): boolean => {
   return false;
 };
 
-/** Attempts of a batch after which LevelDB is opened again: it repeats what its compaction met, and takes no write any more. */
+/** The attempts of a batch after which LevelDB is opened again: after an error in its own compaction it refuses every write. */
 const attemptsBeforeReopening = 3;
 
 /**
- * A backend whose operations do not fail for lack of file descriptors or space. A batch that found no descriptor was not begun:
- * LevelDB needs it for its next log, which comes before the first byte; but if LevelDB's compaction has found none, LevelDB has
- * to be opened again, and always after a batch for which there was no space, as a part of it may stand in the log. A row is read
- * again with what `descriptors` lends; an iterator goes on behind its last row, in the same instant.
+ * A backend whose operations do not fail for lack of file descriptors or disk space.
+ *
+ * - A batch without a descriptor is written again: LevelDB needs the descriptor for its next log file, before the batch's first byte.
+ *   If the batch fails repeatedly, LevelDB's own compaction had the error, and LevelDB is opened again.
+ * - After a batch without disk space LevelDB is always opened again, as the log may contain a part of the batch.
+ * - A row is read again after `descriptors.lend()`.
+ * - An iterator waits for descriptors and continues after its last row, in the same view.
  */
 export class PatientBackend implements Backend {
   constructor(
@@ -108,6 +111,7 @@ export class PatientBackend implements Backend {
   }
 }
 
+/** Reads, and reads again with lent descriptors if there were none. */
 const readWithLentDescriptors = <T>({ descriptors }: StoreResources, read: () => T): T => {
   try {
     return read();
@@ -139,7 +143,7 @@ class PatientIterator implements RowIterator {
       } catch (error) {
         const { descriptors } = this.resources;
         if (descriptors === undefined || !isLackOf("descriptors", error)) throw error;
-        await this.rows.close(); // an iterator of LevelDB does not recover
+        await this.rows.close(); // after an error an iterator of LevelDB returns no more rows
         await descriptors.whenAvailableAgain();
         this.rows = this.view.iterate(this.last === undefined ? this.from : successorOf(this.last), this.to);
       }
@@ -151,7 +155,7 @@ class PatientIterator implements RowIterator {
   }
 }
 
-/** The first key after `key`. */
+/** Returns the smallest key that is greater than `key`. */
 const successorOf = (key: Uint8Array): Uint8Array => {
   const successor = new Uint8Array(key.length + 1);
   successor.set(key);
@@ -160,7 +164,7 @@ const successorOf = (key: Uint8Array): Uint8Array => {
 
 class PatientBatch implements Batch {
   private batch: Batch;
-  /** All that was put and deleted, in order, for another attempt: references to what the caller keeps anyway. */
+  /** All puts and deletes, in order, for another attempt: references to bytes that the caller keeps anyway. */
   private readonly changes: (readonly [key: Uint8Array, value: Uint8Array | undefined])[] = [];
 
   constructor(
@@ -197,10 +201,10 @@ class PatientBatch implements Batch {
   }
 
   /**
-   * Waits until there is what the last attempt found too little of.
+   * Waits until the shortage that caused `error` has ended.
    *
-   * @returns whether the backend has to be opened again
-   * @throws the error itself if it has another reason, or if nothing can be done about it
+   * @returns true if the backend must be opened again
+   * @throws the error itself if it has another cause, or if the backend cannot be opened again
    */
   private async outlast(error: unknown, attempt: number): Promise<boolean> {
     const { descriptors, space } = this.resources;
@@ -215,7 +219,7 @@ class PatientBatch implements Batch {
     return isTired;
   }
 
-  /** Begins again, with the same changes. */
+  /** Begins a new batch with the same changes. */
   private repeat(): void {
     this.batch = this.backend.batch();
     for (const [key, value] of this.changes)

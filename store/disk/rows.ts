@@ -1,22 +1,22 @@
-// The store's keyspace on `level`. There are five kinds of rows, told apart by the first byte:
+// The format of the store's rows in LevelDB. The first byte of the row key is the kind of row:
 //
-//   k ‖ main ‖ _ ‖ sub    →  block ‖ crc32      changes of keys that happened one after another, from this place on
+//   k ‖ main ‖ _ ‖ sub    →  block ‖ crc32      consecutive changes of keys, from this position on
 //   l ‖ lease id          →  lease ‖ crc32      TTL and generation of one lease
-//   m ‖ name              →  value ‖ crc32      what the store knows of itself
-//   r ‖ main ‖ _ ‖ sub    →  places ‖ crc32     changes of the block at this place that a compaction has removed
+//   m ‖ name              →  value ‖ crc32      the store's format and state
+//   r ‖ main ‖ _ ‖ sub    →  positions ‖ crc32  changes of the block at this position that a compaction has removed
 //   t ‖ table ‖ 0 ‖ key   →  row ‖ crc32        a row of one of the applier's tables, which the store does not interpret
 //
-// main and sub are 8 bytes, big-endian: blocks lie in the order in which the changes happened. The crc32 covers row key and
-// value, as `level` verifies neither when it reads. Blocks are described in `change-block.ts`.
+// main and sub are 8 bytes, big-endian, so blocks are in the order of their changes. The crc32 covers row key and value, as LevelDB
+// verifies neither on a read. Blocks are described in `change-block.ts`.
 
 import { crc32 } from "node:zlib";
 import { DamagedError, type Key, keyFromBytes } from "../base/index.js";
 
-/** Bytes that `sealRow` fills in at the end of a row. */
+/** The bytes that `sealRow` fills in at the end of a row. */
 export const checksumSize = 4;
 
 const changePrefix = 0x6b; // k
-/** First byte of the row key of a lease. */
+/** The first byte of the row key of a lease. */
 export const leasePrefix = 0x6c; // l
 const metaPrefix = 0x6d; // m
 const removedPrefix = 0x72; // r
@@ -26,19 +26,19 @@ const tombstoneMark = 0x74; // t
 const blockKeySize = 18;
 const above32Bits = 2 ** 32;
 
-/** The place of a change: its revision, and its number within it. */
+/** The position of a change in the history: its revision, and its number in that revision, from 0. */
 export interface Position {
   readonly main: number;
   readonly sub: number;
 }
 
-/** Compares places in the order in which the changes happened. */
+/** Compares positions in the order of the changes. */
 export const comparePositions = (a: Position, b: Position): number => a.main - b.main || a.sub - b.sub;
 
-/** Encodes the row key of the block that begins at a place. */
+/** Encodes the row key of the block that begins at a position. */
 export const changeRowKey = (begin: Position): Buffer => blockRowKey(changePrefix, begin);
 
-/** Encodes the row key of a block's list of removals. */
+/** Encodes the row key of a block's list of removed changes. */
 export const removedRowKey = (begin: Position): Buffer => blockRowKey(removedPrefix, begin);
 
 function blockRowKey(prefix: number, { main, sub }: Position): Buffer {
@@ -56,7 +56,7 @@ function writePosition(key: Buffer, main: number, sub: number, at: number): void
   key.writeUInt32BE(sub % above32Bits, at + 13);
 }
 
-/** Encodes etcd's key for a change: what HashKV hashes. */
+/** Encodes etcd's key for a change, which HashKV hashes. */
 export function etcdRowKey({ main, sub }: Position, tombstone: boolean): Buffer {
   const key = Buffer.allocUnsafe(blockKeySize - 1 + (tombstone ? 1 : 0));
   writePosition(key, main, sub, 0);
@@ -64,24 +64,24 @@ export function etcdRowKey({ main, sub }: Position, tombstone: boolean): Buffer 
   return key;
 }
 
-/** The first possible row key of a block that begins with revision `main`. */
+/** Returns the first possible row key of a block that begins with revision `main`. */
 export const firstRowKeyOf = (main: number): Buffer => changeRowKey({ main, sub: 0 });
 /** A row key after those of all changes. */
 export const endOfChanges = Buffer.of(changePrefix + 1);
 
-/** The range of all lists of removals. */
+/** The range of all lists of removed changes. */
 export const allRemoved = { from: Buffer.of(removedPrefix), to: Buffer.of(removedPrefix + 1) } as const;
 
-/** Every row of every kind. */
+/** The range of all rows. */
 export const allRows = { from: Buffer.of(0), to: Buffer.of(0xff) } as const;
 
 /** Encodes the row key of a named row. */
 export const metaRowKey = (name: string): Buffer => Buffer.concat([Buffer.of(metaPrefix), Buffer.from(name, "latin1")]);
 
-/** The rows of all tables. */
+/** The range of the rows of all tables. */
 export const allTables = { from: Buffer.of(tablePrefix), to: Buffer.of(tablePrefix + 1) } as const;
 
-/** The place of a row in the applier's tables. */
+/** The table and the key of a row in the applier's tables. */
 export interface TablePosition {
   /** Not empty, and without a zero byte. */
   readonly table: string;
@@ -94,14 +94,14 @@ export function tableRowKey({ table, key }: TablePosition): Uint8Array {
   return Buffer.concat([Buffer.of(tablePrefix), Buffer.from(`${table}\0${key}`, "latin1")]);
 }
 
-/** Undefined: not the key of a table's row. */
+/** Parses the row key of a table's row; undefined if it is another one. */
 export function parseTableRowKey(rowKey: Uint8Array): TablePosition | undefined {
   const end = rowKey.indexOf(0);
   if (rowKey[0] !== tablePrefix || end < 2) return undefined;
   return { table: keyFromBytes(rowKey.subarray(1, end)), key: keyFromBytes(rowKey.subarray(end + 1)) };
 }
 
-/** The place that the row key of a block says, or of what is removed from it. Undefined: not such a row key. */
+/** Parses the row key of a block or of its removed changes; undefined if it is another one. */
 export function parseBlockRowKey(rowKey: Uint8Array): Position | undefined {
   if (rowKey[0] !== changePrefix && rowKey[0] !== removedPrefix) return undefined;
   if (rowKey.length !== blockKeySize || rowKey[9] !== underscore) return undefined;
@@ -110,7 +110,7 @@ export function parseBlockRowKey(rowKey: Uint8Array): Position | undefined {
   return { main, sub };
 }
 
-/** Big-endian. A start reads many rows: a DataView for each would cost more than what is read with it. */
+/** Reads 4 bytes, big-endian. A start reads many rows, and a DataView per row costs more than its use. */
 const uint32At = (bytes: Uint8Array, at: number): number =>
   ((Number(bytes[at]) << 24) | (Number(bytes[at + 1]) << 16) | (Number(bytes[at + 2]) << 8) | Number(bytes[at + 3])) >>>
   0;
@@ -125,7 +125,7 @@ export function sealRow(rowKey: Uint8Array, row: Uint8Array): void {
   row[end + 3] = sum;
 }
 
-/** A row of its own for `content`, sealed. */
+/** Encodes a row with `content` and a checksum. */
 export function encodeRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
   const row = new Uint8Array(content.length + checksumSize);
   row.set(content);
@@ -134,10 +134,10 @@ export function encodeRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
 }
 
 /**
- * Returns the value of a row that was read from disk.
+ * Returns the content of a row that was read from disk.
  *
  * @param place the store's name, for the message
- * @throws DamagedError if it is not what was written
+ * @throws DamagedError if the checksum is wrong
  */
 export function openRow(place: string, rowKey: Uint8Array, row: Uint8Array): Uint8Array {
   const end = row.length - checksumSize;
@@ -150,7 +150,7 @@ export function openRow(place: string, rowKey: Uint8Array, row: Uint8Array): Uin
   return content;
 }
 
-/** Names a row in messages; a block by where it begins: `row 12_0 of /var/lib/…`. */
+/** Names a row in messages; a block by its position: `row 12_0 of /var/lib/…`. */
 export function nameOfRow(place: string, rowKey: Uint8Array): string {
   const begin = parseBlockRowKey(rowKey);
   if (begin !== undefined) {

@@ -1,7 +1,7 @@
 /**
- * Undoes Snappy's compression. Format: the length, then literal bytes and copies of what came before.
+ * Decompresses Snappy's format: the length, then literal bytes and copies of earlier output.
  *
- * @throws RangeError if `bytes` are not Snappy's
+ * @throws RangeError if `bytes` are not in that format
  * @see https://github.com/google/snappy/blob/main/format_description.txt
  */
 export function decompressSnappy(bytes: Buffer): Buffer {
@@ -26,7 +26,7 @@ export function decompressSnappy(bytes: Buffer): Buffer {
   let end = 0;
   const copy = (offset: number, count: number): void => {
     if (offset === 0 || offset > end || end + count > output.length) throw new RangeError("compressed data is invalid");
-    // Byte by byte: a copy may reach into what it is making.
+    // Byte by byte, as a copy may overlap its own output: "ab", then 4 bytes from 2 bytes back, gives "ababab".
     for (let n = 0; n < count; n++, end++) output[end] = output[end - offset] ?? 0;
   };
   while (at < bytes.length) {
@@ -56,5 +56,5 @@ export function decompressSnappy(bytes: Buffer): Buffer {
   return output;
 }
 
-/** A copy of 64 bytes takes three. */
+/** The most bytes of output per byte of input: a copy of 64 bytes takes three. */
 const maxRatio = 22;

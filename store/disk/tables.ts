@@ -1,10 +1,10 @@
-// A look at LevelDB's files before LevelDB opens them. Its tables have a checksum for each block which, as `level` opens it,
-// it never looks at: of a block with a flipped bit it makes other rows, or none, or an assertion of its own fails and ends
-// the whole process, without a word that names the file. Our rows have checksums, too, but first they have to be read.
+// Checks LevelDB's tables before LevelDB opens them. A table has a checksum per block, which LevelDB does not verify with the options
+// of `level`: from a block with a flipped bit it reads other rows or none, or an assertion in it fails and ends the process with a
+// message that does not name the file. The checksums of the store's own rows do not help, as the process may end before.
 //
 //   block: content, type (0 plain, 1 Snappy), masked CRC-32C of both
-//   table: blocks of rows, of the filter, of names, the index; footer: where the last two are, magic
-//   names and index: key and value as in every block; the value says where another block is
+//   table: blocks of rows, a filter block, a meta index block, an index block; footer: handles of the last two, magic
+//   meta index and index: keys and values as in every block; each value is the handle of another block: its offset and size
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ const snappyType = 1;
  */
 export async function checkTables(directory: string): Promise<void> {
   const names = await listNames(directory);
-  // LevelDB takes a directory without it for a new one, and removes all that it does not know.
+  // LevelDB treats a directory without CURRENT as a new one, and removes all unknown files.
   if (!names.includes("CURRENT") && names.some((name) => /\.(ldb|log)$|^MANIFEST-/.test(name)))
     throw new DamagedError(join(directory, "CURRENT"), "it is missing");
   for (const name of names.filter((each) => each.endsWith(".ldb")).sort()) {
@@ -34,15 +34,15 @@ export async function checkTables(directory: string): Promise<void> {
   }
 }
 
-/** @throws DamagedError */
+/** Checks every block of a table. @throws DamagedError */
 export function checkTable(file: string, table: Buffer): void {
   const checkAll = table.length - footerBytes;
-  // Not finished when the process ended: LevelDB removes it, or says itself that it misses it.
+  // An unfinished table, from before a crash: LevelDB removes it, or reports it itself if it needs it.
   if (checkAll < 0 || !table.subarray(-magic.length).equals(magic)) return;
   new TableCheck(file, table).footer(checkAll);
 }
 
-/** A place in the table that another one speaks of. */
+/** The place of a block in the table. */
 interface Handle {
   readonly offset: number;
   readonly size: number;
@@ -71,7 +71,7 @@ class TableCheck {
       throw this.damage(offset, `the checksum of a block of ${size} bytes`);
   }
 
-  /** The blocks that the names or the index refer to. */
+  /** Returns the handles in the index or the meta index. */
   private handlesIn(handle: Handle): Handle[] {
     this.checkBlock(handle);
     const { offset, size } = handle;
@@ -82,7 +82,7 @@ class TableCheck {
       const cursor = new Cursor(content, 0, entriesEnd);
       const handles: Handle[] = [];
       while (cursor.at < entriesEnd) {
-        cursor.readNumber(); // of the key, as much as is the same as in the one before
+        cursor.readNumber(); // the number of bytes that the key shares with the one before
         const key = cursor.readNumber();
         cursor.readNumber();
         cursor.skip(key);
@@ -106,7 +106,7 @@ class TableCheck {
   }
 }
 
-/** Reads LevelDB's numbers; what it meets may be anything. */
+/** Reads LevelDB's numbers from bytes that may be damaged. */
 class Cursor {
   constructor(
     private readonly bytes: Buffer,
@@ -135,5 +135,5 @@ class Cursor {
   }
 }
 
-/** LevelDB stores no checksum as it is, as that of data that contains checksums has bad properties. */
+/** Returns a checksum as LevelDB stores it: rotated by 15 bits, plus a constant, as the CRC of data that contains its own CRC is weak. */
 const maskChecksum = (sum: number): number => (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;

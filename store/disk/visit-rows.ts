@@ -1,13 +1,13 @@
 import { bytesOf, type Row, type Rows } from "./backend.js";
 import type { Turns } from "../base/index.js";
 
-/** Comes between two slices of long work. Rejects if the work is to end. */
+/** Called between two slices of long work; the next one begins when it resolves. A rejection ends the work. */
 export type Pace = () => Promise<void>;
 
-/** A pace without pauses, for work beside which nothing waits. */
+/** A pace without pauses, for work while no request waits. */
 export const neverPause: Pace = () => Promise.resolve();
 
-/** Lets everybody else run, then asks whether to go on. */
+/** Returns a pace that pauses until a later turn, then calls `check`, which throws to end the work. */
 export const paceOf =
   (turns: Turns, check: () => void): Pace =>
   async () => {
@@ -15,15 +15,15 @@ export const paceOf =
     check();
   };
 
-/** Rows that are read at once. */
+/** Rows per read. */
 const rowsPerRead = 500;
-/** A slice ends after so many items, about 1 ms … */
+/** The items of a slice, about 1 ms … */
 const itemsPerSlice = 250;
-/** … or so many bytes. */
+/** … or the bytes, if they are reached before. */
 const bytesPerSlice = 1024 * 1024;
 
 /**
- * Visits the rows in `[from, to)` in key order, in slices. The next ones are read, by another thread, while these are visited.
+ * Visits the rows in `[from, to)` in key order, in slices. Another thread reads the next rows meanwhile.
  *
  * @param visit returns the number of items in the row
  */
