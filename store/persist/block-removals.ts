@@ -14,19 +14,19 @@ import { DamagedError, type StoreLimits } from "../base/index.js";
 import { noBytes } from "../mvcc/index.js";
 import type { Removal } from "./write-behind.js";
 
-/** A block is written again once this part of its changes is gone; before, they are only noted. */
+/** The part of a block's changes from whose removal on the block is rewritten; below it the removed changes are only noted. */
 const partToRewrite = 1 / 4;
 
-/** Noting what is gone from a block costs as much as so many removals, beside those themselves … */
+/** The cost of writing the note of a block, in units of one removal … */
 const costOfNote = 2;
-/** … and writing it again as so many. */
+/** … and of rewriting the block. */
 const costOfRewrite = 30;
 
-/** Changes that go away in one batch. */
+/** The changes that one batch removes. */
 export interface PlannedRemoval extends Removal {
-  /** Work that it takes, in removals. */
+  /** The cost, in units of one removal. */
   readonly cost: number;
-  /** Blocks whose number of changes is another when the batch is on disk. */
+  /** The blocks that the batch rewrites or removes, and the number of changes in each afterwards. */
   readonly counts: readonly (readonly [block: number, count: number])[];
 }
 
@@ -40,9 +40,9 @@ interface Plan {
 /**
  * Removes changes from the blocks that hold them. An example, with blocks of eight changes each:
  *
- *   2_0 is removed             noted: the block stays as it is, beside it is a row with 2_0
- *   3_0 and 4_0 are removed    the block is written again with five changes, and the note is gone
- *   5_0 … 9_0 are removed      the block is gone
+ *   2_0 is removed             the block is not changed; a second row, the note, contains 2_0
+ *   3_0 and 4_0 are removed    the block is rewritten with five changes, and the note is removed
+ *   5_0 … 9_0 are removed      the block is removed
  */
 export class BlockRemovals {
   private readonly draft: BlockDraft;
@@ -56,10 +56,10 @@ export class BlockRemovals {
   }
 
   /**
-   * Plans the removal of the first of `changes` from `from` on: all of a block, and as many blocks as a batch may have.
+   * Plans one batch of removals: those of `changes` from index `from` on, whole blocks at a time, up to `removalsPerBatch`.
    *
    * @param changes oldest first, all on disk
-   * @throws DamagedError if a block is not what was written
+   * @throws DamagedError if a block differs from the written one
    */
   plan(changes: readonly BlockChange[], from: number): PlannedRemoval {
     const plan: Plan = { rows: [], counts: [], cost: 0 };
@@ -93,7 +93,7 @@ export class BlockRemovals {
     plan.counts.push([block, count - gone.length]);
   }
 
-  /** The changes of a block that are removed from it already. */
+  /** Reads the note of a block: the changes that are already removed. */
   private readRemoved(begin: Position): readonly BlockChange[] {
     const rowKey = removedRowKey(begin);
     const row = this.backend.get(rowKey);

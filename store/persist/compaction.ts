@@ -7,45 +7,45 @@ import type { WriteBehind } from "./write-behind.js";
 
 /** A compaction that has taken effect for reads. */
 export interface Compaction {
-  /** Resolves once everything it makes unreadable is gone from disk. Rejects with a StoreError if that will not be. */
+  /** Resolves once all changes that it makes unreadable are removed from disk. Rejects with a StoreError if they cannot be removed. */
   readonly finished: Promise<void>;
 }
 
 /** The changes of the store; `Contents` implements it. */
 export interface StoreChanges {
-  /** Runs work that changes the index once no revision is half applied: taking that back needs what was there before. */
+  /** Runs work that removes changes from the index, once no revision is half applied: to undo it, the earlier changes are needed. */
   whenIdle<T>(work: () => T): Promise<T>;
 }
 
-/** Surroundings of a compactor. */
+/** The options of a compactor. */
 export interface CompactorOptions {
   readonly backend: Backend;
   readonly clock: StoreClock;
   readonly changes: StoreChanges;
 }
 
-/** The part of a rest that follows a slice in which nothing is removed from disk: it costs that much less. */
+/** The pause after a slice that removes nothing from disk, as a part of the pause after a batch: such a slice costs less. */
 const restOfForgetting = 0.1;
 
 /**
- * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads
- * that began before it are done. One at a time; those that wait become one.
+ * Removes the changes that compactions made unreadable, in slices between requests, once the compaction is on disk and the reads that
+ * began before it have ended. One compaction runs at a time; all that wait run together, as the newest one.
  *
- * A pass makes the index forget changes, in the order of their keys, then removes these from disk in the order in which they
- * happened: so each block is written once.
+ * A pass removes changes from the index, in the order of their keys, then removes the same changes from disk, oldest first, so that each
+ * block is written once.
  *
- * The compactor rests after each slice, as etcd does after each batch. A slice costs more than the turn it takes: the disk
- * syncs its batch and LevelDB merges its tables, while writes wait for the same disk.
+ * The compactor pauses after each slice, as etcd does after each batch: the disk syncs the batch and LevelDB merges tables meanwhile,
+ * and writes wait for the same disk.
  */
 export class Compactor {
   private last: Compaction = { finished: Promise.resolve() };
-  /** The newest compaction known to be on disk: only what no restart can ask for again may be removed. */
+  /** The newest compaction on disk. Changes may be removed only up to it: after a restart an older revision could be read again. */
   private durable = 0;
   private finished = 0;
-  /** Compactions that have begun and not ended. */
+  /** The number of compactions under way. */
   private running = 0;
   private stopped = false;
-  /** Ends the rest that is being taken. */
+  /** Ends the present pause. */
   private wake: () => void = () => undefined;
   private readonly removals: BlockRemovals;
 
@@ -58,32 +58,32 @@ export class Compactor {
     this.removals = new BlockRemovals(options.backend, data.blocks, data.limits);
   }
 
-  /** Whether no compaction is under way. */
+  /** Tells whether no compaction is under way. */
   get isIdle(): boolean {
     return this.running === 0;
   }
 
-  /** The one begun last; its end is that of all before it. */
+  /** The compaction begun last. It ends after all earlier ones. */
   get newest(): Compaction {
     return this.last;
   }
 
-  /** @param onDisk resolves once the compaction is */
+  /** Starts a compaction. @param onDisk resolves once its revision is on disk */
   start(revision: Revision, onDisk: Promise<void>): Compaction {
     this.running += 1;
     const finished = this.run(revision, onDisk, this.whenEnded()).finally(() => (this.running -= 1));
-    finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
+    finished.catch(() => undefined); // a caller need not await it
     this.last = { finished };
     return this.last;
   }
 
-  /** The work is to end after the slice it is at. */
+  /** Stops the work after the present slice. */
   stop(): void {
     this.stopped = true;
     this.wake();
   }
 
-  /** Resolves once it has. */
+  /** Resolves once the work has ended. */
   whenEnded(): Promise<void> {
     return this.last.finished.catch(() => undefined);
   }
@@ -114,7 +114,7 @@ export class Compactor {
     }
   }
 
-  /** Makes the index forget as much as one pass may. @returns the key to go on from; absent: all are done */
+  /** Removes the changes of one pass from the index. @returns the key to continue from; undefined: the index is compacted */
   private async forget(start: Key, revision: Revision, gone: BlockChange[]): Promise<Key | undefined> {
     const { index, limits, turns, stats } = this.data;
     const { clock } = this.options;
@@ -139,7 +139,7 @@ export class Compactor {
   private async remove(gone: readonly BlockChange[]): Promise<void> {
     const { blocks, limits, turns, stats } = this.data;
     const { clock } = this.options;
-    // Oldest first: were a delete to go before the put of its key, a crash between would revive the key.
+    // Oldest first: if a delete was removed before an earlier put of its key, a crash in between would bring the key back.
     const sorting = slicedSort(gone, comparePositions, (changes) => turns.spend(changes));
     const sorted = await turns.run(sorting, this.checkGoing);
     for (let at = 0; at < sorted.length;) {
@@ -162,7 +162,7 @@ export class Compactor {
     if (this.stopped) throw new ClosedError();
   };
 
-  /** @param batches how many batches of removals the work before it comes to */
+  /** Pauses. @param batches the cost of the slice before, in batches of removals */
   private async rest(batches: number): Promise<void> {
     const ms = batches * this.data.limits.compactionRestMs;
     if (ms === 0 || this.stopped) return;

@@ -1,5 +1,5 @@
-// A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. After a checkpoint the seconds that are
-// left follow the generation. Which keys it has, the keys themselves say.
+// A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. After a checkpoint the
+// remaining seconds follow the generation. The attached keys are not listed: each key names its lease.
 
 import {
   leaseCountRow,
@@ -15,7 +15,7 @@ import {
 import { DamagedError, type LeaseId, leaseIdFrom } from "../base/index.js";
 import type { Lease, Leases } from "../mvcc/index.js";
 
-/** Bytes of a lease, and of one with a checkpoint. */
+/** The bytes of a lease without and with a checkpoint. */
 const contentSize = 16;
 const checkpointedSize = 24;
 
@@ -39,7 +39,7 @@ export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation, remaining
 /**
  * Reads all leases; their keys are attached later.
  *
- * @throws DamagedError if one is missing or not what was written
+ * @throws DamagedError if a row is missing or differs from the written one
  */
 export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promise<void> {
   const range = { from: Buffer.of(leasePrefix), to: Buffer.of(leasePrefix + 1) };

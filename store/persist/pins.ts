@@ -1,10 +1,10 @@
 /** Protects the revisions that a read in progress needs from removal. */
 export interface Pin {
-  /** The read needs what was there at this revision and later. */
+  /** The oldest revision that the read needs. */
   readonly revision: number;
 }
 
-/** A pin of a read that only needs the backend open: no compaction waits for it. */
+/** The revision of a pin that only keeps the backend open: no compaction waits for it. */
 export const onlyOpen = Number.MAX_SAFE_INTEGER;
 
 /** The reads that take more than one turn. A compaction waits for those that began before it. */
@@ -12,12 +12,14 @@ export class Pins {
   private readonly held = new Set<Pin>();
   private waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
 
+  /** Pins a revision until `release`. */
   hold(revision: number): Pin {
     const pin = { revision };
     this.held.add(pin);
     return pin;
   }
 
+  /** Releases a pin. */
   release(pin: Pin): void {
     this.held.delete(pin);
     const released = this.waiting.filter(({ revision }) => this.hasNoneBelow(revision));
@@ -25,7 +27,7 @@ export class Pins {
     for (const { resolve } of released) resolve();
   }
 
-  /** Resolves once no read needs anything older than `revision`. */
+  /** Resolves once no read needs a revision before `revision`. */
   async whenReleasedBelow(revision: number): Promise<void> {
     if (this.hasNoneBelow(revision)) return;
     await new Promise<void>((resolve) => this.waiting.push({ revision, resolve }));

@@ -36,7 +36,7 @@ import { readTables, type Tables } from "./tables.js";
 /** The version of the layout that this code writes, and the only one it reads. */
 const formatVersion = 3;
 
-/** The store on disk was written by another version. It was left untouched. */
+/** An error for a store that another version wrote. No file is changed. */
 export class StoreVersionError extends Error {
   override readonly name = "StoreVersionError";
   constructor(
@@ -48,14 +48,14 @@ export class StoreVersionError extends Error {
   }
 }
 
-/** The state that was found on disk, beside the keys. */
+/** The recovered state, without the keys. */
 export interface Recovered {
   readonly revision: Revision;
   readonly compactRevision: Revision;
   /** A compaction that was interrupted. */
   readonly unfinishedCompaction: Revision | undefined;
   readonly marker: Uint8Array | undefined;
-  /** Number of changes. */
+  /** The number of changes on disk. */
   readonly changes: number;
 }
 
@@ -67,7 +67,7 @@ export interface StoreImage {
   readonly blocks: BlockList;
 }
 
-/** The structures that are filled from disk. */
+/** The structures that recovery fills. */
 export interface Recovering extends StoreImage {
   readonly cache: ValueCache;
 }
@@ -75,10 +75,10 @@ export interface Recovering extends StoreImage {
 /**
  * Fills the index and the leases from the rows on disk, in slices.
  *
- * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: changes are
- * counted, and above the compaction revision and sub follow each other without a gap.
+ * LevelDB opens without the part of its log that it cannot read. Therefore recovery checks that no change is missing: it counts the
+ * changes, and after the compact revision main and sub must continue without a gap.
  *
- * @throws DamagedError if what is there is not what was written
+ * @throws DamagedError if rows are missing or differ from the written ones
  * @throws StoreVersionError
  */
 export function recover(
@@ -88,7 +88,7 @@ export function recover(
 ): Promise<Recovered> {
   const fill: ChangeListener = (key, state, change, changesLeft) => {
     const entry = index.advance(key, index.get(key), state, change.sub);
-    // Were all that follow as long as this one, it would not stay.
+    // If all later values are as long as this one, it would be evicted before the start ends.
     if (isTombstone(state) || changesLeft * (change.to - change.from) > cache.maxBytes) cache.drop(entry);
     else cache.holdCopy(entry, change.keyValue);
   };
@@ -96,7 +96,7 @@ export function recover(
 }
 
 /**
- * Recovers a store of which everything but the state is known already: the rows are a copy of those of a store that was checked.
+ * Reads only the state of a store whose contents are already in memory: the rows are a copy of a checked store's.
  *
  * @throws DamagedError, StoreVersionError
  */
@@ -105,7 +105,7 @@ export async function recoverState(backend: Backend): Promise<Recovered> {
   return stateOn(backend);
 }
 
-/** Checks what `recover` checks, and keeps nothing of the keys but which have leases. */
+/** Checks the rows as `recover` does, and keeps neither keys nor values. */
 export function verify(backend: Backend, tables: Tables, pace: Pace): Promise<Recovered> {
   return readAll(backend, { leases: new Leases(), tables, blocks: new BlockList() }, () => undefined, pace);
 }
@@ -127,7 +127,7 @@ async function readAll(
   await visitRows(backend, range, pace, ([rowKey, row]) => reader.read(new BlockReader(backend.name, rowKey, row)));
   removals.end();
   await reader.attachments.attachTo(leases, backend.name, pace);
-  // A compaction may have removed the newest changes, if they were deletes; never one after its own revision.
+  // A compaction may have removed the newest changes up to its revision, if they were deletes.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   if (revision !== state.revision)
     throw new DamagedError(backend.name, `its rows end at revision ${revision}, expected ${state.revision}`);
@@ -136,7 +136,7 @@ async function readAll(
   return state;
 }
 
-/** The state as its rows tell it. @throws DamagedError */
+/** Reads the rows with the state. @throws DamagedError */
 function stateOn(backend: Backend): Recovered {
   const state = stateRow.get(backend);
   const scheduled = scheduledCompactionRow.get(backend);
@@ -168,7 +168,7 @@ export async function isEmpty(rows: Rows): Promise<boolean> {
   return first === undefined;
 }
 
-/** Reads which changes are removed from their blocks. */
+/** Reads the notes of the changes that are removed from their blocks. */
 async function readRemovals(backend: Backend, pace: Pace): Promise<Removals> {
   const rows: Row[] = [];
   await visitRows(backend, allRemoved, pace, (row) => {
@@ -178,7 +178,7 @@ async function readRemovals(backend: Backend, pace: Pace): Promise<Removals> {
   return new Removals(backend.name, rows);
 }
 
-/** The changes that are removed from blocks, for those who read all blocks in order. */
+/** The removed changes of all blocks, read together with the blocks, in order. */
 class Removals {
   private read = 0;
   private next: BlockReader | undefined = undefined;
@@ -190,7 +190,7 @@ class Removals {
     this.readNext();
   }
 
-  /** Removals from the block that begins here, if there are any: oldest first. @throws DamagedError */
+  /** Returns a reader of the removed changes of the block that begins at `begin`, oldest first; undefined if it has none. @throws DamagedError */
   takeFrom(begin: Position): BlockReader | undefined {
     const { next } = this;
     const difference = next === undefined ? 1 : comparePositions(next.begin, begin);
@@ -200,7 +200,7 @@ class Removals {
     return next;
   }
 
-  /** All blocks were read. @throws DamagedError if there are removals from another one */
+  /** Checks, after the last block, that no removals are left. @throws DamagedError if some are of a missing block */
   end(): void {
     if (this.next !== undefined) throw this.next.damage("there is no such row");
   }
@@ -211,10 +211,10 @@ class Removals {
   }
 }
 
-/** Is told of each change, in the order in which they happened. `change`: its place and KeyValue. */
+/** Receives each change, oldest first. `change` has its position and KeyValue. */
 type ChangeListener = (key: Key, state: KeyState, change: BlockReader, changesLeft: number) => void;
 
-/** Checks all changes, one after the other. */
+/** Reads and checks all changes, one after the other. */
 class ChangeReader {
   readonly attachments = new Attachments();
   count = 0;
@@ -224,14 +224,14 @@ class ChangeReader {
   private deleted: KeyState | undefined = undefined;
 
   constructor(
-    /** `changes`: how many there should be. */
+    /** The compact revision, and the number of changes that must be found. */
     private readonly expected: { readonly compactRevision: Revision; readonly changes: number },
     private readonly blocks: BlockList,
     private readonly removals: Removals,
     private readonly listener: ChangeListener,
   ) {}
 
-  /** @returns the number of changes in the block, with those that are removed */
+  /** Reads the next block. @returns the number of changes in it, including removed ones */
   read(block: BlockReader): number {
     const removed = this.removals.takeFrom(block.begin);
     let isRemoved = removed?.next() === true;
@@ -261,13 +261,13 @@ class ChangeReader {
     this.attachments.note(key, state.lease); // a tombstone has none
   }
 
-  /** The state of the keys that a revision deletes; one object, as it was before the start. */
+  /** Returns the state of the keys that a revision deletes: one object for all of them, to save memory. */
   private stateOfDelete(main: number): KeyState {
     if (this.deleted?.mod !== main) this.deleted = deletedState(main as Revision);
     return this.deleted;
   }
 
-  /** A compaction leaves gaps up to its revision, and nothing leaves any behind. */
+  /** Tells whether a change may follow the last one: up to the compact revision with gaps, after it without. */
   private isNext({ main, sub }: Position): boolean {
     const { compactRevision } = this.expected;
     if (main === this.main && sub === this.sub + 1) return true;

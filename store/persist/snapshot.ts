@@ -1,24 +1,24 @@
 import { allRows, type Backend, bytesOf, type Row, type RowIterator, stateRow, type View } from "../disk/index.js";
 import { ClosedError } from "../base/index.js";
 
-/** Number of rows that are read ahead; the backend itself bounds their bytes. */
+/** The rows per read; the backend bounds their bytes. */
 const rowsPerRead = 250;
 
 /**
- * All rows of a store as they were on disk at one instant, which is the end of a round. What was applied since is not
- * in it, and writing goes on. To be closed; it ends, too, when the store is closed or gets another state.
+ * All rows of a store as they were on disk at the end of a round. Later rounds are not in it; they are written meanwhile. The caller
+ * must close it. It ends also when the store is closed or installs a snapshot.
  */
 export class StoreSnapshot {
   private readonly rows: RowIterator;
   private ahead: readonly Row[] = [];
-  /** The first row in `ahead` that was not given out yet. */
+  /** The index in `ahead` of the next row to return. */
   private at = 0;
   private closing: Promise<void> | undefined = undefined;
 
   /** Use `KvStore.snapshot`. */
   constructor(
     private readonly view: View,
-    /** Marker of the round. */
+    /** The marker of the round. */
     readonly marker: Uint8Array,
     private readonly onClosed: (snapshot: StoreSnapshot) => void,
   ) {
@@ -26,9 +26,9 @@ export class StoreSnapshot {
   }
 
   /**
-   * The next rows, until they are `maxBytes`: the last one may go beyond. None: that was all. One call at a time.
+   * Returns the next rows, up to `maxBytes`, which the last row may exceed; none at the end. One call at a time.
    *
-   * @throws DamagedError if the backend finds that it cannot read what it has; ClosedError
+   * @throws DamagedError if the backend cannot read a row; ClosedError
    */
   async next(maxBytes: number): Promise<readonly Row[]> {
     if (this.closing !== undefined) throw new ClosedError();
@@ -44,7 +44,7 @@ export class StoreSnapshot {
     return rows;
   }
 
-  /** May be called twice. */
+  /** Closes the snapshot. May be called twice. */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     return this.closing;
@@ -71,7 +71,7 @@ export class StoreSnapshot {
   }
 }
 
-/** @throws DamagedError; Error if no round was ever saved: such a store cannot say what it contains */
+/** Opens a snapshot of the present rows. @throws DamagedError; Error if no round was ever written: the store has no marker */
 export function snapshotOf(backend: Backend, onClosed: (snapshot: StoreSnapshot) => void): StoreSnapshot {
   const view = backend.view();
   try {

@@ -3,31 +3,31 @@ import { DamagedError, defaultLimits, type Revision, type StoreClock, Turns } fr
 import { isEmpty, verify } from "./recovery.js";
 import { Tables, type TableSource } from "./tables.js";
 
-/** Bytes of one write; as many wait in memory at most, and one row. */
+/** The bytes of one write. At most as many, plus one row, wait in memory. */
 const batchBytes = 1024 * 1024;
 
-/** Options of building a store from a snapshot. */
+/** The options of `buildStore`. */
 export interface BuildOptions {
-  /** Stays the caller's: to be given to `KvStore.install`, or closed and thrown away. */
+  /** An empty backend. The caller passes it to `KvStore.install` afterwards, or closes it. */
   readonly backend: Backend;
   readonly clock: StoreClock;
 }
 
-/** A store that was built and found to be whole. */
+/** A store that was built and checked. */
 export interface BuiltStore {
   readonly revision: Revision;
-  /** Marker of the snapshot where it was taken. */
+  /** The marker of the snapshot. */
   readonly marker: Uint8Array;
   readonly tables: TableSource;
 }
 
-/** @throws Error if the backend is not empty */
+/** Begins a store from a snapshot. @throws Error if the backend is not empty */
 export async function buildStore({ backend, clock }: BuildOptions): Promise<StoreBuilder> {
   if (!(await isEmpty(backend))) throw new Error(`Cannot build a store in ${backend.name}: it is not empty`);
   return new StoreBuilder(backend, clock);
 }
 
-/** Makes a store of the rows of another one's snapshot, in whatever portions they come. One call at a time. */
+/** Builds a store from the rows of another store's snapshot, in portions of any size. One call at a time. */
 export class StoreBuilder {
   private batch: Batch;
   private bytes = 0;
@@ -41,8 +41,8 @@ export class StoreBuilder {
   }
 
   /**
-   * Resolves once there is room for more: what fills a batch is on disk then. The rows are not copied, so their memory
-   * must stay as it is.
+   * Adds rows; resolves once there is room for more, after each full batch is on disk. The rows are not copied, so their memory must
+   * not change.
    */
   async add(rows: readonly Row[]): Promise<void> {
     for (const row of rows) {
@@ -53,8 +53,7 @@ export class StoreBuilder {
   }
 
   /**
-   * All rows were added: makes sure that they are on disk, and, in slices, that they are what was written by whoever
-   * first wrote them.
+   * Ends the store after the last row: writes the rest, and reads all rows again, in slices, to check them.
    *
    * @throws DamagedError, StoreVersionError
    */

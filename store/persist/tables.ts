@@ -11,9 +11,9 @@ import {
 } from "../disk/index.js";
 import { DamagedError, type Key } from "../base/index.js";
 
-/** The tables of a store, as the applier reads them. */
+/** The applier's tables, for reading. */
 export interface TableSource {
-  /** The rows of a table, by key; none for a table that was never written. */
+  /** Returns the rows of a table, by key; none for a table that was never written. */
   table(name: string): ReadonlyMap<Key, Uint8Array>;
 }
 
@@ -22,25 +22,25 @@ export interface TableRow extends TablePosition {
   readonly row: Uint8Array;
 }
 
-/** A row of a table after a change; undefined: it is gone. */
+/** A row of a table after a change; undefined if it is removed. */
 export interface TableChange extends TablePosition {
   readonly row: Uint8Array | undefined;
 }
 
 /**
- * The applier's state as of the end of a round. Later rounds must not change it. Its bytes are asked for when the round is
- * written, so never if a later round is written with it.
+ * The applier's state at the end of a round, which later rounds must not change. It is encoded when the round is written; never, if a
+ * later round is written in the same batch.
  */
 export interface RoundState {
-  /** The applier's opaque marker. */
+  /** Returns the applier's marker, which the store does not interpret. */
   marker(): Uint8Array;
-  /** All rows of all tables. */
+  /** Returns all rows of all tables. */
   rows(): readonly TableRow[];
 }
 
 /**
- * Named tables of opaque rows that the applier keeps beside the keys: written with the round that changed them, part of every
- * snapshot. All rows are in memory, so tables are for what is small: members, users, roles.
+ * Named tables of rows that the applier keeps beside the keys and the store does not interpret: written with the round that changes
+ * them, and part of every snapshot. All rows are in memory, so tables are for small data: members, users, roles.
  */
 export class Tables implements TableSource {
   private tables = new Map<string, Map<Key, Uint8Array>>();
@@ -63,7 +63,7 @@ export class Tables implements TableSource {
     return this.tables.get(name) ?? new Map<Key, Uint8Array>();
   }
 
-  /** Adds a row that is not there. */
+  /** Adds a row whose key is not in the table. */
   add({ table, key, row }: TableRow): void {
     const rows = this.tables.get(table) ?? new Map<Key, Uint8Array>();
     rows.set(key, row);
@@ -71,7 +71,7 @@ export class Tables implements TableSource {
     this.rows += 1;
   }
 
-  /** Replaces all rows. @returns the rows that this changes or removes */
+  /** Replaces all rows. @returns the changed and removed rows */
   replace(rows: readonly TableRow[]): TableChange[] {
     const before = this.tables;
     this.tables = new Map();
@@ -93,7 +93,7 @@ export class Tables implements TableSource {
 /**
  * Reads all tables.
  *
- * @throws DamagedError if a row is missing or not what was written
+ * @throws DamagedError if a row is missing or differs from the written one
  */
 export async function readTables(rows: Rows, tables: Tables, pace: Pace): Promise<void> {
   await visitRows(rows, allTables, pace, ([rowKey, row]) => {

@@ -37,10 +37,10 @@ import {
   writeDeleted,
 } from "../mvcc/index.js";
 
-/** Memory of a waiting change beside its bytes: keys, objects, the batch's own copy. */
+/** The memory of a waiting change beside its bytes: keys, objects, the copy in the batch. */
 const changeOverheadBytes = 150;
 
-/** The same for a lease that was granted or revoked. */
+/** The memory of a waiting change of a lease. */
 const leaseChangeBytes = 200;
 
 interface Waiter {
@@ -48,14 +48,14 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** A batch that gathers what the next write will hold. */
+/** The next batch, while it is filled. */
 class Gathering {
-  /** The last apply round in it, all of them whole; absent: none, only removals. */
+  /** The last round in it; every round is in it as a whole. Undefined: only removals. */
   round: { readonly revision: Revision; readonly state: RoundState } | undefined = undefined;
   bytes = 0;
-  /** Number of changes that it adds, less those that it removes. */
+  /** The number of changes that it adds, minus those that it removes. */
   addedChanges = 0;
-  /** Bytes of the blocks that it writes anew, without some of their changes. */
+  /** The bytes of blocks that a compaction rewrites. */
   rewrittenBytes = 0;
   readonly blocks: Block[] = [];
   readonly waiters: Waiter[] = [];
@@ -65,7 +65,7 @@ class Gathering {
     private readonly draft: BlockDraft,
   ) {}
 
-  /** Adds the changes of a revision from `from` on, below `to`. */
+  /** Adds the changes of a revision from number `from` to `to`, exclusive. */
   add(changes: Changes, from: number, to: number): void {
     const { draft } = this;
     const main = changes.revision;
@@ -82,7 +82,7 @@ class Gathering {
     this.addedChanges += to - from;
   }
 
-  /** Encodes the KeyValue of a delete in its place: a revision may have very many. */
+  /** Encodes the KeyValue of a delete directly into the block: a revision may have very many. */
   private addDelete(main: number, sub: number, key: Key): void {
     const length = deletedLength(key);
     if (!this.draft.hasRoomFor(length)) this.endBlock();
@@ -90,7 +90,7 @@ class Gathering {
     writeDeleted(this.draft.bytes, key, at);
   }
 
-  /** Puts the last block into the batch, unless it is empty. */
+  /** Puts the present block into the batch, unless it is empty. */
   endBlock(): void {
     if (this.draft.isEmpty) return;
     const block = this.draft.seal();
@@ -105,7 +105,7 @@ class Gathering {
     this.bytes += leaseChangeBytes;
   }
 
-  /** Puts the state as of the last round into the batch, which is about to be written. @param tables as the last batch left them */
+  /** Puts the state at the last round into the batch, right before it is written. @param tables the tables on disk */
   putState(tables: Tables): void {
     if (this.round === undefined) return;
     const { revision, state } = this.round;
@@ -130,28 +130,28 @@ class Gathering {
   }
 }
 
-/** Changes that go away together. */
+/** Changes that are removed together. */
 export interface Removal {
-  /** Rows as they are to be; undefined: gone. */
+  /** The rows to write; undefined deletes one. */
   readonly rows: readonly (readonly [rowKey: Uint8Array, row: Uint8Array | undefined])[];
-  /** Number of changes. */
+  /** The number of removed changes. */
   readonly changes: number;
 }
 
-/** An apply round that has ended; all of it goes into one batch, a slice at a time. */
+/** A round that has ended. All of it goes into one batch, in slices. */
 interface EndedRound {
   readonly revision: Revision;
   readonly state: RoundState;
-  /** Changes of each of its revisions. */
+  /** The changes of each of its revisions. */
   readonly changes: readonly Changes[];
   readonly leaseChanges: readonly LeaseChange[];
   readonly leaseCount: number;
   readonly scheduled: readonly ScheduledCompaction[];
-  /** Called when the round is on disk. */
+  /** The promises to settle when the round is on disk. */
   readonly waiters: Waiter[];
 }
 
-/** A lease after a change; undefined: it is gone. */
+/** A lease after a change; undefined if it is deleted. */
 interface LeaseChange {
   readonly id: LeaseId;
   readonly lease: Lease | undefined;
@@ -163,9 +163,9 @@ interface ScheduledCompaction {
 }
 
 /**
- * Writes what was applied to disk, behind the back of those who apply: many rounds are one atomic, synced batch, and
- * one batch at a time is on its way, so what the disk has is always a prefix of what was applied. A round of many changes is
- * put into its batch in slices; until it is whole the batch is not written.
+ * Writes applied changes to disk in the background. Several rounds share one atomic, synced batch, and one batch is written at a time, so
+ * the disk always has a prefix of the applied rounds. A round of many changes is put into its batch in slices; the batch is not
+ * written before the round is complete.
  */
 export class WriteBehind {
   private readonly unflushed: Unflushed;
@@ -177,16 +177,16 @@ export class WriteBehind {
   private next: Gathering | undefined = undefined;
   private writing: Gathering | undefined = undefined;
   private timer: unknown = undefined;
-  /** Write as soon as the one on its way is done. */
+  /** The next batch must be written as soon as the present write has ended. */
   private urgent = false;
   private held = false;
   private unflushedBytes = 0;
   private scheduled: ScheduledCompaction[] = [];
   /** Changes of leases since the last round ended, in order. */
   private leaseChanges: LeaseChange[] = [];
-  /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
+  /** The rounds that have ended and are not completely in a batch, oldest first. A part of the first one may be in `next`. */
   private rounds: EndedRound[] = [];
-  /** Number of changes of the first one that are in `next`, by revision and within it; none: 0, 0. */
+  /** The position in the first of `rounds` up to which its changes are in `next`: whole revisions, and changes of the revision after. */
   private filled = { revisions: 0, changes: 0 };
   private isFillingAhead = false;
   private drained: (() => void)[] = [];
@@ -199,7 +199,7 @@ export class WriteBehind {
     private readonly clock: StoreClock,
     { unflushed, leases, limits, blocks, stats }: StoreData,
     private readonly onFailure: (error: Error) => void,
-    /** Number of changes on disk, with the batch on its way. */
+    /** The number of changes on disk, including the batch that is being written. */
     private changesOnDisk: number,
     private readonly tables: Tables,
   ) {
@@ -217,44 +217,45 @@ export class WriteBehind {
     return this.refused;
   }
 
-  /** Bytes that batches have written so far, about. */
+  /** The approximate bytes written by batches. */
   get writtenBytes(): number {
     return this.bytesOnDisk;
   }
 
-  /** Whether the disk has all that was applied. */
+  /** Tells whether all applied changes are on disk. */
   get isIdle(): boolean {
     if (this.refused !== undefined || this.writing !== undefined || this.next !== undefined) return false;
     return this.rounds.length + this.leaseChanges.length + this.scheduled.length === 0 && this.unflushed.isEmpty;
   }
 
+  /** Tells whether the applied changes that are not on disk have reached their bound. */
   get isFull(): boolean {
     return this.unflushedBytes >= this.limits.unflushedBytes;
   }
 
-  /** Calls back once, when the store is not full any more. */
+  /** Calls `callback` once the store is not full any more. */
   whenDrained(callback: () => void): void {
     if (this.isFull) this.drained.push(callback);
     else callback();
   }
 
-  /** Counts changes that were applied. */
+  /** Counts applied changes. */
   onApplied(bytes: number, changes: number): void {
     this.unflushedBytes += bytes + changes * changeOverheadBytes;
   }
 
-  /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
+  /** Adds a changed lease, or a deleted one (`lease` undefined), to the round that is being applied. */
   onLeaseChanged(id: LeaseId, lease: Lease | undefined): void {
     this.leaseChanges.push({ id, lease });
     this.unflushedBytes += leaseChangeBytes;
   }
 
-  /** Makes the compaction part of the round that is being applied. Resolves once that is on disk. */
+  /** Adds a compaction to the round that is being applied. Resolves once the round is on disk. */
   schedule(revision: Revision): Promise<void> {
     return new Promise((resolve, reject) => this.scheduled.push({ revision, waiter: { resolve, reject } }));
   }
 
-  /** Closes a round: it holds everything up to `revision` that no earlier round does. */
+  /** Ends a round: it contains the revisions after the last round up to `revision`. */
   endRound(revision: Revision, state: RoundState): void {
     if (this.refused !== undefined) return;
     this.rounds.push({
@@ -269,20 +270,20 @@ export class WriteBehind {
     this.leaseChanges = [];
     this.scheduled = [];
     this.ended = revision;
-    this.fillSoon(); // not now: the answers to what was applied leave first
+    this.fillSoon(); // not now: the responses to the applied requests are sent first
   }
 
-  /** Removes changes. Resolves once they are gone. */
+  /** Removes changes. Resolves once they are removed from disk. */
   remove(removal: Removal): Promise<void> {
     return this.write((next) => next.remove(removal));
   }
 
-  /** Notes that a compaction has removed all that it had to. */
+  /** Stores that a compaction has removed all its changes. */
   finishCompaction(revision: Revision): Promise<void> {
     return this.write(({ batch }) => finishedCompactionRow.put(batch, revision));
   }
 
-  /** Resolves once every round ended so far is on disk. */
+  /** Writes all ended rounds; resolves once they are on disk. */
   flush(): Promise<void> {
     if (this.refused !== undefined) return Promise.reject(this.refused);
     this.fill();
@@ -294,7 +295,7 @@ export class WriteBehind {
     return done;
   }
 
-  /** Begins no write any more until `release`. Resolves once none is on its way. */
+  /** Begins no write until `release`. Resolves once no write is under way. */
   async hold(): Promise<void> {
     this.held = true;
     const { writing } = this;
@@ -302,19 +303,20 @@ export class WriteBehind {
     await new Promise<void>((resolve) => writing.waiters.push({ resolve, reject: () => resolve() }));
   }
 
+  /** Allows writes again. */
   release(): void {
     this.held = false;
     this.writeIfDue();
   }
 
-  /** Gives up what was to be written: something else has taken its place, so nobody has to wait for room either. */
+  /** Discards all pending writes: an installed snapshot replaces them. Callers that wait for room continue. */
   discard(): void {
     this.refuse(new ClosedError());
     this.unflushedBytes = 0;
     this.notifyDrained();
   }
 
-  /** Writes what was ended, then refuses everything. */
+  /** Writes all ended rounds, then refuses further writes. */
   async close(): Promise<void> {
     try {
       if (this.refused === undefined) await this.flush();
@@ -336,7 +338,7 @@ export class WriteBehind {
     if (this.rounds.length > 0) this.fillSoon();
   };
 
-  /** Puts what has ended into the next batch, as much as one turn may. */
+  /** Puts ended rounds into the next batch, as many changes as one turn allows. */
   private fill(): void {
     let left = this.limits.changesPerSlice;
     for (let round = this.rounds[0]; round !== undefined && left > 0; round = this.rounds[0]) {
@@ -347,7 +349,7 @@ export class WriteBehind {
     }
   }
 
-  /** @returns how many: at most `left`; 1 for a round without any, which costs something, too */
+  /** Adds changes of a round to the batch. @returns their number, at most `left`; 1 for a round without changes, which costs as much */
   private addChanges(next: Gathering, { changes: revisions }: EndedRound, left: number): number {
     const { filled } = this;
     let added = 0;
@@ -371,7 +373,7 @@ export class WriteBehind {
     for (const compaction of round.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);
-      this.urgent = true; // a client may be waiting for its compaction to be finished
+      this.urgent = true; // a client may wait for the end of its compaction
     }
     if (round.waiters.length > 0) this.urgent = true;
     next.waiters.push(...round.waiters);
@@ -381,7 +383,7 @@ export class WriteBehind {
     this.writeIfDue();
   }
 
-  /** Whether the next batch holds a part of a round. */
+  /** Tells whether the next batch contains only a part of a round. */
   private get isTorn(): boolean {
     return this.filled.revisions > 0 || this.filled.changes > 0;
   }
@@ -414,8 +416,8 @@ export class WriteBehind {
   }
 
   private startWrite(next: Gathering): void {
-    if (this.writing !== undefined || this.held) return; // `onWritten` or `release` comes back to it
-    if (this.isTorn) return; // so does `endRoundIn`
+    if (this.writing !== undefined || this.held) return; // `onWritten` or `release` calls this again
+    if (this.isTorn) return; // `endRoundIn` calls this again
     this.writing = next;
     this.next = undefined;
     this.urgent = false;
@@ -451,12 +453,12 @@ export class WriteBehind {
     for (const callback of drained) callback();
   }
 
-  /** Ends all writing: the state of the disk is unknown, so nothing may follow. What was applied stays readable. */
+  /** Ends all writes: the content of the disk is unknown, so no further batch may follow. Applied changes stay readable. */
   private fail(error: Error): void {
     if (this.refuse(new ReadOnlyError(error))) this.onFailure(error);
   }
 
-  /** Ends all writing. Returns false if it had ended for another reason. */
+  /** Refuses all pending and further writes with `reason`. @returns false if they were already refused */
   private refuse(reason: StoreError): boolean {
     if (this.refused !== undefined) return false;
     this.refused = reason;
