@@ -1,4 +1,4 @@
-// Watchers: those that are live, those that catch up with history, the events they are sent.
+// Watchers: live ones, those that catch up with history, and the events that they get.
 
 export { WatchHistory } from "./watch-history.js";
 export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch.js";

@@ -1,9 +1,9 @@
 import type { Interval, Key } from "../base/index.js";
 
-/** Sorts behind every key: the characters of keys are bytes. Where an interval ends that has no end. */
+/** The end of an interval without an end: greater than every key, as the characters of keys are bytes. */
 const beyondAllKeys = "\u0100";
 
-/** The values of one interval, and two subtrees: of intervals before it, and of those behind it. */
+/** The values of one interval, and two subtrees: of smaller intervals and of greater ones, by start, then by end. */
 interface Node<T> {
   readonly from: Key;
   readonly to: Key;
@@ -11,27 +11,29 @@ interface Node<T> {
   readonly left: Node<T> | undefined;
   readonly right: Node<T> | undefined;
   readonly height: number;
-  /** Greatest end of the intervals in this subtree. */
+  /** The greatest end of the intervals in this subtree. */
   readonly maxTo: Key;
 }
 
 /**
- * Finds the intervals that hold a key: an interval tree, an AVL tree by where they begin whose nodes know how far their
- * subtrees reach. A sorted list of boundaries would find as fast, but n intervals that overlap would make n² entries of
- * it, and clients choose the intervals. Nodes never change, so a change copies one path.
+ * Finds the intervals that contain a key. An interval tree: an AVL tree in the order of the intervals' starts, in which each node has the
+ * greatest end of its subtree. A sorted list of boundaries would be as fast, but with n overlapping intervals it has n² entries, and
+ * clients choose the intervals. A change copies the nodes on one path; only a node's set of values changes in place.
  */
 export class IntervalMap<T> {
   private root: Node<T> | undefined = undefined;
 
+  /** Adds a value under an interval. */
   add(interval: Interval, value: T): void {
     this.root = addTo(this.root, interval, value);
   }
 
+  /** Removes a value from an interval. */
   delete(interval: Interval, value: T): void {
     this.root = removeFrom(this.root, interval, value);
   }
 
-  /** Adds all that was put under intervals that hold `key` to `found`. */
+  /** Appends the values of all intervals that contain `key` to `found`. */
   find(key: Key, found: T[]): void {
     search(this.root, key, found);
   }
@@ -83,20 +85,21 @@ function compare<T>(interval: Interval, { from, to }: Node<T>): number {
   return end < to ? -1 : 1;
 }
 
-/** Joins two trees whose intervals lie one behind the other. */
+/** Joins two trees; all intervals of `left` are smaller than those of `right`. */
 function joinTrees<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T> | undefined {
   if (right === undefined) return left;
   const { first, rest } = splitFirst(right);
   return balance(first, left, rest);
 }
 
+/** Splits a tree into its first node and a tree of all others. */
 function splitFirst<T>(node: Node<T>): { readonly first: Node<T>; readonly rest: Node<T> | undefined } {
   if (node.left === undefined) return { first: node, rest: node.right };
   const { first, rest } = splitFirst(node.left);
   return { first, rest: balance(node, rest, node.right) };
 }
 
-/** `node` over two subtrees whose heights differ by at most two, turned so that they differ by at most one. */
+/** Returns `node` with two subtrees whose heights differ by at most two, rotated so that they differ by at most one. */
 function balance<T>(node: Node<T>, left: Node<T> | undefined, right: Node<T> | undefined): Node<T> {
   if (left !== undefined && left.height > heightOf(right) + 1) {
     const inner = left.right;
@@ -113,6 +116,7 @@ function balance<T>(node: Node<T>, left: Node<T> | undefined, right: Node<T> | u
   return joinUnder(node, left, right);
 }
 
+/** Returns a copy of `node` with two subtrees. */
 function joinUnder<T>({ from, to, values }: Node<T>, left: Node<T> | undefined, right: Node<T> | undefined): Node<T> {
   let maxTo = to;
   if (left !== undefined && left.maxTo > maxTo) maxTo = left.maxTo;

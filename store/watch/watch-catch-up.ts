@@ -5,17 +5,17 @@ import type { HistorySlice, WatchHistory } from "./watch-history.js";
 import type { Watcher, WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
 
-/** The contents of a store, as catching up reads them. */
+/** The part of a store's contents that `CatchUp` reads. */
 export interface ReadContents {
   readonly data: StoreData;
   readonly history: Pick<WatchHistory, "read">;
   readonly revision: Revision;
   readonly compactRevision: Revision;
-  /** Runs `read` so that nothing it needs is closed meanwhile. */
+  /** Runs `read` while the backend stays open. */
   readWhileOpen<T>(read: () => Promise<T>): Promise<T>;
 }
 
-/** Returns the contents of the store now; a snapshot that is installed replaces them. */
+/** Returns the present contents of the store; an installed snapshot replaces them. */
 export type Present = () => ReadContents;
 
 /** The watchers that get changes when they are applied; `Watches` implements it. */
@@ -24,15 +24,15 @@ export interface LiveWatchers {
   goLive(watcher: Watcher): void;
 }
 
-/** Events to deliver, by groups of watchers that receive the same. */
+/** The events of a slice, by interest: all its watchers get the same events. */
 type Batches = ReadonlyMap<Interest, readonly Uint8Array[]>;
 
 /**
- * Tells watchers that are behind of the past, a slice at a time, between requests. They take turns: one that has far to
- * go does not hold up the others, and a slice serves all those whose next revision lies in it.
+ * Sends history to watchers that are behind, one slice at a time, between requests. Watchers take turns, so one that is far behind does
+ * not delay the others. A slice serves all watchers whose next revision is in it.
  */
 export class CatchUp {
-  /** Watchers that are behind; the first one's turn is next. */
+  /** The watchers that are behind; the first one is served next. */
   private readonly turns = new Set<Watcher>();
   private isRunning = false;
   private isStopped = false;
@@ -46,6 +46,7 @@ export class CatchUp {
     private readonly live: LiveWatchers,
   ) {}
 
+  /** Adds a watcher that is behind. */
   add(watcher: Watcher): void {
     if (this.isStopped) return;
     this.turns.add(watcher);
@@ -54,24 +55,25 @@ export class CatchUp {
     this.last = this.run();
   }
 
+  /** Removes a watcher. */
   delete(watcher: Watcher): void {
     this.turns.delete(watcher);
   }
 
-  /** Stops: no watcher is told anything after this. */
+  /** Stops: no watcher gets events after this. */
   stop(): void {
     this.isStopped = true;
     this.turns.clear();
   }
 
-  /** Resolves once nothing is read any more either. */
+  /** Resolves once the last read has ended. */
   whenEnded(): Promise<void> {
     return this.last;
   }
 
   private async run(): Promise<void> {
     for (;;) {
-      await this.turnsOfLoop.pause(); // also so that whoever began a watch can say so before its first events
+      await this.turnsOfLoop.pause(); // also lets the owner of a new watch announce it before its first events
       this.endCompacted();
       const [first] = this.turns;
       if (first === undefined) break;
@@ -94,11 +96,11 @@ export class CatchUp {
       const { through, batches } = await this.read(first.next);
       await this.tell(through, batches);
     } catch (error) {
-      this.fail(first, error); // others that need what cannot be read find that out in their own turns
+      this.fail(first, error); // other watchers that need the same revisions fail in their own turns
     }
   }
 
-  /** Reads one slice, all of it from the present contents: if that is replaced meanwhile, it is no less right. */
+  /** Reads one slice, all of it from the present contents. If they are replaced meanwhile, the slice is still correct. */
   private read(from: Revision): Promise<{ readonly through: Revision; readonly batches: Batches }> {
     const contents = this.present();
     return contents.readWhileOpen(async () => {
@@ -108,8 +110,8 @@ export class CatchUp {
   }
 
   /**
-   * Collects the events of a slice for watchers: once for all that want the same from the same revision on. Nothing, too, is
-   * something they can go on from.
+   * Sorts the events of a slice by interest: watchers with the same options and the same next revision share a batch. A batch without
+   * events is needed, too: its watchers continue after the slice.
    */
   private async sort(contents: ReadContents, from: Revision, slice: HistorySlice): Promise<Batches> {
     const { limits, turnsOfLoop } = this;
@@ -146,7 +148,7 @@ export class CatchUp {
     try {
       batch.push(event.encodeFor(interest.options, contents.data, contents.compactRevision));
     } catch (error) {
-      batches.delete(interest); // it alone: others may not ask what the key was before
+      batches.delete(interest); // only this one: other interests may not need the previous KeyValue
       for (const watcher of interest.listWatchers()) this.fail(watcher, error);
     }
   }
@@ -162,7 +164,7 @@ export class CatchUp {
             told = 0;
           }
           to = events.length > 0 ? from + this.limits.watchBatchesPerSlice - told : watchers.length;
-          const left = watchers.slice(from, to).filter((watcher) => this.turns.has(watcher)); // others were closed meanwhile
+          const left = watchers.slice(from, to).filter((watcher) => this.turns.has(watcher)); // some may have been closed meanwhile
           if (events.length > 0) told += left.length;
           this.sendSome(receiver, left, events, through);
         }
@@ -193,7 +195,7 @@ export class CatchUp {
       this.stats.events += told * events.length;
     }
     for (const [position, watcher] of watchers.entries()) {
-      if (!this.turns.has(watcher)) continue; // closed while it was told, or others were
+      if (!this.turns.has(watcher)) continue; // closed during `onChanged`
       if (position < told) this.moveOn(watcher, through);
       else {
         this.delete(watcher);
@@ -206,7 +208,7 @@ export class CatchUp {
     watcher.next = (through + 1) as Revision;
     this.turns.delete(watcher);
     if (through < this.present().revision) {
-      this.turns.add(watcher); // its next turn comes after everybody else's
+      this.turns.add(watcher); // at the end: all others are served before
       return;
     }
     this.live.goLive(watcher);

@@ -6,14 +6,14 @@ import type { WatchOptions } from "./watch.js";
 /** The kind of a change; "create": a put of a key that did not exist. */
 type ChangeKind = "create" | "put" | "delete";
 
-/** A change, encoded for watchers: once, and once more for those with prevKv. */
+/** A change as an Event for watchers: encoded once, and once more for watchers with prevKv. */
 export class WatchEvent {
   private plain: Uint8Array | undefined = undefined;
   private withPrevious: Uint8Array | undefined = undefined;
 
   /**
-   * @param keyValue as it was written: of a delete only `key` is set
-   * @param before the KeyValue one revision before; absent: to be found when it is asked for
+   * @param keyValue the KeyValue on disk: for a delete with only `key` set
+   * @param before the KeyValue one revision before; absent: read when it is needed
    */
   constructor(
     readonly key: Key,
@@ -23,18 +23,20 @@ export class WatchEvent {
     private readonly before?: Uint8Array,
   ) {}
 
+  /** The bytes of the KeyValue. */
   get bytes(): number {
     return this.keyValue.length;
   }
 
+  /** Tells whether a watcher with these options gets the event. */
   isWantedBy({ puts, deletes }: WatchOptions): boolean {
     return this.kind === "delete" ? deletes : puts;
   }
 
   /**
-   * The Event.
+   * Returns the encoded Event for a watcher with these options.
    *
-   * @throws DamagedError if what the key was before cannot be read
+   * @throws DamagedError if the previous KeyValue cannot be read
    */
   encodeFor({ prevKv }: WatchOptions, data: StoreData, compacted: Revision): Uint8Array {
     if (!prevKv) return (this.plain ??= this.encode(noBytes));
@@ -47,7 +49,7 @@ export class WatchEvent {
     return encodeEvent(deleted, kv, prevKv);
   }
 
-  /** The key one revision before, not one change before: in one transaction it may have been changed twice. */
+  /** Finds the KeyValue one revision before, not one change before: a transaction may change a key twice. */
   private findPrevious({ index, values }: StoreData, compacted: Revision): Uint8Array {
     const before = this.revision - 1;
     if (this.kind === "create" || before < compacted) return noBytes;
@@ -57,7 +59,7 @@ export class WatchEvent {
   }
 }
 
-/** @param before the KeyValue one revision before; absent: to be found when it is asked for */
+/** Returns the event of an applied change. @param before the KeyValue one revision before; absent: read when it is needed */
 export function eventOfChange(changes: Changes, sub: number, before?: Uint8Array): WatchEvent {
   const kind = changes.isDelete(sub) ? "delete" : changes.isCreation(sub) ? "create" : "put";
   return new WatchEvent(changes.entry(sub).key, changes.revision, kind, changes.keyValue(sub), before);

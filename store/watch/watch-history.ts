@@ -3,14 +3,14 @@ import type { Revision, StoreLimits } from "../base/index.js";
 import { decodeKeyValue, type StoreData } from "../mvcc/index.js";
 import { eventOfChange, WatchEvent } from "./watch-event.js";
 
-/** Whole revisions of the past, oldest first. */
+/** The events of consecutive whole revisions, oldest first. */
 export interface HistorySlice {
-  /** The last revision that it contains, even if nothing is left of that one. */
+  /** The last revision of the slice, even if a compaction has removed all its changes. */
   readonly through: Revision;
   readonly events: readonly WatchEvent[];
 }
 
-/** Blocks that are read at once; the backend itself bounds their bytes. */
+/** The blocks per read; the backend bounds their bytes. */
 const blocksPerRead = 16;
 
 /** A slice while it is read. */
@@ -26,7 +26,7 @@ class Gathering {
     return this.limits.revisionsPerWatchBatch - this.revisions;
   }
 
-  /** Whether changes of this revision still belong to the slice: those of one revision all do. */
+  /** Tells whether changes of this revision belong to the slice. All changes of a revision are in the same slice. */
   hasRoomFor(revision: number): boolean {
     return revision === this.last || (this.revisionsLeft > 0 && this.bytes < this.limits.bytesPerWatchBatch);
   }
@@ -39,7 +39,7 @@ class Gathering {
   }
 }
 
-/** Reads what happened, wherever it is: on disk, or not there yet. */
+/** Reads past changes, those on disk and those not yet on disk. */
 export class WatchHistory {
   constructor(
     private readonly data: StoreData,
@@ -47,10 +47,10 @@ export class WatchHistory {
   ) {}
 
   /**
-   * The changes from revision `from` on, as many as a batch may have; at least those of one revision.
+   * Reads the changes from revision `from` on, as many as a batch may have, but at least one revision.
    *
-   * @param from not compacted when this is called
-   * @param to at or after `from`
+   * @param from a revision that is not compacted when this is called
+   * @param to the last revision to read, at or after `from`
    * @throws DamagedError
    */
   async read(from: Revision, to: Revision): Promise<HistorySlice> {
@@ -58,15 +58,15 @@ export class WatchHistory {
     const { unflushed } = this.data;
     let next = from as number;
     if (!unflushed.holds(from)) next = await this.readDisk(from, Math.min(to + 1, unflushed.firstRevision), gathering);
-    // What was not on disk when that was read may be now; then it is for the next slice.
+    // Revisions written to disk since the read are not in memory any more: the next slice reads them from disk.
     if (unflushed.holds(next)) next = await this.readMemory(next, to, gathering);
     return { through: (next - 1) as Revision, events: gathering.events };
   }
 
   /**
-   * The iterator sees the rows as they are now, so a compaction meanwhile takes nothing away.
+   * Reads from disk. The iterator has a view of the present rows, so a compaction meanwhile removes none.
    *
-   * @returns the revision to go on from
+   * @returns the revision to continue from
    */
   private async readDisk(from: number, end: number, gathering: Gathering): Promise<number> {
     const { blocks } = this.data;
@@ -88,7 +88,7 @@ export class WatchHistory {
     }
   }
 
-  /** Once begun, it does not matter that what is read comes to disk meanwhile. */
+  /** Reads changes that are not on disk yet. They may be written meanwhile: the list of them was made before. */
   private async readMemory(from: number, to: number, gathering: Gathering): Promise<number> {
     const { unflushed, turns } = this.data;
     let next = from;
@@ -103,7 +103,7 @@ export class WatchHistory {
     return next;
   }
 
-  /** @returns the revision to go on from if the slice is full; absent: the block has been read */
+  /** Reads a block. @returns the revision to continue from if the slice is full; undefined after the whole block */
   private async readBlock(
     block: BlockReader,
     { from, end }: { readonly from: number; readonly end: number },

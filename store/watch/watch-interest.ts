@@ -2,7 +2,7 @@ import { IntervalMap } from "./interval-map.js";
 import { emptyList, type Interval, type Key, type Revision } from "../base/index.js";
 import type { Watcher, WatchOptions, WatchReceiver } from "./watch.js";
 
-/** Watchers with the same events and the same receiver, which gets the events of all of them in one call. */
+/** Watchers of one interest and one receiver, which gets the events for all of them in one call. */
 export class WatcherGroup {
   readonly watchers = emptyList<Watcher>();
   /** The watchers' tags, in the same order. */
@@ -10,13 +10,14 @@ export class WatcherGroup {
 
   constructor(readonly receiver: WatchReceiver) {}
 
+  /** Adds a watcher. */
   add(watcher: Watcher): void {
     watcher.position = this.watchers.length;
     this.watchers.push(watcher);
     this.tags.push(watcher.tag);
   }
 
-  /** Removes a watcher; the last one takes its place. */
+  /** Removes a watcher; the last one takes its position. */
   delete(watcher: Watcher): void {
     const { position } = watcher;
     const last = this.watchers.pop();
@@ -29,12 +30,12 @@ export class WatcherGroup {
 }
 
 /**
- * Watchers that want the same: what they are told is put together once, and all of them are given the same list. A
+ * Watchers with the same interval and options. Their events are collected once, and all of them get the same list. For example, a
  * thousand watchers of one prefix are one interest.
  */
 export class Interest {
   readonly groups = new Map<WatchReceiver, WatcherGroup>();
-  /** Events that live watchers have not been told of, from `firstRevision` on. */
+  /** The events that live watchers have not got yet, from `firstRevision` on. */
   events = emptyList<Uint8Array>();
   firstRevision = 0 as Revision;
   readonly interval: Interval;
@@ -50,11 +51,12 @@ export class Interest {
     this.watchesOneKey = watchesOneKey;
   }
 
-  /** All watchers, in a list of its own. */
+  /** Returns a new list of all watchers. */
   listWatchers(): readonly Watcher[] {
     return [...this.groups.values()].flatMap(({ watchers }) => watchers);
   }
 
+  /** Adds a watcher. */
   add(watcher: Watcher): void {
     let group = this.groups.get(watcher.receiver);
     if (group === undefined) this.groups.set(watcher.receiver, (group = new WatcherGroup(watcher.receiver)));
@@ -69,18 +71,19 @@ export class Interest {
   }
 }
 
-/** Interests and who has them, to be found by a key. */
+/** Finds the interests that contain a key. */
 export class InterestGroup {
   private readonly byName = new Map<string, Interest>();
-  /** Most watch one key: these are found in one step. */
+  /** The interests in a single key, the most frequent kind, which need no search. */
   private readonly byKey = new Map<Key, Set<Interest>>();
   private readonly byInterval = new IntervalMap<Interest>();
 
+  /** Tells whether there are no watchers. */
   get isEmpty(): boolean {
     return this.byName.size === 0;
   }
 
-  /** @param name watchers with the same one are told the same; it says at least `watcher.interest` */
+  /** Adds a watcher. @param name the name of the interest: `watcher.interest`, perhaps with more that tells interests apart */
   add(watcher: Watcher, name: string): Interest {
     let interest = this.byName.get(name);
     if (interest === undefined) {
@@ -92,7 +95,7 @@ export class InterestGroup {
     return interest;
   }
 
-  /** Removes a watcher, which must be in the group under that name. */
+  /** Removes a watcher, which must have been added under `name`. */
   delete(watcher: Watcher, name: string): void {
     const interest = this.byName.get(name);
     interest?.delete(watcher);
@@ -101,12 +104,12 @@ export class InterestGroup {
     this.removeFromIndex(interest);
   }
 
-  /** All watchers in the group, in a list of its own. */
+  /** Returns a new list of all watchers in the group. */
   listWatchers(): readonly Watcher[] {
     return [...this.byName.values()].flatMap((interest) => interest.listWatchers());
   }
 
-  /** All that hold `key`: a list of its own, so that the group may change while it is gone through. */
+  /** Returns a new list of the interests that contain `key`: the group may change while the caller visits them. */
   findByKey(key: Key): readonly Interest[] {
     const found = [...(this.byKey.get(key) ?? [])];
     this.byInterval.find(key, found);

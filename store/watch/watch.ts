@@ -2,77 +2,79 @@ import { type Interval, intervalOf, type Revision, type Sliced } from "../base/i
 
 /** The changes that a watcher asks for. */
 export interface WatchOptions {
-  /** The keys, as in a Range; they must not be none. */
+  /** The keys, as in a Range; the interval must not be empty. */
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;
-  /** The first revision to be told of; 0: the next. One that has not happened yet is waited for. */
+  /** The first revision to get: a past or a future one; 0: the next one. */
   readonly startRevision: number;
-  /** Tell also what the key was before, as long as no compaction has removed it. */
+  /** Include the KeyValue before the change, unless it is compacted. */
   readonly prevKv: boolean;
+  /** Get puts. */
   readonly puts: boolean;
+  /** Get deletes. */
   readonly deletes: boolean;
 }
 
 /** The changes of one or several whole revisions that a watch selects. */
 export interface WatchBatch {
-  /** The store's revision now. In a batch from history there may be more to come up to it. */
+  /** The store's present revision. After a batch from history, later batches may follow up to it. */
   readonly revision: Revision;
   /**
-   * Each an encoded Event, in the order in which they happened. Watches that are told the same share the list, not only
-   * the bytes: what is made of it once can be kept for the next.
+   * The encoded Events, oldest first. Watches with the same events get the same list object, so a receiver can cache by it what it
+   * derives from the events.
    */
   readonly events: readonly Uint8Array[];
 }
 
 /**
- * Is told of the changes of any number of watches, each named by the tag that it began with. Called at the end of a round of
- * applied writes, or in between: it must not throw, nor ask the store for anything.
+ * Receives the changes of any number of watches, each identified by its tag. Called at the end of a round of applied writes, or in
+ * between; it must neither throw nor call the store.
  */
 export interface WatchReceiver<Tag = unknown> {
   /**
-   * Tells `tags[from]` up to, not including, `tags[to]` the same. The list changes later.
+   * Delivers one batch to the watches `tags[from]` to `tags[to]`, exclusive. The list of tags changes after the call.
    *
-   * @returns how many were told, the first ones; to the others, for which there is no room, nothing more is told until `Watch.resume`
+   * @returns the number of watches that took the batch, the first ones. The others had no room, and get nothing until `Watch.resume`
    */
   onChanged(tags: readonly Tag[], from: number, to: number, batch: WatchBatch): number;
   /**
-   * Work for `onChanged` with many events, which can be done before and in slices. The list is the one that `onChanged` is given.
+   * Prepares an `onChanged` with many events, in slices before the call. `onChanged` gets the same list object.
    *
-   * @param shouldYield told of how many events were looked at since it was asked last; true: others are to run
+   * @param shouldYield called with the number of events visited since its last call; true: yield to other work
    */
   prepare?(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void>;
-  /** The watch has ended: what it had to be told of is gone. It can be started again at this revision. */
+  /** Reports the end of a watch whose next revision is compacted. A new watch can start at `revision`. */
   onCompacted(tag: Tag, revision: Revision): void;
-  /** The watch has ended: history cannot be read. */
+  /** Reports the end of a watch whose history cannot be read. */
   onFailed(tag: Tag, error: unknown): void;
 }
 
-/** A watch: gets each selected change once, in order, all changes of a revision together. */
+/** A watch. Its receiver gets each selected change once, in order, all changes of a revision in one batch. */
 export interface Watch {
-  /** The last revision that is told whole. Undefined: not everything up to now, or its start is still to come. */
+  /** Sends the pending events. @returns the present revision if all events up to it have been sent; undefined if not, or before its start */
   sendPending(): Revision | undefined;
-  /** There is room again after a batch was not taken; what it missed comes from history. */
+  /** Continues after a batch that was not taken, once the receiver has room: the missed changes come from history. */
   resume(): void;
   /** Ends the watch. May be called twice. */
   close(): void;
 }
 
 /**
- * The source of a watcher's changes. "live": it is told of them as they happen. "behind": from history, until it
- * has caught up. "waiting": nothing is told, as its receiver has no room. "ended": no more.
+ * The state of a watcher. "live": gets changes when they are applied. "behind": gets them from history until it has caught up.
+ * "waiting": gets none, as its receiver has no room. "ended": closed.
  */
 export type WatcherState = "live" | "behind" | "waiting" | "ended";
 
-/** A watch as the store keeps it. */
+/** The store's record of a watch. */
 export class Watcher {
   readonly interval: Interval;
-  /** The same for all watchers that want the same. */
+  /** The name of its interest: equal for watchers with the same interval and options. */
   readonly interest: string;
   state: WatcherState = "ended";
-  /** The index in the live group that it belongs to. */
+  /** The index in its `WatcherGroup`. */
   position = 0;
 
-  /** @param next the first revision that it has not been told of; kept up only while it is not live */
+  /** @param next the next revision to send; not updated while the watcher is live */
   constructor(
     readonly options: WatchOptions,
     readonly receiver: WatchReceiver,
@@ -83,12 +85,13 @@ export class Watcher {
     this.interest = interestOf(options, this.interval);
   }
 
+  /** Tells whether it watches a single key. */
   get watchesOneKey(): boolean {
     return this.options.rangeEnd.length === 0;
   }
 }
 
-/** Unambiguous: the length tells where the first key ends. */
+/** Returns the name of the interest. The length of the first key makes it unambiguous: keys may contain a slash. */
 const interestOf = ({ rangeEnd, prevKv, puts, deletes }: WatchOptions, { from, to }: Interval): string => {
   const wanted = (prevKv ? 1 : 0) + (puts ? 2 : 0) + (deletes ? 4 : 0) + (rangeEnd.length === 0 ? 8 : 0);
   return `${wanted}/${from.length}/${from}${to === undefined ? "" : `/${to}`}`;

@@ -16,16 +16,16 @@ import type { Write } from "../mvcc/index.js";
 const isLive = ({ state }: Watcher): boolean => state === "live";
 
 /**
- * All watches of a store. A watcher is live, and told when a round of writes has been applied; or behind, and told from history until it has caught
- * up; or its receiver has no room, and then nothing is kept for it but the revision to go on from.
+ * All watches of a store. A live watcher gets changes when a round of writes has been applied. A watcher behind gets them from history
+ * until it has caught up. For a watcher whose receiver has no room, only the next revision is kept.
  */
 export class Watches implements LiveWatchers {
   private live = new InterestGroup();
-  /** Interests with events that their watchers have not been told of; how many bytes those are; and the last revision noted. */
+  /** The interests with events that are not sent yet, the bytes of these events, and their last revision. */
   private untold = emptyList<Interest>();
   private untoldBytes = 0;
   private revision = 0 as Revision;
-  /** Number of watchers that were told of something since the last round ended. */
+  /** The number of watchers that got events since the last round ended. */
   private told = 0;
   private readonly catchUp: CatchUp;
 
@@ -38,6 +38,7 @@ export class Watches implements LiveWatchers {
     this.catchUp = new CatchUp(present, turns, limits, stats, this);
   }
 
+  /** Starts a watch. */
   add<Tag>(options: WatchOptions, receiver: WatchReceiver<Tag>, tag: Tag): Watch {
     const first = options.startRevision === 0 ? nextRevision(this.present().revision) : options.startRevision;
     const watcher = new Watcher(options, receiver, tag, first as Revision);
@@ -46,7 +47,7 @@ export class Watches implements LiveWatchers {
     return this.handleOf(watcher);
   }
 
-  /** Notes a revision that has just come to be, for `tell`. */
+  /** Notes the events of a new revision, which `tell` sends. */
   onChanged(write: Write): void {
     const { revision, changes } = write;
     if (this.live.isEmpty || changes === undefined) return;
@@ -65,7 +66,7 @@ export class Watches implements LiveWatchers {
     if (this.untoldBytes >= this.limits.bytesPerWatchBatch) this.tell();
   }
 
-  /** Tells the live watchers of all that was noted: each in one batch, of one or several whole revisions. */
+  /** Sends the noted events to the live watchers: one batch to each, of one or several whole revisions. */
   tell(): void {
     const { untold, revision } = this;
     if (untold.length === 0) return;
@@ -78,34 +79,34 @@ export class Watches implements LiveWatchers {
     }
   }
 
-  /** Tells a watcher of changes at apply from now on. */
+  /** Makes a watcher live. */
   goLive(watcher: Watcher): void {
-    this.tell(); // of what this one was told of, or does not want
+    this.tell(); // events that this watcher has got from history, or that are before its start
     watcher.state = "live";
     this.stats.liveWatchers++;
     this.live.add(watcher, watcher.interest);
   }
 
-  /** Ends a round of writes; other work runs before the next one. */
+  /** Sends the events of a round of writes that has ended; other work runs before the next one. */
   endRound(): void {
     this.tell();
     this.told = 0;
   }
 
-  /** The store holds something later now. What happened in between comes from history, also for those that were live. */
+  /** Handles an installed snapshot: all watchers, also live ones, get the changes after revision `from` from its history. */
   onAdvanced(from: Revision): void {
     this.tell();
     if (this.present().revision !== from) this.markAllBehind(from + 1);
   }
 
-  /** Ends all watches. Resolves once nothing is read any more either. */
+  /** Ends all watches. Resolves once the last read of history has ended. */
   close(): Promise<void> {
     this.untold = emptyList();
     this.catchUp.stop();
     return this.catchUp.whenEnded();
   }
 
-  /** Makes all live watchers read history from `first` on. This costs something for each of them, nothing for each change. */
+  /** Makes all live watchers read history from `first` on. The cost grows with the watchers, not with the changes. */
   private markAllBehind(first: number): void {
     const wereLive = this.live;
     this.live = new InterestGroup();
@@ -130,11 +131,11 @@ export class Watches implements LiveWatchers {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.tell();
-      this.fail(interest, event.revision, error); // the write is right all the same
+      this.fail(interest, event.revision, error); // the write itself has succeeded
     }
   }
 
-  /** Ends watchers that need the key before a change, which cannot be read. One that begins later does not need it. */
+  /** Ends the watchers that need a previous KeyValue which cannot be read; not those that begin after its revision. */
   private fail(interest: Interest, revision: Revision, error: StoreError): void {
     for (const watcher of interest.listWatchers()) {
       if (revision < watcher.next) continue;
@@ -160,7 +161,7 @@ export class Watches implements LiveWatchers {
     for (const watcher of beginning) this.markBehind(watcher, watcher.next);
   }
 
-  /** Tells watchers, which have all begun, as many as may be told now and as their receiver has room for. */
+  /** Sends a batch to as many of the watchers as a turn allows and their receiver has room for. All of them have begun. */
   private tellAll(
     watchers: readonly Watcher[],
     tags: readonly unknown[],
@@ -175,12 +176,12 @@ export class Watches implements LiveWatchers {
     if (told === watchers.length) return;
     for (const [position, watcher] of watchers.slice(told).entries())
       if (told + position < count) this.setAside(watcher, firstRevision);
-      else this.markBehind(watcher, firstRevision); // one round of writes has told too much
+      else this.markBehind(watcher, firstRevision); // the turn's bound is reached
   }
 
-  /** Tells a live watcher nothing more, until its receiver has room. */
+  /** Makes a live watcher wait until its receiver has room. */
   private setAside(watcher: Watcher, next: Revision): void {
-    if (!isLive(watcher)) return; // closed while it was told, or others were
+    if (!isLive(watcher)) return; // closed during `onChanged`
     this.removeLive(watcher);
     watcher.state = "waiting";
     watcher.next = next;
