@@ -4,23 +4,23 @@ import type { Compaction } from "./persist/index.js";
 import { openContents, type Contents, type ContentsOptions } from "./contents.js";
 import type { Watches } from "./watch/index.js";
 
-/** A snapshot that was installed. */
+/** An installed snapshot. */
 export interface Installed {
-  /** Resolves once the backend that was in use before is closed, so that it can be removed. */
+  /** Resolves once the replaced backend is closed, so that its directory can be removed. */
   readonly replaced: Promise<void>;
 }
 
-/** The contents that a store has, and their replacement by those of a snapshot. */
+/** Holds the present contents of a store, and replaces them by those of a snapshot. */
 export class ContentsInUse {
-  /** Bytes that were written into contents that were replaced, and those of the snapshots that did. */
+  /** Bytes that were written into replaced contents, and the bytes of the installed snapshots. */
   private writtenBefore = 0;
-  /** The contents that were replaced last, while reads of them finish. */
+  /** The contents that were replaced last, until their reads have ended. */
   private previous: Contents | undefined = undefined;
-  /** A snapshot is being installed; never rejects. */
+  /** The installation under way; never rejects. */
   private installing: Promise<unknown> | undefined = undefined;
 
   /**
-   * @param watches told of a jump in the history
+   * @param watches informed when the history advances without changes being applied
    * @param checkOpen throws if the store is closed
    */
   constructor(
@@ -30,6 +30,7 @@ export class ContentsInUse {
     private readonly checkOpen: () => void,
   ) {}
 
+  /** The present contents. */
   get contents(): Contents {
     return this.current;
   }
@@ -39,12 +40,12 @@ export class ContentsInUse {
     return this.installing !== undefined;
   }
 
-  /** Bytes that were written to disk since the store was opened, about; an installed snapshot counts as a whole. */
+  /** The approximate bytes written to disk since the store was opened; an installed snapshot counts as a whole. */
   get writtenBytes(): number {
     return this.writtenBefore + this.current.writer.writtenBytes;
   }
 
-  /** Replaces the contents, as `KvStore.install` says. */
+  /** Replaces the contents; see `KvStore.install`. */
   async install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
     try {
       this.checkOpen();
@@ -58,7 +59,7 @@ export class ContentsInUse {
     return installed;
   }
 
-  /** Waits for a compaction that began in `contents`: a snapshot that has taken their place contains it. */
+  /** Waits for a compaction of `contents`. If a snapshot replaces them meanwhile, the compaction is part of the snapshot. */
   async whenFinished(compaction: Compaction, contents: Contents): Promise<void> {
     try {
       await compaction.finished;
@@ -68,9 +69,9 @@ export class ContentsInUse {
     }
   }
 
-  /** Writes what was ended, then lets go of everything once `watchesEnded` has. */
+  /** Writes all ended rounds, then closes the contents once `watchesEnded` has resolved. */
   async close(watchesEnded: Promise<void>): Promise<void> {
-    await this.installing; // it ends at its next slice; not in the middle of `commit`
+    await this.installing; // an installation ends at its next slice, but never during `commit`
     try {
       await this.current.writer.close();
     } finally {
@@ -117,7 +118,7 @@ export class ContentsInUse {
   private retire(old: Contents): Promise<void> {
     this.previous = old;
     const retired = old.retire().finally(() => (this.previous = undefined));
-    retired.catch(() => undefined); // only space is lost; whoever removes it is told
+    retired.catch(() => undefined); // an error costs only disk space; the caller gets it from `replaced`
     return retired;
   }
 }

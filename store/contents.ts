@@ -56,32 +56,32 @@ import {
 import { Defragmenter, type DefragmentedContents } from "./defragmenter.js";
 import { WatchHistory } from "./watch/index.js";
 
-/** A response and the store's revision with it, for the response's header, which the caller fills in. */
+/** A response, and the store's revision for its header, which the caller fills in. */
 export interface Answer<T> {
   readonly response: T;
   readonly revision: Revision;
 }
 
-/** Rows of a store. */
+/** The backend of a store. */
 export interface StoreBackend extends Backend {
-  /** The contents in memory of the store whose rows these are a copy of: they are taken over, and need not be read. */
+  /** The contents in memory, if the rows are a copy of another store's: used as they are, instead of reading the rows. */
   readonly image?: StoreImage | undefined;
 }
 
-/** Options of the contents of a store. */
+/** The options of `openContents`. */
 export interface ContentsOptions {
-  /** Closed with the contents, also if they cannot be read. */
+  /** The rows. Closed together with the contents, also if the rows cannot be read. */
   readonly backend: StoreBackend;
   readonly clock: StoreClock;
   readonly turns: Turns;
-  /** Called once, when a write to disk has failed; the store is read-only from then on. */
+  /** Called once, when a write to disk has failed: from then on the store is read-only. */
   readonly onFailure: (error: Error) => void;
   readonly limits: StoreLimits;
   readonly stats: StoreStats;
 }
 
 /**
- * Reads what a backend holds, in slices.
+ * Reads the rows of a backend into memory, in slices.
  *
  * @throws DamagedError, StoreVersionError
  */
@@ -116,11 +116,11 @@ const refuseChange = (): never => {
 };
 
 /**
- * The contents of a store, with all that depends on its backend: index, leases, what is still to be written, compactions,
- * reads. A snapshot that is installed brings its own, and these retire.
+ * The contents of a store, with everything that depends on the backend: index, leases, pending writes, compactions, reads. An
+ * installed snapshot brings new contents, and the former ones retire.
  */
 export class Contents implements StoreChanges, DefragmentedContents {
-  /** Marker of the last round on disk when this was opened. Undefined: there was none. */
+  /** The marker of the last round on disk when the contents were opened; undefined if there was none. */
   readonly marker: Uint8Array | undefined;
   readonly writer: WriteBehind;
   readonly history: WatchHistory;
@@ -135,10 +135,10 @@ export class Contents implements StoreChanges, DefragmentedContents {
   private readonly snapshots = new Set<StoreSnapshot>();
   private retiring: Promise<void> | undefined = undefined;
   private closing: Promise<void> | undefined = undefined;
-  /** A revision is being made, a slice at a time: nobody sees it yet. */
+  /** A revision is being applied, in slices; reads do not see it yet. */
   private isApplying = false;
   private waitingForIdle: (() => void)[] = [];
-  /** Reads from disk that were taken off a turn's budget. */
+  /** The reads from disk that have been subtracted from a turn's budget. */
   private diskReadsCounted = 0;
 
   /** Use `openContents`. */
@@ -159,36 +159,37 @@ export class Contents implements StoreChanges, DefragmentedContents {
     this.history = new WatchHistory(data, backend);
   }
 
-  /** Starts the work in the background: a compaction that was interrupted goes on. */
+  /** Starts the work in the background: continues an interrupted compaction. */
   start(): void {
     if (this.unfinished !== undefined) this.compactor.start(this.unfinished, Promise.resolve());
   }
 
+  /** The newest revision. */
   get revision(): Revision {
     return this.current;
   }
 
-  /** -1: never compacted. */
+  /** The revision of the newest compaction; -1 if the store was never compacted. */
   get compactRevision(): Revision {
     return this.compacted;
   }
 
-  /** Number of keys that exist. */
+  /** The number of existing keys. */
   get keyCount(): number {
     return this.data.index.liveSize;
   }
 
   /**
-   * Begins a write of the next revision. Nobody else sees its changes before `count`.
+   * Begins a write of the next revision. Reads do not see its changes before `count`.
    *
-   * @param checkWritable throws if nothing may be changed
+   * @param checkWritable throws if the store is read-only
    */
   beginWrite(checkWritable: () => void): Write {
     this.checkIdle();
     return new Write(this.data, nextRevision(this.current), checkWritable);
   }
 
-  /** Counts the revision of a write that has succeeded: from now on it is the newest, and goes to disk with its round. */
+  /** Makes the revision of a successful write the newest one; the next round writes it to disk. */
   count(write: Write): void {
     if (!write.hasChanged) return;
     this.current = write.revision;
@@ -196,8 +197,8 @@ export class Contents implements StoreChanges, DefragmentedContents {
   }
 
   /**
-   * Makes the changes of a write in slices; if `change` throws, nothing has changed. Reads answer as before until all of it is
-   * done and counted; nothing else may be applied until then.
+   * Makes the changes of a write in slices; if `change` throws, all of them are undone. Until the write is complete and counted, reads
+   * do not see it and no other write may be applied.
    */
   *apply<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
     this.isApplying = true;
@@ -209,7 +210,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     }
   }
 
-  /** The state that a transaction begins with. */
+  /** The revisions before a transaction. */
   get bounds(): Bounds {
     return { revision: this.current, compactRevision: this.compacted };
   }
@@ -231,7 +232,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   /** Runs `work` once no revision is half applied. @throws ClosedError */
   async whenIdle<T>(work: () => T): Promise<T> {
     while (this.isApplying) {
-      this.checkOpen(); // whoever was applying may have stopped in the middle
+      this.checkOpen(); // an applier may have stopped between two slices
       await new Promise<void>((resolve) => this.waitingForIdle.push(resolve));
     }
     return work();
@@ -241,7 +242,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     for (const resolve of this.waitingForIdle.splice(0)) resolve();
   }
 
-  /** @throws LeaseExistsError */
+  /** Creates a lease. @throws LeaseExistsError */
   grantLease(lease: Lease): void {
     this.checkIdle();
     if (this.data.leases.get(lease.id) !== undefined) throw new LeaseExistsError(lease.id);
@@ -249,20 +250,20 @@ export class Contents implements StoreChanges, DefragmentedContents {
     this.writer.onLeaseChanged(lease.id, lease);
   }
 
-  /** Sets the time that a lease has left; undefined: its TTL. */
+  /** Sets the remaining time of a lease; undefined sets it to the TTL. */
   checkpointLease(id: LeaseId, remainingSeconds: number | undefined): void {
     this.checkIdle();
     const lease = this.data.leases.checkpoint(id, remainingSeconds);
     if (lease !== undefined) this.writer.onLeaseChanged(id, lease);
   }
 
-  /** The keys of a lease were deleted: it goes, too. */
+  /** Deletes a lease whose keys have been deleted. */
   removeLease(id: LeaseId): void {
     this.data.leases.remove(id);
     this.writer.onLeaseChanged(id, undefined);
   }
 
-  /** @throws CompactedError, FutureRevisionError */
+  /** Compacts up to `revision`; see `KvStore.compact`. @throws CompactedError, FutureRevisionError */
   compact(revision: number): Compaction {
     this.checkIdle();
     if (revision <= this.compacted) throw new CompactedError(revision, this.compacted);
@@ -271,18 +272,18 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return this.compactor.start(this.compacted, this.writer.schedule(this.compacted));
   }
 
-  /** The newest compaction; its end is that of all before it. */
+  /** The newest compaction. It ends after all earlier ones. */
   get newestCompaction(): Compaction {
     return this.compactor.newest;
   }
 
-  /** Ends a round: everything up to now becomes durable together with `state`. */
+  /** Ends a round: all changes since the last one become durable together with `state`. */
   endRound(state: RoundState): void {
     this.checkIdle();
     this.writer.endRound(this.current, state);
   }
 
-  /** @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError */
+  /** Answers a Range. @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError */
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
     const at = this.resolveRevision(request.revision);
     this.data.stats.ranges++;
@@ -294,7 +295,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   }
 
   /**
-   * A part of a read at one revision; the caller reads the next part when it likes, unless a compaction comes before.
+   * Reads a part of an interval at one revision. The next part can be read later, as long as the revision is not compacted.
    *
    * @param revision 0 or less: the newest
    * @throws CompactedError, FutureRevisionError, DamagedError
@@ -305,22 +306,22 @@ export class Contents implements StoreChanges, DefragmentedContents {
   }
 
   /**
-   * A transaction that only reads.
+   * Answers a transaction that only reads.
    *
    * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
    */
   readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
     const reading = new Write(this.data, nextRevision(this.current), refuseChange, this.shouldYield);
-    // The revisions that its parts read at were checked against the compaction; all others read at the newest revision.
+    // Stated revisions of its reads are checked against the compaction; reads without one are at the newest revision.
     return this.read(runTxn(this.data, request, reading, this.bounds), Math.max(0, this.compacted));
   }
 
-  /** The keys attached to a lease, ascending. @throws LeaseNotFoundError */
+  /** Returns the keys attached to a lease, ascending. @throws LeaseNotFoundError */
   async leaseKeys(id: LeaseId): Promise<readonly Key[]> {
     return this.whenIdle(() => this.data.leases.keysAttached(id));
   }
 
-  /** @throws CompactedError, FutureRevisionError, DamagedError */
+  /** Computes etcd's HashKV. @throws CompactedError, FutureRevisionError, DamagedError */
   async hashKv(revision: number): Promise<KvHash> {
     if (revision > 0 && revision < this.compacted) throw new CompactedError(revision, this.compacted);
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
@@ -329,44 +330,45 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return this.readPinned(this.compacted, () => hasher.run(this.backend));
   }
 
-  /** Reads what no compaction can take away; the backend stays open meanwhile. */
+  /** Runs a read that compactions do not affect; the backend stays open meanwhile. */
   readWhileOpen<T>(read: () => Promise<T>): Promise<T> {
     return this.readPinned(onlyOpen, read);
   }
 
-  /** @throws DamagedError */
+  /** Opens a snapshot of all rows. @throws DamagedError */
   snapshot(): StoreSnapshot {
     const snapshot = snapshotOf(this.backend, (closed) => this.snapshots.delete(closed));
     this.snapshots.add(snapshot);
     return snapshot;
   }
 
-  /** A copy of what is in memory, for a store on a copy of the rows. Undefined: the rows are not the same now, or are being compacted. */
+  /** Returns a copy of the contents in memory, for a store on a copy of the rows; undefined while writes or a compaction are pending. */
   image(): StoreImage | undefined {
     if (this.isApplying || !this.writer.isIdle || !this.compactor.isIdle) return undefined;
     const { index, leases, blocks } = this.data;
     return { index: index.copy(), leases: leases.copy(), tables: this.tables.copy(), blocks: blocks.copy() };
   }
 
+  /** Returns the size of the backend. */
   size(): Promise<BackendSize> {
     return this.backend.size();
   }
 
-  /** Has the backend give space back. */
+  /** Has the backend free the disk space of deleted rows. */
   defragment(): Promise<void> {
     return this.defragmenter.run();
   }
 
   /**
-   * Retires contents that others have replaced: nothing is written any more, reads that have begun finish, then the backend
-   * is closed. Snapshots end at once.
+   * Retires replaced contents: pending writes are discarded, open snapshots are closed, and once all reads have ended the backend is
+   * closed.
    */
   retire(): Promise<void> {
     this.retiring ??= this.finish();
     return this.retiring;
   }
 
-  /** Writes what was ended, then lets go of everything. Reads in progress end with ClosedError. */
+  /** Writes all ended rounds, then closes the backend. Reads in progress end with ClosedError. */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     this.wakeIdle();
@@ -400,7 +402,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return revision;
   }
 
-  /** Answers at once if this turn's budget is enough, else in slices. `at`: the oldest revision that is read. */
+  /** Answers at once if one slice of this turn suffices, else in slices. @param at the oldest revision that is read */
   private read<T>(work: Sliced<T>, at: number): Answer<T> | Promise<Answer<T>> {
     const revision = this.current;
     if (!this.data.turns.isOver) {
@@ -417,12 +419,12 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return turns.spend(entries, diskReads);
   };
 
-  /** @throws ClosedError */
+  /** Throws if the contents are closed. @throws ClosedError */
   readonly checkOpen = (): void => {
     if (this.closing !== undefined) throw new ClosedError();
   };
 
-  /** Keeps what `read` needs from revision `at` on while it runs. */
+  /** Runs `read` while no compaction removes what it needs from revision `at` on. */
   private async readPinned<T>(at: number, read: () => Promise<T>): Promise<T> {
     const pin = this.pins.hold(at);
     try {

@@ -1,7 +1,7 @@
 import { allRows, type Backend, firstRowKeyOf } from "./disk/index.js";
 import type { Revision, StoreClock, StoreStats } from "./base/index.js";
 
-/** Bytes of rows that LevelDB rewrites at a time, about. */
+/** The approximate bytes of rows that LevelDB rewrites at a time. */
 const bytesPerPart = 64 * 1024 * 1024;
 
 /** Contents whose backend is defragmented. */
@@ -13,7 +13,7 @@ export interface DefragmentedContents {
   checkOpen(): void;
 }
 
-/** Has a backend give space back that deleted rows have taken, and measures how long that takes. */
+/** Has a backend free the disk space of deleted rows, and measures the time. */
 export class Defragmenter {
   private underWay: Promise<void> | undefined = undefined;
 
@@ -24,7 +24,7 @@ export class Defragmenter {
     private readonly clock: StoreClock,
   ) {}
 
-  /** Defragments a part at a time: contents that are closed wait for one part at most. A call while one runs joins it. */
+  /** Defragments one part after the other: a close waits for one part at most. A call during a run returns the same promise. */
   run(): Promise<void> {
     this.underWay ??= this.contents
       .readWhileOpen(() => this.measureRun())

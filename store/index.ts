@@ -1,4 +1,4 @@
-// The store: keys, revisions and their history, on `level`. It knows nothing of logs; whoever applies marks its rounds.
+// The store: keys, revisions and their history, in LevelDB. Independent of any log: the applier stores a marker of its own per round.
 
 export {
   type Backend,

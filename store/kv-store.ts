@@ -35,7 +35,7 @@ import {
 } from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
 
-/** Options of a store. */
+/** The options of `openStore`. */
 export interface StoreOptions extends Pick<ContentsOptions, "backend" | "clock" | "onFailure"> {
   readonly limits?: Partial<StoreLimits>;
 }
@@ -43,8 +43,8 @@ export interface StoreOptions extends Pick<ContentsOptions, "backend" | "clock" 
 /**
  * Opens a store and reads all its keys.
  *
- * @throws DamagedError if what is on disk is not what was written
- * @throws StoreVersionError if a newer version wrote it
+ * @throws DamagedError if rows on disk differ from the written ones
+ * @throws StoreVersionError if another version wrote the rows
  */
 export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
@@ -56,8 +56,8 @@ export async function openStore(options: StoreOptions): Promise<KvStore> {
 }
 
 /**
- * Keys with all their past values, since the last compaction. Writes are applied by one caller, in log order, and take
- * effect at once; the same writes give the same store on every member. They reach the disk later, in whole rounds.
+ * Keys with all their values since the last compaction. One caller applies writes, in log order. A write takes effect in memory at
+ * once and is written to disk later, with its whole round. The same writes give the same store on every member.
  */
 export class KvStore implements TableSource {
   private readonly watches: Watches;
@@ -79,63 +79,64 @@ export class KvStore implements TableSource {
     return this.inUse.contents;
   }
 
-  /** Marker of the last round on disk when the store was opened, or installed. Undefined: a new store. */
+  /** The marker of the last round on disk when the store, or the last installed snapshot, was opened; undefined for a new store. */
   get marker(): Uint8Array | undefined {
     return this.contents.marker;
   }
 
+  /** The newest revision. */
   get revision(): Revision {
     return this.contents.revision;
   }
 
-  /** -1: never compacted. */
+  /** The revision of the newest compaction; -1 if the store was never compacted. */
   get compactRevision(): Revision {
     return this.contents.compactRevision;
   }
 
-  /** The counters of this store. */
+  /** The statistics of this store. */
   get stats(): StoreStats {
     return this.options.stats;
   }
 
-  /** Number of keys that exist. */
+  /** The number of existing keys. */
   get keyCount(): number {
     return this.contents.keyCount;
   }
 
-  /** Changes of keys that were applied since the store was opened: how whoever applies knows when to let others run. */
+  /** The changes of keys applied since the store was opened. The applier bounds its turns by them. */
   get appliedChanges(): number {
     return this.changes;
   }
 
-  /** Bytes that were written to disk since the store was opened, about; an installed snapshot counts as a whole. */
+  /** The approximate bytes written to disk since the store was opened; an installed snapshot counts as a whole. */
   get writtenBytes(): number {
     return this.inUse.writtenBytes;
   }
 
-  // Applied writes: in log order, and with nothing changed if they throw. Those that may change many keys are done in slices;
-  // until such a one is done, reads and watchers see nothing of it, and nothing else may be applied, nor a round be ended.
+  // Applied writes, in log order. A write that throws has changed nothing. A write of many keys is applied in slices; until it is
+  // complete, reads and watchers do not see it, no other write may be applied, and the round may not be ended.
 
-  /** @throws LeaseNotFoundError, KeyNotFoundError, TooLargeError */
+  /** Applies a put. @throws LeaseNotFoundError, KeyNotFoundError, TooLargeError */
   put(request: PutRequest): Answer<RawPutResponse> {
     const { contents } = this;
     const write = contents.beginWrite(this.checkWritable);
-    const response = write.put(request); // if it throws, nothing has changed
+    const response = write.put(request);
     return this.count(contents, write, response);
   }
 
-  /** @throws TooLargeError */
+  /** Applies a DeleteRange, in slices. @throws TooLargeError */
   deleteRange(request: DeleteRangeRequest): Sliced<Answer<RawDeleteRangeResponse>> {
     return this.apply((write) => write.deleteRange(request));
   }
 
-  /** @throws KeyNotFoundError, LeaseNotFoundError, FutureRevisionError, CompactedError, TooLargeError */
+  /** Applies a transaction, in slices. @throws KeyNotFoundError, LeaseNotFoundError, FutureRevisionError, CompactedError, TooLargeError */
   *txn(request: TxnRequest): Sliced<Answer<RawTxnResponse>> {
     const { data, bounds } = this.contents;
     return yield* this.apply((write) => runTxn(data, request, write, bounds));
   }
 
-  /** Does the same at once if the transaction is small. Undefined: it is not, and `txn` has to. @throws as `txn` */
+  /** Applies a small transaction at once. @returns undefined if the transaction is not small: then `txn` must be called @throws as `txn` */
   smallTxn(request: TxnRequest): Answer<RawTxnResponse> | undefined {
     const { contents } = this;
     const write = contents.beginWrite(this.checkWritable);
@@ -143,21 +144,21 @@ export class KvStore implements TableSource {
     return response && this.count(contents, write, response);
   }
 
-  /** @throws LeaseExistsError */
+  /** Creates a lease. @throws LeaseExistsError */
   grantLease(lease: Lease): Revision {
     this.checkWritable();
     this.contents.grantLease(lease);
     return this.contents.revision;
   }
 
-  /** Notes the time that a lease has left, for whoever decides when it ends; undefined: its TTL. */
+  /** Stores the remaining time of a lease, for the next lease keeper; undefined sets it to the TTL. */
   checkpointLease(id: LeaseId, remainingSeconds: number | undefined): void {
     this.checkWritable();
     this.contents.checkpointLease(id, remainingSeconds);
   }
 
   /**
-   * Ends a lease and deletes its keys, ascending, all in one revision; without keys there is none.
+   * Deletes a lease and its keys, ascending, all in one revision; a lease without keys makes no revision.
    *
    * @throws LeaseNotFoundError
    */
@@ -169,57 +170,57 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Makes everything older than `revision` unreadable; its removal follows.
+   * Makes all older revisions unreadable at once, and starts to remove their changes.
    *
    * @throws CompactedError, FutureRevisionError
    */
   compact(revision: number): Compaction {
     this.checkWritable();
     const finished = this.inUse.whenFinished(this.contents.compact(revision), this.contents);
-    finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
+    finished.catch(() => undefined); // a caller need not await it
     return { finished };
   }
 
-  /** The rows of one of the applier's tables, by key, as they were last written. The store does not interpret them. */
+  /** Returns the rows of one of the applier's tables, by key, as last written. The store does not interpret them. */
   table(name: string): ReadonlyMap<Key, Uint8Array> {
     return this.contents.tables.table(name);
   }
 
   /**
-   * Ends an apply round: everything since the last one, and `state`, become durable together, within 100 ms. Rows of tables
-   * that stay as they were are not written. After a failed write to disk this does nothing.
+   * Ends a round: all changes since the last one, and `state`, become durable together, within 100 ms. Unchanged rows of tables are not
+   * written. After a failed write to disk this does nothing.
    */
   endRound(state: RoundState): void {
     this.contents.endRound(state);
     this.watches.endRound();
   }
 
-  /** True if so much waits for the disk that the applier should wait, too. */
+  /** Tells whether the changes that are not on disk yet have reached their bound: the applier must wait. */
   get isFull(): boolean {
     return this.contents.writer.isFull;
   }
 
-  /** Calls back once the store is not full any more; never, if a write to disk fails before. */
+  /** Calls `callback` once the store is not full any more; never, if a write to disk fails before. */
   whenDrained(callback: () => void): void {
     this.contents.writer.whenDrained(callback);
   }
 
-  /** @throws ReadOnlyError if a write to disk failed */
+  /** Writes all ended rounds to disk. @throws ReadOnlyError if a write to disk failed */
   async flush(): Promise<void> {
     const { contents } = this;
     try {
       await contents.writer.flush();
     } catch (error) {
-      if (contents === this.contents) throw error; // else a snapshot has brought it, and is on disk
+      if (contents === this.contents) throw error; // else an installed snapshot contains the rounds, and is on disk
     }
   }
 
   // Snapshots.
 
   /**
-   * All rows that are on disk now, for another member. Writing goes on beside it.
+   * Opens a snapshot of all rows on disk, for another member. Writes continue meanwhile.
    *
-   * @throws DamagedError, ReadOnlyError; Error if no round was ever saved
+   * @throws DamagedError, ReadOnlyError; Error if no round was ever written
    */
   snapshot(): StoreSnapshot {
     this.checkOpen();
@@ -229,23 +230,27 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Takes over what `backend` holds, which is later than what the store holds and contains it. It is read and checked
-   * first, in slices, while reads are answered as before; then `commit` makes it what a restart finds, and from then on
-   * the old backend is not written any more; then everything changes in one step. Reads that have begun finish on what
-   * was there; watchers are told what they miss from the new history. Until this has settled nothing may be applied.
-   * Takes the memory of both for that time, so it waits for reads of what was replaced before.
+   * Replaces the contents by those of `backend`, a later state of the same store:
    *
-   * @param backend the store closes it, also if this fails
-   * @param commit if it rejects, the old state stays in use here; what a restart finds is for the caller to know
-   * @throws DamagedError, StoreVersionError, ClosedError, what `commit` throws; then everything is as before
+   * 1. `backend` is read and checked, in slices, while reads are answered from the old contents.
+   * 2. The old backend takes no more writes, and `commit` makes the new one the one that a restart opens.
+   * 3. The contents are replaced in one step. Reads under way continue on the old contents; watchers get the changes in between
+   *    from the new history.
+   *
+   * No write may be applied before the result has settled. Both contents are in memory meanwhile; those that an earlier installation
+   * replaced are freed first.
+   *
+   * @param backend the store closes it, also on failure
+   * @param commit if it rejects, the old contents stay in use; the caller knows which ones a restart opens
+   * @throws DamagedError, StoreVersionError, ClosedError, the error of `commit`; the old contents then stay in use
    */
   install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
     return this.inUse.install(backend, commit);
   }
 
   /**
-   * Returns a copy of what the store has in memory, at once, for a store that is opened on a copy of its rows, as they are now.
-   * Undefined: something is still to be written, as `flush` does, or is being compacted.
+   * Returns a copy of the contents in memory, at once, for a store that is opened on a copy of the present rows; undefined while
+   * writes (see `flush`) or a compaction are pending.
    */
   image(): StoreImage | undefined {
     this.checkOpen();
@@ -255,7 +260,7 @@ export class KvStore implements TableSource {
   // Reads.
 
   /**
-   * Answers from memory at once if it can be done soon, else in slices, at the revision of now.
+   * Answers a Range at the present revision: at once if one slice suffices, else in slices.
    *
    * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
    */
@@ -265,7 +270,7 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Reads the first keys of an interval within bounds: at once if it can be done soon, else in slices.
+   * Reads the first keys of an interval within bounds: at once if one slice suffices, else in slices.
    *
    * @param revision 0 or less: the newest
    * @throws CompactedError, FutureRevisionError, DamagedError
@@ -276,7 +281,7 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Answers a transaction that only reads: at once if it can be done soon, else in slices, at the revision of now.
+   * Answers a transaction that only reads, at the present revision: at once if one slice suffices, else in slices.
    *
    * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
    */
@@ -286,9 +291,9 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * etcd's HashKV, in slices.
+   * Computes etcd's HashKV, in slices.
    *
-   * @param revision up to here; 0: the newest
+   * @param revision the last revision to hash; 0: the newest
    * @throws CompactedError, FutureRevisionError, DamagedError
    */
   async hashKv(revision: number): Promise<KvHash> {
@@ -297,20 +302,21 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Hashes all keys with their history, and all leases, in slices: equal on members that have applied and compacted the same.
+   * Hashes all keys with their history, and all leases, in slices. The hash is equal on members that have applied the same entries and
+   * compacted at the same revision.
    *
    * @throws DamagedError
    */
   async hash(): Promise<number> {
     this.checkOpen();
-    const leases = [...this.leases()]; // of the same moment as the keys
+    const leases = [...this.leases()]; // at the same revision as the keys
     return this.measureWork("hashSeconds", async () => {
       const { hash } = await this.contents.hashKv(0);
       return this.runInSlices((shouldYield) => hashLeases(leases, hash, shouldYield));
     });
   }
 
-  /** Measures the time of work that succeeds. */
+  /** Measures the time of successful work. */
   private async measureWork<T>(histogram: "hashSeconds" | "hashKvSeconds", work: () => Promise<T>): Promise<T> {
     const { clock } = this.options;
     const beganAt = clock.now();
@@ -319,17 +325,17 @@ export class KvStore implements TableSource {
     return result;
   }
 
-  /** Gives space on disk back that rows have taken which are gone. Reads and writes go on; a call while one runs joins it. */
+  /** Frees the disk space of deleted rows. Reads and writes continue; a call during a run returns the same promise. */
   async defragment(): Promise<void> {
     this.checkOpen();
     return this.contents.defragment();
   }
 
   /**
-   * Tells `receiver` of changes from now on, and of past ones from `startRevision` on: never before this has returned. Changes
-   * are told when their round ends, or before.
+   * Starts a watch: `receiver` gets the changes from `startRevision` on, past and future ones, never before this returns and at the
+   * latest when their round ends.
    *
-   * @param tag names the watch among all of its receiver
+   * @param tag identifies the watch among those of its receiver
    * @see etcd v3 API, Watch
    */
   watch<Tag>(options: WatchOptions, receiver: WatchReceiver<Tag>, tag: Tag): Watch {
@@ -337,27 +343,28 @@ export class KvStore implements TableSource {
     return this.watches.add(options, receiver, tag);
   }
 
+  /** Returns a lease; undefined if it does not exist. */
   lease(id: LeaseId): Lease | undefined {
     return this.contents.data.leases.get(id);
   }
 
-  /** All leases, in no order that means anything. */
+  /** Iterates over all leases, in any order. */
   leases(): Iterable<Lease> {
     return this.contents.data.leases.all();
   }
 
-  /** Number of keys that are attached to a lease; 0 for one that does not exist. */
+  /** Returns the number of keys attached to a lease; 0 if the lease does not exist. */
   leaseKeyCount(id: LeaseId): number {
     return this.contents.data.leases.keyCount(id);
   }
 
-  /** The first key attached to a lease at or after `from`; undefined: there is none. Takes no longer for many keys. */
+  /** Returns the first key attached to a lease at or after `from`; undefined if there is none. A binary search. */
   firstAttachedKey(id: LeaseId, from: Key): Key | undefined {
     return this.contents.data.leases.firstKeyOf(id, from);
   }
 
   /**
-   * The keys attached to a lease, ascending. A revision that is being applied is waited for.
+   * Returns the keys attached to a lease, ascending, once no revision is being applied.
    *
    * @throws LeaseNotFoundError
    */
@@ -367,19 +374,20 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Runs work of the caller's in slices that share turns of the event loop with those of the store.
+   * Runs work of the caller in slices, within the same budget per turn as the store's own work.
    *
-   * @param work is given who tells it, after each so many keys, whether it is time to yield
+   * @param work gets a function to call with the number of entries visited since the last call; when it returns true, the work yields
    */
   runInSlices<T>(work: (shouldYield: (entries: number) => boolean) => Sliced<T>): Promise<T> {
     return this.turns.run(work((entries) => this.turns.spend(entries)));
   }
 
+  /** Returns the size of the backend. */
   size(): Promise<BackendSize> {
     return this.contents.size();
   }
 
-  /** Writes what was ended, then lets go of everything. Work in progress ends with ClosedError. */
+  /** Writes all ended rounds, then closes the backend. Work in progress ends with ClosedError. */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     return this.closing;
@@ -391,17 +399,17 @@ export class KvStore implements TableSource {
   }
 
   private *apply<T>(change: (write: Write) => Sliced<T>): Sliced<Answer<T>> {
-    const { contents } = this; // also for what comes after a pause
+    const { contents } = this; // the same after a pause
     const write = contents.beginWrite(this.checkWritable);
     const work = contents.apply(change, write);
     for (let step = work.next(); ; step = work.next()) {
       if (step.done === true) return this.count(contents, write, step.value);
-      this.watches.tell(); // others run now, and see what was applied before
+      this.watches.tell(); // other work runs now: watchers get the earlier writes first
       yield;
     }
   }
 
-  /** Counts the revision of a write that has succeeded, and notes it for the watchers. @returns the answer with that revision */
+  /** Makes the revision of a successful write the newest one, and notes its changes for the watchers. @returns the answer with it */
   private count<T>(contents: Contents, write: Write, response: T): Answer<T> {
     contents.count(write);
     if (write.hasChanged) {
