@@ -10,7 +10,7 @@ export type DiskResult<T> = (error: Error | null, value?: T) => void;
 
 /** An open file. */
 export interface DiskFile {
-  /** Writes all of `bytes`, which must not change until `done`. From then on they, and the file's length, survive a power cut. */
+  /** Writes all of `bytes`, which must not change until `done`. The bytes, and the file's length, then survive a power cut. */
   write(bytes: Uint8Array, position: number, done: DiskDone): void;
   size(done: DiskResult<number>): void;
   /** Reads `length` bytes; fewer only at the end of the file. */
@@ -82,7 +82,7 @@ const ignoreCodes =
 
 /**
  * A flag for `open`: on Linux, a write to a file opened with it ends when it is durable: one task of the thread pool instead of two, which
- * takes 10 to 20 % less time per batch than `fdatasync`. On macOS the flag does not flush the drive's cache, `fdatasync` does.
+ * takes 10 to 20 % less time per batch than `fdatasync`. The flag does not flush the drive's cache on macOS, `fdatasync` does.
  */
 const syncedWrites = process.platform === "linux" ? fs.constants.O_DSYNC : 0;
 

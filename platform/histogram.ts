@@ -1,6 +1,6 @@
 /**
- * Counts measured values in buckets, and adds them up. With the bounds 1, 2 and 4, the values 0.5, 2 and 9 give the counts 1, 1, 0
- * and, beyond the last bound, 1.
+ * Counts measured values in buckets, and adds them up. Example: the values 0.5, 2 and 9 give, with the bounds 1, 2 and 4, the
+ * counts 1, 1, 0 and, beyond the last bound, 1.
  */
 export class Histogram {
   /** The number of values per bucket: of those up to its bound and above the bound before. The last bucket has the values above all bounds. */

@@ -1,6 +1,6 @@
 // Consensus: leader election, the replicated log, the commit index. Commands are opaque bytes.
 
-// For importers of `minietcd/raft`; our own folders import platform/ directly.
+// Exported for users of `minietcd/raft`; the other folders import platform/ directly.
 export {
   ensureDirectory,
   nodeDisk,

@@ -31,7 +31,7 @@ export interface LogStore {
   truncate(through: LogIndex): void;
 }
 
-/** Carries messages to other members. It may lose messages and never alters them. */
+/** Carries messages to other members. May lose messages, and never alters them. */
 export interface Transport {
   /** Sends the messages in order. */
   send(messages: readonly Outgoing[]): void;
@@ -123,7 +123,7 @@ export class RaftNode {
   private isWriting = false;
   private isApplying = false;
   private isPumpScheduled = false;
-  /** Undefined before `start` and after `stop`: then the core is not stepped. */
+  /** The parts of a running node. Undefined before `start` and after `stop`: then the core is not stepped. */
   private run: Run | undefined;
   private isStopped = false;
   private reported: CoreStatus;
@@ -320,7 +320,7 @@ export class RaftNode {
 
   /**
    * Installs a snapshot: the state machine first, then the log. A crash between the two leaves a state machine ahead of its log,
-   * which the next start repairs. In the other order entries would be lost.
+   * which the next start repairs. The other order would lose entries.
    */
   private installSnapshot(machine: StateMachine): void {
     if (this.isApplying) return;

@@ -272,7 +272,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return this.compactor.start(this.compacted, this.writer.schedule(this.compacted));
   }
 
-  /** The newest compaction. It ends after all earlier ones. */
+  /** The newest compaction, which ends after all earlier ones. */
   get newestCompaction(): Compaction {
     return this.compactor.newest;
   }

@@ -60,7 +60,7 @@ const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 /** The most bytes of a name, without the dot at its end. */
 const maxNameLength = 253;
 
-/** Tells whether a name is valid in DNS; no query is sent for others. As in Go, a name of digits and dots is not: it could be an address. */
+/** Tells whether a name is valid in DNS; no query is sent for others. A name of digits and dots is invalid, as in Go: it could be an address. */
 export function isDomainName(name: string): boolean {
   const relative = name.endsWith(".") ? name.slice(0, -1) : name;
   return (

@@ -1,8 +1,8 @@
 // Readers and writers of bytes, for the log on disk and the messages between members.
 //
 // Counters (terms, indexes, lengths) are little-endian base-128 numbers of up to 53 bits: most of a log's are small and take one or
-// two bytes. Each number has exactly one encoding: one with leading zeros is malformed. For example,
-// 300 is ac 02.
+// two bytes. Each number has exactly one encoding: one with leading zeros is malformed. Example: 300 is
+// ac 02.
 
 /** An error for bytes that are not a valid encoding: the sender is broken, hostile, or of another version. */
 export class MalformedMessageError extends Error {

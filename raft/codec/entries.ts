@@ -1,6 +1,6 @@
 // The encoding of a run: consecutive entries of one log. The index grows by one from entry to entry and the term never falls, so a
 // run is the number of entries, then per entry the difference of its term to the term before, its kind, and a command's data
-// or a configuration's members. Every decoded run is therefore a valid part of a log. For example, after index 4 of term 2:
+// or a configuration's members. Every decoded run is therefore a valid part of a log. Example, after index 4 of term 2:
 //
 //   entries   5 of term 2, empty    6 of term 3, command "hi"
 //   bytes     02 (count)   00 01    01 02 02 "hi"

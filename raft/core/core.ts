@@ -165,8 +165,8 @@ export class RaftCore {
   }
 
   /**
-   * Returns the next write, or undefined if there is nothing to write and nothing to send. With neither a hard state nor
-   * entries there is nothing to write and the replies may be sent at once; `onSaved` then has no effect.
+   * Returns the next write, or undefined if there is nothing to write and nothing to send. Without a hard state
+   * and entries there is nothing to write: the replies may be sent at once, and `onSaved` has no effect.
    */
   takeUnsaved(): Unsaved | undefined {
     return this.outbox.takeUnsaved(this.installer.pendingRestart);

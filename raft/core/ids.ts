@@ -6,7 +6,10 @@ export type Term = number & { readonly __unit: "term" };
 /** Position in the log. The first entry is 1; 0 means "before the log". */
 export type LogIndex = number & { readonly __unit: "log index" };
 
-/** A position in the log: an index and the term of its entry. By log matching it identifies all that precedes it. Raft paper §5.3. */
+/**
+ * A position in the log: an index and the term of its entry. Two logs with an entry at the same position are equal up to it (log
+ * matching, Raft paper §5.3).
+ */
 export interface LogPosition {
   readonly index: LogIndex;
   readonly term: Term;

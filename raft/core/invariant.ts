@@ -1,4 +1,4 @@
-/** A broken invariant of consensus. It is never caught: the member stops, as a cluster tolerates stopped members, not wrong ones. */
+/** A broken invariant of consensus. Never caught: the member stops, as a cluster tolerates stopped members, not wrong ones. */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";
   constructor(broken: string) {
@@ -6,7 +6,7 @@ export class InvariantError extends Error {
   }
 }
 
-/** Throws InvariantError if `condition` is false. In hot paths throw by hand: the text is built before every call. */
+/** Throws InvariantError if `condition` is false. Hot paths throw InvariantError themselves: the argument `broken` would be built before every call. */
 export function invariant(condition: boolean, broken: string): asserts condition {
   if (!condition) throw new InvariantError(broken);
 }

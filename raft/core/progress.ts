@@ -12,8 +12,8 @@ interface Inflight {
  * The replication progress of a follower, as its leader knows it. Raft paper, figure 2: `matchIndex` and `nextIndex`.
  *
  * *probing*: one append at a time, until the follower accepts one. *replicating*: appends are pipelined within the limits.
- * *snapshot*: the follower needs compacted entries and is sent no appends until its snapshot has ended (paper §7). These are
- * etcd's StateProbe, StateReplicate and StateSnapshot.
+ * *snapshot*: the follower needs compacted entries and is sent no appends until its snapshot has ended (paper §7). The
+ * states are etcd's StateProbe, StateReplicate and StateSnapshot.
  *
  * An example, for a leader with entries 1 to 9 and a follower with entries 1 to 5:
  *

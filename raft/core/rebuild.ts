@@ -1,23 +1,23 @@
 // Rebuilds a member that lost its durable state from all the others. Raft has no such operation: a member that forgets its vote
-// or an acknowledgement can undo committed entries (paper §5.1, figure 2). With the state of every other member, and all members
-// stopped, the forgotten part has a bound.
+// or an acknowledgement can undo committed entries (paper §5.1, figure 2). The state of every other member gives a bound on the
+// forgotten part, if all members are stopped.
 //
 // Let D be the rebuilt member, "others" the rest of n >= 2 members, T the highest term that any of the others has on disk.
 // All members are stopped: no message is under way, no answer is being counted, so only disks matter.
 //
 // Terms. Each leader of a term t had a majority's votes, at least one of them from another member (n >= 2), and that voter's
-// term was durable before its vote left: t <= T. So no term after T ever had a leader, or an entry. D may have voted in any term
+// term was durable before its vote left: t <= T. Hence no term after T ever had a leader, or an entry. D may have voted in any term
 // up to T. After T it can only have voted for itself: another candidate's term is durable before it asks. No member counts that
 // vote any more. D therefore continues in term T + 1 without a vote: it votes in no term that may have had a leader.
 //
 // Entries. Each committed entry is on a majority, so on another member A. Let C be the log with the greatest last term, then index,
-// among the others. Its last entry is of A's last term or a later one. Same term: C is at least as long, and holds what A holds
+// among the others. The last entry of C is of A's last term or a later one. Same term: C is at least as long, and holds what A holds
 // by log matching (§5.3). Later term: that term's leader held all that was committed before (§5.4.3), and so does C, which has one
-// of its entries. So C holds every committed entry. D gets a copy of C: each committed entry stays on as many members as before,
-// at least a majority, and a later leader must hold it, as in any Raft cluster. What D had beyond C was on no majority: no client
-// was told that it succeeded.
+// of its entries. Hence C holds every committed entry. D gets a copy of C: each committed entry stays on as many members as before,
+// at least a majority, and a later leader must hold it, as in any Raft cluster. Entries of D beyond C were on no majority, so
+// no client got an acknowledgement for them.
 //
-// With two members lost at once, the second argument fails: the majority of an entry can be these two.
+// The second argument fails if two members are lost at once: an entry's majority can consist of these two in a cluster of three.
 
 import type { LogPosition, Term } from "./ids.js";
 import { noMember } from "./ids.js";

@@ -3,7 +3,7 @@
 import type { Configuration, LogBase } from "./configuration.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 
-/** The entry that a leader starts its term with. It changes nothing. Raft paper §8. */
+/** An entry without content, with which a leader starts its term. Raft paper §8. */
 export interface EmptyEntry extends LogPosition {
   readonly kind: "empty";
 }
@@ -74,7 +74,7 @@ export interface Append {
 export interface AppendReply {
   readonly kind: "appendReply";
   readonly term: Term;
-  /** True if the log held `prevIndex` with `prevTerm`. */
+  /** Tells whether the log held `prevIndex` with `prevTerm`. */
   readonly accepted: boolean;
   /** Accepted: the last index known to match. Refused: the `prevIndex` that did not. */
   readonly index: LogIndex;

@@ -168,7 +168,7 @@ const isSameHardState = (a: HardState, b: HardState): boolean =>
 
 interface Segment extends SegmentFile {
   readonly bytes: Uint8Array;
-  /** True for the last segment. */
+  /** Tells whether no segment follows. */
   readonly last: boolean;
 }
 

@@ -1,4 +1,4 @@
-// A segment: one file of the log. Its first sector is the header below; records follow, then zeros to the end.
+// A segment: one file of the log. The first sector is the header below; records follow, then zeros to the end.
 //
 //    0  magic "mini-wal"                 40    vote,
 //    8  format version, u32              48    commit
@@ -16,8 +16,8 @@
 // The oldest segments may be missing: the state machine holds their entries. Therefore a header states all that the first
 // record depends on. A segment that restarts begins an empty log behind an installed snapshot; earlier ones are obsolete.
 //
-// A segment is filled with zeros and given its header and first record, all durable under another name; then it is renamed. So
-// every segment has a complete header and a complete first record.
+// A segment is filled with zeros and given its header and first record, all durable under another name; then it is renamed. Every
+// segment therefore has a complete header and a complete first record.
 import { crc32 } from "node:zlib";
 import type { HardState, LogIndex, MemberId, Term } from "../core/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
@@ -29,7 +29,7 @@ export const formatVersion = 3;
 /** The start of the first record, behind the header's sector. */
 export const firstRecordAt = sectorBytes;
 
-/** The name of the segment being prepared. Its content was never acknowledged. */
+/** The name of the segment being prepared. No record in it was acknowledged. */
 export const nextSegmentName = "next.tmp";
 
 /** The parts of a segment's file name. */
@@ -46,7 +46,7 @@ export interface SegmentHeader extends SegmentName {
   readonly fileBytes: number;
   /** The term of the entry before the first index when the segment was begun. */
   readonly termBefore: Term;
-  /** True if the log restarts here, empty: older segments are obsolete. */
+  /** Tells whether the log restarts here, empty: older segments are obsolete. */
   readonly restarts: boolean;
 }
 

@@ -186,7 +186,7 @@ export class Wal implements SegmentedLog {
     this.end = before;
   }
 
-  /** Tries again to create the next segment after a shortage. To be called about once a second. */
+  /** Tries again to create the next segment after a shortage. The caller calls this about once a second. */
   retryNextSegment(): void {
     if (this.reasonUnusable() !== undefined) return;
     this.unnamed?.sync();
@@ -345,8 +345,8 @@ export class Wal implements SegmentedLog {
 
   /**
    * Prepares the next segment once the current one has room for less than half of one: early enough for the next append, and a member
-   * without writes uses less space. With the small first segment that is at once, so that a member whose disk becomes full can append
-   * more entries.
+   * without writes uses less space. The small first segment is followed at once, so that a member whose disk becomes full can
+   * append more entries.
    */
   private prepareIfDue(): void {
     const { current } = this;

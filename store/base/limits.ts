@@ -22,7 +22,7 @@ export interface StoreLimits {
   readonly diskReadsPerSlice: number;
   /** Keys that an applied write visits or changes, and changes that are put into a batch, in one turn; about 2 ms. */
   readonly changesPerSlice: number;
-  /** Changes of one revision that live watchers get when it is applied. With more they get the revision from history, in slices. */
+  /** Changes of one revision that live watchers get when it is applied. A revision with more comes from history, in slices. */
   readonly changesToldAtOnce: number;
   /** Changes that a compaction gathers before it removes them from disk: the more, the fewer rows are written. */
   readonly removalsPerPass: number;

@@ -4,7 +4,7 @@ import type { Sliced } from "./slices.js";
 const runLength = 500;
 
 /**
- * Sorts in slices, and stably: first runs of a fixed length, then neighbouring runs are merged until one is left. With runs of two:
+ * Sorts in slices, and stably: first runs of a fixed length, then neighbouring runs are merged until one is left. Example, runs of two:
  *
  *   d b c a e      the items
  *   b d  a c  e    each run sorted

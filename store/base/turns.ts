@@ -22,7 +22,7 @@ const partOfLook = 1 / 64;
 
 /**
  * Divides the turns of the event loop among the long work of a store. All long reads, the compaction and the catch-up of watchers share
- * one budget per turn, so many of them at once delay other work no longer than one does. With a budget of 1000 entries:
+ * one budget per turn, so many of them at once delay other work no longer than one does. Example, a budget of 1000 entries:
  *
  *   spend(700)   false: 300 are left for this turn
  *   spend(400)   true: the caller must pause

@@ -35,7 +35,7 @@ export interface Rows {
 
 /** All rows at one instant: each batch is in it as a whole or not at all. */
 export interface View extends Rows {
-  /** Releases the view. Its iterators must be closed. */
+  /** Releases the view, whose iterators must be closed. */
   close(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ const initialRoom = 1024;
 
 /**
  * The first positions of the blocks on disk, and the number of changes in each. LevelDB finds a row only by its whole row key, so this
- * list finds the block of a change. Arrays of numbers instead of objects: a store with rare writes has a block per change. For example:
+ * list finds the block of a change. Arrays of numbers instead of objects: a store with rare writes has a block per change. Example:
  *
  *   add 2_0 with 3 changes, add 5_0 with 1       find 4_1: block 0; find 9_0: block 1; find 1_0: -1
  *   setCount(0, 0): the first block is gone      find 9_0: still block 1

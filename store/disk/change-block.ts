@@ -14,7 +14,7 @@
 //   k 5_0  →  put, +0, 0 [a]   put, next revision [b]   deleted, same revision [a]   put, next revision [c]   crc32
 //   k 5_0  →  deleted, +1, 1 [a]   put, next revision [c]   crc32
 //
-// A compaction does not rewrite a block for a few changes. It notes the removed ones in a second row, in the format of a block with
+// A compaction does not rewrite a block for a few changes. The compaction notes the removed ones in a second row, in the format of a block with
 // empty KeyValues:
 //
 //   r ‖ main ‖ _ ‖ sub  →  change … ‖ crc32       the same main and sub as in the row key of the block
@@ -93,7 +93,7 @@ export class BlockDraft {
     return this.memory;
   }
 
-  /** Adds a change that is later than all in the block. Its KeyValue is all of `source`, or `length` bytes from `start` on. */
+  /** Adds a change that is later than all in the block. The KeyValue is all of `source`, or `length` bytes from `start` on. */
   add(change: BlockChange, source: Uint8Array, start = 0, length = source.length): void {
     const at = this.place(change, length);
     const { memory } = this;

@@ -63,7 +63,7 @@ export class Compactor {
     return this.running === 0;
   }
 
-  /** The compaction begun last. It ends after all earlier ones. */
+  /** The compaction begun last, which ends after all earlier ones. */
   get newest(): Compaction {
     return this.last;
   }

@@ -6,7 +6,7 @@ const rowsPerRead = 250;
 
 /**
  * All rows of a store as they were on disk at the end of a round. Later rounds are not in it; they are written meanwhile. The caller
- * must close it. It ends also when the store is closed or installs a snapshot.
+ * must close it. The snapshot ends also when the store is closed or installs a snapshot.
  */
 export class StoreSnapshot {
   private readonly rows: RowIterator;

@@ -28,7 +28,7 @@ export interface TableChange extends TablePosition {
 }
 
 /**
- * The applier's state at the end of a round, which later rounds must not change. It is encoded when the round is written; never, if a
+ * The applier's state at the end of a round, which later rounds must not change. Encoded when the round is written; never, if a
  * later round is written in the same batch.
  */
 export interface RoundState {

@@ -88,7 +88,7 @@ export class WatchHistory {
     }
   }
 
-  /** Reads changes that are not on disk yet. They may be written meanwhile: the list of them was made before. */
+  /** Reads changes that are not on disk yet. Writing them meanwhile does not matter: the list of them was made before. */
   private async readMemory(from: number, to: number, gathering: Gathering): Promise<number> {
     const { unflushed, turns } = this.data;
     let next = from;

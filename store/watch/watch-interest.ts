@@ -30,7 +30,7 @@ export class WatcherGroup {
 }
 
 /**
- * Watchers with the same interval and options. Their events are collected once, and all of them get the same list. For example, a
+ * Watchers with the same interval and options. The events are collected once, and all watchers get the same list. Example: a
  * thousand watchers of one prefix are one interest.
  */
 export class Interest {

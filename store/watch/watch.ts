@@ -49,7 +49,7 @@ export interface WatchReceiver<Tag = unknown> {
   onFailed(tag: Tag, error: unknown): void;
 }
 
-/** A watch. Its receiver gets each selected change once, in order, all changes of a revision in one batch. */
+/** A watch. The receiver gets each selected change once, in order, all changes of a revision in one batch. */
 export interface Watch {
   /** Sends the pending events. @returns the present revision if all events up to it have been sent; undefined if not, or before its start */
   sendPending(): Revision | undefined;

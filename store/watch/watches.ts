@@ -17,7 +17,7 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
 
 /**
  * All watches of a store. A live watcher gets changes when a round of writes has been applied. A watcher behind gets them from history
- * until it has caught up. For a watcher whose receiver has no room, only the next revision is kept.
+ * until it has caught up. A waiting watcher, whose receiver has no room, keeps only its next revision.
  */
 export class Watches implements LiveWatchers {
   private live = new InterestGroup();
