@@ -56,10 +56,10 @@ export class FailoverWriters implements AsyncDisposable {
 
   /** Lets the writers go on, once their member has answered something. */
   async resume(member: number): Promise<void> {
-    const answered = (): Promise<unknown> => this.clients[member]?.kv.get(prefix) ?? Promise.resolve();
+    const askMember = (): Promise<unknown> => this.clients[member]?.kv.get(prefix) ?? Promise.resolve();
     for (;;) {
       try {
-        await answered();
+        await askMember();
         break;
       } catch (error) {
         if (!(error instanceof EtcdError)) throw error;
@@ -69,7 +69,7 @@ export class FailoverWriters implements AsyncDisposable {
   }
 
   /** Lets them write for a while. */
-  async calm(ms: number): Promise<void> {
+  async writeFor(ms: number): Promise<void> {
     if (ms > 0) await delay(ms);
   }
 
@@ -78,7 +78,7 @@ export class FailoverWriters implements AsyncDisposable {
    *
    * @returns milliseconds from `from` until then
    */
-  async firstNewWrite(except: number, from: number): Promise<number> {
+  async measureFirstWrite(except: number, from: number): Promise<number> {
     const others = this.clients.map((_client, member) => member).filter((member) => member !== except);
     let first: number | undefined;
     for (let n = 0; first === undefined; n++) {

@@ -6,7 +6,7 @@ import type { EtcdCluster, EtcdMember } from "../test/support/etcd-process.js";
 import { FailoverWriters, perMember, thinkMs, type FailedWrite, type Write } from "./failover-writers.js";
 import { format, median, printTable } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, createMembers, otherEtcds, type Server } from "./servers.js";
+import { findServers, createMembers, findOtherEtcds, type Server } from "./servers.js";
 
 /** Rounds of kill -9; a fifth as many of the others, but not fewer than this. */
 const fewestRounds = 3;
@@ -43,7 +43,7 @@ interface Round {
 type Fault = "kill" | "stop" | "freeze";
 
 /** `npm run bench -- failover`: FAILOVER_KILLS and FAILOVER_ETCD_KILLS say how many, BENCH_ETCD names further etcds. */
-export const failover = async (): Promise<void> => {
+export const measureFailover = async (): Promise<void> => {
   console.log(
     `Three members, default timeouts; ${perMember} writers a member, each ${thinkMs} ms after its last answer.`,
   );
@@ -52,7 +52,7 @@ export const failover = async (): Promise<void> => {
   const kills = roundsOf("FAILOVER_KILLS", 100);
   const etcdKills = roundsOf("FAILOVER_ETCD_KILLS", 10);
   const results: [Server, Results][] = [];
-  for (const server of [...availableServers(), ...otherEtcds()]) {
+  for (const server of [...findServers(), ...findOtherEtcds()]) {
     console.log(`-- ${server.label}`);
     const result = await new Run(server).play(server.kind === "minietcd" ? kills : etcdKills);
     results.push([server, result]);
@@ -88,20 +88,20 @@ class Run {
     const kill = await play("kill", kills);
     const stop = await play("stop", others);
     const freeze = await play("freeze", others);
-    await agreedLeader(cluster, client);
+    await findAgreedLeader(cluster, client);
     await writers.stop();
     return { kill, stop, freeze, ...(await writers.checkHistory(client)) };
   }
 
   private async round(fault: Fault, cluster: EtcdCluster, client: Client, writers: FailoverWriters): Promise<Round> {
-    const position = cluster.members.indexOf(await agreedLeader(cluster, client));
+    const position = cluster.members.indexOf(await findAgreedLeader(cluster, client));
     const leader = cluster.member(position);
-    await writers.calm(calmMs);
+    await writers.writeFor(calmMs);
     const from = performance.now();
     leader.signal(({ kill: "SIGKILL", stop: "SIGTERM", freeze: "SIGSTOP" } as const)[fault]);
     if (fault !== "stop") writers.pause(position); // their member is gone, or says nothing; after SIGTERM they are of interest
-    const firstWriteMs = await writers.firstNewWrite(position, from);
-    if (fault === "stop") await writers.calm(afterwardsMs - firstWriteMs);
+    const firstWriteMs = await writers.measureFirstWrite(position, from);
+    if (fault === "stop") await writers.writeFor(afterwardsMs - firstWriteMs);
     await writers.whenSettled(from, position); // all that was under way through the others has ended, somehow
     writers.pause(position);
     const until = performance.now();
@@ -119,7 +119,7 @@ class Run {
 }
 
 /** The member that all call the leader. */
-const agreedLeader = (cluster: EtcdCluster, client: Client): Promise<EtcdMember> =>
+const findAgreedLeader = (cluster: EtcdCluster, client: Client): Promise<EtcdMember> =>
   eventually(agreedMs, "a leader that all agree on", async () => {
     const ask = ({ endpoint }: EtcdMember): Promise<StatusResult> =>
       client.maintenance.status(endpoint, { timeoutMs: 1_000 });
@@ -163,8 +163,8 @@ const roundOf = (writes: readonly Write[], { position, from, firstWriteMs }: Hap
 const failuresOf = (writes: readonly Write[]): FailedWrite[] => writes.flatMap(({ failure }) => failure ?? []);
 
 const report = (results: readonly (readonly [Server, Results])[]): void => {
-  const spread = (values: readonly number[]): string[] => [format(median(values)), format(Math.max(...values))];
-  const all = (rounds: readonly Round[], count: (round: Round) => number): number =>
+  const medianAndWorst = (values: readonly number[]): string[] => [format(median(values)), format(Math.max(...values))];
+  const sumOf = (rounds: readonly Round[], count: (round: Round) => number): number =>
     rounds.reduce((sum, round) => sum + count(round), 0);
 
   console.log("\nkill -9 of the leader: the first new write; what was under way through the other members");
@@ -173,9 +173,9 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
     results.map(([{ label }, { kill, lost, twice }]) => [
       label,
       String(kill.length),
-      ...spread(kill.map(({ firstWriteMs }) => firstWriteMs)),
-      String(all(kill, ({ inFlight }) => inFlight)),
-      String(all(kill, ({ inFlightFailed }) => inFlightFailed.length)),
+      ...medianAndWorst(kill.map(({ firstWriteMs }) => firstWriteMs)),
+      String(sumOf(kill, ({ inFlight }) => inFlight)),
+      String(sumOf(kill, ({ inFlightFailed }) => inFlightFailed.length)),
       format(Math.max(...kill.map(({ lastInFlightMs }) => lastInFlightMs))),
       String(lost),
       String(twice),
@@ -188,10 +188,10 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
     results.map(([{ label }, { stop }]) => [
       label,
       String(stop.length),
-      ...spread(stop.map(({ pauseMs }) => pauseMs)),
-      String(all(stop, ({ failed }) => failed.length)),
-      codes(stop.flatMap(({ failedThere }) => failedThere.before)),
-      codes(stop.flatMap(({ failedThere }) => failedThere.after)),
+      ...medianAndWorst(stop.map(({ pauseMs }) => pauseMs)),
+      String(sumOf(stop, ({ failed }) => failed.length)),
+      countByCode(stop.flatMap(({ failedThere }) => failedThere.before)),
+      countByCode(stop.flatMap(({ failedThere }) => failedThere.after)),
     ]),
     1,
   );
@@ -201,22 +201,24 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
     results.map(([{ label }, { freeze }]) => [
       label,
       String(freeze.length),
-      ...spread(freeze.map(({ firstWriteMs }) => firstWriteMs)),
-      String(all(freeze, ({ inFlight }) => inFlight)),
-      String(all(freeze, ({ inFlightFailed }) => inFlightFailed.length)),
+      ...medianAndWorst(freeze.map(({ firstWriteMs }) => firstWriteMs)),
+      String(sumOf(freeze, ({ inFlight }) => inFlight)),
+      String(sumOf(freeze, ({ inFlightFailed }) => inFlightFailed.length)),
       format(Math.max(...freeze.map(({ lastInFlightMs }) => lastInFlightMs))),
     ]),
     1,
   );
   for (const [{ label, kind }, { kill, stop, freeze, writes, lost, twice }] of results) {
     const failures = [...kill, ...stop, ...freeze].flatMap(({ failed }) => failed);
-    console.log(`${label}: ${writes} writes acknowledged; failed elsewhere than at the leader: ${codes(failures)}`);
+    console.log(
+      `${label}: ${writes} writes acknowledged; failed elsewhere than at the leader: ${countByCode(failures)}`,
+    );
     if (kind === "minietcd" && lost + twice > 0) process.exitCode = 1;
   }
 };
 
 /** Counts failures by code, with one text of each. */
-const codes = (failures: readonly FailedWrite[]): string => {
+const countByCode = (failures: readonly FailedWrite[]): string => {
   const counts = new Map<string, number>();
   for (const { code, text } of failures) {
     const name = `${code} (${text})`;

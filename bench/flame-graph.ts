@@ -1,6 +1,6 @@
 // Flame graphs of CPU profiles, each one HTML page without a library.
 
-import { escaped, scriptJson } from "./page.js";
+import { escapeHtml, scriptJson } from "./page.js";
 
 /** A profile as Node writes it (`.cpuprofile`); the part that is used here. */
 export interface CpuProfile {
@@ -36,7 +36,7 @@ export const flameOf = ({ nodes, samples, timeDeltas }: CpuProfile): Flame => {
   const build = (id: number): Flame => {
     const node = byId.get(id);
     const called = (node?.children ?? []).filter((child) => byId.get(child)?.callFrame.functionName !== idle);
-    const children = merged(called.map(build));
+    const children = mergeByName(called.map(build));
     const micros = children.reduce((sum, child) => sum + child.micros, own.get(id) ?? 0);
     return { name: node === undefined ? "" : nameOf(node.callFrame), micros, children };
   };
@@ -44,13 +44,13 @@ export const flameOf = ({ nodes, samples, timeDeltas }: CpuProfile): Flame => {
 };
 
 /** Puts calls of the same function, from different lines, together. */
-const merged = (flames: readonly Flame[]): Flame[] => {
+const mergeByName = (flames: readonly Flame[]): Flame[] => {
   const groups = new Map<string, Flame[]>();
   for (const flame of flames) groups.set(flame.name, [...(groups.get(flame.name) ?? []), flame]);
   return [...groups].map(([name, group]) => ({
     name,
     micros: group.reduce((sum, { micros }) => sum + micros, 0),
-    children: group.length === 1 ? (group[0]?.children ?? []) : merged(group.flatMap(({ children }) => children)),
+    children: group.length === 1 ? (group[0]?.children ?? []) : mergeByName(group.flatMap(({ children }) => children)),
   }));
 };
 
@@ -60,24 +60,24 @@ const nameOf = ({ functionName, url, lineNumber }: CpuProfile["nodes"][number]["
 };
 
 /** Leaves out the parts of which nothing would be seen. */
-export const pruned = (flame: Flame, least = flame.micros * minShare): Flame => ({
+export const prune = (flame: Flame, least = flame.micros * minShare): Flame => ({
   ...flame,
   children: flame.children
     .filter(({ micros }) => micros >= least)
-    .map((child) => pruned(child, least))
+    .map((child) => prune(child, least))
     .sort((a, b) => b.micros - a.micros),
 });
 
 /** The page: a click on a function shows what it has called, over the whole width; a click on the lowest goes back. */
 export const flamePage = (title: string, flame: Flame): string => `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escaped(title)}</title><style>
+<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>
 body { font: 12px sans-serif; margin: 1em } #graph { position: relative }
 #graph div { position: absolute; height: 17px; overflow: hidden; white-space: nowrap; box-sizing: border-box;
   border: 1px solid #fff; padding-left: 2px; cursor: pointer }
-</style></head><body><h1>${escaped(title)}</h1>
+</style></head><body><h1>${escapeHtml(title)}</h1>
 <p>Width is CPU time of the main thread. Click a function to enlarge it, the lowest one to go back.</p><div id="graph"></div>
 <script>
-const all = ${scriptJson(pruned(flame))};
+const all = ${scriptJson(prune(flame))};
 const graph = document.getElementById("graph");
 function show(root) {
   graph.replaceChildren();

@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { totalCpuMs } from "./process-usage.js";
 import { format, median, printTable, ratio } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, createMembers, pidsOf, type Server } from "./servers.js";
+import { findServers, createMembers, pidsOf, type Server } from "./servers.js";
 
 const rounds = 3;
 const connections = 8;
@@ -100,10 +100,10 @@ const measure = async (server: Server): Promise<(number | undefined)[]> => {
   return found;
 };
 
-const servers = availableServers();
+const servers = findServers();
 
 /** Plays the phases on each server in turn, and prints the medians of the rounds. */
-export const gateway = async (): Promise<void> => {
+export const measureGateway = async (): Promise<void> => {
   console.log(
     `Puts of ${valueBytes} bytes as JSON, then scrapes, ${connections} at a time on kept connections, on one member that has just started; medians of ${rounds} rounds.\n`,
   );

@@ -2,10 +2,10 @@
 
 import type { LoadKind } from "./load/load-kinds.js";
 import type { Job } from "./load/load-run.js";
-import { at, LoadedCluster, type Summary, summaryOf } from "./loads.js";
+import { quantileAt, LoadedCluster, type Summary, summaryOf } from "./loads.js";
 import { type PagePart, table, writePage } from "./page.js";
 import { format, printTable } from "./report.js";
-import { availableServers, type Server } from "./servers.js";
+import { findServers, type Server } from "./servers.js";
 
 /** Keys of the loads whose number of keys does not grow. */
 const keys = 1_000;
@@ -39,7 +39,7 @@ const stepsOf = (numbers: readonly number[], jobsOf: (n: number) => Step["jobs"]
 const numberOf = ({ label }: Step): number => Number(label);
 
 /** @param full to the ends of all ranges; otherwise keys and watchers end a step earlier */
-const growths = (full: boolean): Growth[] => [
+const listGrowths = (full: boolean): Growth[] => [
   { title: "members", steps: stepsOf([1, 3, 5], () => putAndGet({})), membersOf: numberOf },
   {
     title: "connections",
@@ -79,15 +79,15 @@ interface Row {
 }
 
 /** @param full to a million keys and 10 000 watchers, which takes some minutes */
-export const growth = async (full: boolean): Promise<void> => {
+export const measureGrowth = async (full: boolean): Promise<void> => {
   console.log(
     `Each step: a load of ${common.measureMs} ms, once. Not measured, where nothing else is said: 3 members, ${common.connections} connections,\n` +
       `${common.inFlight} requests in flight (16 with watchers and with large values), ${keys} keys, values of ${valueBytes} bytes.\n`,
   );
   const parts: PagePart[] = [];
-  for (const each of growths(full)) {
+  for (const each of listGrowths(full)) {
     const rows: Row[] = [];
-    for (const server of availableServers()) await measure(each, server, rows);
+    for (const server of findServers()) await measure(each, server, rows);
     parts.push(...reportOf(each, rows));
   }
   writePage("growth.html", "How the cost of a request grows", parts);
@@ -133,7 +133,14 @@ const reportOf = ({ title, steps }: Growth, rows: readonly Row[]): PagePart[] =>
     steps.flatMap(({ label }) => rows.filter((row) => row.load === load && row.label === label)),
   );
   const cells = sorted.map(({ load, label, server, summary, residentMb }) => [
-    ...[label, load, server, format(summary.perSecond), format(at(summary, 0.5), 2), format(at(summary, 0.99), 2)],
+    ...[
+      label,
+      load,
+      server,
+      format(summary.perSecond),
+      format(quantileAt(summary, 0.5), 2),
+      format(quantileAt(summary, 0.99), 2),
+    ],
     ...[
       format(summary.cpuPerRequest),
       format(summary.loopDelayP99, 1),

@@ -2,17 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { cpuMs, residentMb } from "./process-usage.js";
 import { format, printTable } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, createMembers, pidsOf } from "./servers.js";
+import { findServers, createMembers, pidsOf } from "./servers.js";
 
 /** Time for the work that a start leaves. */
 const settleMs = 2_000;
 const watchMs = 10_000;
 
 /** Measures what idle members use. */
-export const idle = async (): Promise<void> => {
+export const measureIdle = async (): Promise<void> => {
   await using scope = new Scope();
   const members: { readonly label: string; readonly pid: number; before?: number | undefined }[] = [];
-  for (const server of availableServers()) {
+  for (const server of findServers()) {
     const cluster = scope.use(await createMembers(server));
     await cluster.start();
     for (const [n, pid] of pidsOf(cluster).entries()) members.push({ label: `${server.label}, member ${n + 1}`, pid });

@@ -63,13 +63,13 @@ const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 
 const [kind, place] = process.argv.slice(2);
 const begin = await kits[kind](place);
-const started = async () => {
+const startServer = async () => {
   const start = performance.now();
   const server = await begin();
   return { ...server, startMs: server.startMs ?? performance.now() - start };
 };
 
-const server = await started();
+const server = await startServer();
 const firstRate = await rateOf(server.put);
 const warmRates = [];
 for (let round = 0; round < warmRounds; round++) warmRates.push(await rateOf(server.put));
@@ -77,7 +77,7 @@ await server.close();
 
 const starts = [];
 for (let n = 0; n < 20; n++) {
-  const next = await started();
+  const next = await startServer();
   starts.push(next.startMs);
   await next.close();
 }

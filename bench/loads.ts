@@ -8,7 +8,7 @@ import { table, writePage } from "./page.js";
 import { ProbedCluster, type ClusterUse } from "./probed-cluster.js";
 import { format, median, medianOf, printTable, ratio } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers } from "./servers.js";
+import { findServers } from "./servers.js";
 
 const rounds = 3;
 const sizes: LoadSizes = { keys: 10_000, valueBytes: 256 };
@@ -89,14 +89,14 @@ export const summaryOf = (samples: readonly Sample[]): Summary => ({
 });
 
 /** @returns milliseconds at one of `shares` */
-export const at = ({ quantiles }: Summary, share: (typeof shares)[number]): number =>
+export const quantileAt = ({ quantiles }: Summary, share: (typeof shares)[number]): number =>
   quantiles[shares.indexOf(share)] ?? NaN;
 
 export const playLoads = async (): Promise<void> => {
   console.log(settings);
   await using scope = new Scope();
   const contenders: { readonly loaded: LoadedCluster; readonly samples: Map<string, Sample[]> }[] = [];
-  for (const server of availableServers()) {
+  for (const server of findServers()) {
     const loaded = scope.use(await LoadedCluster.start(server, 3));
     await loaded.fill(0, sizes.keys, sizes.valueBytes);
     contenders.push({ loaded, samples: new Map(Object.keys(loads).map((name) => [name, []])) });
@@ -140,7 +140,7 @@ const head = [
 
 const cells = (summary: Summary): string[] => [
   format(summary.perSecond),
-  ...([0.5, 0.99, 0.999] as const).map((share) => format(at(summary, share), 2)),
+  ...([0.5, 0.99, 0.999] as const).map((share) => format(quantileAt(summary, share), 2)),
   format(summary.cpuPerRequest),
   format(summary.loopDelayP99, 1),
   format(summary.longestTurn, 1),
@@ -154,7 +154,9 @@ const report = (results: readonly ServerResult[]): void => {
       rows.push([n === 0 ? name : "", results[n]?.label ?? "", ...cells(summary)]);
     const [ours, theirs] = summaries;
     if (ours === undefined || theirs === undefined) continue;
-    const latencies = ([0.5, 0.99, 0.999] as const).map((share) => ratio(at(ours, share), at(theirs, share)));
+    const latencies = ([0.5, 0.99, 0.999] as const).map((share) =>
+      ratio(quantileAt(ours, share), quantileAt(theirs, share)),
+    );
     const cpu = ratio(ours.cpuPerRequest, theirs.cpuPerRequest);
     rows.push(["", "ratio", ratio(ours.perSecond, theirs.perSecond), ...latencies, cpu, "", ""]);
   }

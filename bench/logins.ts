@@ -86,11 +86,11 @@ const measure = async (load: Load): Promise<Measured> => {
   await read(client, new Promise((resolve) => setTimeout(resolve, warmUpMs)));
   member.begin();
   const beganAt = performance.now();
-  const waits = await read(client, load.logins === 0 ? rest() : attack(attempts, endpoints[0]!, load));
+  const waits = await read(client, load.logins === 0 ? waitQuietly() : attack(attempts, endpoints[0]!, load));
   return { load, seconds: (performance.now() - beganAt) / 1_000, waits, member: await member.report() };
 };
 
-const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, quietMs));
+const waitQuietly = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, quietMs));
 
 const attack = async (attempts: Forked<LoginCommand, LoginMessage>, endpoint: string, load: Load): Promise<void> => {
   attempts.send({ kind: "begin", endpoint, user: "root", logins: load.logins, atOnce });

@@ -3,38 +3,38 @@
 // `npm run bench -- startup idle failover snapshot stalls untaken testkit tls gateway users logins` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
-import { failover } from "./failover.js";
-import { gateway } from "./gateway.js";
-import { growth } from "./growth.js";
-import { idle } from "./idle.js";
+import { measureFailover } from "./failover.js";
+import { measureGateway } from "./gateway.js";
+import { measureGrowth } from "./growth.js";
+import { measureIdle } from "./idle.js";
 import { loads, playLoads } from "./loads.js";
 import { measureLogins } from "./logins.js";
 import { machineText } from "./page.js";
 import { profile } from "./profile.js";
-import { services, type ServiceLoad } from "./services.js";
-import { snapshot } from "./snapshot.js";
-import { stalls } from "./stalls.js";
-import { startup } from "./startup.js";
-import { testkit } from "./testkit.js";
-import { tls } from "./tls.js";
-import { untaken } from "./untaken.js";
-import { users } from "./users.js";
+import { measureServices, type ServiceLoad } from "./services.js";
+import { measureSnapshot } from "./snapshot.js";
+import { measureStalls } from "./stalls.js";
+import { measureStartup } from "./startup.js";
+import { measureTestkit } from "./testkit.js";
+import { measureTls } from "./tls.js";
+import { measureUntaken } from "./untaken.js";
+import { measureUsers } from "./users.js";
 
 const words = process.argv.slice(2);
 const isFull = words.includes("--full");
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   loads: playLoads,
-  growth: () => growth(isFull),
-  startup,
-  idle,
-  failover,
-  snapshot,
-  stalls,
-  untaken,
-  testkit,
-  tls,
-  gateway,
-  users,
+  growth: () => measureGrowth(isFull),
+  startup: measureStartup,
+  idle: measureIdle,
+  failover: measureFailover,
+  snapshot: measureSnapshot,
+  stalls: measureStalls,
+  untaken: measureUntaken,
+  testkit: measureTestkit,
+  tls: measureTls,
+  gateway: measureGateway,
+  users: measureUsers,
   logins: measureLogins,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
@@ -52,7 +52,7 @@ const run = async (chosen: readonly string[]): Promise<void> => {
   const both = serviceLoads.filter((load) => chosen.includes(load));
   if (both.length === 0) return;
   console.log(`== ${both.join(" ")}`);
-  await services(new Set(both));
+  await measureServices(new Set(both));
 };
 
 const refuse = (text: string): never => {

@@ -85,7 +85,7 @@ export class MeasuredCluster implements AsyncDisposable {
     for (const member of this.members) member.begin();
   }
 
-  reports(): Promise<MemberReport[]> {
+  collectReports(): Promise<MemberReport[]> {
     return Promise.all(this.members.map((member) => member.report()));
   }
 

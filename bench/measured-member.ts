@@ -1,7 +1,7 @@
 // Runs a member in a process of its own, which reports how long its event loop was held up and how much memory it took.
 
 import { createHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
-import { resident, type Resident } from "./process-usage.js";
+import { readResident, type Resident } from "./process-usage.js";
 import { threadCpuMs } from "./thread-cpu.js";
 import { growSmallHeap } from "../cli/server/heap-growth.js";
 import { limitInlining } from "../cli/server/inlining.js";
@@ -47,7 +47,7 @@ const sampleMs = 50;
 const nanosecondsPerMs = 1e6;
 const microsecondsPerMs = 1e3;
 
-const larger = (one: number | undefined, other: number | undefined): number | undefined =>
+const maxIfKnown = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || other === undefined ? undefined : Math.max(one, other);
 
 const tell = (message: MemberMessage): void => void process.send?.(message);
@@ -108,11 +108,11 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) longestCollection = Math.max(longestCollection, duration);
   }).observe({ entryTypes: ["gc"] });
-  let before = resident(process.pid);
+  let before = readResident(process.pid);
   let most = before;
   const sample = (): void => {
-    const { own, mapped } = resident(process.pid);
-    most = { own: larger(most.own, own), mapped: larger(most.mapped, mapped) };
+    const { own, mapped } = readResident(process.pid);
+    most = { own: maxIfKnown(most.own, own), mapped: maxIfKnown(most.mapped, mapped) };
   };
   setInterval(sample, sampleMs);
   process.on("message", ({ kind }: MemberCommand) => {
@@ -120,14 +120,14 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
       delay.reset();
       turns.reset();
       longestCollection = 0;
-      before = most = resident(process.pid);
+      before = most = readResident(process.pid);
       return;
     }
     sample();
     const { term, role } = member.status();
-    const late = (percent: number): number => delay.percentile(percent) / nanosecondsPerMs - resolutionMs;
+    const delayAt = (percent: number): number => delay.percentile(percent) / nanosecondsPerMs - resolutionMs;
     tell({
-      ...{ kind: "report", delayP50: late(50), delayP99: late(99) },
+      ...{ kind: "report", delayP50: delayAt(50), delayP99: delayAt(99) },
       delayMax: delay.max / nanosecondsPerMs - resolutionMs,
       ...turns.report(),
       ...{ longestCollection, before, most, term, leads: role === "leader" },

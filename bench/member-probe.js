@@ -27,8 +27,8 @@ setInterval(() => {
 }, 1).unref();
 
 process.on("SIGUSR2", () => {
-  const late = (nanoseconds) => Math.max(0, nanoseconds / nanosecondsPerMs - resolution); // the timer's own time is in it
-  process.stdout.write(`event-loop ${JSON.stringify({ delayP99: late(delay.percentile(99)), longestTurn })}\n`);
+  const toLatenessMs = (nanoseconds) => Math.max(0, nanoseconds / nanosecondsPerMs - resolution); // the timer's own time is in it
+  process.stdout.write(`event-loop ${JSON.stringify({ delayP99: toLatenessMs(delay.percentile(99)), longestTurn })}\n`);
   delay.reset();
   longestTurn = 0;
   if (folder === undefined) return;

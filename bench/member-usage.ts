@@ -38,7 +38,7 @@ export class MemberUsage implements AsyncDisposable {
   }
 
   /** @returns memory by member */
-  now(): string {
+  describeMemory(): string {
     return this.members.map(({ pid }) => format(residentMb(pid))).join(" / ");
   }
 

@@ -39,7 +39,7 @@ export const machineText = (): string => {
 };
 
 /** Escapes text for HTML. */
-export const escaped = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
 /** Writes a page into the folder of results, and says where. */
@@ -48,8 +48,8 @@ export const writePage = (name: string, title: string, parts: readonly PagePart[
   const body = parts.map((part) => htmlOf(part, charts)).join("\n");
   writeResult(
     name,
-    `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escaped(title)}</title><style>${style}</style></head>
-<body><h1>${escaped(title)}</h1><pre>${escaped(machineText())}</pre>
+    `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${style}</style></head>
+<body><h1>${escapeHtml(title)}</h1><pre>${escapeHtml(machineText())}</pre>
 ${body}
 <script>${chartLibrary()}</script>
 <script>for (const { canvas, config } of ${scriptJson(charts.map(configOf))}) new Chart(document.getElementById(canvas), config);</script>
@@ -76,12 +76,12 @@ td:first-child, td:nth-child(2) { text-align: left } figure { margin: 2em 0 }`;
 const htmlOf = (part: PagePart, charts: readonly Chart[]): string => {
   switch (part.kind) {
     case "text":
-      return `<p>${escaped(part.text)}</p>`;
+      return `<p>${escapeHtml(part.text)}</p>`;
     case "chart":
       return `<figure><canvas id="${canvasOf(charts.indexOf(part))}" height="90"></canvas></figure>`;
     case "table": {
       const rowOf = (cells: readonly string[], tag: string): string =>
-        `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+        `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
       return `<table>${rowOf(part.head, "th")}${part.rows.map((row) => rowOf(row, "td")).join("")}</table>`;
     }
   }

@@ -70,7 +70,7 @@ export class ProbedCluster implements AsyncDisposable {
 
   /** Begins to measure. */
   async begin(): Promise<void> {
-    await this.loopUse();
+    await this.takeLoopUse();
     this.cpuBefore = totalCpuMs(this.pids);
   }
 
@@ -79,16 +79,16 @@ export class ProbedCluster implements AsyncDisposable {
     const after = totalCpuMs(this.pids);
     const { cpuBefore } = this;
     const cpuMs = after === undefined || cpuBefore === undefined ? undefined : after - cpuBefore;
-    return { cpuMs, loop: await this.loopUse() };
+    return { cpuMs, loop: await this.takeLoopUse() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
   }
 
-  private async loopUse(): Promise<LoopUse | undefined> {
+  private async takeLoopUse(): Promise<LoopUse | undefined> {
     if (this.server.kind !== "minietcd") return undefined;
-    const uses = await Promise.all(this.cluster.members.map(loopUseOf));
+    const uses = await Promise.all(this.cluster.members.map(askForLoopUse));
     return {
       delayP99: Math.max(...uses.map(({ delayP99 }) => delayP99)),
       longestTurn: Math.max(...uses.map(({ longestTurn }) => longestTurn)),
@@ -99,7 +99,7 @@ export class ProbedCluster implements AsyncDisposable {
 const linePattern = /^event-loop (.*)$/gm;
 
 /** Asks a member, and waits for one line more than there were. */
-const loopUseOf = async (member: EtcdMember): Promise<LoopUse> => {
+const askForLoopUse = async (member: EtcdMember): Promise<LoopUse> => {
   const before = [...member.log.matchAll(linePattern)].length;
   member.signal("SIGUSR2");
   const text = await eventually(answerTimeoutMs, "the use of the event loop", () =>

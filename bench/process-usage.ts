@@ -37,7 +37,7 @@ export interface Resident {
 }
 
 /** Both parts of `residentMb`. */
-export const resident = (pid: number): Resident => {
+export const readResident = (pid: number): Resident => {
   const status = readIfThere(`/proc/${pid}/status`) ?? "";
   const megabytes = (name: string): number | undefined => {
     const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1];

@@ -1,7 +1,7 @@
 // Puts at a given rate, in a process of its own.
 
 import { Client, EtcdError } from "../client/index.js";
-import { markedValue } from "./marked-value.js";
+import { markValue } from "./marked-value.js";
 
 export type PutCommand =
   | { readonly kind: "rate"; readonly perSecond: number }
@@ -52,7 +52,7 @@ class Putter {
     setInterval(() => tell({ kind: "progress", acknowledged: this.acknowledged }), progressMs);
   }
 
-  async on(command: PutCommand): Promise<void> {
+  async handle(command: PutCommand): Promise<void> {
     switch (command.kind) {
       case "rate":
         this.perSecond = command.perSecond;
@@ -89,7 +89,7 @@ class Putter {
     const client = this.clients[number % this.clients.length]!;
     this.inFlight++;
     try {
-      const { header } = await client.kv.put(`${prefix}put/${number % keyCount}`, markedValue(number));
+      const { header } = await client.kv.put(`${prefix}put/${number % keyCount}`, markValue(number));
       this.revisions[number] = header.revision;
       this.lastRevision = Math.max(this.lastRevision, header.revision);
       this.acknowledged++;
@@ -107,7 +107,7 @@ const tell = (message: PutMessage): void => void process.send?.(message);
 /** Only as the process that the bench forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("put-load.ts")) {
   const putter = new Putter(process.argv.slice(2));
-  process.on("message", (command: PutCommand) => void putter.on(command));
+  process.on("message", (command: PutCommand) => void putter.handle(command));
   process.once("disconnect", () => process.exit());
   tell({ kind: "ready" });
 }

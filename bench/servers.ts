@@ -29,7 +29,7 @@ export const versionOfEtcd = (program = "etcd"): string | undefined => {
 };
 
 /** minietcd, and real etcd if it is on the PATH. */
-export const availableServers = (): Server[] => {
+export const findServers = (): Server[] => {
   const etcd = versionOfEtcd();
   const servers: Server[] = [{ kind: "minietcd", label: `minietcd (API ${serverVersion})` }];
   if (etcd !== undefined) servers.push({ kind: "etcd", label: `etcd ${etcd}` });
@@ -37,7 +37,7 @@ export const availableServers = (): Server[] => {
 };
 
 /** Further versions of etcd: the programs that BENCH_ETCD names, separated by commas. */
-export const otherEtcds = (): Server[] =>
+export const findOtherEtcds = (): Server[] =>
   (process.env["BENCH_ETCD"] ?? "")
     .split(",")
     .filter((program) => program !== "")

@@ -7,7 +7,8 @@ import { format } from "./report.js";
 import type { WatchResult } from "./watch-load.js";
 
 export const checkWatchers = (put: PutResult, results: readonly WatchResult[], last: number): string[] => {
-  const sum = (of: (result: WatchResult) => number): number => results.reduce((total, result) => total + of(result), 0);
+  const sum = (countOf: (result: WatchResult) => number): number =>
+    results.reduce((total, result) => total + countOf(result), 0);
   const slowest = Math.min(...results.map((result) => result.slowest));
   const found: readonly (readonly [string, number])[] = [
     ["missed", sum(({ missed }) => missed) + Math.max(last - slowest, 0)],

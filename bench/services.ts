@@ -10,7 +10,7 @@ import type { PutCommand, PutMessage } from "./put-load.js";
 import { totalCpuMs } from "./process-usage.js";
 import { format, percentile, printTable } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, createMembers, type Server } from "./servers.js";
+import { findServers, createMembers, type Server } from "./servers.js";
 import { checkLeases, checkWatchers, type KeptLeases } from "./service-checks.js";
 import type { WatchMessage, WatchResult } from "./watch-load.js";
 
@@ -44,14 +44,14 @@ const faults: readonly Phase[] = [
  * Watchers of one prefix and leases that are kept alive, while puts go in, and on minietcd a member is killed and restarted.
  * Fails, by the exit code too, if a watcher has missed or repeated anything or a lease was lost.
  */
-export const services = async (loads: ReadonlySet<ServiceLoad>): Promise<void> => {
+export const measureServices = async (loads: ReadonlySet<ServiceLoad>): Promise<void> => {
   const what = [
     loads.has("watch") ? `${watcherCount} watchers of one prefix, puts wait for one that is ${maxBehind} behind` : [],
     loads.has("lease") ? `${leaseCount} leases of ${ttlSeconds} s, each with a key` : [],
   ].flat();
   console.log(`Three members; ${what.join("; ")}.`);
   console.log("Latency: from the sending of a put until a watcher has it.\n");
-  for (const server of availableServers()) {
+  for (const server of findServers()) {
     console.log(`-- ${server.label}`);
     const phases = server.kind === "minietcd" ? [calm, full, ...faults] : [calm, full];
     const failures = await new Run(server, loads).play(phases);
@@ -92,7 +92,7 @@ class Run {
     const put = await puts.next("result");
     const last = (await client.kv.get("-")).header.revision;
     await this.drain(last);
-    rows.push(await this.afterwards(usage));
+    rows.push(await this.measureAfterwards(usage));
     printTable(
       ["", "puts/s", "events/s", "p50 ms", "p99 ms", "CPU % of watchers", "CPU % by member", "RSS MB, at most"],
       rows,
@@ -154,14 +154,14 @@ class Run {
   }
 
   private allowPuts(): void {
-    if (this.watching.length > 0) this.puts?.send({ kind: "limit", revision: this.slowest() + maxBehind });
+    if (this.watching.length > 0) this.puts?.send({ kind: "limit", revision: this.findSlowest() + maxBehind });
   }
 
-  private slowest(): number {
+  private findSlowest(): number {
     return Math.min(...this.watching.map(({ slowest }) => slowest));
   }
 
-  private events(): number {
+  private countEvents(): number {
     return this.watching.reduce((sum, { events }) => sum + events, 0);
   }
 
@@ -181,7 +181,7 @@ class Run {
     this.latencies = [];
     const before = {
       acknowledged: this.acknowledged,
-      events: this.events(),
+      events: this.countEvents(),
       watchersCpuMs: this.watchersCpuMs(),
       at: performance.now(),
     };
@@ -193,7 +193,7 @@ class Run {
     return [
       name,
       format((this.acknowledged - before.acknowledged) / took),
-      format((this.events() - before.events) / took),
+      format((this.countEvents() - before.events) / took),
       format(percentile(latencies, 0.5), 1),
       format(percentile(latencies, 0.99), 1),
       format((((this.watchersCpuMs() ?? NaN) - (before.watchersCpuMs ?? NaN)) / took) * 0.1),
@@ -204,7 +204,7 @@ class Run {
   /** Gives all watchers time to be told all; what is missing then is counted as missed. */
   private async drain(last: number): Promise<void> {
     if (this.watching.length === 0) return;
-    await eventually(drainMs, "the end", () => (this.slowest() >= last ? true : undefined)).catch(() => undefined);
+    await eventually(drainMs, "the end", () => (this.findSlowest() >= last ? true : undefined)).catch(() => undefined);
   }
 
   private watchResults(): Promise<WatchResult[]> {
@@ -217,11 +217,11 @@ class Run {
   }
 
   /** Reports the memory that members hold, and messages that nobody waits for. */
-  private async afterwards(usage: MemberUsage): Promise<string[]> {
+  private async measureAfterwards(usage: MemberUsage): Promise<string[]> {
     usage.beginPhase();
     await delay(quietMs);
     usage.endPhase();
-    return ["after it", "", "", "", "", "", "", usage.now()];
+    return ["after it", "", "", "", "", "", "", usage.describeMemory()];
   }
 }
 

@@ -40,11 +40,11 @@ const row = (what: string, report: MemberReport): string[] => [
   ...[report.before.own, report.most.own, report.most.mapped].map((megabytes) => format(megabytes)),
 ];
 
-export const snapshot = async (): Promise<void> => {
+export const measureSnapshot = async (): Promise<void> => {
   await using cluster = await MeasuredCluster.create();
   const { members } = cluster;
   await cluster.launch();
-  const reports = await cluster.reports();
+  const reports = await cluster.collectReports();
   const leader = members.find((_, n) => reports[n]?.leads)!;
   const [other, receiver] = members.filter((member) => member !== leader) as [MeasuredMember, MeasuredMember];
   await receiver[Symbol.asyncDispose]();

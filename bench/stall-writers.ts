@@ -41,7 +41,7 @@ class Writer {
     }
   }
 
-  underWay(): Promise<void> {
+  whenPutEnded(): Promise<void> {
     return this.current;
   }
 
@@ -75,9 +75,9 @@ if (process.send !== undefined && process.argv[1]?.endsWith("stall-writers.ts"))
     .map((endpoint, n) => new Writer(new Client({ endpoints: [endpoint] }), `writer/${n}`));
   process.on("message", (command: WriterCommand) => {
     if (command.kind === "begin") for (const writer of writers) writer.waits = [];
-    else void Promise.all(writers.map((writer) => writer.underWay())).then(() => tell(reportOf(writers)));
+    else void Promise.all(writers.map((writer) => writer.whenPutEnded())).then(() => tell(reportOf(writers)));
   });
   for (const writer of writers) void writer.run();
-  await Promise.all(writers.map((writer) => writer.underWay()));
+  await Promise.all(writers.map((writer) => writer.whenPutEnded()));
   tell({ kind: "ready" });
 }

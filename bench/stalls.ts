@@ -7,7 +7,7 @@ import { MeasuredCluster } from "./measured-cluster.js";
 import { longTurnMs, type MemberReport } from "./measured-member.js";
 import { format, median, printTable } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, createMembers, otherEtcds, type Server } from "./servers.js";
+import { findServers, createMembers, findOtherEtcds, type Server } from "./servers.js";
 import type { WriterCommand, WriterMessage, WriterReport } from "./stall-writers.js";
 
 const keyCount = Number(process.env["STALLS_KEYS"] ?? 32_000);
@@ -124,7 +124,7 @@ const measure = async ({ cluster, writers }: Contender, phase: Phase, round: Rou
   await phase.run(round);
   const reported = writers.next("report");
   writers.send({ kind: "report" });
-  return { writers: await reported, members: await cluster?.reports() };
+  return { writers: await reported, members: await cluster?.collectReports() };
 };
 
 /** @returns of each phase what was measured in each round */
@@ -158,27 +158,27 @@ const waitsRow = (name: string, label: string, measured: readonly Measured[]): s
 
 const turnsRow = (name: string, measured: readonly Measured[]): string[] => {
   const byMember = measured.map(({ members = [] }) => members);
-  const worst = (of: (report: MemberReport) => number): string =>
-    [0, 1, 2].map((n) => format(Math.max(...byMember.map((members) => of(members[n]!))), 1)).join(" / ");
-  const total = (of: (report: MemberReport) => number): string =>
-    [0, 1, 2].map((n) => format(byMember.reduce((sum, members) => sum + of(members[n]!), 0))).join(" / ");
+  const maxByMember = (valueOf: (report: MemberReport) => number): string =>
+    [0, 1, 2].map((n) => format(Math.max(...byMember.map((members) => valueOf(members[n]!))), 1)).join(" / ");
+  const sumByMember = (valueOf: (report: MemberReport) => number): string =>
+    [0, 1, 2].map((n) => format(byMember.reduce((sum, members) => sum + valueOf(members[n]!), 0))).join(" / ");
   const terms = byMember.flat().map(({ term }) => term);
   return [
     name,
-    worst(({ longestTurns }) => longestTurns[0] ?? 0),
-    worst(({ turnP99 }) => turnP99),
-    total(({ longTurns }) => longTurns),
-    worst(({ longestCollection }) => longestCollection),
+    maxByMember(({ longestTurns }) => longestTurns[0] ?? 0),
+    maxByMember(({ turnP99 }) => turnP99),
+    sumByMember(({ longTurns }) => longTurns),
+    maxByMember(({ longestCollection }) => longestCollection),
     format(Math.max(...terms) - Math.min(...terms)),
   ];
 };
 
-export const stalls = async (): Promise<void> => {
+export const measureStalls = async (): Promise<void> => {
   console.log(
     `Three members, one writer on each; ${keyCount} keys of ${valueBytes} bytes under one lease; ${rounds} rounds.\n`,
   );
   const results: { readonly server: Server; readonly measured: Measured[][] }[] = [];
-  for (const server of [...availableServers(), ...otherEtcds()]) results.push({ server, measured: await play(server) });
+  for (const server of [...findServers(), ...findOtherEtcds()]) results.push({ server, measured: await play(server) });
   printTable(
     ["puts meanwhile", "", "puts", "p50 ms", "p99 ms", "longest ms", "longest of each round"],
     phases.flatMap(({ name }, position) =>

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LoadConnection } from "./load/load-connection.js";
 import { requestsOf } from "./load/load-kinds.js";
 import { format, median, printTable } from "./report.js";
-import { availableServers, createMembers, type Server } from "./servers.js";
+import { findServers, createMembers, type Server } from "./servers.js";
 
 const runs = 5;
 const retryMs = 2;
@@ -19,9 +19,9 @@ interface Times {
 }
 
 /** Measures the time until members are ready: a fresh one, one that was stopped, one that was killed, three fresh ones. */
-export const startup = async (): Promise<void> => {
+export const measureStartup = async (): Promise<void> => {
   const rows: string[][] = [];
-  for (const server of availableServers()) {
+  for (const server of findServers()) {
     const times: Times = { fresh: [], restarted: [], killed: [], three: [] };
     for (let run = 0; run < runs; run++) await measure(server, times);
     rows.push([server.label, ...Object.values(times).map((each: number[]) => format(median(each)))]);
@@ -34,24 +34,24 @@ const measure = async (server: Server, { fresh, restarted, killed, three }: Time
   await using single = await createMembers(server, 1);
   const member = single.member(0);
   const start = (): void => member.launch();
-  fresh.push(await timed(start, single.endpoints));
+  fresh.push(await measureUntilAnswered(start, single.endpoints));
   await member.stop("SIGTERM");
-  restarted.push(await timed(start, single.endpoints));
+  restarted.push(await measureUntilAnswered(start, single.endpoints));
   await member.stop("SIGKILL");
-  killed.push(await timed(start, single.endpoints));
+  killed.push(await measureUntilAnswered(start, single.endpoints));
   await using cluster = await createMembers(server);
-  three.push(await timed(() => cluster.members.forEach((each) => each.launch()), cluster.endpoints));
+  three.push(await measureUntilAnswered(() => cluster.members.forEach((each) => each.launch()), cluster.endpoints));
 };
 
-const timed = async (start: () => void, endpoints: readonly string[]): Promise<number> => {
+const measureUntilAnswered = async (start: () => void, endpoints: readonly string[]): Promise<number> => {
   const began = performance.now();
   start();
-  await Promise.all(endpoints.map(answered));
+  await Promise.all(endpoints.map(waitForAnswer));
   return performance.now() - began;
 };
 
 /** Asks until there is an answer: before a member is there its port is closed, or closes connections. */
-const answered = async (endpoint: string): Promise<void> => {
+const waitForAnswer = async (endpoint: string): Promise<void> => {
   for (;;) {
     if ((await statusOfGet(endpoint)) === "0") return;
     await delay(retryMs);
@@ -61,7 +61,7 @@ const answered = async (endpoint: string): Promise<void> => {
 const statusOfGet = async (endpoint: string): Promise<string> => {
   try {
     await using connection = await LoadConnection.open(endpoint);
-    return await new Promise((resolve) => connection.unary(get!.path, get!.message, { onEnd: resolve }));
+    return await new Promise((resolve) => connection.callUnary(get!.path, get!.message, { onEnd: resolve }));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall === "connect") return "refused";
     throw error;

@@ -31,8 +31,12 @@ type Measure = () => Promise<Measured>;
 export const printNeighbours = async (): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), "minietcd-bench-"));
   try {
-    const kinds = { "startTestServer()": inProcess("minietcd", builtKit), ...(await antietcd(folder)), ...etcd() };
-    const results = await inTurns(Object.entries(kinds));
+    const kinds = {
+      "startTestServer()": measureInProcess("minietcd", builtKit),
+      ...(await installAntietcd(folder)),
+      ...findEtcd(),
+    };
+    const results = await measureInTurns(Object.entries(kinds));
     console.log(
       `Puts of 5 bytes, ${putsAtOnce} at once, without a disk but for etcd; medians of ${rounds} processes.\n`,
     );
@@ -50,7 +54,7 @@ export const printNeighbours = async (): Promise<void> => {
 type Results = readonly (readonly [name: string, measured: readonly Measured[]])[];
 
 /** Measures all kinds, then all again: a load of the machine hits all of them. */
-const inTurns = async (kinds: readonly (readonly [string, Measure])[]): Promise<Results> => {
+const measureInTurns = async (kinds: readonly (readonly [string, Measure])[]): Promise<Results> => {
   const results = kinds.map(([name]): readonly [string, Measured[]] => [name, []]);
   for (let round = 0; round < rounds; round++)
     for (const [index, [, measure]] of kinds.entries()) results[index]?.[1].push(await measure());
@@ -69,22 +73,23 @@ const printRatio = (results: Results): void => {
   const [ours, theirs] = ["startTestServer", "antietcd"].map(
     (name) => results.find(([each]) => each.startsWith(name))?.[1] ?? [],
   );
-  const of = (rate: "firstRate" | "warmRate"): string =>
+  const ratioOf = (rate: "firstRate" | "warmRate"): string =>
     ratio(median(ours?.map((each) => each[rate]) ?? []), median(theirs?.map((each) => each[rate]) ?? []));
-  if (theirs?.length) console.log(`Puts beside antietcd's: first ${of("firstRate")}, later ${of("warmRate")}\n`);
+  if (theirs?.length)
+    console.log(`Puts beside antietcd's: first ${ratioOf("firstRate")}, later ${ratioOf("warmRate")}\n`);
 };
 
 /** The kit as packages have it: `npm run bench` has built it. Loaders of TypeScript slow functions down. */
 const builtKit = fileURLToPath(new URL("../dist/testing/kit/index.js", import.meta.url));
 const putsProgram = fileURLToPath(new URL("in-process-puts.js", import.meta.url));
 
-const inProcess =
+const measureInProcess =
   (kind: string, place: string): Measure =>
   async () =>
     JSON.parse((await run(process.execPath, [putsProgram, kind, place])).stdout) as Measured;
 
 /** Installs antietcd into a folder; without it if that fails, as without a network. */
-const antietcd = async (folder: string): Promise<Record<string, Measure>> => {
+const installAntietcd = async (folder: string): Promise<Record<string, Measure>> => {
   const words = ["--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--no-save"];
   try {
     await run("npm", ["install", ...words, "--prefix", folder, `antietcd@${antietcdVersion}`]);
@@ -92,17 +97,17 @@ const antietcd = async (folder: string): Promise<Record<string, Measure>> => {
     console.log(`antietcd could not be installed: ${(error as Error).message.trim()}`);
     return {};
   }
-  return { [`antietcd ${antietcdVersion}`]: inProcess("antietcd", folder) };
+  return { [`antietcd ${antietcdVersion}`]: measureInProcess("antietcd", folder) };
 };
 
 /** Etcd as a process: the program that ETCD names, or the one on the PATH, if there is one. */
-const etcd = (): Record<string, Measure> => {
+const findEtcd = (): Record<string, Measure> => {
   const program = process.env["ETCD"] ?? "etcd";
   const version = versionOfEtcd(program);
-  return version === undefined ? {} : { [`etcd ${version}, a process`]: () => ofEtcd(program) };
+  return version === undefined ? {} : { [`etcd ${version}, a process`]: () => measureEtcd(program) };
 };
 
-const ofEtcd = async (program: string): Promise<Measured> => {
+const measureEtcd = async (program: string): Promise<Measured> => {
   await using members = await createMembers({ kind: "etcd", program }, 1);
   const start = performance.now();
   members.member(0).launch();

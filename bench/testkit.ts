@@ -34,7 +34,7 @@ const entries = (count: number): Record<string, string> =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`key${n}`, "value"]));
 
 /** Measures resets of a server with 1 000 keys. The next member is ready by then, as it is between two tests of a suite. */
-const resets = async (): Promise<string> => {
+const measureResets = async (): Promise<string> => {
   await using server = await startTestServer();
   await server.reset();
   const times: number[] = [];
@@ -47,17 +47,17 @@ const resets = async (): Promise<string> => {
   return `${(times.sort((a, b) => a - b)[runs >> 1] ?? 0).toFixed(2)} ms`;
 };
 
-const clones = async (): Promise<string> => {
+const measureClones = async (): Promise<string> => {
   await using server = await startTestServer({ listen: false });
   await server.seed(entries(100_000));
   return await medianStart(() => server.clone());
 };
 
 /** Prints the measurements. */
-export const testkit = async (): Promise<void> => {
+export const measureTestkit = async (): Promise<void> => {
   await printNeighbours();
   console.log(`start one          ${await medianStart(() => startTestServer())}`);
   console.log(`start three        ${await medianStart(() => startTestCluster())}`);
-  console.log(`reset, 1 000 keys  ${await resets()}`);
-  console.log(`clone, 100 000     ${await clones()}`);
+  console.log(`reset, 1 000 keys  ${await measureResets()}`);
+  console.log(`clone, 100 000     ${await measureClones()}`);
 };

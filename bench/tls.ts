@@ -3,10 +3,10 @@
 import { loadavg } from "node:os";
 import { TestAuthority } from "../test/support/certificates.js";
 import { tempFolder } from "../test/support/temp-folder.js";
-import { at, LoadedCluster, loads, type Sample, type Summary, summaryOf } from "./loads.js";
+import { quantileAt, LoadedCluster, loads, type Sample, type Summary, summaryOf } from "./loads.js";
 import { format, printTable, ratio } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, type Server, type ServerTls } from "./servers.js";
+import { findServers, type Server, type ServerTls } from "./servers.js";
 
 const rounds = 3;
 const members = 3;
@@ -40,12 +40,12 @@ const start = async (server: Server, scope: Scope): Promise<Contender> => {
 };
 
 /** Plays the loads on each server with TLS and without, in turn, and prints both and their ratios. */
-export const tls = async (): Promise<void> => {
+export const measureTls = async (): Promise<void> => {
   await using folder = await tempFolder();
   const secured = await makeTls(folder.path);
   await using scope = new Scope();
   const pairs: Pair[] = [];
-  for (const server of availableServers()) {
+  for (const server of findServers()) {
     const open = await start(server, scope);
     pairs.push({ label: server.label, open, secure: await start({ ...server, tls: secured }, scope) });
   }
@@ -66,15 +66,15 @@ const loadOf = (name: string) => {
 
 const cells = (summary: Summary): string[] => [
   format(summary.perSecond),
-  format(at(summary, 0.5), 2),
-  format(at(summary, 0.99), 2),
+  format(quantileAt(summary, 0.5), 2),
+  format(quantileAt(summary, 0.99), 2),
   format(summary.cpuPerRequest),
 ];
 
 const ratios = (one: Summary, other: Summary): string[] => [
   ratio(one.perSecond, other.perSecond),
-  ratio(at(one, 0.5), at(other, 0.5)),
-  ratio(at(one, 0.99), at(other, 0.99)),
+  ratio(quantileAt(one, 0.5), quantileAt(other, 0.5)),
+  ratio(quantileAt(one, 0.99), quantileAt(other, 0.99)),
   ratio(one.cpuPerRequest, other.cpuPerRequest),
 ];
 

@@ -22,7 +22,7 @@ export class UntakenClients implements Disposable {
         stream.on("error", () => undefined); // it ends with its session
         stream.write(framed(message));
         if (!isStreaming) stream.end();
-        await answered(stream);
+        await waitForAnswer(stream);
       }),
     );
   }
@@ -33,7 +33,7 @@ export class UntakenClients implements Disposable {
   }
 }
 
-const answered = (stream: ClientHttp2Stream): Promise<unknown> =>
+const waitForAnswer = (stream: ClientHttp2Stream): Promise<unknown> =>
   Promise.race([once(stream, "response"), once(stream, "close")]);
 
 /** A gRPC message with its prefix: not compressed, length. */

@@ -9,7 +9,7 @@ import { createRequest } from "../test/support/watch-stream.js";
 import { residentMb } from "./process-usage.js";
 import { format, printTable } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers, otherEtcds, type Server } from "./servers.js";
+import { findServers, findOtherEtcds, type Server } from "./servers.js";
 import { UntakenClients } from "./untaken-clients.js";
 
 const key = "large";
@@ -27,13 +27,13 @@ const afterMs = [5_000, 30_000] as const;
 const laterPuts = 5_000;
 const laterPutsAtOnce = 50;
 
-export const untaken = async (): Promise<void> => {
+export const measureUntaken = async (): Promise<void> => {
   console.log(
     `One member; ${readConnections * readsPerConnection} answers of 1 MiB and ${watchConnections * watchersPerConnection} ` +
       `watchers of ${watchedPuts} changes of 1 MiB, none taken; all clients leave after ${holdMs / 1_000} s. RSS in MB.\n`,
   );
   const rows: string[][] = [];
-  for (const server of [...availableServers(), ...otherEtcds()]) {
+  for (const server of [...findServers(), ...findOtherEtcds()]) {
     rows.push([server.label, ...(await measure(server)).map((megabytes) => format(megabytes))]);
     if (server.kind !== "minietcd") continue;
     rows.push(["same, malloc set", ...(await measure(server, mallocSettings)).map((megabytes) => format(megabytes))]);
@@ -62,7 +62,7 @@ const measure = async (
   const put = () => client.kv.put(key, new Uint8Array(valueBytes).fill(120));
   await put();
   const before = residentMb(member.pid);
-  const most = await mostWhile(member.pid, () => askAndLeave(member, put));
+  const most = await measureMostWhile(member.pid, () => askAndLeave(member, put));
   const afterwards: (number | undefined)[] = [];
   let waited = 0;
   for (const ms of afterMs) {
@@ -90,7 +90,7 @@ const askAndLeave = async ({ endpoint }: EtcdMember, put: () => Promise<unknown>
 };
 
 /** Returns the most memory of a process, in MB, until `work` has ended. */
-const mostWhile = async (pid: number, work: () => Promise<void>): Promise<number | undefined> => {
+const measureMostWhile = async (pid: number, work: () => Promise<void>): Promise<number | undefined> => {
   let most = residentMb(pid);
   const timer = setInterval(() => {
     const now = residentMb(pid);

@@ -13,7 +13,7 @@ import type { Job } from "./load/load-run.js";
 import { LoadedCluster, loads } from "./loads.js";
 import { format, median, printTable, ratio } from "./report.js";
 import { Scope } from "./scope.js";
-import { availableServers } from "./servers.js";
+import { findServers } from "./servers.js";
 
 const rounds = 3;
 const kinds = ["put", "get"] as const;
@@ -27,14 +27,14 @@ interface Pair {
   readonly checked: LoadedCluster;
 }
 
-export const users = async (): Promise<void> => {
+export const measureUsers = async (): Promise<void> => {
   console.log(
     `Three members, loaded as for \`npm run bench\`; medians of ${rounds} rounds, in turn without users and with one, who may read and\n` +
       "write all keys by a role and logs in at the beginning of each round.\n",
   );
   await using scope = new Scope();
   const pairs: Pair[] = [];
-  for (const server of availableServers()) {
+  for (const server of findServers()) {
     const [open, checked] = [
       scope.use(await LoadedCluster.start(server, 3)),
       scope.use(await LoadedCluster.start(server, 3)),

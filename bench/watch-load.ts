@@ -3,7 +3,7 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
 import { WatchRequest } from "../proto/index.js";
-import { putNumber, sentAt, sharedNow } from "./marked-value.js";
+import { readPutNumber, readSentAt, readSharedClock } from "./marked-value.js";
 import { prefix } from "./put-load.js";
 
 export interface WatchResult {
@@ -76,10 +76,10 @@ class Watcher {
     this.last = revision;
     if (isDeletion) tally.deletions++;
     if (value === undefined) return;
-    const put = putNumber(value);
+    const put = readPutNumber(value);
     tally.puts[revision] ||= put;
     if (tally.puts[revision] !== put) tally.contradictions++;
-    if (this.takesLatencies && put !== 0) tally.latencies.push(sharedNow() - sentAt(value));
+    if (this.takesLatencies && put !== 0) tally.latencies.push(readSharedClock() - readSentAt(value));
   }
 }
 
@@ -178,7 +178,7 @@ const watch = async (count: number, through: number, endpoints: readonly string[
   const tally = new Tally();
   const clients = endpoints.map((endpoint) => new Client(endpoint, credentials.createInsecure()));
   const watchers = Array.from({ length: count }, (_, n) => new Watcher(tally, n % sampling === 0, through));
-  const slowest = (): number => watchers.reduce((least, { last }) => Math.min(least, last), Infinity);
+  const findSlowest = (): number => watchers.reduce((least, { last }) => Math.min(least, last), Infinity);
   const ready: Promise<void>[] = [];
   for (let first = 0; first < count; first += watchersPerStream)
     ready.push(
@@ -192,11 +192,21 @@ const watch = async (count: number, through: number, endpoints: readonly string[
   setInterval(() => {
     const { events, latencies } = tally;
     tally.latencies = [];
-    tell({ kind: "progress", slowest: slowest(), events, latencies: Float64Array.from(latencies) });
+    tell({ kind: "progress", slowest: findSlowest(), events, latencies: Float64Array.from(latencies) });
   }, progressMs);
   process.on("message", () => {
     const { events, missed, repeated, contradictions, deletions, resumed, puts } = tally;
-    tell({ kind: "result", events, missed, repeated, contradictions, deletions, resumed, puts, slowest: slowest() });
+    tell({
+      kind: "result",
+      events,
+      missed,
+      repeated,
+      contradictions,
+      deletions,
+      resumed,
+      puts,
+      slowest: findSlowest(),
+    });
   });
 };
 

@@ -47,7 +47,7 @@ const maxDataBytes = 16_384;
 const prefixBytes = 5;
 
 /** Frames a message as gRPC does. */
-export const framed = (message: Uint8Array): Buffer => {
+export const frameMessage = (message: Uint8Array): Buffer => {
   const bytes = Buffer.alloc(prefixBytes + message.length);
   bytes.writeUInt32BE(message.length, 1);
   bytes.set(message, prefixBytes);
@@ -108,12 +108,12 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
    *
    * @param message framed
    */
-  unary(path: string, message: Buffer, listener: CallListener): void {
+  callUnary(path: string, message: Buffer, listener: CallListener): void {
     this.send(this.open(path, listener), message, true);
   }
 
   /** Begins a stream. @returns sends it a framed message */
-  stream(path: string, listener: CallListener): (message: Buffer) => void {
+  openStream(path: string, listener: CallListener): (message: Buffer) => void {
     const stream = this.open(path, listener);
     return (message) => this.send(stream, message, false);
   }

@@ -8,7 +8,7 @@ import {
   RangeRequest,
   TxnRequest,
 } from "../../proto/index.js";
-import { framed } from "./load-connection.js";
+import { frameMessage } from "./load-connection.js";
 
 /** Kinds of loads, in the order of the tables. */
 export const loadKinds = ["put", "get", "serializable get", "range", "txn", "mixed", "keep-alive", "watch"] as const;
@@ -80,31 +80,31 @@ const requestOf = (kind: LoadKind, sizes: LoadSizes, n: number, lease: bigint): 
     case "keep-alive":
       return {
         path: paths.keepAlive,
-        message: framed(LeaseKeepAliveRequest.encode(LeaseKeepAliveRequest.fromPartial({ ID: lease })).finish()),
+        message: frameMessage(LeaseKeepAliveRequest.encode(LeaseKeepAliveRequest.fromPartial({ ID: lease })).finish()),
       };
   }
 };
 
-const scattered = (n: number, keys: number): Buffer => keyOf((n * stride) % keys);
+const scatterKey = (n: number, keys: number): Buffer => keyOf((n * stride) % keys);
 
 const put = (n: number, { keys, valueBytes }: LoadSizes): LoadRequest => ({
   path: paths.put,
-  message: framed(
+  message: frameMessage(
     PutRequest.encode(
-      PutRequest.fromPartial({ key: scattered(n, keys), value: Buffer.alloc(valueBytes, "v") }),
+      PutRequest.fromPartial({ key: scatterKey(n, keys), value: Buffer.alloc(valueBytes, "v") }),
     ).finish(),
   ),
 });
 
-const get = (n: number, serializable: boolean): LoadRequest => range({ key: scattered(n, readKeys), serializable });
+const get = (n: number, serializable: boolean): LoadRequest => range({ key: scatterKey(n, readKeys), serializable });
 
 const range = (request: Parameters<typeof RangeRequest.fromPartial>[0]): LoadRequest => ({
   path: paths.range,
-  message: framed(RangeRequest.encode(RangeRequest.fromPartial(request)).finish()),
+  message: frameMessage(RangeRequest.encode(RangeRequest.fromPartial(request)).finish()),
 });
 
 const txn = (n: number, { keys, valueBytes }: LoadSizes): LoadRequest => {
-  const key = scattered(n, keys);
+  const key = scatterKey(n, keys);
   const request = TxnRequest.fromPartial({
     compare: [
       {
@@ -119,5 +119,5 @@ const txn = (n: number, { keys, valueBytes }: LoadSizes): LoadRequest => {
       { request: { $case: "requestRange", value: { key } } },
     ],
   });
-  return { path: paths.txn, message: framed(TxnRequest.encode(request).finish()) };
+  return { path: paths.txn, message: frameMessage(TxnRequest.encode(request).finish()) };
 };

@@ -8,7 +8,7 @@ import {
   LeaseGrantResponse,
   TxnRequest,
 } from "../../proto/index.js";
-import { framed, type LoadConnection } from "./load-connection.js";
+import { frameMessage, type LoadConnection } from "./load-connection.js";
 import { keyOf, type LoadSizes, paths } from "./load-kinds.js";
 import { type Job, type LoadResult, LoadRun, openConnections } from "./load-run.js";
 
@@ -32,7 +32,7 @@ const ttlSeconds = 3_600n;
 const call = (connection: LoadConnection, path: string, request: Uint8Array): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
     let answer: Uint8Array = new Uint8Array();
-    connection.unary(path, framed(request), {
+    connection.callUnary(path, frameMessage(request), {
       onMessage: (message) => (answer = Uint8Array.from(message)),
       onEnd: (status) => (status === "0" ? resolve(answer) : reject(new Error(`${path} failed: status ${status}`))),
     });
@@ -81,7 +81,7 @@ const fill = async (endpoints: readonly string[], sizes: Extract<LoadCommand, { 
   const work = async (connection: LoadConnection): Promise<void> => {
     while (next < sizes.to) {
       const from = next;
-      next = Math.min(sizes.to, from + keysAtOnce(sizes));
+      next = Math.min(sizes.to, from + countKeysPerTxn(sizes));
       await call(connection, paths.txn, putsOf(from, next, sizes));
     }
   };
@@ -92,7 +92,7 @@ const fill = async (endpoints: readonly string[], sizes: Extract<LoadCommand, { 
   }
 };
 
-const keysAtOnce = ({ valueBytes }: Pick<LoadSizes, "valueBytes">): number =>
+const countKeysPerTxn = ({ valueBytes }: Pick<LoadSizes, "valueBytes">): number =>
   Math.max(1, Math.min(putsPerTxn, Math.floor(maxTxnBytes / valueBytes)));
 
 const putsOf = (from: number, to: number, { valueBytes }: Pick<LoadSizes, "valueBytes">): Uint8Array => {

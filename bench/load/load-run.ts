@@ -1,7 +1,7 @@
 // One load, played over connections of its own.
 
 import { WatchRequest } from "../../proto/index.js";
-import { framed, LoadConnection } from "./load-connection.js";
+import { frameMessage, LoadConnection } from "./load-connection.js";
 import { type LoadKind, type LoadRequest, type LoadSizes, paths, prefix, prefixEnd, requestsOf } from "./load-kinds.js";
 import { countWatch } from "./watch-count.js";
 
@@ -90,7 +90,7 @@ export class LoadRun {
   private send(connection: LoadConnection): void {
     const { path, message } = this.requests[this.next++ % this.requests.length]!;
     const sentAt = performance.now();
-    connection.unary(path, message, {
+    connection.callUnary(path, message, {
       onEnd: (status) => {
         if (status !== "0") this.errors++;
         if (this.isCounting) this.latencies.push(performance.now() - sentAt);
@@ -101,7 +101,7 @@ export class LoadRun {
 
   private watch(): Promise<void> {
     const { connections, job } = this;
-    const create = framed(
+    const create = frameMessage(
       WatchRequest.encode(
         WatchRequest.fromPartial({
           requestUnion: {
@@ -118,7 +118,7 @@ export class LoadRun {
     };
     const all = new Promise<void>((resolve) => (this.onCreated = resolve));
     const streams = connections.map((connection) =>
-      connection.stream(paths.watch, { onMessage, onEnd: () => this.errors++ }),
+      connection.openStream(paths.watch, { onMessage, onEnd: () => this.errors++ }),
     );
     for (let n = 0; n < job.watchers; n++) streams[n % streams.length]!(create);
     return all;

@@ -36,22 +36,26 @@ export class RequestHeads {
       ["user-agent", "minietcd-bench"],
       ...(this.token === undefined ? [] : ([["token", this.token]] as const)),
     ];
-    const bytes = Buffer.from([methodPost, schemeHttp, ...fields.flatMap(([name, value]) => this.field(name, value))]);
+    const bytes = Buffer.from([
+      methodPost,
+      schemeHttp,
+      ...fields.flatMap(([name, value]) => this.encodeField(name, value)),
+    ]);
     if (this.added.length === before) this.blocks.set(path, { added: before, bytes });
     return bytes;
   }
 
-  private field(name: string, value: string): number[] {
+  private encodeField(name: string, value: string): number[] {
     const field = `${name} ${value}`;
     const position = this.added.indexOf(field);
     const index = firstDynamic + this.added.length - 1 - position;
     if (position !== -1 && index <= maxOneByteIndex) return [0x80 | index];
     this.added.push(field);
-    return [0x40, ...text(name), ...text(value)];
+    return [0x40, ...encodeText(name), ...encodeText(value)];
   }
 }
 
-const text = (value: string): number[] => {
+const encodeText = (value: string): number[] => {
   if (value.length > maxTextBytes) throw new RangeError(`"${value}" is too long for a header field here`);
   return [value.length, ...Buffer.from(value, "latin1")];
 };

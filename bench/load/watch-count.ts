@@ -11,7 +11,7 @@ const lengthDelimited = 2;
 /** Counts the events of an encoded WatchResponse without decoding them. */
 export const countWatch = (message: Uint8Array): WatchCount => {
   let at = 0;
-  const varint = (): number => {
+  const readVarint = (): number => {
     let value = 0;
     for (let factor = 1; ; factor *= 128) {
       const byte = message[at++] ?? 0;
@@ -21,8 +21,8 @@ export const countWatch = (message: Uint8Array): WatchCount => {
   };
   let [created, events] = [false, 0];
   while (at < message.length) {
-    const tag = varint();
-    const value = varint(); // the response has fields of two kinds: numbers, and bytes behind their length
+    const tag = readVarint();
+    const value = readVarint(); // the response has fields of two kinds: numbers, and bytes behind their length
     if (tag >> 3 === createdField) created = value !== 0;
     if (tag >> 3 === eventsField) events++;
     if ((tag & 7) === lengthDelimited) at += value;

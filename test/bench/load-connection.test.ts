@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer, type AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
-import { framed, LoadConnection } from "../../bench/load/load-connection.js";
+import { frameMessage, LoadConnection } from "../../bench/load/load-connection.js";
 import { RequestHeads } from "../../bench/load/request-heads.js";
 import { systemClock } from "../../platform/index.js";
 import { HpackDecoder } from "../../server/net/http2/hpack-decoder.js";
@@ -50,7 +50,7 @@ const connected = async (t: TestContext): Promise<LoadConnection> => {
 const call = (connection: LoadConnection, path: string, bytes: Uint8Array) =>
   new Promise<readonly [status: string, answer: Buffer | undefined]>((resolve) => {
     let answer: Buffer | undefined;
-    connection.unary(path, framed(bytes), {
+    connection.callUnary(path, frameMessage(bytes), {
       onMessage: (message) => (answer = Buffer.from(message)),
       onEnd: (status) => resolve([status, answer]),
     });
@@ -84,13 +84,13 @@ test("a stream gets an answer to each of its messages", async (t) => {
   const sent = ["a", "b", "c"];
   const received = await new Promise<string[]>((resolve, reject) => {
     const texts: string[] = [];
-    const send = connection.stream("/t.S/Stream", {
+    const send = connection.openStream("/t.S/Stream", {
       onMessage: (message) => {
         if (texts.push(message.toString()) === sent.length) resolve(texts);
       },
       onEnd: reject,
     });
-    for (const text of sent) send(framed(Buffer.from(text)));
+    for (const text of sent) send(frameMessage(Buffer.from(text)));
   });
   assert.deepEqual(received, sent);
 });

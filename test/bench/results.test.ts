@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { runInNewContext } from "node:vm";
 import test from "node:test";
-import { flameOf, flamePage, pruned, type CpuProfile, type Flame } from "../../bench/flame-graph.js";
+import { flameOf, flamePage, prune, type CpuProfile, type Flame } from "../../bench/flame-graph.js";
 import { countWatch } from "../../bench/load/watch-count.js";
 import { WatchResponse } from "../../proto/index.js";
 
@@ -41,7 +41,7 @@ test("a flame graph omits parts that are too narrow, and draws the widest first"
   const leaf = (name: string, micros: number): Flame => ({ name, micros, children: [] });
   const root = { name: "r", micros: 10_000, children: [leaf("narrow", 4), leaf("a", 5), leaf("b", 9_991)] };
   assert.deepEqual(
-    pruned(root).children.map(({ name }) => name),
+    prune(root).children.map(({ name }) => name),
     ["b", "a"],
   );
 });
