@@ -162,24 +162,25 @@ const roundOf = (writes: readonly Write[], { position, from, firstWriteMs }: Hap
 
 const failuresOf = (writes: readonly Write[]): FailedWrite[] => writes.flatMap(({ failure }) => failure ?? []);
 
-const report = (results: readonly (readonly [Server, Results])[]): void => {
-  const medianAndWorst = (values: readonly number[]): string[] => [format(median(values)), format(Math.max(...values))];
-  const sumOf = (rounds: readonly Round[], count: (round: Round) => number): number =>
-    rounds.reduce((sum, round) => sum + count(round), 0);
+const medianAndWorst = (values: readonly number[]): string[] => [format(median(values)), format(Math.max(...values))];
+const sumOf = (rounds: readonly Round[], count: (round: Round) => number): number =>
+  rounds.reduce((sum, round) => sum + count(round), 0);
 
+const firstWriteHead = ["", "rounds", "first: median", "worst", "under way", "failed", "last after the first"];
+/** Returns the cells below `firstWriteHead`, without the first one. */
+const firstWriteCells = (rounds: readonly Round[]): string[] => [
+  String(rounds.length),
+  ...medianAndWorst(rounds.map(({ firstWriteMs }) => firstWriteMs)),
+  String(sumOf(rounds, ({ inFlight }) => inFlight)),
+  String(sumOf(rounds, ({ inFlightFailed }) => inFlightFailed.length)),
+  format(Math.max(...rounds.map(({ lastInFlightMs }) => lastInFlightMs))),
+];
+
+const report = (results: readonly (readonly [Server, Results])[]): void => {
   console.log("\nkill -9 of the leader: the first new write; what was under way through the other members");
   printTable(
-    ["", "rounds", "first: median", "worst", "under way", "failed", "last after the first", "lost", "twice"],
-    results.map(([{ label }, { kill, lost, twice }]) => [
-      label,
-      String(kill.length),
-      ...medianAndWorst(kill.map(({ firstWriteMs }) => firstWriteMs)),
-      String(sumOf(kill, ({ inFlight }) => inFlight)),
-      String(sumOf(kill, ({ inFlightFailed }) => inFlightFailed.length)),
-      format(Math.max(...kill.map(({ lastInFlightMs }) => lastInFlightMs))),
-      String(lost),
-      String(twice),
-    ]),
+    [...firstWriteHead, "lost", "twice"],
+    results.map(([{ label }, { kill, lost, twice }]) => [label, ...firstWriteCells(kill), String(lost), String(twice)]),
     1,
   );
   console.log("SIGTERM of the leader: the longest time without an acknowledgement; what failed");
@@ -197,15 +198,8 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
   );
   console.log("A leader that falls silent (SIGSTOP)");
   printTable(
-    ["", "rounds", "first: median", "worst", "under way", "failed", "last after the first"],
-    results.map(([{ label }, { freeze }]) => [
-      label,
-      String(freeze.length),
-      ...medianAndWorst(freeze.map(({ firstWriteMs }) => firstWriteMs)),
-      String(sumOf(freeze, ({ inFlight }) => inFlight)),
-      String(sumOf(freeze, ({ inFlightFailed }) => inFlightFailed.length)),
-      format(Math.max(...freeze.map(({ lastInFlightMs }) => lastInFlightMs))),
-    ]),
+    firstWriteHead,
+    results.map(([{ label }, { freeze }]) => [label, ...firstWriteCells(freeze)]),
     1,
   );
   for (const [{ label, kind }, { kill, stop, freeze, writes, lost, twice }] of results) {

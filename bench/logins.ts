@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Client } from "../client/index.js";
 import { Forked } from "./forked.js";
 import type { LoginCommand, LoginMessage } from "./login-attempts.js";
-import { MeasuredMember } from "./measured-cluster.js";
+import { memberIn } from "./measured-cluster.js";
 import type { MemberReport } from "./measured-member.js";
 import { format, percentile, printTable } from "./report.js";
 import { Scope } from "./scope.js";
@@ -74,7 +74,7 @@ const measure = async (load: Load): Promise<Measured> => {
   await using scope = new Scope();
   const folder = await mkdtemp(join(tmpdir(), "minietcd-bench-"));
   scope.use({ [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) });
-  const member = scope.use(memberIn(folder, load.bcryptCost));
+  const member = scope.use(memberIn(folder, "m1", { bcryptCost: String(load.bcryptCost) }));
   await member.launch();
   const endpoints = [member.endpoint];
   await addUsers(endpoints);
@@ -112,21 +112,6 @@ const read = async (client: Client, end: Promise<void>): Promise<number[]> => {
   }
   await over;
   return waits.sort((a, b) => a - b);
-};
-
-const memberIn = (folder: string, bcryptCost: number): MeasuredMember => {
-  const client = join(folder, "client");
-  const peer = `unix://${join(folder, "peer")}`;
-  return new MeasuredMember(`unix:${client}`, {
-    name: "m1",
-    dataDir: join(folder, "m1"),
-    listenClientUrls: `unix://${client}`,
-    advertiseClientUrls: `unix://${client}`,
-    listenPeerUrls: peer,
-    initialAdvertisePeerUrls: peer,
-    initialCluster: `m1=${peer}`,
-    bcryptCost: String(bcryptCost),
-  });
 };
 
 const addUsers = async (endpoints: readonly string[]): Promise<void> => {

@@ -97,18 +97,28 @@ export class MeasuredCluster implements AsyncDisposable {
 
 const membersIn = (folder: string): MeasuredMember[] => {
   const names = ["m1", "m2", "m3"];
-  const peerUrl = (name: string): string => `unix://${join(folder, `${name}.peer`)}`;
-  const initialCluster = names.map((name) => `${name}=${peerUrl(name)}`).join(",");
-  return names.map((name) => {
-    const client = join(folder, `${name}.client`);
-    return new MeasuredMember(`unix:${client}`, {
-      name,
-      dataDir: join(folder, name),
-      listenClientUrls: `unix://${client}`,
-      advertiseClientUrls: `unix://${client}`,
-      listenPeerUrls: peerUrl(name),
-      initialAdvertisePeerUrls: peerUrl(name),
-      initialCluster,
-    });
+  const initialCluster = names.map((name) => `${name}=${peerUrlIn(folder, name)}`).join(",");
+  return names.map((name) => memberIn(folder, name, { initialCluster }));
+};
+
+const peerUrlIn = (folder: string, name: string): string => `unix://${join(folder, `${name}.peer`)}`;
+
+/** Returns a member with its data directory and sockets in `folder`: a cluster of its own, unless `flags` name another. */
+export const memberIn = (
+  folder: string,
+  name: string,
+  flags: Readonly<Record<string, string>> = {},
+): MeasuredMember => {
+  const client = join(folder, `${name}.client`);
+  const peerUrl = peerUrlIn(folder, name);
+  return new MeasuredMember(`unix:${client}`, {
+    name,
+    dataDir: join(folder, name),
+    listenClientUrls: `unix://${client}`,
+    advertiseClientUrls: `unix://${client}`,
+    listenPeerUrls: peerUrl,
+    initialAdvertisePeerUrls: peerUrl,
+    initialCluster: `${name}=${peerUrl}`,
+    ...flags,
   });
 };

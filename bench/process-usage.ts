@@ -25,8 +25,7 @@ export const totalCpuMs = (pids: readonly number[]): number | undefined => {
 
 /** Resident memory of a process in MB; undefined where there is no /proc. */
 export const residentMb = (pid: number): number | undefined => {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`) ?? "")?.[1];
-  return kib === undefined ? undefined : (Number(kib) * 1024) / 1e6;
+  return readMb(readIfThere(`/proc/${pid}/status`) ?? "", "VmRSS");
 };
 
 export interface Resident {
@@ -39,11 +38,13 @@ export interface Resident {
 /** Both parts of `residentMb`. */
 export const readResident = (pid: number): Resident => {
   const status = readIfThere(`/proc/${pid}/status`) ?? "";
-  const megabytes = (name: string): number | undefined => {
-    const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1];
-    return kib === undefined ? undefined : (Number(kib) * 1024) / 1e6;
-  };
-  return { own: megabytes("RssAnon"), mapped: megabytes("RssFile") };
+  return { own: readMb(status, "RssAnon"), mapped: readMb(status, "RssFile") };
+};
+
+/** Reads a line of /proc/PID/status, such as `VmRSS:    1024 kB`, in MB. */
+const readMb = (status: string, name: string): number | undefined => {
+  const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1];
+  return kib === undefined ? undefined : (Number(kib) * 1024) / 1e6;
 };
 
 const readIfThere = (path: string): string | undefined => {

@@ -1,6 +1,7 @@
 // `npm run bench -- testkit`: test servers in this process: how fast they start, are reset and cloned; beside antietcd and real etcd.
 
 import { startTestCluster, startTestServer } from "../testing/kit/index.js";
+import { format, median } from "./report.js";
 import { printNeighbours } from "./testkit-neighbours.js";
 
 /** Runs of each measurement, after one that is not counted. */
@@ -18,16 +19,17 @@ const medianMs = async (run: () => Promise<unknown>): Promise<string> => {
     await run();
     if (n > 0) times.push(performance.now() - start);
   }
-  times.sort((a, b) => a - b);
-  return `${(times[runs >> 1] ?? 0).toFixed(2)} ms`;
+  return formatMedian(times);
 };
+
+const formatMedian = (times: readonly number[]): string => `${format(median(times), 2)} ms`;
 
 /** The median time until something is there; all of them are closed afterwards. */
 const medianStart = async (start: () => Promise<Closable>): Promise<string> => {
   const started: Closable[] = [];
-  const median = await medianMs(async () => started.push(await start()));
+  const time = await medianMs(async () => started.push(await start()));
   for (const each of started) await each.close();
-  return median;
+  return time;
 };
 
 const entries = (count: number): Record<string, string> =>
@@ -44,7 +46,7 @@ const measureResets = async (): Promise<string> => {
     await server.reset();
     times.push(performance.now() - start);
   }
-  return `${(times.sort((a, b) => a - b)[runs >> 1] ?? 0).toFixed(2)} ms`;
+  return formatMedian(times);
 };
 
 const measureClones = async (): Promise<string> => {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
+import { frameMessage } from "./load/load-connection.js";
 
 /** Answers wait at the server once HTTP/2's window of a connection (64 KiB) is full: no stream here is read. */
 export class UntakenClients implements Disposable {
@@ -20,7 +21,7 @@ export class UntakenClients implements Disposable {
           ...{ "content-type": "application/grpc", te: "trailers" },
         });
         stream.on("error", () => undefined); // it ends with its session
-        stream.write(framed(message));
+        stream.write(frameMessage(message));
         if (!isStreaming) stream.end();
         await waitForAnswer(stream);
       }),
@@ -35,10 +36,3 @@ export class UntakenClients implements Disposable {
 
 const waitForAnswer = (stream: ClientHttp2Stream): Promise<unknown> =>
   Promise.race([once(stream, "response"), once(stream, "close")]);
-
-/** A gRPC message with its prefix: not compressed, length. */
-const framed = (message: Uint8Array): Buffer => {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-};
