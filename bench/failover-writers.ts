@@ -1,38 +1,41 @@
-// Writers that stay with their member whatever becomes of it, and remember what each write ended in.
+// Writers that send all writes to one member each, also while it fails, and record the result of each write.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { Client, EtcdError } from "../client/index.js";
 
+/** Writers per member. */
 export const perMember = 4;
-/** Pause between an answer and the next write of the same writer. */
+/** The pause between an answer and the next write of the same writer. */
 export const thinkMs = 10;
-/** A write that begins after a fault, until one is acknowledged: another each so often. */
+/** The time between two writes that probe, after a fault, until one is acknowledged. */
 const probeMs = 10;
-/** Longer than etcd's own limit of 7 s, so the server's answer is seen. */
+/** Longer than etcd's own limit of 7 s, so that the server's answer arrives before. */
 const writeTimeoutMs = 12_000;
-/** A member that is not there is asked again after this long. */
+/** The dial timeout for a member that does not run. */
 const dialMs = 250;
 const pollMs = 5;
 
 const prefix = "failover/";
 
+/** The error of a failed write. */
 export interface FailedWrite {
   readonly code: string;
   readonly text: string;
 }
 
-/** A put as its writer saw it. Each writes a value of its own. */
+/** A put, from its writer's view. Each put has a value of its own. */
 export interface Write {
-  /** Position of the member that it was sent to. */
+  /** The position of the member that got the put. */
   readonly member: number;
   readonly value: string;
   readonly isProbe: boolean;
   readonly startedAt: number;
-  /** Infinity: it is under way. */
+  /** Infinity while the put is under way. */
   endedAt: number;
   failure: FailedWrite | undefined;
 }
 
+/** The writers of all members. */
 export class FailoverWriters implements AsyncDisposable {
   private readonly clients: readonly Client[];
   private readonly loops: readonly Promise<void>[];
@@ -49,12 +52,12 @@ export class FailoverWriters implements AsyncDisposable {
     );
   }
 
-  /** The writers of this member begin nothing new. */
+  /** Lets the writers of a member begin no more writes. */
   pause(member: number): void {
     this.paused.add(member);
   }
 
-  /** Lets the writers go on, once their member has answered something. */
+  /** Lets the writers of a member continue, once the member has answered a read. */
   async resume(member: number): Promise<void> {
     const askMember = (): Promise<unknown> => this.clients[member]?.kv.get(prefix) ?? Promise.resolve();
     for (;;) {
@@ -68,7 +71,7 @@ export class FailoverWriters implements AsyncDisposable {
     this.paused.delete(member);
   }
 
-  /** Lets them write for a while. */
+  /** Lets all writers write for `ms` milliseconds. */
   async writeFor(ms: number): Promise<void> {
     if (ms > 0) await delay(ms);
   }
@@ -76,7 +79,7 @@ export class FailoverWriters implements AsyncDisposable {
   /**
    * Begins writes at the other members, one after the other, until one is acknowledged.
    *
-   * @returns milliseconds from `from` until then
+   * @returns the milliseconds from `from` to the acknowledgement
    */
   async measureFirstWrite(except: number, from: number): Promise<number> {
     const others = this.clients.map((_client, member) => member).filter((member) => member !== except);
@@ -91,28 +94,28 @@ export class FailoverWriters implements AsyncDisposable {
     return first;
   }
 
-  /** Waits until every write that began before `until`, at whatever member but `except`, has ended. */
+  /** Waits until all writes at members other than `except` that began before `until` have ended. */
   async whenSettled(until: number, except: number | undefined): Promise<void> {
     const isUnderWay = ({ member, startedAt, endedAt }: Write): boolean =>
       member !== except && startedAt <= until && endedAt === Infinity;
     while (this.writes.some(isUnderWay)) await delay(pollMs);
   }
 
-  /** All that were begun since this was asked last; those still under way will be among the next. */
+  /** Returns the writes that have ended since the last call. */
   takeWrites(): Write[] {
     const ended = this.writes.filter(({ endedAt }) => endedAt < Infinity);
     this.writes = this.writes.filter(({ endedAt }) => endedAt === Infinity);
     return ended;
   }
 
-  /** Begins no more, and waits for those under way. */
+  /** Stops the writers, and waits for the writes under way. */
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all(this.loops);
     await this.whenSettled(Infinity, undefined);
   }
 
-  /** Holds what was acknowledged against what the cluster says has happened. */
+  /** Compares the acknowledged writes with the history of the cluster. */
   async checkHistory(client: Client): Promise<{ writes: number; lost: number; twice: number }> {
     const { header } = await client.kv.get(prefix);
     const seen = new Set<string>();
@@ -161,7 +164,7 @@ export class FailoverWriters implements AsyncDisposable {
       this.acknowledged.add(value);
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
-      // Ports and how long was waited differ from one to the other.
+      // Ports and waiting times at the end of the text differ from write to write.
       write.failure = { code: error.code, text: error.message.replace(/[^ ]*:\d+.*/s, "…") };
     }
     write.endedAt = performance.now();

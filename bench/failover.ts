@@ -1,4 +1,5 @@
-// Measures what clients notice when the leader is killed, stopped or frozen: beside real etcd, member for member and write for write.
+// Measures the effects on clients when the leader is killed, stopped or frozen, on minietcd and, with the same members and writers, on
+// real etcd.
 
 import { Client, type StatusResult } from "../client/index.js";
 import { eventually } from "../test/support/deadline.js";
@@ -8,7 +9,7 @@ import { format, median, printTable } from "./report.js";
 import { Scope } from "./scope.js";
 import { findServers, createMembers, findOtherEtcds, type Server } from "./servers.js";
 
-/** Rounds of kill -9; a fifth as many of the others, but not fewer than this. */
+/** The fewest rounds of SIGTERM and SIGSTOP: otherwise a fifth of the rounds of kill -9. */
 const fewestRounds = 3;
 const roundsOf = (variable: string, otherwise: number): number => {
   const rounds = Number(process.env[variable] ?? otherwise);
@@ -16,33 +17,33 @@ const roundsOf = (variable: string, otherwise: number): number => {
   throw new RangeError(`${variable} is no number of rounds: ${process.env[variable]}`);
 };
 
-/** etcd's hanging writes take 7 s a round. */
+/** The longest time until all members agree on a leader: in each round, etcd's hanging writes take 7 s. */
 const agreedMs = 30_000;
-/** Time without a fault after which a cluster has settled, and time after a stop in which all its effects show. */
+/** The time without a fault before each round, in which the writers write. */
 const calmMs = 500;
-/** Longer than any pause that is measured. */
+/** The time after a fault that is measured: longer than any pause. */
 const afterwardsMs = 2_500;
 
-/** A fault and its effects. Times are milliseconds. */
+/** A fault and its effects. Times are in milliseconds. */
 interface Round {
-  /** Time from the fault until a write that began after it was acknowledged. */
+  /** The time from the fault until the first acknowledgement of a write that began after it. */
   readonly firstWriteMs: number;
-  /** Writes under way through the other members at the fault. */
+  /** The number of writes under way through the other members at the fault. */
   readonly inFlight: number;
   readonly inFlightFailed: readonly FailedWrite[];
-  /** The last of them, after the first new write. */
+  /** The time from the first new write to the end of the last write under way. */
   readonly lastInFlightMs: number;
-  /** The longest time in which no write through the others was acknowledged. */
+  /** The longest time without an acknowledgement through the other members. */
   readonly pauseMs: number;
-  /** All that failed through the others. */
+  /** All failed writes through the other members. */
   readonly failed: readonly FailedWrite[];
-  /** Writes that failed on the member itself, begun before the fault and after it. */
+  /** The failed writes on the member itself, begun before and after the fault. */
   readonly failedThere: { readonly before: readonly FailedWrite[]; readonly after: readonly FailedWrite[] };
 }
 
 type Fault = "kill" | "stop" | "freeze";
 
-/** `npm run bench -- failover`: FAILOVER_KILLS and FAILOVER_ETCD_KILLS say how many, BENCH_ETCD names further etcds. */
+/** Runs `npm run bench -- failover`. FAILOVER_KILLS and FAILOVER_ETCD_KILLS set the rounds, BENCH_ETCD names further etcds. */
 export const measureFailover = async (): Promise<void> => {
   console.log(
     `Three members, default timeouts; ${perMember} writers a member, each ${thinkMs} ms after its last answer.`,
@@ -56,7 +57,7 @@ export const measureFailover = async (): Promise<void> => {
     console.log(`-- ${server.label}`);
     const result = await new Run(server).play(server.kind === "minietcd" ? kills : etcdKills);
     results.push([server, result]);
-    const { kill, stop, freeze } = result; // the tables come when all have been measured
+    const { kill, stop, freeze } = result; // the tables are printed after all measurements
     console.log(`${kill.length} kills, ${stop.length} stops and ${freeze.length} freezes, ${result.writes} writes`);
   }
   report(results);
@@ -64,9 +65,9 @@ export const measureFailover = async (): Promise<void> => {
 
 interface Results extends Readonly<Record<Fault, readonly Round[]>> {
   readonly writes: number;
-  /** Acknowledged, but not in the history. */
+  /** The number of acknowledged writes that are not in the history. */
   readonly lost: number;
-  /** Writes that are in the history more than once. */
+  /** The number of writes that are in the history more than once. */
   readonly twice: number;
 }
 
@@ -99,10 +100,10 @@ class Run {
     await writers.writeFor(calmMs);
     const from = performance.now();
     leader.signal(({ kill: "SIGKILL", stop: "SIGTERM", freeze: "SIGSTOP" } as const)[fault]);
-    if (fault !== "stop") writers.pause(position); // their member is gone, or says nothing; after SIGTERM they are of interest
+    if (fault !== "stop") writers.pause(position); // after SIGTERM the writes of the member itself are measured, too
     const firstWriteMs = await writers.measureFirstWrite(position, from);
     if (fault === "stop") await writers.writeFor(afterwardsMs - firstWriteMs);
-    await writers.whenSettled(from, position); // all that was under way through the others has ended, somehow
+    await writers.whenSettled(from, position); // the writes under way through the others have succeeded or failed
     writers.pause(position);
     const until = performance.now();
     if (fault === "freeze") leader.signal("SIGCONT");
@@ -118,7 +119,7 @@ class Run {
   }
 }
 
-/** The member that all call the leader. */
+/** Waits until all members name the same leader, and returns it. */
 const findAgreedLeader = (cluster: EtcdCluster, client: Client): Promise<EtcdMember> =>
   eventually(agreedMs, "a leader that all agree on", async () => {
     const ask = ({ endpoint }: EtcdMember): Promise<StatusResult> =>
@@ -145,7 +146,7 @@ const roundOf = (writes: readonly Write[], { position, from, firstWriteMs }: Hap
     .filter(({ failure, endedAt }) => failure === undefined && endedAt >= from && endedAt <= from + afterwardsMs)
     .map(({ endedAt }) => endedAt)
     .sort((a, b) => a - b);
-  const ends = [...acknowledgements, from + afterwardsMs]; // of times without one
+  const ends = [...acknowledgements, from + afterwardsMs]; // the ends of the times without an acknowledgement
   return {
     firstWriteMs,
     inFlight: inFlight.length,
@@ -211,7 +212,7 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
   }
 };
 
-/** Counts failures by code, with one text of each. */
+/** Counts failures by code and text. */
 const countByCode = (failures: readonly FailedWrite[]): string => {
   const counts = new Map<string, number>();
   for (const { code, text } of failures) {

@@ -2,33 +2,33 @@
 
 import { escapeHtml, scriptJson } from "./page.js";
 
-/** A profile as Node writes it (`.cpuprofile`); the part that is used here. */
+/** The part of Node's CPU profiles (`.cpuprofile`) that is used here. */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
     readonly children?: readonly number[];
   }[];
-  /** Ids of nodes. */
+  /** The ids of the sampled nodes. */
   readonly samples: readonly number[];
-  /** Microseconds before each sample. */
+  /** The microseconds between each sample and the one before. */
   readonly timeDeltas: readonly number[];
 }
 
-/** A function on a stack, with those that it has called. */
+/** A function on a stack, with the functions that it has called. */
 export interface Flame {
   readonly name: string;
-  /** Microseconds in it and in what it has called. */
+  /** The microseconds in the function and in those that it has called. */
   readonly micros: number;
   readonly children: readonly Flame[];
 }
 
-/** The function in which a thread waits. */
+/** The name of the profile's node for a waiting thread. */
 const idle = "(idle)";
-/** Smaller parts are left out: they would be narrower than a pixel. */
+/** The least part of the whole time that is drawn: smaller parts would be narrower than a pixel. */
 const minShare = 1 / 2_000;
 
-/** Adds up the samples of a profile without the time in which the thread was idle. */
+/** Adds up the samples of a profile, without the idle time. */
 export const flameOf = ({ nodes, samples, timeDeltas }: CpuProfile): Flame => {
   const own = new Map<number, number>();
   for (const [n, id] of samples.entries()) own.set(id, (own.get(id) ?? 0) + (timeDeltas[n] ?? 0));
@@ -43,7 +43,7 @@ export const flameOf = ({ nodes, samples, timeDeltas }: CpuProfile): Flame => {
   return build(nodes[0]?.id ?? 0);
 };
 
-/** Puts calls of the same function, from different lines, together. */
+/** Merges the calls of the same function from different lines. */
 const mergeByName = (flames: readonly Flame[]): Flame[] => {
   const groups = new Map<string, Flame[]>();
   for (const flame of flames) groups.set(flame.name, [...(groups.get(flame.name) ?? []), flame]);
@@ -59,7 +59,7 @@ const nameOf = ({ functionName, url, lineNumber }: CpuProfile["nodes"][number]["
   return `${functionName === "" ? "(anonymous)" : functionName}${file === "" ? "" : ` ${file}:${lineNumber + 1}`}`;
 };
 
-/** Leaves out the parts of which nothing would be seen. */
+/** Removes the parts that are too small to be drawn. */
 export const prune = (flame: Flame, least = flame.micros * minShare): Flame => ({
   ...flame,
   children: flame.children
@@ -68,7 +68,7 @@ export const prune = (flame: Flame, least = flame.micros * minShare): Flame => (
     .sort((a, b) => b.micros - a.micros),
 });
 
-/** The page: a click on a function shows what it has called, over the whole width; a click on the lowest goes back. */
+/** Returns the HTML page. A click on a function enlarges it and its calls to the whole width; a click on the lowest one goes back. */
 export const flamePage = (title: string, flame: Flame): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>
 body { font: 12px sans-serif; margin: 1em } #graph { position: relative }

@@ -31,7 +31,7 @@ interface Phase {
 
 const putsOf = (name: string, requests: number): Phase => ({ name, requests, textOf: (n) => putText(`key-${n}`) });
 
-/** Requests to a server that has just started, and those that follow, until V8 has compiled what they need. */
+/** The requests to a server that has just started, then further ones, until V8 has compiled the code for them. */
 const phases: readonly Phase[] = [
   putsOf("first 2 000 puts", 2_000),
   putsOf("next 6 000 puts", 6_000),
@@ -39,7 +39,7 @@ const phases: readonly Phase[] = [
   { name: "2 000 scrapes of /metrics", requests: 2_000, textOf: scrapeText },
 ];
 
-/** Whether a response is there to its end. Long ones of etcd come in chunks. */
+/** Tells whether a response is complete. Long responses of etcd have the chunked encoding. */
 const isWhole = (text: string): boolean => {
   const end = text.indexOf(endOfHead);
   if (end === -1) return false;
@@ -49,7 +49,7 @@ const isWhole = (text: string): boolean => {
     : text.length >= end + endOfHead.length + Number(length);
 };
 
-/** Sends one request after the other on a kept connection. @param take returns the next; undefined: there is none */
+/** Sends one request after the other on one connection. @param take returns the next request; undefined after the last */
 const sendAll = (socket: Socket, take: () => string | undefined): Promise<void> =>
   new Promise((resolve, reject) => {
     let text = "";
@@ -72,7 +72,7 @@ const sendAll = (socket: Socket, take: () => string | undefined): Promise<void> 
     send();
   });
 
-/** Sends the requests of a phase. @returns microseconds of the server's CPU for each */
+/** Sends the requests of a phase. @returns the CPU time of the server per request, in microseconds */
 const cpuOf = async (
   pids: readonly number[],
   sockets: readonly Socket[],
@@ -86,7 +86,7 @@ const cpuOf = async (
   return before === undefined || after === undefined ? undefined : ((after - before) * 1_000) / requests;
 };
 
-/** Plays the phases on a server of one member that has just started. */
+/** Runs the phases on a new server of one member. */
 const measure = async (server: Server): Promise<(number | undefined)[]> => {
   await using scope = new Scope();
   const cluster = scope.use(await createMembers(server, 1));
@@ -102,7 +102,7 @@ const measure = async (server: Server): Promise<(number | undefined)[]> => {
 
 const servers = findServers();
 
-/** Plays the phases on each server in turn, and prints the medians of the rounds. */
+/** Runs the phases on each server in turn, and prints the medians of the rounds. */
 export const measureGateway = async (): Promise<void> => {
   console.log(
     `Puts of ${valueBytes} bytes as JSON, then scrapes, ${connections} at a time on kept connections, on one member that has just started; medians of ${rounds} rounds.\n`,

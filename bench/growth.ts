@@ -7,7 +7,7 @@ import { type PagePart, table, writePage } from "./page.js";
 import { format, printTable } from "./report.js";
 import { findServers, type Server } from "./servers.js";
 
-/** Keys of the loads whose number of keys does not grow. */
+/** The number of keys, unless it is the number that grows. */
 const keys = 1_000;
 const valueBytes = 256;
 const common = { connections: 15, inFlight: 64, watchers: 0, warmUpMs: 500, measureMs: 700 };
@@ -29,7 +29,7 @@ interface Growth {
   readonly title: string;
   readonly steps: readonly Step[];
   readonly membersOf?: (step: Step) => number;
-  /** Keys that are there before a step. */
+  /** The number of keys before a step. */
   readonly keysOf?: (step: Step) => number;
 }
 
@@ -38,7 +38,7 @@ const stepsOf = (numbers: readonly number[], jobsOf: (n: number) => Step["jobs"]
   numbers.map((n) => ({ label: String(n), jobs: jobsOf(n) }));
 const numberOf = ({ label }: Step): number => Number(label);
 
-/** @param full to the ends of all ranges; otherwise keys and watchers end a step earlier */
+/** Lists what grows. @param full all steps; otherwise keys and watchers end one step earlier */
 const listGrowths = (full: boolean): Growth[] => [
   { title: "members", steps: stepsOf([1, 3, 5], () => putAndGet({})), membersOf: numberOf },
   {
@@ -78,7 +78,7 @@ interface Row {
   readonly residentMb: number | undefined;
 }
 
-/** @param full to a million keys and 10 000 watchers, which takes some minutes */
+/** Measures all growths. @param full up to a million keys and 10 000 watchers, which takes some minutes */
 export const measureGrowth = async (full: boolean): Promise<void> => {
   console.log(
     `Each step: a load of ${common.measureMs} ms, once. Not measured, where nothing else is said: 3 members, ${common.connections} connections,\n` +
@@ -93,7 +93,7 @@ export const measureGrowth = async (full: boolean): Promise<void> => {
   writePage("growth.html", "How the cost of a request grows", parts);
 };
 
-/** Members are the same for all steps, unless their number grows. */
+/** Measures a growth on a server: on one cluster for all steps, unless the number of members grows. */
 const measure = async ({ steps, membersOf, keysOf }: Growth, server: Server, rows: Row[]): Promise<void> => {
   const groups = membersOf === undefined ? [steps] : steps.map((step) => [step]);
   for (const group of groups) {
@@ -103,7 +103,7 @@ const measure = async ({ steps, membersOf, keysOf }: Growth, server: Server, row
       const until = keysOf?.(step) ?? keys;
       const [first] = Object.values(step.jobs);
       const bytes = first?.sizes.valueBytes ?? valueBytes;
-      // Keys that are read must be there; large values are written anew, as each step has its own.
+      // The keys must exist before reads; a step with other values writes them again.
       const from = bytes === valueBytes ? filled : 0;
       await loaded.fill(from, bytes === valueBytes ? until : Math.min(until, 100), bytes);
       filled = Math.max(filled, until);

@@ -4,11 +4,11 @@ import { format, printTable } from "./report.js";
 import { Scope } from "./scope.js";
 import { findServers, createMembers, pidsOf } from "./servers.js";
 
-/** Time for the work that a start leaves. */
+/** The time after the start in which members finish background work. */
 const settleMs = 2_000;
 const watchMs = 10_000;
 
-/** Measures what idle members use. */
+/** Measures CPU time and memory of idle members. */
 export const measureIdle = async (): Promise<void> => {
   await using scope = new Scope();
   const members: { readonly label: string; readonly pid: number; before?: number | undefined }[] = [];

@@ -1,4 +1,4 @@
-// A process of `npm run bench -- testkit`: starts a server in this process, in memory, and puts keys without a socket.
+// A process of `npm run bench -- testkit`: starts a server in memory and puts keys without a socket.
 // node bench/in-process-puts.js minietcd <door of minietcd/testing> | antietcd <folder with the package>; prints JSON.
 
 import { once } from "node:events";
@@ -11,7 +11,7 @@ const puts = 20_000;
 const putsAtOnce = 500;
 const warmRounds = 3;
 
-/** Each returns a function that starts a server which listens, and gives its put of text and its end. */
+/** Functions that return the start of a server; the start returns a put of text and a close. */
 const kits = {
   minietcd: async (door) => {
     const { startTestServer } = await import(pathToFileURL(door).href);
@@ -39,10 +39,10 @@ const kits = {
   },
 };
 
-/** Keys and values of etcd's JSON API, which antietcd has by default. */
+/** Encodes a key or value for etcd's JSON API, antietcd's default. */
 const base64 = (text) => Buffer.from(text).toString("base64");
 
-/** antietcd takes 0 for 2379. */
+/** Finds a free port, as antietcd takes port 0 for 2379. */
 const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

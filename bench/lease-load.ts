@@ -1,14 +1,15 @@
-// Leases that are kept alive, each with a key, in a process of its own.
+// Keeps leases alive, each with a key, in a process of its own.
 
 import { Client, type LeaseKeepAlive } from "../client/index.js";
 import { prefix } from "./put-load.js";
 
+/** A message to the benchmark. */
 export type LeaseMessage =
   | { readonly kind: "ready"; readonly ids: readonly bigint[] }
   | {
       readonly kind: "progress";
       readonly lost: number;
-      /** The shortest time for which any lease was certain to last. */
+      /** The shortest remaining time that any lease has had. */
       readonly leastRemainingMs: number;
     };
 
@@ -43,7 +44,7 @@ const report = (leases: readonly LeaseKeepAlive[]): void => {
 
 const tell = (message: LeaseMessage): void => void process.send?.(message);
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("lease-load.ts")) {
   const [count, ...endpoints] = process.argv.slice(2);
   process.once("disconnect", () => process.exit());

@@ -1,4 +1,4 @@
-// `npm run bench`: the loads of docs/performance.md, one after the other, on minietcd and on etcd beside it.
+// `npm run bench`: the loads of docs/performance.md, one after the other, on minietcd and on etcd.
 
 import { Forked } from "./forked.js";
 import type { LoadKind, LoadSizes } from "./load/load-kinds.js";
@@ -15,7 +15,7 @@ const sizes: LoadSizes = { keys: 10_000, valueBytes: 256 };
 const common = { sizes, connections: 15, watchers: 0, warmUpMs: 300, measureMs: 1_000 };
 const job = (kind: LoadKind, rest: Partial<Job> = {}): Job => ({ ...common, kind, inFlight: 256, ...rest });
 
-/** The loads, by the names that tables give them. */
+/** The loads, by their names in tables. */
 export const loads: Readonly<Record<string, Job>> = {
   put: job("put"),
   "put, one client": job("put", { connections: 1, inFlight: 1 }),
@@ -28,9 +28,10 @@ export const loads: Readonly<Record<string, Job>> = {
   "watch, 320 watchers": job("watch", { connections: 16, inFlight: 16, watchers: 320 }),
 };
 
+/** The result of a load, and the use of the cluster meanwhile. */
 export interface Sample extends LoadResult, ClusterUse {}
 
-/** A cluster and the process that loads it. */
+/** A cluster, and the process that runs loads on it. */
 export class LoadedCluster implements AsyncDisposable {
   private readonly load: Forked<LoadCommand, LoadMessage>;
 
@@ -69,15 +70,16 @@ export class LoadedCluster implements AsyncDisposable {
 /** The numbers of one load on one server, for tables and plots. */
 export interface Summary {
   readonly perSecond: number;
-  /** Milliseconds at each of `shares`. */
+  /** The latencies at each of `shares`, in milliseconds. */
   readonly quantiles: readonly number[];
-  /** Microseconds of all members together. */
+  /** The CPU time of all members per request, in microseconds. */
   readonly cpuPerRequest: number | undefined;
-  /** Milliseconds, as in `LoopUse`. */
+  /** Milliseconds; see `LoopUse`. */
   readonly loopDelayP99: number | undefined;
   readonly longestTurn: number | undefined;
 }
 
+/** Returns the medians of several samples. */
 export const summaryOf = (samples: readonly Sample[]): Summary => ({
   perSecond: median(samples.map(({ count, seconds }) => count / seconds)),
   quantiles: shares.map((_, at) => median(samples.map(({ quantiles }) => quantiles[at] ?? NaN))),
@@ -88,10 +90,11 @@ export const summaryOf = (samples: readonly Sample[]): Summary => ({
   longestTurn: medianOf(samples.map(({ loop }) => loop?.longestTurn)),
 });
 
-/** @returns milliseconds at one of `shares` */
+/** Returns the latency at one of `shares`, in milliseconds. */
 export const quantileAt = ({ quantiles }: Summary, share: (typeof shares)[number]): number =>
   quantiles[shares.indexOf(share)] ?? NaN;
 
+/** Runs all loads on all servers, in rounds, and reports the medians. */
 export const playLoads = async (): Promise<void> => {
   console.log(settings);
   await using scope = new Scope();

@@ -1,22 +1,24 @@
-// Makes logins with wrong passwords, in a process of its own, so many at a time.
+// Makes logins with wrong passwords, in a process of its own, a given number at a time.
 
 import { AuthError, Client } from "../client/index.js";
 
+/** The command of the benchmark. */
 export interface LoginCommand {
   readonly kind: "begin";
   readonly endpoint: string;
-  /** Half of the logins are of a user that there is, half of unknown ones. */
+  /** An existing user: half of the logins are of this user, half of unknown ones. */
   readonly user: string;
   readonly logins: number;
   readonly atOnce: number;
 }
 
+/** A message to the benchmark. */
 export type LoginMessage =
   { readonly kind: "ready" } | { readonly kind: "done"; readonly seconds: number; readonly refused: number };
 
 const timeoutMs = 120_000;
 
-/** Logs in again and again over a connection of its own, until all logins are made. Returns the number of wrong passwords. */
+/** Logs in repeatedly over a connection of its own, while `next` allows it. @returns the number of refused logins */
 const attempt = async (endpoint: string, user: string, next: () => boolean): Promise<number> => {
   const auth = { user, password: "wrong" };
   await using client = new Client({ endpoints: [endpoint], auth, requestTimeoutMs: timeoutMs });
@@ -45,7 +47,7 @@ const run = async ({ endpoint, user, logins, atOnce }: LoginCommand): Promise<Lo
   };
 };
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("login-attempts.ts")) {
   const tell = (message: LoginMessage): void => void process.send?.(message);
   process.once("disconnect", () => process.exit());

@@ -1,4 +1,4 @@
-// `npm run bench -- logins`: a reader, and the member's event loop, while many logins with wrong passwords arrive.
+// `npm run bench -- logins`: latencies of a reader and delays of the member's event loop during many logins with wrong passwords.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { format, percentile, printTable } from "./report.js";
 import { Scope } from "./scope.js";
 
 const logins = Number(process.env["LOGINS"] ?? 10_000);
-/** Fewer than the passwords that may wait to be hashed. */
+/** The logins under way at a time: fewer than the passwords that may wait to be hashed. */
 const atOnce = 50;
 const quietMs = 5_000;
 const warmUpMs = 2_000;
@@ -25,7 +25,7 @@ interface Load {
   readonly logins: number;
 }
 
-/** With the default cost a login takes a thread 60 ms or more. */
+/** The default cost is 10: a login then takes a thread 60 ms or more. */
 const loads: readonly Load[] = [
   { name: "no logins", bcryptCost: 4, logins: 0 },
   { name: "--bcrypt-cost=4", bcryptCost: 4, logins },
@@ -35,11 +35,12 @@ const loads: readonly Load[] = [
 interface Measured {
   readonly load: Load;
   readonly seconds: number;
-  /** Milliseconds of each read, sorted. */
+  /** The latencies of all reads in milliseconds, ascending. */
   readonly waits: readonly number[];
   readonly member: MemberReport;
 }
 
+/** Measures the effects of logins with wrong passwords. */
 export const measureLogins = async (): Promise<void> => {
   console.log(
     `One member with users; wrong passwords over ${atOnce} connections, half of them for a user that there is; one reader of one key.\n`,
@@ -98,11 +99,11 @@ const attack = async (attempts: Forked<LoginCommand, LoginMessage>, endpoint: st
   if (refused !== load.logins) throw new Error(`${refused} of ${load.logins} logins were refused`);
 };
 
-/** Reads a key until `end`. Returns the sorted milliseconds of all reads. */
+/** Reads a key until `end`. @returns the latencies of all reads in milliseconds, ascending */
 const read = async (client: Client, end: Promise<void>): Promise<number[]> => {
   let isOver = false;
   const over = end.finally(() => (isOver = true));
-  over.catch(() => undefined); // told below
+  over.catch(() => undefined); // awaited below
   const waits: number[] = [];
   while (!isOver) {
     const beganAt = performance.now();

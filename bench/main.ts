@@ -1,7 +1,7 @@
-// `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
+// `npm run bench`: loads of a three-member cluster on this machine, and of real etcd if it is on the PATH.
 // `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
-// `npm run bench -- startup idle failover snapshot stalls untaken testkit tls gateway users logins` measures those. Of "watch" and "lease" both are measured at the same time.
-// Loopback only; see docs/performance.md.
+// `npm run bench -- NAME…` runs the named benchmarks: startup idle failover snapshot stalls untaken testkit tls gateway users logins.
+// The benchmarks "watch" and "lease" run at the same time. All connections are local; see docs/performance.md.
 
 import { measureFailover } from "./failover.js";
 import { measureGateway } from "./gateway.js";

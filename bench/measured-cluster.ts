@@ -1,4 +1,4 @@
-// Members that tell how long their event loops were held up, each in a process of its own.
+// Members that report the delays of their event loops, each in a process of its own.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { Forked } from "./forked.js";
 import type { MemberCommand, MemberMessage, MemberReport } from "./measured-member.js";
 
+/** A line of a member's log. */
 export type LogLine = Readonly<Record<string, unknown>>;
 
 const lineTimeoutMs = 300_000;
 
+/** A member in a process of its own. */
 export class MeasuredMember implements AsyncDisposable {
   readonly lines: LogLine[] = [];
   private process: Forked<MemberCommand, MemberMessage> | undefined;
@@ -29,7 +31,7 @@ export class MeasuredMember implements AsyncDisposable {
     return this.process.next("ready");
   }
 
-  /** Forgets what was measured before. */
+  /** Begins a measurement. */
   begin(): void {
     this.process?.send({ kind: "begin" });
   }
@@ -40,7 +42,7 @@ export class MeasuredMember implements AsyncDisposable {
     return this.process.next("report");
   }
 
-  /** The first line of its log with this text. */
+  /** Waits for the first line of the log with a text, and returns it. */
   async line(text: string): Promise<LogLine> {
     const giveUpAt = performance.now() + lineTimeoutMs;
     for (;;) {
@@ -60,7 +62,7 @@ export class MeasuredMember implements AsyncDisposable {
   }
 }
 
-/** Three members in a fresh folder; gone when the bench is. */
+/** Three members in a temporary folder, which is removed on dispose. */
 export class MeasuredCluster implements AsyncDisposable {
   readonly members: readonly MeasuredMember[];
 
@@ -68,7 +70,7 @@ export class MeasuredCluster implements AsyncDisposable {
     this.members = membersIn(folder);
   }
 
-  /** Members that are not launched yet. */
+  /** Creates members; `launch` starts them. */
   static async create(): Promise<MeasuredCluster> {
     return new MeasuredCluster(await mkdtemp(join(tmpdir(), "minietcd-bench-")));
   }

@@ -1,4 +1,4 @@
-// Runs a member in a process of its own, which reports how long its event loop was held up and how much memory it took.
+// Runs a member in a process of its own, which reports the delays of its event loop and its memory.
 
 import { createHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { readResident, type Resident } from "./process-usage.js";
@@ -8,37 +8,40 @@ import { limitInlining } from "../cli/server/inlining.js";
 import { limitYoungGeneration } from "../cli/server/young-generation.js";
 import { configFromFlags, createLogger, defaultFlags, Member, systemClock, type ServerFlags } from "../server/index.js";
 
+/** A command of the benchmark. */
 export type MemberCommand =
-  /** Forgets what was measured before. */
+  /** Begins a measurement. */
   { readonly kind: "begin" } | { readonly kind: "report" };
 
+/** The results of a measurement. */
 export interface MemberReport {
   readonly kind: "report";
-  /** Milliseconds by which a timer of 1 ms came late. */
+  /** The lateness of a timer of 1 ms, in milliseconds. */
   readonly delayP50: number;
   readonly delayP99: number;
   readonly delayMax: number;
-  /** Milliseconds of CPU that the main thread took from one timer of 1 ms to the next: what of the delay is its own doing. */
+  /** The CPU time of the main thread between two timers of 1 ms, in milliseconds: the part of the delay that the member causes itself. */
   readonly turnP99: number;
-  /** The longest ones, longest first. */
+  /** The longest CPU times of turns, in milliseconds, longest first. */
   readonly longestTurns: readonly number[];
-  /** Turns of more than `longTurnMs`. */
+  /** The number of turns of more than `longTurnMs`. */
   readonly longTurns: number;
   /** The longest pause of the garbage collector, in milliseconds. */
   readonly longestCollection: number;
-  /** Resident memory in MB, when the measuring began and the most since. */
+  /** The resident memory in MB at the beginning of the measurement, and the most since. */
   readonly before: Resident;
   readonly most: Resident;
   readonly term: number;
   readonly leads: boolean;
 }
 
+/** A message to the benchmark. */
 export type MemberMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "log"; readonly line: Readonly<Record<string, unknown>> }
   | MemberReport;
 
-/** No turn of the event loop may take more. */
+/** The CPU time beyond which a turn of the event loop counts as long. */
 export const longTurnMs = 10;
 const turnsToldOf = 3;
 
@@ -52,7 +55,7 @@ const maxIfKnown = (one: number | undefined, other: number | undefined): number 
 
 const tell = (message: MemberMessage): void => void process.send?.(message);
 
-/** CPU time of turns of the event loop. */
+/** Measures the CPU time of the turns of the event loop. */
 class Turns {
   private readonly all = createHistogram();
   private longest: number[] = [];
@@ -89,7 +92,7 @@ class Turns {
   }
 }
 
-/** Runs a member with the settings of V8 that the program `minietcd` has. */
+/** Runs a member, with the V8 settings of the program `minietcd`. */
 const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   limitInlining();
   limitYoungGeneration();
@@ -137,7 +140,7 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   tell({ kind: "ready" });
 };
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("measured-member.ts")) {
   process.once("disconnect", () => process.exit());
   await run(JSON.parse(process.argv[2] ?? "{}") as Partial<ServerFlags>);

@@ -1,7 +1,7 @@
-// Loaded into members by the bench (`--import`): tells how the event loop does, and takes a CPU profile if it is asked to.
+// Loaded into members by the benchmarks (`--import`): measures the event loop, and takes a CPU profile on request.
 //
-// On SIGUSR2 a line "event-loop {…}" goes to standard output, and measuring begins anew. With BENCH_PROFILE, a folder, a profile
-// is begun at the first of these signals and written at the second.
+// SIGUSR2 writes a line "event-loop {…}" to standard output and begins the next measurement. If BENCH_PROFILE names a folder, the first
+// signal begins a profile and the second one writes it.
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
@@ -27,7 +27,7 @@ setInterval(() => {
 }, 1).unref();
 
 process.on("SIGUSR2", () => {
-  const toLatenessMs = (nanoseconds) => Math.max(0, nanoseconds / nanosecondsPerMs - resolution); // the timer's own time is in it
+  const toLatenessMs = (nanoseconds) => Math.max(0, nanoseconds / nanosecondsPerMs - resolution); // the histogram includes the timer's own interval
   process.stdout.write(`event-loop ${JSON.stringify({ delayP99: toLatenessMs(delay.percentile(99)), longestTurn })}\n`);
   delay.reset();
   longestTurn = 0;

@@ -4,7 +4,7 @@ import { format } from "./report.js";
 
 const sampleMs = 250;
 
-/** CPU and memory of each member, over phases, through restarts. */
+/** Measures CPU time and memory of each member per phase, also if a member restarts meanwhile. */
 export class MemberUsage implements AsyncDisposable {
   private readonly timer: NodeJS.Timeout;
   private beganAt = 0;
@@ -18,6 +18,7 @@ export class MemberUsage implements AsyncDisposable {
     this.beginPhase();
   }
 
+  /** Begins a phase. */
   beginPhase(): void {
     this.beganAt = performance.now();
     this.processes.length = 0;
@@ -26,7 +27,7 @@ export class MemberUsage implements AsyncDisposable {
     this.sample();
   }
 
-  /** @returns two cells: CPU in percent of a core, and the most memory; by member */
+  /** Ends a phase. @returns two cells: the CPU time in percent of a core, and the most memory in MB, of each member */
   endPhase(): [string, string] {
     this.sample();
     const took = performance.now() - this.beganAt;
@@ -37,7 +38,7 @@ export class MemberUsage implements AsyncDisposable {
     return [cpu.join(" / "), this.mostMb.map((mb) => format(mb)).join(" / ")];
   }
 
-  /** @returns memory by member */
+  /** Returns a cell with the present memory of each member, in MB. */
   describeMemory(): string {
     return this.members.map(({ pid }) => format(residentMb(pid))).join(" / ");
   }
@@ -56,7 +57,7 @@ export class MemberUsage implements AsyncDisposable {
       if (known?.pid === pid) known.to = used;
       else {
         if (known !== undefined) this.earlierMs[n] = (this.earlierMs[n] ?? 0) + known.to - known.from;
-        // One that appears within a phase has used all its time in it.
+        // A process that starts within a phase has used all its CPU time in it.
         const from = known === undefined && performance.now() - this.beganAt < sampleMs / 2 ? used : 0;
         this.processes[n] = { pid, from, to: used };
       }

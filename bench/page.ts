@@ -1,14 +1,14 @@
-// One HTML page with tables and plots, drawn by Chart.js, which is part of the page: it opens without a network.
+// An HTML page with tables and charts. Chart.js is part of the page, so that it opens without a network.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, platform, release } from "node:os";
 import { dirname, join } from "node:path";
 
-/** The folder of pages and profiles, below the present one. */
+/** The folder of pages and profiles, in the working directory. */
 export const resultFolder = "bench-results";
 
-/** A plot of some series over the same labels. */
+/** A chart of series over the same labels. */
 export interface Chart {
   readonly kind: "chart";
   readonly title: string;
@@ -18,18 +18,20 @@ export interface Chart {
   readonly logarithmic: boolean;
 }
 
+/** A part of a page. */
 export type PagePart =
   | Chart
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "table"; readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] };
 
+/** Returns a table for a page. */
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): PagePart => ({
   kind: "table",
   head,
   rows,
 });
 
-/** The machine and the version of Node, in two lines. */
+/** Returns the machine and the version of Node, in two lines. */
 export const machineText = (): string => {
   const [processor] = cpus();
   return (
@@ -42,7 +44,7 @@ export const machineText = (): string => {
 export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
-/** Writes a page into the folder of results, and says where. */
+/** Writes a page into the folder of results, and prints its path. */
 export const writePage = (name: string, title: string, parts: readonly PagePart[]): void => {
   const charts = parts.filter((part) => part.kind === "chart");
   const body = parts.map((part) => htmlOf(part, charts)).join("\n");
@@ -58,7 +60,7 @@ ${body}
   );
 };
 
-/** Writes a file into the folder of results, and says where. */
+/** Writes a file into the folder of results, and prints its path. */
 export const writeResult = (name: string, text: string): void => {
   mkdirSync(resultFolder, { recursive: true });
   const path = join(resultFolder, name);
@@ -66,7 +68,7 @@ export const writeResult = (name: string, text: string): void => {
   console.log(`${path}: open it in a browser; it needs no network.`);
 };
 
-/** JSON within a script element: no text of it may end the element. */
+/** Returns JSON for a script element: escaped, so that no text in it ends the element. */
 export const scriptJson = (value: unknown): string => JSON.stringify(value).replaceAll("<", "\\u003c");
 
 const style = `body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em }
@@ -90,7 +92,7 @@ const htmlOf = (part: PagePart, charts: readonly Chart[]): string => {
 const canvasOf = (n: number): string => `chart-${n}`;
 const colours = ["#2f6fb0", "#d9822b", "#4a9c5d", "#a14fa1", "#b03a3a", "#6b6b6b"];
 
-/** The chart as Chart.js wants it. */
+/** Returns the configuration of a chart for Chart.js. */
 const configOf = ({ title, type, labels, series, logarithmic }: Chart, n: number) => ({
   canvas: canvasOf(n),
   config: {

@@ -1,4 +1,4 @@
-// A cluster of real processes, with what they use: CPU time, memory and, of ours, how the event loop does.
+// A cluster of real processes, with measurements of CPU time and memory and, for minietcd, of the event loop.
 
 import { fileURLToPath } from "node:url";
 import { eventually } from "../test/support/deadline.js";
@@ -9,11 +9,11 @@ import type { Server } from "./servers.js";
 const probe = fileURLToPath(new URL("member-probe.js", import.meta.url));
 const answerTimeoutMs = 20_000;
 
-/** The event loop over a time, in milliseconds; of several members the largest numbers. */
+/** The use of the event loop over a time, in milliseconds: the maximum over all members. */
 export interface LoopUse {
-  /** The delay of timers, also while the process waits for a core. */
+  /** The lateness of timers, including the time in which the process waits for a core. */
   readonly delayP99: number;
-  /** The most CPU time of the thread in one turn. */
+  /** The most CPU time of the main thread in one turn. */
   readonly longestTurn: number;
 }
 
@@ -24,6 +24,7 @@ export interface ClusterUse {
   readonly loop: LoopUse | undefined;
 }
 
+/** A cluster of members with a probe: `member-probe.js`. */
 export class ProbedCluster implements AsyncDisposable {
   private cpuBefore: number | undefined;
 
@@ -35,7 +36,7 @@ export class ProbedCluster implements AsyncDisposable {
   /**
    * Starts members; resolves when all serve clients.
    *
-   * @param profiles folder for a CPU profile of each member, from `begin` to `end`
+   * @param profiles the folder for a CPU profile of each member, from `begin` to `end`
    */
   static async start(server: Server, members: number, profiles?: string): Promise<ProbedCluster> {
     const cluster = await createEtcdCluster({
@@ -68,13 +69,13 @@ export class ProbedCluster implements AsyncDisposable {
     return sizes.length === 0 ? undefined : Math.max(...sizes);
   }
 
-  /** Begins to measure. */
+  /** Begins a measurement. */
   async begin(): Promise<void> {
     await this.takeLoopUse();
     this.cpuBefore = totalCpuMs(this.pids);
   }
 
-  /** Ends what was begun. */
+  /** Ends the measurement. */
   async end(): Promise<ClusterUse> {
     const after = totalCpuMs(this.pids);
     const { cpuBefore } = this;
@@ -98,7 +99,7 @@ export class ProbedCluster implements AsyncDisposable {
 
 const linePattern = /^event-loop (.*)$/gm;
 
-/** Asks a member, and waits for one line more than there were. */
+/** Asks a member by a signal, and waits for the next line about the event loop in its log. */
 const askForLoopUse = async (member: EtcdMember): Promise<LoopUse> => {
   const before = [...member.log.matchAll(linePattern)].length;
   member.signal("SIGUSR2");

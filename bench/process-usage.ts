@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 
-/** Linux counts a process's time in units of 10 ms (USER_HZ), whatever the kernel's own tick. */
+/** The unit of CPU times in /proc, in milliseconds: USER_HZ is 100, independent of the kernel's tick. */
 const msPerTick = 10;
 
-/** CPU time of a process so far, user and system, in milliseconds; undefined where there is no /proc. */
+/** Returns the CPU time of a process so far, user and system, in milliseconds; undefined without /proc. */
 export const cpuMs = (pid: number): number | undefined => {
   const stat = readIfThere(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
-  // The second field is the program's name in parentheses, and may hold anything: count from behind it.
+  // The second field is the program's name in parentheses, with any characters: the other fields are counted after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * msPerTick;
 };
 
-/** CPU time of some processes together. */
+/** Returns the sum of the CPU times of some processes. */
 export const totalCpuMs = (pids: readonly number[]): number | undefined => {
   let total = 0;
   for (const pid of pids) {
@@ -23,19 +23,20 @@ export const totalCpuMs = (pids: readonly number[]): number | undefined => {
   return total;
 };
 
-/** Resident memory of a process in MB; undefined where there is no /proc. */
+/** Returns the resident memory of a process in MB; undefined without /proc. */
 export const residentMb = (pid: number): number | undefined => {
   return readMb(readIfThere(`/proc/${pid}/status`) ?? "", "VmRSS");
 };
 
+/** The resident memory of a process, in MB. */
 export interface Resident {
-  /** Memory of the process itself; undefined where there is no /proc. */
+  /** The memory of the process itself; undefined without /proc. */
   readonly own: number | undefined;
-  /** Pages of files that LevelDB has mapped: the system takes them back when it needs them. */
+  /** The pages of files that LevelDB has mapped, which the system can reclaim. */
   readonly mapped: number | undefined;
 }
 
-/** Both parts of `residentMb`. */
+/** Reads both parts of the resident memory. */
 export const readResident = (pid: number): Resident => {
   const status = readIfThere(`/proc/${pid}/status`) ?? "";
   return { own: readMb(status, "RssAnon"), mapped: readMb(status, "RssFile") };

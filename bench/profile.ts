@@ -1,4 +1,4 @@
-// `npm run bench -- --profile [load]`: a flame graph of the member that works most.
+// `npm run bench -- --profile [load]`: a flame graph of the busiest member.
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ const measureMs = 5_000;
 const members = 3;
 const writeTimeoutMs = 20_000;
 
-/** @param name one of `loads` */
+/** Takes a flame graph of a load. @param name one of `loads` */
 export const profile = async (name: string): Promise<void> => {
   const job = loads[name];
   if (job === undefined) throw new RangeError(`no load "${name}": choose of ${Object.keys(loads).join(", ")}`);
@@ -36,7 +36,7 @@ export const profile = async (name: string): Promise<void> => {
   }
 };
 
-/** The profiles of all members; undefined while one is being written. */
+/** Reads the profiles of all members; undefined while one is missing. */
 const profilesIn = (folder: string): { path: string; profile: CpuProfile }[] | undefined => {
   const names = readdirSync(folder);
   if (names.length < members) return undefined;

@@ -1,34 +1,38 @@
-// Puts at a given rate, in a process of its own.
+// Sends puts at a given rate, in a process of its own.
 
 import { Client, EtcdError } from "../client/index.js";
 import { markValue } from "./marked-value.js";
 
+/** A command of the benchmark. */
 export type PutCommand =
   | { readonly kind: "rate"; readonly perSecond: number }
-  /** Puts wait while they would go beyond this revision. */
+  /** Sets a revision beyond which no put is sent. */
   | { readonly kind: "limit"; readonly revision: number }
-  /** Stops, and asks for the result. */
+  /** Stops the puts, and asks for the result. */
   | { readonly kind: "finish" };
 
+/** The result of all puts. */
 export interface PutResult {
   readonly kind: "result";
-  /** The revision of put number n, at [n]. 0: not acknowledged, so its outcome is unknown. */
+  /** The revision of put number n, at index n; 0 if it was not acknowledged, so that its outcome is unknown. */
   readonly revisions: Uint32Array;
   readonly acknowledged: number;
   readonly unacknowledged: number;
 }
 
+/** A message to the benchmark. */
 export type PutMessage =
   { readonly kind: "ready" } | { readonly kind: "progress"; readonly acknowledged: number } | PutResult;
 
-/** Watched; puts go to so many keys in turn. */
+/** The prefix that watchers watch. */
 export const prefix = "bench/";
+/** The number of keys that are put in turn. */
 const keyCount = 1_000;
 
 const maxInFlight = 512;
 const tickMs = 5;
 const progressMs = 100;
-/** The longest time without CPU that is made up for, in seconds of the rate. */
+/** The longest pause of this process whose puts are sent afterwards, in seconds. */
 const burstSeconds = 0.1;
 
 class Putter {
@@ -43,7 +47,7 @@ class Putter {
   private acknowledged = 0;
   private wake: () => void = () => undefined;
 
-  /** Connects one client to each member, so that every member has its share. */
+  /** Opens one client per member, each with another member as its first endpoint. */
   constructor(endpoints: readonly string[]) {
     this.clients = endpoints.map(
       (_, n) => new Client({ endpoints: [...endpoints.slice(n), ...endpoints.slice(0, n)] }),
@@ -94,7 +98,7 @@ class Putter {
       this.lastRevision = Math.max(this.lastRevision, header.revision);
       this.acknowledged++;
     } catch (error) {
-      // With a member that was killed; whether it was carried out is left open.
+      // The member was killed: the outcome of the put is unknown.
       if (!(error instanceof EtcdError)) throw error;
     }
     this.inFlight--;
@@ -104,7 +108,7 @@ class Putter {
 
 const tell = (message: PutMessage): void => void process.send?.(message);
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("put-load.ts")) {
   const putter = new Putter(process.argv.slice(2));
   process.on("message", (command: PutCommand) => void putter.handle(command));

@@ -1,7 +1,8 @@
-/** Closes in reverse order what was opened one after the other: Node 20 has no AsyncDisposableStack. */
+/** Disposes resources in the reverse order of `use`: Node 20 has no AsyncDisposableStack. */
 export class Scope implements AsyncDisposable {
   private readonly opened: AsyncDisposable[] = [];
 
+  /** Adds a resource, and returns it. */
   use<Resource extends AsyncDisposable>(resource: Resource): Resource {
     this.opened.push(resource);
     return resource;

@@ -3,10 +3,11 @@ import type { TlsOptions } from "../client/index.js";
 import { serverVersion } from "../server/index.js";
 import { createEtcdCluster, type EtcdCluster, type ServerKind } from "../test/support/etcd-process.js";
 
+/** A server to measure. */
 export interface Server {
   readonly kind: ServerKind;
   readonly label: string;
-  /** Absent: the one on the PATH, or the built one. */
+  /** The program; absent: etcd on the PATH, or the built minietcd. */
   readonly program?: string;
   /** TLS of the client ports; absent: they have none. */
   readonly tls?: ServerTls;
@@ -18,7 +19,7 @@ export interface ServerTls {
   readonly options: TlsOptions;
 }
 
-/** Returns the version that a program of etcd names; undefined if there is no such program. */
+/** Returns the version of a program of etcd; undefined if the program does not exist. */
 export const versionOfEtcd = (program = "etcd"): string | undefined => {
   try {
     return /etcd Version: (\S+)/.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))?.[1];
@@ -28,7 +29,7 @@ export const versionOfEtcd = (program = "etcd"): string | undefined => {
   }
 };
 
-/** minietcd, and real etcd if it is on the PATH. */
+/** Returns minietcd, and real etcd if it is on the PATH. */
 export const findServers = (): Server[] => {
   const etcd = versionOfEtcd();
   const servers: Server[] = [{ kind: "minietcd", label: `minietcd (API ${serverVersion})` }];
@@ -36,14 +37,14 @@ export const findServers = (): Server[] => {
   return servers;
 };
 
-/** Further versions of etcd: the programs that BENCH_ETCD names, separated by commas. */
+/** Returns further versions of etcd: the programs in BENCH_ETCD, separated by commas. */
 export const findOtherEtcds = (): Server[] =>
   (process.env["BENCH_ETCD"] ?? "")
     .split(",")
     .filter((program) => program !== "")
     .map((program) => ({ kind: "etcd", label: `etcd ${versionOfEtcd(program) ?? program}`, program }));
 
-/** Members, not started; only what goes wrong is logged. */
+/** Creates members that log only errors. The caller starts them. */
 export const createMembers = ({ kind, program }: Pick<Server, "kind" | "program">, members = 3): Promise<EtcdCluster> =>
   createEtcdCluster({
     kind,
@@ -52,4 +53,5 @@ export const createMembers = ({ kind, program }: Pick<Server, "kind" | "program"
     ...(program === undefined ? {} : { program }),
   });
 
+/** Returns the process ids of all members. */
 export const pidsOf = (cluster: EtcdCluster): number[] => cluster.members.map(({ pid }) => pid);

@@ -1,4 +1,4 @@
-// Whether watchers were told everything once and leases are all there: prints what was found, returns what is wrong.
+// Checks that watchers got each event once and that all leases exist. Each check prints its findings and returns the errors.
 
 import type { Client } from "../client/index.js";
 import { leasePrefix } from "./lease-load.js";
@@ -6,6 +6,7 @@ import type { PutResult } from "./put-load.js";
 import { format } from "./report.js";
 import type { WatchResult } from "./watch-load.js";
 
+/** Checks the events of all watchers. @param last the last revision @returns the errors */
 export const checkWatchers = (put: PutResult, results: readonly WatchResult[], last: number): string[] => {
   const sum = (countOf: (result: WatchResult) => number): number =>
     results.reduce((total, result) => total + countOf(result), 0);
@@ -24,20 +25,21 @@ export const checkWatchers = (put: PutResult, results: readonly WatchResult[], l
   return found.filter(([, count]) => count > 0).map(([what, count]) => `${what}: ${count}`);
 };
 
-/** Puts that were acknowledged, and that the watchers of a process were not told of at that revision. */
+/** Counts the acknowledged puts whose event the watchers of a process did not get at the revision of the put. */
 const countLacking = (revisions: Uint32Array, told: Uint32Array): number => {
   let lacking = 0;
   for (const [put, revision] of revisions.entries()) if (revision !== 0 && told[revision] !== put) lacking++;
   return lacking;
 };
 
-/** Leases as the process that keeps them alive saw them. */
+/** The leases, from the view of the process that keeps them alive. */
 export interface KeptLeases {
   readonly ids: readonly bigint[];
   readonly lost: number;
   readonly leastRemainingMs: number;
 }
 
+/** Checks the leases and their keys. @returns the errors */
 export const checkLeases = async (client: Client, { ids, lost, leastRemainingMs }: KeptLeases): Promise<string[]> => {
   const there = new Set((await client.lease.list()).ids);
   const gone = ids.filter((id) => !there.has(id)).length;

@@ -14,14 +14,14 @@ import { findServers, createMembers, type Server } from "./servers.js";
 import { checkLeases, checkWatchers, type KeptLeases } from "./service-checks.js";
 import type { WatchMessage, WatchResult } from "./watch-load.js";
 
-/** A kind of load: watches, or leases kept alive. */
+/** A kind of load: watches, or leases that are kept alive. */
 export type ServiceLoad = "watch" | "lease";
 
 const watcherCount = 1_000;
 const leaseCount = 1_000;
-/** Puts wait while a watcher has not been told of so many: the rate that is reached is one that all can follow. */
+/** The most revisions that the slowest watcher may be behind: puts wait, so all watchers can follow the measured rate. */
 const maxBehind = 1_000;
-/** Time after the last put. */
+/** The time for watchers to catch up after the last put. */
 const drainMs = 30_000;
 const quietMs = 3_000;
 
@@ -29,7 +29,7 @@ interface Phase {
   readonly name: string;
   readonly putsPerSecond: number;
   readonly seconds: number;
-  /** Fault at the beginning of the phase. */
+  /** The fault at the beginning of the phase. */
   readonly what?: "kill the leader" | "restart it";
 }
 
@@ -41,8 +41,8 @@ const faults: readonly Phase[] = [
 ];
 
 /**
- * Watchers of one prefix and leases that are kept alive, while puts go in, and on minietcd a member is killed and restarted.
- * Fails, by the exit code too, if a watcher has missed or repeated anything or a lease was lost.
+ * Measures watchers of one prefix and leases that are kept alive, during puts; on minietcd also while the leader is killed and restarted.
+ * Sets the exit code 1 if a watcher missed or repeated an event, or a lease was lost.
  */
 export const measureServices = async (loads: ReadonlySet<ServiceLoad>): Promise<void> => {
   const what = [
@@ -75,7 +75,7 @@ class Run {
     private readonly loads: ReadonlySet<ServiceLoad>,
   ) {}
 
-  /** @returns what was wrong */
+  /** Runs all phases. @returns the errors */
   async play(phases: readonly Phase[]): Promise<string[]> {
     await using scope = new Scope();
     const cluster = scope.use(await createMembers(this.server));
@@ -120,7 +120,7 @@ class Run {
     const processes = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
     const ready: Promise<unknown>[] = [];
     for (let n = 0; n < processes; n++) {
-      const count = Math.floor((watcherCount + n) / processes); // all together: watcherCount
+      const count = Math.floor((watcherCount + n) / processes); // the sum over all processes is watcherCount
       const args = [String(count), String(through), ...cluster.endpoints];
       const state = {
         process: new Forked<object, WatchMessage>("watch-load.ts", args, (message) => {
@@ -165,7 +165,7 @@ class Run {
     return this.watching.reduce((sum, { events }) => sum + events, 0);
   }
 
-  /** Returns the CPU time of the processes that watch, which tells whether they, and not the servers, bound a rate. */
+  /** Returns the CPU time of the watching processes: if it is high, they and not the servers limit the rate. */
   private watchersCpuMs(): number | undefined {
     return totalCpuMs(this.watching.flatMap(({ process }) => process.pid ?? []));
   }
@@ -201,7 +201,7 @@ class Run {
     ];
   }
 
-  /** Gives all watchers time to be told all; what is missing then is counted as missed. */
+  /** Waits until all watchers have caught up, or for `drainMs`: events that are missing then count as missed. */
   private async drain(last: number): Promise<void> {
     if (this.watching.length === 0) return;
     await eventually(drainMs, "the end", () => (this.findSlowest() >= last ? true : undefined)).catch(() => undefined);
@@ -216,7 +216,7 @@ class Run {
     );
   }
 
-  /** Reports the memory that members hold, and messages that nobody waits for. */
+  /** Measures the memory of the members after the load. */
   private async measureAfterwards(usage: MemberUsage): Promise<string[]> {
     usage.beginPhase();
     await delay(quietMs);

@@ -1,4 +1,4 @@
-// A follower that has nothing is sent 256 MiB while clients write: what the leader and the follower feel of it.
+// Measures the delays of leader and follower while an empty follower gets a snapshot of 256 MiB and clients write.
 
 import { randomBytes } from "node:crypto";
 import { Client } from "../client/index.js";
@@ -13,10 +13,10 @@ const storeBytes = 256 * mebibyte;
 const valueBytes = 4 * 1024;
 const putsPerTxn = 32;
 const putsPerSecond = 1_000;
-/** Time without a snapshot, to compare with. */
+/** The time of the measurement without a snapshot, for comparison. */
 const quietMs = 10_000;
 
-/** Values that do not compress. */
+/** Fills the store with values that do not compress. */
 const fill = async (client: Client): Promise<void> => {
   const count = storeBytes / valueBytes;
   const txn = (first: number): Promise<unknown> =>
@@ -40,6 +40,7 @@ const row = (what: string, report: MemberReport): string[] => [
   ...[report.before.own, report.most.own, report.most.mapped].map((megabytes) => format(megabytes)),
 ];
 
+/** Measures the transfer of a snapshot. */
 export const measureSnapshot = async (): Promise<void> => {
   await using cluster = await MeasuredCluster.create();
   const { members } = cluster;

@@ -1,27 +1,30 @@
-// Runs one writer per member, in a process of its own, and measures the waits of its puts while the cluster has large work to do.
+// Runs one writer per member, in a process of its own, and measures the latencies of puts during large requests.
 
 import { Client } from "../client/index.js";
 import { percentile } from "./report.js";
 
+/** A command of the benchmark. */
 export type WriterCommand =
-  /** Forgets the puts before. */
+  /** Begins a measurement. */
   | { readonly kind: "begin" }
-  /** Asks for the result, once the puts that are under way have ended. */
+  /** Asks for the result, after the puts under way have ended. */
   | { readonly kind: "report" };
 
+/** The results of a measurement. */
 export interface WriterReport {
   readonly kind: "report";
   readonly puts: number;
-  /** Milliseconds. */
+  /** The quantiles of the latencies, in milliseconds. */
   readonly p50: number;
   readonly p99: number;
-  /** The longest wait of each writer, in the order of the endpoints. */
+  /** The longest latency of each writer in milliseconds, in the order of the endpoints. */
   readonly longest: readonly number[];
 }
 
+/** A message to the benchmark. */
 export type WriterMessage = { readonly kind: "ready" } | WriterReport;
 
-/** Pause between an answer and the writer's next put. */
+/** The pause between an answer and the writer's next put. */
 const restMs = 1;
 
 class Writer {
@@ -67,7 +70,7 @@ const reportOf = (writers: readonly Writer[]): WriterReport => {
 
 const tell = (message: WriterMessage): void => void process.send?.(message);
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("stall-writers.ts")) {
   process.once("disconnect", () => process.exit());
   const writers = process.argv

@@ -1,5 +1,5 @@
-// Measures the waits of puts while a cluster has large work to do: 32 000 keys under one lease are read, revoked, compacted. Beside
-// it, for minietcd, how much CPU the longest turns of each member's event loop took.
+// Measures the latencies of puts during large requests: 32 000 keys under one lease are read, revoked and compacted; for minietcd also
+// the CPU time of the longest turns of each member's event loop.
 
 import { Client } from "../client/index.js";
 import { Forked } from "./forked.js";
@@ -16,13 +16,13 @@ const rounds = Number(process.env["STALLS_ROUNDS"] ?? 3);
 const keysPerTxn = 100;
 const reads = 3;
 const prefix = "stalls/";
-/** Let members settle between two phases. */
+/** The pause between two phases. */
 const restMs = 500;
 const timeoutMs = 60_000;
 
 const everything = { prefix: true } as const;
 
-/** The results of one round so far. */
+/** The parameters of one round. */
 interface Round {
   readonly lease: bigint;
   readonly clients: readonly Client[];
@@ -46,7 +46,7 @@ const fill = async ({ lease, clients }: Round): Promise<void> => {
     });
 };
 
-/** Runs one after the other, each at another member. */
+/** Runs `run` several times, each time at another member. */
 const onEach = async ({ clients }: Round, run: (client: Client, member: number) => Promise<unknown>): Promise<void> => {
   for (let n = 0; n < reads; n++) await run(clients[n % clients.length]!, n % clients.length);
 };
@@ -58,7 +58,7 @@ const compactAll = async ({ clients }: Round): Promise<void> => {
 
 const getAll = (client: Client): Promise<unknown> => client.kv.get(prefix, { ...everything, timeoutMs });
 
-/** The same for every server, one after the other. */
+/** The phases of a round, the same for every server. */
 const phases: readonly Phase[] = [
   { name: "nothing else", run: () => new Promise((resolve) => setTimeout(resolve, 2_000)) },
   { name: "put in transactions", run: fill },
@@ -84,11 +84,11 @@ const phases: readonly Phase[] = [
 
 interface Measured {
   readonly writers: WriterReport;
-  /** Reports of minietcd's members. */
+  /** The reports of the members of minietcd; undefined for etcd. */
   readonly members: readonly MemberReport[] | undefined;
 }
 
-/** A cluster with its writers. */
+/** A cluster and its writers. */
 interface Contender {
   readonly server: Server;
   readonly cluster: MeasuredCluster | undefined;
@@ -127,7 +127,7 @@ const measure = async ({ cluster, writers }: Contender, phase: Phase, round: Rou
   return { writers: await reported, members: await cluster?.collectReports() };
 };
 
-/** @returns of each phase what was measured in each round */
+/** Runs all rounds on a server. @returns the results by phase, then by round */
 const play = async (server: Server): Promise<Measured[][]> => {
   await using scope = new Scope();
   const contender = await start(server, scope);
@@ -173,6 +173,7 @@ const turnsRow = (name: string, measured: readonly Measured[]): string[] => {
   ];
 };
 
+/** Measures the stalls of all servers. */
 export const measureStalls = async (): Promise<void> => {
   console.log(
     `Three members, one writer on each; ${keyCount} keys of ${valueBytes} bytes under one lease; ${rounds} rounds.\n`,

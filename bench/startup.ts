@@ -1,4 +1,4 @@
-// Time from the start of a process until it has answered a linearizable get.
+// Measures the time from the start of a process until it has answered a linearizable get.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { LoadConnection } from "./load/load-connection.js";
@@ -10,7 +10,7 @@ const runs = 5;
 const retryMs = 2;
 const [get] = requestsOf("get", { keys: 1, valueBytes: 0 });
 
-/** Times by what was started. */
+/** The times in milliseconds, by the kind of start. */
 interface Times {
   readonly fresh: number[];
   readonly restarted: number[];
@@ -18,7 +18,7 @@ interface Times {
   readonly three: number[];
 }
 
-/** Measures the time until members are ready: a fresh one, one that was stopped, one that was killed, three fresh ones. */
+/** Measures the start of a new member, of a stopped one, of a killed one, and of three new ones. */
 export const measureStartup = async (): Promise<void> => {
   const rows: string[][] = [];
   for (const server of findServers()) {
@@ -50,7 +50,7 @@ const measureUntilAnswered = async (start: () => void, endpoints: readonly strin
   return performance.now() - began;
 };
 
-/** Asks until there is an answer: before a member is there its port is closed, or closes connections. */
+/** Repeats a get until it is answered: before a member is ready, its port is closed, or connections to it are. */
 const waitForAnswer = async (endpoint: string): Promise<void> => {
   for (;;) {
     if ((await statusOfGet(endpoint)) === "0") return;

@@ -1,4 +1,4 @@
-// Starts and puts of a test server, of antietcd and of real etcd, in processes of their own, one after the other.
+// Measures starts and puts of a test server, of antietcd and of real etcd, in processes of their own, one after the other.
 
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,11 +13,11 @@ import { createMembers, versionOfEtcd } from "./servers.js";
 const run = promisify(execFile);
 const antietcdVersion = "1.3.1";
 const rounds = 3;
-/** Puts to etcd at a time: it has a disk. */
+/** The puts of one measurement of etcd, which writes to a disk. */
 const etcdPuts = 4_000;
 const putsAtOnce = 500;
 
-/** The start is that of the first server of a process and of later ones, the rate that of its first puts and of later ones. */
+/** The start times of the first server of a process and of later ones; the rates of its first puts and of later ones, per second. */
 interface Measured {
   readonly firstStartMs: number;
   readonly startMs?: number;
@@ -27,7 +27,7 @@ interface Measured {
 
 type Measure = () => Promise<Measured>;
 
-/** Prints the starts and the puts of each kind of server, and how ours compare with antietcd's. */
+/** Prints the start times and rates of each kind of server, and the ratios of minietcd's rates to antietcd's. */
 export const printNeighbours = async (): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), "minietcd-bench-"));
   try {
@@ -53,7 +53,7 @@ export const printNeighbours = async (): Promise<void> => {
 
 type Results = readonly (readonly [name: string, measured: readonly Measured[]])[];
 
-/** Measures all kinds, then all again: a load of the machine hits all of them. */
+/** Measures all kinds in each round, so that a load of the machine affects all of them. */
 const measureInTurns = async (kinds: readonly (readonly [string, Measure])[]): Promise<Results> => {
   const results = kinds.map(([name]): readonly [string, Measured[]] => [name, []]);
   for (let round = 0; round < rounds; round++)
@@ -79,7 +79,7 @@ const printRatio = (results: Results): void => {
     console.log(`Puts beside antietcd's: first ${ratioOf("firstRate")}, later ${ratioOf("warmRate")}\n`);
 };
 
-/** The kit as packages have it: `npm run bench` has built it. Loaders of TypeScript slow functions down. */
+/** The test kit as built by `npm run bench`: a loader of TypeScript sources slows functions down. */
 const builtKit = fileURLToPath(new URL("../dist/testing/kit/index.js", import.meta.url));
 const putsProgram = fileURLToPath(new URL("in-process-puts.js", import.meta.url));
 
@@ -88,7 +88,7 @@ const measureInProcess =
   async () =>
     JSON.parse((await run(process.execPath, [putsProgram, kind, place])).stdout) as Measured;
 
-/** Installs antietcd into a folder; without it if that fails, as without a network. */
+/** Installs antietcd into a folder; returns no measurement if that fails, for example without a network. */
 const installAntietcd = async (folder: string): Promise<Record<string, Measure>> => {
   const words = ["--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--no-save"];
   try {
@@ -100,7 +100,7 @@ const installAntietcd = async (folder: string): Promise<Record<string, Measure>>
   return { [`antietcd ${antietcdVersion}`]: measureInProcess("antietcd", folder) };
 };
 
-/** Etcd as a process: the program that ETCD names, or the one on the PATH, if there is one. */
+/** Returns the measurement of real etcd: of the program in ETCD, or of etcd on the PATH; none without such a program. */
 const findEtcd = (): Record<string, Measure> => {
   const program = process.env["ETCD"] ?? "etcd";
   const version = versionOfEtcd(program);

@@ -1,17 +1,18 @@
-// `npm run bench -- testkit`: test servers in this process: how fast they start, are reset and cloned; beside antietcd and real etcd.
+// `npm run bench -- testkit`: the times of starts, resets and clones of test servers in this process; and a comparison with antietcd and
+// real etcd.
 
 import { startTestCluster, startTestServer } from "../testing/kit/index.js";
 import { format, median } from "./report.js";
 import { printNeighbours } from "./testkit-neighbours.js";
 
-/** Runs of each measurement, after one that is not counted. */
+/** The runs of each measurement, after one that is not counted. */
 const runs = 20;
 
 interface Closable {
   close(): Promise<void>;
 }
 
-/** The median time of some runs, in milliseconds. */
+/** Measures some runs. @returns the median time */
 const medianMs = async (run: () => Promise<unknown>): Promise<string> => {
   const times: number[] = [];
   for (let n = 0; n <= runs; n++) {
@@ -24,7 +25,7 @@ const medianMs = async (run: () => Promise<unknown>): Promise<string> => {
 
 const formatMedian = (times: readonly number[]): string => `${format(median(times), 2)} ms`;
 
-/** The median time until something is there; all of them are closed afterwards. */
+/** Measures some starts, and closes all started servers afterwards. @returns the median time */
 const medianStart = async (start: () => Promise<Closable>): Promise<string> => {
   const started: Closable[] = [];
   const time = await medianMs(async () => started.push(await start()));
@@ -35,7 +36,7 @@ const medianStart = async (start: () => Promise<Closable>): Promise<string> => {
 const entries = (count: number): Record<string, string> =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`key${n}`, "value"]));
 
-/** Measures resets of a server with 1 000 keys. The next member is ready by then, as it is between two tests of a suite. */
+/** Measures resets of a server with 1 000 keys. The member for the next reset is ready by then, as between two tests of a suite. */
 const measureResets = async (): Promise<string> => {
   await using server = await startTestServer();
   await server.reset();
@@ -55,7 +56,7 @@ const measureClones = async (): Promise<string> => {
   return await medianStart(() => server.clone());
 };
 
-/** Prints the measurements. */
+/** Prints all measurements. */
 export const measureTestkit = async (): Promise<void> => {
   await printNeighbours();
   console.log(`start one          ${await medianStart(() => startTestServer())}`);

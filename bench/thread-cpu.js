@@ -1,5 +1,5 @@
-// The CPU time of this thread alone. Node 20 tells only that of the whole process, with the threads of libuv, LevelDB and the
-// garbage collector; WASI has a clock for the thread, which needs an instance with memory and nothing else.
+// The CPU time of this thread alone. Node 20 has only that of the whole process, with the threads of libuv, LevelDB and the garbage
+// collector. WASI has a clock per thread, which needs only an instance with memory.
 
 import { WASI } from "node:wasi";
 
@@ -28,5 +28,5 @@ const openClock = () => {
 
 let clock;
 
-/** Milliseconds of CPU that the calling thread has used. The clock is opened on first use: Node warns that WASI is experimental. */
+/** Returns the CPU time of the calling thread in milliseconds. Opens the clock on first use, as Node then warns that WASI is experimental. */
 export const threadCpuMs = () => (clock ??= openClock())();

@@ -1,4 +1,4 @@
-// `npm run bench -- tls`: the cost of TLS for clients, on minietcd and on etcd beside it.
+// `npm run bench -- tls`: the cost of TLS for clients, on minietcd and on etcd.
 
 import { loadavg } from "node:os";
 import { TestAuthority } from "../test/support/certificates.js";
@@ -14,14 +14,14 @@ const names = ["put", "put, one client", "get", "range of 100"];
 const keys = 10_000;
 const valueBytes = 256;
 
-/** Makes the certificate of the servers in a folder: ECDSA, P-256. Clients present none. */
+/** Creates the certificate of the servers in a folder: ECDSA, P-256. Clients have no certificate. */
 const makeTls = async (folder: string): Promise<ServerTls> => {
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
   return { flags: [`--cert-file=${files.cert}`, `--key-file=${files.key}`], options: { ca: authority.cert } };
 };
 
-/** A server without TLS, and the same with it. */
+/** A server without TLS, and the same server with TLS. */
 interface Pair {
   readonly label: string;
   readonly open: Contender;
@@ -39,7 +39,7 @@ const start = async (server: Server, scope: Scope): Promise<Contender> => {
   return { loaded, samples: new Map(names.map((name) => [name, []])) };
 };
 
-/** Plays the loads on each server with TLS and without, in turn, and prints both and their ratios. */
+/** Runs the loads on each server with and without TLS, in turn, and prints the results and their ratios. */
 export const measureTls = async (): Promise<void> => {
   await using folder = await tempFolder();
   const secured = await makeTls(folder.path);

@@ -1,4 +1,4 @@
-// Clients that ask for large answers, take none of them and leave: memory of a member before, at most and afterwards.
+// Measures the memory of a member before, during and after clients that request large answers, read none of them and leave.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "../client/index.js";
@@ -18,15 +18,16 @@ const readConnections = 100;
 const readsPerConnection = 4;
 const watchConnections = 20;
 const watchersPerConnection = 10;
-/** Changes that each watcher is told of. */
+/** The changes for each watcher. */
 const watchedPuts = 3;
-/** Less than the time after which minietcd closes such connections. */
+/** The time before the clients leave: less than that after which minietcd closes such connections. */
 const holdMs = 3_000;
 const sampleMs = 50;
 const afterMs = [5_000, 30_000] as const;
 const laterPuts = 5_000;
 const laterPutsAtOnce = 50;
 
+/** Measures untaken answers on all servers. */
 export const measureUntaken = async (): Promise<void> => {
   console.log(
     `One member; ${readConnections * readsPerConnection} answers of 1 MiB and ${watchConnections * watchersPerConnection} ` +
@@ -44,7 +45,7 @@ export const measureUntaken = async (): Promise<void> => {
   console.log(`malloc set: ${settings.join(" ")}\n`);
 };
 
-/** Returns RSS before, at most, at each of `afterMs` after the clients have left, and after puts. */
+/** Returns the RSS before the clients, the most during them, at each of `afterMs` after them, and after puts. */
 const measure = async (
   { kind, program }: Server,
   environment: Readonly<Record<string, string>> = {},
@@ -75,7 +76,7 @@ const measure = async (
   return [before, most, ...afterwards, residentMb(member.pid)];
 };
 
-/** Resolves once the clients have left. */
+/** Makes the requests; resolves once the clients have left. */
 const askAndLeave = async ({ endpoint }: EtcdMember, put: () => Promise<unknown>): Promise<void> => {
   using clients = new UntakenClients(endpoint);
   const watch = WatchRequest.encode(createRequest({ key })).finish();
@@ -83,13 +84,13 @@ const askAndLeave = async ({ endpoint }: EtcdMember, put: () => Promise<unknown>
     await clients.call(watchersPerConnection, "/etcdserverpb.Watch/Watch", watch, true);
   for (let n = 0; n < watchedPuts; n++) await put();
   const range = RangeRequest.encode(RangeRequest.create({ key: Buffer.from(key) })).finish();
-  // Calls may not be answered before the clients leave: answers are refused, or wait for each other.
+  // Some calls get no answer before the clients leave: they are refused, or wait for each other.
   for (let n = 0; n < readConnections; n++)
     void clients.call(readsPerConnection, "/etcdserverpb.KV/Range", range, false);
   await delay(holdMs);
 };
 
-/** Returns the most memory of a process, in MB, until `work` has ended. */
+/** Returns the most memory of a process during `work`, in MB. */
 const measureMostWhile = async (pid: number, work: () => Promise<void>): Promise<number | undefined> => {
   let most = residentMb(pid);
   const timer = setInterval(() => {

@@ -1,4 +1,4 @@
-// `npm run bench -- users`: puts and gets with authentication on, beside the same without; and the cost of checking a token.
+// `npm run bench -- users`: puts and gets with and without authentication, and the cost of the check of a token.
 
 import { generateKeyPairSync } from "node:crypto";
 import { rmSync, writeFileSync, mkdtempSync } from "node:fs";
@@ -20,13 +20,14 @@ const kinds = ["put", "get"] as const;
 const user = { name: "bench", password: "bench" };
 const checks = 200_000;
 
-/** A cluster of one server with users, and one without. */
+/** Two clusters of a server: without users, and with authentication on. */
 interface Pair {
   readonly label: string;
   readonly open: LoadedCluster;
   readonly checked: LoadedCluster;
 }
 
+/** Measures loads with and without a user. */
 export const measureUsers = async (): Promise<void> => {
   console.log(
     `Three members, loaded as for \`npm run bench\`; medians of ${rounds} rounds, in turn without users and with one, who may read and\n` +
@@ -64,7 +65,7 @@ const fail = (kind: string): never => {
 };
 const { sizes } = jobOf("put");
 
-/** Requests a second without and with a user, by turns. */
+/** Measures the requests per second without and with a user, in turn. */
 const measure = async (job: Job, open: LoadedCluster, checked: LoadedCluster): Promise<[number, number]> => {
   const rates: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
@@ -77,7 +78,7 @@ const measure = async (job: Job, open: LoadedCluster, checked: LoadedCluster): P
 
 /** Adds a user with rights on all keys, and switches authentication on. */
 const addUser = async (endpoints: readonly string[]): Promise<void> => {
-  await using client = new Client({ endpoints, requestTimeoutMs: 60_000 }); // a password takes long to hash while all cores are busy
+  await using client = new Client({ endpoints, requestTimeoutMs: 60_000 }); // hashing a password takes long while all cores are busy
   const { auth } = client;
   await auth.userAdd({ user: "root", password: "root" });
   await auth.roleAdd("root");
@@ -89,7 +90,7 @@ const addUser = async (endpoints: readonly string[]): Promise<void> => {
   await auth.enable();
 };
 
-/** Tells how long a check of a token takes that was checked before. */
+/** Prints the time of the check of a token that was checked before. */
 const tellChecks = async (): Promise<void> => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-bench-"));
   const file = join(folder, "key.pem");
@@ -108,7 +109,7 @@ const tellChecks = async (): Promise<void> => {
   printTable(["a token that was checked before", "µs a check"], rows, 1);
 };
 
-/** Milliseconds of a check. Each is of a new string, as each request brings one. */
+/** Measures the time of a check, in milliseconds. Each check gets a new string, as each request does. */
 const checkCost = async (tokens: TokenSource): Promise<number> => {
   const token = await tokens.assign(user.name, 7n, tokens.newPrefix(), 1 as LogIndex);
   await tokens.verify(token, 7n);

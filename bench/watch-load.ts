@@ -1,4 +1,4 @@
-// Watchers of one prefix, in a process of their own. They check what they are told, each for itself.
+// Runs watchers of one prefix, in a process of their own. Each watcher checks its own events.
 
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
@@ -6,45 +6,47 @@ import { WatchRequest } from "../proto/index.js";
 import { readPutNumber, readSentAt, readSharedClock } from "./marked-value.js";
 import { prefix } from "./put-load.js";
 
+/** The results of all watchers of the process. */
 export interface WatchResult {
   readonly kind: "result";
   readonly events: number;
-  /** Revisions that a watcher was not told of before a later one, over all watchers. */
+  /** The number of revisions that a watcher did not get before a later one, over all watchers. */
   readonly missed: number;
-  /** Revisions that a watcher was told of again, or after a later one. */
+  /** The number of revisions that a watcher got again, or after a later one. */
   readonly repeated: number;
-  /** Events in which watchers contradict each other. */
+  /** The number of events in which watchers contradict each other. */
   readonly contradictions: number;
   readonly deletions: number;
-  /** Streams that ended and were opened again. */
+  /** The number of streams that ended and were opened again. */
   readonly resumed: number;
-  /** Events received by the slowest watcher. */
+  /** The last revision of the slowest watcher. */
   readonly slowest: number;
-  /** The put that each revision was, as the watchers were told; 0: none. */
+  /** The number of the put of each revision, by the watchers' events; 0: none. */
   readonly puts: Uint32Array;
 }
 
+/** A message to the benchmark. */
 export type WatchMessage =
   | { readonly kind: "ready" }
   | {
       readonly kind: "progress";
       readonly slowest: number;
-      /** All events so far. */
+      /** The number of events so far. */
       readonly events: number;
-      /** Milliseconds from a put's being sent to an event's being here: of some watchers, since the last progress. */
+      /** The milliseconds from the sending of a put to the arrival of its event: of some watchers, since the last progress. */
       readonly latencies: Float64Array;
     }
   | WatchResult;
 
 const watchersPerStream = 10;
-/** Latencies are taken of one in so many watchers. */
+/** The watchers per watcher whose latencies are measured. */
 const sampling = 50;
 const progressMs = 25;
-/** More than a run can reach. */
+/** A revision that no run reaches. */
 const maxRevision = 200_000;
 const reopenMs = 50;
 
-/** Shared by all watchers of the process. */
+/** The counts of all watchers of the process. */
 class Tally {
   events = 0;
   missed = 0;
@@ -60,11 +62,11 @@ class Watcher {
   constructor(
     private readonly tally: Tally,
     private readonly takesLatencies: boolean,
-    /** The last revision it has been told of. */
+    /** The last revision that it got. */
     public last: number,
   ) {}
 
-  /** Every revision of a run is one change below the prefix, so the next is always the last one plus 1. */
+  /** Checks an event. Every revision of a run is one change below the prefix, so the next one must be `last` + 1. */
   onEvent(revision: number, isDeletion: boolean, value: Uint8Array | undefined): void {
     const { tally } = this;
     tally.events++;
@@ -83,7 +85,7 @@ class Watcher {
   }
 }
 
-/** Some watchers on one stream, which goes on at the next member when its own is gone. */
+/** Some watchers on one stream, which is opened again at the next member when it ends. */
 class Stream {
   private created = 0;
 
@@ -130,7 +132,7 @@ class Stream {
       );
   }
 
-  /** Reads only what is checked: decoding all of it would take more than the servers do. @see etcd v3 API, rpc.proto */
+  /** Reads only the checked fields: decoding all would take more CPU time than the servers take. @see etcd v3 API, rpc.proto */
   private onResponse(bytes: Buffer): void {
     const reader = new BinaryReader(bytes);
     let watcher: Watcher | undefined;
@@ -210,7 +212,7 @@ const watch = async (count: number, through: number, endpoints: readonly string[
   });
 };
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("watch-load.ts")) {
   const [count, through, ...endpoints] = process.argv.slice(2);
   process.once("disconnect", () => process.exit());

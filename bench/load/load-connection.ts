@@ -1,5 +1,5 @@
-// A connection for load: gRPC over node:net with the frames of our server. A request costs a few microseconds, so that servers are
-// measured and not their client; a client for applications takes ten times as much.
+// A connection for loads: gRPC over node:net with the HTTP/2 frames of server/net. A request costs a few microseconds, so that the
+// benchmark measures the servers and not their client; a client for applications takes ten times as much.
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -22,14 +22,14 @@ import { RequestHeads } from "./request-heads.js";
 
 /** Receives the answer to a call. */
 export interface CallListener {
-  /** Takes a message, valid during the call. */
+  /** Receives a message, which is valid during the call. */
   readonly onMessage?: (message: Buffer) => void;
-  /** @param status the status of gRPC; "0": the call succeeded */
+  /** Reports the end. @param status the gRPC status; "0": the call succeeded */
   readonly onEnd: (status: string) => void;
 }
 
 interface Call extends CallListener {
-  /** The bytes of a message that is not complete. */
+  /** The bytes of an incomplete message. */
   held: Buffer | undefined;
   sendWindow: number;
 }
@@ -46,7 +46,7 @@ const defaultWindow = 65_535;
 const maxDataBytes = 16_384;
 const prefixBytes = 5;
 
-/** Frames a message as gRPC does. */
+/** Returns a message with gRPC's prefix: not compressed, length. */
 export const frameMessage = (message: Uint8Array): Buffer => {
   const bytes = Buffer.alloc(prefixBytes + message.length);
   bytes.writeUInt32BE(message.length, 1);
@@ -54,6 +54,7 @@ export const frameMessage = (message: Uint8Array): Buffer => {
   return bytes;
 };
 
+/** A connection to one server, for many calls at a time. */
 export class LoadConnection implements FrameHandler, AsyncDisposable {
   private readonly reader = new FrameReader();
   private readonly decoder = new HpackDecoder(new LiteralCache());
@@ -64,7 +65,7 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
   private streamWindow = defaultWindow;
   private readonly waiting: Waiting[] = [];
   private readonly output: Buffer[] = [];
-  /** Bytes since the server was last given a window. */
+  /** The bytes received since the last window update for the connection. */
   private received = 0;
 
   private constructor(
@@ -85,7 +86,9 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
   }
 
   /**
-   * @param endpoint `host:port`, `unix:path`, or `https://host:port`, whose certificate is not checked
+   * Opens a connection.
+   *
+   * @param endpoint `host:port`, `unix:path`, or `https://host:port`; the certificate is not checked
    * @param token of a login; undefined: requests have none
    */
   static async open(endpoint: string, token?: string): Promise<LoadConnection> {
@@ -112,7 +115,7 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
     this.send(this.open(path, listener), message, true);
   }
 
-  /** Begins a stream. @returns sends it a framed message */
+  /** Begins a stream. @returns a function that sends a framed message */
   openStream(path: string, listener: CallListener): (message: Buffer) => void {
     const stream = this.open(path, listener);
     return (message) => this.send(stream, message, false);
@@ -167,7 +170,7 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
     this.sendWaiting();
   }
 
-  /** Sends as much as the windows let through. A stream whose own window is used up holds back those behind it. */
+  /** Sends as much as the windows allow, in order: a stream without a window delays the streams after it. */
   private sendWaiting(): void {
     for (let first = this.waiting[0]; first !== undefined; first = this.waiting[0]) {
       const call = this.calls.get(first.stream);
@@ -239,7 +242,7 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
     for (const stream of [...this.calls.keys()]) this.end(stream, status);
   }
 
-  /** Writes once for all that is sent in a turn of the event loop. */
+  /** Writes all frames of a turn of the event loop at once. */
   private write(bytes: Buffer): void {
     if (this.output.push(bytes) > 1) return;
     queueMicrotask(() => {

@@ -1,4 +1,4 @@
-// The loads: one request of each, encoded. The same as those of clientv3-based comparisons: few keys are read, many are written.
+// The encoded requests of each kind of load, as in comparisons with Go's client: few keys are read, many are written.
 
 import {
   Compare_CompareResult,
@@ -10,41 +10,42 @@ import {
 } from "../../proto/index.js";
 import { frameMessage } from "./load-connection.js";
 
-/** Kinds of loads, in the order of the tables. */
+/** The kinds of loads, in the order of the tables. */
 export const loadKinds = ["put", "get", "serializable get", "range", "txn", "mixed", "keep-alive", "watch"] as const;
 export type LoadKind = (typeof loadKinds)[number];
 
-/** Keys and values of a load. */
+/** The keys and values of a load. */
 export interface LoadSizes {
-  /** Keys that are written in turn. */
+  /** The number of keys that are written in turn. */
   readonly keys: number;
   readonly valueBytes: number;
 }
 
-/** A request, ready to be sent. */
+/** An encoded request. */
 export interface LoadRequest {
   readonly path: string;
-  /** Framed as gRPC does. */
+  /** The request with gRPC's prefix. */
   readonly message: Buffer;
 }
 
-/** Keys that are read: few, as in the comparison with Go's client. */
+/** The number of keys that are read: few, as in the comparison with Go's client. */
 const readKeys = 100;
-/** Keys of one answer of a range, and those that it counts. */
+/** The keys that a range returns, and those that it counts. */
 const rangeKeys = 100;
 const rangeCounts = 1_000;
 export const prefix = "/bench/";
-/** The key behind all with the prefix. */
+/** The first key after all keys with the prefix. */
 export const prefixEnd = "/bench0";
-/** One request in so many of the mixed load is a put. */
+/** The requests of the mixed load per put. */
 const putShare = 10;
-/** Requests of a kind, which are sent again and again; scattered, as real ones are. */
+/** The number of different requests of a kind, which are sent in turn. Consecutive requests have distant keys. */
 const variety = 10_000;
 const stride = 7_919;
 
-/** @returns the key of number `n` */
+/** Returns key number `n`. */
 export const keyOf = (n: number): Buffer => Buffer.from(`${prefix}${String(n).padStart(8, "0")}`);
 
+/** The paths of the methods. */
 export const paths = {
   put: "/etcdserverpb.KV/Put",
   range: "/etcdserverpb.KV/Range",
@@ -55,7 +56,7 @@ export const paths = {
   watch: "/etcdserverpb.Watch/Watch",
 } as const;
 
-/** @returns the requests of a kind, to be sent in turn */
+/** Returns the requests of a kind, to be sent in turn. */
 export const requestsOf = (kind: LoadKind, sizes: LoadSizes, lease = 0n): LoadRequest[] => {
   const count =
     kind === "put" || kind === "txn" || kind === "watch" ? Math.min(sizes.keys, variety) : readKeys * putShare;

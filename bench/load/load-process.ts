@@ -1,4 +1,4 @@
-// The load, in a process of its own so that the servers' CPU time is theirs alone. Takes one command at a time.
+// Runs loads in a process of its own, so that its CPU time is not counted with the servers'. One command at a time.
 
 import { setTimeout as delay } from "node:timers/promises";
 import {
@@ -12,11 +12,13 @@ import { frameMessage, type LoadConnection } from "./load-connection.js";
 import { keyOf, type LoadSizes, paths } from "./load-kinds.js";
 import { type Job, type LoadResult, LoadRun, openConnections } from "./load-run.js";
 
+/** A command of the benchmark. */
 export type LoadCommand =
   | { readonly kind: "play"; readonly job: Job }
-  /** Puts keys, from one number to another. */
+  /** Puts the keys `from` to `to`, exclusive. */
   | { readonly kind: "fill"; readonly from: number; readonly to: number; readonly valueBytes: number };
 
+/** A message to the benchmark. */
 export type LoadMessage =
   | { readonly kind: "measuring" }
   | { readonly kind: "result"; readonly result: LoadResult }
@@ -25,10 +27,10 @@ export type LoadMessage =
 const putsPerTxn = 100;
 const maxTxnBytes = 512 * 1024;
 const txnsInFlight = 16;
-/** No lease ends within a run. */
+/** Longer than a run, so that no lease expires. */
 const ttlSeconds = 3_600n;
 
-/** Sends one request. @returns its answer */
+/** Sends a request. @returns the encoded response */
 const call = (connection: LoadConnection, path: string, request: Uint8Array): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
     let answer: Uint8Array = new Uint8Array();
@@ -43,7 +45,7 @@ const grant = async (connection: LoadConnection): Promise<bigint> => {
   return LeaseGrantResponse.decode(await call(connection, paths.grant, request)).ID;
 };
 
-/** Logs in once, at the first member: its token holds at all. */
+/** Logs in at the first member. @returns the token, valid at all members */
 const logIn = async (endpoints: readonly string[], user: NonNullable<Job["user"]>): Promise<string> => {
   const [connection] = await openConnections(endpoints, 1);
   try {
@@ -105,7 +107,7 @@ const putsOf = (from: number, to: number, { valueBytes }: Pick<LoadSizes, "value
 
 const tell = (message: LoadMessage): void => void process.send?.(message);
 
-/** Only as the process that the bench forks. */
+/** Runs only in the process that the benchmark forks. */
 if (process.send !== undefined && process.argv[1]?.endsWith("load-process.ts")) {
   const endpoints = process.argv.slice(2);
   process.once("disconnect", () => process.exit());

@@ -1,4 +1,4 @@
-// One load, played over connections of its own.
+// Runs one load over connections of its own.
 
 import { WatchRequest } from "../../proto/index.js";
 import { frameMessage, LoadConnection } from "./load-connection.js";
@@ -9,33 +9,33 @@ import { countWatch } from "./watch-count.js";
 export interface Job {
   readonly kind: LoadKind;
   readonly sizes: LoadSizes;
-  /** Spread over the members. */
+  /** The number of connections, spread over the members. */
   readonly connections: number;
-  /** Requests under way at a time, over all connections. */
+  /** The number of requests in flight, over all connections. */
   readonly inFlight: number;
-  /** Watchers of one prefix, over all connections; for the kind "watch". */
+  /** The number of watchers of one prefix, over all connections; for the kind "watch". */
   readonly watchers: number;
   /** The user to log in as; absent: requests have no token. */
   readonly user?: { readonly name: string; readonly password: string };
-  /** The time before anything is counted. */
+  /** The time before the measurement. */
   readonly warmUpMs: number;
   readonly measureMs: number;
 }
 
 /** The outcome of a load. */
 export interface LoadResult {
-  /** Requests that were answered, or events that were received. */
+  /** The number of answered requests, or of received events. */
   readonly count: number;
   readonly errors: number;
   readonly seconds: number;
-  /** Milliseconds at each of `shares`: of requests, for watchers of the puts. */
+  /** The latencies at each of `shares`, in milliseconds: of the requests; for the kind "watch" of the puts. */
   readonly quantiles: readonly number[];
 }
 
-/** Shares of requests whose latency is told. */
+/** The quantiles of the latencies that a result contains. */
 export const shares = [0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1] as const;
 
-/** Opens connections to the members in turn. */
+/** Opens connections, to the members in turn. */
 export const openConnections = (
   endpoints: readonly string[],
   count: number,
@@ -45,6 +45,7 @@ export const openConnections = (
     Array.from({ length: count }, (_, n) => LoadConnection.open(endpoints[n % endpoints.length] ?? "", token)),
   );
 
+/** A load while it runs. */
 export class LoadRun {
   private readonly requests: readonly LoadRequest[];
   private next = 0;
@@ -63,13 +64,13 @@ export class LoadRun {
     this.requests = requestsOf(job.kind, job.sizes, lease);
   }
 
-  /** Creates the watchers, if there are any, and begins to send. */
+  /** Creates the watchers, if any, and begins to send requests. */
   async begin(): Promise<void> {
     if (this.job.kind === "watch") await this.watch();
     for (let slot = 0; slot < this.job.inFlight; slot++) this.send(this.connections[slot % this.connections.length]!);
   }
 
-  /** Counts from now on. */
+  /** Begins the measurement. */
   count(): void {
     this.latencies = [];
     this.events = this.errors = 0;
@@ -125,5 +126,5 @@ export class LoadRun {
   }
 }
 
-/** Beyond this a connection sends no more: a server that refuses everything would be asked for ever. */
+/** The errors after which failed requests are not followed by further ones: a server that refuses all would get them for ever. */
 const maxErrors = 1_000;

@@ -1,21 +1,21 @@
-/** Positions in HPACK's static table (RFC 7541, appendix A), as bytes of indexed fields. */
+/** Indexed fields of HPACK's static table (RFC 7541, appendix A), one byte each. */
 const methodPost = 0x80 | 3;
 const schemeHttp = 0x80 | 6;
-/** The index of the field that was added last to the dynamic table. */
+/** The index of the newest field of the dynamic table. */
 const firstDynamic = 62;
-/** Indexes up to here fit into one byte. */
+/** The greatest index that fits into one byte. */
 const maxOneByteIndex = 126;
-/** Texts shorter than this have a length of one byte. */
+/** The longest text whose length fits into one byte. */
 const maxTextBytes = 126;
 
 /**
- * Encodes the header blocks of requests as most clients do: the fields of a method's first call go into the server's table, later calls
- * refer to them.
+ * Encodes the header blocks of requests as most clients do: the first call of a method adds its fields to the server's dynamic table,
+ * later calls refer to them by index.
  */
 export class RequestHeads {
   /** Fields of the server's dynamic table, oldest first. */
   private readonly added: string[] = [];
-  /** Blocks of methods by path, which hold as long as the table has so many fields. */
+  /** The header blocks by path; valid while the table has `added` fields. */
   private readonly blocks = new Map<string, { readonly added: number; readonly bytes: Buffer }>();
 
   /** @param token of a login; undefined: requests have none */
@@ -24,6 +24,7 @@ export class RequestHeads {
     private readonly token?: string,
   ) {}
 
+  /** Encodes the header block of a call. */
   encode(path: string): Buffer {
     const before = this.added.length;
     const known = this.blocks.get(path);

@@ -22,7 +22,7 @@ export const countWatch = (message: Uint8Array): WatchCount => {
   let [created, events] = [false, 0];
   while (at < message.length) {
     const tag = readVarint();
-    const value = readVarint(); // the response has fields of two kinds: numbers, and bytes behind their length
+    const value = readVarint(); // a WatchResponse has two kinds of fields: numbers, and bytes after their length
     if (tag >> 3 === createdField) created = value !== 0;
     if (tag >> 3 === eventsField) events++;
     if ((tag & 7) === lengthDelimited) at += value;
