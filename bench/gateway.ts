@@ -1,4 +1,4 @@
-// `npm run bench -- gateway`: the CPU of puts through the JSON gateway and of scrapes of /metrics, on minietcd and on etcd beside it.
+// `npm run bench -- gateway`: the CPU time of puts through the JSON gateway and of scrapes of /metrics, on minietcd and on etcd.
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";

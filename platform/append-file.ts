@@ -53,7 +53,7 @@ export class AppendFile {
   }
 
   /**
-   * Opens the file of this path anew, as after the former one was renamed. A write that is under way ends in the former one.
+   * Opens the path again, for example after the file was renamed. A write under way ends in the former file.
    *
    * @throws Error of the system if it cannot be opened; the former file stays in use
    */

@@ -27,7 +27,7 @@ class MemoryFile {
   }
 
   /** Counts the pages that a write would allocate. */
-  pagesNeeded(bytes: Uint8Array, position: number): number {
+  countNeededPages(bytes: Uint8Array, position: number): number {
     let needed = 0;
     for (let done = 0; done < bytes.length;) {
       const part = bytes.subarray(done, done + pageBytes - ((position + done) % pageBytes));
@@ -212,7 +212,7 @@ export class MemoryDisk implements MemberDisk {
 
   private write(file: MemoryFile, name: string, bytes: Uint8Array, position: number): void {
     if (this.capacityBytes < Infinity) {
-      const needed = file.pagesNeeded(bytes, position) * pageBytes;
+      const needed = file.countNeededPages(bytes, position) * pageBytes;
       if (needed > 0 && this.usedBytes + needed > this.capacityBytes) throw failure("ENOSPC", "write", name);
     }
     file.write(bytes, position);

@@ -267,7 +267,7 @@ export class RaftNode {
     const { run } = this;
     if (run === undefined) return;
     try {
-      this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send beside its own disk write
+      this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send during its own disk write
       this.writeUnsaved();
       this.applyCommitted(run.machine);
       this.installSnapshot(run.machine);

@@ -424,7 +424,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     if (this.closing !== undefined) throw new ClosedError();
   };
 
-  /** Runs `read` while no compaction removes what it needs from revision `at` on. */
+  /** Runs `read`; meanwhile no compaction removes changes that a read at revision `at` or later needs. */
   private async readPinned<T>(at: number, read: () => Promise<T>): Promise<T> {
     const pin = this.pins.hold(at);
     try {

@@ -1,7 +1,7 @@
 import type { Configuration } from "./configuration.js";
 import type { MemberId } from "./ids.js";
 
-/** Counts the voters' answers to one vote request. Each voter's first answer counts, and nobody else's does. */
+/** Counts the answers to one vote request: the first answer of each voter. Answers of other members do not count. */
 export class Ballot {
   private readonly answers = new Map<MemberId, boolean>();
   private readonly granted = new Set<MemberId>();

@@ -71,7 +71,7 @@ const nothing: readonly never[] = [];
  * step(input)…                 any number of times, also while a write is under way
  * send(takeMessages())         may be sent at once: they depend on durable state only
  * unsaved = takeUnsaved()      only while no write is under way
- *   write unsaved.hardState and unsaved.entries, or restart the log; nothing to write if neither is there
+ *   write unsaved.hardState and unsaved.entries, or restart the log; nothing to write without both
  *   send(unsaved.replies)      once that is durable
  *   onSaved(unsaved)
  * apply(takeCommitted())       until it gives none
@@ -158,7 +158,7 @@ export class RaftCore {
     }
   }
 
-  /** Returns the messages that may be sent at once, beside a write under way. */
+  /** Returns the messages that may be sent at once, also during a write. */
   takeMessages(): readonly Outgoing[] {
     this.leaderRole.leadership?.sendDueMessages();
     return this.outbox.takeMessages();
@@ -190,7 +190,7 @@ export class RaftCore {
     return this.log.takeCommitted(this.limits.maxCommittedBytes);
   }
 
-  /** Tells whether the state machine has more to do once it has applied what it was given: entries, or a snapshot. */
+  /** Tells whether entries or a snapshot wait until the state machine has applied the entries taken last. */
   get hasMoreToApply(): boolean {
     return this.installer.isUnderWay || this.log.hasCommitted;
   }

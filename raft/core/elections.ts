@@ -200,7 +200,7 @@ export class Elections {
       return;
     }
     if (this.isOnlyVoter) {
-      this.becomeCandidate(); // there is nobody to ask
+      this.becomeCandidate(); // there are no other voters to ask
       return;
     }
     // In turns, and after TimeoutNow, members that have not answered are asked again, one turn later than before.

@@ -44,7 +44,7 @@ export class Leadership {
   /** A buffer with one value per voter, so that an acknowledgement allocates nothing. */
   private votersScratch = new Float64Array();
 
-  /** Starts the term with a no-op: a leader knows what is committed once an entry of its own term is. Raft paper §8. */
+  /** Starts the term with a no-op: a leader knows the commit index once an entry of its own term is committed. Raft paper §8. */
   constructor(
     parts: LeadershipParts,
     private readonly term: Term,
@@ -70,7 +70,7 @@ export class Leadership {
   }
 
   /**
-   * Appends the next configuration. One change at a time, and only once this leader knows what is committed: then the majorities
+   * Appends the next configuration. One change at a time, and only once this leader knows the commit index: then the majorities
    * of any two configurations that may be in force share a voter. Raft thesis §4.1, with the correction of 2015.
    *
    * @returns the reason of a refusal; undefined if it is in the log, and in force

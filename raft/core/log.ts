@@ -103,7 +103,7 @@ export class Log {
     return index === startIndex ? this.start.term : this.entries[index - startIndex - 1]?.term;
   }
 
-  /** Tells whether a log with this end is at least as up to date as ours. Raft paper §5.4.1. */
+  /** Tells whether a log with this end is at least as up to date as this one. Raft paper §5.4.1. */
   isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
   }

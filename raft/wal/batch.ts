@@ -163,7 +163,7 @@ const readHardState = (reader: ByteReader): HardState => ({
 
 /**
  * Returns the reason why `batch` cannot follow a log that ends in `end`; undefined if it can. Checked before a batch is
- * written and again when it is read, so that a member never writes what it would refuse to read.
+ * written and again when it is read, so that a member never writes a batch that it would refuse to read.
  */
 export const conflictWithEnd = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
   const { term, commit } = hardState;

@@ -14,7 +14,7 @@ const defaultSegmentBytes = 16 * 1024 * 1024;
 /** The options of `openWal`. */
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
   /** Returns the configuration of a log that has no segment yet. Not called for other logs: their segments state the configuration. */
-  readonly initial: () => Promise<Configuration>;
+  readonly loadInitialConfiguration: () => Promise<Configuration>;
   /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
 }
@@ -26,12 +26,12 @@ export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
  * version wrote it; in both cases the directory is unchanged; WalFailedError if the disk fails
  */
 export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
-  const { disk, directory, initial, segmentBytes = defaultSegmentBytes } = options;
+  const { disk, directory, loadInitialConfiguration, segmentBytes = defaultSegmentBytes } = options;
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
   await withFileName("make", directory, ensureDirectory(disk, directory));
   const files = await listLogFiles(disk, directory);
-  const recovery = (await recoverLog(disk, files)) ?? emptyRecovery(await initial());
+  const recovery = (await recoverLog(disk, files)) ?? emptyRecovery(await loadInitialConfiguration());
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
   const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));

@@ -7,10 +7,10 @@
 // Both checksums are seeded with the checksum at 4 of the record before, so a record is valid only in its place. The first
 // one covers the length: a torn or damaged payload does not make the length unknown.
 //
-// After a power cut, any of the sectors of the last, unfinished write may be on disk, and the others still hold what
-// was there before. To tell a sector that never arrived from one that holds zeros, the last byte of each sector is not data
-// but a mark: one value if a record begins in the sector, another if a record only continues in it. A record begins at a multiple of 16 where its
-// header still fits in the sector, so a header arrives whole or not at all. Therefore:
+// After a power cut, any of the sectors of the last, unfinished write may be on disk, and the others still hold their former
+// content. The last byte of each sector is a mark, to tell a sector that never arrived from one that holds zeros: one value if a
+// record begins in the sector, another if a record only continues in it. A record begins at a multiple of 16 where its header still
+// fits in the sector, so a header arrives whole or not at all. Therefore:
 //
 // - Zeros where a header should be, and zeros to the end: the log ends here.
 // - Zeros where a header should be, and later sectors that only continue a record: the last write arrived without its first sector.

@@ -216,12 +216,12 @@ class Replay {
   private progress: { end: LogEnd; base: LogBase } | undefined;
   private readonly memory = new PayloadMemory();
 
-  /** The end of what was read. */
+  /** The end of the log as far as it was read. */
   get end(): LogEnd {
     return this.requireProgress().end;
   }
 
-  /** The base of what was read. */
+  /** The base of the log. */
   get base(): LogBase {
     return this.requireProgress().base;
   }

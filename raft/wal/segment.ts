@@ -4,7 +4,7 @@
 //    8  format version, u32              48    commit
 //   12  checksum of the last record      56  bytes in this file
 //       of the segment before, u32       64  term of the entry before the first index
-//   16  number of this segment, from 1   72  how it begins, u32: 0 goes on, 1 restarts
+//   16  number of this segment, from 1   72  how it begins, u32: 0 continues the log, 1 restarts it
 //   24  first index                      76  zeros
 //   32  hard state before the first     508  crc32 of bytes 0 to 507, u32
 //       record: term,

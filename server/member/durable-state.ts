@@ -202,7 +202,15 @@ const openLog = async (
   };
   const size = segmentBytes === undefined ? {} : { segmentBytes };
   const reserveBytes = reserves?.logBytes ?? 0;
-  const { wal, recovered } = await openWal({ disk, directory, initial, ...size, reserveBytes, listener, clock });
+  const { wal, recovered } = await openWal({
+    disk,
+    directory,
+    loadInitialConfiguration: initial,
+    ...size,
+    reserveBytes,
+    listener,
+    clock,
+  });
   space.watchLog(wal);
   if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
   return { wal, recovered, space };

@@ -117,7 +117,10 @@ const writeHardState = async (directory: string, hardState: HardState): Promise<
     onRemovalFailure: () => undefined,
   };
   const initial = (): Promise<never> => Promise.reject(new StartError(`the log in ${directory} has not begun`));
-  const { wal } = await Promise.race([openWal({ disk: machineDisk, directory, initial, listener }), failed]);
+  const { wal } = await Promise.race([
+    openWal({ disk: machineDisk, directory, loadInitialConfiguration: initial, listener }),
+    failed,
+  ]);
   try {
     await Promise.race([new Promise<void>((done) => wal.append(hardState, [], done)), failed]);
   } finally {

@@ -1,4 +1,4 @@
-/** Long work in slices: a generator that yields between them. Other work runs then, and must not remove what this work has read. */
+/** Long work in slices: a generator that yields between them. Other work runs then, and must not remove rows or entries that this work has read. */
 export type Sliced<T> = Generator<undefined, T>;
 
 /** Runs all slices at once. */

@@ -25,7 +25,7 @@ export interface CompactorOptions {
 }
 
 /** The pause after a slice that removes nothing from disk, as a part of the pause after a batch: such a slice costs less. */
-const restOfForgetting = 0.1;
+const pauseOfIndexSlice = 0.1;
 
 /**
  * Removes the changes that compactions made unreadable, in slices between requests, once the compaction is on disk and the reads that
@@ -130,7 +130,7 @@ export class Compactor {
         stats.indexCompactionMs.observe(clock.now() - beganAt);
         return next;
       });
-      if (from !== undefined) await this.rest(restOfForgetting);
+      if (from !== undefined) await this.pause(pauseOfIndexSlice);
       await turns.pause();
     }
     return from;
@@ -152,7 +152,7 @@ export class Compactor {
       stats.compactionBatchMs.observe(clock.now() - beganAt);
       stats.compactedChanges += removal.changes;
       for (const [block, count] of removal.counts) blocks.setCount(block, count);
-      if (at < sorted.length) await this.rest(Math.min(1, removal.cost / limits.removalsPerBatch));
+      if (at < sorted.length) await this.pause(Math.min(1, removal.cost / limits.removalsPerBatch));
       await turns.pause();
     }
     blocks.tidy();
@@ -163,7 +163,7 @@ export class Compactor {
   };
 
   /** Pauses. @param batches the cost of the slice before, in batches of removals */
-  private async rest(batches: number): Promise<void> {
+  private async pause(batches: number): Promise<void> {
     const ms = batches * this.data.limits.compactionRestMs;
     if (ms === 0 || this.stopped) return;
     const { clock } = this.options;

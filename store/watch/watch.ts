@@ -20,8 +20,8 @@ export interface WatchBatch {
   /** The store's present revision. After a batch from history, later batches may follow up to it. */
   readonly revision: Revision;
   /**
-   * The encoded Events, oldest first. Watches with the same events get the same list object, so a receiver can cache by it what it
-   * derives from the events.
+   * The encoded Events, oldest first. Watches with the same events get the same list object, so a receiver can cache its
+   * encoding of the events by the list.
    */
   readonly events: readonly Uint8Array[];
 }

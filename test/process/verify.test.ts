@@ -134,7 +134,7 @@ const withLog = async (change: (wal: Wal, log: RecoveredLog) => Promise<void>): 
   const { wal, recovered } = await openWal({
     disk: nodeDisk,
     directory: stopped.path("wal"),
-    initial: () => assert.fail("a log that has not begun"),
+    loadInitialConfiguration: () => assert.fail("a log that has not begun"),
     listener,
   });
   await change(wal, recovered);

@@ -54,7 +54,9 @@ test("a log begins with the initial configuration, and later opens ask for none"
   assert.ok((await recover(disk)).base.configuration.isEqual(initial));
   await writeLog(disk, batches);
   assert.ok(
-    (await recover(disk, { initial: () => assert.fail("asked for another one") })).base.configuration.isEqual(initial),
+    (
+      await recover(disk, { loadInitialConfiguration: () => assert.fail("asked for another one") })
+    ).base.configuration.isEqual(initial),
   );
 });
 

@@ -114,7 +114,7 @@ export const open = (
   return openWal({
     disk,
     directory,
-    initial: () => Promise.resolve(initial),
+    loadInitialConfiguration: () => Promise.resolve(initial),
     segmentBytes: 2048,
     listener,
     ...options,
