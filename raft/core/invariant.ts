@@ -6,7 +6,10 @@ export class InvariantError extends Error {
   }
 }
 
-/** Throws InvariantError if `condition` is false. Hot paths throw InvariantError themselves: the argument `broken` would be built before every call. */
+/**
+ * Throws InvariantError if `condition` is false. Hot paths throw it themselves: the argument `broken` would be built before every
+ * call.
+ */
 export function invariant(condition: boolean, broken: string): asserts condition {
   if (!condition) throw new InvariantError(broken);
 }
