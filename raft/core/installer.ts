@@ -7,7 +7,7 @@ import type { Outbox } from "./outbox.js";
 import { noMember, type LogPosition } from "./ids.js";
 import type { ReceivedSnapshot } from "./types.js";
 
-/** A snapshot on its way into the state machine (`received`, `handedOut`) or in it (`installed`: the log must restart). */
+/** A snapshot before (`received`), during (`handedOut`) and after its installation in the state machine (`installed`: the log must restart). */
 type Installation =
   | { readonly stage: "received" | "handedOut"; readonly position: LogPosition }
   | { readonly stage: "installed"; readonly base: LogBase };

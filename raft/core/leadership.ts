@@ -218,7 +218,7 @@ export class Leadership {
     let i = 1;
     for (const follower of this.votingFollowers) held[i++] = follower.match;
     const index = quorumValue(held) as LogIndex;
-    // Counting copies commits only entries of this term; older ones ride along. Counting
+    // Counting copies commits only entries of this term; older ones become committed with them. Counting
     // those directly can lose an acknowledged write (Raft paper §5.4.2, figure 8).
     if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;
     this.log.commitTo(index);

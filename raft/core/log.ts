@@ -242,7 +242,7 @@ export class Log {
     this.startIndex = index;
   }
 
-  /** Empties the log behind an installed snapshot at `base`. Raft paper §7. */
+  /** Restarts the log, empty, after an installed snapshot at `base`. Raft paper §7. */
   restart(base: LogBase): void {
     invariant(base.index > this.commitIndex, `a snapshot at ${base.index}, at or below commit ${this.commitIndex}`);
     this.entries.length = 0;

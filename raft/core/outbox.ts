@@ -12,7 +12,7 @@ const nothing: readonly never[] = [];
  * durable; otherwise it waits for that write. Raft paper, figure 2: "updated on stable storage before responding".
  */
 export class Outbox {
-  /** The hard state last handed to the disk, and the durable one. */
+  /** The hard state of the last write, and the durable one. */
   private written: HardState;
   private durable: HardState;
   private writing: Unsaved | undefined;

@@ -222,7 +222,7 @@ export interface UnsavedBatch {
   readonly replies: readonly Outgoing[];
 }
 
-/** A write that restarts the log behind an installed snapshot. */
+/** A write that restarts the log after an installed snapshot. */
 export interface UnsavedRestart {
   /** The new base of the log, which is empty. */
   readonly restart: LogBase;

@@ -48,7 +48,7 @@ export class RecordBuffer {
     return this.complete(seed, this.start);
   }
 
-  /** Completes the record as the first of a segment, behind the header. */
+  /** Completes the record as the first of a segment, after the header. */
   sealFirst(header: SegmentHeader): Sealed {
     return this.complete(writeSegmentHeader(this.writer.writtenBytes(), header), 0);
   }

@@ -57,7 +57,7 @@ export interface SealedRecord {
 }
 
 /**
- * Completes the record at `start` in `bytes`, whose payload lies in one piece behind room for its header: fills in the
+ * Completes the record at `start` in `bytes`, whose payload is contiguous, after room for its header: fills in the
  * header, spreads the record over its sectors and sets their marks. `bytes` must reach to the end of the last sector.
  */
 export const sealRecord = (

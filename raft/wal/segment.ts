@@ -14,7 +14,7 @@
 // the segment before. The checksums of all files form one chain, so a missing file or end of a file is detected.
 //
 // The oldest segments may be missing: the state machine holds their entries. Therefore a header states all that the first
-// record depends on. A segment that restarts begins an empty log behind an installed snapshot; earlier ones are obsolete.
+// record depends on. A segment that restarts begins an empty log after an installed snapshot; earlier ones are obsolete.
 //
 // A segment is filled with zeros and given its header and first record, all durable under another name; then it is renamed. Every
 // segment therefore has a complete header and a complete first record.
@@ -26,7 +26,7 @@ import { sectorBytes } from "./record.js";
 /** The version of the log format. */
 export const formatVersion = 3;
 
-/** The start of the first record, behind the header's sector. */
+/** The start of the first record, after the header's sector. */
 export const firstRecordAt = sectorBytes;
 
 /** The name of the segment being prepared. No record in it was acknowledged. */

@@ -34,7 +34,7 @@ export interface StoreLimits {
   readonly revisionsPerWatchBatch: number;
   /** … or bytes of KeyValues, if that is less; but at least one whole revision. */
   readonly bytesPerWatchBatch: number;
-  /** Watchers behind that a slice of history is prepared for in one turn. */
+  /** The watchers behind whose share of a slice of history is prepared in one turn. */
   readonly watchersPerSlice: number;
   /** Batches that watchers receive, of one round of writes or of history, in one turn. */
   readonly watchBatchesPerSlice: number;
