@@ -52,8 +52,7 @@ export class StoreSnapshot {
 
   private async shutDown(): Promise<void> {
     try {
-      await this.rows.close();
-      await this.view.close();
+      await this.rows.close().finally(() => this.view.close());
     } finally {
       this.onClosed(this);
     }

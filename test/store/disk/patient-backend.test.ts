@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PatientBackend } from "../../../store/disk/patient-backend.js";
-import { openMemoryBackend, type Backend, type Row, type RowIterator } from "../../../store/index.js";
+import { openMemoryBackend, type Backend, type Row, type RowIterator, type View } from "../../../store/index.js";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (row: Uint8Array | undefined): string => Buffer.from(row ?? []).toString();
@@ -186,6 +186,19 @@ test("an iterator continues after its last row, in the state at which it began",
   assert.equal(state.waits, 2);
   assert.equal(keysOf(await rows.next(10)), "");
   await rows.close();
+});
+
+test("an iterator that cannot be closed still releases its view", async () => {
+  const { level } = await setUp();
+  let closed = 0;
+  const view = (): View => ({
+    ...level.view(),
+    iterate: () => ({ next: () => Promise.resolve([]), close: () => Promise.reject(new Error("EIO")) }),
+    close: () => Promise.resolve(void (closed += 1)),
+  });
+  const rows = new PatientBackend({ ...level, view }, {}).iterate(bytes("a"), bytes("z"));
+  await assert.rejects(rows.close(), /EIO/);
+  assert.equal(closed, 1);
 });
 
 test("an iterator whose first rows cannot be read begins again", async () => {

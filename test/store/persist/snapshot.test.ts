@@ -12,6 +12,7 @@ import {
   openStore,
   type Backend,
   type Row,
+  type View,
 } from "../../../store/index.js";
 import { formatRow, changeCountRow } from "../../../store/disk/meta.js";
 import { changeRowKey } from "../../../store/disk/rows.js";
@@ -172,6 +173,36 @@ test("a snapshot that begins while a batch becomes visible has the whole batch o
   store.endRound(roundState("2"));
   await store.flush();
   assert.equal((await allOf(store)).length, 4, "format, count, state and a change");
+  await store.close();
+});
+
+test("a snapshot whose iterator cannot be closed still releases its view", async () => {
+  const inner = await openMemoryBackend();
+  let [opened, closed] = [0, 0];
+  const view = (): View => {
+    opened += 1;
+    const rows = inner.view();
+    return {
+      name: rows.name,
+      get: (key) => rows.get(key),
+      iterate: (...range) => ({ ...rows.iterate(...range), close: () => Promise.reject(new Error("EIO")) }),
+      close: () => Promise.resolve(void (closed += 1)),
+    };
+  };
+  const backend: Backend = {
+    name: inner.name,
+    get: (key) => inner.get(key),
+    iterate: (from, to) => inner.iterate(from, to),
+    view,
+    batch: () => inner.batch(),
+    size: () => inner.size(),
+    close: () => inner.close(),
+  };
+  const store = await openStore({ backend, clock: new ManualClock(), onFailure: () => undefined });
+  store.endRound(roundState("1"));
+  await store.flush();
+  await assert.rejects(store.snapshot().close(), /EIO/);
+  assert.deepEqual([opened, closed], [1, 1]);
   await store.close();
 });
 
