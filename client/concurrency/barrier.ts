@@ -1,5 +1,5 @@
 // Barriers: programs that wait until one of them, or all of them, are there.
-import { EtcdError, quietly, type RequestOptions } from "../transport/index.js";
+import { EtcdError, settleQuietly, type RequestOptions } from "../transport/index.js";
 import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
 import type { LeaseKeepAlive } from "../lease/index.js";
 import type { LockServices } from "./lock.js";
@@ -63,9 +63,9 @@ export class DoubleBarrier {
     private readonly count: number,
   ) {
     if (!Number.isInteger(count) || count < 1) throw new RangeError(`Cannot make a barrier of ${count} programs`);
-    const under = (rest: string) => new Uint8Array(Buffer.concat([toBytes(name), toBytes(rest)]));
-    this.waiters = under("/waiters/");
-    this.ready = under("/ready");
+    const keyUnder = (rest: string) => new Uint8Array(Buffer.concat([toBytes(name), toBytes(rest)]));
+    this.waiters = keyUnder("/waiters/");
+    this.ready = keyUnder("/ready");
   }
 
   /**
@@ -87,7 +87,7 @@ export class DoubleBarrier {
         const { header } = await this.services.kv.put(key, "", { lease: lease.id, signal });
         await this.untilReady(header.revision, signal);
       } catch (error) {
-        await quietly(this.giveUpPlace());
+        await settleQuietly(this.giveUpPlace());
         throw error;
       }
     });

@@ -1,5 +1,5 @@
 // Elections: one leader at a time, who says something about itself that all can read.
-import { EtcdError, LeavableIterator, onAbort, quietly, type RequestOptions } from "../transport/index.js";
+import { EtcdError, LeavableIterator, onAbort, settleQuietly, type RequestOptions } from "../transport/index.js";
 import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
 import type { Lease } from "../lease/index.js";
 import { byAge, Line, type LineServices } from "./line.js";
@@ -56,7 +56,7 @@ export class Election {
     const turn = await takeTurn(this.services.lease, this.line, value, options);
     const leadership = new Leadership(this.services, turn);
     // Under a lease that had a place already, the key still says what it said then.
-    if (!sameBytes(turn.entry.value, toBytes(value))) await this.restate(leadership, value, options);
+    if (!areSameBytes(turn.entry.value, toBytes(value))) await this.restate(leadership, value, options);
     return leadership;
   }
 
@@ -107,7 +107,7 @@ export class Election {
     try {
       await leadership.proclaim(value, { signal });
     } catch (error) {
-      await quietly(leadership.resign());
+      await settleQuietly(leadership.resign());
       throw error;
     }
   }
@@ -119,4 +119,4 @@ export class Election {
   }
 }
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+const areSameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

@@ -8,7 +8,8 @@ import { readUntil, uniqueName, untilChanged, runWait } from "./waiting.js";
 /** Times that adding an element is tried while others add theirs. */
 const maxAttempts = 100;
 
-const under = (name: Bytes, rest: string): Uint8Array => new Uint8Array(Buffer.concat([toBytes(name), toBytes(rest)]));
+const keyUnder = (name: Bytes, rest: string): Uint8Array =>
+  new Uint8Array(Buffer.concat([toBytes(name), toBytes(rest)]));
 
 /**
  * A queue under a name, with the layout of etcd's recipes: `<name>/<nanoseconds>`, taken in the order of revisions. Each element
@@ -23,18 +24,18 @@ export class Queue {
     private readonly services: LineServices,
     private readonly name: Bytes,
   ) {
-    this.prefix = under(name, "/");
+    this.prefix = keyUnder(name, "/");
   }
 
   /** Adds an element at the end. @throws EtcdError with outcome "unknown" if it may have been added */
   async enqueue(value: Bytes, options: RequestOptions = {}): Promise<void> {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const key = under(this.name, `/${uniqueName()}`);
+      const key = keyUnder(this.name, `/${uniqueName()}`);
       const compare = [{ target: "version", key, is: "=", than: 0 } as const];
       const success = [{ op: "put", key, value } as const];
       if ((await this.services.kv.txn({ compare, success }, options)).succeeded) return;
     }
-    throw tooOften("add an element");
+    throw tooManyConflictsError("add an element");
   }
 
   /**
@@ -63,7 +64,7 @@ export class PriorityQueue {
     private readonly services: LineServices,
     private readonly name: Bytes,
   ) {
-    this.prefix = under(name, "/");
+    this.prefix = keyUnder(name, "/");
   }
 
   /**
@@ -77,17 +78,17 @@ export class PriorityQueue {
       throw new RangeError(`Cannot enqueue with priority ${priority}: expected 0 to ${priorities - 1}`);
     const path = `/${String(priority).padStart(5, "0")}`;
     const { kv } = this.services;
-    const base = new Uint8Array(Buffer.concat([toBytes("__"), under(this.name, path)]));
+    const base = new Uint8Array(Buffer.concat([toBytes("__"), keyUnder(this.name, path)]));
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const newest = { prefix: true, sortBy: "key", order: "descending", limit: 1 } as const;
-      const { kvs, header } = await kv.get(under(this.name, `${path}/`), { ...newest, ...options });
-      const key = under(this.name, `${path}/${String(numberOf(kvs[0]) + 1).padStart(16, "0")}`);
+      const { kvs, header } = await kv.get(keyUnder(this.name, `${path}/`), { ...newest, ...options });
+      const key = keyUnder(this.name, `${path}/${String(numberOf(kvs[0]) + 1).padStart(16, "0")}`);
       // Somebody may add an element, and another take it, between the two requests: the base key tells of it.
       const compare = [{ target: "modRevision", key: base, is: "<", than: header.revision + 1 } as const];
       const success = [{ op: "put", key: base, value: "" } as const, { op: "put", key, value } as const];
       if ((await kv.txn({ compare, success }, options)).succeeded) return;
     }
-    throw tooOften("add an element");
+    throw tooManyConflictsError("add an element");
   }
 
   /** Takes the first element, as `Queue.dequeue` does. */
@@ -100,7 +101,7 @@ export class PriorityQueue {
 const numberOf = (kv: KeyValue | undefined): number =>
   kv === undefined ? -1 : Number(/\d+$/.exec(Buffer.from(kv.key).toString("latin1"))?.[0] ?? -1);
 
-const tooOften = (what: string): EtcdError =>
+const tooManyConflictsError = (what: string): EtcdError =>
   new EtcdError("aborted", `Could not ${what}: ${maxAttempts} attempts failed because of concurrent changes`, "failed");
 
 async function takeFirst(

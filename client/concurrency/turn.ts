@@ -1,5 +1,5 @@
 // Waiting in line until it is one's turn, and what one has then.
-import { EtcdError, quietly } from "../transport/index.js";
+import { EtcdError, settleQuietly } from "../transport/index.js";
 import type { Bytes, Compare } from "../kv/index.js";
 import type { LeaseKeepAlive, Lease } from "../lease/index.js";
 import type { Entry, Line } from "./line.js";
@@ -107,7 +107,7 @@ export async function takeTurn(
     return new Turn(line, entry, lease, lease !== options.lease);
   } catch (error) {
     // Failing that, the place goes with the lease, a little later.
-    if (lease !== undefined) await quietly(lease === options.lease ? line.leaveIfThere(lease.id) : lease.close());
+    if (lease !== undefined) await settleQuietly(lease === options.lease ? line.leaveIfThere(lease.id) : lease.close());
     throw limit.reason ?? error;
   } finally {
     limit.close();

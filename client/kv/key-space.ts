@@ -27,14 +27,14 @@ export class KeySpace {
   }
 
   /** Returns the key at the server. @throws EtcdError "invalid-argument" if it is empty, as a server does without a prefix */
-  absolute(key: Uint8Array): Uint8Array {
+  toAbsolute(key: Uint8Array): Uint8Array {
     if (this.prefix.length === 0) return key;
     if (key.length === 0) throw new EtcdError("invalid-argument", "etcdserver: key is not provided", "failed");
     return concat(this.prefix, key);
   }
 
   /** Returns a key of the server's as this key space sees it. */
-  relative(key: Uint8Array): Uint8Array {
+  toRelative(key: Uint8Array): Uint8Array {
     return this.prefix.length === 0 ? key : key.subarray(this.prefix.length);
   }
 
@@ -50,7 +50,7 @@ export class KeySpace {
     const { key, rangeEnd } = request;
     const hasEnd = rangeEnd.length !== 1 || rangeEnd[0] !== 0;
     const end = hasEnd ? concat(prefix, rangeEnd) : prefixEnd(prefix);
-    return { ...request, key: this.absolute(key), rangeEnd: rangeEnd.length === 0 ? rangeEnd : end };
+    return { ...request, key: this.toAbsolute(key), rangeEnd: rangeEnd.length === 0 ? rangeEnd : end };
   }
 }
 

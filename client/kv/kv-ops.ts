@@ -136,7 +136,7 @@ export function rangeRequest(key: Bytes, options: GetSettings, keys: KeySpace): 
 
 /** Builds the request of a put. Bytes of a usual length are copied: the caller may change its own at once. */
 export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys: KeySpace): PutRequest => ({
-  key: keys.absolute(toOwnBytes(key)),
+  key: keys.toAbsolute(toOwnBytes(key)),
   value: toOwnBytes(value),
   lease: options.lease ?? 0n,
   prevKv: options.prevKv ?? false,
@@ -145,7 +145,7 @@ export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys:
 });
 
 /** Gives a put of `putRequest` to a server in the same process; undefined: it is large, or has a field that an encoder would change or refuse. */
-export const sharedPut = (request: PutRequest): PutRequest | undefined => {
+export const toSharedPut = (request: PutRequest): PutRequest | undefined => {
   const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request;
   if (key.length > maxOwnBytes || value.length > maxOwnBytes) return undefined;
   if (typeof lease !== "bigint" || BigInt.asIntN(64, lease) !== lease) return undefined;
@@ -187,7 +187,7 @@ export const deleteResult = (response: DeleteRangeResponse, keys: KeySpace): Del
 
 /** Reads a key, with counters as numbers. */
 export const keyValueOf = (kv: WireKeyValue, keys: KeySpace): KeyValue => ({
-  key: keys.relative(kv.key),
+  key: keys.toRelative(kv.key),
   value: kv.value,
   createRevision: counterFromResponse(kv.createRevision),
   modRevision: counterFromResponse(kv.modRevision),

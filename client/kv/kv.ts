@@ -29,7 +29,7 @@ import {
   putRequest,
   putResult,
   rangeRequest,
-  sharedPut,
+  toSharedPut,
   type DeleteResult,
   type DeleteSettings,
   type GetResult,
@@ -37,7 +37,7 @@ import {
   type PutResult,
   type PutSettings,
 } from "./kv-ops.js";
-import { onlyReads, txnRequest, txnResult, type Txn, type TxnResult } from "./txn.js";
+import { isReadOnly, txnRequest, txnResult, type Txn, type TxnResult } from "./txn.js";
 
 /** The answer to a compaction. @see etcd v3 API, CompactionResponse */
 export interface CompactResult {
@@ -51,7 +51,7 @@ const range = unaryMethod("read", KVDefinition, methods.range, {
 });
 const rangeStream = streamMethod(KVDefinition, methods.rangeStream);
 const put = unaryMethod("write", KVDefinition, methods.put, {
-  request: { encode: (request) => putRequestEncoder.encode(request), share: sharedPut },
+  request: { encode: (request) => putRequestEncoder.encode(request), share: toSharedPut },
   response: putResponseDecoder,
 });
 const deleteRange = unaryMethod("write", KVDefinition, methods.deleteRange, { request: deleteRangeRequestEncoder });
@@ -126,7 +126,7 @@ export class Kv {
 
   /** Compares, then runs `success` or `failure`, all at one revision. */
   async txn(steps: Txn, options: RequestOptions = {}): Promise<TxnResult> {
-    const method = onlyReads(steps) ? readOnlyTxn : txn;
+    const method = isReadOnly(steps) ? readOnlyTxn : txn;
     return txnResult(await this.endpoints.call(method, txnRequest(steps, this.keys), options), this.keys);
   }
 

@@ -81,8 +81,8 @@ const results = {
 } as const;
 
 /** Whether a transaction changes nothing, whichever branch runs. */
-export const onlyReads = ({ success = [], failure = [] }: Txn): boolean =>
-  [...success, ...failure].every((step) => step.op === "get" || (step.op === "txn" && onlyReads(step)));
+export const isReadOnly = ({ success = [], failure = [] }: Txn): boolean =>
+  [...success, ...failure].every((step) => step.op === "get" || (step.op === "txn" && isReadOnly(step)));
 
 /** Builds the request of a transaction. */
 export const txnRequest = ({ compare = [], success = [], failure = [] }: Txn, keys: KeySpace): TxnRequest => ({

@@ -1,5 +1,5 @@
 // A lease and the clock it is renewed by.
-import { type Clock, LeaseLostError, quietly } from "../transport/index.js";
+import { type Clock, LeaseLostError, settleQuietly } from "../transport/index.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
 /** A lease is renewed once in this time at least: Node's timers do not wait for much longer. */
@@ -91,7 +91,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
 
   /** Closes it; a lease that could not be revoked expires, and no error is thrown. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await quietly(this.close());
+    await settleQuietly(this.close());
   }
 
   private renew(): void {

@@ -114,7 +114,7 @@ export class Lease {
       header: headerOf(response.header),
       ttlSeconds: counterFromResponse(response.TTL),
       grantedTtlSeconds: counterFromResponse(response.grantedTTL),
-      keys: response.keys.filter((key) => this.keys.has(key)).map((key) => this.keys.relative(key)),
+      keys: response.keys.filter((key) => this.keys.has(key)).map((key) => this.keys.toRelative(key)),
     };
   }
 

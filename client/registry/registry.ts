@@ -4,7 +4,7 @@ import {
   EtcdError,
   LeavableIterator,
   onAbort,
-  quietly,
+  settleQuietly,
   type RequestOptions,
   retryUntil,
   Wakeup,
@@ -102,7 +102,7 @@ export class Registration implements AsyncDisposable {
     try {
       await this.services.kv.put(this.key, this.value, { lease: lease.id, ...limits });
     } catch (error) {
-      await quietly(lease.close());
+      await settleQuietly(lease.close());
       throw error;
     }
     this.lease = lease;
@@ -113,7 +113,7 @@ export class Registration implements AsyncDisposable {
     const { signal } = this.ending;
     const { clock } = this.services;
     for (let lease = first; ;) {
-      if (await endedBy(lease, signal)) return;
+      if (await waitForEnd(lease, signal)) return;
       try {
         lease = await retryUntil(clock, { signal }, (limits) => this.enter(limits));
       } catch (error) {
@@ -125,7 +125,7 @@ export class Registration implements AsyncDisposable {
 }
 
 /** Resolves when a lease has ended, or the signal is raised: to whether it is. */
-async function endedBy(lease: LeaseKeepAlive, signal: AbortSignal): Promise<boolean> {
+async function waitForEnd(lease: LeaseKeepAlive, signal: AbortSignal): Promise<boolean> {
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = () => resolve()));
   const stopListening = onAbort(signal, stop);

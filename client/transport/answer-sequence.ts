@@ -1,7 +1,7 @@
 // The answers to one request, taken one by one.
 import type { Connection } from "./connection.js";
 import type { Clock } from "./clock.js";
-import { EtcdError, notSent } from "./errors.js";
+import { EtcdError, notSentError } from "./errors.js";
 import { LeavableIterator } from "./leavable-iterator.js";
 import { maxLogins, type Metadata } from "./login.js";
 import type { CallLimits, StreamMethod } from "./methods.js";
@@ -13,7 +13,7 @@ import { StreamFinishedError, type Stream } from "./stream.js";
 interface AnsweringServer {
   readonly clock: Clock;
   readonly settings: Pick<Settings, "login" | "requestTimeoutMs">;
-  loggedIn(limits: CallLimits): Promise<void>;
+  whenLoggedIn(limits: CallLimits): Promise<void>;
   whenConnected(limits: CallLimits): Promise<Connection>;
   close(): void;
 }
@@ -69,7 +69,7 @@ export class AnswerSequence<Request, Response> {
   private async start(): Promise<void> {
     this.hasStarted = true;
     const { signal } = this.options;
-    this.stopListening = onAbort(signal, () => this.end(notSent(signal)));
+    this.stopListening = onAbort(signal, () => this.end(notSentError(signal)));
     await this.open();
   }
 
@@ -78,7 +78,7 @@ export class AnswerSequence<Request, Response> {
     const { server, options } = this;
     const { timeoutMs = server.settings.requestTimeoutMs, signal } = options;
     const limits = { deadline: server.clock.now() + timeoutMs, signal };
-    await server.loggedIn(limits);
+    await server.whenLoggedIn(limits);
     this.used = server.settings.login?.metadata;
     const connection = await server.whenConnected(limits);
     if (this.ending !== undefined) return; // left, or aborted, meanwhile
@@ -130,7 +130,7 @@ export class AnswerSequence<Request, Response> {
 
   private leave(): void {
     this.stopListening();
-    this.end(notSent(undefined));
+    this.end(notSentError(undefined));
     this.server.close();
   }
 }

@@ -2,7 +2,7 @@
 import { HealthDefinition } from "../../proto/index.js";
 import type { Channel } from "./channel.js";
 import type { Clock } from "./clock.js";
-import { errorFromFailure, EtcdError, notSent } from "./errors.js";
+import { errorFromFailure, EtcdError, notSentError } from "./errors.js";
 import { Liveness, type ProbedServer } from "./liveness.js";
 import { DeadlineTimer, type ExpiringCalls } from "./deadline-timer.js";
 import { streamMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
@@ -108,8 +108,8 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     now = this.clock.now(),
   ): void {
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
-    if (this.closed || limits.signal?.aborted) return caller.onEnd(notSent(limits.signal), undefined);
-    if (now >= limits.deadline) return caller.onEnd(this.tooLate(), undefined);
+    if (this.closed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
+    if (now >= limits.deadline) return caller.onEnd(this.tooLateError(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
     call.begin(request);
     this.pending.add(call);
@@ -117,12 +117,12 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     this.liveness.callBegins();
   }
 
-  callEnded(call: Pending, isAnswered: boolean): void {
+  onCallEnd(call: Pending, isAnswered: boolean): void {
     const { liveness } = this;
     this.pending.delete(call);
     this.deadlines.callEnds();
     liveness.callEnds();
-    if (isAnswered && this.isUp) liveness.heard();
+    if (isAnswered && this.isUp) liveness.onAnswer();
     this.closeIfRetired();
   }
 
@@ -143,7 +143,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     method: StreamMethod<Request, Response>,
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
-    if (this.closed) throw notSent(undefined);
+    if (this.closed) throw notSentError(undefined);
     const { server, pending, liveness } = this;
     const stream = new Stream(server, method, liveness, {
       onMessage: events.onMessage,
@@ -190,14 +190,14 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   /** Sends the server a health check. Any answer will do, also that there is no such service. One that is slow with others answers this at once. */
   probe(): void {
     const { liveness, pending } = this;
-    if (!this.isUp) return liveness.probeEnded();
-    const done = () => {
+    if (!this.isUp) return liveness.onProbeEnd();
+    const endProbe = () => {
       pending.delete(entry);
-      liveness.probeEnded();
-      if (this.isUp) liveness.heard();
+      liveness.onProbeEnd();
+      if (this.isUp) liveness.onAnswer();
       this.closeIfRetired();
     };
-    const call = this.channel.unary(check, { service: "" }, undefined, done);
+    const call = this.channel.unary(check, { service: "" }, undefined, endProbe);
     const cancel = () => call.cancel();
     const entry: Pending = { ...unlisted, cancel, retire: cancel, check: () => undefined };
     pending.add(entry);
@@ -210,7 +210,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
 
   private readonly hasAlternative = (): boolean => this.owner.hasAlternative(this);
 
-  private tooLate(): EtcdError {
+  private tooLateError(): EtcdError {
     const reason = this.isSilent ? "the server does not answer" : "no time was left";
     return new EtcdError(
       "deadline-exceeded",
@@ -226,7 +226,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
 
   private onStateChange(): void {
     if (this.closed) return;
-    this.liveness.connectionChanged(this.isUp);
+    this.liveness.onConnectionChange(this.isUp);
     if (this.isUp) this.owner.onUp();
   }
 }

@@ -5,7 +5,7 @@ import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
 import { type LoginServices, maxLogins } from "./login.js";
 import { type CallLimits, type StreamMethod, type UnaryMethod, unaryMethod } from "./methods.js";
-import { asError, ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
+import { asError, ConnectError, EtcdError, mayTryAgain, notSentError, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 import { onAbort } from "./on-abort.js";
 import { StreamFinishedError } from "./stream.js";
@@ -35,7 +35,7 @@ export interface Era {
 }
 
 /** Returns a response as it is. */
-const unchanged = (response: unknown): never => response as never;
+const returnUnchanged = (response: unknown): never => response as never;
 
 /** The method and the message of a call, and what makes its result; the types are those of the call. */
 interface CallContents {
@@ -133,7 +133,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     method: UnaryMethod<Request, Response>,
     request: Request,
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
-    read: (response: Response) => Result = unchanged,
+    read: (response: Response) => Result = returnUnchanged,
   ): Promise<Result> {
     const contents = { method, request, read } as CallContents;
     return new Promise<Result>((resolve, reject) => {
@@ -144,11 +144,11 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   private add(begun: BegunRequest): void {
-    if (this.begun.push(begun) === 1) void settled.then(() => this.sendBegun());
+    if (this.begun.push(begun) === 1) void settled.then(() => this.sendBegunRequests());
   }
 
   /** Sends the requests that were made since the last call; one microtask for all of them. */
-  private sendBegun(): void {
+  private sendBegunRequests(): void {
     const { begun } = this;
     this.begun = [];
     const now = this.clock.now();
@@ -198,7 +198,7 @@ export class Endpoints implements ConnectionOwner, Retries {
    *
    * @throws EtcdError if the login fails
    */
-  async loggedIn(limits: CallLimits): Promise<void> {
+  async whenLoggedIn(limits: CallLimits): Promise<void> {
     const { login } = this.settings;
     if (login?.metadata === undefined) await login?.ready(this.loginServices, limits);
   }
@@ -212,7 +212,7 @@ export class Endpoints implements ConnectionOwner, Retries {
   async logInAgain({ timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions): Promise<void> {
     const { login } = this.settings;
     if (login === undefined) throw new TypeError("Cannot log in: the client was made without the option `auth`");
-    if (this.closed || signal?.aborted) throw notSent(signal);
+    if (this.closed || signal?.aborted) throw notSentError(signal);
     login.forget(login.metadata);
     await login.ready(this.loginServices, { deadline: this.clock.now() + timeoutMs, signal });
     if (login.notEnabled !== undefined) throw login.notEnabled;
@@ -263,7 +263,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     request: Request,
     options: RequestOptions,
   ): Promise<Response> {
-    const single = this.single(endpoint);
+    const single = this.openSingle(endpoint);
     try {
       return await single.call(method, request, options);
     } finally {
@@ -281,12 +281,12 @@ export class Endpoints implements ConnectionOwner, Retries {
     request: Request,
     options: RequestOptions,
   ): AsyncGenerator<Response, void, void> {
-    return new AnswerSequence(this.single(endpoint), method, request, options).iterate();
+    return new AnswerSequence(this.openSingle(endpoint), method, request, options).iterate();
   }
 
   /** Makes a connection of its own, which the caller closes; it is closed with these endpoints at the latest. */
-  private single(endpoint: string): Endpoints {
-    if (this.closed) throw notSent(undefined);
+  private openSingle(endpoint: string): Endpoints {
+    if (this.closed) throw notSentError(undefined);
     const single = new Endpoints([endpoint], this.settings, this.clock, () => this.singles.delete(single));
     this.singles.add(single);
     return single;
@@ -316,8 +316,8 @@ export class Endpoints implements ConnectionOwner, Retries {
     const connection = await this.whenConnected(limits);
     const answers: Response[] = [];
     return new Promise((resolve, reject) => {
-      const late = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
-      const stopTimer = this.clock.after(limits.deadline - this.clock.now(), late);
+      const onDeadline = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
+      const stopTimer = this.clock.after(limits.deadline - this.clock.now(), onDeadline);
       let stopListening = (): void => undefined;
       const onEnd = (error: EtcdError) => {
         stopTimer();
@@ -326,7 +326,7 @@ export class Endpoints implements ConnectionOwner, Retries {
         else reject(error);
       };
       const stream = connection.open(method, { onMessage: (answer) => void answers.push(answer), onEnd });
-      stopListening = onAbort(signal, () => stream.end(notSent(signal)));
+      stopListening = onAbort(signal, () => stream.end(notSentError(signal)));
       stream.send(request);
       stream.finish();
     });
@@ -338,7 +338,7 @@ export class Endpoints implements ConnectionOwner, Retries {
    * @throws TypeError if one is not an endpoint; then nothing has changed
    */
   replace(endpoints: readonly string[]): void {
-    if (this.closed) throw notSent(undefined);
+    if (this.closed) throw notSentError(undefined);
     const current = new Map(this.connections.map((each) => [addressOf(each.endpoint), each]));
     const preferred = this.connections[this.preferred];
     const connections = [...new Map(endpoints.map((each) => [addressOf(each), each]))].map(
@@ -380,7 +380,7 @@ export class Endpoints implements ConnectionOwner, Retries {
 
   /** Tells whether a connection other than this one could be used. */
   hasAlternative(connection: Connection): boolean {
-    return this.usable([connection]) !== undefined;
+    return this.findUsable([connection]) !== undefined;
   }
 
   close(): void {
@@ -403,8 +403,8 @@ export class Endpoints implements ConnectionOwner, Retries {
     const { era } = this;
     for (;;) {
       throwIfOver(era);
-      if (this.closed || signal?.aborted) throw notSent(signal);
-      const connection = this.up();
+      if (this.closed || signal?.aborted) throw notSentError(signal);
+      const connection = this.findUp();
       if (connection !== undefined) {
         this.preferred = this.connections.indexOf(connection);
         return connection;
@@ -428,7 +428,7 @@ export class Endpoints implements ConnectionOwner, Retries {
   /** The connection for a request that has to wait for nothing; undefined: `chooseConnection` waits, or says why there is none. */
   private free(kind: RequestKind, signal: AbortSignal | undefined): Connection | undefined {
     if (this.closed || signal?.aborted) return undefined;
-    const connection = this.up();
+    const connection = this.findUp();
     if (connection === undefined) return undefined;
     if (kind !== "read" && this.connections.length > 1 && !connection.admitWrite()) return undefined;
     this.preferred = this.connections.indexOf(connection);
@@ -466,7 +466,7 @@ export class Endpoints implements ConnectionOwner, Retries {
         const onSlow = () => {
           const running = [...tries.keys()];
           if (running.at(-1) !== connection) return;
-          const next = this.usable([...running, ...failed]) ?? this.usable(running);
+          const next = this.findUsable([...running, ...failed]) ?? this.findUsable(running);
           if (next !== undefined) start(next);
         };
         const one: ReadTry = { onSlow, cancel: () => undefined };
@@ -489,18 +489,18 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /** The first connection that is up, from the preferred one on; one whose server has fallen silent only if all have. */
-  private up(): Connection | undefined {
+  private findUp(): Connection | undefined {
     const preferred = this.connections[this.preferred];
     if (preferred?.isUp === true && !preferred.isSilent) return preferred;
-    return this.usable([]) ?? this.inOrder().find((connection) => connection.isUp);
+    return this.findUsable([]) ?? this.sortByPreference().find((connection) => connection.isUp);
   }
 
   /** The first that is up and answers, except for these. */
-  private usable(except: readonly Connection[]): Connection | undefined {
-    return this.inOrder().find((each) => each.isUp && !each.isSilent && !except.includes(each));
+  private findUsable(except: readonly Connection[]): Connection | undefined {
+    return this.sortByPreference().find((each) => each.isUp && !each.isSilent && !except.includes(each));
   }
 
-  private inOrder(): readonly Connection[] {
+  private sortByPreference(): readonly Connection[] {
     const { connections, preferred } = this;
     return [...connections.slice(preferred), ...connections.slice(0, preferred)];
   }

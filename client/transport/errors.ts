@@ -76,7 +76,7 @@ export class ConnectError extends EtcdError {
 }
 
 /** A request that was sent to no server. @param signal the signal that aborted it; otherwise the client is closed */
-export const notSent = (signal: AbortSignal | undefined): EtcdError =>
+export const notSentError = (signal: AbortSignal | undefined): EtcdError =>
   signal?.aborted
     ? new EtcdError("cancelled", "The request was aborted before it was sent", "failed", undefined, {
         cause: signal.reason,
@@ -216,7 +216,7 @@ function statusOf(failure: Error, endpoint: string): { code: EtcdErrorCode; deta
 /** Turns the reason a server gives for a watch it ends or refuses into an error. */
 export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
   const { cancelReason: reason } = end;
-  const status = quotedStatus(reason);
+  const status = parseStatus(reason);
   if (status !== undefined) return new WatchEndedError(status.code, status.text, end);
   const isOurMistake = reason === "mvcc: watcher range is empty";
   return new WatchEndedError(
@@ -228,13 +228,13 @@ export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
 
 /** Returns the refusal of a user that is the reason why a server did not create a watch; undefined: it is another reason. */
 export function authErrorFromWatchEnd(cancelReason: string): AuthError | undefined {
-  const { code, text } = quotedStatus(cancelReason) ?? {};
+  const { code, text } = parseStatus(cancelReason) ?? {};
   const reason = code && authReasonOf(code, text ?? "");
   return reason && new AuthError(reason, code, text ?? "");
 }
 
 /** Reads a status in the words of Go. */
-function quotedStatus(reason: string): { readonly code: EtcdErrorCode; readonly text: string } | undefined {
+function parseStatus(reason: string): { readonly code: EtcdErrorCode; readonly text: string } | undefined {
   const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
   const code = codes.find((each) => each?.replaceAll("-", "") === name.toLowerCase());
   return code && { code, text };
@@ -249,7 +249,7 @@ export function mayTryAgain(error: EtcdError): boolean {
 }
 
 /** Waits for clean-up work and ignores its failure, which would hide the earlier error. */
-export async function quietly(cleanup: Promise<unknown>): Promise<void> {
+export async function settleQuietly(cleanup: Promise<unknown>): Promise<void> {
   try {
     await cleanup;
   } catch (error) {

@@ -61,7 +61,7 @@ function cancelCall(call: ChannelCall): void {
   setImmediate(() => call.cancel());
 }
 
-function sentMetadata(metadata: Readonly<Record<string, string>>): GrpcJs.Metadata {
+function toGrpcMetadata(metadata: Readonly<Record<string, string>>): GrpcJs.Metadata {
   const sent = new (grpcJs().Metadata)();
   for (const [name, value] of Object.entries(metadata)) sent.set(name, value);
   return sent;
@@ -118,7 +118,7 @@ class GrpcChannel implements Channel {
     metadata: Readonly<Record<string, string>> = {},
   ): ChannelCall {
     const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
-    const sent = sentMetadata(metadata);
+    const sent = toGrpcMetadata(metadata);
     const call = this.ensureClient().makeUnaryRequest(path, encode, decode, request, sent, options, onEnd);
     return { cancel: () => cancelCall(call) };
   }
@@ -129,7 +129,7 @@ class GrpcChannel implements Channel {
     onMessage: (response: Response) => void,
     onEnd: (failure: Error | undefined) => void,
   ): ChannelStream<Request> {
-    const sent = sentMetadata(metadata);
+    const sent = toGrpcMetadata(metadata);
     const call = this.ensureClient().makeBidiStreamRequest(path, encode, decode, sent, {});
     call.on("data", onMessage);
     // Also after the end: an answer that was on its way then is an error of the stream.

@@ -23,7 +23,7 @@ export {
   errorFromWatchEnd,
   EtcdError,
   LeaseLostError,
-  quietly,
+  settleQuietly,
   WatchEndedError,
   type WatchEnd,
 } from "./errors.js";

@@ -110,7 +110,7 @@ export class LastingStream<Request, Response> {
   /** @throws EtcdError "unavailable" if the login fails, and another one may not */
   private async logIn(limits: CallLimits): Promise<void> {
     try {
-      await this.endpoints.loggedIn(limits);
+      await this.endpoints.whenLoggedIn(limits);
     } catch (error) {
       if (!(error instanceof EtcdError && error.retryable) || error instanceof ConnectError) throw error;
       throw new EtcdError("unavailable", error.message, "failed", error.endpoint, { cause: error });

@@ -24,7 +24,7 @@ const minUnconfirmed = 4;
 
 /** The server whose answers a `Liveness` follows; `Connection` implements it. */
 export interface ProbedServer {
-  /** Asks the server for anything. Any answer will do; `probeEnded` says that there will be none. */
+  /** Asks the server for anything. Any answer will do; `onProbeEnd` says that there will be none. */
   probe(): void;
   /** Checks all pending requests: once per period while one is unanswered, and every `idleMs` while there are streams. */
   checkPending(): void;
@@ -95,13 +95,13 @@ export class Liveness {
   }
 
   /** Notes that something was sent on a stream, which the server will probably answer. */
-  onAsked(): void {
+  onAsk(): void {
     this.isAsked = true;
     this.watch();
   }
 
   /** The server has sent something. */
-  heard(): void {
+  onAnswer(): void {
     // The first answer of a short period dates them all: a server counts as idle at most that much too early.
     if (this.answersInPeriod === 0 || this.timer?.isFast !== true) this.heardAt = this.clock.now();
     this.answersInPeriod += 1;
@@ -111,13 +111,13 @@ export class Liveness {
   }
 
   /** The probe has ended, with an answer or without. */
-  probeEnded(): void {
+  onProbeEnd(): void {
     this.isProbing = false;
   }
 
   /** There is another connection, or none. */
-  connectionChanged(isUp: boolean): void {
-    if (isUp) this.heard();
+  onConnectionChange(isUp: boolean): void {
+    if (isUp) this.onAnswer();
     else this.waiting.wake();
   }
 

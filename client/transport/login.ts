@@ -1,6 +1,6 @@
 // The login of a client: its credentials, and the token that a server has given for them.
 import type { Clock } from "./clock.js";
-import { AuthError, EtcdError, notSent } from "./errors.js";
+import { AuthError, EtcdError, notSentError } from "./errors.js";
 import type { CallLimits } from "./methods.js";
 import { Wakeup } from "./wakeup.js";
 
@@ -87,7 +87,7 @@ export class Login {
       const isOwn = this.attempt === undefined;
       const attempt = (this.attempt ??= this.begin(services));
       await attempt.ended.wait(deadline - clock.now(), signal);
-      if (signal?.aborted) throw notSent(signal);
+      if (signal?.aborted) throw notSentError(signal);
       if (!attempt.isOver) throw new EtcdError("deadline-exceeded", "Cannot log in: the deadline has passed", "failed");
       const { failure } = attempt;
       // One that was given up says nothing about the others: each tries for itself.
@@ -138,7 +138,7 @@ export class Login {
   }
 
   private async logIn(services: LoginServices): Promise<void> {
-    const credentials = checkedCredentials(await this.credentials(services));
+    const credentials = checkCredentials(await this.credentials(services));
     this.refusal = undefined;
     if ("token" in credentials) this.#metadata = { token: credentials.token };
     else this.#metadata = await this.tokenFor(credentials, services);
@@ -188,7 +188,7 @@ const asEtcdError = (error: unknown): EtcdError =>
  *
  * @throws TypeError if they are neither a user with a password nor a token
  */
-export function checkedCredentials(given: Credentials): Credentials {
+export function checkCredentials(given: Credentials): Credentials {
   const refuse = (reason: string): never => {
     throw new TypeError(`Cannot log in: ${reason}`);
   };

@@ -1,7 +1,7 @@
 // Options of a client: endpoints, time-outs, sizes.
 import type { Transport } from "./channel.js";
 import { grpcTransport } from "./grpc-channel.js";
-import { checkedCredentials, type CredentialsSource, Login } from "./login.js";
+import { checkCredentials, type CredentialsSource, Login } from "./login.js";
 import { type ClientTls, clientTls, type TlsOptions } from "./tls.js";
 
 /** Checks of connections. All times are in milliseconds. */
@@ -114,7 +114,7 @@ export function settingsOf({
     ...settings,
     transport,
     tls: tls && clientTls(tls),
-    login: auth === undefined ? undefined : new Login(typeof auth === "function" ? auth : checkedCredentials(auth)),
+    login: auth === undefined ? undefined : new Login(typeof auth === "function" ? auth : checkCredentials(auth)),
     keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs),
   };
 }

@@ -27,7 +27,7 @@ export class Stream<Request, Response> {
   constructor(
     server: CalledServer,
     method: StreamMethod<Request, Response>,
-    private readonly liveness: Pick<Liveness, "onAsked" | "heard">,
+    private readonly liveness: Pick<Liveness, "onAsk" | "onAnswer">,
     private readonly events: StreamEvents<Response>,
   ) {
     const { channel, endpoint, login } = server;
@@ -35,12 +35,12 @@ export class Stream<Request, Response> {
     const metadata = { ...requireLeader, ...login?.metadata };
     const onMessage = (response: Response) => {
       if (this.hasEnded) return;
-      liveness.heard();
+      liveness.onAnswer();
       events.onMessage(response);
     };
     this.call = channel.bidi(method, metadata, onMessage, (failure) => {
       if (failure === undefined)
-        this.end(new StreamFinishedError(...this.brokenOff("the server has ended the stream")));
+        this.end(new StreamFinishedError(...this.errorArgumentsOf("the server has ended the stream")));
       else this.end(errorFromFailure(failure, "read", endpoint));
     });
   }
@@ -49,7 +49,7 @@ export class Stream<Request, Response> {
   send(request: Request): void {
     if (this.hasEnded) return;
     this.call.send(request);
-    this.liveness.onAsked();
+    this.liveness.onAsk();
   }
 
   /** Tells the server that no further request comes. */
@@ -69,10 +69,10 @@ export class Stream<Request, Response> {
 
   /** Ends it as if the server were gone. */
   breakOff(reason: string): void {
-    this.end(new EtcdError(...this.brokenOff(reason)));
+    this.end(new EtcdError(...this.errorArgumentsOf(reason)));
   }
 
-  private brokenOff(reason: string): ConstructorParameters<typeof EtcdError> {
+  private errorArgumentsOf(reason: string): ConstructorParameters<typeof EtcdError> {
     return ["unavailable", `No answer from ${this.endpoint}: ${reason}`, "failed", this.endpoint];
   }
 

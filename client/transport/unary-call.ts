@@ -51,7 +51,7 @@ export interface CallingConnection {
   /** Whether the client was closed. */
   readonly isClosed: boolean;
   /** @param isAnswered whether the server has shown by this that it is there */
-  callEnded(call: Pending, isAnswered: boolean): void;
+  onCallEnd(call: Pending, isAnswered: boolean): void;
 }
 
 /** A unary gRPC call to one server. */
@@ -126,7 +126,7 @@ export class UnaryCall<Request, Response> implements Pending {
     const { connection, caller, cancelOnAbort } = this;
     if (cancelOnAbort !== undefined) this.limits.signal?.removeEventListener("abort", cancelOnAbort);
     const { isClosed } = connection; // the end of this call may close a connection that is given up
-    connection.callEnded(this, response !== undefined || !this.isOurs(failure));
+    connection.onCallEnd(this, response !== undefined || !this.isOurs(failure));
     if (response !== undefined) caller.onEnd(undefined, response);
     else caller.onEnd(this.errorFrom(failure, isClosed), undefined);
   }
@@ -139,12 +139,12 @@ export class UnaryCall<Request, Response> implements Pending {
   /** @param isClosed whether the client was closed */
   private errorFrom(failure: Error | null, isClosed: boolean): EtcdError {
     const { signal, deadline } = this.limits;
-    if (signal?.aborted) return this.noAnswer("cancelled", "the request was given up", signal.reason);
-    if (isClosed) return this.noAnswer("cancelled", "the client was closed", failure);
-    if (this.isGivenUp) return this.noAnswer("unavailable", "the server does not answer", failure);
-    if (failure === null) return this.noAnswer("internal", "there was no error either", failure);
+    if (signal?.aborted) return this.noAnswerError("cancelled", "the request was given up", signal.reason);
+    if (isClosed) return this.noAnswerError("cancelled", "the client was closed", failure);
+    if (this.isGivenUp) return this.noAnswerError("unavailable", "the server does not answer", failure);
+    if (failure === null) return this.noAnswerError("internal", "there was no error either", failure);
     if (this.isDeadline(failure) || this.isServersDeadline(failure))
-      return this.noAnswer("deadline-exceeded", `${Math.round(deadline - this.startedAt)} ms are over`, failure);
+      return this.noAnswerError("deadline-exceeded", `${Math.round(deadline - this.startedAt)} ms are over`, failure);
     return errorFromFailure(failure, this.method.kind, this.server.endpoint);
   }
 
@@ -160,7 +160,7 @@ export class UnaryCall<Request, Response> implements Pending {
     return failure?.details === "Call cancelled" && clock.now() >= this.limits.deadline - deadlineRoundingMs;
   }
 
-  private noAnswer(code: EtcdErrorCode, reason: string, cause: unknown): EtcdError {
+  private noAnswerError(code: EtcdErrorCode, reason: string, cause: unknown): EtcdError {
     const { endpoint } = this.server;
     const { method } = this;
     const text = `No answer from ${endpoint}: ${reason}`;

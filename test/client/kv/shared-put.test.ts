@@ -4,7 +4,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { allKeys } from "../../../client/kv/key-space.js";
-import { putRequest, sharedPut } from "../../../client/kv/kv-ops.js";
+import { putRequest, toSharedPut } from "../../../client/kv/kv-ops.js";
 import { putRequestDecoder, putRequestEncoder } from "../../../proto/index.js";
 
 const bytes = fc.oneof(
@@ -26,7 +26,7 @@ test("a shared put equals its decoded encoding; a put that cannot be encoded is 
   fc.assert(
     fc.property(bytes, bytes, options, (key, value, settings) => {
       const request = putRequest(key, value, settings, allKeys);
-      const shared = sharedPut(request);
+      const shared = toSharedPut(request);
       if (shared !== undefined) assert.deepEqual(shared, putRequestDecoder.decode(putRequestEncoder.encode(request)));
     }),
   );
@@ -34,10 +34,10 @@ test("a shared put equals its decoded encoding; a put that cannot be encoded is 
 
 test("a small put is shared, with the bytes that it had at the call", () => {
   const given = Uint8Array.of(1, 2, 3);
-  const shared = sharedPut(putRequest(given, given, {}, allKeys));
+  const shared = toSharedPut(putRequest(given, given, {}, allKeys));
   given.fill(9);
   assert.deepEqual([...(shared?.key ?? []), ...(shared?.value ?? [])], [1, 2, 3, 1, 2, 3]);
-  assert.equal(sharedPut(putRequest("key", new Uint8Array(1_025), {}, allKeys)), undefined);
+  assert.equal(toSharedPut(putRequest("key", new Uint8Array(1_025), {}, allKeys)), undefined);
   const odd = { prevKv: 1 as unknown as boolean };
-  assert.equal(sharedPut(putRequest("key", "value", odd, allKeys)), undefined);
+  assert.equal(toSharedPut(putRequest("key", "value", odd, allKeys)), undefined);
 });
