@@ -23,7 +23,7 @@ const isLimitLow = (): boolean => {
  * Waits for a part of the program. If the process may not open as many files as it consists of, one line says so, and the
  * process ends.
  */
-export const loaded = async <T>(part: Promise<T>): Promise<T> => {
+export const whenLoaded = async <T>(part: Promise<T>): Promise<T> => {
   try {
     return await part;
   } catch (error) {

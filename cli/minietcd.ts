@@ -4,17 +4,17 @@
 
 import type { CommandLine } from "../server/index.js";
 import { enableCompileCache } from "./compile-cache.js";
-import { loaded } from "./load.js";
+import { whenLoaded } from "./load.js";
 
 enableCompileCache();
 // Not imported at the top: a process that may not even open these files must be able to say so.
-const { FlagError, readCommandLine, serverVersion } = await loaded(import("../server/index.js"));
-const { packageVersion } = await loaded(import("./version/index.js"));
-const { helpText, isCommand, loadCommands, refuseFlags, runMember } = await loaded(import("./server/index.js"));
+const { FlagError, readCommandLine, serverVersion } = await whenLoaded(import("../server/index.js"));
+const { packageVersion } = await whenLoaded(import("./version/index.js"));
+const { helpText, isCommand, loadCommands, refuseFlags, runMember } = await whenLoaded(import("./server/index.js"));
 
 const args = process.argv.slice(2);
 if (isCommand(args[0])) {
-  const { runCommand } = await loaded(loadCommands());
+  const { runCommand } = await whenLoaded(loadCommands());
   await runCommand(args);
 } else await startMember();
 

@@ -9,10 +9,10 @@ export const quorumOf = (members: number): number => Math.floor(members / 2) + 1
 
 /** `node` with a program of ours, from here. */
 const command = (program: string, ...words: readonly string[]): string =>
-  ["node", relative(process.cwd(), program), ...words].map(quoted).join(" ");
+  ["node", relative(process.cwd(), program), ...words].map(quote).join(" ");
 
 /** Quotes a word for a shell, if it needs that. */
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 /** Returns the command that starts a member by hand. */
 export const startCommand = ({ place }: MemberProcess): string => command(minietcdProgram, ...place.args);

@@ -21,12 +21,12 @@ export const runCommand = async (words: readonly string[]): Promise<void> => {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) process.exit(0);
-    process.stderr.write(`${inEtcdsWords(error)}\nSee 'minietcd ${words[0] ?? ""} --help'.\n`);
+    process.stderr.write(`${etcdTextOf(error)}\nSee 'minietcd ${words[0] ?? ""} --help'.\n`);
     process.exit(2);
   }
 };
 
-const inEtcdsWords = (error: CommanderError): string => {
+const etcdTextOf = (error: CommanderError): string => {
   const flag = /'(?:.*, )?--?([^' =<[]+)/.exec(error.message)?.[1] ?? "";
   if (error.code === "commander.unknownOption") return `flag provided but not defined: -${flag}`;
   if (error.code === "commander.optionMissingArgument") return `flag needs an argument: -${flag}`;

@@ -20,14 +20,14 @@ export const helpText = (): string => [usage, ...flagGroups.map(groupText)].join
 
 const groupText = ({ title, flags }: FlagGroup): string => {
   const rows = flags.filter((flag) => flag.effect.kind === "works").map(rowOf);
-  const named = (kind: Flag["effect"]["kind"]): string[] =>
+  const namesOf = (kind: Flag["effect"]["kind"]): string[] =>
     flags.filter(({ effect }) => effect.kind === kind).map(({ name }) => `--${name}`);
   return [
     `${title}:`,
     ...rows,
-    ...listOf("Accepted without effect (a warning gives the reason):", named("no-effect")),
-    ...listOf("Refused (the error gives the reason):", named("refused")),
-    ...listOf("Old names:", named("same-as")),
+    ...listOf("Accepted without effect (a warning gives the reason):", namesOf("no-effect")),
+    ...listOf("Refused (the error gives the reason):", namesOf("refused")),
+    ...listOf("Old names:", namesOf("same-as")),
     "",
   ].join("\n");
 };

@@ -46,7 +46,7 @@ export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
   limitInlining();
   limitYoungGeneration();
   let logger = loggerTo();
-  const orphaned = supervisorGone();
+  const orphaned = whenSupervisorGone();
   try {
     const settings = readSettings(flags, process.env);
     const config = configFromFlags(settings.flags);
@@ -64,7 +64,7 @@ export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
 };
 
 /** Resolves when the supervisor closes the channel, however it dies; it may have died before this program was loaded. */
-const supervisorGone = (): Promise<void> => {
+const whenSupervisorGone = (): Promise<void> => {
   const isGone = process.send !== undefined && !process.connected;
   return isGone ? Promise.resolve() : new Promise((resolve) => process.once("disconnect", resolve));
 };

@@ -23,7 +23,7 @@ export class Supervisor {
   private toldAlive = Infinity;
   private stopping = false;
   private readonly toldProblems = new Map<string, number>();
-  private done: (exitCode: number) => void = () => undefined;
+  private resolveExit: (exitCode: number) => void = () => undefined;
 
   constructor(private readonly flags: ClusterFlags) {}
 
@@ -32,7 +32,7 @@ export class Supervisor {
    * @throws the system's error if a member's log cannot be opened
    */
   async run(): Promise<number> {
-    const finished = new Promise<number>((resolve) => (this.done = resolve));
+    const finished = new Promise<number>((resolve) => (this.resolveExit = resolve));
     process.stdout.on("error", () => undefined); // whoever read the lines may leave; the cluster stays
     process.stderr.on("error", () => undefined);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => this.onSignal());
@@ -157,7 +157,7 @@ export class Supervisor {
     if (others.length === 0) console.log(text);
     else if (this.stopping) console.log(`Stopped. ${who}, started by hand, still runs.`);
     else console.log(`All members that were started here have ended; ${who}, started by hand, still runs.`);
-    this.done(exitCode);
+    this.resolveExit(exitCode);
   }
 
   private get dataText(): string {

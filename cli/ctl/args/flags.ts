@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import { exitCodes, Failure } from "./failure.js";
 import { formatDuration, parseBool, parseCounter, parseDurationMs, quote, ValueError } from "./go-values.js";
 
-const parsingFlag = <Value>(
+const makeFlag = <Value>(
   flags: string,
   description: string,
   parse: (text: string) => Value,
@@ -26,22 +26,22 @@ const parsingFlag = <Value>(
 
 /** `--name`, `--name=false`. (For commander its value is optional; only after "=" is one read.) */
 export function booleanFlag(name: string, description: string, fallback = false): Option {
-  const option = parsingFlag(`${name} [bool]`, description, parseBool, fallback).preset("true");
+  const option = makeFlag(`${name} [bool]`, description, parseBool, fallback).preset("true");
   option.negate = false; // pflag has no negations: `--no-dest-prefix` is a flag of its own beside `--dest-prefix`
   return option;
 }
 
 /** @param flags with the value's name in angle brackets only: square ones make it optional */
 export const textFlag = (flags: string, description: string, fallback = ""): Option =>
-  parsingFlag(flags, description, (text) => text, fallback);
+  makeFlag(flags, description, (text) => text, fallback);
 
 /** A revision or a number of things. */
 export const counterFlag = (flags: string, description: string, fallback = 0): Option =>
-  parsingFlag(flags, description, (text) => parseCounter(text, 0), fallback);
+  makeFlag(flags, description, (text) => parseCounter(text, 0), fallback);
 
 /** A duration, in milliseconds. */
 export const durationFlag = (flags: string, description: string, fallbackMs: number): Option =>
-  parsingFlag(flags, description, parseDurationMs, fallbackMs, formatDuration);
+  makeFlag(flags, description, parseDurationMs, fallbackMs, formatDuration);
 
 /** Comma-separated; given again, it adds. */
 export const listFlag = (flags: string, description: string, fallback: readonly string[]): Option => {

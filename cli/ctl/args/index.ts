@@ -23,7 +23,7 @@ export {
   quote,
   ValueError,
 } from "./go-values.js";
-export { ioOf, readAll, stoppable, type Io } from "./io.js";
+export { ioOf, readAll, runStoppable, type Io } from "./io.js";
 export {
   checkKeyFlags,
   consistencyFlag,
@@ -34,4 +34,4 @@ export {
 } from "./key-arguments.js";
 export { systemErrorReason } from "./system-errors.js";
 export { askPassword, readLine } from "./prompt.js";
-export { bytesOf, linesOf, quoted, shown, splitWords, unquote } from "./words.js";
+export { bytesOf, linesOf, quoted, decodeLine, splitWords, unquote } from "./words.js";

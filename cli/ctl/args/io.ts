@@ -32,7 +32,7 @@ export const ioOf = (env: NodeJS.ProcessEnv, process: Process): Io => ({
   env,
   stdin: process.stdin,
   print: (output) => void process.stdout.write(output),
-  note: (line) => void process.stderr.write(`${hasColors(env, process.stderr) ? colored(line) : line}\n`),
+  note: (line) => void process.stderr.write(`${hasColors(env, process.stderr) ? colorSeverity(line) : line}\n`),
   progress: process.stderr.isTTY === true ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : undefined,
   signals: process,
   programOutput: "inherit",
@@ -43,7 +43,7 @@ const hasColors = ({ NO_COLOR = "", TERM }: NodeJS.ProcessEnv, { isTTY }: Proces
   isTTY === true && NO_COLOR === "" && TERM !== "dumb";
 
 /** Colors the word that says how bad it is: red, yellow. */
-const colored = (line: string): string =>
+const colorSeverity = (line: string): string =>
   line.replace(/^Error:/, "\x1b[31m$&\x1b[39m").replace(/^Warning:/, "\x1b[33m$&\x1b[39m");
 
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
@@ -52,7 +52,7 @@ const stopSignals = ["SIGINT", "SIGTERM"] as const;
  * Does work that can be stopped: SIGINT and SIGTERM do not end the process meanwhile, they raise `stop`, whose reason is the
  * signal's name.
  */
-export async function stoppable<T>(
+export async function runStoppable<T>(
   { signals }: Pick<Io, "signals">,
   work: (stop: AbortSignal) => Promise<T>,
 ): Promise<T> {

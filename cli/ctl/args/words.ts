@@ -7,7 +7,7 @@ import { exitCodes, Failure } from "./failure.js";
 /** The bytes of a line or a part of one. */
 export const bytesOf = (line: string): Uint8Array => Buffer.from(line, "latin1");
 /** Decodes a line for a message. */
-export const shown = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
+export const decodeLine = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
 
 /** Lines as they come, each byte one character. What follows the last line's end is no line, as in etcdctl. */
 export async function* linesOf(stdin: Readable): AsyncGenerator<string, undefined> {
@@ -55,7 +55,7 @@ export function unquote(literal: string): string {
     const point: unknown = short ?? long;
     if (typeof point === "string") return codePoint(Number.parseInt(point, 16), whole);
     const resolved = letter === undefined ? undefined : simpleEscapes[letter];
-    if (resolved === undefined) throw badEscape(`${whole} in ${shown(literal)}`);
+    if (resolved === undefined) throw badEscape(`${whole} in ${decodeLine(literal)}`);
     return resolved;
   });
 }

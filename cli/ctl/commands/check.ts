@@ -9,7 +9,7 @@ import {
   type Io,
   quote,
   SilentFailure,
-  stoppable,
+  runStoppable,
   textFlag,
 } from "../args/index.js";
 import { type LoadResult, runLoad } from "./check-load.js";
@@ -112,7 +112,7 @@ export async function runCheckDatascale(command: Command, io: Io): Promise<void>
     let after = before;
     const measure = async () => void (after = await memoryOf(session, "after", io));
     const { failures } = await makeWrites(session, flags, io, load, keys, measure);
-    if (!withoutFailures(failures, io)) throw new SilentFailure(exitCodes.error);
+    if (!reportFailures(failures, io)) throw new SilentFailure(exitCodes.error);
     const mebibytes = (after - before) / 1024 ** 2;
     io.print(`PASS: Approximate system memory used : ${mebibytes.toFixed(2)} MB.\n`);
   });
@@ -144,7 +144,7 @@ async function makeWrites(
   const clients = Array.from({ length: connections }, () => session.anotherClient());
   const progress = (done: number) => io.progress?.(`${Math.min(Math.floor((done / expected) * 100), 100)}%`);
   try {
-    return await stoppable(io, async (stop) => {
+    return await runStoppable(io, async (stop) => {
       const result = await runLoad(clients, load, stop, progress);
       await measure();
       if (stop.aborted) throw new Failure(exitCodes.error, "stopped before the end");
@@ -191,7 +191,7 @@ export function printVerdict(
   io: Io,
 ): boolean {
   const verdicts = [
-    withoutFailures(failures, io),
+    reportFailures(failures, io),
     writesPerSecond / rate > passing.rate,
     slowest <= passing.slowest,
     deviation <= passing.deviation,
@@ -207,7 +207,7 @@ export function printVerdict(
   return isPass;
 }
 
-function withoutFailures(failures: LoadResult["failures"], io: Io): boolean {
+function reportFailures(failures: LoadResult["failures"], io: Io): boolean {
   if (failures.size === 0) return true;
   io.print("FAIL: too many errors\n");
   for (const [text, count] of failures) io.print(`FAIL: ERROR(${text}) -> ${count}\n`);

@@ -44,7 +44,7 @@ export async function runToEnd(
       : { exitCode, reason: `exit status ${exitCode}` };
   } catch (error) {
     // Thrown by `spawn` or told by an event, depending on the reason.
-    return { exitCode: exitCodes.error, reason: whyNotStarted(error as NodeJS.ErrnoException, program) };
+    return { exitCode: exitCodes.error, reason: startFailureOf(error as NodeJS.ErrnoException, program) };
   } finally {
     signals?.off("SIGTERM", terminate);
   }
@@ -66,7 +66,7 @@ const goSignals: Readonly<Record<string, string>> = {
   SIGTERM: "terminated",
 };
 
-function whyNotStarted(error: NodeJS.ErrnoException, program: string): string {
+function startFailureOf(error: NodeJS.ErrnoException, program: string): string {
   const { code, message } = error;
   if (code === "ENOENT" && !program.includes("/")) return `exec: ${quote(program)}: executable file not found in $PATH`;
   const reason = systemErrorReason(error);

@@ -1,8 +1,8 @@
 // minietcdctl elect
 import { Command } from "commander";
 import { EtcdError } from "../../../client/index.js";
-import { booleanFlag, exitCodes, Failure, type Io, stoppable } from "../args/index.js";
-import { type Holding, keyOf, whenObtained, underHolding, untilStopped } from "./holding.js";
+import { booleanFlag, exitCodes, Failure, type Io, runStoppable } from "../args/index.js";
+import { type Holding, keyOf, whenObtained, workWhileHolding, untilStopped } from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
 const examples = `
@@ -25,7 +25,7 @@ export const electCommand = (): Command =>
 export async function runElect(command: Command, io: Io): Promise<void> {
   const { name, proposal } = electRequest(command.opts<{ listen: boolean }>(), command.args);
   await withSession(command, io, (session) =>
-    stoppable(io, (stop) =>
+    runStoppable(io, (stop) =>
       proposal === undefined ? observe(name, session, stop) : lead({ name, proposal }, session, stop, io),
     ),
   );
@@ -55,7 +55,7 @@ async function lead({ name, proposal }: Candidate, session: Session, stop: Abort
   const leadership = await whenObtained(campaign, stop, "elect: session expired");
   const { key, lost } = leadership;
   const holding: Holding = { key, lost, giveUp: () => leadership.resign() };
-  await underHolding(holding, io, async () => {
+  await workWhileHolding(holding, io, async () => {
     session.printer.get(await keyOf(holding, session), { valueOnly: false });
     await untilStopped(holding, stop, "elect: session expired");
   });

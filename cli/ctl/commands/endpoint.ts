@@ -64,7 +64,7 @@ export const runHealth = (command: Command, io: Io): Promise<void> =>
 async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io): Promise<Health> {
   await using client = clientOf(endpoint);
   const startedAt = performance.now();
-  const failure = await client.kv.get(healthKey, limits).then(() => undefined, expectedFailure);
+  const failure = await client.kv.get(healthKey, limits).then(() => undefined, toExpectedFailure);
   const tookMs = performance.now() - startedAt;
   const result = (error?: string): Health =>
     error === undefined ? { endpoint, healthy: true, tookMs } : { endpoint, healthy: false, tookMs, error };
@@ -74,7 +74,7 @@ async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io)
   return result(etcdText(failure));
 }
 
-function expectedFailure(error: unknown): EtcdError {
+function toExpectedFailure(error: unknown): EtcdError {
   if (error instanceof EtcdError) return error;
   throw error;
 }
@@ -86,7 +86,7 @@ async function alarmsOf({ maintenance }: Client, limits: Session["limits"]): Pro
     if (alarms.length === 0) return undefined;
     return `Active Alarm(s): ${alarms.map(({ alarm }) => `${alarmName(alarm)} `).join("")}`;
   } catch (error) {
-    expectedFailure(error);
+    toExpectedFailure(error);
     return "Unable to fetch the alarm list";
   }
 }

@@ -8,7 +8,7 @@ import type { Globals } from "./globals.js";
  *
  * @throws Failure if DNS is to be asked, and names none
  */
-export async function givenEndpoints(globals: Globals, io: Pick<Io, "note" | "resolver">): Promise<readonly string[]> {
+export async function endpointsFrom(globals: Globals, io: Pick<Io, "note" | "resolver">): Promise<readonly string[]> {
   const found = globals.discoverySrv === "" ? [] : await discover(globals, io);
   const kept = globals.insecureDiscovery ? found : found.filter((endpoint) => !isInsecure(endpoint, io));
   if (kept.length > 0) return kept;

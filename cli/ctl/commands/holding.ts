@@ -25,17 +25,17 @@ export async function whenObtained<Result>(waiting: Promise<Result>, stop: Abort
   try {
     return await waiting;
   } catch (error) {
-    if (error instanceof EtcdError && stop.aborted) throw canceled();
+    if (error instanceof EtcdError && stop.aborted) throw cancellationFailure();
     if (error instanceof LeaseLostError) throw new Failure(exitCodes.error, loss);
     throw error;
   }
 }
 
 /** Go's words for an end by a signal. */
-export const canceled = (): Failure => new Failure(exitCodes.error, "context canceled");
+export const cancellationFailure = (): Failure => new Failure(exitCodes.error, "context canceled");
 
 /** Does work under a lock or a leadership, then gives it up, also if the work fails. */
-export async function underHolding(holding: Holding, io: Io, work: () => Promise<void>): Promise<void> {
+export async function workWhileHolding(holding: Holding, io: Io, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

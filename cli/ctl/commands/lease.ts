@@ -73,7 +73,7 @@ export async function runTimeToLive(command: Command, io: Io): Promise<void> {
   const id = idOf(onlyArgument(command, "lease timetolive command needs lease ID as argument"));
   const { keys } = command.opts<{ keys: boolean }>();
   await withSession(command, io, async ({ client, printer, limits }) => {
-    const result = await orBadConnection(io, client.lease.timeToLive(id, { keys, ...limits }));
+    const result = await resultOrBadConnection(io, client.lease.timeToLive(id, { keys, ...limits }));
     printer.leaseTimeToLive({ id, ...result }, { keys });
   });
 }
@@ -81,7 +81,7 @@ export async function runTimeToLive(command: Command, io: Io): Promise<void> {
 /** Prints the ids of all leases. */
 export const runLeaseList = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async ({ client, printer, limits }) => {
-    printer.leaseList(await orBadConnection(io, client.lease.list(limits)));
+    printer.leaseList(await resultOrBadConnection(io, client.lease.list(limits)));
   });
 
 /** Renews a lease once with `--once`, otherwise until it is gone. */
@@ -92,7 +92,7 @@ export async function runKeepAlive(command: Command, io: Io): Promise<void> {
 }
 
 async function renewOnce(id: bigint, { client, printer, limits }: Session, io: Io): Promise<void> {
-  const result = await orBadConnection(io, client.lease.renew(id, limits));
+  const result = await resultOrBadConnection(io, client.lease.renew(id, limits));
   if (result.ttlSeconds <= 0) throw new Failure(exitCodes.badConnection, "etcdserver: requested lease not found");
   printer.leaseKeepAlive({ id, ...result });
 }
@@ -111,25 +111,21 @@ export const renewalPauseMs = (ttlSeconds: number): number =>
 const retryPauseMs = 500;
 
 async function renewUntilGone(id: bigint, { client, printer, limits }: Session, io: Io): Promise<void> {
-  let result = await orBadConnection(io, client.lease.renew(id, limits));
+  let result = await resultOrBadConnection(io, client.lease.renew(id, limits));
   let renewedAt = performance.now();
   while (result.ttlSeconds > 0) {
     printer.leaseKeepAlive({ id, ...result });
     await sleep(renewalPauseMs(result.ttlSeconds));
-    const renewed = await renewedBefore(
-      renewedAt + result.ttlSeconds * 1_000,
-      () => client.lease.renew(id, limits),
-      io,
-    );
+    const renewed = await renewBefore(renewedAt + result.ttlSeconds * 1_000, () => client.lease.renew(id, limits), io);
     if (renewed === undefined) break;
     result = renewed;
     renewedAt = performance.now();
   }
-  printer.leaseGone(id);
+  printer.leaseExpiry(id);
 }
 
 /** @returns undefined if no server has answered until the lease must be gone */
-async function renewedBefore(
+async function renewBefore(
   time: number,
   renew: () => Promise<LeaseRenewResult>,
   io: Io,
@@ -174,15 +170,19 @@ function parseOrFail<Value>(parse: () => Value, complaint: (reason: string) => s
 
 /** The result, or a failure that begins with what was tried. */
 async function prefixFailure<Result>(what: string, io: Io, result: Promise<Result>): Promise<Result> {
-  return await orFailure(io, result, (text) => new Failure(exitCodes.error, `${what} (${text})`));
+  return await resultOrFailure(io, result, (text) => new Failure(exitCodes.error, `${what} (${text})`));
 }
 
 /** Ends a failed request as etcdctl does where a lease is only read or renewed: with the exit code of a bad connection. */
-async function orBadConnection<Result>(io: Io, result: Promise<Result>): Promise<Result> {
-  return await orFailure(io, result, (text) => new Failure(exitCodes.badConnection, text));
+async function resultOrBadConnection<Result>(io: Io, result: Promise<Result>): Promise<Result> {
+  return await resultOrFailure(io, result, (text) => new Failure(exitCodes.badConnection, text));
 }
 
-async function orFailure<Result>(io: Io, result: Promise<Result>, failure: (text: string) => Failure): Promise<Result> {
+async function resultOrFailure<Result>(
+  io: Io,
+  result: Promise<Result>,
+  failure: (text: string) => Failure,
+): Promise<Result> {
   try {
     return await result;
   } catch (error) {

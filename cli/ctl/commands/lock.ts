@@ -1,9 +1,17 @@
 // minietcdctl lock
 import { Command } from "commander";
 import { toText } from "../../../client/index.js";
-import { counterFlag, exitCodes, Failure, type Io, stoppable } from "../args/index.js";
+import { counterFlag, exitCodes, Failure, type Io, runStoppable } from "../args/index.js";
 import { runToEnd } from "./child-program.js";
-import { canceled, type Holding, keyOf, whenObtained, ttlSecondsOf, underHolding, untilStopped } from "./holding.js";
+import {
+  cancellationFailure,
+  type Holding,
+  keyOf,
+  whenObtained,
+  ttlSecondsOf,
+  workWhileHolding,
+  untilStopped,
+} from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
 const examples = `
@@ -30,12 +38,12 @@ export async function runLock(command: Command, io: Io): Promise<void> {
     throw new Failure(exitCodes.badArguments, "lock takes a lock name argument and an optional command to execute");
   const { ttl } = command.opts<{ ttl: number }>();
   await withSession(command, io, (session) =>
-    stoppable(io, async (stop) => {
+    runStoppable(io, async (stop) => {
       const options = { ttlSeconds: ttlSecondsOf(ttl), signal: stop };
       const lock = await whenObtained(session.client.lock(name, options), stop, "session expired");
       const holding: Holding = { key: lock.key, lost: lock.lost, giveUp: () => lock.release() };
       const work = words.length === 0 ? holdLock : runLocked;
-      await underHolding(holding, io, () => work({ holding, session, stop, words }, io));
+      await workWhileHolding(holding, io, () => work({ holding, session, stop, words }, io));
     }),
   );
 }
@@ -57,7 +65,7 @@ async function holdLock({ holding, session, stop }: Locked): Promise<void> {
 async function runLocked({ holding, session, stop, words }: Locked, io: Io): Promise<void> {
   const { key, lost } = holding;
   const { header } = await keyOf(holding, session);
-  if (stop.aborted) throw canceled();
+  if (stop.aborted) throw cancellationFailure();
   const warn = () => io.note("Warning: the lock is lost; the command continues");
   lost.addEventListener("abort", warn);
   const variables = { ETCD_LOCK_KEY: toText(key), ETCD_LOCK_REV: String(header.revision) };

@@ -7,7 +7,7 @@ import {
   Failure,
   type Io,
   SilentFailure,
-  stoppable,
+  runStoppable,
   textFlag,
 } from "../args/index.js";
 import { passwordCredentials } from "./credentials.js";
@@ -90,7 +90,7 @@ export async function runMakeMirror(command: Command, io: Io): Promise<void> {
     const tls = tlsOfFiles({ cert, key, cacert, insecureTransport });
     await using target = await session.connectTo(destination, { tls, auth });
     const mirroring = new Mirroring(session.client, target, planOf(flags, session), io);
-    await stoppable(io, (stop) => mirrorUntil(stop, mirroring, io));
+    await runStoppable(io, (stop) => mirrorUntil(stop, mirroring, io));
   });
 }
 

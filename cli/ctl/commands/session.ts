@@ -4,7 +4,7 @@ import { AuthError, Client, type Credentials, EtcdError, type TlsOptions } from 
 import { etcdText, type ExitCode, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import { type Printer, printerOf } from "../output/index.js";
 import { credentialsOf } from "./credentials.js";
-import { givenEndpoints } from "./given-endpoints.js";
+import { endpointsFrom } from "./given-endpoints.js";
 import { globalsOf, type Globals } from "./globals.js";
 import { tlsOf } from "./tls-flags.js";
 
@@ -37,7 +37,7 @@ export interface Session {
  */
 export async function withSession(command: Command, io: Io, use: (session: Session) => Promise<void>): Promise<void> {
   const globals = globalsOf(programOf(command), io);
-  const endpoints = await givenEndpoints(globals, io);
+  const endpoints = await endpointsFrom(globals, io);
   const auth = await credentialsOf(globals, io);
   const printer = printerOf(globals.writeOut, globals.hex, io);
   if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
@@ -74,10 +74,10 @@ function programOf(command: Command): Command {
 }
 
 /** Reads a time-out as etcdctl does: 0 or less means none. */
-const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
+const timeoutOrNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
 
 /** Reads a size as etcdctl does: 0 or less means the default. */
-const orDefault = (bytes: number) => (bytes > 0 ? bytes : undefined);
+const sizeOrDefault = (bytes: number) => (bytes > 0 ? bytes : undefined);
 
 /** The proofs of who the client is. */
 export interface Proofs {
@@ -88,7 +88,7 @@ export interface Proofs {
 /** Logs in before anything is asked, with the time for connecting. Without authentication in the cluster, no user is needed. */
 async function logIn(client: Client, { dialTimeout }: Globals, io: Io): Promise<void> {
   try {
-    await client.auth.login({ timeoutMs: orNone(dialTimeout) });
+    await client.auth.login({ timeoutMs: timeoutOrNone(dialTimeout) });
   } catch (error) {
     if (error instanceof AuthError && error.reason === "not-enabled") return;
     if (error instanceof EtcdError) throw requestFailure(error, io, exitCodes.badConnection);
@@ -119,9 +119,9 @@ function connect(
   try {
     return new Client({
       endpoints,
-      dialTimeoutMs: orNone(dialTimeout),
-      keepalive: { timeMs: orNone(keepaliveTime), timeoutMs: orNone(keepaliveTimeout) },
-      messages: { maxSendBytes: orDefault(maxRequestBytes), maxReceiveBytes: orDefault(maxRecvBytes) },
+      dialTimeoutMs: timeoutOrNone(dialTimeout),
+      keepalive: { timeMs: timeoutOrNone(keepaliveTime), timeoutMs: timeoutOrNone(keepaliveTimeout) },
+      messages: { maxSendBytes: sizeOrDefault(maxRequestBytes), maxReceiveBytes: sizeOrDefault(maxRecvBytes) },
       ...proofs,
     });
   } catch (error) {

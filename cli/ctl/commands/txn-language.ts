@@ -12,7 +12,7 @@ import {
   parseInt64,
   quote,
   quoted,
-  shown,
+  decodeLine,
   splitWords,
   unquote,
   ValueError,
@@ -72,16 +72,17 @@ function tryUnquote(text: string | undefined): string | undefined {
  */
 export function parseCompare(line: string): Compare {
   const open = line.indexOf("(");
-  if (open < 0) throw invalid(`malformed comparison: ${shown(line)}`);
+  if (open < 0) throw invalid(`malformed comparison: ${decodeLine(line)}`);
   const name = line.slice(0, open);
   const { key, operator = "", operand } = scan(line.slice(open + 1));
   if (key === undefined || operand === undefined) {
-    const got = `${name}(${quote(shown(key ?? ""))}) ${operator} ""`;
-    throw invalid(`malformed comparison: ${shown(line)}; got ${got}`);
+    const got = `${name}(${quote(decodeLine(key ?? ""))}) ${operator} ""`;
+    throw invalid(`malformed comparison: ${decodeLine(line)}; got ${got}`);
   }
-  if (!Object.hasOwn(targets, name)) throw invalid(`malformed comparison: ${shown(line)} (unknown target ${name})`);
+  if (!Object.hasOwn(targets, name))
+    throw invalid(`malformed comparison: ${decodeLine(line)} (unknown target ${name})`);
   const is = operators.find((each) => each === operator);
-  if (is === undefined) throw invalid(`malformed comparison: ${shown(line)} (unknown operator ${operator})`);
+  if (is === undefined) throw invalid(`malformed comparison: ${decodeLine(line)} (unknown operator ${operator})`);
   const common = { key: bytesOf(key), is };
   const target = targets[name as keyof typeof targets];
   try {
@@ -90,7 +91,7 @@ export function parseCompare(line: string): Compare {
     return { ...common, target, than: parseCounter(operand, 10) };
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
-    throw invalid(`invalid txn compare request: ${shown(line)}`);
+    throw invalid(`invalid txn compare request: ${decodeLine(line)}`);
   }
 }
 
@@ -101,7 +102,7 @@ export function parseCompare(line: string): Compare {
  */
 export function parseOp(line: string): TxnOp {
   const [name = "", ...words] = splitWords(line);
-  if (words.length === 0) throw invalid(`invalid txn compare request: ${shown(line)}`);
+  if (words.length === 0) throw invalid(`invalid txn compare request: ${decodeLine(line)}`);
   switch (name) {
     case "get": {
       const command = getCommand();
@@ -122,7 +123,7 @@ export function parseOp(line: string): TxnOp {
       return { op: "delete", ...settings, ...keysOf(key, settings) };
     }
     default:
-      throw invalid(`invalid txn request: ${shown(line)}`);
+      throw invalid(`invalid txn request: ${decodeLine(line)}`);
   }
 }
 
@@ -136,6 +137,6 @@ function parseFlags(command: Command, words: readonly string[], line: string): r
     return allArguments(parseAlone(command, words));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    throw invalid(`invalid txn request: ${shown(line)}`, `Reason: ${error.message}`);
+    throw invalid(`invalid txn request: ${decodeLine(line)}`, `Reason: ${error.message}`);
   }
 }

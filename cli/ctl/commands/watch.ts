@@ -1,6 +1,6 @@
 // minietcdctl watch
 import type { Command } from "commander";
-import { bytesOf, exitCodes, Failure, type Io, linesOf, shown, splitWords } from "../args/index.js";
+import { bytesOf, exitCodes, Failure, type Io, linesOf, decodeLine, splitWords } from "../args/index.js";
 import type { Printer, WatchAnswer } from "../output/index.js";
 import { withSession, type Session } from "./session.js";
 import { Watches } from "./watch-answers.js";
@@ -87,15 +87,15 @@ type Line = { readonly watch: WatchRequest } | "progress" | { readonly complaint
 /** @throws Failure if the flags in it make no sense */
 function readLine(line: string, fromEnv: readonly string[]): Line {
   const [name, ...words] = splitWords(line);
-  const because = (reason: string) => ({ complaint: `Invalid command ${shown(line)} (${reason})` });
+  const complaintOf = (reason: string) => ({ complaint: `Invalid command ${decodeLine(line)} (${reason})` });
   if (name === "progress") return name;
-  if (name === undefined) return { complaint: `Invalid command: ${shown(line)} (watch and progress supported)` };
-  if (name !== "watch") return because("only support watch");
-  if (words.length === 0 && fromEnv.length === 0) return because("command type or key is not provided");
+  if (name === undefined) return { complaint: `Invalid command: ${decodeLine(line)} (watch and progress supported)` };
+  if (name !== "watch") return complaintOf("only support watch");
+  if (words.length === 0 && fromEnv.length === 0) return complaintOf("command type or key is not provided");
   try {
     return { watch: watchLineRequest(words, fromEnv, bytesOf) };
   } catch (error) {
     if (!(error instanceof KeysFailure)) throw error;
-    return because(error.message);
+    return complaintOf(error.message);
   }
 }

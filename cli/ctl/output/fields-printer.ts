@@ -13,7 +13,7 @@ import type {
 import { formatDuration, type Io, quote } from "../args/index.js";
 import {
   stepForm,
-  unsupported,
+  refuseFormat,
   type Alarms,
   type EndpointHash,
   type EndpointStatus,
@@ -34,13 +34,13 @@ type Field = readonly [name: string, value: string | number | bigint | boolean] 
 
 /** Prints a line for each field, as `etcdctl -w fields` does. */
 export class FieldsPrinter implements Printer {
-  readonly moveLeader = unsupported("fields"); // the answer has none
-  readonly memberAdd = unsupported("fields");
-  readonly memberChange = unsupported("fields");
-  readonly downgrade = unsupported("fields");
-  readonly authStatus = unsupported("fields");
-  readonly userGet = unsupported("fields");
-  readonly userList = unsupported("fields");
+  readonly moveLeader = refuseFormat("fields"); // the answer has none
+  readonly memberAdd = refuseFormat("fields");
+  readonly memberChange = refuseFormat("fields");
+  readonly downgrade = refuseFormat("fields");
+  readonly authStatus = refuseFormat("fields");
+  readonly userGet = refuseFormat("fields");
+  readonly userList = refuseFormat("fields");
 
   /** @param hex writes ids and leases in hex; keys and values stay quoted, as in etcdctl */
   constructor(
@@ -102,7 +102,7 @@ export class FieldsPrinter implements Printer {
   leaseKeepAlive({ header, id, ttlSeconds }: LeaseRenewed): void {
     this.print([...this.header(header), ["ID", this.lease(id)], ["TTL", ttlSeconds]]);
   }
-  leaseGone(): void {
+  leaseExpiry(): void {
     return;
   }
   leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {

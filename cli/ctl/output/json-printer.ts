@@ -17,7 +17,7 @@ import type {
   WatchEvent,
 } from "../../../client/index.js";
 import { formatDuration, type Io } from "../args/index.js";
-import { withoutZeros, writeJson, type JsonValue } from "./json.js";
+import { omitZeros, writeJson, type JsonValue } from "./json.js";
 import { memberId } from "./tables.js";
 import {
   stepForm,
@@ -82,7 +82,7 @@ export class JsonPrinter implements Printer {
   leaseKeepAlive({ header, id, ttlSeconds }: LeaseRenewed): void {
     this.write({ ...headerJson(header), ID: id, TTL: ttlSeconds });
   }
-  leaseGone(): void {
+  leaseExpiry(): void {
     return;
   }
   leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {
@@ -95,13 +95,13 @@ export class JsonPrinter implements Printer {
 
   memberList({ header, members }: MemberListResult): void {
     if (this.hex) return this.write({ header: hexHeaderJson(header), members: members.map(hexMemberJson) });
-    this.write(withoutZeros({ header: headerJson(header), members: members.map(memberJson) }));
+    this.write(omitZeros({ header: headerJson(header), members: members.map(memberJson) }));
   }
 
   memberAdd({ header, member, members }: MemberAddResult): void {
     const hex = { header: hexHeaderJson(header), member: hexMemberJson(member), members: members.map(hexMemberJson) };
     const plain = { header: headerJson(header), member: memberJson(member), members: members.map(memberJson) };
-    this.write(this.hex ? hex : withoutZeros(plain));
+    this.write(this.hex ? hex : omitZeros(plain));
   }
   memberChange(result: MemberChanged): void {
     this.memberList(result);
@@ -124,7 +124,7 @@ export class JsonPrinter implements Printer {
     this.write(
       results.map(({ endpoint, header, hash, compactRevision, hashRevision }) => {
         const revisions = { compact_revision: compactRevision, hash_revision: hashRevision };
-        return { Endpoint: endpoint, HashKV: withoutZeros({ header: headerJson(header), hash, ...revisions }) };
+        return { Endpoint: endpoint, HashKV: omitZeros({ header: headerJson(header), hash, ...revisions }) };
       }),
     );
   }
@@ -134,34 +134,34 @@ export class JsonPrinter implements Printer {
   }
 
   downgrade(_: DowngradeAction, { header, version }: DowngradeResult): void {
-    this.write(withoutZeros({ header: headerJson(header), version }));
+    this.write(omitZeros({ header: headerJson(header), version }));
   }
 
   alarms({ header, alarms }: Alarms): void {
-    const list = alarms.map(({ memberID, alarm }) => withoutZeros({ memberID, alarm }));
-    this.write(withoutZeros({ header: header && headerJson(header), alarms: list }));
+    const list = alarms.map(({ memberID, alarm }) => omitZeros({ memberID, alarm }));
+    this.write(omitZeros({ header: header && headerJson(header), alarms: list }));
   }
 
   authStatus({ header, enabled, authRevision }: AuthStatusResult): void {
-    this.write(withoutZeros({ header: headerJson(header), enabled, authRevision }));
+    this.write(omitZeros({ header: headerJson(header), enabled, authRevision }));
   }
   authChange({ header }: AuthResult): void {
     this.write({ header: headerJson(header) });
   }
   userGet({ header, roles }: UserRoles): void {
-    this.write(withoutZeros({ header: headerJson(header), roles }));
+    this.write(omitZeros({ header: headerJson(header), roles }));
   }
   userList({ header, users }: AuthResult & { readonly users: readonly string[] }): void {
-    this.write(withoutZeros({ header: headerJson(header), users }));
+    this.write(omitZeros({ header: headerJson(header), users }));
   }
   roleGet({ header, permissions }: RolePermissions): void {
     const perm = permissions.map(({ type, key, rangeEnd }) =>
-      withoutZeros({ permType: permissionTypes[type], key, range_end: rangeEnd }),
+      omitZeros({ permType: permissionTypes[type], key, range_end: rangeEnd }),
     );
-    this.write(withoutZeros({ header: headerJson(header), perm }));
+    this.write(omitZeros({ header: headerJson(header), perm }));
   }
   roleList({ header, roles }: AuthResult & { readonly roles: readonly string[] }): void {
-    this.write(withoutZeros({ header: headerJson(header), roles }));
+    this.write(omitZeros({ header: headerJson(header), roles }));
   }
 
   private write(value: JsonValue): void {
@@ -170,17 +170,17 @@ export class JsonPrinter implements Printer {
 }
 
 const headerJson = ({ clusterId, memberId, revision, raftTerm }: Header) =>
-  withoutZeros({ cluster_id: clusterId, member_id: memberId, revision, raft_term: raftTerm });
+  omitZeros({ cluster_id: clusterId, member_id: memberId, revision, raft_term: raftTerm });
 
 /** Writes the ids in hex, also if they are 0. */
 const hexHeaderJson = ({ clusterId, memberId: id, revision, raftTerm }: Header) => ({
   cluster_id: memberId(clusterId),
   member_id: memberId(id),
-  ...withoutZeros({ revision, raft_term: raftTerm }),
+  ...omitZeros({ revision, raft_term: raftTerm }),
 });
 
 const memberJson = ({ ID, name, peerURLs, clientURLs, isLearner }: Member) =>
-  withoutZeros({ ID, name, peerURLs, clientURLs, isLearner });
+  omitZeros({ ID, name, peerURLs, clientURLs, isLearner });
 
 const hexMemberJson = (member: Member) => ({ ...memberJson(member), ID: memberId(member.ID) });
 
@@ -188,16 +188,16 @@ function statusJson(status: EndpointStatus) {
   const { version, dbSize, leader, raftIndex, raftTerm, raftAppliedIndex, errors } = status;
   const { dbSizeInUse, isLearner, storageVersion, dbSizeQuota, downgradeInfo } = status;
   const raft = { leader, raftIndex, raftTerm, raftAppliedIndex };
-  const newer = { storageVersion, dbSizeQuota, downgradeInfo: downgradeInfo && withoutZeros({ ...downgradeInfo }) };
+  const newer = { storageVersion, dbSizeQuota, downgradeInfo: downgradeInfo && omitZeros({ ...downgradeInfo }) };
   const rest = { errors, dbSizeInUse, isLearner, ...newer };
-  return withoutZeros({ header: headerJson(status.header), version, dbSize, ...raft, ...rest });
+  return omitZeros({ header: headerJson(status.header), version, dbSize, ...raft, ...rest });
 }
 
 const keyValueJson = ({ key, createRevision, modRevision, version, value, lease }: KeyValue) =>
-  withoutZeros({ key, create_revision: createRevision, mod_revision: modRevision, version, value, lease });
+  omitZeros({ key, create_revision: createRevision, mod_revision: modRevision, version, value, lease });
 
 const eventJson = ({ type, kv, prevKv }: WatchEvent) =>
-  withoutZeros({ type: eventTypes[type], kv: keyValueJson(kv), prev_kv: prevKv && keyValueJson(prevKv) });
+  omitZeros({ type: eventTypes[type], kv: keyValueJson(kv), prev_kv: prevKv && keyValueJson(prevKv) });
 
 /** Names of the results of a transaction's steps. */
 const stepNames = {
@@ -209,12 +209,12 @@ const stepNames = {
 
 const kvJson: KvForms<JsonValue> = {
   get: ({ header, kvs, more, count }) =>
-    withoutZeros({ header: headerJson(header), kvs: kvs.map(keyValueJson), more, count }),
-  put: ({ header, prevKv }) => withoutZeros({ header: headerJson(header), prev_kv: prevKv && keyValueJson(prevKv) }),
+    omitZeros({ header: headerJson(header), kvs: kvs.map(keyValueJson), more, count }),
+  put: ({ header, prevKv }) => omitZeros({ header: headerJson(header), prev_kv: prevKv && keyValueJson(prevKv) }),
   delete: ({ header, deleted, prevKvs }) =>
-    withoutZeros({ header: headerJson(header), deleted, prev_kvs: prevKvs.map(keyValueJson) }),
+    omitZeros({ header: headerJson(header), deleted, prev_kvs: prevKvs.map(keyValueJson) }),
   txn: ({ header, succeeded, responses }) => {
     const steps = responses.map((step) => ({ Response: { [stepNames[step.op]]: stepForm(kvJson, step) } }));
-    return withoutZeros({ header: headerJson(header), succeeded, responses: steps });
+    return omitZeros({ header: headerJson(header), succeeded, responses: steps });
   },
 };

@@ -31,7 +31,7 @@ const writeString = (text: string): string =>
   );
 
 /** Omits zero, empty and absent fields, as Go's `omitempty` does. */
-export function withoutZeros(
+export function omitZeros(
   message: Readonly<Record<string, JsonValue | undefined>>,
 ): Readonly<Record<string, JsonValue>> {
   const members = Object.entries(message).filter((member): member is [string, JsonValue] => !isZero(member[1]));

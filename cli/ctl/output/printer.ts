@@ -92,7 +92,7 @@ export interface Printer {
   leaseRevoke(result: LeaseRevoked): void;
   leaseKeepAlive(result: LeaseRenewed): void;
   /** Prints that a lease cannot be renewed any more. */
-  leaseGone(id: bigint): void;
+  leaseExpiry(id: bigint): void;
   leaseTimeToLive(state: LeaseState, asked: { readonly keys: boolean }): void;
   leaseList(result: LeaseList): void;
   memberList(result: MemberListResult): void;
@@ -136,6 +136,6 @@ export function stepForm<Form>(forms: KvForms<Form>, step: TxnOpResult): Form {
 }
 
 /** Refuses an output that a format has no form for. By then the request has been carried out, as in etcdctl. */
-export const unsupported = (format: string) => (): never => {
+export const refuseFormat = (format: string) => (): never => {
   throw new Failure(exitCodes.badFeature, `${format} not supported as output format`);
 };

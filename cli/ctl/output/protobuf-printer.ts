@@ -46,7 +46,7 @@ import {
 import type { Io } from "../args/index.js";
 import {
   stepForm,
-  unsupported,
+  refuseFormat,
   type Alarms,
   type KvForms,
   type LeaseList,
@@ -61,7 +61,7 @@ import {
 } from "./printer.js";
 
 /** Refuses outputs that are put together from several responses. */
-const noMessage = unsupported("protobuf");
+const noMessage = refuseFormat("protobuf");
 
 /** Prints etcd's messages as protobuf, as `etcdctl -w protobuf` does. */
 export class ProtobufPrinter implements Printer {
@@ -114,7 +114,7 @@ export class ProtobufPrinter implements Printer {
   leaseKeepAlive({ header, id, ttlSeconds }: LeaseRenewed): void {
     this.print(LeaseKeepAliveResponse, { header: wireHeader(header), ID: id, TTL: BigInt(ttlSeconds) });
   }
-  leaseGone(): void {
+  leaseExpiry(): void {
     return;
   }
   leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {

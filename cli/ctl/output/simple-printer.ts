@@ -79,7 +79,7 @@ export class SimplePrinter implements Printer {
   leaseKeepAlive({ id, ttlSeconds }: LeaseRenewed): void {
     this.print([`lease ${leaseId(id)} keepalived with TTL(${ttlSeconds})`]);
   }
-  leaseGone(id: bigint): void {
+  leaseExpiry(id: bigint): void {
     this.print([`lease ${leaseId(id)} expired or revoked.`]);
   }
 
@@ -103,11 +103,11 @@ export class SimplePrinter implements Printer {
 
   memberAdd({ header, member }: MemberAddResult): void {
     const role = member.isLearner ? " as learner " : " ";
-    this.print([`Member ${padded(member.ID)} added${role}to cluster ${padded(header.clusterId)}`]);
+    this.print([`Member ${padId(member.ID)} added${role}to cluster ${padId(header.clusterId)}`]);
   }
   memberChange({ header, id, change }: MemberChanged): void {
     const preposition = change === "removed" ? "from" : "in";
-    this.print([`Member ${padded(id)} ${change} ${preposition} cluster ${padded(header.clusterId)}`]);
+    this.print([`Member ${padId(id)} ${change} ${preposition} cluster ${padId(header.clusterId)}`]);
   }
 
   /** Prints endpoints that are not healthy to standard error, as etcdctl does. */
@@ -172,7 +172,7 @@ export class SimplePrinter implements Printer {
 }
 
 /** Go's `%16x`. */
-const padded = (id: bigint): string => memberId(id).padStart(16);
+const padId = (id: bigint): string => memberId(id).padStart(16);
 /** A key, `[key, end)`, or `[key, <open ended>`; keys are bytes, and need not be text. */
 function permissionLine({ key, rangeEnd }: Permission): Uint8Array[] {
   const tab = Buffer.from("\t");

@@ -1,10 +1,10 @@
 // Tables, drawn as etcdctl draws them. Only members and endpoints have any.
 import type { MemberListResult } from "../../../client/index.js";
 import type { Io } from "../args/index.js";
-import { unsupported, type EndpointHash, type EndpointStatus, type Health, type Printer } from "./printer.js";
+import { refuseFormat, type EndpointHash, type EndpointStatus, type Health, type Printer } from "./printer.js";
 import { hashTable, healthTable, memberTable, statusTable, type Table } from "./tables.js";
 
-const noTable = unsupported("table");
+const noTable = refuseFormat("table");
 
 /** Prints tables where there are any, as `etcdctl -w table` does. */
 export class TablePrinter implements Printer {
@@ -32,7 +32,7 @@ export class TablePrinter implements Printer {
 
   constructor(private readonly io: Pick<Io, "print">) {}
 
-  leaseGone(): void {
+  leaseExpiry(): void {
     return;
   }
   memberList(result: MemberListResult): void {
@@ -57,10 +57,10 @@ function drawTable({ columns, rows }: Table): string {
   const line = (cells: readonly string[], pad: (cell: string, width: number) => string) =>
     `│${cells.map((cell, column) => ` ${pad(cell, widths[column] ?? 0)} `).join("│")}│`;
   const body = rows.map((row) => line(row, (cell, width) => cell.padStart(width)));
-  const head = [rule(["┌", "┬", "┐"]), line(columns, centered)];
+  const head = [rule(["┌", "┬", "┐"]), line(columns, center)];
   const separated = body.length === 0 ? [] : [rule(["├", "┼", "┤"]), ...body];
   return [...head, ...separated, rule(["└", "┴", "┘"]), ""].join("\n");
 }
 
-const centered = (text: string, width: number): string =>
+const center = (text: string, width: number): string =>
   text.padStart(text.length + Math.floor((width - text.length) / 2)).padEnd(width);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withoutZeros, writeJson } from "../../../../cli/ctl/output/json.js";
+import { omitZeros, writeJson } from "../../../../cli/ctl/output/json.js";
 
 test("64-bit numbers are bare and exact, bytes base64, text escaped as in Go", () => {
   const value = { id: 2n ** 64n - 1n, lease: -5n, key: Uint8Array.of(0, 255), name: 'a<b>&"\u2028', list: [1, true] };
@@ -13,5 +13,5 @@ test("64-bit numbers are bare and exact, bytes base64, text escaped as in Go", (
 
 test("zero fields are omitted, empty messages are not", () => {
   const message = { a: 0, b: 0n, c: "", d: false, e: [], f: new Uint8Array(), g: undefined, h: {}, i: [0], j: -1 };
-  assert.equal(writeJson(withoutZeros(message)), '{"h":{},"i":[0],"j":-1}');
+  assert.equal(writeJson(omitZeros(message)), '{"h":{},"i":[0],"j":-1}');
 });
