@@ -47,7 +47,7 @@ export class BackWriter {
   }
 
   /** Writes fields that are encoded. */
-  encoded(fields: Uint8Array): void {
+  writeEncoded(fields: Uint8Array): void {
     this.reserve(fields.length);
     const { length } = fields;
     this.at -= length;
@@ -62,7 +62,7 @@ export class BackWriter {
 
   /** Writes one of the values of a repeated field, which may be empty. */
   item(tag: number, value: Uint8Array): void {
-    this.encoded(value);
+    this.writeEncoded(value);
     this.prefix(tag, value.length);
   }
 

@@ -47,7 +47,7 @@ export const decodeCalls = (bytes: Uint8Array): Calls => {
     } else if (tag === 18) {
       const { number, renewal } = readRenewal(fields);
       responses.push({ number, response: renewal });
-    } else fields.odd();
+    } else fields.markOdd();
     fields.leave(outerEnd);
   }
   return fields.isOdd ? Calls.decode(bytes) : { requests, responses };
@@ -65,7 +65,7 @@ const readRenewal = (fields: Fields): Renewal => {
   for (let tag = fields.tag(); tag !== 0; tag = fields.tag()) {
     if (tag === 8) number = fields.uint64();
     else if (tag === 16) renewal = { $case: "renewLease", value: fields.int64() };
-    else fields.odd();
+    else fields.markOdd();
   }
   return { number, renewal };
 };

@@ -25,7 +25,7 @@ export class Fields {
     const first = this.source[this.at++] ?? 0;
     if (first < 0x80 && first > 0) return first;
     const second = this.at < this.end ? (this.source[this.at++] ?? 0) : 0;
-    return first === 0 || second === 0 || second >= 0x80 ? this.odd() : (first & 0x7f) | (second << 7);
+    return first === 0 || second === 0 || second >= 0x80 ? this.markOdd() : (first & 0x7f) | (second << 7);
   }
 
   /** Reads a number that is not negative, below 2^49. */
@@ -41,7 +41,7 @@ export class Fields {
         return result;
       }
     }
-    return this.odd();
+    return this.markOdd();
   }
 
   bool(): boolean {
@@ -51,7 +51,7 @@ export class Fields {
   /** Reads a number that names a kind. */
   kind(): number {
     const kind = this.counter();
-    return kind <= 0x7fff_ffff ? kind : this.odd();
+    return kind <= 0x7fff_ffff ? kind : this.markOdd();
   }
 
   int64(): bigint {
@@ -59,14 +59,14 @@ export class Fields {
   }
 
   uint64(): bigint {
-    return this.bits() ? knownUint64() : 0n;
+    return this.bits() ? scratchUint64() : 0n;
   }
 
   /** Reads bytes, which are not copied: a plain view, also of a `Buffer`. */
   bytes(): Uint8Array {
     const length = this.counter();
     const start = this.at;
-    if (length > this.end - start) this.odd();
+    if (length > this.end - start) this.markOdd();
     if (this.isOdd || length === 0) return noBytes;
     this.at = start + length;
     const { buffer, byteOffset } = this.source;
@@ -77,7 +77,7 @@ export class Fields {
   enter(): number {
     const length = this.counter();
     const outerEnd = this.end;
-    if (length > outerEnd - this.at) this.odd();
+    if (length > outerEnd - this.at) this.markOdd();
     else if (!this.isOdd) this.end = this.at + length;
     return outerEnd;
   }
@@ -87,7 +87,7 @@ export class Fields {
   }
 
   /** Leaves the message to the generated code. */
-  odd(): 0 {
+  markOdd(): 0 {
     this.isOdd = true;
     this.at = this.end;
     return 0;
@@ -98,7 +98,7 @@ export class Fields {
     const low = this.group(28);
     const middle = low >= 2 ** 28 ? this.group(28) : 0;
     const high = middle >= 2 ** 28 ? this.group(14) : 0;
-    if (high >= 2 ** 14) this.odd(); // an eleventh byte
+    if (high >= 2 ** 14) this.markOdd(); // an eleventh byte
     scratch.setUint32(0, (low & 0xfff_ffff) | (middle << 28), true);
     scratch.setUint32(4, ((middle & 0xfff_ffff) >>> 4) | (high << 24), true);
     return !this.isOdd;
@@ -108,7 +108,7 @@ export class Fields {
   private group(bits: number): number {
     let result = 0;
     for (let shift = 0; shift < bits; shift += 7) {
-      const byte = this.at < this.end ? (this.source[this.at++] ?? 0) : this.odd();
+      const byte = this.at < this.end ? (this.source[this.at++] ?? 0) : this.markOdd();
       result |= (byte & 0x7f) << shift;
       if (byte < 0x80) return result;
     }
@@ -125,7 +125,7 @@ const known = {
 };
 
 /** The number in the scratch memory, without a new one if it was read lately. */
-const knownUint64 = (): bigint => {
+const scratchUint64 = (): bigint => {
   const low = scratch.getUint32(0, true);
   const high = scratch.getUint32(4, true);
   const slot = (low ^ high) & (knownSlots - 1);
@@ -142,14 +142,14 @@ interface GeneratedDecoder<Message> {
 }
 
 /** A plain view, whose parts are no Buffers either. */
-const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+const toPlain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** Makes a decoder of what reads the fields of a usual message, and of the generated code for the others. */
 export const decoder = <Message>(read: (fields: Fields) => Message, generated: GeneratedDecoder<Message>) => ({
   decode(bytes: Uint8Array): Message {
     const fields = new Fields(bytes);
     const message = read(fields);
-    return fields.isOdd ? generated.decode(plain(bytes)) : message;
+    return fields.isOdd ? generated.decode(toPlain(bytes)) : message;
   },
 });
 

@@ -14,7 +14,7 @@ const readHeader = (fields: Fields): ResponseHeader => {
     else if (tag === 16) header.memberId = fields.uint64();
     else if (tag === 24) header.revision = fields.int64();
     else if (tag === 32) header.raftTerm = fields.uint64();
-    else fields.odd();
+    else fields.markOdd();
   }
   return header;
 };
@@ -35,7 +35,7 @@ const readKeyValue = (fields: Fields): KeyValue => {
     else if (tag === 32) kv.version = fields.int64();
     else if (tag === 42) kv.value = fields.bytes();
     else if (tag === 48) kv.lease = fields.int64();
-    else fields.odd();
+    else fields.markOdd();
   }
   return kv;
 };
@@ -46,7 +46,7 @@ const readPutResponse = (fields: Fields): PutResponse => {
     const outerEnd = fields.enter();
     if (tag === 10) response.header = readHeader(fields);
     else if (tag === 18) response.prevKv = readKeyValue(fields);
-    else fields.odd();
+    else fields.markOdd();
     fields.leave(outerEnd);
   }
   return response;
@@ -62,7 +62,7 @@ const readRangeResponse = (fields: Fields): RangeResponse => {
       const outerEnd = fields.enter();
       if (tag === 10) response.header = readHeader(fields);
       else if (tag === 18) kvs.push(readKeyValue(fields));
-      else fields.odd();
+      else fields.markOdd();
       fields.leave(outerEnd);
     }
   }

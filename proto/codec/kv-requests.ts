@@ -50,7 +50,7 @@ const readRange = (fields: Fields): RangeRequest => {
     else if (tag === 88) message.maxModRevision = fields.int64();
     else if (tag === 96) message.minCreateRevision = fields.int64();
     else if (tag === 104) message.maxCreateRevision = fields.int64();
-    else fields.odd();
+    else fields.markOdd();
   }
   return message;
 };
@@ -71,7 +71,7 @@ export const readPut = (fields: Fields): PutRequest => {
     else if (tag === 32) message.prevKv = fields.bool();
     else if (tag === 40) message.ignoreValue = fields.bool();
     else if (tag === 48) message.ignoreLease = fields.bool();
-    else fields.odd();
+    else fields.markOdd();
   }
   return message;
 };
@@ -82,7 +82,7 @@ export const readDeleteRange = (fields: Fields): DeleteRangeRequest => {
     if (tag === 10) message.key = fields.bytes();
     else if (tag === 18) message.rangeEnd = fields.bytes();
     else if (tag === 24) message.prevKv = fields.bool();
-    else fields.odd();
+    else fields.markOdd();
   }
   return message;
 };
@@ -99,7 +99,7 @@ const readCompare = (fields: Fields): Compare => {
     else if (tag === 58) message.targetUnion = { $case: "value", value: fields.bytes() };
     else if (tag === 64) message.targetUnion = { $case: "lease", value: fields.int64() };
     else if (tag === 514) message.rangeEnd = fields.bytes();
-    else fields.odd();
+    else fields.markOdd();
   }
   return message;
 };
@@ -112,7 +112,7 @@ const readOperation = (fields: Fields, depth: number): RequestOp => {
     else if (tag === 18) request = { $case: "requestPut", value: readPut(fields) };
     else if (tag === 26) request = { $case: "requestDeleteRange", value: readDeleteRange(fields) };
     else if (tag === 34) request = { $case: "requestTxn", value: readTxn(fields, depth + 1) };
-    else fields.odd();
+    else fields.markOdd();
     fields.leave(outerEnd);
   }
   return { request };
@@ -121,13 +121,13 @@ const readOperation = (fields: Fields, depth: number): RequestOp => {
 /** @param depth the transactions that it lies in */
 export const readTxn = (fields: Fields, depth = 0): TxnRequest => {
   const [compare, success, failure]: [Compare[], RequestOp[], RequestOp[]] = [[], [], []];
-  if (depth > maxDepth) fields.odd();
+  if (depth > maxDepth) fields.markOdd();
   for (let tag = fields.tag(); tag !== 0; tag = fields.tag()) {
     const outerEnd = fields.enter();
     if (tag === 10) compare.push(readCompare(fields));
     else if (tag === 18) success.push(readOperation(fields, depth));
     else if (tag === 26) failure.push(readOperation(fields, depth));
-    else fields.odd();
+    else fields.markOdd();
     fields.leave(outerEnd);
   }
   return { compare, success, failure };
@@ -138,7 +138,7 @@ export const readCompaction = (fields: Fields): CompactionRequest => {
   for (let tag = fields.tag(); tag !== 0; tag = fields.tag()) {
     if (tag === 8) message.revision = fields.int64();
     else if (tag === 16) message.physical = fields.bool();
-    else fields.odd();
+    else fields.markOdd();
   }
   return message;
 };

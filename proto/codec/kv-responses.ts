@@ -35,7 +35,7 @@ export class HeaderEncoder {
     writer.begin();
     writer.counterField(32, term);
     writer.counterField(24, revision);
-    writer.encoded(this.ids);
+    writer.writeEncoded(this.ids);
     writer.enclose(10, 0);
     return (this.field = writer.take());
   }
@@ -60,7 +60,7 @@ export const encodeRangeEnd = ({ more, count }: RawRangeResponse): Uint8Array =>
 export const encodeRangeResponse = (response: RawRangeResponse, header: Uint8Array): Uint8Array => {
   writer.begin();
   writeRange(response);
-  writer.encoded(header);
+  writer.writeEncoded(header);
   return writer.take();
 };
 
@@ -68,21 +68,21 @@ export const encodePutResponse = (response: RawPutResponse, header: Uint8Array):
   if (response.prevKv.length === 0) return header;
   writer.begin();
   writePut(response);
-  writer.encoded(header);
+  writer.writeEncoded(header);
   return writer.take();
 };
 
 export const encodeDeleteRangeResponse = (response: RawDeleteRangeResponse, header: Uint8Array): Uint8Array => {
   writer.begin();
   writeDeleteRange(response);
-  writer.encoded(header);
+  writer.writeEncoded(header);
   return writer.take();
 };
 
 export const encodeTxnResponse = (response: RawTxnResponse, header: Uint8Array): Uint8Array => {
   writer.begin();
   writeTxn(response);
-  writer.encoded(header);
+  writer.writeEncoded(header);
   return writer.take();
 };
 
@@ -91,7 +91,7 @@ export const encodeLeaseResponse = (id: bigint, ttlSeconds: bigint, header: Uint
   writer.begin();
   writer.int64Field(24, ttlSeconds);
   writer.int64Field(16, id);
-  writer.encoded(header);
+  writer.writeEncoded(header);
   return writer.take();
 };
 

@@ -5,7 +5,7 @@ import type { PutRequest } from "../generated/etcdserverpb/kv.js";
 import { BackWriter, numberSize, writeNumber } from "./back-writer.js";
 import { Fields } from "./fields.js";
 import { readCompaction, readDeleteRange, readPut, readTxn } from "./kv-requests.js";
-import { sharedBytes } from "./shared-memory.js";
+import { takeBytes } from "./shared-memory.js";
 import { requestWriter as writer, writeCompaction, writeDeleteRange, writePut, writeTxn } from "./request-writer.js";
 
 /** Writes what many proposals have in common. */
@@ -59,7 +59,7 @@ const encodePlainPut = (proposal: DecodedProposal, { key, value }: PutRequest): 
   const { sequence, floor } = proposal;
   const { fields } = originOf(proposal);
   const putBytes = 2 + key.length + (value.length === 0 ? 0 : 2 + value.length);
-  const bytes = sharedBytes(fields.length + fieldSize(sequence) + fieldSize(floor) + 2 + putBytes);
+  const bytes = takeBytes(fields.length + fieldSize(sequence) + fieldSize(floor) + 2 + putBytes);
   let at = copyTo(bytes, 0, fields);
   at = counterField(bytes, at, 24, sequence);
   at = counterField(bytes, at, 32, floor);
@@ -104,7 +104,7 @@ const encodeAny = (proposal: DecodedProposal): Uint8Array => {
   }
   writer.counterField(32, proposal.floor);
   writer.counterField(24, proposal.sequence);
-  writer.encoded(originOf(proposal).fields);
+  writer.writeEncoded(originOf(proposal).fields);
   return writer.take();
 };
 
@@ -163,7 +163,7 @@ const readCommand = (fields: Fields, tag: number): Command | undefined => {
   else if (tag === 90) command = { $case: "deleteRange", value: readDeleteRange(fields) };
   else if (tag === 98) command = { $case: "txn", value: readTxn(fields) };
   else if (tag === 106) command = { $case: "compact", value: readCompaction(fields) };
-  else fields.odd();
+  else fields.markOdd();
   fields.leave(outerEnd);
   return command;
 };
@@ -200,6 +200,6 @@ const writeCommand = (command: Command): void => {
     case "roleDelete":
     case "roleGrantPermission":
     case "roleRevokePermission":
-      return writer.encoded(Proposal.encode(Proposal.create({ command })).finish());
+      return writer.writeEncoded(Proposal.encode(Proposal.create({ command })).finish());
   }
 };

@@ -5,7 +5,7 @@ let pool = new Uint8Array(poolBytes);
 let used = 0;
 
 /** Takes memory for a small message. A Buffer of Node's costs more than a plain view of memory in common. */
-export const sharedBytes = (length: number): Uint8Array => {
+export const takeBytes = (length: number): Uint8Array => {
   if (used + length > poolBytes) {
     pool = new Uint8Array(poolBytes);
     used = 0;
