@@ -14,7 +14,7 @@ test("workers take each job once, the oldest first", async () => {
     taken.map(({ text }) => text),
     ["wash", "dry", "iron"],
   );
-  for (const job of taken) assert.equal(await job.done(), true);
+  for (const job of taken) assert.equal(await job.finish(), true);
   assert.equal((await client.kv.get("/queue/", { prefix: true })).count, 0);
 });
 
@@ -38,6 +38,6 @@ test("the job of a worker that dies is done by another one", async () => {
   await server.clock.advance("12s");
   const job = await again;
   assert.equal(job.text, "wash");
-  assert.equal(await job.done(), true);
-  await assert.rejects(lost.done(), { code: "cancelled" });
+  assert.equal(await job.finish(), true);
+  await assert.rejects(lost.finish(), { code: "cancelled" });
 });

@@ -12,7 +12,7 @@ const claims = "/queue/claims/";
 export interface Job {
   readonly text: string;
   /** Removes the job. @returns false if the claim was lost meanwhile: another worker does the job again */
-  done(): Promise<boolean>;
+  finish(): Promise<boolean>;
 }
 
 /** Adds a job. */
@@ -40,7 +40,7 @@ export class Worker implements AsyncDisposable {
         const job = await this.claim(toText(key).slice(jobs.length), toText(value));
         if (job !== undefined) return job;
       }
-      await this.anyChange(header.revision + 1, signal);
+      await this.waitForChange(header.revision + 1, signal);
     }
   }
 
@@ -57,7 +57,7 @@ export class Worker implements AsyncDisposable {
     });
     if (!succeeded) return undefined;
     const isOurs: Compare = { target: "createRevision", key: claims + id, is: "=", than: header.revision };
-    return { text, done: () => this.remove(id, isOurs) };
+    return { text, finish: () => this.remove(id, isOurs) };
   }
 
   private async remove(id: string, isOurs: Compare): Promise<boolean> {
@@ -72,7 +72,7 @@ export class Worker implements AsyncDisposable {
   }
 
   /** Waits until a job was added, or a claim has ended. */
-  private async anyChange(startRevision: number, signal: AbortSignal | undefined): Promise<void> {
+  private async waitForChange(startRevision: number, signal: AbortSignal | undefined): Promise<void> {
     for await (const { type, kv } of this.client.watch("/queue/", { prefix: true, startRevision, signal }))
       if (toText(kv.key).startsWith(type === "put" ? jobs : claims)) return;
   }
