@@ -55,14 +55,14 @@ function declare() {
 /** Bundles the sources of all doors and programs. Resolves to an exit code. */
 async function bundle() {
   const { exports: doors = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
-  const inDist = (path) => path.replace(/^(\.\/)?dist\//, "");
+  const pathInDist = (path) => path.replace(/^(\.\/)?dist\//, "");
   const doorFiles = Object.values(doors).flatMap((door) =>
-    typeof door === "string" ? [] : inDist(door.import.default),
+    typeof door === "string" ? [] : pathInDist(door.import.default),
   );
   const workerFiles = [];
   try {
     const { metafile } = await build({
-      entryPoints: [...doorFiles, ...Object.values(bin).map(inDist)].map((file) => file.replace(/\.js$/, ".ts")),
+      entryPoints: [...doorFiles, ...Object.values(bin).map(pathInDist)].map((file) => file.replace(/\.js$/, ".ts")),
       outdir: next,
       outbase: ".",
       chunkNames: "chunks/[name]-[hash]",
@@ -86,7 +86,7 @@ async function bundle() {
 /** Writes the doors, and the chunks that they load, as CommonJS; and their types, which are those of the modules. */
 async function writeCommonJs(doorFiles, outputs) {
   await build({
-    entryPoints: loadedBy(
+    entryPoints: filesLoadedBy(
       doorFiles.map((file) => join(next, file)),
       outputs,
     ),
@@ -108,7 +108,7 @@ async function writeCommonJs(doorFiles, outputs) {
 }
 
 /** Files of the bundle, and all those that they import in turn. */
-function loadedBy(files, outputs) {
+function filesLoadedBy(files, outputs) {
   const found = new Set(files);
   for (const file of found)
     for (const { path, external } of outputs[file].imports) if (external !== true) found.add(path);
@@ -124,7 +124,7 @@ function packagesPlugin() {
       // Whatever has no side effects is left out where nothing of it is used.
       return required.includes(path) ? { path, namespace: "required", sideEffects: false } : { path, external: true };
     });
-    onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: requiringModule(path) }));
+    onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: textOfRequiringModule(path) }));
     // Modules have no `require`; bundled CommonJS packages use it for parts of Node alone.
     onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
@@ -163,7 +163,7 @@ function isBundled(path) {
 }
 
 /** The text of a module that requires a package and exports its names. */
-function requiringModule(name) {
+function textOfRequiringModule(name) {
   const exported = Object.keys(createRequire(import.meta.url)(name)).filter((key) => /^[A-Za-z_]\w*$/.test(key));
   return [
     'import { createRequire } from "node:module";',

@@ -26,14 +26,14 @@ const project = await application.convert();
 if (project === undefined) process.exit(1); // the compiler has said why
 application.validate(project);
 await application.generateDocs(project, folder);
-const broken = brokenLinks(folder);
+const broken = findBrokenLinks(folder);
 for (const link of broken) console.error(`broken link: ${link}`);
 // Not warnings of the converter: parameters that are a pattern have no name that `@param` could mean.
 const { validationWarningCount, errorCount } = application.logger;
 process.exitCode = validationWarningCount + errorCount + broken.length > 0 ? 1 : 0;
 
 /** Links of the pages below `root` to files, or to places of pages, that are not there. */
-function brokenLinks(root) {
+function findBrokenLinks(root) {
   const pages = readdirSync(root, { recursive: true }).filter((name) => name.endsWith(".html"));
   const texts = new Map(pages.map((name) => [join(root, name), readFileSync(join(root, name), "utf8")]));
   return [...texts].flatMap(([page, text]) =>
