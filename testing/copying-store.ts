@@ -47,7 +47,7 @@ function covers(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Arr
   return (key) => key >= from && (end === "\0" || key < end);
 }
 
-const inKeyOrder = (keys: Keys): KeyValue[] =>
+const sortByKey = (keys: Keys): KeyValue[] =>
   [...keys.values()].sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
 
 /** The keys while one request changes them. */
@@ -96,7 +96,7 @@ class Draft {
   }
 
   delete(isMeant: (kv: KeyValue) => boolean): KeyValue[] {
-    const gone = inKeyOrder(this.keys).filter(isMeant);
+    const gone = sortByKey(this.keys).filter(isMeant);
     for (const key of gone.map((kv) => text(kv.key))) {
       this.keys.delete(key);
       this.changes.push({ key, after: undefined, before: this.before.get(key) });
@@ -166,7 +166,7 @@ export class CopyingStore {
   /** All leases and their keys, ascending. */
   attachments(): Map<bigint, string[]> {
     const keysOf = (id: bigint): string[] =>
-      inKeyOrder(this.now)
+      sortByKey(this.now)
         .filter(({ lease }) => lease === id)
         .map(({ key }) => text(key));
     return new Map([...this.leases].sort(byValue).map((id) => [id, keysOf(id)]));
@@ -282,7 +282,7 @@ const headerAt = (revision: number): ResponseHeader => ({
 
 function rangeOf(keys: Keys, request: RangeRequest): RangeResponse {
   const { limit, sortOrder, sortTarget } = request;
-  const within = inKeyOrder(keys).filter(({ key }) => covers(request)(text(key)));
+  const within = sortByKey(keys).filter(({ key }) => covers(request)(text(key)));
   const count = BigInt(within.length);
   if (request.countOnly) return { header: undefined, kvs: [], more: false, count };
   const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;

@@ -13,7 +13,7 @@ import {
 } from "../server/member/index.js";
 import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
 import { seededRandom, type SeededRandom } from "./random.js";
-import { simulatedSecrets } from "./same-thread-passwords.js";
+import { makeSimulatedSecrets } from "./same-thread-passwords.js";
 import { ProcessClock, SimProcess } from "./process.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SimNetwork } from "./sim-network.js";
@@ -135,7 +135,7 @@ export class Host {
     this.mayFail = this.isRotten || this.disk.failsNext || this.storeDisk.failsNext;
     this.isStopping = this.startsAgain = this.lacksSpace = false;
     const process = new SimProcess(this.scheduler, (error) => {
-      this.bug("threw, and nobody caught it", error);
+      this.reportBug("threw, and nobody caught it", error);
     });
     this.process = process;
     this.story.tell(`${this.name} starts (start ${this.starts})`);
@@ -214,7 +214,7 @@ export class Host {
   private async run(process: SimProcess): Promise<void> {
     const clock = new ProcessClock(process, this.clockRate, this.random.between(0, 1_000_000));
     const random = seededRandom(this.random.between(0, 2 ** 31)).next;
-    const environment = { clock, random, logger: this.logger(), secrets: simulatedSecrets(random) };
+    const environment = { clock, random, logger: this.logger(), secrets: makeSimulatedSecrets(random) };
     try {
       const replica = await openReplica(this.parts(process), this.config, environment, {
         onFailure: (error) => this.onFailed(process, error),
@@ -242,7 +242,7 @@ export class Host {
     if (this.process !== process) return;
     this.lacksSpace = this.files.capacityBytes < Infinity && errorText(error).startsWith("no space left for");
     if (!this.mayFail && !this.lacksSpace) {
-      this.bug("failed, though nothing was done to its disk", error);
+      this.reportBug("failed, though nothing was done to its disk", error);
       return;
     }
     this.story.tell(`${this.name} stops by itself: ${errorText(error)}`);
@@ -251,7 +251,7 @@ export class Host {
     });
   }
 
-  private bug(what: string, error: unknown): void {
+  private reportBug(what: string, error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
     this.observer.onBug(new Error(`${this.name} ${what}: ${errorText(cause)}`, { cause }));
   }
@@ -296,7 +296,8 @@ export class Host {
     const note =
       (level: string) =>
       (message: string, fields: LogFields = {}): void => {
-        if (message === "a request failed unexpectedly") this.bug("failed a request unexpectedly", fields["error"]);
+        if (message === "a request failed unexpectedly")
+          this.reportBug("failed a request unexpectedly", fields["error"]);
         const error = "error" in fields ? `: ${errorText(fields["error"])}` : "";
         if (level === "info" || level === "debug") this.story.detail(`${this.name} says: ${message}${error}`);
         else this.story.tell(`${this.name} ${level}: ${message}${error}`);

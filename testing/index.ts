@@ -13,7 +13,7 @@ export { messageText } from "./message-text.js";
 export { type Input, ProcessClock, SimProcess } from "./process.js";
 export { seededRandom, type SeededRandom } from "./random.js";
 export { Rpc, type ClientStream, type Codec, type Outcome, type StreamEvents } from "./rpc.js";
-export { sameThreadPasswords, simulatedSecrets } from "./same-thread-passwords.js";
+export { sameThreadPasswords, makeSimulatedSecrets } from "./same-thread-passwords.js";
 export { Scheduler } from "./scheduler.js";
 export { SimChannel, type ChannelSide } from "./sim-channel.js";
 export { diskError, SimDisk, type Operation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";

@@ -9,7 +9,7 @@ export type Alter = (payload: Uint8Array) => Uint8Array | undefined;
 class MemoryEnd implements SnapshotChannel {
   other: MemoryEnd | undefined = undefined;
   private ended: string | undefined = undefined;
-  private readonly arrived: { readonly payload: Uint8Array; readonly taken: () => void }[] = [];
+  private readonly arrived: { readonly payload: Uint8Array; readonly onTaken: () => void }[] = [];
   /** Wakes the calls of `send` that wait. */
   private readonly senders = new Set<() => void>();
   private wake: () => void = () => undefined;
@@ -20,13 +20,13 @@ class MemoryEnd implements SnapshotChannel {
     this.throwIfEnded();
     const sent = this.alter(payload);
     await new Promise<void>((resolve) => {
-      const taken = (): void => {
-        this.senders.delete(taken);
+      const onTaken = (): void => {
+        this.senders.delete(onTaken);
         resolve();
       };
-      this.senders.add(taken);
+      this.senders.add(onTaken);
       if (sent === undefined) return;
-      this.other?.arrived.push({ payload: sent, taken });
+      this.other?.arrived.push({ payload: sent, onTaken });
       this.other?.wake();
     });
     this.throwIfEnded();
@@ -36,7 +36,7 @@ class MemoryEnd implements SnapshotChannel {
     for (;;) {
       const first = this.arrived.shift();
       if (first !== undefined) {
-        first.taken();
+        first.onTaken();
         return first.payload;
       }
       this.throwIfEnded();

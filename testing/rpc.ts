@@ -67,7 +67,7 @@ export class Rpc {
   ) {}
 
   /** The host's process has ended, or turns its clients away: their connections break, sooner or later. */
-  hostDied(host: Host): void {
+  onHostDied(host: Host): void {
     const connection = this.connections.get(host);
     this.connections.delete(host);
     if (connection === undefined) return;
@@ -91,17 +91,17 @@ export class Rpc {
       }
       const { method, connection } = found;
       const end = (outcome: Outcome<Response>): void => {
-        connection.broken.delete(broken);
+        connection.broken.delete(breakOff);
         deadline.run = undefined;
         resolve(outcome);
       };
-      const broken = (): void => end({ kind: "lost" });
-      const deadline = this.scheduler.after(timeoutMs, broken);
-      connection.broken.add(broken);
-      const back = (outcome: () => Outcome<Response>): void => {
+      const breakOff = (): void => end({ kind: "lost" });
+      const deadline = this.scheduler.after(timeoutMs, breakOff);
+      connection.broken.add(breakOff);
+      const answerWith = (outcome: () => Outcome<Response>): void => {
         if (!connection.process.isAlive) return;
         this.scheduler.after(this.travelMs(), () => {
-          if (connection.broken.has(broken)) end(outcome());
+          if (connection.broken.has(breakOff)) end(outcome());
         });
         host.onReached("answer");
       };
@@ -113,8 +113,8 @@ export class Rpc {
             method,
             { bytes, caller: { ...call, ...caller } },
             {
-              send: (answer) => back(() => ({ kind: "ok", response: response.decode(answer) })),
-              fail: (status) => back(() => ({ kind: "error", status })),
+              send: (answer) => answerWith(() => ({ kind: "ok", response: response.decode(answer) })),
+              fail: (status) => answerWith(() => ({ kind: "error", status })),
             },
           ),
         ),
@@ -127,15 +127,15 @@ export class Rpc {
     const found = this.methodOf(host, path, "bidi");
     if (found === undefined) return undefined;
     const { method, connection } = found;
-    const broken = (): void => stream.breakConnection();
+    const breakOff = (): void => stream.breakConnection();
     const stream = new OpenStream(this.scheduler, connection.process, () => this.travelMs(), {
       onResponse: events.onResponse,
       onEnd: (status) => {
-        connection.broken.delete(broken);
+        connection.broken.delete(breakOff);
         events.onEnd(status);
       },
     });
-    connection.broken.add(broken);
+    connection.broken.add(breakOff);
     stream.begin(method, (error) => statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected)));
     return stream;
   }

@@ -17,7 +17,7 @@ export const sameThreadPasswords = (random: () => number): Passwords => {
 };
 
 /** The secrets of a simulated member, which a seed repeats. Draws from `random` only once somebody has a password or logs in. */
-export const simulatedSecrets = (random: () => number): Secrets => ({
+export const makeSimulatedSecrets = (random: () => number): Secrets => ({
   passwords: sameThreadPasswords(random),
   randomBelow: (bound) => Math.floor(random() * bound),
 });

@@ -141,13 +141,13 @@ export class SimDisk {
   beginWrite(run: number, { file, bytes, position }: Write, done: DiskDone): void {
     const operation: Operation = { kind: "write", path: file.path };
     const write = { file, bytes, position };
-    const ended: DiskDone = (error) => {
+    const onEnded: DiskDone = (error) => {
       this.writes.delete(write);
       if (error !== null && !isFull(error)) file.writeInVain(bytes, position);
       done(error);
     };
     if (run === this.run) this.writes.add(write);
-    this.begin<undefined>(run, operation, ended, () => {
+    this.begin<undefined>(run, operation, onEnded, () => {
       const grown = Math.max(0, position + bytes.length - file.cache.length);
       if (grown > 0 && this.usedBytes + grown > this.capacityBytes) return diskError("ENOSPC", operation);
       file.writeThrough(bytes, position);
@@ -241,8 +241,8 @@ class BootedDisk implements MemberDisk {
         if (node !== undefined) directory.remove(name);
         return undefined;
       });
-    const emptied: DiskDone = (error) => (error === null ? removeName() : done(error));
-    this.begin("removeTree", file, emptied, ({ node }) => {
+    const onEmptied: DiskDone = (error) => (error === null ? removeName() : done(error));
+    this.begin("removeTree", file, onEmptied, ({ node }) => {
       if (node instanceof SimDirectory) emptyTree(node);
       return undefined;
     });

@@ -27,7 +27,7 @@ export class SimFile {
 
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length;
-    if (end > this.cache.length) this.cache = resized(this.cache, end);
+    if (end > this.cache.length) this.cache = resize(this.cache, end);
     this.cache.set(bytes, position);
     for (let at = position - (position % sectorBytes); at < end; at += sectorBytes) this.dirty.add(at);
   }
@@ -36,7 +36,7 @@ export class SimFile {
   writeThrough(bytes: Uint8Array, position: number): void {
     this.write(bytes, position);
     const from = position - (position % sectorBytes);
-    this.durable = resized(this.durable, this.cache.length);
+    this.durable = resize(this.durable, this.cache.length);
     this.writeBack((sector) => sector >= from && sector < position + bytes.length);
   }
 
@@ -55,16 +55,16 @@ export class SimFile {
 
   /** Any of the unsynced sectors are on disk, and the file's length is or is not. */
   lose(survives: () => boolean): void {
-    if (survives()) this.durable = resized(this.durable, this.cache.length);
+    if (survives()) this.durable = resize(this.durable, this.cache.length);
     this.writeBack(survives);
     this.cache = this.durable.slice();
     this.dirty.clear();
   }
 
   /** The dirty sectors that are `chosen` reach the disk, as far as the file's length did, and are clean. */
-  private writeBack(chosen: (sector: number) => boolean): void {
+  private writeBack(isChosen: (sector: number) => boolean): void {
     for (const sector of this.dirty) {
-      if (!chosen(sector)) continue;
+      if (!isChosen(sector)) continue;
       this.dirty.delete(sector);
       const end = Math.min(sector + sectorBytes, this.durable.length, this.cache.length);
       if (sector < end) this.durable.set(this.cache.subarray(sector, end), sector);
@@ -74,7 +74,7 @@ export class SimFile {
 
 export const sectorsOf = (bytes: Uint8Array): number => Math.ceil(bytes.length / sectorBytes);
 
-const resized = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => {
+const resize = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => {
   if (bytes.length === length) return bytes;
   const copy = new Uint8Array(length);
   copy.set(bytes.subarray(0, length));

@@ -143,7 +143,8 @@ export class SimNetwork {
   private goOn({ from, to }: Way): void {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)
-        for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive, this.conditionsOf(link.from, link.to));
+        for (const arrive of link.stalled.splice(0))
+          this.deliverInOrder(link, arrive, this.conditionsOf(link.from, link.to));
     for (const channel of this.channels) channel.goOn();
   }
 
@@ -171,7 +172,7 @@ export class SimNetwork {
       if (link.to !== undefined && isTold) this.notifyClosed(link.to, endpoint);
     }
     this.links = this.links.filter(({ from }) => from !== endpoint);
-    for (const link of this.links) if (link.called === endpoint) this.inVain(link);
+    for (const link of this.links) if (link.called === endpoint) this.failLink(link);
     if (!isTold) return;
     this.cutChannels(({ sides }) => sides.some((side) => side === endpoint));
     for (const link of this.links)
@@ -210,7 +211,7 @@ export class SimNetwork {
     const arrives = this.scheduler.after(2 * this.travelMs(this.weather), () => {
       const to = this.endpoints.get(link.toId);
       if (to !== undefined && from.process.isRunning && this.canReach(from, to)) this.call(link, to);
-      else this.inVain(link);
+      else this.failLink(link);
     });
     link.cancelRetry = () => void (arrives.run = undefined);
   }
@@ -223,21 +224,21 @@ export class SimNetwork {
       () =>
         void to.options.incarnations.admitPeer(self, incarnations.own).then((refusal) => {
           if (link.called !== to || !link.from.isOpen) return;
-          if (!this.canReach(link.from, to)) this.inVain(link);
+          if (!this.canReach(link.from, to)) this.failLink(link);
           else if (refusal === undefined) this.onOpened(link, to);
-          else this.turnedAway(link, refusal);
+          else this.turnAway(link, refusal);
         }),
     );
   }
 
-  private turnedAway(link: Link, { reason, isStale: isDisowned }: Refusal): void {
+  private turnAway(link: Link, { reason, isStale: isDisowned }: Refusal): void {
     const { name, process, listener } = link.from;
     this.story.tell(`${name} is turned away: ${reason}`);
     if (isDisowned) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
-    this.inVain(link);
+    this.failLink(link);
   }
 
-  private inVain(link: Link): void {
+  private failLink(link: Link): void {
     link.called = undefined;
     link.onTried();
     const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
@@ -359,12 +360,12 @@ export class SimNetwork {
     const { loss, repeat, reorder } = weather;
     if (loss > 0 && this.random.chance(loss)) return;
     if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(weather), arrive);
-    else this.inOrder(link, arrive, weather);
+    else this.deliverInOrder(link, arrive, weather);
     if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(weather), arrive);
   }
 
   /** Delivers after all that was sent before. */
-  private inOrder(link: Link, arrive: () => void, weather: Weather): void {
+  private deliverInOrder(link: Link, arrive: () => void, weather: Weather): void {
     link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs(weather));
     this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
   }

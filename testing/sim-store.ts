@@ -83,16 +83,16 @@ export class StoreFiles {
     this.level ??= await openMemoryBackend();
     const { level } = this;
     await this.settleCrash(level);
-    const slowed = (rows: Rows) => ({
+    const slowDown = (rows: Rows) => ({
       name: this.path,
       get: (key: Uint8Array) => rows.get(key),
       iterate: (from: Uint8Array, to: Uint8Array) => this.slowRows(process, rows.iterate(from, to)),
     });
     return {
-      ...slowed(level),
+      ...slowDown(level),
       view: () => {
         const view = level.view();
-        return { ...slowed(view), close: () => view.close() };
+        return { ...slowDown(view), close: () => view.close() };
       },
       batch: () => this.batch(process, level),
       size: () => level.size(),

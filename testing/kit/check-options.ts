@@ -22,7 +22,7 @@ export const checkOptions = (what: string, options: unknown, known: readonly str
 export const checkOneOf = (what: string, name: string, value: unknown, allowed: readonly unknown[]): void => {
   if (allowed.includes(value)) return;
   const expected = allowed.map((each) => JSON.stringify(each)).join(", ");
-  throw new TypeError(`Cannot ${what}: ${name} is ${shown(value)}, expected one of ${expected}`);
+  throw new TypeError(`Cannot ${what}: ${name} is ${valueText(value)}, expected one of ${expected}`);
 };
 
 /**
@@ -32,8 +32,8 @@ export const checkOneOf = (what: string, name: string, value: unknown, allowed: 
  */
 export const checkCount = (what: string, count: unknown, least: number): void => {
   if (count === Infinity || (Number.isInteger(count) && (count as number) >= least)) return;
-  throw new RangeError(`Cannot ${what} ${shown(count)} requests: expected a whole number from ${least} on`);
+  throw new RangeError(`Cannot ${what} ${valueText(count)} requests: expected a whole number from ${least} on`);
 };
 
-const shown = (value: unknown): string =>
+const valueText = (value: unknown): string =>
   typeof value === "number" || value === undefined ? String(value) : JSON.stringify(value);

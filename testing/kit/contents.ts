@@ -35,7 +35,7 @@ const isMap = (entries: SeedEntries): entries is ReadonlyMap<string, string> => 
 /** Returns all keys with their values, in key order. */
 export const dump = async (client: Client): Promise<Record<string, string>> => {
   const { kvs } = await client.kv.get("", { prefix: true });
-  return Object.fromEntries(kvs.map(({ key, value }) => [readable(key), readable(value)]));
+  return Object.fromEntries(kvs.map(({ key, value }) => [toReadable(key), toReadable(value)]));
 };
 
 /** Returns the changes of all revisions since the last compaction, the oldest first. */
@@ -61,16 +61,16 @@ const historyFrom = async (client: Client, first: number, last: number): Promise
 };
 
 const changeOf = ({ type, kv }: WatchEvent): TextChange => {
-  const key = readable(kv.key);
+  const key = toReadable(kv.key);
   if (type === "delete") return { type, key };
-  const value = readable(kv.value);
+  const value = toReadable(kv.value);
   return kv.lease === 0n ? { type, key, value } : { type, key, value, lease: kv.lease.toString(16) };
 };
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** The text that bytes stand for; bytes that are not UTF-8 are shown one by one, as `\xff`. */
-const readable = (bytes: Uint8Array): string => {
+const toReadable = (bytes: Uint8Array): string => {
   try {
     return utf8.decode(bytes);
   } catch {

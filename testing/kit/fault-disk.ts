@@ -11,7 +11,7 @@ import {
 } from "../../platform/index.js";
 import type { SimProcess, Timeline } from "../index.js";
 
-const noSpace = (file: string): Error =>
+const noSpaceError = (file: string): Error =>
   Object.assign(new Error(`ENOSPC: no space left on device, write '${file}'`), { code: "ENOSPC" });
 
 /** A write that waits for its delay to pass. */
@@ -65,7 +65,7 @@ export class FaultDisk {
       else
         file.size((error, size = 0) => {
           if (error !== null) done(error);
-          else if (position + bytes.length > size) done(noSpace(path));
+          else if (position + bytes.length > size) done(noSpaceError(path));
           else file.write(bytes, position, done);
         });
     };
@@ -85,7 +85,7 @@ export class FaultDisk {
     return () => void this.held.delete(open);
   }
 
-  treeRemoved(path: string): void {
+  afterTreeRemoved(path: string): void {
     this.onTreeRemoved(path);
   }
 }
@@ -105,7 +105,7 @@ class BootedDisk implements MemberDisk {
   ) {}
 
   open(path: string, how: OpenMode, done: DiskResult<DiskFile>): void {
-    if (this.disk.isFull && how === "new") this.fail(noSpace(path), done);
+    if (this.disk.isFull && how === "new") this.fail(noSpaceError(path), done);
     else
       this.begin<DiskFile>(
         (told) => this.inner.open(path, how, told),
@@ -129,7 +129,7 @@ class BootedDisk implements MemberDisk {
   }
 
   removeTree(path: string, done: DiskDone): void {
-    this.disk.treeRemoved(path);
+    this.disk.afterTreeRemoved(path);
     this.begin((told) => this.inner.removeTree(path, told), done);
   }
 

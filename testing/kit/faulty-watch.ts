@@ -75,7 +75,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
   }
 
   prepare(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void> {
-    return this.listener.prepare?.(events, shouldYield) ?? noWork();
+    return this.listener.prepare?.(events, shouldYield) ?? doNothing();
   }
 
   onAnswer(answer: WatchAnswer): boolean {
@@ -110,6 +110,6 @@ export class FaultyWatch implements WatchListener, WatchSession {
   }
 }
 
-function* noWork(): Sliced<void> {
+function* doNothing(): Sliced<void> {
   // for listeners that need none
 }

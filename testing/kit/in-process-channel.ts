@@ -45,8 +45,8 @@ const minSharingBytes = 4 * 1024;
 /** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
 
-const cancelled = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
-const dropped = (): StatusError => new StatusError(statusCode.unavailable, "Connection dropped");
+const cancelledError = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
+const droppedError = (): StatusError => new StatusError(statusCode.unavailable, "Connection dropped");
 
 /** Options of a channel. */
 export interface InProcessOptions {
@@ -60,7 +60,7 @@ export interface InProcessOptions {
 export class InProcessChannel implements Channel {
   state: ChannelState = "idle";
   private listener: () => void = () => undefined;
-  private replacedListener: (failure: StatusError) => void = () => undefined;
+  private tellReplaced: (failure: StatusError) => void = () => undefined;
   /** The member that this is connected to. */
   private member: RunningMember | undefined;
   /** The methods found last, by path, and the table in which they were found. */
@@ -85,10 +85,10 @@ export class InProcessChannel implements Channel {
     this.servicesOf = servicesOf;
     this.ended = new EndedCalls(this.calls, settings.maxReceiveBytes);
     this.stopWatching = machine.watch({
-      onChanged: () => this.memberChanged(),
+      onChanged: () => this.onMemberChange(),
       onReplaced: (failure) => {
         this.breakAll(failure);
-        this.replacedListener(failure);
+        this.tellReplaced(failure);
       },
     });
   }
@@ -117,7 +117,7 @@ export class InProcessChannel implements Channel {
   }
 
   onReplaced(listener: (failure: StatusError) => void): void {
-    this.replacedListener = listener;
+    this.tellReplaced = listener;
   }
 
   failureReason(): Promise<string> {
@@ -139,8 +139,8 @@ export class InProcessChannel implements Channel {
     const message = shared ?? this.checkSize(encodeRequest(method, request));
     const found = member && this.methodOf(member, method.path);
     if (message instanceof StatusError) call.break(message);
-    else if (member === undefined) call.break(dropped());
-    else if (found?.kind !== "unary") call.break(unknownMethod(method.path));
+    else if (member === undefined) call.break(droppedError());
+    else if (found?.kind !== "unary") call.break(unknownMethodError(method.path));
     else call.request(member.process, found, message);
     return call;
   }
@@ -166,15 +166,15 @@ export class InProcessChannel implements Channel {
     });
     streams.add(stream);
     const found = member && this.methodOf(member, method.path);
-    if (member === undefined) stream.break(dropped());
-    else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethod(method.path));
+    if (member === undefined) stream.break(droppedError());
+    else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethodError(method.path));
     else stream.begin(member.process, found, callerWith(metadata));
     const send = (request: Request): void => {
       const bytes = encodeRequest(method, request);
       if (bytes instanceof StatusError) stream.break(bytes);
       else stream.send(bytes);
     };
-    return { send, finish: () => stream.finish(), cancel: () => stream.break(cancelled()) };
+    return { send, finish: () => stream.finish(), cancel: () => stream.break(cancelledError()) };
   }
 
   close(): void {
@@ -182,7 +182,7 @@ export class InProcessChannel implements Channel {
     this.isWanted = false;
     this.member = undefined;
     this.state = "idle";
-    this.breakAll(cancelled());
+    this.breakAll(cancelledError());
   }
 
   /** The request as a message of which no bytes are needed. */
@@ -197,9 +197,10 @@ export class InProcessChannel implements Channel {
     const most = this.settings.maxSendBytes;
     const mostOfServer = this.machine.config.maxRequestBytes + messageOverheadBytes;
     if (bytes instanceof StatusError) return bytes;
-    if (bytes.length > most) return tooLarge("Attempted to send message with a size larger than", bytes.length, most);
+    if (bytes.length > most)
+      return tooLargeError("Attempted to send message with a size larger than", bytes.length, most);
     if (bytes.length <= mostOfServer) return bytes;
-    return tooLarge("grpc: received message larger than max", bytes.length, mostOfServer);
+    return tooLargeError("grpc: received message larger than max", bytes.length, mostOfServer);
   }
 
   private methodOf(member: RunningMember, path: string): Method | undefined {
@@ -214,10 +215,10 @@ export class InProcessChannel implements Channel {
     return method;
   }
 
-  private memberChanged(): void {
+  private onMemberChange(): void {
     if (this.machine.running !== this.member && this.member !== undefined) {
       this.member = undefined;
-      this.breakAll(dropped());
+      this.breakAll(droppedError());
       this.become("transient-failure");
     } else if (this.state === "connecting") this.become("transient-failure");
     if (this.isWanted && this.machine.running !== undefined) this.connect();
@@ -323,7 +324,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   }
 
   cancel(): void {
-    this.break(cancelled());
+    this.break(cancelledError());
   }
 
   /** The connection is gone. */
@@ -336,10 +337,10 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   /** Tells the client of the end. */
   tell(): void {
     const { answer, failure, ended } = this;
-    if (failure !== undefined || answer === undefined) this.onEnd(failure ?? dropped(), undefined);
+    if (failure !== undefined || answer === undefined) this.onEnd(failure ?? droppedError(), undefined);
     else if (!(answer instanceof Uint8Array)) this.onEnd(null, answer);
     else if (answer.length > ended.maxBytes)
-      this.onEnd(tooLarge("Received message larger than max", answer.length, ended.maxBytes), undefined);
+      this.onEnd(tooLargeError("Received message larger than max", answer.length, ended.maxBytes), undefined);
     else this.decodeAnswer(answer);
   }
 
@@ -406,8 +407,8 @@ const encodeRequest = <Request, Response>(
   }
 };
 
-const tooLarge = (text: string, bytes: number, most: number): StatusError =>
+const tooLargeError = (text: string, bytes: number, most: number): StatusError =>
   new StatusError(statusCode.resourceExhausted, `${text} (${bytes} vs. ${most})`);
 
-const unknownMethod = (path: string): StatusError =>
+const unknownMethodError = (path: string): StatusError =>
   new StatusError(statusCode.unimplemented, `unknown method ${path}`);

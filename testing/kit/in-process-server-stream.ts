@@ -8,7 +8,7 @@ import {
   statusCode,
 } from "../../server/rpc/index.js";
 
-const noRequest = () =>
+const noRequestError = () =>
   new RpcError({
     code: statusCode.internal,
     details: "cardinality violation: received no request message from non-client-streaming RPC",
@@ -32,7 +32,7 @@ export const openServerStream =
         handle(request, call, { send, onDrain, onClosed, fail, end });
       },
       onHalfClose: () => {
-        if (!hasRequest) fail(noRequest());
+        if (!hasRequest) fail(noRequestError());
       },
       onClosed: () => {
         isOver = true;

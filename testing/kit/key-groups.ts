@@ -34,7 +34,7 @@ class Sets {
 export const keyGroups = ({ operations, startKeys }: History): readonly KeyGroup[] => {
   const spans = operations.map(spansOf);
   const singles = spans.flat().map(({ from }) => from);
-  const keys = [...new Set([...singles, ...startKeys.map(({ key }) => latin1(key))])].sort(inOrder);
+  const keys = [...new Set([...singles, ...startKeys.map(({ key }) => latin1(key))])].sort(compareKeys);
   const sets = new Sets(keys.length);
   const touched = spans.map((each) => each.map((span) => indexesOf(keys, span)));
   for (const ranges of touched) {
@@ -58,7 +58,7 @@ export const keyGroups = ({ operations, startKeys }: History): readonly KeyGroup
   return [...byRoot].map(([root, group]) => ({ operations: group, has: (key) => rootOfKey(key) === root }));
 };
 
-const inOrder = (one: string, other: string): number => (one < other ? -1 : 1);
+const compareKeys = (one: string, other: string): number => (one < other ? -1 : 1);
 
 /** The positions of a span's keys: from the first on, below the second. */
 const indexesOf = (keys: readonly string[], { from, to }: KeySpan): readonly [number, number] => {

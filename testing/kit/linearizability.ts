@@ -40,14 +40,14 @@ export const checkLinearizable = (history: History, options: LinearizabilityOpti
   if (past !== undefined)
     throw new TypeError(`Cannot check a history: a transaction reads an old revision: ${operationText(past)}`);
   const revisions = new Revisions(history, answered);
-  const conflict = staleConflict(answered, revisions) ?? sharedRevision(answered);
-  return conflict ?? searched(history, revisions, maxSteps);
+  const conflict = findStaleAnswer(answered, revisions) ?? findSharedRevision(answered);
+  return conflict ?? searchGroups(history, revisions, maxSteps);
 };
 
 /** An answer that is older than one that was there before the call: the order of real time. */
-const staleConflict = (answered: readonly Operation[], revisions: Revisions): Linearizability | undefined => {
+const findStaleAnswer = (answered: readonly Operation[], revisions: Revisions): Linearizability | undefined => {
   for (const operation of answered) {
-    const known = revisions.knownAt(operation.invoked);
+    const known = revisions.findKnown(operation.invoked);
     const revision = Number(revisionOf(operation));
     const isChange = hasChanged(operation);
     if (operation.kind === "get" && operation.request.serializable) continue;
@@ -64,7 +64,7 @@ const staleConflict = (answered: readonly Operation[], revisions: Revisions): Li
 };
 
 /** Two operations that are said to have made the same revision. */
-const sharedRevision = (answered: readonly Operation[]): Linearizability | undefined => {
+const findSharedRevision = (answered: readonly Operation[]): Linearizability | undefined => {
   const makers = new Map<number, Operation>();
   for (const operation of answered) {
     if (!hasChanged(operation)) continue;
@@ -82,7 +82,7 @@ const sharedRevision = (answered: readonly Operation[]): Linearizability | undef
 };
 
 /** Tries the orders of all operations, of keys that have no operation in common by themselves. */
-const searched = (history: History, revisions: Revisions, maxSteps: number): Linearizability => {
+const searchGroups = (history: History, revisions: Revisions, maxSteps: number): Linearizability => {
   const budget = { steps: maxSteps };
   let undecided: Linearizability | undefined;
   for (const group of keyGroups(history)) {

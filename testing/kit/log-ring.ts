@@ -18,7 +18,7 @@ export class LogRing {
   /** Adds a line of a member. */
   add(member: string, level: string, message: string, fields: LogFields = {}): void {
     const time = (this.now() / 1_000).toFixed(3).padStart(9);
-    const rest = Object.keys(fields).length === 0 ? "" : ` ${JSON.stringify(fields, printable)}`;
+    const rest = Object.keys(fields).length === 0 ? "" : ` ${JSON.stringify(fields, toPrintable)}`;
     this.lines.push(`${time} ${member} ${level} ${message}${rest}`);
     if (this.lines.length >= 2 * keptLines) this.lines = this.lines.slice(-keptLines);
   }
@@ -34,7 +34,7 @@ export class LogRing {
   }
 }
 
-const printable = (_key: string, value: unknown): unknown => {
+const toPrintable = (_key: string, value: unknown): unknown => {
   if (typeof value === "bigint") return formatId(value);
   if (value instanceof Error) return errorText(value);
   return value;

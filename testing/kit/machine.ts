@@ -17,7 +17,7 @@ import {
   type SeededRandom,
   type SimNetwork,
   SimProcess,
-  simulatedSecrets,
+  makeSimulatedSecrets,
   type Timeline,
 } from "../index.js";
 import type { ClientPort } from "./client-port.js";
@@ -296,7 +296,7 @@ export class Machine {
     const { random, log } = this.world;
     const clock: Clock = new ProcessClock(process, 1, 0);
     const logger = log.loggerOf(this.name, () => process.isAlive);
-    return { clock, random: random.next, logger, secrets: simulatedSecrets(random.next) };
+    return { clock, random: random.next, logger, secrets: makeSimulatedSecrets(random.next) };
   }
 
   private memberParts(process: SimProcess, storage: Storage): MemberParts {

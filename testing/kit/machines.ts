@@ -32,14 +32,15 @@ export const makeMachines = async (world: World, settings: MachineSettings): Pro
   const { names, listen, tls, wrap } = settings;
   const ports = listen ? await Promise.all(names.map(() => ClientPort.open(tls))) : [];
   const { timeline } = world;
-  const empty = (): Storage => (settings.directory === undefined ? storageInMemory(timeline) : storageOnDisk(timeline));
+  const makeStorage = (): Storage =>
+    settings.directory === undefined ? storageInMemory(timeline) : storageOnDisk(timeline);
   return names.map((name, n) => {
     const port = ports[n];
     const config = configOf(name, port?.endpoint, settings);
     return new Machine(world, {
       config,
-      storage: empty(),
-      emptyStorage: settings.directory === undefined ? empty : undefined,
+      storage: makeStorage(),
+      emptyStorage: settings.directory === undefined ? makeStorage : undefined,
       port,
       wrap: (application) => wrap(application, name),
     });

@@ -157,24 +157,24 @@ export interface ShownKey {
 }
 
 /** The keys that an answer shows. */
-export const shownBy = (operation: Operation): readonly ShownKey[] => {
+export const keysShownBy = (operation: Operation): readonly ShownKey[] => {
   const { kind, request, response } = operation;
   if (response === undefined) return [];
   if (kind === "put") return response.prevKv === undefined ? [] : [{ kv: response.prevKv, hasValue: true }];
   if (kind === "delete") return response.prevKvs.map((kv) => ({ kv, hasValue: true }));
-  return kind === "get" ? shownByRange(request, response) : shownByTxn(request, response);
+  return kind === "get" ? keysShownByRange(request, response) : keysShownByTxn(request, response);
 };
 
-const shownByRange = ({ keysOnly }: RangeRequest, { kvs }: RangeResponse): readonly ShownKey[] =>
+const keysShownByRange = ({ keysOnly }: RangeRequest, { kvs }: RangeResponse): readonly ShownKey[] =>
   kvs.map((kv) => ({ kv, hasValue: !keysOnly }));
 
-const shownByTxn = ({ success, failure }: TxnRequest, { succeeded, responses }: TxnResponse): readonly ShownKey[] =>
+const keysShownByTxn = ({ success, failure }: TxnRequest, { succeeded, responses }: TxnResponse): readonly ShownKey[] =>
   responses.flatMap(({ response }, at): readonly ShownKey[] => {
     const request = (succeeded ? success : failure)[at]?.request;
     if (response?.$case === "responseRange" && request?.$case === "requestRange")
-      return shownByRange(request.value, response.value);
+      return keysShownByRange(request.value, response.value);
     if (response?.$case === "responseTxn" && request?.$case === "requestTxn")
-      return shownByTxn(request.value, response.value);
+      return keysShownByTxn(request.value, response.value);
     if (response?.$case === "responseDeleteRange") return response.value.prevKvs.map((kv) => ({ kv, hasValue: true }));
     const prevKv = response?.$case === "responsePut" ? response.value.prevKv : undefined;
     return prevKv === undefined ? [] : [{ kv: prevKv, hasValue: true }];

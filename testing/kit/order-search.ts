@@ -118,7 +118,7 @@ export class OrderSearch {
   private nextOption(frame: Frame): Option | undefined {
     const { options } = frame;
     if (frame.next === options.length && (options.at(-1)?.isStep ?? true))
-      frame.options = [...options, ...this.relevantTo(frame).map((pending) => ({ isStep: false, pending }))];
+      frame.options = [...options, ...this.findRelevant(frame).map((pending) => ({ isStep: false, pending }))];
     return frame.options[frame.next++];
   }
 
@@ -161,7 +161,7 @@ export class OrderSearch {
   }
 
   /** The unused pending changes of the keys of the next step, and of the keys of these. */
-  private relevantTo({ at, used }: Frame): readonly Pending[] {
+  private findRelevant({ at, used }: Frame): readonly Pending[] {
     const free = this.parts.pending.filter(({ number }) => !used.has(number) && !this.reserved.has(number));
     const found = new Set<Pending>();
     const reach = (spans: readonly KeySpan[]): void => {

@@ -2,7 +2,16 @@
 
 import type { KeyValue } from "../../proto/index.js";
 import type { KeyGroup } from "./key-groups.js";
-import { hasChanged, type History, isWrite, latin1, type Operation, putsOf, revisionOf, shownBy } from "./operation.js";
+import {
+  hasChanged,
+  type History,
+  isWrite,
+  latin1,
+  type Operation,
+  putsOf,
+  revisionOf,
+  keysShownBy,
+} from "./operation.js";
 
 /** An operation of unknown outcome, or the end of a lease; it may happen after `after`, or never. */
 export interface Pending {
@@ -48,7 +57,7 @@ export class Revisions {
   }
 
   /** The newest revision that any client had been told of before `time`. */
-  knownAt(time: number): Known {
+  findKnown(time: number): Known {
     let low = 0;
     let high = this.told.length;
     while (low < high) {
@@ -89,7 +98,7 @@ export const pendingOf = (
   return causes.map((cause, number) => ({
     number,
     cause,
-    after: revisions.knownAt(cause.kind === "lease-end" ? Number(leases.get(cause.lease)) : cause.invoked).revision,
+    after: revisions.findKnown(cause.kind === "lease-end" ? Number(leases.get(cause.lease)) : cause.invoked).revision,
   }));
 };
 
@@ -108,7 +117,7 @@ export const stepsOf = (
       const revision = asked > 0 ? asked : Number(revisionOf(operation));
       return { kind: "answered", operation, revision, isChange: hasChanged(operation) };
     });
-  const steps = [...answered, ...seenSteps(group, history, revisions, pending)];
+  const steps = [...answered, ...findSeenSteps(group, history, revisions, pending)];
   const since = steps.filter(({ revision }) => revision >= history.startRevision); // a read of an older revision cannot be checked
   return since.sort((a, b) => a.revision - b.revision || Number(isMade(b)) - Number(isMade(a)));
 };
@@ -117,7 +126,7 @@ export const stepsOf = (
 const isMade = (step: Step): boolean => step.kind === "seen" || step.isChange;
 
 /** The changes that answers show and no answer claims. */
-const seenSteps = (
+const findSeenSteps = (
   group: KeyGroup,
   history: History,
   revisions: Revisions,
@@ -131,7 +140,7 @@ const seenSteps = (
     for (const each of pending) if (each.after >= revision || !isMaker(each)) found.makers.delete(each.number);
   };
   for (const witness of group.operations)
-    for (const { kv, hasValue } of shownBy(witness)) {
+    for (const { kv, hasValue } of keysShownBy(witness)) {
       note(Number(kv.modRevision), witness, (each) => mayPut(each, kv, hasValue));
       if (kv.createRevision !== kv.modRevision)
         note(Number(kv.createRevision), witness, (each) => mayPut(each, kv, false));

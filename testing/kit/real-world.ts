@@ -104,7 +104,7 @@ const virtualTimers = (timeline: Timeline) => {
 };
 
 /** Sets properties, and returns a function that gives them back. */
-const patched = (target: object, values: Readonly<Record<string, unknown>>): (() => void) => {
+const patch = (target: object, values: Readonly<Record<string, unknown>>): (() => void) => {
   const before = Object.keys(values).map((name) => [name, Object.getOwnPropertyDescriptor(target, name)] as const);
   for (const [name, value] of Object.entries(values))
     Object.defineProperty(target, name, { value, configurable: true, writable: true });
@@ -152,10 +152,10 @@ export const withoutRealWorld = async <T>(
 ): Promise<T> => {
   const now = (): number => startOfTime + Math.floor(timeline.now);
   const restores = [
-    patched(globalThis, { ...virtualTimers(timeline), Date: virtualDate(now) }),
-    patched(performance, { now: () => timeline.now }),
-    patched(Math, { random }),
-    patched(webcrypto, seededCrypto(random)),
+    patch(globalThis, { ...virtualTimers(timeline), Date: virtualDate(now) }),
+    patch(performance, { now: () => timeline.now }),
+    patch(Math, { random }),
+    patch(webcrypto, seededCrypto(random)),
   ];
   const hook = createHook({
     init: (_, type) => {

@@ -162,11 +162,11 @@ class RecordedChannel implements Channel {
     metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
     const end = this.begin(method.path, request);
-    const ended = (failure: Error | null, response: Response | undefined): void => {
+    const onCallEnd = (failure: Error | null, response: Response | undefined): void => {
       end?.(failure, response);
       onEnd(failure, response);
     };
-    return this.inner.unary(method, request, timeoutMs, ended, metadata);
+    return this.inner.unary(method, request, timeoutMs, onCallEnd, metadata);
   }
 
   bidi<Request, Response>(

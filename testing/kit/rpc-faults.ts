@@ -53,7 +53,8 @@ const rpcOf: Readonly<Record<OperationName, RpcName>> = {
   roleRevokePermission: "RoleRevokePermission",
 };
 
-const gone = (): RpcError => new RpcError({ code: statusCodes.UNAVAILABLE, details: "injected by the test" });
+const unavailableError = (): RpcError =>
+  new RpcError({ code: statusCodes.UNAVAILABLE, details: "injected by the test" });
 
 /** The faults of the requests of a server or a cluster. */
 export class RpcFaults {
@@ -88,14 +89,14 @@ export class RpcFaults {
   /** Ends the streams of all watches and serves no others. @returns a function that serves them again */
   cutWatchers(): () => void {
     this.areWatchersCut = true;
-    for (const watch of [...this.watches]) watch.end(gone());
+    for (const watch of [...this.watches]) watch.end(unavailableError());
     return () => (this.areWatchersCut = false);
   }
 
   /** Puts the faults in front of the operations of a member. */
   wrap(inner: Application): Application {
     return {
-      ...wrapOperations(inner, (operation, name) => this.faulty(operation, name)),
+      ...wrapOperations(inner, (operation, name) => this.addFaults(operation, name)),
       leaseKeepAlive: (caller, listener) => {
         const session = inner.leaseKeepAlive(caller, listener);
         return { renew: (id, handler) => this.renew(session, id, handler), close: () => session.close() };
@@ -105,7 +106,7 @@ export class RpcFaults {
     };
   }
 
-  private faulty<Name extends OperationName>(operation: Operation<Name>, name: Name): Operation<Name> {
+  private addFaults<Name extends OperationName>(operation: Operation<Name>, name: Name): Operation<Name> {
     return (caller, request, handler) => {
       const action = this.actionFor(rpcOf[name]);
       if (action?.kind === "reject") {
@@ -114,7 +115,7 @@ export class RpcFaults {
           onResult: () => handler.onError(action.error),
           onError: (error) => handler.onError(error),
         });
-      } else if (action?.kind === "delay") this.later(action.ms, handler, () => operation(caller, request, handler));
+      } else if (action?.kind === "delay") this.runLater(action.ms, handler, () => operation(caller, request, handler));
       else operation(caller, request, handler);
     };
   }
@@ -125,12 +126,12 @@ export class RpcFaults {
       if (action.isCommitted) session.renew(id, { onResult: () => undefined, onError: () => undefined });
       throw action.error;
     }
-    if (action?.kind === "delay") this.later(action.ms, handler, () => session.renew(id, handler));
+    if (action?.kind === "delay") this.runLater(action.ms, handler, () => session.renew(id, handler));
     else session.renew(id, handler);
   }
 
   private watch(listener: WatchListener, open: (own: WatchListener) => WatchSession): WatchSession {
-    if (this.areWatchersCut) throw gone();
+    if (this.areWatchersCut) throw unavailableError();
     const opening = this.take("Watch", (kind) => kind !== "cancel");
     if (opening?.kind === "reject") throw opening.error;
     const watch = new FaultyWatch(
@@ -143,7 +144,7 @@ export class RpcFaults {
     return watch;
   }
 
-  private later(ms: number, handler: { onError(error: unknown): void }, run: () => void): void {
+  private runLater(ms: number, handler: { onError(error: unknown): void }, run: () => void): void {
     this.timeline.after(ms, () => {
       try {
         run();

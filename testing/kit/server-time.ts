@@ -43,7 +43,7 @@ export interface ServerTime extends TestClock {
 const lookMs = 2;
 
 /** Resolves when `isTrue`, in the time of `timeline`. */
-const polled = async (timeline: Timeline, isTrue: () => boolean, what: string, timeout: Duration): Promise<void> => {
+const pollUntil = async (timeline: Timeline, isTrue: () => boolean, what: string, timeout: Duration): Promise<void> => {
   const end = timeline.now + toMs(timeout);
   while (!isTrue()) {
     if (timeline.now >= end) throw new Error(`Waited ${timeout} for ${what} in vain`);
@@ -79,7 +79,7 @@ export class RealServerTime implements ServerTime {
   }
 
   untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void> {
-    return this.until(polled(this.timeline, isTrue, what, timeout));
+    return this.until(pollUntil(this.timeline, isTrue, what, timeout));
   }
 
   close(): void {
@@ -125,7 +125,7 @@ export class VirtualServerTime implements ServerTime {
   }
 
   untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void> {
-    return this.until(polled(this.timeline, isTrue, what, timeout));
+    return this.until(pollUntil(this.timeline, isTrue, what, timeout));
   }
 
   close(): void {

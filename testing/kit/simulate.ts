@@ -126,7 +126,7 @@ interface Settings {
 
 class Simulation {
   private readonly time = new VirtualServerTime();
-  private failed: (error: Error) => void = () => undefined;
+  private rejectRun: (error: Error) => void = () => undefined;
   private log: readonly string[] = [];
 
   constructor(
@@ -135,11 +135,11 @@ class Simulation {
   ) {}
 
   async run<T>(body: (world: SimulationWorld) => Promise<T>): Promise<SimulationResult<T>> {
-    const failure = new Promise<never>((_, reject) => (this.failed = reject));
+    const failure = new Promise<never>((_, reject) => (this.rejectRun = reject));
     failure.catch(() => undefined);
     const world = { timeline: this.time.timeline, random: seededRandom(this.seed + 2).next };
     try {
-      return await withoutRealWorld(world, this.failed, () => this.play(body, failure));
+      return await withoutRealWorld(world, this.rejectRun, () => this.play(body, failure));
     } catch (error) {
       throw new SimulationError(this.seed, this.log, error);
     }
@@ -186,7 +186,7 @@ class Simulation {
       isOver: () => isOver,
       timeline: time.timeline,
     });
-    faults.catch((error: unknown) => this.failed(asError(error)));
+    faults.catch((error: unknown) => this.rejectRun(asError(error)));
     try {
       return await body();
     } finally {

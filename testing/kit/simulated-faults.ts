@@ -47,7 +47,7 @@ const injections: Readonly<
       left,
       names.filter((name) => !left.includes(name)),
     );
-    return healing(cluster);
+    return healerOf(cluster);
   },
   crash: async (cluster, random) => {
     const member = anyMember(cluster, random);
@@ -64,15 +64,15 @@ const injections: Readonly<
   },
   delay: (cluster, random) => {
     cluster.delay(random.between(5, 150));
-    return healing(cluster);
+    return healerOf(cluster);
   },
   drop: (cluster, random) => {
     cluster.drop(random.next() * 0.3);
-    return healing(cluster);
+    return healerOf(cluster);
   },
 };
 
-const healing = (cluster: TestCluster): Promise<() => Promise<void>> =>
+const healerOf = (cluster: TestCluster): Promise<() => Promise<void>> =>
   Promise.resolve(() => {
     cluster.heal();
     return Promise.resolve();

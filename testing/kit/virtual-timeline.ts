@@ -46,7 +46,7 @@ export class VirtualTimeline implements Timeline {
 
   /** Lets `ms` pass. */
   advance(ms: number): Promise<void> {
-    return this.exclusive(async () => {
+    return this.runExclusively(async () => {
       await turn(); // whoever has called something before this has got as far as it gets without time
       await this.scheduler.runUntil(this.scheduler.now + ms, () => this.isClosed);
     });
@@ -58,14 +58,14 @@ export class VirtualTimeline implements Timeline {
    * @throws Error if that takes very long
    */
   runUntil(isOver: () => boolean): Promise<void> {
-    return this.exclusive(() => this.pass(isOver, { maxMs: longestWaitMs, settlingTurns }));
+    return this.runExclusively(() => this.pass(isOver, { maxMs: longestWaitMs, settlingTurns }));
   }
 
   /** The same for a whole simulation: meanwhile time passes by itself, and nobody else has it pass. */
   async flowUntil(isOver: () => boolean, maxMs: number): Promise<void> {
     this.isFlowing = true;
     try {
-      await this.exclusive(() => this.pass(isOver, { maxMs, settlingTurns: 1 }));
+      await this.runExclusively(() => this.pass(isOver, { maxMs, settlingTurns: 1 }));
     } finally {
       this.isFlowing = false;
     }
@@ -94,7 +94,7 @@ export class VirtualTimeline implements Timeline {
     this.isClosed = true;
   }
 
-  private exclusive(pass: () => Promise<void>): Promise<void> {
+  private runExclusively(pass: () => Promise<void>): Promise<void> {
     const passing = this.last.then(async () => {
       this.isRunning = true;
       try {
@@ -115,7 +115,7 @@ export class VirtualTimeline implements Timeline {
     setImmediate(() => {
       this.isArmed = false;
       if (this.isRunning || this.isClosed) return;
-      void this.exclusive(() => this.scheduler.runUntil(this.scheduler.now, () => this.isClosed));
+      void this.runExclusively(() => this.scheduler.runUntil(this.scheduler.now, () => this.isClosed));
     });
   }
 }

@@ -5,7 +5,7 @@ import type { ServerFlags } from "../../../server/config/config.js";
 import { memberServices } from "../../../server/member/member-services.js";
 import { openReplica } from "../../../server/member/replica.js";
 import { ProcessParts } from "../../../server/member/parts.js";
-import { simulatedSecrets } from "../../../testing/same-thread-passwords.js";
+import { makeSimulatedSecrets } from "../../../testing/same-thread-passwords.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
 /** Starts a single member without its client port; it leads before this resolves. */
@@ -15,7 +15,7 @@ export const startApplication = async (t: TestContext, flags: Partial<ServerFlag
     electionTimeout: "200",
     ...flags,
   });
-  const environment = { ...quietEnvironment(), secrets: simulatedSecrets(Math.random) };
+  const environment = { ...quietEnvironment(), secrets: makeSimulatedSecrets(Math.random) };
   const replica = await openReplica(new ProcessParts(), config, environment, {
     onFailure: (error) => assert.fail(error),
     onStatusChange: () => undefined,

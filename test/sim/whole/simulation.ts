@@ -92,7 +92,7 @@ export class Simulation {
         this.judge(() => raft.onOpened({ name: host.name, id: replica.id }, replica.node.status()));
         history.observe(host.name, replica);
       },
-      onDied: (host) => rpc.hostDied(host),
+      onDied: (host) => rpc.onHostDied(host),
       onLeads: (host, status) => {
         story.tell(`${host.name} leads term ${status.term}`);
         this.judge(() => raft.onLeads({ name: host.name, id: status.id }, status));
