@@ -1,7 +1,7 @@
 import * as nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
 
-/** A part of `node:module` since Node 22.1. Does nothing if the user has chosen another folder, or none, by a variable of Node's. */
+/** A part of `node:module` since Node 22.1. Does nothing if Node's environment variables name another folder or disable the cache. */
 interface CompileCache {
   enableCompileCache?(folder: string): unknown;
 }
@@ -9,7 +9,7 @@ interface CompileCache {
 /** A folder of this package, beside dist/: nobody but its owner can put code there. */
 const folder = new URL("../../.compile-cache/", import.meta.url);
 
-/** Has Node keep the code that it compiles, which takes a sixth of a start. Without leave to write there, nothing is kept. */
+/** Has Node cache compiled code, which shortens a start by a sixth. Without the permission to write to the folder, nothing is cached. */
 export const enableCompileCache = (): void => {
   (nodeModule as CompileCache).enableCompileCache?.(fileURLToPath(folder));
 };

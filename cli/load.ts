@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 
-/** EMFILE and ENFILE, as Node's module loader says them and as the loader of native addons does. */
+/** EMFILE and ENFILE, in the texts of Node's module loader and of the loader of native addons. */
 const lacksDescriptors = /EMFILE|ENFILE|Too many open files/;
 
-/** Node's resolver cannot look into a package for the lack of a descriptor, and then says that there is no such package. */
+/**
+ * Whether an error may be a lack of file descriptors: without a descriptor, Node's resolver cannot read a package and reports
+ * that it does not exist.
+ */
 const mayLackDescriptors = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND" && isLimitLow();
 
-/** The limit below which a file that is not found may be one that could not be opened. The program loads fewer. */
+/** The limit of open files below which "not found" may mean "could not be opened". The program opens fewer files while it loads. */
 const manyFiles = 120;
 
 const isLimitLow = (): boolean => {
@@ -15,13 +18,13 @@ const isLimitLow = (): boolean => {
     const [, limit = "unlimited"] = /^Max open files\s+(\w+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
     return Number(limit) < manyFiles;
   } catch (error) {
-    return lacksDescriptors.test(String(error)); // elsewhere than on Linux there is no such file
+    return lacksDescriptors.test(String(error)); // only Linux has this file
   }
 };
 
 /**
- * Waits for a part of the program. If the process may not open as many files as it consists of, one line says so, and the
- * process ends.
+ * Waits until a part of the program is loaded. If the process may not open enough files for it, prints one line and ends the
+ * process.
  */
 export const whenLoaded = async <T>(part: Promise<T>): Promise<T> => {
   try {

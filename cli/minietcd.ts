@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-// minietcd: one member of a cluster, with etcd's flags; `minietcd cluster` starts a local cluster of them, `minietcd verify`
-// checks the files of a member that is stopped.
+// minietcd: one member of a cluster, with etcd's flags; `minietcd cluster` starts a local cluster, `minietcd verify` checks the
+// files of a stopped member.
 
 import type { CommandLine } from "../server/index.js";
 import { enableCompileCache } from "./compile-cache.js";
 import { whenLoaded } from "./load.js";
 
 enableCompileCache();
-// Not imported at the top: a process that may not even open these files must be able to say so.
+// Imported here, not at the top: if the process may not open enough files for these modules, it must still print an error.
 const { FlagError, readCommandLine, serverVersion } = await whenLoaded(import("../server/index.js"));
 const { packageVersion } = await whenLoaded(import("./version/index.js"));
 const { helpText, isCommand, loadCommands, refuseFlags, runMember } = await whenLoaded(import("./server/index.js"));
@@ -45,7 +45,7 @@ function readArguments(): CommandLine {
   }
 }
 
-/** The output of `--version`: its first line is etcd's, so that scripts find the version of the API there. */
+/** The output of `--version`: the first line has etcd's format, so that scripts find the version of the API in it. */
 function versionText(): string {
   return [
     `etcd Version: ${serverVersion}`,

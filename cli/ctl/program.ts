@@ -1,4 +1,4 @@
-// minietcdctl as a whole: its commands, how one is found, and how it ends.
+// The program minietcdctl: declares all commands, finds the command of a command line, runs it, and returns the exit code.
 import { Command, type Option } from "commander";
 import {
   alarmDisarmCommand,
@@ -261,16 +261,16 @@ export function createProgram(io: Io): Command {
 }
 
 const helpFlag = booleanFlag("-h, --help", "");
-/** Known only where no command is named. */
+/** The flag `--version`, which is valid only without a command. */
 const versionFlag = booleanFlag("--version", "");
 
-/** The last one counts, and `--help=false` is none. @throws Failure if its value is no boolean */
+/** Whether a boolean flag is given and true; the last of several counts. @throws Failure if its value is not a boolean */
 function isGiven(flag: Option, { flags }: Arguments): boolean {
   const given = flags.filter(({ option }) => option === flag);
   return given.map(({ value }) => flag.parseArg?.<unknown>(value, undefined)).at(-1) === true;
 }
 
-/** Runs one command line. Everything that can be expected to go wrong ends in a message and an exit code. */
+/** Runs one command line. Every expected failure ends in a message and an exit code; other errors are thrown. */
 export async function runProgram(given: readonly string[], io: Io): Promise<ExitCode> {
   const program = createProgram(io);
   try {
@@ -302,7 +302,7 @@ export async function runProgram(given: readonly string[], io: Io): Promise<Exit
   }
 }
 
-/** Returns the arguments with `--` in its place: `watch` treats what follows as a command. */
+/** Returns the arguments with `--` in its place: `watch` treats the words after it as a command. */
 const withDashes = ({ positional, afterDashes }: Arguments): readonly string[] =>
   afterDashes === undefined ? positional : [...positional, "--", ...afterDashes];
 
@@ -313,13 +313,13 @@ interface Found {
   /** The names of the command, as declared. */
   readonly path: readonly string[];
   readonly command: Command;
-  /** The words that did not name it. */
+  /** The words after the name. */
   readonly rest: readonly string[];
-  /** True if help is wanted for the command. */
+  /** True if the help of the command is requested. */
   readonly help: boolean;
 }
 
-/** The first words that are not flags name the command. */
+/** Finds the command: the first words that are not flags are its name. */
 function findCommand(program: Command, words: readonly string[]): Found {
   const takesValue = valueFlagsOf(program);
   const path: string[] = [];
@@ -349,14 +349,14 @@ function findCommand(program: Command, words: readonly string[]): Found {
   return { path, command, rest, help };
 }
 
-/** All flags, of whatever command, that are followed by a value. */
+/** Returns the flags of all commands that take a value. */
 function valueFlagsOf(command: Command): Set<string> {
   const own = command.options.filter((option) => !option.optional).flatMap(({ short, long }) => [short, long]);
   const names = own.filter((name) => name !== undefined);
   return new Set([...names, ...command.commands.flatMap((child) => [...valueFlagsOf(child)])]);
 }
 
-/** Finds a subcommand by its name, or by a beginning that no other has. */
+/** Finds a subcommand by its name, or by a prefix that is unique. */
 function subcommandOf(parent: Command, word: string): Command {
   const exact = parent.commands.filter((child) => child.name() === word);
   const candidates = exact.length > 0 ? exact : parent.commands.filter((child) => child.name().startsWith(word));

@@ -1,36 +1,36 @@
 import { join } from "node:path";
 
-/** Flags of `minietcd cluster`. The ports are in the order of the members. */
+/** Flags of `minietcd cluster`. Each list of ports has one port for each member, in the order of the members. */
 export interface ClusterFlags {
   readonly dataDir: string;
   readonly clientPorts: readonly number[];
   readonly peerPorts: readonly number[];
   readonly fresh: boolean;
-  /** Whether the members keep their data in memory alone. */
+  /** Whether the members keep their data only in memory. */
   readonly memory: boolean;
-  /** Whether clients are served over TLS, with a certificate made for the cluster. */
+  /** Whether clients are served over TLS, with a certificate that is made for the cluster. */
   readonly autoTls: boolean;
   /** Whether the members warm up. */
   readonly warmUp: boolean;
-  /** The member to rebuild from the others first; undefined: none. */
+  /** The member to rebuild from the other members' data before the start; undefined: none. */
   readonly resetMember?: string;
 }
 
-/** The defaults: a cluster of three, with etcd's usual ports. */
+/** The defaults: three members, with etcd's usual ports. */
 export const defaultClusterFlags = {
   dataDir: "data",
   clientPorts: [2379, 22379, 32379],
   peerPorts: [2380, 22380, 32380],
 } as const;
 
-/** A member of the cluster: its name, ports, directory and log, as the flags have it. */
+/** A member of the cluster: its name, ports, data directory and log file, from the flags. */
 export interface MemberPlace {
   readonly name: string;
   readonly clientPort: number;
   readonly peerPort: number;
   readonly dataDir: string;
   readonly log: string;
-  /** Arguments of the `minietcd` that starts it. */
+  /** Arguments of `minietcd` that start the member. */
   readonly args: readonly string[];
 }
 
@@ -78,7 +78,7 @@ const memberArgs = (
   ].flat();
 };
 
-/** The flags with which `minietcd cluster` starts this cluster again, as far as they are not the defaults. */
+/** Returns the flags with which `minietcd cluster` starts this cluster again, without flags that have their defaults. */
 export const clusterArgs = (flags: ClusterFlags): string[] => {
   const { dataDir, clientPorts, peerPorts, memory, autoTls, warmUp } = flags;
   const given: [string, string, string][] = [

@@ -1,17 +1,17 @@
-// The texts of `minietcd cluster`. Commands in them work as pasted.
+// The texts of `minietcd cluster`. The commands in the texts run as pasted into a shell.
 
 import { join, relative } from "node:path";
 import { certificateFile, clientUrlOf, clusterArgs, type ClusterFlags } from "./cluster-flags.js";
 import { minietcdProgram, type MemberProcess } from "./member-process.js";
 
-/** The smallest majority. */
+/** Returns the number of members in the smallest majority. */
 export const quorumOf = (members: number): number => Math.floor(members / 2) + 1;
 
-/** `node` with a program of ours, from here. */
+/** Returns the command that runs one of our programs with `node`, from the current directory. */
 const command = (program: string, ...words: readonly string[]): string =>
   ["node", relative(process.cwd(), program), ...words].map(quote).join(" ");
 
-/** Quotes a word for a shell, if it needs that. */
+/** Quotes a word for a shell, if necessary. */
 const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 /** Returns the command that starts a member by hand. */
@@ -23,7 +23,7 @@ const verifyCommand = ({ place }: MemberProcess): string =>
 /**
  * Returns the table of running members, and commands to try.
  *
- * @param leader id of the leader as hex digits; "": none is known
+ * @param leader the leader's id as hex digits; "": unknown
  */
 export const runningText = (flags: ClusterFlags, running: readonly MemberProcess[], leader: string): string => {
   const rows = running.map((member) => [
@@ -45,11 +45,11 @@ export const runningText = (flags: ClusterFlags, running: readonly MemberProcess
   ].join("\n");
 };
 
-/** Says of members whose data was in memory that they cannot come back. */
+/** The text about members whose data was in memory: they cannot be started again. */
 export const goneText =
   "A member with data in memory cannot be restarted: it has lost its data, and the others refuse it. Stop this cluster, and start it again.";
 
-/** Says whether a quorum runs without these members, and how to start them. */
+/** The text about members that do not run: whether the others are a quorum, and the commands that start the missing members. */
 export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess[], running: number): string => {
   const all = flags.clientPorts.length;
   const quorum = quorumOf(all);
@@ -84,7 +84,7 @@ const dataAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): rea
   `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--fresh")}`,
 ];
 
-/** Names the command that rebuilds a member, which takes the data of all others. */
+/** Returns the advice to rebuild a member with `--reset-member`, which needs the data of all other members. */
 const resetAdvice = (flags: ClusterFlags, [lost, another]: readonly MemberProcess[]): readonly string[] => {
   const never = "Do not empty the directory of one member: the others would refuse the member (docs/reliability.md).";
   if (lost === undefined || another !== undefined || flags.clientPorts.length === 1) return [never];

@@ -79,10 +79,10 @@ export const addClusterCommand = (program: Command): void => {
     });
 };
 
-/** @returns the exit code */
+/** Starts the members and waits until they have ended. @returns the exit code */
 const runCluster = async (flags: ClusterFlags): Promise<number> => {
   try {
-    // Before anything is written there: another cluster's logs are not for this one.
+    // Locked before anything is written to the folder: a second supervisor must not write to the first one's logs.
     const lock = await lockFolder(flags.dataDir);
     try {
       if (flags.resetMember !== undefined) await reset(flags, flags.resetMember);

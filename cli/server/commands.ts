@@ -1,11 +1,11 @@
-// The commands beside starting a member, as commander parses them. Loaded on request: a member starts without commander.
+// The commands other than starting a member, parsed by commander. Loaded only if one is used: a member starts without commander.
 
 import { Command, CommanderError } from "commander";
 import { addClusterCommand } from "./cluster.js";
 import { addVerifyCommand } from "./verify.js";
 
 /**
- * Runs the command that the words name.
+ * Runs a command: `cluster` or `verify`.
  *
  * @param words the command's name and its arguments
  */
@@ -13,7 +13,7 @@ export const runCommand = async (words: readonly string[]): Promise<void> => {
   const program = new Command("minietcd")
     .helpCommand(false)
     .exitOverride()
-    .configureOutput({ outputError: () => undefined }); // written below, in etcd's words
+    .configureOutput({ outputError: () => undefined }); // errors are written below, in etcd's words
   addClusterCommand(program);
   addVerifyCommand(program);
   try {

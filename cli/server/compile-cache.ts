@@ -1,9 +1,9 @@
 import * as nodeModule from "node:module";
 
-/** A part of `node:module` since Node 22.10. Before, only an exit writes the cache, not the signal that ends most members. */
+/** A part of `node:module` since Node 22.10. Without it, only a normal exit writes the cache, and most members end by a signal. */
 interface CompileCache {
   flushCompileCache?(): void;
 }
 
-/** Writes the code that Node has compiled, for the next start; does nothing without the cache of `cli/compile-cache.ts`. */
+/** Writes the code that Node has compiled to the cache, for the next start; does nothing unless `cli/compile-cache.ts` has enabled it. */
 export const writeCompileCache = (): void => (nodeModule as CompileCache).flushCompileCache?.();

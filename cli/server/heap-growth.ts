@@ -1,12 +1,12 @@
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 
-/** The heap is looked at so often. */
+/** The interval of the checks of the heap's size. */
 const lookMs = 5_000;
 
-/** A larger heap is left to V8: the garbage that it may gather is a multiple of the heap. */
+/** The growth of a larger heap is left to V8: the growth is a multiple of the heap, and so is the garbage. */
 const maxHeapBytes = 32 * 1024 * 1024;
 
-/** The growth of a small heap, with the buffers that outlive a young collection, from one full collection to the next. */
+/** The growth of a small heap from one full collection to the next, in percent; buffers that survive a young collection count. */
 const growthOfSmallHeap = 400;
 
 /**
@@ -17,14 +17,14 @@ const growthOfSmallHeap = 400;
  */
 export const growthPercent = (heapBytes: number): number => (heapBytes <= maxHeapBytes ? growthOfSmallHeap : 0);
 
-/** Has the collector run less often as long as the heap of this process is small, until the process ends. */
+/** Makes full collections rarer while the heap of this process is small. Runs until the process ends. */
 export const growSmallHeap = (): void => {
   let percent = -1;
   const look = (): void => {
     const wanted = growthPercent(getHeapStatistics().used_heap_size);
     if (wanted === percent) return;
     percent = wanted;
-    setFlagsFromString(`--heap-growing-percent=${percent}`); // V8 reads it after each full collection
+    setFlagsFromString(`--heap-growing-percent=${percent}`); // V8 reads the flag after each full collection
   };
   look();
   setInterval(look, lookMs).unref();

@@ -15,7 +15,10 @@ Examples:
   minietcd --data-dir my.etcd   one member on 127.0.0.1:2379
 `;
 
-/** The help of `minietcd`: what works with its defaults, then the names of what is accepted without effect or refused. */
+/**
+ * The help of `minietcd`: the flags that work, with their defaults, then the names of flags that are accepted without effect or
+ * refused.
+ */
 export const helpText = (): string => [usage, ...flagGroups.map(groupText)].join("\n");
 
 const groupText = ({ title, flags }: FlagGroup): string => {

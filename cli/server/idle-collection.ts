@@ -2,29 +2,29 @@ import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Logger } from "../../server/index.js";
 
-/** Memory and load of the process are looked at so often. */
+/** The interval of the checks of the process's memory and load. */
 const lookMs = 5_000;
-/** Looks from one collection to the next, at least: half a minute. */
+/** At least this many checks from one collection to the next: half a minute. */
 const looksBetween = 6;
 /**
- * Looks from one collection to the next while nothing is added, as what was in use then may be garbage by now: two minutes, and
- * twice as long each time, up to an hour.
+ * The number of checks until a collection is repeated although no buffers were added, because buffers that were in use then may
+ * be garbage now: two minutes, doubled each time, up to an hour.
  */
 const repetition = { firstLooks: 24, mostLooks: 720 };
-/** CPU time between two looks, as a share of one core. A member without requests takes 2 to 3 %. */
+/** An idle member uses at most this share of one core between two checks. A member without requests uses 2 to 3 %. */
 const maxIdleShare = 0.1;
-/** Buffers that were added since the least that was seen; fewer are left to V8. */
+/** A collection is due if buffers have grown by this much over the smallest measured size; less is left to V8. */
 const minAddedBytes = 32 * 1024 * 1024;
 /** A full collection stops the process, for about 3 ms per MiB of the heap in use: a larger heap is left to V8. */
 const maxHeapBytes = 32 * 1024 * 1024;
 
 /** The load and the memory of a process. */
 export interface ProcessUse {
-  /** CPU time since the last look, as a share of one core. */
+  /** CPU time since the last check, as a share of one core. */
   readonly cpuShare: number;
-  /** Buffers outside V8's heap, with those that are garbage. */
+  /** Bytes of buffers outside V8's heap, including garbage. */
   readonly bufferBytes: number;
-  /** V8's heap in use, with its garbage. */
+  /** Bytes of V8's heap in use, including garbage. */
   readonly heapBytes: number;
 }
 
@@ -32,11 +32,11 @@ export interface ProcessUse {
  * Decides when the garbage of an idle member is collected. V8 collects when memory is allocated, so a member without
  * requests keeps the buffers of all answers since the last collection.
  *
- * A member uses 10 MiB of buffers. Clients ask for 300 MiB of answers and leave: garbage is collected at the next look at
- * which the member is idle. 50 MiB are left, as they are in use: the next collection is due at 82 MiB.
+ * Example: a member uses 10 MiB of buffers. Clients request 300 MiB of answers and disconnect: the garbage is collected at the
+ * next check at which the member is idle. 50 MiB remain, because they are in use: the next collection is due at 82 MiB.
  */
 export class IdleCollection {
-  /** The least that was seen since the last collection. */
+  /** The smallest size of the buffers that was measured since the last collection. */
   private leastBytes = 0;
   private looksUntilNext = 0;
   private looksSince = 0;
@@ -45,7 +45,10 @@ export class IdleCollection {
 
   constructor(private readonly collect: () => void) {}
 
-  /** Has garbage collected at the next look at which the process is idle, however little was added: its objects are known to be garbage. */
+  /**
+   * Makes a collection due at the next check at which the process is idle, even if no buffers were added: the caller has just
+   * released objects.
+   */
   expectGarbage(): void {
     this.isGarbageKnown = true;
   }
@@ -64,12 +67,12 @@ export class IdleCollection {
     this.looksSince = 0;
     this.isGarbageKnown = false;
     this.collect();
-    this.leastBytes = bufferBytes; // V8 frees buffers after the collection, on another thread: later looks see less
+    this.leastBytes = bufferBytes; // V8 frees buffers after the collection, on another thread: later checks measure less
     this.looksUntilNext = looksBetween - 1;
   }
 }
 
-/** Collects garbage whenever this process is idle and keeps many buffers, until it ends. @returns the decisions, which may be told of garbage */
+/** Collects garbage whenever this process is idle and has many buffers. Runs until the process ends. @returns the object that decides */
 export const collectWhileIdle = (logger: Logger): IdleCollection => {
   const collection = new IdleCollection(() => {
     const began = performance.now();
@@ -92,7 +95,7 @@ let gc: (() => void) | undefined;
 
 const collectGarbage = (): void => {
   if (gc === undefined) {
-    setFlagsFromString("--expose-gc"); // holds for contexts that are made from now on
+    setFlagsFromString("--expose-gc"); // affects contexts that are created from now on
     gc = runInNewContext("gc") as () => void;
   }
   gc();

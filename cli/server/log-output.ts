@@ -12,12 +12,12 @@ const isFile = (): boolean => {
 
 const writesToFile = isFile();
 
-// The reader of the lines may be gone; the member goes on.
+// The reader of the lines may have closed the pipe; the member continues.
 process.stderr.on("error", () => undefined);
 
 /**
- * Writes a line to standard error. A line that cannot be written is lost, and nothing else: on a disk that is full, where the
- * log may lie beside the data, the member goes on. A stream of Node's is of no use for a file: it ends with its first error.
+ * Writes a line to standard error. A line that cannot be written is lost, and the member continues: the log may be on the same
+ * full disk as the data. A Node stream is unsuitable for a file: it ends at its first error.
  */
 export const writeLogLine = (line: string): void => {
   if (!writesToFile) {
@@ -27,6 +27,6 @@ export const writeLogLine = (line: string): void => {
   try {
     writeSync(standardError, line);
   } catch {
-    // ENOSPC, EDQUOT, EIO: there is nowhere to say so.
+    // ENOSPC, EDQUOT, EIO: there is no place to report the error.
   }
 };

@@ -3,7 +3,7 @@ import { StartError } from "../../server/index.js";
 import { writeLogLine } from "./log-output.js";
 
 /**
- * Opens what `--log-outputs` names: `stderr`, `stdout`, or files, which are appended to.
+ * Opens the outputs of `--log-outputs`: `stderr`, `stdout`, or files, to which lines are appended.
  *
  * @returns a function that writes a line to all of them
  * @throws StartError in etcd's words for a file that cannot be opened
@@ -21,7 +21,7 @@ const writerOf = (output: string): ((line: string) => void) => {
     try {
       writeSync(file, line);
     } catch {
-      // As with standard error, a member goes on when nobody can take its log: its disk may be full.
+      // a member continues if its log cannot be written, as with standard error: the disk may be full
     }
   };
 };

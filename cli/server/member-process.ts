@@ -5,27 +5,27 @@ import type { MemberPlace } from "./cluster-flags.js";
 import { withMallocSettings } from "./malloc-settings.js";
 import type { MemberEvent, SupervisorCommand } from "./messages.js";
 
-/** The program that members and their commands run: the one that runs here. */
+/** The program that starts members: the same file that this process runs. */
 export const minietcdProgram = realpathSync(process.argv[1] ?? ".");
 
 /** Events of a member process, for its supervisor. */
 export interface MemberListener {
   readonly onEvent: (member: MemberProcess, event: MemberEvent) => void;
-  /** @param how exit code or signal */
+  /** @param how the exit code or the signal, as text */
   readonly onEnd: (member: MemberProcess, how: string) => void;
 }
 
 /** A process of a member, as the supervisor sees it. */
 export class MemberProcess {
   id = "";
-  /** Whether it has served clients. */
+  /** Whether the member has begun to serve clients. */
   isReady = false;
   isAlive = true;
-  /** The reason why the member could not start or go on; undefined if it gave none. */
+  /** The reason why the member could not start or continue; undefined if it reported none. */
   failure: string | undefined;
   /** Resolves when the process has ended. */
   readonly exited: Promise<void>;
-  /** Resolves when it serves no client any more. */
+  /** Resolves when the member serves no more clients. */
   readonly drained: Promise<void>;
   private onDrained: () => void = () => undefined;
 
@@ -50,11 +50,12 @@ export class MemberProcess {
     });
   }
 
-  /** @throws the system's error if its log cannot be opened */
+  /** Starts the process. @throws the system's error if the log file cannot be opened */
   static start(place: MemberPlace, listener: MemberListener): MemberProcess {
     const output = openSync(place.log, "a", 0o600);
     try {
-      // Its own process group: Ctrl-C reaches the supervisor alone. The channel ends the member if the supervisor dies.
+      // In its own process group: Ctrl-C only signals the supervisor. If the supervisor dies, the channel closes and the member
+      // ends.
       const child = spawn(process.execPath, [minietcdProgram, ...place.args], {
         detached: true,
         env: withMallocSettings(process.env, process.platform),
@@ -74,10 +75,10 @@ export class MemberProcess {
     return this.child.pid;
   }
 
-  /** Has it let go of its clients. */
+  /** Asks the member to stop serving clients. */
   drain(): void {
     const command: SupervisorCommand = { kind: "drain" };
-    this.child.send(command, () => undefined); // should it not arrive, its end does
+    this.child.send(command, () => undefined); // if the command does not arrive, the member has ended, and `exited` resolves
   }
 
   kill(signal: NodeJS.Signals): void {

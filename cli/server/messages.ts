@@ -1,23 +1,23 @@
-// Messages between a member process and the supervisor that started it, over the channel that Node gives them.
+// Messages between a member process and the supervisor that started it, over Node's IPC channel.
 
 /** A message of a member to its supervisor. */
 export type MemberEvent =
   | { readonly kind: "ready" }
-  /** The member has let go of its clients, as it was told. */
+  /** The member has stopped serving clients, as the supervisor asked. */
   | { readonly kind: "drained" }
-  /** Ids as hex digits; `leader` is "" while none is known. */
+  /** Ids as hex digits; `leader` is "" while the leader is unknown. */
   | { readonly kind: "leader"; readonly self: string; readonly leader: string; readonly term: number }
-  /** An error that the member logged and goes on after. */
+  /** An error that the member has logged; the member continues. */
   | { readonly kind: "problem"; readonly text: string }
-  /** The member cannot start or go on. */
+  /** The member cannot start or continue. */
   | { readonly kind: "failed"; readonly reason: string };
 
-/** A command to let go of clients. A signal, not a message, makes a member stop. */
+/** The command to stop serving clients. A member is stopped by a signal, not by a message. */
 export interface SupervisorCommand {
   readonly kind: "drain";
 }
 
-/** Tells the supervisor, if there is one. */
+/** Sends an event to the supervisor, if there is one. */
 export const tellSupervisor = (event: MemberEvent): void => {
   if (process.send !== undefined && process.connected) process.send(event);
 };

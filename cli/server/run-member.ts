@@ -24,7 +24,10 @@ import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 import { limitYoungGeneration } from "./young-generation.js";
 
-/** Writes where the settings say, before they are known to standard error; a supervisor is told of errors, too. */
+/**
+ * Returns a logger to the configured outputs, or to standard error while the configuration is unknown; errors also go to a
+ * supervisor.
+ */
 const loggerTo = (config?: MemberConfig): Logger => {
   const logger = createLogger({
     level: config?.logLevel ?? "info",
@@ -41,7 +44,7 @@ const loggerTo = (config?: MemberConfig): Logger => {
   };
 };
 
-/** Runs one member, with the flags of its command line, until it is told to stop or fails. Ends the process. */
+/** Runs one member, with the flags of its command line, until it is stopped or fails. Ends the process. */
 export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
   limitInlining();
   limitYoungGeneration();
@@ -63,13 +66,13 @@ export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
   }
 };
 
-/** Resolves when the supervisor closes the channel, however it dies; it may have died before this program was loaded. */
+/** Resolves when the supervisor's end of the channel is closed, for whatever reason; perhaps before this program was loaded. */
 const whenSupervisorGone = (): Promise<void> => {
   const isGone = process.send !== undefined && !process.connected;
   return isGone ? Promise.resolve() : new Promise((resolve) => process.once("disconnect", resolve));
 };
 
-/** Ends the process as etcd does for flags that cannot be read. */
+/** Ends the process as etcd does for invalid flags. */
 export const refuseFlags = (error: FlagError): never => {
   process.stderr.write(`${error.message}\nSee 'minietcd --help'.\n`);
   tellSupervisor({ kind: "failed", reason: error.message });
@@ -100,7 +103,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
   };
   const member = await Member.start(config, environment);
   stopOnSignals(member, logger);
-  if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // ends the process otherwise
+  if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // without a listener, SIGHUP ends the process
   growSmallHeap();
   const collection = collectWhileIdle(logger);
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
@@ -113,7 +116,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
       writeCompileCache();
       if (config.warmUp) void warmUpMember(member, config, environment).then(() => collection.expectGarbage());
     },
-    () => undefined, // `stopped` says why
+    () => undefined, // `stopped` has the reason
   );
   const failure = await member.stopped;
   if (failure === undefined) return;
@@ -125,12 +128,15 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
 const stopAndExit = async (member: Member, logger: Logger, why: string): Promise<void> => {
   logger.info("shutting down", { why });
   await member.stop();
-  if ((await member.stopped) !== undefined) return; // `serve` says why, and ends the process
+  if ((await member.stopped) !== undefined) return; // `serve` logs the reason, and ends the process
   logger.info("stopped");
   process.exit(0);
 };
 
-/** Stops in order on a signal, then dies by the same signal, as etcd does: its parent sees the cause. A second signal kills. */
+/**
+ * On a signal, stops the member, then ends the process by the same signal, as etcd does, so that the parent process learns the
+ * cause. A second signal ends the process at once.
+ */
 const stopOnSignals = (member: Member, logger: Logger): void => {
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => {

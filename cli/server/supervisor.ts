@@ -5,10 +5,10 @@ import { goneText, missingText, quorumOf, runningText, startCommand } from "./cl
 import { MemberProcess } from "./member-process.js";
 import type { MemberEvent } from "./messages.js";
 
-/** Time for members to let go of their clients (calls get 5 s), and then to stop in order before they are killed. */
+/** Times for members to stop serving clients (calls in progress get 5 s), and then to stop before they are killed. */
 const drainPatienceMs = 6_000;
 const stopPatienceMs = 10_000;
-/** Time after which a start that is not finished is reported, with what it waits for. */
+/** Time after which an unfinished start is reported, with the reason. */
 const startPatienceMs = 15_000;
 /** Period in which the same problem of a member is reported once. */
 const sameProblemMs = 60_000;
@@ -17,9 +17,9 @@ const sameProblemMs = 60_000;
 export class Supervisor {
   private members: readonly MemberProcess[] = [];
   private leader = { id: "", term: 0 };
-  /** The table has been printed. */
+  /** Whether the table of members has been printed. */
   private announced = false;
-  /** Number of members that were alive when the lack of a quorum was reported. */
+  /** Number of members that ran when the lack of a quorum was last reported. */
   private toldAlive = Infinity;
   private stopping = false;
   private readonly toldProblems = new Map<string, number>();
@@ -33,7 +33,7 @@ export class Supervisor {
    */
   async run(): Promise<number> {
     const finished = new Promise<number>((resolve) => (this.resolveExit = resolve));
-    process.stdout.on("error", () => undefined); // whoever read the lines may leave; the cluster stays
+    process.stdout.on("error", () => undefined); // the reader of the lines may close the pipe; the cluster continues
     process.stderr.on("error", () => undefined);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => this.onSignal());
     const started: MemberProcess[] = [];
@@ -107,14 +107,14 @@ export class Supervisor {
     }
   }
 
-  /** A start that takes long is not silent. */
+  /** Reports a start that takes long. */
   private tellWaiting(): void {
     if (this.announced || this.stopping) return;
     for (const member of this.members.filter(({ isAlive, isReady }) => isAlive && !isReady))
       console.log(`${now()} still waiting for ${member.name} to be ready, see ${member.place.log}`);
   }
 
-  /** The first signal stops in order, a second one kills. */
+  /** Stops the members at the first signal, kills them at the second. */
   private onSignal(): void {
     if (this.stopping) {
       for (const member of this.members) member.kill("SIGKILL");
@@ -125,8 +125,8 @@ export class Supervisor {
   }
 
   /**
-   * All let go of their clients while there is a quorum for the last calls. Then followers first: while the leader lives,
-   * nobody holds an election for the sake of a stop.
+   * Stops all members. First all of them stop serving clients, while a quorum can complete the last calls. Then the followers
+   * stop before the leader: while the leader runs, no member starts an election.
    */
   private async stop(): Promise<void> {
     this.stopping = true;
@@ -149,7 +149,7 @@ export class Supervisor {
     giveUp.abort();
   }
 
-  /** Ends the supervisor once its members have ended, and names those that were started by hand and still run. */
+  /** Ends the supervisor once its members have ended; prints the members that were started by hand and still run. */
   private async end(text: string, exitCode: number): Promise<void> {
     const others: string[] = [];
     for (const { name, place } of this.members) if (await isInUse(place.dataDir)) others.push(name);

@@ -6,9 +6,9 @@ interface VerifyFlags {
   readonly dataDir: string;
 }
 
-/** Exit code: something is wrong with the files. */
+/** Exit code: the files are damaged. */
 const exitWrong = 1;
-/** Exit code: the files could not be checked, so nothing is known of them. */
+/** Exit code: the files could not be checked. */
 const exitNotChecked = 2;
 
 /** `minietcd verify`: reports damage of a stopped member's files, and remedies. */

@@ -5,7 +5,7 @@ import { CompactedError, ConnectError } from "../../../client/index.js";
 /** etcdctl's exit codes. */
 export const exitCodes = {
   success: 0,
-  /** The server's errors, and a command line that makes no sense. */
+  /** An error of the server, or an invalid command line. */
   error: 1,
   badConnection: 2,
   /** Malformed standard input. */
@@ -17,7 +17,7 @@ export const exitCodes = {
   badArguments: 128,
 } as const;
 
-/** An exit code: one of `exitCodes`, or that of a program that was run. */
+/** An exit code: one of `exitCodes`, or the exit code of a program that the command ran. */
 export type ExitCode = number;
 
 /** Ends the command with `Error: <message>` on standard error. */
@@ -33,7 +33,7 @@ export class Failure extends Error {
   }
 }
 
-/** The command has said all there is to say. */
+/** Ends the command without a message: the command has printed the reason already. */
 export class SilentFailure extends Error {
   override readonly name = "SilentFailure";
   constructor(readonly exitCode: ExitCode) {
@@ -61,16 +61,16 @@ const goCodeNames: Record<EtcdError["code"], string> = {
   unauthenticated: "Unauthenticated",
 };
 
-/** The text etcdctl has for a failed request: scripts look for it. */
+/** Returns etcdctl's text for a failed request; scripts match it. */
 export function etcdText(error: EtcdError): string {
-  // Waiting for a connection is waiting for an answer: etcdctl says the same of both.
+  // etcdctl has one text for both: no connection in time, and no answer in time.
   if (error instanceof ConnectError || error.code === "deadline-exceeded") return "context deadline exceeded";
   if (error instanceof CompactedError) return "etcdserver: mvcc: required revision has been compacted";
   if (error.message.startsWith("etcdserver: ")) return error.message;
   return `rpc error: code = ${goCodeNames[error.code]} desc = ${error.message}`;
 }
 
-/** Lists warnings beyond etcdctl's text: endpoints that could not be connected to, and a write of unknown outcome. */
+/** Lists warnings in addition to etcdctl's text: endpoints without a connection, and a write of unknown outcome. */
 export function warningsOf(error: EtcdError): string[] {
   const reasons = error instanceof ConnectError ? [...error.failures] : [];
   const warnings = reasons.map(([endpoint, reason]) => `cannot connect to ${endpoint}: ${reason}`);

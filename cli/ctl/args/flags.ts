@@ -1,4 +1,4 @@
-// Flags as etcdctl has them: declared as commander options, written on the command line as Go's pflag reads them.
+// Flags as in etcdctl: declared as commander options, parsed by the rules of Go's pflag.
 import { Option, type Command } from "commander";
 import { exitCodes, Failure } from "./failure.js";
 import { formatDuration, parseBool, parseCounter, parseDurationMs, quote, ValueError } from "./go-values.js";
@@ -10,7 +10,7 @@ const makeFlag = <Value>(
   fallback: Value,
   show: (value: Value) => string = String,
 ) => {
-  // Help shows a default where it says something.
+  // help shows a default only if it is not the type's zero value
   const shown = fallback === "" || fallback === 0 || fallback === false ? undefined : show(fallback);
   const option = new Option(flags, description).default(fallback, shown);
   return option.argParser((text: string) => {
@@ -24,10 +24,10 @@ const makeFlag = <Value>(
   });
 };
 
-/** `--name`, `--name=false`. (For commander its value is optional; only after "=" is one read.) */
+/** A boolean flag: `--name`, `--name=false`. (For commander the value is optional; it is read only after "=".) */
 export function booleanFlag(name: string, description: string, fallback = false): Option {
   const option = makeFlag(`${name} [bool]`, description, parseBool, fallback).preset("true");
-  option.negate = false; // pflag has no negations: `--no-dest-prefix` is a flag of its own beside `--dest-prefix`
+  option.negate = false; // pflag has no negations: `--no-dest-prefix` and `--dest-prefix` are two flags
   return option;
 }
 
@@ -35,15 +35,15 @@ export function booleanFlag(name: string, description: string, fallback = false)
 export const textFlag = (flags: string, description: string, fallback = ""): Option =>
   makeFlag(flags, description, (text) => text, fallback);
 
-/** A revision or a number of things. */
+/** A flag whose value is a revision or a count. */
 export const counterFlag = (flags: string, description: string, fallback = 0): Option =>
   makeFlag(flags, description, (text) => parseCounter(text, 0), fallback);
 
-/** A duration, in milliseconds. */
+/** A flag whose value is a duration; parsed to milliseconds. */
 export const durationFlag = (flags: string, description: string, fallbackMs: number): Option =>
   makeFlag(flags, description, parseDurationMs, fallbackMs, formatDuration);
 
-/** Comma-separated; given again, it adds. */
+/** A flag whose value is a comma-separated list; repeated flags add to the list. */
 export const listFlag = (flags: string, description: string, fallback: readonly string[]): Option => {
   const option = new Option(flags, description).default(fallback, fallback.join(","));
   const split = (text: string) => (text === "" ? [] : text.split(","));
@@ -53,10 +53,10 @@ export const listFlag = (flags: string, description: string, fallback: readonly 
 };
 
 /**
- * Node reads arguments and variables as UTF-8, and puts U+FFFD where they are not: what was meant cannot be told, and with
- * U+FFFD in it a key would be another one.
+ * Refuses words with lost bytes. Node decodes arguments and variables as UTF-8 and replaces invalid bytes by U+FFFD: the original
+ * bytes cannot be restored, and a key with U+FFFD is another key.
  *
- * @throws Failure if there is any in these
+ * @throws Failure if a word contains U+FFFD
  */
 export function refuseLostBytes(words: readonly string[]): void {
   if (!words.some((word) => word.includes("\ufffd"))) return;
@@ -84,7 +84,7 @@ export interface GivenFlag {
  * after "=", short flags can be joined.
  *
  * @param hint the line to print after an error
- * @throws Failure on a flag that is not among `options`, or one without its value
+ * @throws Failure on a flag that is not among `options`, or on a flag without its value
  */
 export function splitArguments(options: readonly Option[], words: readonly string[], hint?: string): Arguments {
   const flags: GivenFlag[] = [];
@@ -99,17 +99,17 @@ export function splitArguments(options: readonly Option[], words: readonly strin
   return { flags, positional };
 }
 
-/** A command line while it is read. */
+/** A command line that is being parsed. */
 interface Line {
   readonly options: readonly Option[];
-  /** The words not read yet. */
+  /** The words that are not parsed yet. */
   readonly rest: string[];
   readonly hint: string | undefined;
 }
 
 const refuse = ({ hint }: Line, reason: string) => new Failure(exitCodes.error, reason, hint);
 
-/** The next word: a flag's value stands apart from it. */
+/** Takes the next word as the value of a flag: `--name value`. */
 function nextWord(line: Line, flag: string): string {
   const word = line.rest.shift();
   if (word === undefined) throw refuse(line, `flag needs an argument: ${flag}`);
@@ -140,17 +140,17 @@ function shortFlags(line: Line, word: string): GivenFlag[] {
   return flags;
 }
 
-/** Writes flags so that commander reads what pflag would. */
+/** Writes parsed flags in a form that commander parses to the same values. */
 export const forCommander = ({ flags }: Pick<Arguments, "flags">): string[] =>
   flags.map(({ option, value }) => `--${option.name()}=${value}`);
 
-/** The arguments of a command that takes those after `--` like the others. */
+/** Returns all arguments, for a command that does not distinguish the arguments after `--`. */
 export const allArguments = ({ positional, afterDashes = [] }: Arguments): readonly string[] => [
   ...positional,
   ...afterDashes,
 ];
 
-/** Gives flags to a command that is not run itself: a step of a transaction, a line of `watch -i`. */
+/** Parses words as flags and arguments of a command that is not run: a step of a transaction, a line of `watch -i`. */
 export function parseAlone(command: Command, words: readonly string[]): Arguments {
   const split = splitArguments(command.options, words);
   command.parseOptions(forCommander(split));

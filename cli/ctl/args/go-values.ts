@@ -1,7 +1,8 @@
-// Numbers, booleans and durations as Go's packages read and write them, error texts included: etcdctl's flags are Go's.
+// Parses and formats numbers, booleans and durations like Go's packages, including the error texts: etcdctl's flags use these
+// packages.
 import { counterFromRequest } from "../../../proto/index.js";
 
-/** A text that is not a value of the kind that was asked for. The message is Go's. */
+/** The text is not a value of the expected type. The message is Go's. */
 export class ValueError extends Error {
   override readonly name = "ValueError";
 }
@@ -9,7 +10,7 @@ export class ValueError extends Error {
 const minInt64 = -(2n ** 63n);
 const maxInt64 = 2n ** 63n - 1n;
 
-/** Notations of numbers by base, with the prefix that BigInt wants before the digits. */
+/** Notations of numbers by base, with the prefix that BigInt needs before the digits. */
 const notations = {
   0: [
     { shape: /^0x((?:_?[\da-f])+)$/i, prefix: "0x" },
@@ -23,7 +24,7 @@ const notations = {
 
 const invalid = (fn: string, text: string) => new ValueError(`strconv.${fn}: parsing ${quote(text)}: invalid syntax`);
 
-/** A character of UTF-8, or a byte that is none. One letter stands for each byte. @see RFC 3629, §4 */
+/** A character of UTF-8, or a byte that belongs to none, in a text with one letter for each byte. @see RFC 3629, §4 */
 const utf8Character = new RegExp(
   [
     String.raw`[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]`,
@@ -46,7 +47,7 @@ const escapes: Readonly<Record<string, string>> = {
   '"': '\\"',
 };
 
-/** Go's `%q`: what cannot be printed, or is not UTF-8, is escaped. */
+/** Go's `%q`: characters that cannot be printed, and bytes that are not UTF-8, are escaped. */
 export const quote = (value: string | Uint8Array): string =>
   `"${Buffer.from(value as Uint8Array)
     .toString("latin1")
@@ -97,7 +98,7 @@ export function parseHexUint64(text: string): bigint {
   return value;
 }
 
-/** The same for revisions and limits: beyond 2^53-1 lies nothing, so that is as far as it goes. */
+/** Parses a revision or a limit like `parseInt64`; saturates at 2^53-1, which no revision reaches. */
 export const parseCounter = (text: string, base: 0 | 10): number => counterFromRequest(parseInt64(text, base));
 
 /** @throws ValueError */

@@ -6,21 +6,21 @@ import type { NameResolver } from "../../../client/index.js";
 export interface Io {
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: Readable;
-  /** Writes to standard output as it is. */
+  /** Writes to standard output, without adding a line end. */
   readonly print: (output: string | Uint8Array) => void;
   /** Writes a line to standard error. */
   readonly note: (line: string) => void;
   /** Replaces the last line of standard error; an empty text removes it. Absent: standard error is no terminal. */
   readonly progress?: ((text: string) => void) | undefined;
-  /** Events named after the signals that the process gets. Absent: none comes. */
+  /** Emits an event named after each signal that the process receives. Absent: no signals are received. */
   readonly signals?: Pick<NodeJS.EventEmitter, "on" | "off">;
-  /** The standard output of programs that a command runs: handed on to `print`, or the process's own. Default: pipe. */
+  /** The standard output of programs that a command runs: "pipe" passes it to `print`, "inherit" is the process's own. Default: pipe. */
   readonly programOutput?: "pipe" | "inherit";
-  /** Asks DNS. Absent: the machine's servers are asked. */
+  /** Resolves DNS names. Absent: the machine's DNS servers are asked. */
   readonly resolver?: NameResolver;
 }
 
-/** The parts of Node's `process` that make an `Io`. */
+/** The parts of Node's `process` that an `Io` is made from. */
 type Process = Pick<NodeJS.EventEmitter, "on" | "off"> & {
   readonly stdin: Readable;
   readonly stdout: Writable;
@@ -38,19 +38,19 @@ export const ioOf = (env: NodeJS.ProcessEnv, process: Process): Io => ({
   programOutput: "inherit",
 });
 
-/** Colors are for terminals, unless the environment says no. @see no-color.org */
+/** Whether to write colors: only to terminals, and not if the environment disables them. @see no-color.org */
 const hasColors = ({ NO_COLOR = "", TERM }: NodeJS.ProcessEnv, { isTTY }: Process["stderr"]): boolean =>
   isTTY === true && NO_COLOR === "" && TERM !== "dumb";
 
-/** Colors the word that says how bad it is: red, yellow. */
+/** Colors the word at the beginning of a line: "Error:" red, "Warning:" yellow. */
 const colorSeverity = (line: string): string =>
   line.replace(/^Error:/, "\x1b[31m$&\x1b[39m").replace(/^Warning:/, "\x1b[33m$&\x1b[39m");
 
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
 /**
- * Does work that can be stopped: SIGINT and SIGTERM do not end the process meanwhile, they raise `stop`, whose reason is the
- * signal's name.
+ * Does work that can be stopped: meanwhile, SIGINT and SIGTERM do not end the process but abort `stop`, with the signal's name as
+ * the reason.
  */
 export async function runStoppable<T>(
   { signals }: Pick<Io, "signals">,
@@ -66,7 +66,7 @@ export async function runStoppable<T>(
   }
 }
 
-/** All of standard input. */
+/** Reads standard input to its end. */
 export async function readAll(stdin: Readable): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stdin) chunks.push(chunk as Uint8Array);

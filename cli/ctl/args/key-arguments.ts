@@ -27,7 +27,7 @@ export function checkKeyFlags({ prefix, fromKey }: KeyFlags): void {
 }
 
 /**
- * Whether `--consistency` asks for what one member has.
+ * Whether `--consistency` asks for a serializable read.
  *
  * @throws Failure if it is neither `l` nor `s`
  */
@@ -37,7 +37,7 @@ export function isSerializable(consistency: string): boolean {
   return consistency === "s";
 }
 
-/** @throws Failure if there is an end although the flags say where it is */
+/** @throws Failure if there is an end argument although the flags determine the end */
 export function intervalFlags(rangeEnd: string | undefined, { prefix, fromKey }: KeyFlags) {
   if (rangeEnd !== undefined && (prefix || fromKey))
     throw new Failure(

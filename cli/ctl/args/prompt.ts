@@ -1,4 +1,4 @@
-// Lines of standard input, and passwords, which a terminal does not show while they are typed.
+// Reads lines of standard input, and passwords, which the terminal does not echo.
 import type { Readable } from "node:stream";
 import type { ReadStream } from "node:tty";
 import { SilentFailure } from "./failure.js";
@@ -20,9 +20,9 @@ const keys = {
 const lineEnds: ReadonlySet<number> = new Set([keys.interrupt, keys.endOfInput, keys.newline, keys.enter]);
 
 /**
- * Takes bytes until there is a line. Standard input is paused before and after.
+ * Takes bytes until a line is complete. Standard input is paused before and after.
  *
- * @param take is given the next bytes, and tells how many of them it has taken; undefined: all, and more are wanted
+ * @param take receives the next bytes, and returns how many of them belong to the line; undefined: all, and the line continues
  */
 const takeLine = (stdin: Readable, take: (chunk: Buffer) => number | undefined): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -32,7 +32,7 @@ const takeLine = (stdin: Readable, take: (chunk: Buffer) => number | undefined):
       const taken = take(Buffer.from(chunk));
       if (taken === undefined) return;
       stop();
-      // Now: the end of the stream may be next, behind which nothing can be put back.
+      // Put back at once: the end of the stream may be next, and nothing can be put back after it.
       if (taken < chunk.length) stdin.unshift(chunk.subarray(taken));
       resolve();
     };
@@ -47,7 +47,7 @@ const takeLine = (stdin: Readable, take: (chunk: Buffer) => number | undefined):
     stdin.on("data", onData).on("end", onEnd).on("error", onError).resume();
   });
 
-/** Reads one line, without its end; what follows stays in standard input. Without a line end, the rest counts as one. */
+/** Reads one line, without its line end; later bytes stay in standard input. Without a line end, the rest counts as a line. */
 export async function readLine(stdin: Readable): Promise<string> {
   const parts: Uint8Array[] = [];
   await takeLine(stdin, (chunk) => {
@@ -70,9 +70,9 @@ export async function askPassword(prompt: string, { stdin, print }: Pick<Io, "st
 const isTerminal = (stdin: Readable): stdin is ReadStream => "isTTY" in stdin && stdin.isTTY === true;
 
 /**
- * Reads a line in raw mode: the terminal neither shows nor edits it. Node leaves that mode, too, if a signal ends the process.
+ * Reads a line in raw mode: the terminal neither shows nor edits it. If a signal ends the process, Node leaves raw mode, too.
  *
- * @param ask prints the prompt, in raw mode already: whoever answers at once is not shown either
+ * @param ask prints the prompt; called in raw mode, so that characters that are typed at once are not shown either
  */
 async function readSecretly(terminal: ReadStream, ask: () => void): Promise<string> {
   let typed: readonly number[] = [];
@@ -98,5 +98,5 @@ const textOf = (bytes: readonly number[]): string => Buffer.from(bytes).toString
 function afterKey(typed: readonly number[], byte: number): number[] {
   if (byte === keys.eraseLine) return [];
   if (byte !== keys.erase && byte !== keys.backspace) return [...typed, byte];
-  return [...Buffer.from(Array.from(textOf(typed)).slice(0, -1).join(""), "utf8")]; // a character, not a byte
+  return [...Buffer.from(Array.from(textOf(typed)).slice(0, -1).join(""), "utf8")]; // removes a character, not a byte
 }

@@ -1,15 +1,18 @@
-// Lines of standard input and their words, as `txn` and `watch -i` read them.
+// Splits standard input into lines and words, for `txn` and `watch -i`.
 //
-// A line is bytes: it is held as text with one character for each byte, so that what is not UTF-8 passes unchanged.
+// A line consists of bytes. It is held as text with one character for each byte, so that bytes that are not UTF-8 stay unchanged.
 import type { Readable } from "node:stream";
 import { exitCodes, Failure } from "./failure.js";
 
-/** The bytes of a line or a part of one. */
+/** Returns the bytes of a line or of a part of a line. */
 export const bytesOf = (line: string): Uint8Array => Buffer.from(line, "latin1");
 /** Decodes a line for a message. */
 export const decodeLine = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
 
-/** Lines as they come, each byte one character. What follows the last line's end is no line, as in etcdctl. */
+/**
+ * Yields each line as soon as it is complete, with one character for each byte. Bytes after the last line end are ignored, as in
+ * etcdctl.
+ */
 export async function* linesOf(stdin: Readable): AsyncGenerator<string, undefined> {
   let rest = "";
   for await (const chunk of stdin) {
@@ -20,10 +23,10 @@ export async function* linesOf(stdin: Readable): AsyncGenerator<string, undefine
   return undefined;
 }
 
-/** "double quoted", with Go's escapes. */
+/** Pattern of a text in double quotes, with Go's escapes. */
 export const quoted = String.raw`"(?:[^"\\]|\\.)*"`;
 
-/** Words are separated by spaces; "double" quotes take Go's escapes, 'single' ones take everything as it is. */
+/** Splits a line at spaces. Text in "double" quotes has Go's escapes; text in 'single' quotes is taken literally. */
 export function splitWords(line: string): string[] {
   const words = line.match(new RegExp(String.raw`${quoted}|'[^']*'|[^'" \t\r\f][^ \t\r\f]*`, "gs")) ?? [];
   return words.map((word) => {
@@ -46,7 +49,7 @@ const simpleEscapes: Readonly<Record<string, string>> = {
 
 const escape = /\\(?:x([\da-fA-F]{2})|([0-3][0-7]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gs;
 
-/** Returns the text between double quotes, with Go's escapes resolved. @throws Failure if there is no such escape */
+/** Returns the text between double quotes, with Go's escapes resolved. @throws Failure on an unknown escape */
 export function unquote(literal: string): string {
   return literal.slice(1, -1).replace(escape, (whole, hex, octal, short, long, letter: string | undefined) => {
     const byte = (digits: string, base: number) => String.fromCharCode(Number.parseInt(digits, base));
@@ -60,7 +63,7 @@ export function unquote(literal: string): string {
   });
 }
 
-/** Go says no more of it. */
+/** The message has no more details, as in Go. */
 const badEscape = (what: string) => new Failure(exitCodes.invalidInput, "invalid syntax", `Reason: bad escape ${what}`);
 
 function codePoint(point: number, whole: string): string {

@@ -31,7 +31,7 @@ export async function runAlarmDisarm(command: Command, io: Io): Promise<void> {
     const disarmed: AlarmMember[] = [];
     for (const alarm of (await maintenance.alarmList(limits)).alarms)
       disarmed.push(...(await maintenance.alarmDisarm(alarm, limits)).alarms);
-    printer.alarms({ header: undefined, alarms: disarmed }); // of several answers, as in etcdctl
+    printer.alarms({ header: undefined, alarms: disarmed }); // the answers are several, with a header each; etcdctl prints none
   });
 }
 

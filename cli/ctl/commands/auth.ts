@@ -25,7 +25,7 @@ export const authStatusCommand = (): Command =>
     .description("Prints whether authentication is enabled")
     .addHelpText("after", "\nExample:\n  $ minietcdctl auth status");
 
-/** Switches authentication on. */
+/** Turns authentication on. */
 export async function runAuthEnable(command: Command, io: Io): Promise<void> {
   refuseArguments(command);
   await withSession(command, io, async (session) => {
@@ -34,7 +34,7 @@ export async function runAuthEnable(command: Command, io: Io): Promise<void> {
   });
 }
 
-/** Switches authentication off. */
+/** Turns authentication off. */
 export async function runAuthDisable(command: Command, io: Io): Promise<void> {
   refuseArguments(command);
   await withSession(command, io, async ({ client, limits }) => {
@@ -51,7 +51,7 @@ export async function runAuthStatus(command: Command, io: Io): Promise<void> {
   });
 }
 
-/** Adds the role root and grants it, if that is all that is missing. */
+/** Turns authentication on; adds the role root and grants it to the user root, if only these are missing. */
 async function enable({ client: { auth }, limits }: Session): Promise<void> {
   try {
     await auth.enable(limits);

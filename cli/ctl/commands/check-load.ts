@@ -1,4 +1,4 @@
-// The writes of a check: so many workers put random keys, at a bounded rate, until the time or the number is over.
+// The writes of a check: workers put random keys at a bounded rate, until the time has passed or the number of writes is reached.
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,14 +8,14 @@ import { etcdText } from "../args/index.js";
 /** Writes to make. */
 export interface Load {
   readonly prefix: string;
-  /** Bytes behind the prefix, of which eight are random. */
+  /** Bytes of the key after the prefix, of which eight are random. */
   readonly keyBytes: number;
   readonly valueBytes: number;
-  /** Workers, each with one write at a time. */
+  /** Number of workers, each with one write at a time. */
   readonly workers: number;
-  /** Writes a second; Infinity: as fast as they are answered. */
+  /** Writes per second; Infinity: a worker writes again as soon as it has an answer. */
   readonly writesPerSecond: number;
-  /** No write begins after the time, or beyond the number. */
+  /** No write begins after this time, or beyond `writes`. */
   readonly seconds: number;
   readonly writes: number;
 }
@@ -25,14 +25,14 @@ export interface LoadResult {
   readonly writesPerSecond: number;
   readonly slowest: number;
   readonly deviation: number;
-  /** Numbers of failures by text. */
+  /** Number of failures by error text. */
   readonly failures: ReadonlyMap<string, number>;
 }
 
 /**
- * Makes the writes of a load. Connections are few: each of `clients` is shared by a part of the workers.
+ * Makes the writes of a load. The workers share the `clients`, so that there are few connections.
  *
- * @param stop no write begins after it is raised; those under way end
+ * @param stop no write begins after it is aborted; writes in flight are waited for
  * @param onWrite called after each write, with the number of those that have ended
  */
 export async function runLoad(
@@ -41,7 +41,7 @@ export async function runLoad(
   stop: AbortSignal,
   onWrite: (done: number) => void,
 ): Promise<LoadResult> {
-  setMaxListeners(load.workers * 2, stop); // each worker has a timer, and a request
+  setMaxListeners(load.workers * 2, stop); // each worker has a timer and a request that listen
   const startedAt = performance.now();
   const endAt = startedAt + load.seconds * 1_000;
   const tally = new Tally();
@@ -76,10 +76,10 @@ const keyOf = ({ prefix, keyBytes }: Load): Uint8Array => {
 
 async function waitUntil(time: number, signal: AbortSignal): Promise<void> {
   const ms = time - performance.now();
-  if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => undefined); // raised: the caller looks at the signal
+  if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => undefined); // aborted: the caller checks the signal
 }
 
-/** Times and failures of writes; the times are not kept one by one. */
+/** Statistics of the writes' times and failures, without a list of all times. */
 class Tally {
   done = 0;
   private succeeded = 0;

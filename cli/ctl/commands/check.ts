@@ -58,7 +58,7 @@ Example:
   $ minietcdctl check datascale --load s`,
     );
 
-/** Models of a load by their names; writes a second of `perf`, keys of `datascale`. */
+/** Models of a load by their names: writes per second of `perf`, number of keys of `datascale`. */
 const models = {
   s: { workers: 50, writesPerSecond: 150, keys: 10_000 },
   m: { workers: 200, writesPerSecond: 1_000, keys: 100_000 },
@@ -78,7 +78,7 @@ function modelOf(name: string): (typeof models)[keyof typeof models] {
 const workersPerConnection = 50;
 const perfSeconds = 60;
 
-/** Checks the rate of writes. @throws SilentFailure, having said why, if it is too low */
+/** Checks the rate of writes. @throws SilentFailure, after a message, if the rate is too low */
 export async function runCheckPerf(command: Command, io: Io): Promise<void> {
   const flags = command.opts<CheckFlags>();
   const { workers, writesPerSecond } = modelOf(flags.load);
@@ -91,7 +91,7 @@ export async function runCheckPerf(command: Command, io: Io): Promise<void> {
   });
 }
 
-/** Checks the memory of a server. @throws SilentFailure, having said why, if it cannot be told */
+/** Checks the memory of a server. @throws SilentFailure, after a message, if the memory cannot be read */
 export async function runCheckDatascale(command: Command, io: Io): Promise<void> {
   const flags = command.opts<CheckFlags>();
   const { workers, keys } = modelOf(flags.load);
@@ -127,7 +127,7 @@ async function refuseKeys(prefix: string, { client, limits }: Session): Promise<
 }
 
 /**
- * Makes the writes, and cleans up whatever happens.
+ * Makes the writes, then deletes the keys, also after a failure.
  *
  * @param expected number of writes, for the progress
  * @param measure called before the keys are deleted
@@ -157,7 +157,7 @@ async function makeWrites(
   }
 }
 
-/** Time for each request that cleans up. */
+/** Time-out of each request that deletes keys. */
 const cleanUpLimits = { timeoutMs: 30_000 };
 
 async function cleanUp(client: Client, flags: CheckFlags, endpoints: readonly string[], io: Io): Promise<void> {
@@ -181,10 +181,10 @@ async function cleanUp(client: Client, flags: CheckFlags, endpoints: readonly st
   }
 }
 
-/** Part of the rate that has to be reached, and the bounds of times in seconds. @see etcdctl, check perf */
+/** The part of the expected rate that has to be reached, and the bounds of the times in seconds. @see etcdctl, check perf */
 const passing = { rate: 0.9, slowest: 0.5, deviation: 0.1 } as const;
 
-/** Prints the verdict. @returns whether it is a pass */
+/** Prints the verdict. @returns whether the check has passed */
 export function printVerdict(
   { writesPerSecond, slowest, deviation, failures }: LoadResult,
   rate: number,
@@ -214,7 +214,7 @@ function reportFailures(failures: LoadResult["failures"], io: Io): boolean {
   return false;
 }
 
-/** @throws SilentFailure, having said why, if it cannot be read */
+/** @throws SilentFailure, after a message, if the memory cannot be read */
 async function memoryOf({ endpoints: [endpoint = ""], tls }: Session, when: string, io: Io): Promise<number> {
   try {
     return await residentMemory(endpoint, tls);

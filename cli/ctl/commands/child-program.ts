@@ -4,21 +4,21 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { exitCodes, type Io, quote, systemErrorReason } from "../args/index.js";
 
-/** A program that could not be run, or did not end with exit code 0. */
+/** The program could not be started, or did not end with exit code 0. */
 export interface ProgramFailure {
   readonly exitCode: number;
   /** The reason in Go's words. */
   readonly reason: string;
 }
 
-/** Exit code of a program that a signal has ended: Go's -1, of which the shell sees one byte. */
+/** Exit code of a program that a signal has ended: Go's -1, of which the shell gets the lowest byte. */
 const endedBySignal = 255;
 
 /**
- * Runs a program without standard input, and waits for its end.
+ * Runs a program without standard input, and waits until it ends.
  *
  * @param variables added to the environment
- * @param signals their SIGTERM is passed on; SIGINT comes from a terminal, which sends it to both
+ * @param signals their SIGTERM is passed to the program; SIGINT is not, because a terminal sends it to both processes
  * @returns undefined if the program ended with exit code 0
  */
 export async function runToEnd(
@@ -43,7 +43,7 @@ export async function runToEnd(
       ? { exitCode: endedBySignal, reason: `signal: ${goSignals[signal ?? ""] ?? signal}` }
       : { exitCode, reason: `exit status ${exitCode}` };
   } catch (error) {
-    // Thrown by `spawn` or told by an event, depending on the reason.
+    // Depending on the reason, `spawn` throws or the process emits an "error" event.
     return { exitCode: exitCodes.error, reason: startFailureOf(error as NodeJS.ErrnoException, program) };
   } finally {
     signals?.off("SIGTERM", terminate);

@@ -16,7 +16,7 @@ export const compactionCommand = (): Command =>
     .addOption(booleanFlag("--physical", "wait until the history is removed from disk"))
     .addHelpText("after", examples);
 
-/** Compacts the history. @throws Failure if the revision is no number or the server refuses it */
+/** Compacts the history. @throws Failure if the revision is not a number or the server refuses it */
 export async function runCompaction(command: Command, io: Io): Promise<void> {
   const { physical } = command.opts<{ physical: boolean }>();
   const [text, ...more] = command.args;

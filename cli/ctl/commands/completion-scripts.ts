@@ -1,5 +1,5 @@
-// Scripts that have shells complete the commands and flags of a program. Each has a table of all commands, follows the words before
-// the cursor through it, and offers what can come next.
+// Scripts that make shells complete the commands and flags of a program. Each script has a table of all commands, looks up the
+// words before the cursor in it, and offers the words that can follow.
 import type { Command } from "commander";
 
 /** A command with the words that can follow it. */
@@ -14,7 +14,7 @@ interface Entry {
 interface Completed {
   readonly name: string;
   readonly entries: readonly Entry[];
-  /** All paths but the program's own. */
+  /** All paths except the program's own. */
   readonly paths: readonly string[];
 }
 
@@ -131,10 +131,10 @@ ${rows.join("\n")}
 
 const scripts = { bash, zsh, fish, powershell } as const;
 
-/** Names of the shells that there is a script for. */
+/** Names of the shells with a script. */
 export const shells: readonly string[] = Object.keys(scripts);
 
-/** @returns the script of a shell; undefined if there is none for it */
+/** Returns the script for a shell; undefined if the shell is unknown. */
 export function completionScript(shell: string, program: Command): string | undefined {
   if (!Object.hasOwn(scripts, shell)) return undefined;
   const entries = entriesOf(program, "", ["--help"]);

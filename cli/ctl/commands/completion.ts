@@ -18,7 +18,7 @@ export const completionCommand = (): Command =>
     .usage(`[options] <${shells.join("|")}>`)
     .addHelpText("after", examples);
 
-/** Prints the completion script of a shell. @throws Failure with etcdctl's texts if there is none */
+/** Prints the completion script of a shell. @throws Failure with etcdctl's texts if the shell is unknown */
 export function runCompletion(command: Command, io: Io): Promise<void> {
   const { args } = command;
   const [shell] = args;

@@ -4,9 +4,9 @@ import { askPassword, type Io } from "../args/index.js";
 import type { Globals } from "./globals.js";
 
 /**
- * Reads user and password or token as etcdctl does; asks for the password if there is none.
+ * Reads user and password or token from the flags, as etcdctl does; prompts for a missing password.
  *
- * @returns undefined if the command acts as nobody; also without a name or with an empty password, as with Go's client
+ * @returns undefined if the command has no user: no flags, an empty name, or an empty password, as with Go's client
  */
 export async function credentialsOf(
   { user, password, authJwtToken: token }: Globals,
@@ -15,10 +15,10 @@ export async function credentialsOf(
   return token === "" ? passwordCredentials({ user, password }, "Password: ", io) : { token };
 }
 
-/** Flags of a user, of `name` or `name:password`; an empty password is asked for unless the user has one. */
+/** Flags of a user: `name` or `name:password`. If both passwords are empty, the command prompts for one. */
 export type UserFlags = Pick<Globals, "user" | "password">;
 
-/** Reads user and password, also those of another cluster than the global flags'. @returns as `credentialsOf` */
+/** Reads user and password, also for another cluster than the global flags'. @returns as `credentialsOf` */
 export async function passwordCredentials(
   { user: given, password: passwordFlag }: UserFlags,
   prompt: string,

@@ -12,7 +12,7 @@ export const defragCommand = (): Command =>
     .addOption(clusterFlag())
     .addHelpText("after", "\nExample:\n  $ minietcdctl defrag --cluster");
 
-/** Defragments one member after the other. @throws SilentFailure, having said why, if one cannot be defragmented */
+/** Defragments one member after the other. @throws SilentFailure, after a message, if a member cannot be defragmented */
 export const runDefrag = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async (session) => {
     let failed = false;

@@ -41,7 +41,7 @@ export const delCommand = (): Command =>
     .addOption(booleanFlag("--prev-kv", "print the deleted keys and values"))
     .addHelpText("after", examples);
 
-/** Deletes keys and prints how many there were. */
+/** Deletes keys and prints their number. */
 export async function runDel(command: Command, io: Io): Promise<void> {
   const { key, settings } = delRequest(command.opts<DelFlags>(), command.args);
   await withSession(command, io, async ({ client, printer, limits }) => {
@@ -49,7 +49,7 @@ export async function runDel(command: Command, io: Io): Promise<void> {
   });
 }
 
-/** @throws Failure if flags or arguments make no sense */
+/** Makes the request. @throws Failure if flags or arguments are invalid */
 export function delRequest(
   flags: DelFlags,
   [key, rangeEnd, ...more]: readonly string[],

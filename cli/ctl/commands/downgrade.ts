@@ -24,7 +24,7 @@ export const downgradeCancelCommand = (): Command =>
     .description("Cancels the downgrade of the cluster")
     .addHelpText("after", "\nExample:\n  $ minietcdctl downgrade cancel");
 
-/** Asks whether the cluster can go back to a version. */
+/** Asks whether the cluster can be downgraded to a version. */
 export const runDowngradeValidate = (command: Command, io: Io): Promise<void> =>
   ask("validate", targetOf(command), command, io);
 
@@ -32,7 +32,7 @@ export const runDowngradeValidate = (command: Command, io: Io): Promise<void> =>
 export const runDowngradeEnable = (command: Command, io: Io): Promise<void> =>
   ask("enable", targetOf(command), command, io);
 
-/** Cancels a downgrade. Arguments are passed over, as in etcdctl. */
+/** Cancels a downgrade. Arguments are ignored, as in etcdctl. */
 export const runDowngradeCancel = (command: Command, io: Io): Promise<void> => ask("cancel", "", command, io);
 
 const ask = (action: DowngradeAction, version: string, command: Command, io: Io): Promise<void> =>

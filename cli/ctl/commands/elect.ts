@@ -31,7 +31,7 @@ export async function runElect(command: Command, io: Io): Promise<void> {
   );
 }
 
-/** @throws Failure if flags or arguments make no sense */
+/** Makes the request. @throws Failure if flags or arguments are invalid */
 export function electRequest(
   { listen }: { readonly listen: boolean },
   [name, proposal, ...more]: readonly string[],
@@ -66,7 +66,7 @@ async function observe(name: string, { client, printer, limits }: Session, stop:
   try {
     const { header } = await client.kv.get(`${name}/`, { prefix: true, countOnly: true, ...limits });
     for await (const kv of client.election(name).observe({ signal: stop })) {
-      // The answers of a watch have no count in etcdctl either; the first one's would be 1.
+      // count 0, as in etcdctl, whose answers consist of a header and a key
       const result = { header: { ...header, revision: kv.modRevision }, kvs: [kv], more: false, count: 0 };
       printer.get(result, { valueOnly: false });
     }

@@ -47,7 +47,7 @@ export const hashKvCommand = (): Command =>
     .addOption(counterFlag("--rev <revision>", "up to this revision; 0: the newest"))
     .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint hashkv --cluster --rev 1000");
 
-/** The key that is asked for to see whether a member works. Nobody has to have put it. */
+/** The key that a health check reads. The key need not exist. */
 const healthKey = "health";
 
 /** Checks the health of each endpoint. @throws Failure if one is unhealthy */
@@ -55,7 +55,7 @@ export const runHealth = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async (session) => {
     const endpoints = await endpointsOf(command, session);
     const results = await Promise.all(endpoints.map((endpoint) => healthOf(endpoint, session, io)));
-    // In the order of their answers, as etcdctl.
+    // sorted by the time of the answer, as in etcdctl
     results.sort((a, b) => a.tookMs - b.tookMs);
     session.printer.endpointHealth(results);
     if (results.some(({ healthy }) => !healthy)) throw new Failure(exitCodes.error, "unhealthy cluster");
@@ -68,7 +68,7 @@ async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io)
   const tookMs = performance.now() - startedAt;
   const result = (error?: string): Health =>
     error === undefined ? { endpoint, healthy: true, tookMs } : { endpoint, healthy: false, tookMs, error };
-  // A member that knows whom to refuse has asked the others.
+  // "permission-denied" is an answer of a healthy member: it has checked the user against the replicated state.
   if (failure === undefined || failure.code === "permission-denied") return result(await alarmsOf(client, limits));
   for (const warning of warningsOf(failure)) io.note(`Warning: ${warning}`);
   return result(etcdText(failure));
@@ -79,7 +79,7 @@ function toExpectedFailure(error: unknown): EtcdError {
   throw error;
 }
 
-/** @returns undefined if no alarm is active; otherwise a text that names the alarms, in etcdctl's words */
+/** Returns undefined if no alarm is active; otherwise etcdctl's text, which names the alarms. */
 async function alarmsOf({ maintenance }: Client, limits: Session["limits"]): Promise<string | undefined> {
   try {
     const { alarms } = await maintenance.alarmList(limits);
@@ -115,7 +115,7 @@ export const runHashKv = (command: Command, io: Io): Promise<void> =>
     if (last !== undefined) throw new Failure(exitCodes.error, etcdText(last));
   });
 
-/** Asks one endpoint after the other, says which of them failed, and goes on. */
+/** Asks one endpoint after the other; reports a failed endpoint and continues with the next. */
 async function eachEndpoint(
   command: Command,
   io: Io,
@@ -138,7 +138,7 @@ async function eachEndpoint(
 }
 
 /**
- * Returns the endpoints to ask: all client URLs of the members with `--cluster`.
+ * Returns the endpoints to ask: with `--cluster`, all client URLs of the members.
  *
  * @throws Failure if the members cannot be listed
  */

@@ -87,7 +87,10 @@ const sortTargets = {
 } as const;
 const orders = { ASCEND: "ascending", DESCEND: "descending" } as const;
 
-/** @throws Failure if flags or arguments make no sense; in etcdctl's order, as only the first is told */
+/**
+ * Makes the request. @throws Failure if flags or arguments are invalid; the checks are in etcdctl's order, as only the first is
+ * reported
+ */
 export function getRequest(
   flags: GetFlags,
   [key, rangeEnd]: readonly string[],
@@ -113,7 +116,7 @@ export function getRequest(
   return { key, settings: { ...selection, serializable, keysOnly, countOnly, order, sortBy } };
 }
 
-/** @throws Failure with etcdctl's text if no revision can be within the bounds */
+/** Returns the bounds of revisions. @throws Failure with etcdctl's text if no revision can be within the bounds */
 function revisionBounds({ minCreateRev, maxCreateRev, minModRev, maxModRev }: GetFlags) {
   const check = (what: string, min: number, max: number) => {
     if (max > 0 && min > max)

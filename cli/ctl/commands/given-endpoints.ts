@@ -1,12 +1,12 @@
-// The endpoints that the global flags name, or that DNS names for the domain that they name.
+// The endpoints of the global flags, or of the DNS records of the domain in these flags.
 import { discoverEndpoints, DiscoveryError } from "../../../client/index.js";
 import { exitCodes, Failure, type Io, quote } from "../args/index.js";
 import type { Globals } from "./globals.js";
 
 /**
- * Returns the endpoints. Those of `--endpoints` count, too, if all that DNS names are left out for want of TLS, as in etcdctl.
+ * Returns the endpoints. If all endpoints from DNS are left out because they lack TLS, `--endpoints` counts, as in etcdctl.
  *
- * @throws Failure if DNS is to be asked, and names none
+ * @throws Failure if the flags name a domain that has no records
  */
 export async function endpointsFrom(globals: Globals, io: Pick<Io, "note" | "resolver">): Promise<readonly string[]> {
   const found = globals.discoverySrv === "" ? [] : await discover(globals, io);

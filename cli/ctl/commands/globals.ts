@@ -1,4 +1,4 @@
-// The flags every command has, and the environment variables that stand for them.
+// The flags of every command, and the environment variables that replace them.
 import type { Command, Option } from "commander";
 import {
   booleanFlag,
@@ -19,12 +19,12 @@ export interface Globals {
   readonly writeOut: string;
   readonly hex: boolean;
   readonly debug: boolean;
-  /** Milliseconds, as all times here. */
+  /** In milliseconds, like all times in this interface. */
   readonly dialTimeout: number;
   readonly commandTimeout: number;
   readonly keepaliveTime: number;
   readonly keepaliveTimeout: number;
-  /** Files; empty: none. */
+  /** A file, like `cert` and `key`; empty: none. */
   readonly cacert: string;
   readonly cert: string;
   readonly key: string;
@@ -37,14 +37,14 @@ export interface Globals {
   readonly user: string;
   readonly password: string;
   readonly authJwtToken: string;
-  /** Domain; empty: `endpoints` are not looked up. */
+  /** The domain to look up in DNS; empty: `endpoints` are used. */
   readonly discoverySrv: string;
-  /** Empty: none. */
+  /** A suffix of the DNS service name; empty: none. */
   readonly discoverySrvName: string;
   readonly insecureDiscovery: boolean;
 }
 
-/** Declares the global flags: etcdctl's. */
+/** Declares the global flags, which are etcdctl's. */
 export const globalFlags = (): Option[] => [
   listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, https://host:port or unix:path", [
     "127.0.0.1:2379",
@@ -84,14 +84,13 @@ export const globalFlags = (): Option[] => [
 
 const variableOf = (option: Option) => `ETCDCTL_${option.name().toUpperCase().replaceAll("-", "_")}`;
 
-/** Variables that have a meaning without being a flag. */
+/** Variables that do not stand for a global flag. */
 const otherVariables = new Set(["ETCDCTL_API", "ETCDCTL_WATCH_KEY", "ETCDCTL_WATCH_RANGE_END"]);
 
 /**
- * The settings in force for a command that talks to a cluster: from flags, else from `ETCDCTL_*` variables, else the
- * defaults.
+ * Returns the settings of a command that talks to a cluster: from flags, else from `ETCDCTL_*` variables, else the defaults.
  *
- * @throws Failure if a setting is given twice, or has no meaning
+ * @throws Failure if a setting is given as a flag and as a variable, or is invalid
  */
 export function globalsOf(program: Command, { env, note }: Pick<Io, "env" | "note">): Globals {
   const { ETCDCTL_API: api = "" } = env;
@@ -118,13 +117,13 @@ function takeVariable(program: Command, option: Option, variable: string, text: 
   program.parseOptions([`--${option.name()}=${text}`]);
 }
 
-/** Numbers that are milliseconds. */
+/** Flags whose values are in milliseconds. */
 const durations = new Set(["dial-timeout", "command-timeout", "keepalive-time", "keepalive-timeout"]);
 
 /** Variables whose value is not printed. */
 const secrets: ReadonlySet<string> = new Set(["ETCDCTL_AUTH_JWT_TOKEN", "ETCDCTL_PASSWORD", "ETCDCTL_USER"]);
 
-/** All settings by name; secrets are not shown. */
+/** Prints all settings by name, without the values of secrets. */
 function printSettings(program: Command, options: ReadonlyMap<string, Option>, note: Io["note"]): void {
   const formatSetting = (name: string, value: unknown): string => {
     if (typeof value === "number" && durations.has(name)) return formatDuration(value);

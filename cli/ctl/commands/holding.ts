@@ -1,18 +1,18 @@
-// Waiting for a lock or a leadership, and holding it until the program is stopped or it is lost.
+// Waits for a lock or a leadership, and holds it until the program is stopped or the lock or leadership is lost.
 import { once } from "node:events";
 import { EtcdError, type GetResult, LeaseLostError } from "../../../client/index.js";
 import { exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import type { Session } from "./session.js";
 
-/** A lock, or a leadership, with what gives it up. */
+/** A lock or a leadership, with the function that gives it up. */
 export interface Holding {
   readonly key: Uint8Array;
-  /** Raised when it is lost with its lease. */
+  /** Aborted when the lease, and so the lock or leadership, is lost. */
   readonly lost: AbortSignal;
   readonly giveUp: () => Promise<void>;
 }
 
-/** The flag `--ttl`; etcdctl, too, takes 0 and less for the session's default. */
+/** Reads the flag `--ttl`: 0 and less stand for the session's default, as in etcdctl. */
 export const ttlSecondsOf = (ttl: number): number | undefined => (ttl > 0 ? ttl : undefined);
 
 /**
@@ -31,7 +31,7 @@ export async function whenObtained<Result>(waiting: Promise<Result>, stop: Abort
   }
 }
 
-/** Go's words for an end by a signal. */
+/** Returns the failure of a command that a signal ended, in Go's words. */
 export const cancellationFailure = (): Failure => new Failure(exitCodes.error, "context canceled");
 
 /** Does work under a lock or a leadership, then gives it up, also if the work fails. */
@@ -50,7 +50,7 @@ export async function workWhileHolding(holding: Holding, io: Io, work: () => Pro
   await holding.giveUp();
 }
 
-/** Reads the key that holds. @throws Failure if somebody has deleted it */
+/** Reads the key of the lock or leadership. @throws Failure if the key has been deleted */
 export async function keyOf(holding: Holding, { client, limits }: Session): Promise<GetResult> {
   const result = await client.kv.get(holding.key, limits);
   if (result.kvs.length === 0) throw new Failure(exitCodes.error, "lock lost on init");

@@ -84,7 +84,7 @@ export const runLeaseList = (command: Command, io: Io): Promise<void> =>
     printer.leaseList(await resultOrBadConnection(io, client.lease.list(limits)));
   });
 
-/** Renews a lease once with `--once`, otherwise until it is gone. */
+/** Renews a lease: with `--once`, once; otherwise until the lease has ended. */
 export async function runKeepAlive(command: Command, io: Io): Promise<void> {
   const id = idOf(onlyArgument(command, "lease keep-alive command needs lease ID as argument"));
   const { once } = command.opts<{ once: boolean }>();
@@ -97,10 +97,10 @@ async function renewOnce(id: bigint, { client, printer, limits }: Session, io: I
   printer.leaseKeepAlive({ id, ...result });
 }
 
-/** Renewals within one TTL: two of them may fail. */
+/** Renewals within one TTL: two may fail before the lease expires. */
 const renewalsPerTtl = 3;
 
-/** A timer of Node's cannot wait longer, and fires at once if told to. */
+/** The longest time of a Node timer; with a longer time it fires at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /** Milliseconds until the next renewal of a lease. */
@@ -124,7 +124,7 @@ async function renewUntilGone(id: bigint, { client, printer, limits }: Session, 
   printer.leaseExpiry(id);
 }
 
-/** @returns undefined if no server has answered until the lease must be gone */
+/** Renews a lease, with retries. @returns undefined if no server has answered until the lease must have expired */
 async function renewBefore(
   time: number,
   renew: () => Promise<LeaseRenewResult>,
@@ -168,12 +168,12 @@ function parseOrFail<Value>(parse: () => Value, complaint: (reason: string) => s
   }
 }
 
-/** The result, or a failure that begins with what was tried. */
+/** Returns the result, or throws a failure whose text begins with `what`. */
 async function prefixFailure<Result>(what: string, io: Io, result: Promise<Result>): Promise<Result> {
   return await resultOrFailure(io, result, (text) => new Failure(exitCodes.error, `${what} (${text})`));
 }
 
-/** Ends a failed request as etcdctl does where a lease is only read or renewed: with the exit code of a bad connection. */
+/** Returns the result, or throws etcdctl's failure for reads and renewals of leases: with the exit code of a bad connection. */
 async function resultOrBadConnection<Result>(io: Io, result: Promise<Result>): Promise<Result> {
   return await resultOrFailure(io, result, (text) => new Failure(exitCodes.badConnection, text));
 }

@@ -48,7 +48,7 @@ export async function runLock(command: Command, io: Io): Promise<void> {
   );
 }
 
-/** A held lock, and the command to run under it. */
+/** A held lock, and the command to run while it is held. */
 interface Locked {
   readonly holding: Holding;
   readonly session: Session;

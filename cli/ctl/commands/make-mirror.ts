@@ -97,15 +97,15 @@ export async function runMakeMirror(command: Command, io: Io): Promise<void> {
 const planOf = (flags: MirrorFlags, { limits }: Session): MirrorPlan => ({
   prefix: flags.prefix,
   destPrefix: flags.noDestPrefix || flags.destPrefix !== "" ? flags.destPrefix : flags.prefix,
-  revision: flags.rev > 1 ? flags.rev : 0, // 1 leaves nothing out: the keys will do, as in etcdctl
+  revision: flags.rev > 1 ? flags.rev : 0, // from revision 1, copying the keys without their history is enough, as in etcdctl
   maxTxnOps: flags.maxTxnOps,
   limits,
 });
 
-/** Exit codes that a shell reports of a program that was ended by a signal: 128 and the number. */
+/** Exit codes that a shell reports for a program that a signal ended: 128 plus the signal's number. */
 const stoppedBy: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
 
-/** @throws SilentFailure with the signal's exit code if the program is stopped */
+/** Copies until an error. @throws SilentFailure with the signal's exit code if the program is stopped */
 async function mirrorUntil(stop: AbortSignal, mirroring: Mirroring, io: Io): Promise<void> {
   const report = setInterval(() => io.print(`${mirroring.copied}\n`), reportMs);
   try {

@@ -71,7 +71,7 @@ export const memberPromoteCommand = (): Command =>
     .usage("[options] <member_id>")
     .addHelpText("after", "\nExample:\n  $ minietcdctl member promote c89feb932daef420");
 
-/** Adds a member. For people and scripts of shells, the settings of the new member follow. */
+/** Adds a member. The simple format also prints the settings of the new member. */
 export async function runMemberAdd(command: Command, io: Io): Promise<void> {
   const name = newNameOf(command);
   const { peerUrls, learner } = command.opts<{ peerUrls: string; learner: boolean }>();
@@ -100,7 +100,7 @@ export async function runMemberUpdate(command: Command, io: Io): Promise<void> {
   });
 }
 
-/** Has a learner vote. */
+/** Makes a learner a voter. */
 export async function runMemberPromote(command: Command, io: Io): Promise<void> {
   const id = memberIdOf(command);
   await withSession(command, io, async ({ client, printer, limits }) => {
@@ -132,7 +132,7 @@ function memberIdOf({ args: [text, ...more] }: Command): bigint {
   }
 }
 
-/** The environment that the new member is to be started with. */
+/** Returns the environment variables with which the new member is to be started. */
 function startSettings(name: string, peerUrls: string, { member, members }: MemberAddResult): string {
   const nameOf = (each: Member) => (each.ID === member.ID ? name : each.name);
   const cluster = members.flatMap((each) => each.peerURLs.map((url) => `${nameOf(each)}=${url}`)).join(",");

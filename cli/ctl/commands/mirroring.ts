@@ -1,4 +1,4 @@
-// Copies the keys under a prefix to another cluster, and then each change of them.
+// Copies the keys under a prefix to another cluster, and then each of their changes.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Client,
@@ -11,30 +11,30 @@ import {
 } from "../../../client/index.js";
 import { etcdText, type Io } from "../args/index.js";
 
-/** A mirror to make. */
+/** The settings of a mirror. */
 export interface MirrorPlan {
   readonly prefix: string;
-  /** Takes the place of the prefix at the destination. */
+  /** Replaces the prefix in the keys of the destination. */
   readonly destPrefix: string;
-  /** First revision to copy the changes of; 0: all keys as they are, then what changes. */
+  /** The first revision whose changes are copied; 0: all keys of the newest revision, then the changes after it. */
   readonly revision: number;
-  /** Operations of one transaction at the destination. */
+  /** At most this many operations in a transaction at the destination. */
   readonly maxTxnOps: number;
-  /** Time for each request. */
+  /** Time-out of each request. */
   readonly limits: { readonly timeoutMs: number };
 }
 
-/** Keys of one request. */
+/** At most this many keys in one response of the source. */
 const pageKeys = 1_000;
-/** Bytes of keys and values after which a transaction is sent: below the 1.5 MiB that a server takes. */
+/** Bytes of keys and values after which a transaction is sent: below a server's limit of 1.5 MiB. */
 const maxTxnBytes = 1024 * 1024;
-/** Tries of one transaction while the destination cannot be reached. Beyond, the mirror ends with the error. */
+/** Attempts for one transaction while the destination cannot be reached. After the last, the mirror ends with the error. */
 const maxTries = 60;
 const retryPauseMs = 1_000;
 
-/** A mirror that is being made. The destination may be written a second time with the same values, never with older ones. */
+/** Copies from one cluster to another. A value may be written to the destination twice, but never an older one after a newer. */
 export class Mirroring {
-  /** Keys that were put or deleted at the destination. */
+  /** The number of puts and deletes at the destination. */
   copied = 0;
   /** The newest revision of which all changes are at the destination; 0: none. */
   revision = 0;
@@ -47,9 +47,9 @@ export class Mirroring {
   ) {}
 
   /**
-   * Copies until `stop` is raised.
+   * Copies until `stop` is aborted.
    *
-   * @throws EtcdError if the source has compacted changes that are missing, or a cluster refuses a request
+   * @throws EtcdError if the source has compacted changes that are not copied yet, or a cluster refuses a request
    */
   async run(stop: AbortSignal): Promise<void> {
     const { prefix, revision } = this.plan;
@@ -112,7 +112,10 @@ export class Mirroring {
     if (part.length > 0) await this.commit(part, stop);
   }
 
-  /** Repeats a transaction until its outcome is known: nobody else writes these keys, so a second time does no harm. */
+  /**
+   * Repeats a transaction until it has succeeded: only the mirror writes these keys, so that a repeated transaction has no other
+   * effect.
+   */
   private async commit(ops: readonly TxnOp[], stop: AbortSignal): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {

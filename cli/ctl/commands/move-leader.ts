@@ -37,7 +37,7 @@ function targetOf({ args: [text, ...more] }: Command): bigint {
   }
 }
 
-/** The first endpoint that says it leads; those before it must answer, as for etcdctl. */
+/** Returns the first endpoint that is the leader's. The endpoints before it must answer, as in etcdctl. */
 async function leaderOf({ client, endpoints, limits }: Session): Promise<{ endpoint: string; id: bigint }> {
   for (const endpoint of endpoints) {
     const { header, leader } = await client.maintenance.status(endpoint, limits);

@@ -2,10 +2,10 @@
 import { Command, type Option } from "commander";
 import type { Io } from "../args/index.js";
 
-/** A boolean flag's value is optional and rare. */
+/** Returns a flag as help shows it: without the optional value of a boolean flag, which is rarely given. */
 export const optionTerm = ({ flags }: Option): string => flags.replace(" [bool]", "");
 
-/** The description of a flag, with its default. */
+/** Returns the description of a flag, with its default. */
 export const optionDescription = ({ description, defaultValueDescription: shown }: Option): string =>
   shown === undefined ? description : `${description} (default: ${shown})`;
 

@@ -43,7 +43,7 @@ export async function runPut(command: Command, io: Io): Promise<void> {
 
 /**
  * @param fromInput the value, if it is not among the arguments
- * @throws Failure if flags or arguments make no sense
+ * @throws Failure if flags or arguments are invalid
  */
 export function putRequest(
   flags: PutFlags,
@@ -53,7 +53,7 @@ export function putRequest(
   if (key !== undefined && value !== undefined && flags.ignoreValue)
     throw new Failure(exitCodes.badArguments, "put command needs only 1 argument when 'ignore-value' is set");
   const given = flags.ignoreValue ? "" : (value ?? fromInput);
-  // As etcdctl: an empty input is no value, and arguments beyond the value are passed over.
+  // As in etcdctl: an empty input is not a value, and arguments after the value are ignored.
   const missing = key === undefined || given === undefined || (given === fromInput && given.length === 0);
   if (missing)
     throw new Failure(exitCodes.badArguments, "put command needs 1 argument and input from stdin or 2 arguments");

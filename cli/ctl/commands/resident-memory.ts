@@ -1,10 +1,10 @@
-// The memory of a server, as its metrics tell it.
+// Reads the memory of a server from its metrics.
 import { get as httpGet } from "node:http";
 import { get as httpsGet } from "node:https";
 import { text } from "node:stream/consumers";
 import type { TlsOptions } from "../../../client/index.js";
 
-/** An answer that takes longer is none. */
+/** Time-out of the request. */
 const timeoutMs = 10_000;
 
 /**

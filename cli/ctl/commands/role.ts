@@ -132,13 +132,13 @@ function permissionType(name: string): PermissionType {
 
 interface Interval {
   readonly key: string;
-  /** A zero byte: no end; empty: one key. */
+  /** The end of the interval. A zero byte: no end. Empty: only the key. */
   readonly rangeEnd: string | Uint8Array;
 }
 
 const zero = "\0";
 
-/** Reads an interval as etcdctl does: an empty key stands for the first key there can be, also together with an end. */
+/** Reads an interval as etcdctl does: an empty key stands for the first possible key, also together with an end. */
 function intervalOf(key: string, end: string | undefined, { prefix, fromKey }: KeyFlags): Interval {
   if (prefix && fromKey && (key === "" || end === undefined))
     throw new Failure(exitCodes.badArguments, "--from-key and --prefix flags are mutually exclusive");

@@ -22,7 +22,7 @@ export interface Session {
   readonly connectTo: (endpoint: string, proofs: Proofs) => Promise<Client>;
   /** A further client of all endpoints: another connection. The caller closes it. */
   readonly anotherClient: () => Client;
-  /** TLS as the global flags say; undefined: endpoints that name no scheme do not speak it. */
+  /** The TLS options of the global flags; undefined: endpoints without a scheme do not use TLS. */
   readonly tls: TlsOptions | undefined;
   readonly printer: Printer;
   /** Options of every request. */
@@ -30,8 +30,8 @@ export interface Session {
 }
 
 /**
- * Connects as the global flags say, lets `use` work, and cleans up. Only now are flags and variables looked at that have
- * to do with the cluster, so that a command's own mistakes are told first, as in etcdctl.
+ * Connects with the settings of the global flags, calls `use`, and closes the connections. Flags and variables about the cluster
+ * are checked only now, so that mistakes in a command's own flags are reported first, as in etcdctl.
  *
  * @throws Failure if `use` fails on a request
  */
@@ -79,13 +79,13 @@ const timeoutOrNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds
 /** Reads a size as etcdctl does: 0 or less means the default. */
 const sizeOrDefault = (bytes: number) => (bytes > 0 ? bytes : undefined);
 
-/** The proofs of who the client is. */
+/** The credentials of a client: a user, a certificate, or both. */
 export interface Proofs {
   readonly tls: TlsOptions | undefined;
   readonly auth: Credentials | undefined;
 }
 
-/** Logs in before anything is asked, with the time for connecting. Without authentication in the cluster, no user is needed. */
+/** Logs in before the first request, within the dial time-out. If authentication is off, the login is skipped. */
 async function logIn(client: Client, { dialTimeout }: Globals, io: Io): Promise<void> {
   try {
     await client.auth.login({ timeoutMs: timeoutOrNone(dialTimeout) });

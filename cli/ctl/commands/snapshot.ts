@@ -42,10 +42,10 @@ export async function runSnapshotSave(command: Command, io: Io): Promise<void> {
 const failure = (reason: string): Failure => new Failure(exitCodes.interrupted, reason);
 
 /**
- * Does something with a file.
+ * Runs one step with a file; a failure gets etcdctl's text.
  *
- * @param intent in etcdctl's words
- * @param call the call of the system, as Go names it in its errors
+ * @param intent the purpose, in etcdctl's words
+ * @param call the system call, as Go names it in its errors
  * @throws Failure
  */
 async function attempt<Result>(intent: string, call: string, step: () => Promise<Result>): Promise<Result> {
@@ -57,7 +57,7 @@ async function attempt<Result>(intent: string, call: string, step: () => Promise
   }
 }
 
-/** Writes all parts into a file beside, which replaces the one of this name at the end. @returns the version of the backup */
+/** Writes all parts to a temporary file, which is renamed to `path` at the end. @returns the version of the backup */
 async function save(parts: AsyncIterable<SnapshotPart>, path: string, io: Io): Promise<string> {
   const partPath = `${path}.part`;
   const file = await attempt(`open ${partPath}`, `open ${partPath}`, () => open(partPath, "w", 0o600));
@@ -91,16 +91,16 @@ async function write(parts: AsyncIterable<SnapshotPart>, file: FileHandle, path:
   }
 }
 
-/** Size of a page of the database, at least; a checksum follows whole pages. */
+/** The smallest page size of the database; the checksum follows a whole number of pages. */
 const pageBytes = 512;
 const checksumBytes = 32;
 
-/** The checksum at the end of a backup, as its bytes go by. */
+/** Checks the checksum at the end of a backup while its bytes are received. */
 class Checksum {
-  /** Bytes that have gone by. */
+  /** Bytes received. */
   size = 0;
   private readonly hash: Hash = createHash("sha256");
-  /** The last bytes, which may be the checksum, and are not hashed yet. */
+  /** The last bytes received. They may be the checksum, and are not hashed yet. */
   private last: Buffer = Buffer.alloc(0);
 
   update(bytes: Uint8Array): void {
@@ -111,7 +111,7 @@ class Checksum {
     this.last = unhashed.subarray(end);
   }
 
-  /** @throws Failure if it is missing, or not that of the bytes before it */
+  /** @throws Failure if the checksum is missing, or differs from the checksum of the bytes before it */
   check(): void {
     if (this.size % pageBytes !== checksumBytes) throw failure(`sha256 checksum not found [bytes: ${this.size}]`);
     if (!this.hash.digest().equals(this.last))

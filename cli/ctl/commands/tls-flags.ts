@@ -1,4 +1,4 @@
-// TLS as the global flags say; rules and errors are etcdctl's.
+// Reads the TLS flags; rules and errors are etcdctl's.
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { TlsOptions } from "../../../client/index.js";
@@ -6,10 +6,10 @@ import { exitCodes, Failure, systemErrorReason } from "../args/index.js";
 import type { Globals } from "./globals.js";
 
 /**
- * Reads the files of certificates.
+ * Reads the certificate files of the global flags.
  *
- * @returns undefined if endpoints that name no scheme do not speak TLS
- * @throws Failure if a flag is empty, a file cannot be read, or a certificate is without its key
+ * @returns undefined if endpoints without a scheme do not use TLS
+ * @throws Failure if a flag is empty, a file cannot be read, or a certificate has no key
  */
 export function tlsOf(program: Command, globals: Globals): TlsOptions | undefined {
   for (const name of ["cert", "key", "cacert"] as const)
@@ -18,18 +18,18 @@ export function tlsOf(program: Command, globals: Globals): TlsOptions | undefine
   const tls = tlsOfFiles(globals, globals.insecureSkipTlsVerify);
   const { discoverySrv: domain, insecureDiscovery } = globals;
   if (domain === "" || insecureDiscovery) return tls;
-  // The servers prove that they belong to the domain: an answer of DNS alone must not choose them.
+  // The servers' certificates must be valid for the domain: a forged DNS answer must not choose the servers.
   return { ...tls, serverName: domain.replace(/\.$/, "") };
 }
 
-/** Files of certificates, and whether endpoints that name no scheme speak TLS without any. */
+/** Certificate files, and whether endpoints without a scheme use TLS if there are no files. */
 export type TlsFiles = Pick<Globals, "cert" | "key" | "cacert" | "insecureTransport">;
 
 /**
- * Reads files of certificates, also those of another cluster than the global flags'.
+ * Reads certificate files, also for another cluster than the global flags'.
  *
- * @returns undefined if endpoints that name no scheme do not speak TLS
- * @throws Failure if a file cannot be read, or a certificate is without its key
+ * @returns undefined if endpoints without a scheme do not use TLS
+ * @throws Failure if a file cannot be read, or a certificate has no key
  */
 export function tlsOfFiles(files: TlsFiles, insecureSkipTlsVerify = false): TlsOptions | undefined {
   const { cert, key, cacert, insecureTransport } = files;

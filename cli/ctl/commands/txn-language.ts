@@ -36,7 +36,7 @@ const targets = {
 
 const operators = ["=", "!=", "<", ">"] as const;
 
-/** A literal that Go's `%q` reads. */
+/** Pattern of a literal that Go's `%q` scans. */
 const literal = `${quoted}|\`[^\`]*\``;
 
 const comparison = new RegExp(String.raw`^[ \t]*(${literal})(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${literal}))?)?`, "s");
@@ -47,14 +47,14 @@ interface Scanned {
   readonly operand?: string | undefined;
 }
 
-/** Finds the parts that `fmt.Sscanf(text, "%q) %s %q")` finds: as many as there are. */
+/** Scans like Go's `fmt.Sscanf(text, "%q) %s %q")`: returns the parts up to the first that does not match. */
 function scan(text: string): Scanned {
   const [, first, operator, third] = comparison.exec(text) ?? [];
   const key = tryUnquote(first);
   return key === undefined ? {} : { key, operator, operand: tryUnquote(third) };
 }
 
-/** @returns undefined if it is none, or has an escape that there is not */
+/** Returns the value of a literal; undefined if the text is not a literal, or has an unknown escape. */
 function tryUnquote(text: string | undefined): string | undefined {
   if (text === undefined || text.startsWith("`")) return text?.slice(1, -1);
   try {
@@ -68,7 +68,7 @@ function tryUnquote(text: string | undefined): string | undefined {
 /**
  * Reads `target("key") OP "value"`.
  *
- * @throws Failure if it is not one
+ * @throws Failure if the line is not a condition
  */
 export function parseCompare(line: string): Compare {
   const open = line.indexOf("(");
@@ -96,9 +96,9 @@ export function parseCompare(line: string): Compare {
 }
 
 /**
- * Reads a get, put or del with its flags.
+ * Reads an operation: get, put or del with its flags.
  *
- * @throws Failure if it is none
+ * @throws Failure if the line is not an operation
  */
 export function parseOp(line: string): TxnOp {
   const [name = "", ...words] = splitWords(line);

@@ -77,7 +77,7 @@ export async function runUserDelete(command: Command, io: Io): Promise<void> {
   });
 }
 
-/** Prints the roles of a user, with their permissions if these are asked for. */
+/** Prints the roles of a user; with `--detail`, also their permissions. */
 export async function runUserGet(command: Command, io: Io): Promise<void> {
   const user = onlyArgument(command, "get");
   const { detail } = command.opts<{ detail: boolean }>();
@@ -147,7 +147,7 @@ async function userToAdd(given: string, command: Command, io: Io): Promise<UserT
   return { user: given.slice(0, colon), password: given.slice(colon + 1) };
 }
 
-/** The first word of a line. */
+/** Reads a line and returns its first word. */
 const passwordFrom = async ({ stdin }: Io): Promise<string> => /\S+/.exec(await readLine(stdin))?.[0] ?? "";
 
 async function askTwice(user: string, io: Io): Promise<string> {

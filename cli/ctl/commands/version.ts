@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { packageVersion } from "../../version/index.js";
 import type { Io } from "../args/index.js";
 
-/** The API that minietcd's servers speak: etcd's of this version. */
+/** The version of etcd whose API minietcd's servers implement. */
 const apiVersion = "3.7";
 
 /** Declares `version`, with its help. */

@@ -1,4 +1,4 @@
-// Watches as etcdctl shows them: whatever a server says, and at last that it is over.
+// Watches as etcdctl shows them: every answer of the server, and finally the reason of the end.
 import { CompactedError, ConnectError, EtcdError, WatchEndedError, type Client } from "../../../client/index.js";
 import type { WatchAnswer } from "../output/index.js";
 import type { WatchRequest } from "./watch-request.js";
@@ -10,9 +10,9 @@ export class Watches {
   constructor(private readonly client: Client) {}
 
   /**
-   * The answers, in order, until one says that the watch was canceled, or the client is closed.
+   * Yields the answers, in order, until an answer says that the watch was canceled, or the client is closed.
    *
-   * @throws ConnectError if there has never been a server
+   * @throws ConnectError if no server could ever be reached
    */
   async *answers({ key, options }: WatchRequest): AsyncGenerator<WatchAnswer, void, void> {
     const watch = this.client.watch(key, options);
@@ -32,7 +32,7 @@ export class Watches {
     }
   }
 
-  /** Has the server say how far it is: one more answer for each watch. */
+  /** Requests the progress: one more answer for each watch. */
   requestProgress(): void {
     this.client.requestWatchProgress();
   }

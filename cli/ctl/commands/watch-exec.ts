@@ -4,10 +4,10 @@ import { exitCodes, type Io, quote, SilentFailure } from "../args/index.js";
 import { runToEnd } from "./child-program.js";
 
 /**
- * Runs it, and waits for its end.
+ * Runs the program, and waits until it ends.
  *
- * @param revision of the server when it told of the event
- * @throws SilentFailure, having said why, if it cannot be run or does not succeed
+ * @param revision the server's revision in the response with the event
+ * @throws SilentFailure, after a message, if the program cannot be started or fails
  */
 export async function runForEvent(
   words: readonly string[],

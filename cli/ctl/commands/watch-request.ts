@@ -21,11 +21,11 @@ export interface WatchFlags {
   readonly progressNotify: boolean;
 }
 
-/** A watch, and the command to run for its changes. */
+/** The arguments of a watch, and the command to run for its changes. */
 export interface WatchRequest {
   readonly key: Uint8Array;
   readonly options: WatchOptions;
-  /** The command to run for each change; none if empty. */
+  /** The command to run for each change; empty: none. */
   readonly exec: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export const watchCommand = (): Command =>
     .addOption(booleanFlag("--progress-notify", "ask the server for periodic progress notices"))
     .addHelpText("after", examples);
 
-/** A failure to determine the keys of a request whose other parts are valid. */
+/** The keys of a watch are missing or invalid; its other parts are valid. */
 export class KeysFailure extends Failure {
   constructor(reason: string) {
     super(exitCodes.badArguments, reason);
@@ -63,7 +63,7 @@ export class KeysFailure extends Failure {
 
 const refuse = (reason: string) => new Failure(exitCodes.badArguments, reason);
 
-/** @throws Failure if there is an end, but no key, or if they are not UTF-8 */
+/** Returns the keys to watch from the environment. @throws Failure if there is an end without a key, or if they are not UTF-8 */
 export function keysFromEnv(env: NodeJS.ProcessEnv): readonly string[] {
   const { ETCDCTL_WATCH_KEY: key = "", ETCDCTL_WATCH_RANGE_END: rangeEnd = "" } = env;
   refuseLostBytes([key, rangeEnd]);
@@ -79,9 +79,9 @@ export interface WatchArguments {
 }
 
 /**
- * @param fromEnv the keys to watch if none are among the arguments
- * @param bytesOf what the characters of an argument stand for
- * @throws Failure if flags or arguments make no sense
+ * @param fromEnv the keys to watch if the arguments contain none
+ * @param bytesOf converts an argument to the bytes of a key
+ * @throws Failure if flags or arguments are invalid
  */
 export function watchRequest(
   { prefix, rev, prevKv, progressNotify }: WatchFlags,
@@ -102,7 +102,7 @@ export function watchRequest(
     rangeEnd: rangeEnd === undefined ? undefined : bytesOf(rangeEnd),
     startRevision: rev,
     prevKv,
-    delivery: { progressNotify, fragment: false }, // what the server says at once is printed at once
+    delivery: { progressNotify, fragment: false }, // one response of the server is printed as one answer
   };
   return { key: bytesOf(key), options, exec: afterDashes ?? [] };
 }
@@ -110,7 +110,7 @@ export function watchRequest(
 /**
  * Reads the words of a line that follow `watch`.
  *
- * @throws Failure if they make no sense
+ * @throws Failure if the words are invalid
  */
 export function watchLineRequest(
   words: readonly string[],

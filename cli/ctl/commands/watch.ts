@@ -29,7 +29,7 @@ export async function runWatch(command: Command, io: Io): Promise<void> {
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text);
 
-/** The program hands `--` over like an argument: what follows it is no key. */
+/** Splits the arguments at `--`, which the program passes on for `watch`: the words after it are a command, not keys. */
 function argumentsOf({ args }: Command): WatchArguments {
   const dashes = args.indexOf("--");
   return dashes < 0 ? { positional: args } : { positional: args.slice(0, dashes), afterDashes: args.slice(dashes + 1) };
@@ -57,7 +57,7 @@ function reasonOf({ refusal, compactRevision }: WatchAnswer): string {
   return `etcdserver: mvcc: required revision ${what}`;
 }
 
-/** Reads lines and watches side by side, until there are no more lines, or a watch cannot be kept. */
+/** Runs a watch for each line of standard input, all at the same time, until the input ends, or a watch fails. */
 async function runInteractive({ client, printer }: Session, io: Io, fromEnv: readonly string[]): Promise<void> {
   const watches = new Watches(client);
   let fail: (error: unknown) => void = () => undefined;
@@ -84,7 +84,7 @@ async function runInteractive({ client, printer }: Session, io: Io, fromEnv: rea
 /** A line of standard input: a watch, a request for progress, or a complaint about a line that is neither. */
 type Line = { readonly watch: WatchRequest } | "progress" | { readonly complaint: string };
 
-/** @throws Failure if the flags in it make no sense */
+/** Reads a line. @throws Failure if its flags are invalid */
 function readLine(line: string, fromEnv: readonly string[]): Line {
   const [name, ...words] = splitWords(line);
   const complaintOf = (reason: string) => ({ complaint: `Invalid command ${decodeLine(line)} (${reason})` });

@@ -1,4 +1,4 @@
-// A line for each field, with names and values as etcdctl writes them: for scripts that read lines.
+// Prints one line for each field, with etcdctl's names and formats of values, for scripts that read lines.
 import type {
   AuthResult,
   DeleteResult,
@@ -29,12 +29,12 @@ import {
 } from "./printer.js";
 import { alarmName, leaseId, memberId } from "./tables.js";
 
-/** A name and a value; undefined: an empty line, after each of several things. */
+/** A name and a value; undefined: an empty line, which ends each item of a list. */
 type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;
 
 /** Prints a line for each field, as `etcdctl -w fields` does. */
 export class FieldsPrinter implements Printer {
-  readonly moveLeader = refuseFormat("fields"); // the answer has none
+  readonly moveLeader = refuseFormat("fields"); // the answer has no fields
   readonly memberAdd = refuseFormat("fields");
   readonly memberChange = refuseFormat("fields");
   readonly downgrade = refuseFormat("fields");
@@ -186,7 +186,7 @@ export class FieldsPrinter implements Printer {
   }
   roleGet({ header, permissions }: RolePermissions): void {
     const permissionFields = permissions.flatMap(({ type, key, rangeEnd }): Field[] => [
-      ["PermType", ` ${type.toUpperCase()}`], // etcdctl has two spaces there
+      ["PermType", ` ${type.toUpperCase()}`], // etcdctl prints two spaces before the type
       ["Key", quote(key)],
       ["RangeEnd", quote(rangeEnd)],
     ]);
@@ -201,7 +201,7 @@ export class FieldsPrinter implements Printer {
     this.io.print(fields.map((field) => (field === undefined ? "\n" : `"${field[0]}" : ${field[1]}\n`)).join(""));
   }
 
-  /** The revision only if there is one: members and alarms have none. */
+  /** Returns the fields of a header; without the revision if it is 0, as in answers about members and alarms. */
   private header({ clusterId, memberId, revision, raftTerm }: Header): Field[] {
     return [
       ["ClusterID", this.id(clusterId)],
@@ -231,5 +231,5 @@ export class FieldsPrinter implements Printer {
   }
 }
 
-/** The header of an answer that is made of several. */
+/** The header of an output that is composed of several answers. */
 const noHeader: Header = { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0 };

@@ -1,4 +1,4 @@
-// etcdctl's JSON: the members and their order are those of Go's structs, etcd's own and etcdctl's.
+// Prints etcdctl's JSON: members and their order follow the fields of the Go structs of etcd and etcdctl.
 import type {
   AuthResult,
   AuthStatusResult,
@@ -42,7 +42,7 @@ const eventTypes = { put: 0, delete: 1 } as const;
 
 /** Prints JSON, as `etcdctl -w json` does. */
 export class JsonPrinter implements Printer {
-  /** @param hex writes the ids of member commands in hex; nothing else changes, as in etcdctl */
+  /** @param hex writes the ids in the answers of `member` commands in hex, and no other ids, as in etcdctl */
   constructor(
     private readonly hex: boolean,
     private readonly io: Pick<Io, "print">,
@@ -69,7 +69,7 @@ export class JsonPrinter implements Printer {
       CompactRevision: compactRevision,
       Canceled: canceled,
       Created: false,
-      CancelReason: "", // in etcdctl, too: the reason is on standard error
+      CancelReason: "", // empty in etcdctl, too: the reason is on standard error
     });
   }
 

@@ -1,6 +1,6 @@
-// JSON as Go's encoder writes etcd's messages: 64-bit numbers bare and exact, bytes as base64, nothing that is zero.
+// JSON as Go's encoder writes etcd's messages: 64-bit numbers exact and without quotes, bytes as base64, no zero values.
 
-/** A value that can be written as JSON: bytes become base64, bigints are written whole. */
+/** A value that can be written as JSON: bytes as base64, bigints with all digits. */
 export type JsonValue =
   | string
   | number
@@ -11,7 +11,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue };
 
-/** JSON.stringify throws on bigint, and would write bytes as an object. */
+/** Writes a value as JSON. (JSON.stringify throws on bigint, and would write bytes as an object.) */
 export function writeJson(value: JsonValue): string {
   if (typeof value === "string") return writeString(value);
   if (value instanceof Uint8Array) return `"${Buffer.from(value).toString("base64")}"`;
@@ -23,7 +23,7 @@ export function writeJson(value: JsonValue): string {
 
 const isList = (value: object): value is readonly JsonValue[] => Array.isArray(value);
 
-/** encoding/json also escapes what HTML would take for its own. */
+/** Go's encoding/json also escapes characters that have a meaning in HTML. */
 const writeString = (text: string): string =>
   JSON.stringify(text).replace(
     /[<>&\u2028\u2029]/g,

@@ -1,4 +1,4 @@
-// The interface of all printers, and the values that only they see.
+// The interface of all printers, and the types of values that only printers use.
 import type {
   AlarmMember,
   AuthResult,
@@ -24,7 +24,7 @@ import type {
 } from "../../../client/index.js";
 import { exitCodes, Failure } from "../args/index.js";
 
-/** The health of one endpoint; `tookMs` is the time of the read that tells it. */
+/** The health of one endpoint; `tookMs` is the time that the read of the health check took. */
 export interface Health {
   readonly endpoint: string;
   readonly healthy: boolean;
@@ -39,7 +39,7 @@ export interface MemberChanged extends MemberChangeResult {
 }
 /** Alarms of the members. */
 export interface Alarms {
-  /** Absent: put together from several answers. */
+  /** Absent: the alarms come from several answers. */
   readonly header: Header | undefined;
   readonly alarms: readonly AlarmMember[];
 }
@@ -72,9 +72,9 @@ export type UserRoles = AuthResult & { readonly user: string; readonly roles: re
 /** A role with its permissions. */
 export type RolePermissions = AuthResult & { readonly role: string; readonly permissions: readonly Permission[] };
 
-/** A response to a watch, the last one included. */
+/** A response to a watch, including the last one, which cancels it. */
 export interface WatchAnswer extends WatchResponse {
-  /** Not 0: the oldest revision there is, if that is why the watch was canceled. */
+  /** If the watch was canceled because of a compaction: the oldest revision that can be watched; otherwise 0. */
   readonly compactRevision: number;
   readonly canceled: boolean;
   /** The reason why the watch was not created, or why its stream ended. */
@@ -105,7 +105,7 @@ export interface Printer {
   downgrade(action: DowngradeAction, result: DowngradeResult): void;
   alarms(result: Alarms): void;
   authStatus(result: AuthStatusResult): void;
-  /** Prints that users, roles or permissions have changed. @param line what has, for people */
+  /** Prints that users, roles or permissions have changed. @param line describes the change, for people */
   authChange(result: AuthResult, line: string): void;
   userGet(result: UserRoles): void;
   userList(result: AuthResult & { readonly users: readonly string[] }): void;
@@ -113,7 +113,7 @@ export interface Printer {
   roleList(result: AuthResult & { readonly roles: readonly string[] }): void;
 }
 
-/** Forms of the results of reads and writes, alone or as steps of a transaction. */
+/** Converts the results of reads and writes, alone or as steps of a transaction, to a printer's form. */
 export interface KvForms<Form> {
   get(result: GetResult): Form;
   put(result: PutResult): Form;
@@ -135,7 +135,7 @@ export function stepForm<Form>(forms: KvForms<Form>, step: TxnOpResult): Form {
   }
 }
 
-/** Refuses an output that a format has no form for. By then the request has been carried out, as in etcdctl. */
+/** Refuses an output that the format cannot represent. The request has been executed already, as in etcdctl. */
 export const refuseFormat = (format: string) => (): never => {
   throw new Failure(exitCodes.badFeature, `${format} not supported as output format`);
 };

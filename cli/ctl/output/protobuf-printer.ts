@@ -1,4 +1,4 @@
-// The server's answers as messages of the etcd v3 API, byte by byte, for programs that can read them.
+// Prints the server's answers as encoded messages of the etcd v3 API, for programs that decode them.
 import type {
   AuthResult,
   AuthStatusResult,
@@ -60,7 +60,7 @@ import {
   type WatchAnswer,
 } from "./printer.js";
 
-/** Refuses outputs that are put together from several responses. */
+/** Refuses outputs that are composed of several responses. */
 const noMessage = refuseFormat("protobuf");
 
 /** Prints etcd's messages as protobuf, as `etcdctl -w protobuf` does. */
@@ -132,7 +132,7 @@ export class ProtobufPrinter implements Printer {
   memberAdd({ header, member, members }: MemberAddResult): void {
     this.print(MemberAddResponse, { header: wireHeader(header), member, members });
   }
-  /** The messages of all three changes are alike. */
+  /** Prints one type of message for all three changes: their fields are the same. */
   memberChange({ header, members }: MemberChanged): void {
     this.print(MemberRemoveResponse, { header: wireHeader(header), members });
   }
@@ -149,7 +149,7 @@ export class ProtobufPrinter implements Printer {
     const message = { header: wireHeader(header), enabled, authRevision: BigInt(authRevision) };
     this.print(AuthStatusResponse, message);
   }
-  /** Prints the message of any change: none has more than a header. */
+  /** Prints the message of any change: all of them have only a header. */
   authChange({ header }: AuthResult): void {
     this.print(AuthUserAddResponse, { header: wireHeader(header) });
   }

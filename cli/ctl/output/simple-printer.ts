@@ -36,7 +36,7 @@ import {
 } from "./printer.js";
 import { alarmName, hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
 
-/** Keys and values are bytes, and need not be text. */
+/** A line to print; keys and values are bytes, which need not be text. */
 type Line = string | Uint8Array;
 
 /** Prints text for people, as etcdctl does by default. */
@@ -59,7 +59,7 @@ export class SimplePrinter implements Printer {
     this.print(kvLines.txn(result));
   }
 
-  /** First the type, then the key as it was, if that is wanted, then as it is. */
+  /** Prints for each event its type, the previous key and value with `--prev-kv`, and the new key and value. */
   watch({ events }: WatchAnswer): void {
     this.print(
       events.flatMap(({ type, kv, prevKv }) => [
@@ -88,7 +88,7 @@ export class SimplePrinter implements Printer {
     if (grantedTtlSeconds === 0 && ttlSeconds === -1) return this.print([`lease ${leaseId(id)} already expired`]);
     const times = `lease ${leaseId(id)} granted with TTL(${grantedTtlSeconds}s), remaining(${ttlSeconds}s)`;
     if (!keys) return this.print([times]);
-    // As they are, even with --hex.
+    // keys are printed unchanged, even with --hex
     const attached = state.keys.flatMap((key, position) => [Buffer.from(position === 0 ? "" : " "), key]);
     this.io.print(Buffer.concat([Buffer.from(`${times}, attached keys([`), ...attached, Buffer.from("])\n")]));
   }
@@ -154,7 +154,7 @@ export class SimplePrinter implements Printer {
     const linesOf = (type: Permission["type"]) =>
       permissions.filter((each) => each.type === type || each.type === "readwrite").flatMap(permissionLine);
     const text = [Buffer.from(`Role ${role}\nKV Read:\n`), ...linesOf("read"), Buffer.from("KV Write:\n")];
-    this.io.print(Buffer.concat([...text, ...linesOf("write")])); // as they are, even with --hex
+    this.io.print(Buffer.concat([...text, ...linesOf("write")])); // keys are printed unchanged, even with --hex
   }
   roleList({ roles }: AuthResult & { readonly roles: readonly string[] }): void {
     this.print(roles);
@@ -164,7 +164,7 @@ export class SimplePrinter implements Printer {
     this.print(rows.map((row) => row.join(", ")));
   }
 
-  /** Prints all lines in one write: there may be very many. */
+  /** Prints all lines in one write: there may be too many for a write each. */
   private print(lines: readonly Line[]): void {
     const shown = lines.map((line) => (typeof line === "string" || !this.hex ? line : hexBytes(line)));
     this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));
@@ -173,7 +173,7 @@ export class SimplePrinter implements Printer {
 
 /** Go's `%16x`. */
 const padId = (id: bigint): string => memberId(id).padStart(16);
-/** A key, `[key, end)`, or `[key, <open ended>`; keys are bytes, and need not be text. */
+/** Formats the keys of a permission: a key, `[key, end)`, or `[key, <open ended>`. Keys are bytes, which need not be text. */
 function permissionLine({ key, rangeEnd }: Permission): Uint8Array[] {
   const tab = Buffer.from("\t");
   if (rangeEnd.length === 0) return [tab, key, lineEnd];

@@ -1,4 +1,4 @@
-// Tables, drawn as etcdctl draws them. Only members and endpoints have any.
+// Prints tables like etcdctl's. Only outputs about members and endpoints have tables.
 import type { MemberListResult } from "../../../client/index.js";
 import type { Io } from "../args/index.js";
 import { refuseFormat, type EndpointHash, type EndpointStatus, type Health, type Printer } from "./printer.js";
@@ -6,7 +6,7 @@ import { hashTable, healthTable, memberTable, statusTable, type Table } from "./
 
 const noTable = refuseFormat("table");
 
-/** Prints tables where there are any, as `etcdctl -w table` does. */
+/** Prints tables, as `etcdctl -w table` does; refuses outputs that have no table. */
 export class TablePrinter implements Printer {
   readonly get = noTable;
   readonly put = noTable;
@@ -49,7 +49,7 @@ export class TablePrinter implements Printer {
   }
 }
 
-/** Titles in the middle, cells to the right. */
+/** Draws a table, with centered titles and right-aligned cells. */
 function drawTable({ columns, rows }: Table): string {
   const widths = columns.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const rule = ([left, middle, right]: readonly [string, string, string]) =>

@@ -12,13 +12,13 @@ export interface Table {
 /** Formats a member id as hex digits. */
 export const memberId = (id: bigint): string => BigInt.asUintN(64, id).toString(16);
 
-/** 16 digits; of a negative one, the sign is one of them, as in Go's `%016x`. */
+/** Formats a lease id as 16 hex digits; the sign of a negative id replaces a digit, as in Go's `%016x`. */
 export const leaseId = (id: bigint): string =>
   id < 0n ? `-${(-id).toString(16).padStart(15, "0")}` : id.toString(16).padStart(16, "0");
 
 const alarmNames: readonly string[] = ["NONE", "NOSPACE", "CORRUPT"];
 
-/** A number that has no name here is shown as it is. */
+/** Returns the name of a type of alarm; an unknown type as a number. */
 export const alarmName = (type: AlarmMember["alarm"]): string => alarmNames[type] ?? String(type);
 
 /** Returns the table of members. */
@@ -57,7 +57,10 @@ export const statusTable = (results: readonly EndpointStatus[]): Table => ({
   }),
 });
 
-/** The percentage is etcdctl's: a hundred without the whole percents in use. */
+/**
+ * Returns the cells of the database's sizes. The percentage not in use is calculated as in etcdctl: 100 minus the whole percents
+ * in use.
+ */
 function sizeCells({ dbSize, dbSizeInUse, dbSizeQuota }: EndpointStatus): readonly string[] {
   const inUse = dbSize === 0 ? 0 : Math.floor((dbSizeInUse * 100) / dbSize);
   return [formatBytes(dbSize), formatBytes(dbSizeInUse), `${100 - inUse}%`, formatBytes(dbSizeQuota)];
