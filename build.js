@@ -1,8 +1,8 @@
 // `npm run build [-- <tsc flag>...]`: compiles into a folder of its own beside dist/, which then takes dist/'s place.
 //
 // The package's doors and programs (`exports` and `bin` of package.json) are bundled by esbuild, with what they share in
-// dist/chunks: a program that reads a dozen files starts in half the time of one that reads hundreds. Packages of `bundled`
-// become part of them, with their licences in dist/THIRD-PARTY.txt; all others stay outside.
+// dist/chunks: a program that reads a dozen files starts in half the time of a program that reads hundreds. Packages of `bundled`
+// become part of the bundle, with their licences in dist/THIRD-PARTY.txt; all other packages stay outside.
 // dist/cjs has the doors once more as CommonJS, for loaders that cannot `require` a module, such as Jest's before Node 24.9. Node itself
 // takes the modules for `require`, too (condition `module-sync`), so that a program has each class once.
 // TypeScript's compiler checks the types and writes the declarations.
@@ -18,17 +18,18 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const dist = "dist";
-/** Folders of one build carry its process id, so that the next one recognizes what an interrupted one left. */
+/** Folders of one build carry its process id, so that the next build recognizes the folders of an interrupted build. */
 const next = `${dist}.next-${process.pid}`;
 const previous = `${dist}.previous-${process.pid}`;
-/** Packages that become part of the bundle: small, and without native parts. `@peculiar/x509` comes with those that it imports. */
+/** Packages that become part of the bundle: small, and without native parts. `@peculiar/x509` comes with the packages that it imports. */
 const bundled = [
   ...["@bufbuild/protobuf", "bcryptjs", "commander", "jose"],
   ...["@peculiar", "asn1js", "pvtsutils", "pvutils", "reflect-metadata", "tslib", "tsyringe"],
 ];
 /**
- * Packages outside that are CommonJS. An `import` has Node look for the names that such a package exports, in all its files; for
- * `@grpc/grpc-js` that takes longer than to run them. `require` does not, so the names are looked up here.
+ * Packages outside the bundle that are CommonJS. For an `import`, Node searches all files of such a package for the names that it
+ * exports; for `@grpc/grpc-js` the search takes longer than running the files. `require` does not search; the build looks the
+ * names up.
  */
 const required = ["@grpc/grpc-js", "level"];
 const compiler = fileURLToPath(import.meta.resolve("typescript/bin/tsc"));
@@ -78,12 +79,12 @@ async function bundle() {
     if (doorFiles.length > 0) await writeCommonJs(doorFiles, metafile.outputs);
     return 0;
   } catch (error) {
-    if (error.errors === undefined) console.error(error); // otherwise esbuild has printed why
+    if (error.errors === undefined) console.error(error); // with `errors`, esbuild has printed them
     return 1;
   }
 }
 
-/** Writes the doors, and the chunks that they load, as CommonJS; and their types, which are those of the modules. */
+/** Writes the doors, and the chunks that they load, as CommonJS; their types are the types of the modules. */
 async function writeCommonJs(doorFiles, outputs) {
   await build({
     entryPoints: filesLoadedBy(
@@ -95,7 +96,7 @@ async function writeCommonJs(doorFiles, outputs) {
     format: "cjs",
     platform: "node",
     target: "node20",
-    define: { "import.meta.url": "__filename" }, // for createRequire, which takes both
+    define: { "import.meta.url": "__filename" }, // for createRequire, which takes a file name, too
     supported: { "dynamic-import": false }, // becomes require(), as Jest has no import()
   });
   writeFileSync(join(next, "cjs/package.json"), '{ "type": "commonjs" }\n');
@@ -107,7 +108,7 @@ async function writeCommonJs(doorFiles, outputs) {
   }
 }
 
-/** Files of the bundle, and all those that they import in turn. */
+/** Returns these files of the bundle, and all files that they import, directly or not. */
 function filesLoadedBy(files, outputs) {
   const found = new Set(files);
   for (const file of found)
@@ -121,11 +122,11 @@ function packagesPlugin() {
     onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
       if (isBundled(path)) return undefined;
       if (kind === "require-call") return { path, namespace: "builtin" };
-      // Whatever has no side effects is left out where nothing of it is used.
+      // Unused parts of a package without side effects are left out of the bundle.
       return required.includes(path) ? { path, namespace: "required", sideEffects: false } : { path, external: true };
     });
     onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: textOfRequiringModule(path) }));
-    // Modules have no `require`; bundled CommonJS packages use it for parts of Node alone.
+    // Modules have no `require`; bundled CommonJS packages only `require` Node's own modules.
     onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
     }));
@@ -134,9 +135,9 @@ function packagesPlugin() {
 }
 
 /**
- * Puts the code of the worker for passwords into the URL that it is started from: the bundle has no file for it.
+ * Puts the code of the password worker into a data URL, from which the worker is started: the bundle has no file for it.
  *
- * @param files gets the names of its sources
+ * @param files receives the names of the worker's sources
  */
 function workerPlugin(files) {
   const setup = ({ onLoad }) =>
@@ -162,7 +163,7 @@ function isBundled(path) {
   return bundled.some((name) => path === name || path.startsWith(`${name}/`));
 }
 
-/** The text of a module that requires a package and exports its names. */
+/** Returns the text of a module that requires a package and exports its names. */
 function textOfRequiringModule(name) {
   const exported = Object.keys(createRequire(import.meta.url)(name)).filter((key) => /^[A-Za-z_]\w*$/.test(key));
   return [
@@ -190,7 +191,7 @@ function writeNotice(files) {
   writeFileSync(join(next, "THIRD-PARTY.txt"), `${[head, ...parts].join("\n\n")}\n`);
 }
 
-/** A package's licence, or the different comments at the heads of its files. */
+/** Returns a package's licence, or the different comments at the heads of its files. */
 function licenceTexts(folder, files) {
   const own = readdirSync(folder).filter((file) => /^(licen[cs]e|notice)/i.test(file));
   if (own.length > 0) return own.map((file) => readFileSync(join(folder, file), "utf8").trim());
@@ -199,7 +200,7 @@ function licenceTexts(folder, files) {
   return [...new Set(heads)].map((head) => head.replaceAll(/^\/\/ ?/gm, "").trim());
 }
 
-/** Whether dist/ holds what was compiled, and nothing else. */
+/** Whether dist/ holds the compiled files, and nothing else. */
 function isSame() {
   const [before, after] = [filesIn(dist), filesIn(next)];
   return (
@@ -217,12 +218,12 @@ function filesIn(folder) {
     .sort();
 }
 
-/** Two renames: no system that Node runs on replaces a folder in one. */
+/** Replaces dist/ by two renames: no system that Node runs on replaces a folder by one. */
 function takePlace() {
   if (existsSync(dist)) renameSync(dist, previous);
   renameSync(next, dist);
   rmSync(previous, { recursive: true, force: true });
-  rmSync(".compile-cache", { recursive: true, force: true }); // cli/compile-cache.ts: of files that are gone
+  rmSync(".compile-cache", { recursive: true, force: true }); // see cli/compile-cache.ts; its entries are of replaced files
 }
 
 /** Removes the folders of builds and test runs that were killed; a build killed between its renames left dist/ under another name. */
@@ -231,11 +232,11 @@ function clearLeftovers() {
     const [, kind, pid] = /^dist\.(next|previous|tests)-(\d+)$/.exec(name) ?? [];
     if (pid === undefined || isAnother(Number(pid))) continue;
     if (kind === "previous" && !existsSync(dist)) renameSync(name, dist);
-    else rmSync(name, { recursive: true, force: true, maxRetries: 3 }); // its compiler may still write
+    else rmSync(name, { recursive: true, force: true, maxRetries: 3 }); // the compiler of the killed build may still write
   }
 }
 
-/** Whether a process of this id runs that is not this one. */
+/** Whether another process with this id runs. */
 function isAnother(pid) {
   if (pid === process.pid) return false;
   try {

@@ -1,8 +1,9 @@
-// `npm run check`: types, lint, format, and the numbers of the source. `node check.js <step>...` runs the steps that it is given; one more is `build`.
+// `npm run check`: types, lint, format, and the numbers of the source. `node check.js <step>...` runs the given steps; `build` is
+// a further step.
 //
-// The steps run at the same time, as many as there are cores, and print what they have to say one after the other. What
-// they remember is in node_modules/.cache. From there lint takes its verdict on a file that is unchanged, although a change of
-// another file or of a rule in test/structure may mean something to it; .ci/run starts without a cache.
+// The steps run at the same time, as many as there are cores, and print their output one after the other. Their caches are in
+// node_modules/.cache. Lint takes the result of an unchanged file from its cache, although a change of another file or of a rule
+// in test/structure may change that result; .ci/run starts without a cache.
 
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -18,7 +19,7 @@ const steps = {
     packageProgram("eslint", "bin/eslint.js"),
     ...["--cache", "--cache-location", `${cache}/eslint/`, "--cache-strategy", "content", "."],
   ],
-  /** Types are checked by the step of that name. */
+  /** Without types: the step `types` checks them. */
   build: ["build.js", "--noCheck"],
   types: [
     program("typescript/bin/tsc"),
