@@ -1,4 +1,4 @@
-// Users, roles, and whether the cluster asks for them.
+// Users, roles, and turning authentication on and off.
 import {
   AuthDefinition,
   counterFromResponse,
@@ -16,11 +16,11 @@ export interface AuthResult {
 /** Whether authentication is on. @see etcd v3 API, AuthStatusResponse */
 export interface AuthStatusResult extends AuthResult {
   readonly enabled: boolean;
-  /** Raised by each change of users, roles and permissions. */
+  /** Incremented by each change of users, roles and permissions. */
   readonly authRevision: number;
 }
 
-/** A user to add: with a password, with the bcrypt hash of one, or without a password, identified by a certificate alone. */
+/** A user to add: with a password, with the bcrypt hash of a password, or without a password, authenticated only by a certificate. */
 export type UserToAdd = { readonly user: string } & (
   { readonly password: string } | { readonly hashedPassword: string } | { readonly noPassword: true }
 );
@@ -30,13 +30,13 @@ export type UserPassword = { readonly user: string } & (
   { readonly password: string } | { readonly hashedPassword: string }
 );
 
-/** A user and one of the roles. */
+/** A user and a role. */
 export interface UserRole {
   readonly user: string;
   readonly role: string;
 }
 
-/** Access that a permission gives. */
+/** The access that a permission grants. */
 export type PermissionType = "read" | "write" | "readwrite";
 
 /** A role, and the key or the interval of keys of one of its permissions. */
@@ -86,8 +86,8 @@ export class Auth {
   constructor(private readonly endpoints: Endpoints) {}
 
   /**
-   * Logs in now, and not with the first request, with the client's option `auth`. A token that was issued elsewhere is checked by the
-   * first request only.
+   * Logs in now, not with the first request, with the client's option `auth`. A token in that option is not checked now, but by
+   * the first request.
    *
    * @throws AuthError "wrong-password"; "not-enabled": requests are then made without a user
    * @throws TypeError if the client has no option `auth`
@@ -96,14 +96,14 @@ export class Auth {
     return this.endpoints.logInAgain(options);
   }
 
-  /** Whether the cluster asks for a user. */
+  /** Asks whether authentication is on. */
   async status(options: RequestOptions = {}): Promise<AuthStatusResult> {
     const { header, enabled, authRevision } = await this.endpoints.call(status, {}, options);
     return { header: headerOf(header), enabled, authRevision: counterFromResponse(authRevision) };
   }
 
   /**
-   * Has the cluster ask for a user with every request from now on.
+   * Turns authentication on: from now on, every request needs a user.
    *
    * @throws EtcdError "failed-precondition" unless there is a user root that has the role root
    */
@@ -111,7 +111,7 @@ export class Auth {
     return resultOf(await this.endpoints.call(enable, {}, options));
   }
 
-  /** Lets everybody do everything again. Users and roles stay. */
+  /** Turns authentication off: requests need no user any more. Users and roles are kept. */
   async disable(options: RequestOptions = {}): Promise<AuthResult> {
     return resultOf(await this.endpoints.call(disable, {}, options));
   }
@@ -125,7 +125,7 @@ export class Auth {
     return resultOf(await this.endpoints.call(userAdd, request, options));
   }
 
-  /** Asks for the roles of a user; everybody may ask for their own. */
+  /** Returns the roles of a user. Every user may read its own roles. */
   async userGet(
     user: string,
     options: RequestOptions = {},
@@ -140,12 +140,12 @@ export class Auth {
     return { header: headerOf(header), users };
   }
 
-  /** Deletes a user, whose tokens end with it. */
+  /** Deletes a user. Its tokens become invalid. */
   async userDelete(user: string, options: RequestOptions = {}): Promise<AuthResult> {
     return resultOf(await this.endpoints.call(userDelete, { name: user }, options));
   }
 
-  /** Changes a user's password; tokens that were given for the last one end. */
+  /** Changes a user's password. Tokens that were issued for the previous password become invalid. */
   async userChangePassword(user: UserPassword, options: RequestOptions = {}): Promise<AuthResult> {
     const request = { name: user.user, ...secretOf(user) };
     return resultOf(await this.endpoints.call(userChangePassword, request, options));
@@ -166,7 +166,7 @@ export class Auth {
     return resultOf(await this.endpoints.call(roleAdd, { name: role }, options));
   }
 
-  /** Asks for the permissions of a role, ordered by key; everybody may ask for their own roles. */
+  /** Returns the permissions of a role, ordered by key. Every user may read the permissions of its own roles. */
   async roleGet(
     role: string,
     options: RequestOptions = {},
@@ -187,8 +187,8 @@ export class Auth {
   }
 
   /**
-   * Permits access to a key or an interval: `roleGrantPermission({ role, type: "read", key: "/config/", prefix: true })`. One that the role
-   * has for exactly these keys is replaced.
+   * Permits access to a key or an interval: `roleGrantPermission({ role, type: "read", key: "/config/", prefix: true })`. A
+   * permission of the role for exactly these keys is replaced.
    *
    * @throws TypeError if more than one way to choose keys is given
    */
@@ -201,7 +201,7 @@ export class Auth {
   }
 
   /**
-   * Takes a permission back, for exactly the keys that it was granted for.
+   * Revokes a permission. The keys must be exactly the keys of the grant.
    *
    * @throws TypeError if more than one way to choose keys is given
    */

@@ -31,7 +31,7 @@ export class Client extends Namespace implements AsyncDisposable {
 
   /**
    * @param clock an injected clock, for tests
-   * @throws TypeError if an endpoint is malformed, a certificate or credentials cannot be used, or an option is unknown
+   * @throws TypeError if an endpoint is malformed, a certificate or credentials are invalid, or an option is unknown
    * @throws RangeError if a time or size is not above 0
    */
   constructor(options: ClientOptions, clock: Clock = machineClock) {
@@ -46,9 +46,9 @@ export class Client extends Namespace implements AsyncDisposable {
   }
 
   /**
-   * Requests a progress notice from the server of all watches. Each watch gets it in its `responses()`; a watch that is catching up keeps
-   * newer servers from answering. Neither `revision` nor `batches()` follow this notice: etcd before 3.4.25 and 3.5.8 sends
-   * it also before earlier changes.
+   * Requests a progress notice for all watches from their server. Each watch receives it in its `responses()`; newer servers
+   * answer only when no watch is behind. This notice changes neither `revision` nor `batches()`, because etcd before 3.4.25 and
+   * 3.5.8 may send it before events of earlier revisions.
    */
   requestWatchProgress(): void {
     this.watches.requestProgress();
@@ -60,12 +60,12 @@ export class Client extends Namespace implements AsyncDisposable {
   }
 
   /**
-   * Lists the members through a quorum, and uses their client addresses from now on, as `Sync` of etcd's Go client does. Requests that are
-   * under way stay at their server; watches and renewals at a removed member continue on another one. Learners and members that
-   * have not started are omitted.
+   * Lists the members through a quorum, and uses their client addresses from now on, as `Sync` of etcd's Go client does. Requests
+   * in flight stay at their server; watches and renewals at a removed member continue at another member. Learners and members
+   * that have not started are omitted.
    *
    * @returns the endpoints in use
-   * @throws TypeError if a member's address cannot be used; then nothing has changed
+   * @throws TypeError if a member's address is malformed; the endpoints are not changed then
    */
   async syncEndpoints(options: RequestOptions = {}): Promise<readonly string[]> {
     const { members } = await this.cluster.memberList(options);

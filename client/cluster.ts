@@ -18,7 +18,7 @@ export interface MemberChangeResult {
   readonly members: readonly Member[];
 }
 
-/** A member that was added. @see etcd v3 API, MemberAddResponse */
+/** The result of adding a member. @see etcd v3 API, MemberAddResponse */
 export interface MemberAddResult extends MemberChangeResult {
   /** The new member; it has no name until it has started. */
   readonly member: Member;
@@ -31,11 +31,11 @@ const memberRemove = unaryMethod("write", ClusterDefinition, methods.memberRemov
 const memberUpdate = unaryMethod("write", ClusterDefinition, methods.memberUpdate);
 const memberPromote = unaryMethod("write", ClusterDefinition, methods.memberPromote);
 
-/** @see etcd v3 API, Cluster */
+/** Lists and changes the members of the cluster. @see etcd v3 API, Cluster */
 export class Cluster {
   constructor(private readonly endpoints: Endpoints) {}
 
-  /** @param options.serializable answered by one member from what it knows; otherwise confirmed by a quorum */
+  /** Lists the members. @param options.serializable answered by one member from its own state; otherwise confirmed by a quorum */
   async memberList(
     options: { readonly serializable?: boolean | undefined } & RequestOptions = {},
   ): Promise<MemberListResult> {

@@ -1,27 +1,28 @@
-// The endpoints of a cluster, found by the name of its domain.
+// Finds the endpoints of a cluster by a domain name.
 import { LookupError, lookUpService, type NameResolver, systemResolver } from "../platform/dns/index.js";
 
 export type { NameResolver };
 
 export interface DiscoveryOptions {
-  /** Tells clusters of one domain apart: the end of their services' names, `_etcd-client-<serviceName>._tcp`. Default: none. */
+  /** Distinguishes clusters of one domain: a suffix of the DNS service names, `_etcd-client-<serviceName>._tcp`. Default: none. */
   readonly serviceName?: string | undefined;
-  /** Asks DNS. Default: a `dns.promises.Resolver` of Node's, with the servers of the machine. */
+  /** Resolves DNS names. Default: Node's `dns.promises.Resolver`, with the DNS servers of the machine. */
   readonly resolver?: NameResolver | undefined;
 }
 
-/** Neither of the two services of a domain has been found. */
+/** The domain has no SRV record of either service. */
 export class DiscoveryError extends Error {
   override readonly name = "DiscoveryError";
 }
 
 /**
- * Looks up the endpoints of a cluster in DNS, as etcd's clients do: the SRV records of `_etcd-client-ssl._tcp.<domain>` name those that
- * speak TLS, which come first and begin with `https://`; those of `_etcd-client._tcp.<domain>` begin with `http://`.
+ * Looks up the endpoints of a cluster in DNS, as etcd's clients do. The SRV records of `_etcd-client-ssl._tcp.<domain>` are
+ * endpoints with TLS, which come first and begin with `https://`; the records of `_etcd-client._tcp.<domain>` begin with
+ * `http://`.
  *
  * `new Client({ endpoints: await discoverEndpoints("example.com") })`
  *
- * @throws DiscoveryError if neither is found
+ * @throws DiscoveryError if no record is found
  */
 export async function discoverEndpoints(
   domain: string,

@@ -1,4 +1,4 @@
-// Talks to a cluster: reads, writes and watches keys, holds leases, locks and elections, asks members how they are.
+// The client of a cluster: reads, writes and watches keys, keeps leases, locks and elections, and reads the status of members.
 
 export { Client } from "./client.js";
 export { discoverEndpoints, DiscoveryError, type DiscoveryOptions, type NameResolver } from "./discovery.js";

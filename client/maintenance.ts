@@ -24,13 +24,13 @@ export interface StatusResult {
   readonly header: Header;
   /** Version of the server program, such as "3.5.16". */
   readonly version: string;
-  /** Bytes taken on disk. */
+  /** Size of the database on disk, in bytes. */
   readonly dbSize: number;
   /** Bytes of `dbSize` that hold data. */
   readonly dbSizeInUse: number;
-  /** Bytes; 0 from servers before 3.6. */
+  /** Quota of the database, in bytes; 0 from servers before 3.6. */
   readonly dbSizeQuota: number;
-  /** Id of the leader; 0n: none known. */
+  /** Id of the leader; 0n: unknown. */
   readonly leader: bigint;
   readonly raftTerm: number;
   /** Last index known to be committed. */
@@ -70,9 +70,9 @@ export interface DowngradeResult {
 /** A piece of a backup. @see etcd v3 API, SnapshotResponse */
 export interface SnapshotPart {
   readonly bytes: Uint8Array;
-  /** Bytes that follow this part, without the checksum at the end. */
+  /** Bytes that follow this part, not counting the checksum at the end. */
   readonly remainingBytes: number;
-  /** Version of etcd whose form of storage it has; empty from servers before 3.6. */
+  /** Version of etcd's storage format in the backup; empty from servers before 3.6. */
   readonly version: string;
 }
 
@@ -82,7 +82,7 @@ const downgradeActions = {
   cancel: DowngradeRequest_DowngradeAction.CANCEL,
 } as const;
 
-/** Step of a downgrade. */
+/** A step of a downgrade. */
 export type DowngradeAction = keyof typeof downgradeActions;
 
 const listAlarms = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.alarm);
@@ -101,7 +101,7 @@ const snapshotParts: StreamMethod<SnapshotRequest, SnapshotPart> = {
   },
 };
 
-/** @see etcd v3 API, Maintenance */
+/** Status, alarms, leadership, hashes and backups. @see etcd v3 API, Maintenance */
 export class Maintenance {
   constructor(private readonly endpoints: Endpoints) {}
 
@@ -124,7 +124,7 @@ export class Maintenance {
     };
   }
 
-  /** Lists the active alarms of all members, as a quorum knows them. Any endpoint is asked. */
+  /** Lists the active alarms of all members, confirmed by a quorum. The request goes to any endpoint. */
   async alarmList(options: RequestOptions = {}): Promise<AlarmResult> {
     const request = { action: AlarmAction.GET, memberID: 0n, alarm: AlarmType.NONE };
     const { header, alarms } = await this.endpoints.call(listAlarms, request, options);
@@ -134,7 +134,7 @@ export class Maintenance {
   /**
    * Deactivates an alarm.
    *
-   * @returns the alarm, or none if it was not active
+   * @returns a list with the alarm, which is empty if the alarm was not active
    */
   async alarmDisarm({ memberID, alarm }: AlarmMember, options: RequestOptions = {}): Promise<AlarmResult> {
     const request = { action: AlarmAction.DEACTIVATE, memberID, alarm };
@@ -143,19 +143,19 @@ export class Maintenance {
   }
 
   /**
-   * Has another member lead; resolves once it does.
+   * Transfers the leadership to another member; resolves when that member leads.
    *
-   * @param endpoint the present leader's: no other member can
-   * @param target the id of the member that is to lead
+   * @param endpoint the current leader's: other members refuse the request
+   * @param target the transferee's member id
    */
   async moveLeader(endpoint: string, target: bigint, options: RequestOptions = {}): Promise<void> {
     await this.endpoints.callAt(endpoint, moveLeader, { targetID: target }, options);
   }
 
   /**
-   * Asks for a step of a downgrade of the cluster. minietcd can begin none: it answers UNIMPLEMENTED to `enable`.
+   * Requests a step of a downgrade of the cluster. minietcd supports no downgrade: it answers UNIMPLEMENTED to `enable`.
    *
-   * @param version the version to go to, such as "3.6"; empty for `cancel`
+   * @param version the target version, such as "3.6"; empty for `cancel`
    */
   async downgrade(action: DowngradeAction, version = "", options: RequestOptions = {}): Promise<DowngradeResult> {
     const request = { action: downgradeActions[action], version };
@@ -163,7 +163,7 @@ export class Maintenance {
     return { header: headerOf(response.header), version: response.version };
   }
 
-  /** Gives disk space that holds no data any more back to the file system, at one member. */
+  /** Returns unused space of one member's database to the file system. */
   async defragment(endpoint: string, options: RequestOptions = {}): Promise<void> {
     await this.endpoints.callAt(endpoint, defragment, {}, options);
   }
@@ -184,10 +184,10 @@ export class Maintenance {
   }
 
   /**
-   * Reads a backup of one member of etcd, part by part: its database as a file, and the SHA-256 of that in the last 32 bytes. The member
-   * waits while no part is taken. Members of minietcd answer UNIMPLEMENTED.
+   * Reads a backup of one member of etcd, part by part: the database file, followed by its SHA-256 in the last 32 bytes. The
+   * member waits while the caller takes no part. Members of minietcd answer UNIMPLEMENTED.
    *
-   * @param options `timeoutMs`: until the first part
+   * @param options `timeoutMs` limits the time until the first part
    */
   snapshot(endpoint: string, options: RequestOptions = {}): AsyncGenerator<SnapshotPart, void, void> {
     return this.endpoints.answersAt(endpoint, snapshotParts, {}, options);

@@ -1,4 +1,4 @@
-// Keys, and all that is built on them: of the whole store, or under a prefix.
+// Operations on keys, and recipes such as locks and elections: for all keys, or for the keys under a prefix.
 import {
   Barrier,
   DoubleBarrier,
@@ -43,8 +43,9 @@ export interface SharedServices {
 }
 
 /**
- * The keys under a prefix, without the prefix: reads, writes, watches, locks and elections see only these. The client itself is the
- * namespace of all keys. Namespaces cost nothing, and end with their client. An empty key is refused, as it is without namespace.
+ * The keys under a prefix, without the prefix: reads, writes, watches, locks and elections see only these keys. The client itself
+ * is the namespace of all keys. A namespace uses the client's connection and ends when the client is closed. An empty key is
+ * refused, as without a namespace.
  *
  * @see etcd, client/v3/namespace: the same keys
  */
@@ -52,7 +53,7 @@ export class Namespace {
   readonly kv: Kv;
   /** Leases are common to all namespaces; `timeToLive` lists the keys of this one. */
   readonly lease: Lease;
-  /** Milliseconds that a request may take if it sets no `timeoutMs`. */
+  /** Default of `timeoutMs` of a request. */
   readonly requestTimeoutMs: number;
   private readonly watchServices: WatchServices;
   private readonly lockServices: LockServices;
@@ -82,7 +83,7 @@ export class Namespace {
   }
 
   /**
-   * Watches one key, or those of an interval, from this call on. All watches of a client share a stream.
+   * Watches one key, or the keys of an interval, from this call on. All watches of a client share a stream.
    *
    * @throws RangeError or TypeError if an option is malformed
    */
@@ -93,7 +94,8 @@ export class Namespace {
   /**
    * Copies the keys under a prefix into memory, and keeps the copy up to date.
    *
-   * @throws ConnectError if no server is there within the request timeout, or another EtcdError if the keys cannot be listed
+   * @throws ConnectError if no server can be reached within the request time-out, or another EtcdError if the keys cannot be
+   * listed
    */
   mirror(prefix: Bytes, options: MirrorOptions = {}): Promise<Mirror> {
     return openMirror(this.watchServices, prefix, options);
@@ -108,19 +110,20 @@ export class Namespace {
     return lock(this.lockServices, name, options);
   }
 
-  /** The same without waiting. @returns undefined if another client holds it or waits for it */
+  /** Takes the lock of this name if it is free. @returns undefined if another client holds it or waits for it */
   tryLock(name: Bytes, options: Omit<LockOptions, "timeoutMs"> = {}): Promise<Lock | undefined> {
     return tryLock(this.lockServices, name, options);
   }
 
-  /** The election of this name. Costs nothing until it is used. */
+  /** Returns the election of this name. No request is sent until it is used. */
   election(name: Bytes): Election {
     return new Election(this.lockServices, name);
   }
 
   /**
-   * Runs a function that reads and writes keys, as one transaction: its reads are all of one revision, and its writes are made together
-   * if no key that it has read has changed meanwhile. Otherwise the function runs again, so it must have no other effects.
+   * Runs a function that reads and writes keys as one transaction: all reads are of one revision, and all writes are made
+   * together if no key that the function has read has changed meanwhile. Otherwise the function runs again, so it must have no
+   * other effects.
    *
    * @throws EtcdError "aborted" if there are too many conflicts; the function's own error, then nothing is written
    */
@@ -128,22 +131,22 @@ export class Namespace {
     return stm(this.kv, work, options);
   }
 
-  /** The queue of this name. Costs nothing until it is used. */
+  /** Returns the queue of this name. No request is sent until it is used. */
   queue(name: Bytes): Queue {
     return new Queue(this.lockServices, name);
   }
 
-  /** The priority queue of this name. Costs nothing until it is used. */
+  /** Returns the priority queue of this name. No request is sent until it is used. */
   priorityQueue(name: Bytes): PriorityQueue {
     return new PriorityQueue(this.lockServices, name);
   }
 
-  /** The barrier of this name. Costs nothing until it is used. */
+  /** Returns the barrier of this name. No request is sent until it is used. */
   barrier(name: Bytes): Barrier {
     return new Barrier(this.lockServices, name);
   }
 
-  /** The barrier of this name that `count` programs enter and leave together. @throws RangeError if `count` is not above 0 */
+  /** Returns the barrier of this name, which `count` programs enter and leave together. @throws RangeError if `count` is not above 0 */
   doubleBarrier(name: Bytes, count: number): DoubleBarrier {
     return new DoubleBarrier(this.lockServices, name, count);
   }
@@ -151,15 +154,15 @@ export class Namespace {
   /**
    * Registers an instance of a service until it is closed or this program ends, in the layout of Go's `clientv3/naming/endpoints`.
    *
-   * @throws EtcdError if it could not be registered at first
+   * @throws EtcdError if the first registration fails
    */
   register(options: RegisterOptions): Promise<Registration> {
     return register(this.registryServices, options);
   }
 
   /**
-   * The instances of a service: a list at once, which may be empty, and another one after each change. A slow loop gets the newest list.
-   * Waits while no server is there. Leaving the loop ends it.
+   * Yields the instances of a service: first the current list, which may be empty, then a list after each change. A slow loop
+   * skips to the newest list. Waits while no server can be reached. Leaving the loop ends it.
    */
   resolve(
     service: string,

@@ -1,4 +1,4 @@
-// Barriers: programs that wait until one of them, or all of them, are there.
+// Barriers: programs wait until a barrier is released, or until a number of programs have arrived.
 import { EtcdError, settleQuietly, type RequestOptions } from "../transport/index.js";
 import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
 import type { LeaseKeepAlive } from "../lease/index.js";
@@ -8,7 +8,7 @@ import type { WaitOptions } from "./wait-limit.js";
 import { readUntil, uniqueName, untilChanged, runWait } from "./waiting.js";
 
 /**
- * A barrier: programs that wait at it go on when it is released. Layout of etcd's recipes: one key of this name.
+ * A barrier: programs that wait at the barrier continue when it is released. Layout of etcd's recipes: one key of this name.
  *
  * @see etcd, contrib/recipes: Barrier
  */
@@ -18,7 +18,7 @@ export class Barrier {
     private readonly name: Bytes,
   ) {}
 
-  /** Sets it up. @throws EtcdError "already-exists" if it is set up */
+  /** Sets the barrier up. @throws EtcdError "already-exists" if it is set up already */
   async hold(options: RequestOptions = {}): Promise<void> {
     const compare = [{ target: "version", key: this.name, is: "=", than: 0 } as const];
     const success = [{ op: "put", key: this.name, value: "" } as const];
@@ -27,12 +27,12 @@ export class Barrier {
       throw new EtcdError("already-exists", "Cannot hold the barrier: another program holds it", "failed");
   }
 
-  /** Lets all go on who wait, and who come later. */
+  /** Releases the barrier: all waiting programs continue, and later programs do not wait. */
   async release(options: RequestOptions = {}): Promise<void> {
     await this.services.kv.delete(this.name, options);
   }
 
-  /** Waits until it is released; not at all if it is not set up. @throws EtcdError "cancelled" or "deadline-exceeded" */
+  /** Waits until the barrier is released; returns at once if it is not set up. @throws EtcdError "cancelled" or "deadline-exceeded" */
   wait(options: WaitOptions = {}): Promise<void> {
     return runWait(this.services, this.name, options, async (signal) => {
       for (;;) {
@@ -46,8 +46,8 @@ export class Barrier {
 }
 
 /**
- * A barrier that a number of programs enter together and leave together. One that dies inside leaves with its lease. Layout of etcd's
- * recipes: `<name>/waiters/<nanoseconds>` for each program, and `<name>/ready`.
+ * A barrier that a number of programs enter together and leave together. A program that dies inside leaves when its lease
+ * expires. Layout of etcd's recipes: `<name>/waiters/<nanoseconds>` for each program, and `<name>/ready`.
  *
  * @see etcd, contrib/recipes: DoubleBarrier
  */
@@ -56,7 +56,7 @@ export class DoubleBarrier {
   private readonly ready: Uint8Array;
   private place: { readonly key: Uint8Array; readonly lease: LeaseKeepAlive; readonly ownsLease: boolean } | undefined;
 
-  /** @throws RangeError if the number is not a whole one above 0 */
+  /** @throws RangeError if the number of programs is not an integer above 0 */
   constructor(
     private readonly services: LockServices,
     private readonly name: Bytes,
@@ -71,8 +71,8 @@ export class DoubleBarrier {
   /**
    * Waits until all have entered.
    *
-   * @throws LeaseLostError if the lease is lost first; EtcdError "failed-precondition" if there are too many or this one has entered,
-   * "cancelled" or "deadline-exceeded" if waiting is given up: the place is given up, too
+   * @throws LeaseLostError if the lease is lost first; EtcdError "failed-precondition" if too many programs have entered or this
+   * object has entered already, "cancelled" or "deadline-exceeded" if waiting is given up: the place is given up, too
    */
   async enter(options: TurnOptions = {}): Promise<void> {
     if (this.place !== undefined)
@@ -93,7 +93,7 @@ export class DoubleBarrier {
     });
   }
 
-  /** Waits until all have left. @throws EtcdError "cancelled" or "deadline-exceeded": the place is given up all the same */
+  /** Waits until all have left. @throws EtcdError "cancelled" or "deadline-exceeded": the place is given up then, too */
   async leave(options: WaitOptions = {}): Promise<void> {
     const { place } = this;
     if (place === undefined) return;
@@ -134,7 +134,8 @@ export class DoubleBarrier {
         await this.services.kv.txn({ success: gone }, { signal });
         return;
       }
-      // The oldest one waits for the newest; all others go at once, and wait for the oldest.
+      // The program with the oldest key waits for the newest key to go; all others delete their keys at once, and wait for the
+      // oldest.
       if (!isOldest) await this.services.kv.delete(own, { signal });
       const awaited = isOldest ? newest.key : oldest.key;
       const startRevision = header.revision + 1;

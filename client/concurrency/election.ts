@@ -1,4 +1,4 @@
-// Elections: one leader at a time, who says something about itself that all can read.
+// Elections: one leader at a time, with a value that the leader proclaims and all can read.
 import { EtcdError, LeavableIterator, onAbort, settleQuietly, type RequestOptions } from "../transport/index.js";
 import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
 import type { Lease } from "../lease/index.js";
@@ -17,15 +17,15 @@ export class Leadership extends Held implements AsyncDisposable {
     super(turn);
   }
 
-  /** Proclaims a new value. @throws EtcdError "failed-precondition" if this candidate does not lead any more */
+  /** Proclaims a new value. @throws EtcdError "failed-precondition" if this candidate is no longer the leader */
   async proclaim(value: Bytes, options: RequestOptions = {}): Promise<void> {
     const put = { op: "put", key: this.key, value, lease: this.turn.lease.id } as const;
     const { succeeded } = await this.services.kv.txn({ compare: [this.held], success: [put] }, options);
-    // etcd's own words.
+    // The text is etcd's.
     if (!succeeded) throw new EtcdError("failed-precondition", "election: not leader", "failed");
   }
 
-  /** Resigns, so that the next candidate leads. May be called twice, and again when it fails. @throws EtcdError if no server answers */
+  /** Resigns, so that the next candidate leads. May be called twice, and again after a failure. @throws EtcdError if no server answers */
   resign(): Promise<void> {
     return this.turn.end();
   }
@@ -35,7 +35,7 @@ export class Leadership extends Held implements AsyncDisposable {
   }
 }
 
-/** An election under a name, with Go's `concurrency.Election` and etcd's own Election service among the candidates. */
+/** An election under a name. Go's `concurrency.Election` and etcd's Election service can take part under the same name. */
 export class Election {
   private readonly line: Line;
 
@@ -55,19 +55,20 @@ export class Election {
   async campaign(value: Bytes, options: CampaignOptions = {}): Promise<Leadership> {
     const turn = await takeTurn(this.services.lease, this.line, value, options);
     const leadership = new Leadership(this.services, turn);
-    // Under a lease that had a place already, the key still says what it said then.
+    // If the lease had a place already, its key still has the earlier value.
     if (!areSameBytes(turn.entry.value, toBytes(value))) await this.restate(leadership, value, options);
     return leadership;
   }
 
-  /** @returns the leader's key with its proclaimed value; undefined if there is no leader */
+  /** Reads the leader's key with its proclaimed value; undefined if there is no leader. */
   async leader(options: RequestOptions = {}): Promise<KeyValue | undefined> {
     return (await this.services.kv.get(this.line.prefix, { ...byAge, ...options })).kvs[0];
   }
 
   /**
-   * Yields the current leader, each later value of it, and each later leader. A time without a leader yields nothing. After a
-   * compaction of missing changes it continues with the current leader. Leaving the loop ends it.
+   * Yields the key of the current leader, then each new value that the leader proclaims, and each new leader. While there is no
+   * leader, nothing is yielded. If changes were compacted before they were read, it continues with the current leader. Leaving
+   * the loop ends it.
    */
   observe({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<KeyValue, void, void> {
     const ending = new AbortController();
@@ -83,7 +84,7 @@ export class Election {
   }
 
   private async *leaders(signal: AbortSignal): AsyncGenerator<KeyValue, void, void> {
-    let after: number | undefined; // absent: whoever leads now
+    let after: number | undefined; // undefined: start with the current leader
     for (;;) {
       try {
         const { kv, revision } = await this.line.first(after, signal);
@@ -102,7 +103,7 @@ export class Election {
     }
   }
 
-  /** Proclaims a new value; resigns if that fails, as the caller is then told that the campaign has failed. */
+  /** Proclaims a new value. Resigns if that fails, because `campaign` fails then. */
   private async restate(leadership: Leadership, value: Bytes, { signal }: CampaignOptions): Promise<void> {
     try {
       await leadership.proclaim(value, { signal });

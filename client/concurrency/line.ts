@@ -1,4 +1,5 @@
-// A line of keys under one name, one for each lease, oldest first: the layout of etcd's own locks and elections.
+// The queue of keys under one name, one key for each lease, ordered by create revision: the layout of etcd's own locks and
+// elections.
 import { type Clock, CompactedError, EtcdError, retryUntil } from "../transport/index.js";
 import {
   type Bytes,
@@ -22,7 +23,7 @@ export interface LineServices {
 /** A place in the queue of keys. */
 export interface Entry {
   readonly key: Uint8Array;
-  /** Create revision of the key; the line is ordered by it. */
+  /** Create revision of the key, which orders the line. */
   readonly revision: number;
   /** Value of the key. */
   readonly value: Uint8Array;
@@ -31,7 +32,7 @@ export interface Entry {
 /** Options of a get that make it return the oldest key. */
 export const byAge = { prefix: true, sortBy: "createRevision", limit: 1 } as const;
 
-/** @see etcd, client/v3/concurrency: Go's locks and elections stand in the same lines */
+/** The line of a lock or an election. Go's locks and elections of the same name use the same line. @see etcd, client/v3/concurrency */
 export class Line {
   /** Prefix of all keys of the line: its name and a slash. */
   readonly prefix: Uint8Array;
@@ -43,12 +44,15 @@ export class Line {
     this.prefix = concat(toBytes(name), toBytes("/"));
   }
 
-  /** The key of a lease: `<name>/<its id in hexadecimal>`. */
+  /** Returns the key of a lease: `<name>/<lease id in hex>`. */
   keyOf(lease: bigint): Uint8Array {
     return concat(this.prefix, toBytes(lease.toString(16)));
   }
 
-  /** Takes a place, or finds the one that this lease has. Sent again until it is answered: it does the same once and twice. */
+  /**
+   * Takes a place, or finds the place that this lease has already. Sent again until it is answered; a repetition has no second
+   * effect.
+   */
   async enter(lease: bigint, value: Bytes, signal: AbortSignal): Promise<{ entry: Entry; isFirst: boolean }> {
     const key = this.keyOf(lease);
     const first: TxnOp = { op: "get", key: this.prefix, ...byAge };
@@ -62,18 +66,21 @@ export class Line {
     );
     const mine = succeeded ? undefined : kvOf(responses[0]);
     const entry = { key, revision: mine?.createRevision ?? header.revision, value: mine?.value ?? toBytes(value) };
-    // The branch sees its own put, so the line is not empty; its oldest key is somebody's.
+    // The get is after the put of the same transaction, so the line is not empty.
     return { entry, isFirst: kvOf(responses[1])?.createRevision === entry.revision };
   }
 
-  /** Waits until all who came before have gone. @throws EtcdError "aborted" if the place itself has been deleted meanwhile */
+  /**
+   * Waits until all earlier keys of the line are deleted. @throws EtcdError "aborted" if the key of this place has been deleted
+   * meanwhile
+   */
   async untilFirst({ key, revision }: Entry, signal: AbortSignal): Promise<void> {
     const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;
     for (;;) {
       const { kvs, header } = await retryUntil(this.clock, { signal }, (limits) =>
         this.services.kv.get(this.prefix, { ...before, ...limits }),
       );
-      // Watching the one just before, and not the first, wakes one waiter for each that goes.
+      // Watch the key just before this one, not the first: each deletion then wakes one waiter only.
       if (kvs[0] === undefined) break;
       await this.untilDeleted(kvs[0].key, header.revision + 1, signal);
     }
@@ -82,7 +89,7 @@ export class Line {
       throw new EtcdError("aborted", `Lost the place in the queue of ${this.title}: its key was deleted`, "failed");
   }
 
-  /** The first in the line at a revision, or now; and which revision that is. */
+  /** Reads the first key of the line at a revision, or now. @returns the key, and the revision of the read */
   async first(at: number | undefined, signal: AbortSignal | undefined): Promise<{ kv?: KeyValue; revision: number }> {
     const oldest = { ...byAge, revision: at };
     const { kvs, header } = await retryUntil(this.clock, { signal }, (limits) =>
@@ -91,7 +98,7 @@ export class Line {
     return { ...(kvs[0] && { kv: kvs[0] }), revision: at ?? header.revision };
   }
 
-  /** Gives the place up, if it is still there. */
+  /** Gives up the place, if its key still exists. */
   async leave({ key, revision }: Entry): Promise<void> {
     const compare = [{ target: "createRevision", key, is: "=", than: revision } satisfies Compare];
     const success = [{ op: "delete", key } satisfies TxnOp];
@@ -100,7 +107,7 @@ export class Line {
     );
   }
 
-  /** Gives up the place of a lease of which it is not known whether it was taken. */
+  /** Gives up the place of a lease, if it has one: whether the request for the place was executed may be unknown. */
   async leaveIfThere(lease: bigint): Promise<void> {
     await retryUntil(this.clock, { timeoutMs: this.services.requestTimeoutMs }, (limits) =>
       this.services.kv.delete(this.keyOf(lease), limits),
@@ -120,7 +127,7 @@ export class Line {
       await using watch = this.services.watch(key, { startRevision, only: "delete", signal });
       await watch.batches().next();
     } catch (error) {
-      if (!(error instanceof CompactedError)) throw error; // the line itself, read again, is as good
+      if (!(error instanceof CompactedError)) throw error; // compacted: the caller reads the line again instead
     }
   }
 }

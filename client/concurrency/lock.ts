@@ -1,4 +1,4 @@
-// Locks: one holder at a time, those who wait served in order.
+// Locks: one holder at a time; waiting clients get the lock in order.
 import type { Bytes } from "../kv/index.js";
 import type { Lease } from "../lease/index.js";
 import { Line, type LineServices } from "./line.js";
@@ -8,12 +8,16 @@ import { Held, takeTurn, type TurnOptions } from "./turn.js";
 export type LockOptions = TurnOptions;
 
 /**
- * A lock that is held: `await using lock = await client.lock("/locks/printer")`. Its key is attached to a lease, so it ends with its
- * holder, and a disconnected holder must stop by itself: pass `lost` to its requests, or let the cluster check with `held`.
- * Go's `concurrency.Mutex` of the same name excludes it and is excluded by it.
+ * A lock that is held: `await using lock = await client.lock("/locks/printer")`. The lock's key is attached to a lease, so the
+ * lock ends when the lease of a dead or disconnected holder expires. A disconnected holder must stop by itself: pass `lost` to
+ * its requests, or let the cluster check with `held`. Go's `concurrency.Mutex` and this lock exclude each other if they have the
+ * same name.
  */
 export class Lock extends Held implements AsyncDisposable {
-  /** Releases the lock. May be called twice, and again when it fails. @throws EtcdError if no server answers: the lock then ends with its lease */
+  /**
+   * Releases the lock. May be called twice, and again after a failure. @throws EtcdError if no server answers: the lock then ends
+   * with its lease
+   */
   release(): Promise<void> {
     return this.turn.end();
   }
@@ -26,7 +30,7 @@ export class Lock extends Held implements AsyncDisposable {
 /** The parts of a client that locks and elections use. */
 export type LockServices = LineServices & { readonly lease: Lease };
 
-/** Waits for the lock of a name, as `Client.lock` says. */
+/** Waits for the lock of a name, as documented at `Client.lock`. */
 export async function lock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock> {
   return new Lock(await takeTurn(services.lease, new Line(services, name), "", options));
 }
@@ -34,9 +38,9 @@ export async function lock(services: LockServices, name: Bytes, options: LockOpt
 class Busy extends Error {}
 
 /**
- * Takes the lock of a name if it is free, as `Client.tryLock` says.
+ * Takes the lock of a name if it is free, as documented at `Client.tryLock`.
  *
- * @returns undefined if it is held or waited for
+ * @returns undefined if another client holds the lock or waits for it
  */
 export async function tryLock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock | undefined> {
   const isBusy = () => Promise.reject(new Busy());

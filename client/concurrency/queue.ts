@@ -1,11 +1,11 @@
-// Queues that programs share: first in, first out, or by priority.
+// Queues that programs share: ordered by arrival, or by priority.
 import { EtcdError, type RequestOptions } from "../transport/index.js";
 import { type Bytes, type KeyOrder, type KeyValue, toBytes, type TxnOp } from "../kv/index.js";
 import type { LineServices } from "./line.js";
 import type { WaitOptions } from "./wait-limit.js";
 import { readUntil, uniqueName, untilChanged, runWait } from "./waiting.js";
 
-/** Times that adding an element is tried while others add theirs. */
+/** Attempts to add an element while other clients add theirs; then the call fails with "aborted". */
 const maxAttempts = 100;
 
 const keyUnder = (name: Bytes, rest: string): Uint8Array =>
@@ -13,7 +13,8 @@ const keyUnder = (name: Bytes, rest: string): Uint8Array =>
 
 /**
  * A queue under a name, with the layout of etcd's recipes: `<name>/<nanoseconds>`, taken in the order of revisions. Each element
- * is taken once. A program that dies after it has taken one has lost it: put it under a lock or in a transaction if that matters.
+ * is taken once. If a program dies after it has taken an element, the element is lost; use a lock or a transaction if that
+ * matters.
  *
  * @see etcd, contrib/recipes: Queue
  */
@@ -41,7 +42,8 @@ export class Queue {
   /**
    * Takes the first element; waits while there is none.
    *
-   * @throws EtcdError "cancelled" or "deadline-exceeded" if waiting is given up; with outcome "unknown" if one may have been taken
+   * @throws EtcdError "cancelled" or "deadline-exceeded" if waiting is given up; with outcome "unknown" if an element may have
+   * been taken
    */
   async dequeue(options: WaitOptions = {}): Promise<Uint8Array> {
     return (await takeFirst(this.services, this.prefix, { sortBy: "modRevision" }, options)).value;
@@ -52,7 +54,8 @@ export class Queue {
 const priorities = 65_536;
 
 /**
- * A queue whose elements are taken by priority, 0 first, and among equals in the order in which they came. Layout of etcd's recipes:
+ * A queue whose elements are taken by priority, 0 first; elements of equal priority in the order of arrival. Layout of etcd's
+ * recipes:
  * `<name>/<priority, 5 digits>/<number, 16 digits>`.
  *
  * @see etcd, contrib/recipes: PriorityQueue
@@ -70,7 +73,7 @@ export class PriorityQueue {
   /**
    * Adds an element.
    *
-   * @throws RangeError if the priority is not a whole number from 0 to 65 535; EtcdError with outcome "unknown" if the element may
+   * @throws RangeError if the priority is not an integer from 0 to 65 535; EtcdError with outcome "unknown" if the element may
    * have been added
    */
   async enqueue(value: Bytes, priority: number, options: RequestOptions = {}): Promise<void> {
@@ -83,7 +86,8 @@ export class PriorityQueue {
       const newest = { prefix: true, sortBy: "key", order: "descending", limit: 1 } as const;
       const { kvs, header } = await kv.get(keyUnder(this.name, `${path}/`), { ...newest, ...options });
       const key = keyUnder(this.name, `${path}/${String(numberOf(kvs[0]) + 1).padStart(16, "0")}`);
-      // Somebody may add an element, and another take it, between the two requests: the base key tells of it.
+      // Between the two requests, one client may add an element and another may take it: the base key shows that this has
+      // happened.
       const compare = [{ target: "modRevision", key: base, is: "<", than: header.revision + 1 } as const];
       const success = [{ op: "put", key: base, value: "" } as const, { op: "put", key, value } as const];
       if ((await kv.txn({ compare, success }, options)).succeeded) return;
@@ -97,7 +101,7 @@ export class PriorityQueue {
   }
 }
 
-/** The number at the end of a key; -1: there is no key. */
+/** Returns the number at the end of a key; -1 without a key. */
 const numberOf = (kv: KeyValue | undefined): number =>
   kv === undefined ? -1 : Number(/\d+$/.exec(Buffer.from(kv.key).toString("latin1"))?.[0] ?? -1);
 
@@ -121,7 +125,7 @@ async function takeFirst(
       }
       const compare = [{ target: "modRevision", key: kv.key, is: "=", than: kv.modRevision } as const];
       const success: TxnOp[] = [{ op: "delete", key: kv.key }];
-      // Not given up in the middle: whether the element was taken would be unknown.
+      // without the signal: if the request were given up, it would be unknown whether the element was taken
       if ((await services.kv.txn({ compare, success })).succeeded) return kv;
     }
   });

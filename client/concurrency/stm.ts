@@ -1,4 +1,4 @@
-// Software transactional memory: a function that reads and writes keys, and takes effect as a whole or runs again.
+// Software transactional memory: a function reads and writes keys; its writes take effect all together, or it runs again.
 import { EtcdError, type RequestOptions } from "../transport/index.js";
 import {
   type Bytes,
@@ -11,9 +11,9 @@ import {
   type TxnOp,
 } from "../kv/index.js";
 
-/** Options of `Client.stm`; the limits of a request hold for each request. */
+/** Options of `Client.stm`; the limits of `RequestOptions` apply to each request. */
 export interface StmOptions extends RequestOptions {
-  /** Bounds the runs of the function; after the last conflict the error is an EtcdError "aborted". Default: 100. */
+  /** At most this many runs of the function; a conflict of the last run is an EtcdError "aborted". Default: 100. */
   readonly maxAttempts?: number | undefined;
 }
 
@@ -23,9 +23,9 @@ const textOf = (key: Uint8Array): string => Buffer.from(key).toString("latin1");
 
 /** The keys as one run of the function sees them. */
 export class StmTransaction {
-  /** All reads are of this revision, that of the first one; 0 before. */
+  /** The revision of the first read, at which all reads are made; 0 before the first read. */
   private revision = 0;
-  /** The first read, while it is under way: reads that begin meanwhile wait for its revision. */
+  /** The first read, while it is in flight: reads that begin meanwhile wait for its revision. */
   private firstRead: Promise<GetResult> | undefined;
   private isOver = false;
   private readonly read = new Map<
@@ -39,7 +39,7 @@ export class StmTransaction {
     private readonly limits: RequestOptions,
   ) {}
 
-  /** Reads a key: as this transaction has written it, or as of the revision of its first read. @returns undefined: there is none */
+  /** Reads a key: the value that this transaction has written, or the value at the revision of its first read; undefined: no such key. */
   async get(key: Bytes): Promise<Uint8Array | undefined> {
     this.checkOpen();
     const bytes = toBytes(key);
@@ -59,21 +59,21 @@ export class StmTransaction {
     return value && toText(value);
   }
 
-  /** Writes a key, when the transaction takes effect. */
+  /** Writes a key. The write is sent when the transaction commits. */
   put(key: Bytes, value: Bytes, { lease }: { readonly lease?: bigint | undefined } = {}): void {
     this.checkOpen();
     const bytes = toBytes(key);
     this.written.set(textOf(bytes), { value: toBytes(value), op: { op: "put", key: bytes, value, lease } });
   }
 
-  /** Deletes a key, when the transaction takes effect. */
+  /** Deletes a key. The deletion is sent when the transaction commits. */
   delete(key: Bytes): void {
     this.checkOpen();
     const bytes = toBytes(key);
     this.written.set(textOf(bytes), { value: undefined, op: { op: "delete", key: bytes } });
   }
 
-  /** @returns whether it has taken effect; otherwise a key that was read has changed */
+  /** Sends the writes. @returns whether they have taken effect; false: a key that was read has changed */
   async commit(): Promise<boolean> {
     this.isOver = true;
     if (this.written.size === 0) return true; // all reads are of one revision
@@ -87,13 +87,13 @@ export class StmTransaction {
     return (await this.kv.txn({ compare, success }, this.limits)).succeeded;
   }
 
-  /** Ends it without effect. */
+  /** Ends the transaction without effect. */
   abandon(): void {
     this.isOver = true;
   }
 
   private async fetch(key: Uint8Array): Promise<KeyValue | undefined> {
-    // A first read that fails leaves the revision to the read that waited longest.
+    // If the first read fails, the read that has waited longest becomes the first.
     while (this.firstRead !== undefined) await this.firstRead.catch(() => undefined);
     const reading = this.kv.get(key, { revision: this.revision, ...this.limits });
     if (this.revision === 0) this.firstRead = reading;
@@ -114,7 +114,7 @@ export class StmTransaction {
 const wasCompacted = (error: unknown): boolean =>
   error instanceof EtcdError && error.code === "out-of-range" && error.message.includes("compacted");
 
-/** Runs a function as a transaction, as `Client.stm` says. */
+/** Runs a function as a transaction, as documented at `Client.stm`. */
 export async function stm<T>(
   kv: Kv,
   work: (tx: StmTransaction) => Promise<T> | T,
@@ -128,7 +128,7 @@ export async function stm<T>(
       const result = await work(tx);
       if (await tx.commit()) return result;
     } catch (error) {
-      if (!wasCompacted(error)) throw error; // otherwise the revision of the reads is gone: they begin anew
+      if (!wasCompacted(error)) throw error; // compacted: the revision of the reads cannot be read any more, and the function runs again
     } finally {
       tx.abandon();
     }

@@ -1,4 +1,4 @@
-// Waiting in line until it is one's turn, and what one has then.
+// Waits in the queue of a lock or an election, and represents the held lock or leadership.
 import { EtcdError, settleQuietly } from "../transport/index.js";
 import type { Bytes, Compare } from "../kv/index.js";
 import type { LeaseKeepAlive, Lease } from "../lease/index.js";
@@ -7,9 +7,9 @@ import { WaitLimit, type WaitOptions } from "./wait-limit.js";
 
 /** Options of a lock or of a campaign. */
 export interface TurnOptions extends WaitOptions {
-  /** TTL of the lease, after which others get the turn if this process dies. Default: 60. Excludes `lease`. */
+  /** TTL of the lease, after which other clients get the turn if this process dies. Default: 60. Excludes `lease`. */
   readonly ttlSeconds?: number | undefined;
-  /** The lease to use, which stays when the turn is over. A lease has one turn at a time. */
+  /** The lease to use; it is kept when the turn has ended. A lease can have one turn per name at a time. */
   readonly lease?: LeaseKeepAlive | undefined;
 }
 
@@ -18,7 +18,7 @@ export const defaultTtlSeconds = 60;
 
 /** The first place in the queue of a lock or an election. */
 export class Turn {
-  /** Aborted when the turn is lost, or is ended here. */
+  /** Aborted when the turn is lost, or ended by this client. */
   readonly signal: AbortSignal;
   private readonly ending = new AbortController();
   private hasEnded = false;
@@ -32,15 +32,15 @@ export class Turn {
     this.signal = AbortSignal.any([lease.lost, this.ending.signal]);
   }
 
-  /** A condition that is met as long as the turn lasts, for the transaction that needs it. */
+  /** A condition for transactions, which is met only while the turn lasts. */
   get condition(): Compare {
     return { target: "createRevision", key: this.entry.key, is: "=", than: this.entry.revision };
   }
 
-  /** Ends the turn, so that the next caller gets it. May be called twice, and again when it fails. */
+  /** Ends the turn, so that the next key in the queue gets it. May be called twice, and again after a failure. */
   async end(): Promise<void> {
     this.ending.abort(new EtcdError("cancelled", `Left the queue of ${this.line.title}`, "failed"));
-    if (this.hasEnded || this.lease.lost.aborted) return; // a lost lease the server has ended, or is about to
+    if (this.hasEnded || this.lease.lost.aborted) return; // the server has revoked a lost lease, or is about to
     if (this.ownsLease) await this.lease.close();
     else await this.line.leave(this.entry);
     this.hasEnded = true;
@@ -61,15 +61,15 @@ export abstract class Held {
     return this.turn.entry.revision;
   }
 
-  /** Aborted when the lease is lost, shortly before others can get the turn. */
+  /** Aborted when the lease is lost, shortly before other clients can get the turn. */
   get lost(): AbortSignal {
     return this.turn.lease.lost;
   }
 
   /**
-   * Aborted when this is not held any more: released, or lost with its lease, by the local monotonic clock shortly before others can
-   * get it. Pass it to every request that only the holder may make. It is not aborted when another client deletes the key:
-   * `held` in a transaction detects that, too.
+   * Aborted when the lock or leadership is released, or lost with its lease: measured by the local monotonic clock, shortly
+   * before other clients can get it. Pass it to every request that only the holder may make. It is not aborted when another
+   * client deletes the key: `held` in a transaction detects that, too.
    */
   get signal(): AbortSignal {
     return this.turn.signal;
@@ -84,7 +84,7 @@ export abstract class Held {
 /**
  * Joins the queue of keys and waits for the turn.
  *
- * @param whenBusy called while other keys are before ours; if it fails, the key is deleted
+ * @param whenBusy called if other keys are before ours; if it fails, the key is deleted
  * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up,
  * TypeError if both `lease` and `ttlSeconds` are given
  */
@@ -106,7 +106,7 @@ export async function takeTurn(
     if (!isFirst) await whenBusy(entry, limit.signal);
     return new Turn(line, entry, lease, lease !== options.lease);
   } catch (error) {
-    // Failing that, the place goes with the lease, a little later.
+    // If this fails, the key is deleted a little later, when the lease expires.
     if (lease !== undefined) await settleQuietly(lease === options.lease ? line.leaveIfThere(lease.id) : lease.close());
     throw limit.reason ?? error;
   } finally {

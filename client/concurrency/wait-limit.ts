@@ -1,12 +1,12 @@
-// The end of a wait: a signal, a time, a lost lease, whichever comes first.
+// Limits a wait by a signal, a time, or the loss of a lease, whichever comes first.
 import { type Clock, EtcdError, onAbort } from "../transport/index.js";
 import type { LeaseKeepAlive } from "../lease/index.js";
 
 /** Limits of a wait. */
 export interface WaitOptions {
-  /** Limit of the wait. Absent: none. */
+  /** Limit of the wait, in milliseconds. Absent: none. */
   readonly timeoutMs?: number | undefined;
-  /** Gives up waiting. A place that was taken is given up, too, which is tried for as long as a request may take. */
+  /** Gives up waiting. A place in a queue is given up, too, with attempts for at most the time-out of a request. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,7 +28,7 @@ export class WaitLimit {
     return this.ending.signal;
   }
 
-  /** The reason for which the wait ended; undefined while it goes on. */
+  /** The reason why the wait ended; undefined while it continues. */
   get reason(): Error | undefined {
     return this.ending.signal.reason as Error | undefined;
   }

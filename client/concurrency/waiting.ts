@@ -1,11 +1,11 @@
-// Waiting for keys to change, and keys that nobody else has.
+// Waits for changes of keys, and makes names of new keys.
 import { webcrypto } from "node:crypto";
 import { CompactedError, EtcdError, retryUntil } from "../transport/index.js";
 import { type Bytes, type GetResult, type GetSettings, toBytes } from "../kv/index.js";
 import type { LineServices } from "./line.js";
 import { WaitLimit, type WaitOptions } from "./wait-limit.js";
 
-/** Runs a wait under its limits. @throws EtcdError "cancelled" or "deadline-exceeded" when these end it */
+/** Runs a wait with limits. @throws EtcdError "cancelled" or "deadline-exceeded" if a limit ends the wait */
 export async function runWait<T>(
   { clock }: LineServices,
   title: Bytes,
@@ -16,14 +16,14 @@ export async function runWait<T>(
   try {
     return await wait(limit.signal, limit);
   } catch (error) {
-    // That a write may have been made is more than that the wait is over.
+    // An unknown outcome of a write takes precedence over the end of the wait.
     throw error instanceof EtcdError && error.outcome === "unknown" ? error : (limit.reason ?? error);
   } finally {
     limit.close();
   }
 }
 
-/** Reads keys; sent again until it is answered. */
+/** Reads keys; the request is sent again until it is answered. */
 export const readUntil = (
   { kv, clock }: LineServices,
   key: Bytes,
@@ -31,7 +31,7 @@ export const readUntil = (
   signal: AbortSignal,
 ): Promise<GetResult> => retryUntil(clock, { signal }, (limits) => kv.get(key, { ...options, ...limits }));
 
-/** Resolves when there is an event from a revision on, or that is not known any more: the caller reads the keys again. */
+/** Resolves when there is an event at or after a revision, or when these events are compacted: the caller reads the keys again. */
 export async function untilChanged(
   services: LineServices,
   key: Bytes,
@@ -46,8 +46,11 @@ export async function untilChanged(
   }
 }
 
-/** A name like those of etcd's recipes, the time in nanoseconds: the milliseconds of the wall clock, and six random digits. */
+/**
+ * Returns a name for a key, in the format of etcd's recipes, a time in nanoseconds: the milliseconds of the wall clock and six
+ * random digits.
+ */
 export const uniqueName = (): string => {
-  const [bits = 0] = webcrypto.getRandomValues(new Uint32Array(1)); // a simulation gives these by its seed
+  const [bits = 0] = webcrypto.getRandomValues(new Uint32Array(1)); // a simulation replaces this function by seeded numbers
   return `${BigInt(Date.now()) * 1_000_000n + BigInt(bits % 1_000_000)}`;
 };

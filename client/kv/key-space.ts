@@ -1,24 +1,24 @@
-// The keys that a client sees: all, or those under a prefix, without it.
+// The keys that a client sees: all keys, or the keys under a prefix, without the prefix.
 import { EtcdError } from "../transport/index.js";
 import { prefixEnd } from "./keys.js";
 
 /** The part of a request that names one key or an interval. */
 interface WireInterval {
   readonly key: Uint8Array;
-  /** Empty: one key. A zero byte: no end. */
+  /** The end of the interval. Empty: one key. A zero byte: no end. */
   readonly rangeEnd: Uint8Array;
 }
 
 /**
- * A key space: requests get its prefix, results lose it.
+ * A key space: adds the prefix to the keys of requests, and removes it from the keys of results.
  *
- * Example, with the prefix `app/`: key `a` is `app/a` at the server; the interval from `a` without end is the one from `app/a`
- * to `app0`, the first key behind the prefix.
+ * Example with the prefix `app/`: key `a` is `app/a` at the server; the interval from `a` without end is at the server the
+ * interval from `app/a` to `app0`, the first key after the prefix.
  *
  * @see etcd, client/v3/namespace
  */
 export class KeySpace {
-  /** @param prefix empty: all keys */
+  /** @param prefix prefix of all keys of this space; empty: all keys */
   constructor(readonly prefix: Uint8Array) {}
 
   /** Returns the key space of a prefix within this one. */
@@ -26,24 +26,24 @@ export class KeySpace {
     return new KeySpace(concat(this.prefix, prefix));
   }
 
-  /** Returns the key at the server. @throws EtcdError "invalid-argument" if it is empty, as a server does without a prefix */
+  /** Returns the key at the server. @throws EtcdError "invalid-argument" if the key is empty; without a prefix, the server refuses it */
   toAbsolute(key: Uint8Array): Uint8Array {
     if (this.prefix.length === 0) return key;
     if (key.length === 0) throw new EtcdError("invalid-argument", "etcdserver: key is not provided", "failed");
     return concat(this.prefix, key);
   }
 
-  /** Returns a key of the server's as this key space sees it. */
+  /** Removes the prefix from a key of the server. */
   toRelative(key: Uint8Array): Uint8Array {
     return this.prefix.length === 0 ? key : key.subarray(this.prefix.length);
   }
 
-  /** Whether a key of the server's belongs to this key space. */
+  /** Whether a key of the server belongs to this key space. */
   has(key: Uint8Array): boolean {
     return Buffer.compare(key.subarray(0, this.prefix.length), this.prefix) === 0;
   }
 
-  /** Returns a request with its interval as it is at the server. */
+  /** Returns the request with its interval converted to keys of the server. */
   interval<Request extends WireInterval>(request: Request): Request {
     const { prefix } = this;
     if (prefix.length === 0) return request;

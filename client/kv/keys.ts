@@ -1,11 +1,11 @@
-// Keys, and which of them a request is about.
+// Converts keys and texts, and selects the keys of a request.
 import { isUint8Array } from "node:util/types";
 
 /** Bytes; text stands for its UTF-8. */
 export type Bytes = string | Uint8Array;
 
 /**
- * Encodes text as UTF-8; returns bytes as they are.
+ * Encodes text as UTF-8; returns bytes unchanged.
  *
  * @throws TypeError if it is neither
  */
@@ -18,24 +18,24 @@ export const toBytes = (value: Bytes): Uint8Array => {
 /** Length up to which a caller's bytes are copied instead of referenced. */
 export const maxOwnBytes = 1024;
 
-/** The same, but bytes of up to `maxOwnBytes` are copied, so the caller may change its own. @throws TypeError if it is neither */
+/** Like `toBytes`, but copies up to `maxOwnBytes` bytes, so that the caller may change its array. @throws TypeError if it is neither */
 export const toOwnBytes = (value: Bytes): Uint8Array => {
   const bytes = toBytes(value);
   return bytes === value && bytes.length <= maxOwnBytes ? Uint8Array.from(bytes) : bytes;
 };
 
-/** Memory that short texts share. */
+/** Size of a piece of memory that short texts share. */
 const poolBytes = 8 * 1024;
-/** Length of text, in characters, up to which a loop is faster than a call of Node's. */
+/** Length of text, in characters, up to which a loop is faster than a call into Node. */
 const maxLoopCharacters = 64;
 let pool = new Uint8Array(poolBytes);
 let poolUsed = 0;
 
-/** Encodes short text in memory that it shares with others, without a call of Node's if it is ASCII. */
+/** Encodes short text in memory that texts share, without a call into Node if the text is ASCII. */
 const utf8 = (text: string): Uint8Array =>
   (text.length <= maxLoopCharacters ? ascii(text) : undefined) ?? encodeText(text);
 
-/** @returns undefined if there are other characters */
+/** Encodes ASCII text; undefined if there are other characters. */
 const ascii = (text: string): Uint8Array | undefined => {
   const { length } = text;
   if (poolUsed + length > poolBytes) {
@@ -52,49 +52,49 @@ const ascii = (text: string): Uint8Array | undefined => {
   return new Uint8Array(pool.buffer, start, length);
 };
 
-/** Encodes in memory that Node shares between texts: a fraction of the time of a TextEncoder. */
+/** Encodes in Node's pool of memory, which takes a fraction of the time of a TextEncoder. */
 const encodeText = (text: string): Uint8Array => {
   const { buffer, byteOffset, length } = Buffer.from(text);
   return new Uint8Array(buffer, byteOffset, length);
 };
 
-/** A word for what was given in place of text or bytes. */
+/** Returns the word for the type of an invalid argument, for error texts. */
 const kindOf = (value: unknown): string =>
   value === undefined || value === null ? String(value) : `a value of type ${typeof value}`;
 
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * The text that bytes stand for.
+ * Decodes bytes as UTF-8.
  *
  * @throws TypeError if they are not UTF-8
  */
 export const toText = (bytes: Uint8Array): string => fromUtf8.decode(bytes);
 
-/** Selects more keys than the request's own; at most one of these may be given. None: only that key. */
+/** Selects an interval of keys that begins at the request's key; at most one option may be given. None: only that key. */
 export interface KeyInterval {
-  /** The keys from `key` up to this one, which is not among them. */
+  /** The keys from `key` on, below this key. */
   readonly rangeEnd?: Bytes | undefined;
-  /** The keys that begin with `key`; all, if it is empty. */
+  /** The keys that begin with `key`; all keys if it is empty. */
   readonly prefix?: boolean | undefined;
-  /** `key` and all after it; all, if it is empty. */
+  /** `key` and all keys after it; all keys if it is empty. */
   readonly fromKey?: boolean | undefined;
 }
 
 const zero = Uint8Array.of(0);
 const empty = new Uint8Array(0);
 
-/** The first key after all that begin with `prefix`; a zero byte stands for "no end". @see etcd v3 API, KV.Range */
+/** Returns the first key after all keys that begin with `prefix`; a zero byte stands for "no end". @see etcd v3 API, KV.Range */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
   if (last < 0) return zero;
-  const end = Uint8Array.from(prefix.subarray(0, last + 1)); // a copy: Buffer's own slice() is none
+  const end = Uint8Array.from(prefix.subarray(0, last + 1)); // a copy, which a Buffer's slice() is not
   end[last] = (end[last] ?? 0) + 1;
   return end;
 }
 
 /**
- * The `key` and `rangeEnd` of a request.
+ * Returns the `key` and `rangeEnd` of a request.
  *
  * @throws TypeError if more than one way to choose keys is given
  */

@@ -1,4 +1,4 @@
-// Get, put and delete: what they take and give, alone or as steps of a transaction.
+// Get, put and delete: their options and results, alone or as steps of a transaction.
 import {
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
@@ -37,7 +37,7 @@ export interface KeyOrder {
   readonly order?: "ascending" | "descending" | undefined;
 }
 
-/** Inclusive bounds on the keys that a get returns; its `count` counts all. Absent or 0: no bound. */
+/** Inclusive bounds on the keys that a get returns; `count` still counts all keys of the interval. Absent or 0: no bound. */
 export interface RevisionBounds {
   readonly minModRevision?: number | undefined;
   readonly maxModRevision?: number | undefined;
@@ -63,17 +63,17 @@ export interface GetResult {
   readonly kvs: readonly KeyValue[];
   /** Whether `limit` omitted any keys. */
   readonly more: boolean;
-  /** Number of keys in the interval, whatever `limit` says. */
+  /** Number of keys in the interval, independent of `limit`. */
   readonly count: number;
 }
 
 /** Options of a put. @see etcd v3 API, PutRequest */
 export interface PutSettings {
-  /** Lease to attach the key to. Absent or 0n: the key is attached to none. */
+  /** Id of the lease to attach the key to. Absent or 0n: none. */
   readonly lease?: bigint | undefined;
   /** Return the previous key. */
   readonly prevKv?: boolean | undefined;
-  /** Keep the current value of the key; the given one must be empty. */
+  /** Keep the current value of the key; the value argument must be empty. */
   readonly ignoreValue?: boolean | undefined;
   /** Keep the current lease of the key. */
   readonly ignoreLease?: boolean | undefined;
@@ -115,7 +115,7 @@ const sortOrders = { ascending: RangeRequest_SortOrder.ASCEND, descending: Range
  * Builds the request of a get.
  *
  * @throws TypeError if more than one way to choose keys is given
- * @throws RangeError if a number is not whole
+ * @throws RangeError if a number is not an integer
  */
 export function rangeRequest(key: Bytes, options: GetSettings, keys: KeySpace): RangeRequest {
   return {
@@ -134,7 +134,7 @@ export function rangeRequest(key: Bytes, options: GetSettings, keys: KeySpace): 
   };
 }
 
-/** Builds the request of a put. Bytes of a usual length are copied: the caller may change its own at once. */
+/** Builds the request of a put. Keys and values of up to `maxOwnBytes` are copied: the caller may change its arrays at once. */
 export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys: KeySpace): PutRequest => ({
   key: keys.toAbsolute(toOwnBytes(key)),
   value: toOwnBytes(value),
@@ -144,7 +144,10 @@ export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys:
   ignoreLease: options.ignoreLease ?? false,
 });
 
-/** Gives a put of `putRequest` to a server in the same process; undefined: it is large, or has a field that an encoder would change or refuse. */
+/**
+ * Returns a put that a server in the same process can take without encoding; undefined if the put is large, or has a field that
+ * the encoder would change or refuse.
+ */
 export const toSharedPut = (request: PutRequest): PutRequest | undefined => {
   const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request;
   if (key.length > maxOwnBytes || value.length > maxOwnBytes) return undefined;

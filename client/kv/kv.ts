@@ -60,8 +60,8 @@ const readOnlyTxn = unaryMethod("read", KVDefinition, methods.txn, { request: tx
 const compact = unaryMethod("write", KVDefinition, methods.compact);
 
 /**
- * The most frequent requests, `get` and `put`, are not async functions, which would allocate a generator, a promise and two
- * closures a request.
+ * Reads, writes, deletes and compacts keys. The most frequent requests, `get` and `put`, are not async functions, which would
+ * allocate a generator, a promise and two closures per request.
  *
  * @see etcd v3 API, KV
  */
@@ -84,8 +84,8 @@ export class Kv {
   }
 
   /**
-   * Reads the keys of an interval by RangeStream, which servers before 3.7 do not have: the server sends them in chunks, all of one
-   * revision, instead of one answer. Keys come in their order only; other orders are refused by the server.
+   * Reads the keys of an interval by RangeStream, which servers before 3.7 do not have: the server sends the keys in chunks, all
+   * of one revision, instead of one answer. The keys are in key order; the server refuses other orders.
    */
   async getStream(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
     const request = rangeRequest(key, options, this.keys);
@@ -124,7 +124,7 @@ export class Kv {
     return deleteResult(await this.endpoints.call(deleteRange, request, options), this.keys);
   }
 
-  /** Compares, then runs `success` or `failure`, all at one revision. */
+  /** Runs `success` if all comparisons hold, otherwise `failure`; everything at one revision. */
   async txn(steps: Txn, options: RequestOptions = {}): Promise<TxnResult> {
     const method = isReadOnly(steps) ? readOnlyTxn : txn;
     return txnResult(await this.endpoints.call(method, txnRequest(steps, this.keys), options), this.keys);
@@ -133,7 +133,7 @@ export class Kv {
   /**
    * Compacts the history before `revision`.
    *
-   * @param options.physical wait until it is removed from disk
+   * @param options.physical wait until the history is removed from disk
    */
   async compact(
     revision: number,

@@ -1,4 +1,4 @@
-// Transactions: comparisons and two branches, of which one runs.
+// Transactions: comparisons and two branches; one branch runs.
 import {
   Compare_CompareResult,
   Compare_CompareTarget,
@@ -27,8 +27,8 @@ import {
 } from "./kv-ops.js";
 
 /**
- * A condition of a transaction. A missing key has version, revisions and lease 0, and no comparison of its value is met.
- * For an interval it must hold for every key.
+ * A condition of a transaction. A missing key has version, revisions and lease 0, and a comparison of its value is never met. The
+ * condition of an interval must hold for each of its keys.
  */
 export type Compare = {
   readonly key: Bytes;

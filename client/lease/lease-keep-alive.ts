@@ -1,30 +1,30 @@
-// A lease and the clock it is renewed by.
+// A lease that is renewed until it is closed or lost.
 import { type Clock, LeaseLostError, settleQuietly } from "../transport/index.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
-/** A lease is renewed once in this time at least: Node's timers do not wait for much longer. */
+/** The longest pause between two renewals: Node's timers have a limit of 24.8 days. */
 const longestPauseMs = 24 * 3_600_000;
 /**
- * Share of the TTL by which a loss is reported early, so that the holder can stop before the server lets others have what
- * the lease protects.
+ * Share of the TTL by which a loss is reported early, so that the holder can stop before another client can get the lock or
+ * leadership that the lease protects.
  */
 const safetyMargin = 0.1;
 
-/** Renewals within one TTL: two of them may fail. */
+/** Renewals within one TTL: two may fail before the lease expires. */
 const renewalsPerTtl = 3;
 
 /** A lease as granted, or as last renewed, before its keep-alives begin. */
 export interface Granted {
   readonly id: bigint;
   readonly ttlSeconds: number;
-  /** Time of the request by the client's clock: the server cannot have begun to count before. */
+  /** Time of the request by the client's clock: the lease's time cannot have begun earlier on the server. */
   readonly sentAt: number;
 }
 
 /**
- * A lease that is being renewed. It counts as lost when the server reports that it does not exist, or when no renewal has been
- * answered that it may be: by the local monotonic clock, shortly before the server's time can be up. (That clock goes on while
- * this process is stopped, but not while the machine sleeps.)
+ * A lease that is being renewed. The lease counts as lost when the server reports that it does not exist, or when renewals have
+ * been unanswered for so long that it may have expired: by the local monotonic clock, shortly before the lease can expire on the
+ * server. (That clock continues while this process is stopped, but not while the machine sleeps.)
  */
 export class LeaseKeepAlive implements AsyncDisposable {
   readonly id: bigint;
@@ -45,7 +45,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
   private isClosed = false;
   private isReleased = false;
 
-  /** @param release what `close()` does with the lease once it is not renewed any more */
+  /** @param release called by `close()` after the last renewal: revokes the lease, or leaves it */
   constructor(
     private readonly stream: LeaseStream,
     { id, ttlSeconds, sentAt }: Granted,
@@ -68,15 +68,16 @@ export class LeaseKeepAlive implements AsyncDisposable {
   }
 
   /**
-   * Milliseconds for which the lease certainly exists; 0 if nothing is certain. After a long stop of this process it is 0
-   * before `lost` is raised.
+   * Milliseconds for which the lease certainly exists; 0 if it may have expired. After a long stop of this process, the value is
+   * 0 even before `lost` is aborted.
    */
   get remainingMs(): number {
     return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - this.clock.now(), 0);
   }
 
   /**
-   * Stops renewing. A lease from `hold` is revoked; one from `keepAlive` expires. May be called twice, and again when it fails.
+   * Stops renewing. A lease from `hold` is revoked; a lease from `keepAlive` expires. May be called twice, and again after a
+   * failure.
    *
    * @throws EtcdError if the lease could not be revoked: it then expires
    */
@@ -89,7 +90,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
     this.isReleased = true;
   }
 
-  /** Closes it; a lease that could not be revoked expires, and no error is thrown. */
+  /** Closes the lease without throwing; a lease that could not be revoked expires. */
   async [Symbol.asyncDispose](): Promise<void> {
     await settleQuietly(this.close());
   }
@@ -114,8 +115,8 @@ export class LeaseKeepAlive implements AsyncDisposable {
   private wakeAt(time: number): void {
     this.stopTimer();
     const delay = Math.min(time, this.certainUntil) - this.clock.now();
-    // A repeated timer does not keep Node alive, which a connection does as long as there is one. Rounded up: Node's timers may be
-    // early by a fraction of a millisecond.
+    // `every`, because a repeated timer does not keep the process alive; an open connection does. The delay is rounded up: Node's
+    // timers may fire early by a fraction of a millisecond.
     const stop = this.clock.every(Math.min(Math.max(Math.ceil(delay), 1), longestPauseMs), () => {
       stop();
       this.wake();

@@ -12,11 +12,11 @@ const keepAlive = streamMethod(LeaseDefinition, LeaseDefinition.methods.leaseKee
 /** A lease that is being renewed, as the stream sees it. */
 export interface Renewing {
   readonly id: bigint;
-  /** There is a new stream, which knows nothing of what was asked before. */
+  /** A new stream is open; renewals that were sent on the previous stream will not be answered. */
   onOpen(): void;
-  /** Answers the oldest unanswered `renew`. @param ttlSeconds 0: there is no such lease */
+  /** The oldest unanswered `renew` is answered. @param ttlSeconds 0: there is no such lease */
   onRenewed(ttlSeconds: number): void;
-  /** There is no stream, and will not be. */
+  /** The stream has failed for good. */
   onFailure(error: Error): void;
 }
 
@@ -49,7 +49,7 @@ export class LeaseStream {
     return this.endpoints.clock;
   }
 
-  /** Milliseconds that an answer may take, if the lease allows for more. */
+  /** Time-out of an answer, in milliseconds, if the lease does not expire earlier. */
   get patienceMs(): number {
     return this.endpoints.settings.requestTimeoutMs;
   }
@@ -65,7 +65,7 @@ export class LeaseStream {
     if (this.renewing.size === 0) this.stream.stop();
   }
 
-  /** @returns whether it was sent: not while no server is there */
+  /** Requests a renewal. @returns whether the request was sent: not without a connection to a server */
   renew(renewing: Renewing): boolean {
     if (!this.stream.isOpen) return false;
     const asked = this.asked.get(renewing.id);

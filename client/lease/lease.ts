@@ -1,4 +1,4 @@
-// Leases: keys that go when nobody renews them.
+// Leases: keys that are deleted when their lease is not renewed.
 import { webcrypto } from "node:crypto";
 import { LeaseDefinition, counterFromResponse } from "../../proto/index.js";
 import {
@@ -16,7 +16,7 @@ import { LeaseStream } from "./lease-stream.js";
 
 /** Parameters of a lease. @see etcd v3 API, LeaseGrantRequest */
 export interface LeaseGrantSettings {
-  /** Time without a renewal after which the lease ends, at least the server's minimum. */
+  /** Time without a renewal after which the lease expires; at least the server's minimum. */
   readonly ttlSeconds: number;
   /** Id of the lease. Absent or 0n: the server picks one. */
   readonly id?: bigint | undefined;
@@ -39,7 +39,7 @@ export interface LeaseGrantResult {
 /** The answer to one keep-alive. @see etcd v3 API, LeaseKeepAliveResponse */
 export interface LeaseRenewResult {
   readonly header: Header;
-  /** TTL from now on. 0: there is no such lease. */
+  /** The TTL, counted from now. 0: there is no such lease. */
   readonly ttlSeconds: number;
 }
 
@@ -48,9 +48,9 @@ export interface LeaseTimeToLiveResult {
   readonly header: Header;
   /** Whole seconds left. -1: there is no such lease. */
   readonly ttlSeconds: number;
-  /** TTL that a renewal restores. */
+  /** TTL that a renewal resets the lease to. */
   readonly grantedTtlSeconds: number;
-  /** Attached keys of the key space; none if not asked for. */
+  /** Attached keys of the key space; empty unless requested. */
   readonly keys: readonly Uint8Array[];
 }
 
@@ -58,18 +58,19 @@ const grant = unaryMethod("write", LeaseDefinition, LeaseDefinition.methods.leas
 const revoke = unaryMethod("write", LeaseDefinition, LeaseDefinition.methods.leaseRevoke);
 const timeToLive = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseTimeToLive);
 const leases = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseLeases);
-// To a server, a stream of one request is the same as a single call. Renewing twice does no harm.
+// LeaseKeepAlive called like a unary method: on the wire, a stream of one request is the same. Marked as a read, because renewing
+// twice does no harm.
 const renew = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
 
-/** 63 random bits, as etcd's ids are positive; 0 would leave the choice to the server. */
+/** Returns 63 random bits, because etcd's ids are positive; not 0, which would leave the choice to the server. */
 const newLeaseId = (): bigint => {
-  const [bits = 0n] = webcrypto.getRandomValues(new BigUint64Array(1)); // a simulation gives these by its seed
+  const [bits = 0n] = webcrypto.getRandomValues(new BigUint64Array(1)); // a simulation replaces this function by seeded numbers
   return BigInt.asUintN(63, bits) || 1n;
 };
 
-/** @see etcd v3 API, Lease */
+/** Grants, renews and revokes leases. @see etcd v3 API, Lease */
 export class Lease {
-  /** @param keys the key space of `timeToLive`; a lease itself belongs to none */
+  /** @param keys the key space of the keys in `timeToLive`; leases themselves have no key space */
   constructor(
     private readonly endpoints: Endpoints,
     private readonly keys: KeySpace,
@@ -82,7 +83,7 @@ export class Lease {
   }
 
   /**
-   * Grants a lease that ends after `ttlSeconds` unless it is renewed. To have that done, use `hold`.
+   * Grants a lease that expires after `ttlSeconds` unless it is renewed. `hold` also renews it.
    *
    * @throws TypeError if `ttlSeconds` is not a number
    */
@@ -104,7 +105,7 @@ export class Lease {
     return { header: headerOf(response.header), ttlSeconds: counterFromResponse(response.TTL) };
   }
 
-  /** Asks for the time that a lease has left. A lease that has ended has -1. */
+  /** Returns the remaining time of a lease; -1 if the lease has ended. */
   async timeToLive(
     id: bigint,
     { keys = false, ...options }: LeaseTimeToLiveSettings & RequestOptions = {},
@@ -118,14 +119,14 @@ export class Lease {
     };
   }
 
-  /** All leases, as the member that answers knows them. */
+  /** Lists all leases, from the state of the member that answers. */
   async list(options: RequestOptions = {}): Promise<{ readonly header: Header; readonly ids: readonly bigint[] }> {
     const response = await this.endpoints.call(leases, {}, options);
     return { header: headerOf(response.header), ids: response.leases.map(({ ID }) => ID) };
   }
 
   /**
-   * Renews an existing lease until that is stopped with `close()`, which leaves it to run out.
+   * Renews an existing lease until `close()`, after which the lease expires.
    *
    * @throws EtcdError "not-found" if there is no such lease
    */
@@ -147,7 +148,10 @@ export class Lease {
     return new LeaseKeepAlive(this.renewals, { id, ttlSeconds, sentAt }, () => this.revokeIfThere(id));
   }
 
-  /** A lease that may have been granted although its request was given up is revoked beside: nobody else knows its id. */
+  /**
+   * Grants a lease. If the request is given up, the lease may still have been granted; it is revoked in the background, because
+   * no other client knows its id.
+   */
   private async grantOrRevoke(what: { readonly ttlSeconds: number; readonly id: bigint } & RequestOptions) {
     try {
       return await this.grant(what);

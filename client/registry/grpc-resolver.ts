@@ -1,4 +1,4 @@
-// A name resolver for grpc-js: `etcd:///web` stands for the instances of the service `web`.
+// A name resolver for grpc-js: `etcd:///web` resolves to the instances of the service `web`.
 import type * as GrpcJs from "@grpc/grpc-js";
 import type { ServiceEndpoint } from "./registry.js";
 
@@ -10,12 +10,12 @@ export interface Resolving {
   ): AsyncGenerator<readonly ServiceEndpoint[], void, void>;
 }
 
-/** Pause after a failure before a service is resolved again. */
+/** Pause after a failure, before the service is resolved again. */
 const pauseMs = 1_000;
 
 /**
- * Has grpc-js resolve `<scheme>:///<service>` by the registry of a client. Needed once in a process, before the first channel; the
- * scheme stands for this client from then on.
+ * Makes grpc-js resolve `<scheme>:///<service>` by the registry of a client. Call it once in a process, before the first channel;
+ * the scheme belongs to this client from then on.
  *
  * @param grpc the program's own `@grpc/grpc-js`
  */
@@ -35,7 +35,7 @@ export function registerGrpcResolver(grpc: typeof GrpcJs, client: Resolving, sch
       return serviceOf(path);
     }
 
-    /** Starts resolving, which then goes on by itself. */
+    /** Starts resolving. Updates then follow without further calls. */
     updateResolution(): void {
       if (this.hasStarted) return;
       this.hasStarted = true;

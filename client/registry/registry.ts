@@ -1,4 +1,4 @@
-// Addresses of services, in the layout of Go's clientv3/naming/endpoints.
+// Registers and resolves addresses of services, in the layout of Go's clientv3/naming/endpoints.
 import {
   type Clock,
   EtcdError,
@@ -15,13 +15,13 @@ import type { Mirror } from "../watch/index.js";
 
 /** An instance of a service. */
 export interface ServiceEndpoint {
-  /** Address that others connect to, such as `10.0.0.7:8080`. */
+  /** Address that clients of the service connect to, such as `10.0.0.7:8080`. */
   readonly address: string;
   /** Data for clients that choose among instances; any JSON value. Undefined: none. */
   readonly metadata: unknown;
 }
 
-/** Options of `Client.register`; the limits of a request hold for the first registration. */
+/** Options of `Client.register`; the limits of `RequestOptions` apply to the first registration. */
 export interface RegisterOptions extends RequestOptions {
   readonly service: string;
   /** Address of this instance, unique in the service. */
@@ -76,7 +76,7 @@ export class Registration implements AsyncDisposable {
     return this.lease !== undefined && !this.lease.lost.aborted && !this.ending.signal.aborted;
   }
 
-  /** Registers the instance, and from then on again whenever the lease is lost. */
+  /** Registers the instance, and registers it again whenever the lease is lost. */
   async open(limits: RequestOptions): Promise<void> {
     const lease = await this.enter(limits);
     this.following = this.follow(lease);
@@ -85,7 +85,7 @@ export class Registration implements AsyncDisposable {
   /**
    * Removes the instance. May be called twice.
    *
-   * @throws EtcdError if its lease could not be revoked: the instance is removed when the lease expires
+   * @throws EtcdError if the lease could not be revoked: the instance is removed when the lease expires
    */
   async close(): Promise<void> {
     this.ending.abort();
@@ -124,7 +124,7 @@ export class Registration implements AsyncDisposable {
   }
 }
 
-/** Resolves when a lease has ended, or the signal is raised: to whether it is. */
+/** Waits until a lease has ended or the signal is aborted. @returns whether the signal is aborted */
 async function waitForEnd(lease: LeaseKeepAlive, signal: AbortSignal): Promise<boolean> {
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = () => resolve()));
@@ -134,7 +134,7 @@ async function waitForEnd(lease: LeaseKeepAlive, signal: AbortSignal): Promise<b
   return signal.aborted;
 }
 
-/** Registers an instance, as `Client.register` says. */
+/** Registers an instance, as documented at `Client.register`. */
 export async function register(services: RegistryServices, options: RegisterOptions): Promise<Registration> {
   const { timeoutMs, signal } = options;
   const registration = new Registration(services, options);
@@ -142,7 +142,7 @@ export async function register(services: RegistryServices, options: RegisterOpti
   return registration;
 }
 
-/** Yields the instances of a service, now and after each change, as `Client.resolve` says. */
+/** Yields the instances of a service, now and after each change, as documented at `Client.resolve`. */
 export function resolve(
   services: RegistryServices,
   service: string,
@@ -156,7 +156,7 @@ export function resolve(
   const leave = () => {
     stopListening();
     ending.abort();
-    void lists.return(); // between two lists, it would otherwise keep its mirror
+    void lists.return(); // otherwise an iterator that is left between two lists would keep its mirror
   };
   return new LeavableIterator(take, leave);
 }
@@ -179,7 +179,7 @@ async function* listsOf(
   }
 }
 
-/** The instance that a key tells of; none if its value is not one, as in Go. */
+/** Returns the instance of a key; none if the value is malformed, as in Go. */
 function endpointOf({ value }: KeyValue): ServiceEndpoint[] {
   try {
     const { Addr, Metadata } = JSON.parse(toText(value)) as { readonly Addr?: unknown; readonly Metadata?: unknown };

@@ -1,4 +1,4 @@
-// The answers to one request, taken one by one.
+// The answers to one request, which the caller takes one by one.
 import type { Connection } from "./connection.js";
 import type { Clock } from "./clock.js";
 import { EtcdError, notSentError } from "./errors.js";
@@ -9,7 +9,7 @@ import { onAbort } from "./on-abort.js";
 import type { RequestOptions, Settings } from "./options.js";
 import { StreamFinishedError, type Stream } from "./stream.js";
 
-/** The server to ask; `Endpoints` implements it. */
+/** The server of the request; `Endpoints` implements the interface. */
 interface AnsweringServer {
   readonly clock: Clock;
   readonly settings: Pick<Settings, "login" | "requestTimeoutMs">;
@@ -18,12 +18,12 @@ interface AnsweringServer {
   close(): void;
 }
 
-/** Answers that wait to be taken; with more, the server is not read from. */
+/** At most this many untaken answers; then the client stops reading from the server. */
 const maxWaiting = 2;
 
 /**
- * The answers of a server to one request, no faster than they are taken: a server that has more to say waits. The request goes out
- * with the first `take`. A token that is refused before any answer is replaced by that of another login.
+ * The answers of a server to one request. Flow control: the server waits while the caller takes no answer. The request is sent
+ * with the first `take`. If the token is refused before any answer, the client logs in again and repeats the request.
  */
 export class AnswerSequence<Request, Response> {
   private readonly answers: Response[] = [];
@@ -38,7 +38,7 @@ export class AnswerSequence<Request, Response> {
   private stopTimer: () => void = () => undefined;
   private stopListening: () => void = () => undefined;
 
-  /** @param server closed at the end */
+  /** @param server closed when the sequence ends */
   constructor(
     private readonly server: AnsweringServer,
     private readonly method: StreamMethod<Request, Response>,
@@ -54,7 +54,7 @@ export class AnswerSequence<Request, Response> {
     );
   }
 
-  /** @returns undefined once the server has ended the stream in good order */
+  /** Takes the next answer; undefined when the server has ended the stream without an error. */
   private async take(): Promise<Response | undefined> {
     if (!this.hasStarted) await this.start();
     while (this.answers.length === 0 && this.ending === undefined)
@@ -73,7 +73,7 @@ export class AnswerSequence<Request, Response> {
     await this.open();
   }
 
-  /** The time-out ends with the first answer: a connection on which nothing more comes is found dead by its keepalive. */
+  /** The time-out only applies to the first answer: later, keepalive detects a dead connection. */
   private async open(): Promise<void> {
     const { server, options } = this;
     const { timeoutMs = server.settings.requestTimeoutMs, signal } = options;
@@ -81,7 +81,7 @@ export class AnswerSequence<Request, Response> {
     await server.whenLoggedIn(limits);
     this.used = server.settings.login?.metadata;
     const connection = await server.whenConnected(limits);
-    if (this.ending !== undefined) return; // left, or aborted, meanwhile
+    if (this.ending !== undefined) return; // meanwhile, the caller has left the loop or aborted
     this.stopTimer = server.clock.after(limits.deadline - server.clock.now(), () =>
       this.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
     );
@@ -117,7 +117,7 @@ export class AnswerSequence<Request, Response> {
     } else this.finish(error);
   }
 
-  /** Ends the stream, or what comes before it, for this reason. */
+  /** Ends the stream, or the connecting before it, for this reason. */
   private end(error: EtcdError): void {
     if (this.stream === undefined) this.finish(error);
     else this.stream.end(error);

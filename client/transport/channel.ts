@@ -1,4 +1,5 @@
-// The seam between the client and the library that carries its calls: channels to endpoints, and the transport that opens them.
+// The interface between the client and the library that carries its calls: channels to endpoints, and the transport that opens
+// them.
 import type { StreamMethod, UnaryMethod } from "./methods.js";
 import type { ClientTls } from "./tls.js";
 
@@ -11,14 +12,14 @@ export interface ChannelSettings {
   readonly keepaliveTimeoutMs: number;
   readonly maxReceiveBytes: number;
   readonly maxSendBytes: number;
-  /** TLS for endpoints that need it, and for those that do not say. */
+  /** TLS for `https` endpoints, and for endpoints without a scheme. */
   readonly tls?: ClientTls | undefined;
 }
 
 /** A status other than OK, with which a call ends. @see gRPC, status codes */
 export class StatusError extends Error {
   override readonly name = "StatusError";
-  /** @param code a number of gRPC's */
+  /** @param code gRPC's number of the status */
   constructor(
     readonly code: number,
     readonly details: string,
@@ -27,36 +28,39 @@ export class StatusError extends Error {
   }
 }
 
-/** A call that is under way. */
+/** A call in flight. */
 export interface ChannelCall {
-  /** Gives the call up: it ends with CANCELLED, unless it has ended. Leaves nothing of it on the connection. May be called twice. */
+  /**
+   * Gives the call up: it ends with CANCELLED, unless it has ended. Nothing of the call remains on the connection. May be called
+   * twice.
+   */
   cancel(): void;
 }
 
-/** A stream in both directions that is under way. */
+/** An open stream in both directions. */
 export interface ChannelStream<Request> extends ChannelCall {
   send(request: Request): void;
-  /** Tells the server that no further request comes. Absent: this transport cannot, and has no methods that need it. */
+  /** Tells the server that no further request follows. Absent: the transport does not support it, and has no methods that need it. */
   finish?(): void;
-  /** Has the server wait with further answers, but for a few that are on their way. Absent: this transport cannot. */
+  /** Makes the server wait before it sends more answers; a few in flight still arrive. Absent: the transport does not support it. */
   pause?(): void;
-  /** Ends a pause. Does nothing where there is none. */
+  /** Ends a pause. Does nothing without a pause. */
   resume?(): void;
 }
 
 /**
- * A connection to one endpoint, made when it is asked for and again when it breaks. Calls are made while it is `ready`; on
- * another one they fail. All callbacks come after the method that was given them has returned.
+ * A channel to one endpoint. It connects when `connect` is called, and again when the connection breaks. Calls need the state
+ * `ready`; in other states they fail. No callback is called before the method that it was passed to has returned.
  */
 export interface Channel {
   readonly state: ChannelState;
-  /** Starts connecting, unless that is done or under way. */
+  /** Starts connecting, unless the channel is connected or connecting. */
   connect(): void;
-  /** Sets the one listener of changes of `state`. */
+  /** Sets the listener of changes of `state`; there is only one. */
   onStateChange(listener: () => void): void;
   /**
-   * Sets the one listener of the end of a server's life: another one takes its place, and no request of before may reach it. A
-   * transport to real servers never knows, and need not have this.
+   * Sets the listener of a replacement of the server by another one that no earlier request may reach; there is only one
+   * listener. Only the transport of tests implements it: over a network, a replacement cannot be detected.
    */
   onReplaced?(listener: (failure: StatusError) => void): void;
   /** Resolves to the reason why there is no connection. Called in `transient-failure`. */
@@ -64,8 +68,9 @@ export interface Channel {
   /**
    * Makes a call with one request and one response.
    *
-   * @param timeoutMs time that the server is told it has; undefined: not told. The caller keeps the time itself
-   * @param onEnd called once: with the response, or with a failure that has gRPC's `code` and `details`, as StatusError does
+   * @param timeoutMs the time-out that is sent to the server; undefined: none is sent. The caller must enforce the time-out
+   * itself
+   * @param onEnd called once, with the response, or with a failure that has gRPC's `code` and `details`, like StatusError
    * @param metadata sent with the request; absent: none
    */
   unary<Request, Response>(
@@ -78,7 +83,7 @@ export interface Channel {
   /**
    * Opens a stream in both directions.
    *
-   * @param onEnd called at least once at the end; undefined: the server has ended it in good order
+   * @param onEnd called at least once at the end; undefined: the server has ended the stream without an error
    */
   bidi<Request, Response>(
     method: StreamMethod<Request, Response>,
@@ -90,12 +95,12 @@ export interface Channel {
   close(): void;
 }
 
-/** Opens channels: over sockets by default, in the same process in tests. Failover, deadlines and retries are above it. */
+/** Opens channels: over sockets by default, in the same process in tests. Failover, deadlines and retries are implemented above it. */
 export interface Transport {
   /**
    * Opens a channel, which does not connect yet.
    *
-   * @throws TypeError if it is not an endpoint of this transport
+   * @throws TypeError if `endpoint` is not an endpoint of this transport
    */
   open(endpoint: string, settings: ChannelSettings): Channel;
 }

@@ -1,12 +1,12 @@
-// The time of a client: injected, so that tests let it pass.
-import type { Clock } from "../../platform/index.js"; // the type alone: platform itself loads a database
+// The clock of a client: injected, so that tests control the time.
+import type { Clock } from "../../platform/index.js"; // only the type: at run time, platform would load a database
 
 export type { Clock };
 
-/** The longest time that Node's timers wait; they fire at once when told to wait longer. */
+/** The longest time of Node's timers; with a longer time they fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Shortens a time to what a timer of Node's can wait. */
+/** Shortens a time to the longest time of Node's timers. */
 export const asTimer = (milliseconds: number) => Math.min(milliseconds, longestTimerMs);
 
 const after = (ms: number, callback: () => void): (() => void) => {
@@ -15,7 +15,7 @@ const after = (ms: number, callback: () => void): (() => void) => {
   return () => clearTimeout(timer);
 };
 
-/** Waits longer than one timer can. */
+/** Waits longer than the longest time of one timer. */
 const afterLong = (ms: number, callback: () => void): (() => void) => {
   let stop: () => void;
   const next = () => {

@@ -26,7 +26,7 @@ export type EtcdErrorCode = NonNullable<(typeof codes)[number]>;
 
 /**
  * The outcome of a request that did not succeed.
- * - `failed`: it changed nothing, and never will.
- * - `unknown`: it may have been carried out, or may still be. Read before writing again.
+ * - `failed`: the request changed nothing, and never will.
+ * - `unknown`: the request may have been executed, or may still be executed. Read before writing again.
  */
 export type Outcome = "failed" | "unknown";

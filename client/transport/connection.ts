@@ -15,18 +15,18 @@ import { Stream, type StreamEvents } from "./stream.js";
 export interface ConnectionOwner {
   /** Handles a connection that has come up. */
   onUp(): void;
-  /** Ends all requests that wait: none of before may reach the servers that are there now. */
+  /** Ends all requests that wait: the servers were replaced, and no earlier request may reach the new ones. */
   interrupt(error: EtcdError): void;
-  /** Tells whether another connection could be used instead. */
+  /** Whether another connection could be used instead. */
   hasAlternative(connection: Connection): boolean;
 }
 
 const check = streamMethod(HealthDefinition, HealthDefinition.methods.check);
 
-/** Connects when first told to, and from then on again whenever told to. */
+/** The connection to one endpoint, with its calls and streams. `connect` starts it. */
 export class Connection implements ProbedServer, ExpiringCalls, CallingConnection {
   private readonly channel: Channel;
-  /** The server at the other end, as calls see it. */
+  /** The interface of the server that calls use. */
   private readonly server: CalledServer;
   private readonly liveness: Liveness;
   private readonly pending = new PendingList();
@@ -48,7 +48,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     this.server = { channel: this.channel, endpoint, clock, login: settings.login };
   }
 
-  /** Whether the server answers nothing at all, although the connection is up. */
+  /** Whether the server answers nothing, although the connection is up. */
   get isSilent(): boolean {
     return this.liveness.isSilent;
   }
@@ -57,7 +57,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     return !this.closed && this.channel.state === "ready";
   }
 
-  /** Starts connecting, unless that is done or under way. */
+  /** Starts connecting, unless the channel is connected or connecting. */
   connect(): void {
     if (!this.closed) this.channel.connect();
   }
@@ -67,22 +67,25 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     return this.channel.state === "transient-failure" ? this.channel.failureReason() : "no answer";
   }
 
-  /** @returns false if a write should wait for `whenConfirmed`: too many others were sent since the server last answered */
+  /**
+   * Asks to send a write. @returns false if the write should wait for `whenConfirmed`: too many were sent since the server's last
+   * answer
+   */
   admitWrite(): boolean {
     return this.liveness.admitWrite();
   }
 
-  /** Waits until the server has shown that it is there. It may also be silent, or gone, by then. */
+  /** Resolves when the server has answered, and also when it counts as silent or its connection is down. */
   whenConfirmed(limits: CallLimits): Promise<void> {
     return this.liveness.whenConfirmed(limits);
   }
 
-  /** Whether the client has given this connection up. */
+  /** Whether this connection is closed. */
   get isClosed(): boolean {
     return this.closed;
   }
 
-  /** @throws EtcdError if the request does not succeed */
+  /** Makes a call. @throws EtcdError if the request does not succeed */
   call<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
@@ -98,7 +101,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     });
   }
 
-  /** Makes a call. @param caller may be told of its end before this returns */
+  /** Makes a call. @param caller `onEnd` may be called before `begin` returns */
   begin<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
@@ -107,7 +110,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     readTry?: ReadTry,
     now = this.clock.now(),
   ): void {
-    // Between a look at `isUp` and this call, there may have been a turn in which either happened.
+    // Both may have happened in a turn of the event loop between the caller's check of `isUp` and this call.
     if (this.closed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
     if (now >= limits.deadline) return caller.onEnd(this.tooLateError(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
@@ -173,21 +176,24 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     this.channel.close();
   }
 
-  /** Gives the connection up: its streams end and go elsewhere, its calls may end first. */
+  /** Closes the connection after its calls have ended. Its streams end now, and are opened again on another connection. */
   retire(): void {
     this.retired = true;
     for (const each of this.pending.all()) each.retire();
     this.liveness.reconsider();
-    // A call that has chosen this connection a moment ago is made first.
+    // After this turn: a call that has just chosen this connection can still be made.
     this.clock.soon(() => this.closeIfRetired());
   }
 
-  /** Requests that wait for `whenConfirmed` look for a server again. */
+  /** Makes requests that wait for `whenConfirmed` choose a connection again. */
   reconsider(): void {
     this.liveness.reconsider();
   }
 
-  /** Sends the server a health check. Any answer will do, also that there is no such service. One that is slow with others answers this at once. */
+  /**
+   * Sends the server a health check. Any answer counts, also that there is no such service. A server that is slow with other
+   * requests answers a health check at once.
+   */
   probe(): void {
     const { liveness, pending } = this;
     if (!this.isUp) return liveness.onProbeEnd();

@@ -1,15 +1,15 @@
-// A timer for the deadlines of all calls of a connection.
+// One timer for the deadlines of all calls of a connection.
 import type { Clock } from "./clock.js";
 
 /** Ends the calls whose deadline is reached; `Connection` implements it. */
 export interface ExpiringCalls {
-  /** @returns the nearest of the remaining deadlines; Infinity: there is none */
+  /** Ends the calls whose deadline is not after `now`. @returns the nearest of the remaining deadlines; Infinity: none */
   expire(now: number): number;
 }
 
 /**
- * Waits for the nearest deadline. Most calls end long before theirs, so a call neither sets a timer, if an earlier one is set, nor
- * stops one, if there are others. A timer that finds no deadline reached is set again.
+ * Waits for the nearest deadline. Most calls end long before their deadline, so a new call sets no timer if an earlier timer is
+ * set, and an ending call stops no timer if other calls remain. A timer that fires before any deadline is set again.
  */
 export class DeadlineTimer {
   private calls = 0;
@@ -26,7 +26,7 @@ export class DeadlineTimer {
     if (deadline < this.timerAt) this.set(deadline);
   }
 
-  /** Leaves no timer behind the last call. */
+  /** A call has ended: stops the timer if it was the last call. */
   callEnds(): void {
     this.calls -= 1;
     if (this.calls === 0) this.clear();
@@ -37,7 +37,7 @@ export class DeadlineTimer {
     this.timerAt = deadline;
     this.stop = this.clock.after(deadline - this.clock.now(), () => {
       this.clear();
-      // Node's timers may fire a little early.
+      // `Math.max`, because Node's timers may fire a little early.
       const next = this.all.expire(Math.max(deadline, this.clock.now()));
       if (next < this.timerAt) this.set(next);
     });

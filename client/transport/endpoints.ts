@@ -1,4 +1,4 @@
-// All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
+// All endpoints of a cluster: sends requests to an endpoint that is up, and to another one when it stops answering.
 import { AuthDefinition } from "../../proto/index.js";
 import { AnswerSequence } from "./answer-sequence.js";
 import type { Clock } from "./clock.js";
@@ -12,24 +12,24 @@ import { StreamFinishedError } from "./stream.js";
 import type { CallEnd, ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
-/** The bound of etcd's Go client: enough for a second or two without a leader. */
+/** At most this many attempts of a request, as in etcd's Go client: enough for one to two seconds without a leader. */
 const maxAttempts = 100;
 /** Pause after every endpoint has been tried. */
 const pauseMs = 25;
 
-/** Asked elsewhere, too, when a server is slow: a second token does no harm. */
+/** Marked as a read, so that another server is asked, too, when one is slow: a second token does no harm. */
 const authenticateMethod = unaryMethod("read", AuthDefinition, AuthDefinition.methods.authenticate);
 
-/** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
+/** A resolved promise: `then` runs a callback in a microtask, in a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
 
-/** A try of a request at one server that has failed. */
+/** A failed attempt of a request at one server. */
 interface FailedTry {
   readonly connection: Connection;
   readonly error: unknown;
 }
 
-/** A time whose requests end together; `failure`: it is over. */
+/** A period of the client. When it is over, `failure` is set, and all its requests end with that error. */
 export interface Era {
   failure?: EtcdError;
 }
@@ -37,25 +37,25 @@ export interface Era {
 /** Returns a response as it is. */
 const returnUnchanged = (response: unknown): never => response as never;
 
-/** The method and the message of a call, and what makes its result; the types are those of the call. */
+/** The method, the request and the function that makes the result of a call; the call's own types are erased. */
 interface CallContents {
   readonly method: UnaryMethod<unknown, unknown>;
   readonly request: unknown;
   readonly read: (response: unknown) => unknown;
 }
 
-/** Sends a request further times after its first try has failed; `Endpoints` implements it. */
+/** Sends a request again after its first attempt has failed; `Endpoints` implements the interface. */
 interface Retries {
   sendAgain(begun: BegunRequest, failed: FailedTry): void;
 }
 
-/** A request from its making to its result: its bounds, and the promise that it settles. */
+/** A request from the call of the client until its result: its limits, and the promise to settle. */
 class BegunRequest implements CallLimits, CallEnd<unknown> {
   readonly method: UnaryMethod<unknown, unknown>;
   readonly request: unknown;
-  /** Set as the request is sent. */
+  /** Set when the request is sent. */
   deadline = 0;
-  /** The connection of the first try. */
+  /** The connection of the first attempt. */
   connection: Connection | undefined = undefined;
   private readonly read: (response: unknown) => unknown;
 
@@ -87,15 +87,15 @@ class BegunRequest implements CallLimits, CallEnd<unknown> {
     this.reject(asError(error));
   }
 
-  /** Has the response of further tries settle the request. */
+  /** Settles the request with the response of further attempts. */
   follow(response: Promise<unknown>): void {
     this.resolve(response.then(this.read));
   }
 }
 
 /**
- * All endpoints are connected to at the same time, so one that is dead costs nothing while another is up. Requests go to
- * one of them until it fails or falls silent; then to the next that is up.
+ * The endpoints of a cluster. The client connects to all of them at the same time, so a dead endpoint delays nothing while
+ * another is up. Requests go to one endpoint until it fails or becomes silent; then to the next that is up.
  */
 export class Endpoints implements ConnectionOwner, Retries {
   private connections: readonly Connection[];
@@ -104,14 +104,14 @@ export class Endpoints implements ConnectionOwner, Retries {
   private preferred = 0;
   private present: Era = {};
   private closed = false;
-  /** Requests made in this turn; they are sent at its end. */
+  /** Requests that were made in this turn of the event loop; they are sent at its end. */
   private begun: BegunRequest[] = [];
-  /** Connections of their own for requests to single endpoints. */
+  /** The connections of requests to single endpoints, which are not shared with other requests. */
   private readonly singles = new Set<Endpoints>();
 
   /**
    * @param onClosed called by `close`
-   * @throws TypeError if one is not an endpoint
+   * @throws TypeError if an endpoint is malformed
    */
   constructor(
     endpoints: readonly string[],
@@ -124,9 +124,9 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Calls a method on one endpoint, or on several in turn where that is safe.
+   * Calls a method on one endpoint, or on several, one after the other, if that is safe.
    *
-   * @param read makes the result of the response
+   * @param read makes the result from the response
    * @throws EtcdError if the request does not succeed
    */
   call<Request, Response, Result = Response>(
@@ -138,7 +138,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     const contents = { method, request, read } as CallContents;
     return new Promise<Result>((resolve, reject) => {
       const settle = resolve as (result: unknown) => void;
-      // Nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made.
+      // Nothing is sent if the client is closed, or the signal aborted, in the same turn of the event loop.
       this.add(new BegunRequest(contents, timeoutMs, signal, this.era, this, settle, reject));
     });
   }
@@ -163,11 +163,12 @@ export class Endpoints implements ConnectionOwner, Retries {
     }
   }
 
-  /** Sends a request for the first time; one that has to wait for nothing costs no further promise, and no timer of its own. */
+  /** Sends a request for the first time. If it can be sent at once, no further promise and no timer are created. */
   private sendFirst(begun: BegunRequest, now: number): void {
     const { method, request, era } = begun;
     const isSingleTry = method.kind === "write" || this.connections.length === 1;
-    const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, begun.signal) : undefined;
+    const connection =
+      isSingleTry && era.failure === undefined ? this.chooseAtOnce(method.kind, begun.signal) : undefined;
     if (connection === undefined) return begun.follow(this.send(method, request, begun, era));
     begun.connection = connection;
     connection.begin(method, request, begun, begun, undefined, now);
@@ -177,7 +178,10 @@ export class Endpoints implements ConnectionOwner, Retries {
     begun.follow(this.send(begun.method, begun.request, begun, begun.era, failed));
   }
 
-  /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */
+  /**
+   * Sends a request with a token. If the token is refused, so that the request was not executed, logs in again and repeats the
+   * request.
+   */
   private async withLogin<Result>(limits: CallLimits, era: Era, send: () => Promise<Result>): Promise<Result> {
     const { login } = this.settings;
     if (login === undefined) return send();
@@ -194,7 +198,7 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Logs in, unless that is done or the client has no credentials.
+   * Logs in, unless there is a token already or the client has no credentials.
    *
    * @throws EtcdError if the login fails
    */
@@ -204,9 +208,9 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Logs in, whether that is done or not. Requests that begin meanwhile wait for it.
+   * Logs in, also if there is a token already. Requests that begin meanwhile wait for the login.
    *
-   * @throws EtcdError if the login fails, also if the cluster has no authentication
+   * @throws EtcdError if the login fails, also because authentication is off
    * @throws TypeError without credentials
    */
   async logInAgain({ timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions): Promise<void> {
@@ -219,9 +223,9 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Sends a request to one server, or to several in turn where that is safe.
+   * Sends a request to one server, or to several, one after the other, if that is safe.
    *
-   * @param failed a try that has failed; absent: there was none
+   * @param failed an attempt that has failed already; absent: none
    */
   private async send<Request, Response>(
     method: UnaryMethod<Request, Response>,
@@ -233,7 +237,8 @@ export class Endpoints implements ConnectionOwner, Retries {
     let attempt = 1;
     if (failed !== undefined) await this.afterFailure(failed, attempt++, limits);
     for (; ; attempt++) {
-      const connection = this.free(method.kind, limits.signal) ?? (await this.chooseConnection(method.kind, limits));
+      const connection =
+        this.chooseAtOnce(method.kind, limits.signal) ?? (await this.chooseConnection(method.kind, limits));
       throwIfOver(era);
       try {
         if (method.kind === "write" || this.connections.length === 1)
@@ -245,7 +250,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     }
   }
 
-  /** Waits until a request may be tried again. @throws the error of its last try if it may not */
+  /** Waits before the next attempt of a request. @throws the error of the last attempt if there may be no other */
   private async afterFailure({ connection, error }: FailedTry, attempt: number, limits: CallLimits): Promise<void> {
     const { signal, deadline } = limits;
     if (!(error instanceof EtcdError)) throw error;
@@ -256,7 +261,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     if (pause > 0) await sleep(this.clock, pause, signal);
   }
 
-  /** The same for a single endpoint, which need not be one of these. */
+  /** Calls a method on a single endpoint, which need not be one of these. */
   async callAt<Request, Response>(
     endpoint: string,
     method: UnaryMethod<Request, Response>,
@@ -272,8 +277,8 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Asks a single endpoint, which need not be one of these, and returns an iterator over its answers. They are read no faster than they
-   * are taken. `timeoutMs` is the time until the first one.
+   * Sends a request to a single endpoint, which need not be one of these, and returns an iterator over its answers. The server
+   * waits while no answer is taken. `timeoutMs` limits the time until the first answer.
    */
   answersAt<Request, Response>(
     endpoint: string,
@@ -284,7 +289,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     return new AnswerSequence(this.openSingle(endpoint), method, request, options).iterate();
   }
 
-  /** Makes a connection of its own, which the caller closes; it is closed with these endpoints at the latest. */
+  /** Makes a separate connection. The caller closes it; `close` of these endpoints closes it, too. */
   private openSingle(endpoint: string): Endpoints {
     if (this.closed) throw notSentError(undefined);
     const single = new Endpoints([endpoint], this.settings, this.clock, () => this.singles.delete(single));
@@ -293,10 +298,10 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Sends one request to one server, and returns its answers once the server has ended the stream in good order. If the token is
-   * refused, also after some answers, all of it is done again after another login: for requests that only read.
+   * Sends one request to one server, and returns its answers when the server has ended the stream without an error. If the token
+   * is refused, also after some answers, the whole request is repeated after another login: for requests that only read.
    *
-   * @throws EtcdError if the stream ends otherwise
+   * @throws EtcdError if the stream ends with an error
    */
   async answers<Request, Response>(
     method: StreamMethod<Request, Response>,
@@ -333,9 +338,10 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Replaces the endpoints. Those that stay keep their connections; requests on the others end there, and streams go elsewhere.
+   * Replaces the endpoints. Endpoints in both lists keep their connections. Requests in flight at removed endpoints end there;
+   * streams are opened again elsewhere.
    *
-   * @throws TypeError if one is not an endpoint; then nothing has changed
+   * @throws TypeError if an endpoint is malformed; then nothing is changed
    */
   replace(endpoints: readonly string[]): void {
     if (this.closed) throw notSentError(undefined);
@@ -355,18 +361,18 @@ export class Endpoints implements ConnectionOwner, Retries {
     for (const each of gone) each.retire();
   }
 
-  /** The endpoints, as they were given. */
+  /** The endpoints, in the spelling of the caller. */
   get list(): readonly string[] {
     return this.connections.map(({ endpoint }) => endpoint);
   }
 
-  /** Wakes the requests that wait: a connection has come up. */
+  /** A connection has come up: wakes the requests that wait for one. */
   onUp(): void {
     this.waiting.wake();
     for (const each of this.connections) each.reconsider();
   }
 
-  /** The requests that begin now. */
+  /** The current era. */
   get era(): Era {
     return this.present;
   }
@@ -378,7 +384,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     this.waiting.wake();
   }
 
-  /** Tells whether a connection other than this one could be used. */
+  /** Whether a connection other than this one could be used. */
   hasAlternative(connection: Connection): boolean {
     return this.findUsable([connection]) !== undefined;
   }
@@ -391,13 +397,13 @@ export class Endpoints implements ConnectionOwner, Retries {
     this.onClosed();
   }
 
-  /** The connection has failed: what comes next goes elsewhere. */
+  /** The connection has failed: later requests prefer another one. */
   switchFrom(connection: Connection): void {
     if (this.connections[this.preferred] === connection)
       this.preferred = (this.preferred + 1) % this.connections.length;
   }
 
-  /** Waits until a connection is up, but neither beyond the dial timeout nor beyond the request's limits. */
+  /** Waits until a connection is up, at most for the dial time-out and the request's limits. */
   async whenConnected({ deadline, signal }: CallLimits): Promise<Connection> {
     const giveUpAt = Math.min(deadline, this.clock.now() + this.settings.dialTimeoutMs);
     const { era } = this;
@@ -425,8 +431,8 @@ export class Endpoints implements ConnectionOwner, Retries {
     return { clock, timeoutMs, authenticate };
   }
 
-  /** The connection for a request that has to wait for nothing; undefined: `chooseConnection` waits, or says why there is none. */
-  private free(kind: RequestKind, signal: AbortSignal | undefined): Connection | undefined {
+  /** Returns the connection for a request that need not wait; undefined: call `chooseConnection`, which waits, or throws the reason. */
+  private chooseAtOnce(kind: RequestKind, signal: AbortSignal | undefined): Connection | undefined {
     if (this.closed || signal?.aborted) return undefined;
     const connection = this.findUp();
     if (connection === undefined) return undefined;
@@ -436,8 +442,9 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * The connection for a request. A write waits for an answer of the server if many were sent since the last one, or the last one was
-   * long ago: a write that a silent server may have is neither made nor not made, one that was held back goes elsewhere.
+   * Chooses the connection for a request. A write first waits for an answer of the server if many writes were sent since its last
+   * answer, or if that answer was long ago: the outcome of a write that was sent to a silent server is unknown, but a write that
+   * waits can still go to another server.
    */
   private async chooseConnection(kind: RequestKind, limits: CallLimits): Promise<Connection> {
     for (;;) {
@@ -449,8 +456,8 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 
   /**
-   * Asks one server, and another as well when that one is slow: it may be alive and still not be able to answer. Whoever
-   * answers first has answered. If another one fails meanwhile, as while a leader is elected, it is asked again.
+   * Sends a read to one server, and to another one as well if the first is slow: a server can be alive and unable to answer. The
+   * first answer counts. If another server fails meanwhile, for example during an election, it is asked again.
    */
   private read<Request, Response>(
     first: Connection,
@@ -459,7 +466,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     limits: CallLimits,
   ): Promise<Response> {
     return new Promise((resolve) => {
-      /** The tries that are under way, oldest first; only the newest may have a successor. */
+      /** The attempts in flight, oldest first; only the newest may start another. */
       const tries = new Map<Connection, ReadTry>();
       const failed = new Set<Connection>();
       const start = (connection: Connection) => {
@@ -488,14 +495,17 @@ export class Endpoints implements ConnectionOwner, Retries {
     });
   }
 
-  /** The first connection that is up, from the preferred one on; one whose server has fallen silent only if all have. */
+  /**
+   * Returns the first connection that is up, from the preferred one on; a connection with a silent server only if all servers are
+   * silent.
+   */
   private findUp(): Connection | undefined {
     const preferred = this.connections[this.preferred];
     if (preferred?.isUp === true && !preferred.isSilent) return preferred;
     return this.findUsable([]) ?? this.sortByPreference().find((connection) => connection.isUp);
   }
 
-  /** The first that is up and answers, except for these. */
+  /** Returns the first connection that is up and whose server is not silent, except for these. */
   private findUsable(except: readonly Connection[]): Connection | undefined {
     return this.sortByPreference().find((each) => each.isUp && !each.isSilent && !except.includes(each));
   }
@@ -514,15 +524,15 @@ export class Endpoints implements ConnectionOwner, Retries {
   }
 }
 
-/** @throws EtcdError if an era is over */
+/** Does nothing during an era. @throws EtcdError if the era is over */
 export const throwIfOver = ({ failure }: Era): void => {
   if (failure !== undefined) throw failure;
 };
 
-/** The endpoint in one of its spellings: members list themselves as http://host:port. */
+/** Returns the endpoint without scheme and trailing slash, for comparisons: members list their addresses as http://host:port. */
 const addressOf = (endpoint: string): string => endpoint.replace(/^http:\/\//, "").replace(/\/$/, "");
 
-/** Whether a signal of `AbortSignal.timeout()` is raised, alone or among others: a deadline, too. */
+/** Whether a signal was aborted by `AbortSignal.timeout()`, directly or through `AbortSignal.any()`: such an abort is a deadline. */
 const isTimeOver = (signal: AbortSignal | undefined): boolean => {
   const reason: unknown = signal?.reason;
   return reason instanceof DOMException && reason.name === "TimeoutError";

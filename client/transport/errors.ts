@@ -1,14 +1,14 @@
-// Errors of requests: a code, and whether the request may have been carried out.
+// Errors of requests, with a code, and whether the request may have been executed.
 import { codes, type EtcdErrorCode, type Outcome } from "./codes.js";
 import type { Header } from "./header.js";
 import { hintFor, isRetryable } from "./hints.js";
 
-/** Whether a request only reads: it may be sent again, and when it fails nothing has changed. */
+/** A "read" may be sent again, and has changed nothing when it fails. */
 export type RequestKind = "read" | "write";
 
 /**
- * A request that did not succeed. Act on `code`. `message` is the server's own text if it answered:
- * etcd's texts are fixed, and some conditions differ in nothing else.
+ * A request that did not succeed. Decide by `code`. If the server answered, `message` is its text: etcd's texts are fixed, and
+ * some conditions differ only in the text.
  *
  * @see etcd v3 API, error codes
  */
@@ -35,7 +35,7 @@ export class EtcdError extends Error {
     return isRetryable(this);
   }
 
-  /** Advice for people: a sentence that names a remedy. */
+  /** A sentence for people that names a remedy. */
   get hint(): string {
     return hintFor(this);
   }
@@ -43,7 +43,7 @@ export class EtcdError extends Error {
 
 /**
  * The reason why a server refuses a user.
- * - `wrong-password`: there is no such user, or the password is another one.
+ * - `wrong-password`: there is no such user, or the password is wrong.
  * - `not-allowed`: the user's roles do not permit it.
  * - `not-enabled`: a login was requested, and authentication is off.
  * - `invalid-token`: the server does not know the token, or it is older than the last change of users and roles.
@@ -65,7 +65,7 @@ export class AuthError extends EtcdError {
   }
 }
 
-/** None of the endpoints could be connected to, so no server has seen the request. */
+/** No endpoint could be connected to, so no server has received the request. */
 export class ConnectError extends EtcdError {
   override readonly name = "ConnectError";
   /** @param failures the reason for each endpoint */
@@ -75,7 +75,10 @@ export class ConnectError extends EtcdError {
   }
 }
 
-/** A request that was sent to no server. @param signal the signal that aborted it; otherwise the client is closed */
+/**
+ * Returns the error of a request that was not sent. @param signal the signal of the request; if it is not aborted, the client is
+ * closed
+ */
 export const notSentError = (signal: AbortSignal | undefined): EtcdError =>
   signal?.aborted
     ? new EtcdError("cancelled", "The request was aborted before it was sent", "failed", undefined, {
@@ -91,7 +94,7 @@ export interface WatchEnd {
   readonly cancelReason: string;
 }
 
-/** A server has refused a watch, or has ended it. */
+/** A server has refused or ended a watch. */
 export class WatchEndedError extends EtcdError {
   override readonly name: string = "WatchEndedError";
   constructor(
@@ -121,9 +124,9 @@ export class CompactedError extends WatchEndedError {
 }
 
 /**
- * A lease does not exist any more, or may not.
+ * A lease has ended, or may have ended.
  * - `gone`: the server reported it.
- * - `unconfirmed`: no server has answered for so long that its time may be up.
+ * - `unconfirmed`: no server has answered for so long that the lease may have expired.
  */
 export class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
@@ -137,7 +140,7 @@ export class LeaseLostError extends Error {
   }
 }
 
-/** Codes with which a server refuses a write before, or instead of, carrying it out. */
+/** Codes with which a server refuses a write without executing it. */
 const refusals: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>([
   "invalid-argument",
   "not-found",
@@ -151,14 +154,14 @@ const refusals: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>([
 ]);
 
 /**
- * The beginnings of texts that also mean "not carried out", under codes that alone do not say so. "Database space
- * exceeded" is not among them: a write that is under way when the quota is reached is carried out all the same.
+ * The beginnings of texts that also mean "not executed", under codes that can mean both. "Database space exceeded" is not among
+ * them: a write in flight when the quota is reached is executed nevertheless.
  */
 const refusalTexts = [
   "etcdserver: no leader",
   "etcdserver: too many requests",
   "grpc: received message larger than max",
-  // From here on grpc-js speaks: the request never left, or the server promised not to have looked at it.
+  // The following texts are grpc-js's: the request was not sent, or the server guarantees that it has not processed it.
   "No connection established",
   "Name resolution failed",
   "Channel closed before call started",
@@ -172,8 +175,8 @@ const refusalTexts = [
 const brokenConnection = /^(Received RST_STREAM with code|Call cancelled$)/;
 
 /**
- * Turns what grpc-js reports into what is known about a request of this kind. Usually that is a status. It may also be an
- * error of Node's streams, whose `code` is a text, or a status without content, when a message cannot be decompressed.
+ * Converts a failure that grpc-js reports to the error of a request. The failure is usually a status. It may also be an error of
+ * a Node stream, whose `code` is a text, or, if a message cannot be decompressed, a status without content.
  */
 export function errorFromFailure(failure: Error, kind: RequestKind, endpoint: string): EtcdError {
   const { code, details } = statusOf(failure, endpoint);
@@ -184,7 +187,7 @@ export function errorFromFailure(failure: Error, kind: RequestKind, endpoint: st
   return new EtcdError(code, details, outcome, endpoint, { cause: failure });
 }
 
-/** Texts of etcd about users. Their codes are those of other errors, too. */
+/** Texts of etcd about users. The codes of these errors are not specific to them. */
 const authTexts: readonly (readonly [RegExp, AuthReason])[] = [
   [/authentication failed/, "wrong-password"],
   [/permission denied/, "not-allowed"],
@@ -193,7 +196,7 @@ const authTexts: readonly (readonly [RegExp, AuthReason])[] = [
   [/user name is empty/, "no-user"],
 ];
 
-/** Texts of etcd begin so; those of others may quote the same words. */
+/** The beginnings of etcd's texts; other texts may contain the same words. */
 const authText = /^(?:etcdserver|auth): /;
 
 /** Returns the reason why a server refuses a user; undefined if the error is about something else. */
@@ -213,7 +216,7 @@ function statusOf(failure: Error, endpoint: string): { code: EtcdErrorCode; deta
   return { code: codes[Number(code)] ?? "unknown", details };
 }
 
-/** Turns the reason a server gives for a watch it ends or refuses into an error. */
+/** Converts the reason why a server ends or refuses a watch to an error. */
 export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
   const { cancelReason: reason } = end;
   const status = parseStatus(reason);
@@ -226,14 +229,14 @@ export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
   );
 }
 
-/** Returns the refusal of a user that is the reason why a server did not create a watch; undefined: it is another reason. */
+/** Converts the reason why a server did not create a watch to an AuthError; undefined: the reason is not about a user. */
 export function authErrorFromWatchEnd(cancelReason: string): AuthError | undefined {
   const { code, text } = parseStatus(cancelReason) ?? {};
   const reason = code && authReasonOf(code, text ?? "");
   return reason && new AuthError(reason, code, text ?? "");
 }
 
-/** Reads a status in the words of Go. */
+/** Parses a gRPC status in Go's text format. */
 function parseStatus(reason: string): { readonly code: EtcdErrorCode; readonly text: string } | undefined {
   const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
   const code = codes.find((each) => each?.replaceAll("-", "") === name.toLowerCase());
@@ -241,14 +244,14 @@ function parseStatus(reason: string): { readonly code: EtcdErrorCode; readonly t
 }
 
 /**
- * Whether to try another endpoint: reads whenever this one could not answer, writes only if this one certainly did
- * nothing, as doing a write twice is not the same as doing it once.
+ * Whether to try another endpoint: a read whenever the endpoint could not answer; a write only if the endpoint certainly did not
+ * execute it, because executing a write twice may differ from executing it once.
  */
 export function mayTryAgain(error: EtcdError): boolean {
   return error.code === "unavailable" && error.outcome === "failed";
 }
 
-/** Waits for clean-up work and ignores its failure, which would hide the earlier error. */
+/** Waits for clean-up after an error, and ignores its failure, which would hide the error. */
 export async function settleQuietly(cleanup: Promise<unknown>): Promise<void> {
   try {
     await cleanup;
@@ -257,5 +260,5 @@ export async function settleQuietly(cleanup: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Returns what was thrown as an Error. */
+/** Returns a thrown value as an Error. */
 export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -7,33 +7,36 @@ import { asTimer } from "./clock.js";
 import { streamMethod, type StreamMethod } from "./methods.js";
 import { clientTls, serverCheck, withTlsAdvice } from "./tls.js";
 
-/** Pauses between attempts to reconnect: the first, and the longest. */
+/** Pauses between attempts to reconnect: the first pause and the longest. */
 const reconnectMs = { first: 100, longest: 3_000 };
 
-/** Time for grpc-js to say why a connection could not be made. */
+/** Time for grpc-js to report why a connection could not be made. */
 const reasonTimeoutMs = 100;
 
 const check = streamMethod(HealthDefinition, HealthDefinition.methods.check);
 
 let loaded: typeof GrpcJs | undefined;
-/** Loads grpc-js with the first connection: that takes as long as a hundred requests, and a client of another transport needs none of it. */
+/**
+ * Loads grpc-js for the first connection: loading takes as long as a hundred requests, and clients of other transports do not
+ * need it.
+ */
 const grpcJs = (): typeof GrpcJs => (loaded ??= createRequire(import.meta.url)("@grpc/grpc-js") as typeof GrpcJs);
 
 /** States of a channel by the numbers of grpc-js. */
 const states: readonly ChannelState[] = ["idle", "connecting", "ready", "transient-failure"];
 
-/** An endpoint as grpc-js knows it. */
+/** An endpoint in the form of grpc-js. */
 interface Target {
   readonly name: string;
   readonly host: string;
-  /** Undefined: where TLS is set up for the client. */
+  /** Undefined: TLS if the client has TLS options. */
   readonly isSecure: boolean | undefined;
 }
 
 /**
  * Reads an endpoint.
  *
- * @throws TypeError if it is not one
+ * @throws TypeError if the endpoint is malformed
  */
 function targetOf(endpoint: string): Target {
   const refuse = (reason: string): never => {
@@ -53,8 +56,8 @@ function targetOf(endpoint: string): Target {
 }
 
 /**
- * Cancels a call so that nothing of it is left on the connection. grpc-js begins a call some microtasks after it was made,
- * even if it was cancelled before: the server would go on with it, and the connection could not close.
+ * Cancels a call so that nothing of it remains on the connection. grpc-js starts a call some microtasks after it was made, even
+ * if it was cancelled meanwhile: the server would continue it, and the connection could not close.
  */
 function cancelCall(call: ChannelCall): void {
   call.cancel();
@@ -95,7 +98,7 @@ class GrpcChannel implements Channel {
     this.listener = listener;
   }
 
-  /** grpc-js tells only a call why there is no connection for it, and tells that one at once. */
+  /** grpc-js reports the reason only to a call, so this makes one, which fails at once. */
   failureReason(): Promise<string> {
     return new Promise((resolve) => {
       this.unary(check, { service: "" }, reasonTimeoutMs, (failure) => {
@@ -132,10 +135,10 @@ class GrpcChannel implements Channel {
     const sent = toGrpcMetadata(metadata);
     const call = this.ensureClient().makeBidiStreamRequest(path, encode, decode, sent, {});
     call.on("data", onMessage);
-    // Also after the end: an answer that was on its way then is an error of the stream.
+    // May also be emitted after the end: an answer that was in flight then is an error of the stream.
     call.on("error", onEnd);
     call.on("status", () => {
-      // With a pause, some answers may still be held.
+      // While the stream is paused, some answers may still be buffered.
       if (call.readableLength === 0) onEnd(undefined);
       else call.on("end", () => onEnd(undefined));
     });
@@ -167,9 +170,9 @@ class GrpcChannel implements Channel {
       "grpc.keepalive_timeout_ms": asTimer(settings.keepaliveTimeoutMs),
       "grpc.max_receive_message_length": settings.maxReceiveBytes,
       "grpc.max_send_message_length": settings.maxSendBytes,
-      // Sharing connections with another client of the process would share its keepalive and its closing.
+      // Connections that are shared with another client of the process would share its keepalive settings and be closed by it.
       "grpc.use_local_subchannel_pool": 1,
-      // A proxy from the environment is meant for the web; through it, not even 127.0.0.1 is reached.
+      // A proxy in environment variables is meant for the web; not even 127.0.0.1 could be reached through it.
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
     });

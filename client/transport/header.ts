@@ -14,7 +14,7 @@ export interface Header {
   readonly raftTerm: number;
 }
 
-/** Reads a header; a missing one is all zero, as every absent field is. */
+/** Reads a header; a missing header is all zero, like every absent field. */
 export const headerOf = (header: ResponseHeader | undefined): Header => ({
   clusterId: header?.clusterId ?? 0n,
   memberId: header?.memberId ?? 0n,

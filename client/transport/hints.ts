@@ -1,4 +1,4 @@
-// Advice for each error: whether the same request may be sent again, and a sentence that says what to do.
+// For each error: whether the same request may be sent again, and a hint for people.
 import type { EtcdErrorCode, Outcome } from "./codes.js";
 
 /** The parts of an error that determine its hint. */
@@ -8,17 +8,17 @@ export interface Judged {
   readonly outcome: Outcome;
 }
 
-/** Codes of conditions that pass by themselves. */
+/** Codes of temporary conditions. */
 const passing: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>(["unavailable", "deadline-exceeded"]);
 
-/** Texts of conditions that pass by themselves, under codes of which others do not. */
+/** Texts of temporary conditions whose codes also have permanent conditions. */
 const passingTexts = /too many requests|leader changed|not ready|revision of auth store is old/;
 
 /** Whether the same request can be sent again without a second effect, and may succeed. */
 export const isRetryable = ({ code, message, outcome }: Judged): boolean =>
   outcome === "failed" && (passing.has(code) || passingTexts.test(message));
 
-/** Hints for conditions that servers tell by their text. The first that matches counts. */
+/** Hints for conditions that are recognized by the server's text. The first match counts. */
 const byText: readonly (readonly [RegExp, string])[] = [
   [/^Cannot connect to/, "Check that a member runs at one of the endpoints, and that these are client addresses."],
   [
@@ -71,7 +71,7 @@ const byCode: Readonly<Record<EtcdErrorCode, string>> = {
 const ofUnknownOutcome =
   "Read before writing again: the write may have been carried out, or may be carried out later; repeat it only if that does no harm.";
 
-/** Returns one sentence that says what to do about an error. */
+/** Returns the hint for an error: one sentence. */
 export function hintFor({ code, message, outcome }: Judged): string {
   if (outcome === "unknown") return ofUnknownOutcome;
   return byText.find(([text]) => text.test(message))?.[1] ?? byCode[code];

@@ -1,4 +1,4 @@
-// A stream that outlives the server at its other end.
+// A stream that is opened again, on another server if necessary, when it breaks.
 import type { Connection } from "./connection.js";
 import { AuthError, ConnectError, EtcdError } from "./errors.js";
 import { type Endpoints, type Era, throwIfOver } from "./endpoints.js";
@@ -12,19 +12,22 @@ export interface LastingStreamEvents<Response> {
   /** Called when the stream is open, for the first time or again: the server has no state of it yet. */
   readonly onOpen: () => void;
   readonly onMessage: (response: Response) => void;
-  /** None of the servers is there. It goes on trying. */
+  /** No server can be reached. The stream keeps trying. */
   readonly onUnreachable?: (error: ConnectError) => void;
-  /** Called when the stream has ended and another try would end the same way. */
+  /** Called when the stream has ended and another attempt would end the same way. */
   readonly onFailure: (error: Error) => void;
 }
 
-/** Pauses between streams that break: none after the first, then longer each time; a stream that outlives the longest resets them. */
+/**
+ * Pauses before the stream is opened again: none after the first failure, then longer each time. A stream that lasts longer than
+ * the longest pause resets them.
+ */
 const pauseMs = { first: 25, longest: 250 };
 
-/** A stream that is kept open from `start()` to `stop()`: to one endpoint, and to the next when that one fails. */
+/** A stream that is kept open from `start()` to `stop()`: to one endpoint, or to the next when that endpoint fails. */
 export class LastingStream<Request, Response> {
   private stream: Stream<Request, Response> | undefined;
-  /** Present from start to stop. */
+  /** Aborted by `stop`; undefined before `start` and after `stop`. */
   private wanted: AbortController | undefined;
   /** Logins in a row after which the server still refused the token. */
   private logins = 0;
@@ -47,19 +50,19 @@ export class LastingStream<Request, Response> {
     void this.keepOpen(this.wanted);
   }
 
-  /** Only while it is open. */
+  /** Sends a request; does nothing while the stream is not open. */
   send(request: Request): void {
     this.stream?.send(request);
   }
 
-  /** Ends the stream if the server has refused its token, so that it is opened again with another. @returns false if it goes on */
+  /** Ends the stream if the server has refused its token, so that it is opened again with another token. @returns whether it was ended */
   endIfRefused(error: AuthError): boolean {
     if (!this.mayLogIn(error)) return false;
     this.stream?.end(error);
     return true;
   }
 
-  /** The server does not do its part: on to the next. */
+  /** Opens the stream at another server, because this server does not work. */
   leaveServer(reason: string): void {
     this.stream?.breakOff(reason);
   }
@@ -91,7 +94,7 @@ export class LastingStream<Request, Response> {
     }
   }
 
-  /** @returns how it ended */
+  /** Opens the stream once and waits for its end. @returns the reason of the end */
   private async openOnce(wanted: AbortController, era: Era): Promise<Error> {
     const limits = { deadline: Infinity, signal: wanted.signal };
     try {
@@ -107,7 +110,7 @@ export class LastingStream<Request, Response> {
     }
   }
 
-  /** @throws EtcdError "unavailable" if the login fails, and another one may not */
+  /** Logs in. @throws EtcdError "unavailable" if the login fails and a later login may succeed */
   private async logIn(limits: CallLimits): Promise<void> {
     try {
       await this.endpoints.whenLoggedIn(limits);
@@ -124,7 +127,7 @@ export class LastingStream<Request, Response> {
 
   private untilEnd(connection: Connection): Promise<Error> {
     return new Promise((resolve) => {
-      // A message that cannot be understood, or written, will not do better with another server.
+      // A message that cannot be decoded or encoded fails on every server.
       const fail = (error: unknown) => {
         resolve(error as Error);
         stream.breakOff("its messages cannot be used");
@@ -153,7 +156,7 @@ export class LastingStream<Request, Response> {
   }
 }
 
-/** Whether another server, or the same a little later, may do better. */
+/** Whether another server, or the same server later, may succeed. */
 const mayPass = (error: Error): boolean =>
   error instanceof EtcdError &&
   (error.code === "unavailable" || (error.code === "cancelled" && error.endpoint !== undefined));

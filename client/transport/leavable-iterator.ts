@@ -1,20 +1,20 @@
-// Iterating over what comes in time.
+// An iterator over items that arrive over time, which can be left while it waits.
 
 const done: IteratorReturnResult<void> = { done: true, value: undefined };
 
 /**
- * Gives out items in order, one for each `next()`. It can be left at any time: `return()` and `throw()` resolve at once, and so
- * does a `next()` that is waiting, as done. (An async generator keeps them waiting until the pending `next()` has its item, and
- * runs no cleanup if it was never started.)
+ * Yields items in order, one for each `next()`. It can be left at any time: `return()` and `throw()` resolve at once, and a
+ * waiting `next()` resolves as done. (In an async generator they wait until the pending `next()` has its item, and a generator
+ * that was never started runs no cleanup.)
  */
 export class LeavableIterator<T> implements AsyncGenerator<T, void, void> {
   private isLeft = false;
-  /** Resolves when the last `next()` has its item: each waits for the one before. */
+  /** Resolves when the last call of `next()` has its item: each call waits for the previous one. */
   private last: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param take resolves with the next item, or with undefined if there will be none; one call at a time
-   * @param leave called once, when no more items are wanted: a pending `take` must settle soon, in whichever way
+   * @param take resolves to the next item, or to undefined at the end; called again only after it has resolved
+   * @param leave called once, when no more items are wanted: a pending `take` must settle soon, with or without an item
    */
   constructor(
     private readonly take: () => Promise<T | undefined>,
@@ -61,7 +61,7 @@ export class LeavableIterator<T> implements AsyncGenerator<T, void, void> {
     return done;
   }
 
-  /** A call, so that it is looked up anew after every wait. */
+  /** A method, not a field, so that the compiler does not assume its value unchanged after an `await`. */
   private hasBeenLeft(): boolean {
     return this.isLeft;
   }

@@ -1,15 +1,15 @@
-// Noticing that a server has fallen silent, long before its connection breaks: a frozen process keeps its connections open.
+// Detects a silent server long before its connection breaks: a frozen process keeps its connections open.
 
 import type { Clock } from "./clock.js";
 import type { CallLimits } from "./methods.js";
 import { Wakeup } from "./wakeup.js";
 
-/** Period of the one timer that looks at all open requests of a connection. */
+/** Period of the timer that checks all open requests of a connection. */
 const periodMs = 250;
 
 /**
- * Periods after which a server counts as silent: nothing came, although something was asked and a probe was sent.
- * Periods are counted and not milliseconds: in each one this process has read what has come, however busy it is.
+ * Periods after which a server counts as silent: no answer, although a request and a probe were sent. Counted in periods, not in
+ * milliseconds, because a busy process reads all received answers once per period, however long the period takes.
  */
 const silentPeriods = 4;
 
@@ -17,34 +17,35 @@ const silentPeriods = 4;
 const idleMs = 5_000;
 
 /**
- * Bounds the writes sent to a server since its last answer: this many, or twice as many as the answers that it gave in the
- * period before. Those beyond wait until it answers a probe, so that few are lost with a server that has frozen.
+ * Bounds the writes that are sent to a server after its last answer: to this number, or to twice the number of its answers in the
+ * previous period. Further writes wait until the server answers a probe, so that few writes have an unknown outcome if the server
+ * is frozen.
  */
 const minUnconfirmed = 4;
 
 /** The server whose answers a `Liveness` follows; `Connection` implements it. */
 export interface ProbedServer {
-  /** Asks the server for anything. Any answer will do; `onProbeEnd` says that there will be none. */
+  /** Sends a request whose answer does not matter. The end of the request is reported by `onProbeEnd`. */
   probe(): void;
-  /** Checks all pending requests: once per period while one is unanswered, and every `idleMs` while there are streams. */
+  /** Checks all pending requests. Called once per period while a request is unanswered, and every `idleMs` while there are streams. */
   checkPending(): void;
 }
 
 /**
- * Example: a put is sent to a server that is frozen. After one period without an answer a probe is sent; after three more
- * `isSilent` is true. Writes that want to be sent meanwhile wait in `whenConfirmed()`, which then resolves. When the server
- * goes on and answers either, `isSilent` is false again.
+ * Detects a silent server. Example: a put is sent to a frozen server. After one period without an answer a probe is sent; after
+ * three more periods `isSilent` is true. Meanwhile, further writes wait in `whenConfirmed()`, which then resolves. When the
+ * server continues and answers the put or the probe, `isSilent` is false again.
  */
 export class Liveness {
   isSilent = false;
   private heardAt: number;
   private answersInPeriod = 0;
   private maxUnconfirmed = minUnconfirmed;
-  /** Writes admitted since the server last sent anything. */
+  /** Writes admitted since the server's last message. */
   private unconfirmed = 0;
   private quietPeriods = 0;
   private isProbing = false;
-  /** True if something was sent on a stream since the server last sent anything. */
+  /** True if a message was sent on a stream since the server's last message. */
   private isAsked = false;
   private calls = 0;
   private streams = 0;
@@ -59,7 +60,7 @@ export class Liveness {
     this.waiting = new Wakeup(clock);
   }
 
-  /** Whether a write may be sent now, which then counts; otherwise wait for `whenConfirmed`. */
+  /** Asks to send a write. True: it may be sent now, and is counted. False: wait for `whenConfirmed`. */
   admitWrite(): boolean {
     if (this.waiting.hasWaiters || this.isSilent) return false;
     const isAdmitted =
@@ -68,7 +69,10 @@ export class Liveness {
     return isAdmitted;
   }
 
-  /** Resolves when the server sends anything, and in each period while the server is silent, when its connection breaks, or at the limits. */
+  /**
+   * Resolves when the server sends a message, at the next period if the server is silent, when the connection breaks, or at the
+   * limits.
+   */
   whenConfirmed({ deadline, signal }: CallLimits): Promise<void> {
     const confirmed = this.waiting.wait(deadline - this.clock.now(), signal);
     this.probe();
@@ -94,15 +98,15 @@ export class Liveness {
     this.streams -= 1;
   }
 
-  /** Notes that something was sent on a stream, which the server will probably answer. */
+  /** A message was sent on a stream; the server will probably answer. */
   onAsk(): void {
     this.isAsked = true;
     this.watch();
   }
 
-  /** The server has sent something. */
+  /** The server has sent a message. */
   onAnswer(): void {
-    // The first answer of a short period dates them all: a server counts as idle at most that much too early.
+    // In a fast period only the first answer reads the clock: a server counts as idle at most one period too early.
     if (this.answersInPeriod === 0 || this.timer?.isFast !== true) this.heardAt = this.clock.now();
     this.answersInPeriod += 1;
     this.unconfirmed = this.quietPeriods = 0;
@@ -115,13 +119,13 @@ export class Liveness {
     this.isProbing = false;
   }
 
-  /** There is another connection, or none. */
+  /** The connection has come up or has broken. */
   onConnectionChange(isUp: boolean): void {
     if (isUp) this.onAnswer();
     else this.waiting.wake();
   }
 
-  /** Wakes all waiting writes: each looks at the state again. */
+  /** Wakes all waiting writes: each checks the state again. */
   reconsider(): void {
     this.waiting.wake();
   }
@@ -139,7 +143,7 @@ export class Liveness {
     return this.calls > 0 || this.isAsked || this.waiting.hasWaiters || (this.isProbing && !this.isSilent);
   }
 
-  /** Has the timer run as fast as is needed now. It goes on until it finds nothing to do, so most calls start none. */
+  /** Sets the timer, if it must run faster than now. It runs until a period has nothing to do, so that most calls set no timer. */
   private watch(): void {
     const isFast = this.isExpecting;
     if (this.timer?.isFast === true || this.timer?.isFast === isFast) return;
@@ -158,10 +162,10 @@ export class Liveness {
     const wasQuiet = this.answersInPeriod === 0;
     this.answersInPeriod = 0;
     if (!this.isExpecting && !isFast && this.streams > 0 && wasQuiet)
-      this.probe(); // of an idle stream nothing is expected
+      this.probe(); // an idle stream expects no message, so only a probe shows that the server is alive
     else if (this.isExpecting && wasQuiet) this.onQuietPeriod();
     this.server.checkPending();
-    if (this.timer === undefined) return; // closed meanwhile
+    if (this.timer === undefined) return; // `stop` was called meanwhile
     if (this.isExpecting !== isFast && (this.isExpecting || this.streams > 0)) this.setTimer(this.isExpecting);
     else if (!this.isExpecting && this.streams === 0) this.stop();
   }
@@ -171,7 +175,7 @@ export class Liveness {
     this.probe();
     if (this.quietPeriods < silentPeriods) return;
     this.isSilent = true;
-    this.waiting.wake(); // each time: another server may be there by now
+    this.waiting.wake(); // in each period, because another server may be available now
   }
 
   private probe(): void {

@@ -1,4 +1,4 @@
-// The login of a client: its credentials, and the token that a server has given for them.
+// The login of a client: its credentials, and the token that a server has issued for them.
 import type { Clock } from "./clock.js";
 import { AuthError, EtcdError, notSentError } from "./errors.js";
 import type { CallLimits } from "./methods.js";
@@ -24,7 +24,7 @@ export type CredentialsSource = Credentials | (() => Credentials | Promise<Crede
 /** Metadata of a call. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** Asks a server for a token. */
+/** Requests a token from a server. */
 export type Authenticate = (credentials: PasswordCredentials) => Promise<string>;
 
 /** The parts of a client that a login uses. */
@@ -36,27 +36,28 @@ export interface LoginServices {
 }
 
 /**
- * Bounds the logins for one request, or for one stream in a row: beyond it the server's refusal is the request's error. More than one,
- * as a change of users or roles between a login and the request makes some tokens invalid again.
+ * At most this many logins for one request, or successive logins for one stream; then the server's refusal is the error. More
+ * than one, because a change of users or roles between a login and the request makes some tokens invalid.
  */
 export const maxLogins = 3;
 
-/** A login that is under way; all requests wait for the same. */
+/** A login in flight; all requests wait for it. */
 interface Attempt {
   readonly ended: Wakeup;
   isOver: boolean;
   failure: EtcdError | undefined;
 }
 
-/** Cluster without authentication: requests need no token, nor would one be given. */
+/** The metadata while authentication is off: requests need no token, and the server issues none. */
 const noToken: Metadata = {};
 
 /**
- * Example: ten requests are made at once. The first begins a login, nine wait for it, then all carry its token. Five minutes later
- * the server refuses it: the first refused request gives it up and begins another login, the others wait for that or find it done.
+ * Logs in, and keeps the token. Example: ten requests are made at once. The first begins a login, nine wait for it, then all
+ * carry its token. Five minutes later the server refuses the token: the first refused request discards it and begins another
+ * login; the other requests wait for that login, or use its token if it has ended.
  */
 export class Login {
-  // Private to the engine, too: `inspect` shows neither password nor token.
+  // A `#` field, so that `inspect` shows neither password nor token.
   readonly #source: CredentialsSource;
   #metadata: Metadata | undefined;
   private attempt: Attempt | undefined;
@@ -71,15 +72,15 @@ export class Login {
     return this.#metadata;
   }
 
-  /** The answer of the last login, if it was that the cluster has no authentication: requests then go without token. */
+  /** The error of the last login, if authentication is off: requests then carry no token. */
   get notEnabled(): AuthError | undefined {
     return this.refusal;
   }
 
   /**
-   * Logs in unless that is done; waits if it is under way.
+   * Logs in, unless there is a token; waits for a login in flight.
    *
-   * @throws EtcdError if the login fails: for all who wait for it; or if the limits are reached first: for this one
+   * @throws EtcdError if the login fails, in all calls that wait for it; or if the limits are reached first, in this call only
    */
   async ready(services: LoginServices, { deadline, signal }: CallLimits): Promise<void> {
     const { clock } = services;
@@ -90,21 +91,21 @@ export class Login {
       if (signal?.aborted) throw notSentError(signal);
       if (!attempt.isOver) throw new EtcdError("deadline-exceeded", "Cannot log in: the deadline has passed", "failed");
       const { failure } = attempt;
-      // One that was given up says nothing about the others: each tries for itself.
+      // If the call that began the login gave it up, the others are not affected: each tries again.
       if (failure !== undefined && (isOwn || failure.code !== "cancelled")) throw failure;
     }
   }
 
   /**
-   * Gives up a token that a server has refused.
+   * Discards a token that a server has refused.
    *
-   * @param used the metadata that the refused request has carried
+   * @param used the metadata of the refused request
    * @returns whether the request may succeed after another login
    */
   giveUp(used: Metadata | undefined, error: unknown): boolean {
     if (!(error instanceof AuthError)) return false;
-    // A server that was sent a token and misses a user's name means one in the request. A request that was sent again after its token
-    // was given up may have gone without one.
+    // The server also reports a missing user name if the request itself lacks one. Only a request without a token, or with an
+    // older one, can lack the user of a token.
     const mayLackToken = used?.["token"] === undefined || used !== this.#metadata;
     const isStale = error.reason === "invalid-token" || (error.reason === "no-user" && mayLackToken);
     if (!isStale || this.isFixed) return false;
@@ -112,12 +113,12 @@ export class Login {
     return true;
   }
 
-  /** Has the next request log in, unless the token in use is another one than this. */
+  /** Makes the next request log in, unless the current token is another one. */
   forget(used: Metadata | undefined): void {
     if (this.#metadata === used) this.#metadata = undefined;
   }
 
-  /** Whether another login would give the same token. */
+  /** Whether another login would result in the same token. */
   private get isFixed(): boolean {
     return typeof this.#source !== "function" && "token" in this.#source;
   }
@@ -150,7 +151,7 @@ export class Login {
     } catch (error) {
       if (!(error instanceof AuthError && error.reason === "not-enabled")) throw error;
       this.refusal = error;
-      return noToken; // as etcd's Go client: a program may know its user before authentication is switched on
+      return noToken; // as in etcd's Go client: a program may be configured with a user before authentication is turned on
     }
   }
 
@@ -184,7 +185,7 @@ const asEtcdError = (error: unknown): EtcdError =>
       );
 
 /**
- * Checks the shape of credentials. Errors name no value: one may be a password.
+ * Checks the shape of credentials. Errors contain no values: a value may be a password.
  *
  * @throws TypeError if they are neither a user with a password nor a token
  */

@@ -1,4 +1,4 @@
-// Methods of etcd's services, as calls and streams need them.
+// Describes methods of etcd's services for calls and streams.
 import type { MessageFns } from "../../proto/index.js";
 import type { RequestKind } from "./errors.js";
 
@@ -9,8 +9,8 @@ export interface UnaryMethod<Request, Response> {
   readonly encode: (request: Request) => Buffer;
   readonly decode: (bytes: Buffer) => Response;
   /**
-   * Gives a message that a server in this process may have as it is, as its decoder would return it and with bytes that nobody
-   * changes. Undefined: this request has to be encoded. Absent: all have to be.
+   * Returns a message that a server in this process can take without encoding: equal to the decoded message, with bytes that
+   * nobody changes. Undefined: this request must be encoded. Absent: all requests must be encoded.
    */
   readonly share?: ((request: Request) => Request | undefined) | undefined;
 }
@@ -28,7 +28,10 @@ interface MethodDefinition<Request, Response> {
   readonly responseType: MessageFns<Response>;
 }
 
-/** Codecs that are faster than the generated ones; an absent one is the generated one. A decoder's keys and values are plain arrays. */
+/**
+ * Codecs that are faster than the generated codecs; absent: the generated codec is used. Decoders return keys and values as
+ * Uint8Array, not as Buffer.
+ */
 interface Codecs<Request, Response> {
   readonly request?: {
     encode(request: Request): Buffer;
@@ -38,7 +41,7 @@ interface Codecs<Request, Response> {
   readonly response?: { decode(bytes: Uint8Array): Response };
 }
 
-/** Describes a unary method; `kind` says whether it may be retried. */
+/** Describes a unary method; `kind` determines whether it may be retried. */
 export const unaryMethod = <Request, Response>(
   kind: RequestKind,
   service: { readonly fullName: string },
@@ -55,7 +58,7 @@ export const unaryMethod = <Request, Response>(
   };
 };
 
-/** Describes a method with a stream of requests and one of responses. */
+/** Describes a method with a stream of requests and a stream of responses. */
 export const streamMethod = <Request, Response>(
   service: { readonly fullName: string },
   { name, requestType, responseType }: MethodDefinition<Request, Response>,
@@ -65,12 +68,12 @@ export const streamMethod = <Request, Response>(
   decode: (bytes) => responseType.decode(asPlainArray(bytes)),
 });
 
-/** A plain view, so that keys and values come out as Uint8Array and not as Buffer. */
+/** Returns the bytes as Uint8Array, because keys and values of results are not Buffers. */
 const asPlainArray = (bytes: Buffer) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The bounds of one call. */
+/** The limits of one call. */
 export interface CallLimits {
   /** A time of the client's clock. */
   readonly deadline: number;

@@ -1,11 +1,11 @@
-// Abort signals, with the limits that Node's have.
+// Listens to abort signals, of which Node limits the number of listeners.
 import { setMaxListeners } from "node:events";
 
 /**
- * Calls `listener` once `signal` is raised, now if it is already. Any number of requests may share a signal, which may live longer than
- * all of them: each stops listening when it ends.
+ * Calls `listener` when `signal` is aborted; at once if it is aborted already. Any number of requests may share a signal, which
+ * may live longer than all of them: each request stops listening when it ends.
  *
- * @returns stops listening
+ * @returns a function that stops listening
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => undefined;
@@ -13,7 +13,7 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
     listener();
     return () => undefined;
   }
-  setMaxListeners(Infinity, signal); // Node takes more than ten for a leak, and warns
+  setMaxListeners(Infinity, signal); // Node warns of a leak above ten listeners
   signal.addEventListener("abort", listener);
   return () => signal.removeEventListener("abort", listener);
 }

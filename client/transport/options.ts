@@ -26,8 +26,8 @@ export interface MessageOptions {
 /** All times are in milliseconds, all sizes in bytes. */
 export interface ClientOptions {
   /**
-   * `host:port`, `https://host:port`, `http://host:port`, `unix:path` or `unixs:path`; at least one. Those that name no scheme, and
-   * `unix:`, speak TLS if `tls` is given.
+   * `host:port`, `https://host:port`, `http://host:port`, `unix:path` or `unixs:path`; at least one. Endpoints without a scheme,
+   * and `unix:`, use TLS if `tls` is given.
    */
   readonly endpoints: readonly string[];
   /** Limit of the wait for the first connection. Default: 2 000. */
@@ -39,8 +39,8 @@ export interface ClientOptions {
   /** Sizes of messages. */
   readonly messages?: MessageOptions | undefined;
   /**
-   * Carries the calls, instead of gRPC over sockets; for servers in the same process. `endpoints` are then names that this
-   * transport knows. Failover, deadlines and retries are the same with every transport.
+   * Carries the calls, instead of gRPC over sockets; for servers in the same process. `endpoints` are then names of this
+   * transport. Failover, deadlines and retries are the same with every transport.
    */
   readonly transport?: Transport | undefined;
   /** Certificates, and the check of servers' certificates. Default, for https: Node's built-in authorities. */
@@ -67,7 +67,7 @@ export interface RequestOptions {
 export type Settings = Limits & {
   readonly transport: Transport;
   readonly tls: ClientTls | undefined;
-  /** Undefined: requests name no user. */
+  /** Undefined: requests carry no token. */
   readonly login: Login | undefined;
 };
 
@@ -88,8 +88,8 @@ const defaults: Limits = {
 const minKeepaliveTimeMs = 10_000;
 
 /**
- * @throws TypeError if there is no such option: one that is passed over, such as a certificate, would be missed later; also if certificates
- * or credentials cannot be used
+ * Checks options and adds the defaults. @throws TypeError if an option is unknown, because an ignored option, such as a
+ * certificate, would be noticed too late; also if certificates or credentials are invalid
  * @throws RangeError if a time or size is not a number above 0
  */
 export function settingsOf({

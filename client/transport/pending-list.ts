@@ -1,6 +1,6 @@
 // The calls and streams of a connection that have not ended.
 
-/** A call or a stream that has not ended. `PendingList` alone changes `isListed`, `before` and `after`. */
+/** A call or a stream that has not ended. Only `PendingList` changes `isListed`, `before` and `after`. */
 export interface Pending {
   isListed: boolean;
   before: Pending | undefined;
@@ -10,13 +10,13 @@ export interface Pending {
   cancel(): void;
   /** Ends a call at its deadline. */
   expire(): void;
-  /** The endpoint is given up: goes elsewhere if it can, or ends soon. */
+  /** The endpoint was removed: a stream moves to another connection, a call may end here. */
   retire(): void;
-  /** Goes elsewhere if it is time. Called once per period. */
+  /** Moves to another connection if the server is silent or slow for too long. Called once per period. */
   check(isSilent: boolean, hasAlternative: () => boolean): void;
 }
 
-/** The fields of something that lasts until it is cancelled, and is in no list yet. */
+/** Initial fields of an item that is in no list yet, and has no deadline. */
 export const unlisted = {
   isListed: false,
   before: undefined,
@@ -26,9 +26,9 @@ export const unlisted = {
 };
 
 /**
- * Calls and streams in the order in which they began. A `Set` copies itself every few deletions, and once one of its former copies is
- * in the old generation of V8's heap, the collector moves all later ones there with everything that was in them. What was removed
- * from this list has no links.
+ * A linked list of calls and streams in the order in which they began. A `Set` would copy its table every few deletions, and once
+ * a former table is in the old generation of V8's heap, the collector moves all later tables there, with all items that were in
+ * them. Items that are removed from this list have no links.
  */
 export class PendingList {
   private first: Pending | undefined = undefined;
@@ -47,7 +47,7 @@ export class PendingList {
     this.last = item;
   }
 
-  /** @returns whether it was in the list */
+  /** Removes an item. @returns whether it was in the list */
   delete(item: Pending): boolean {
     if (!item.isListed) return false;
     const { before, after } = item;
@@ -60,7 +60,7 @@ export class PendingList {
     return true;
   }
 
-  /** Lists the items of now: they may be removed meanwhile. */
+  /** Returns a copy of the list, whose items may be removed from the list meanwhile. */
   all(): readonly Pending[] {
     const items: Pending[] = [];
     for (let item = this.first; item !== undefined; item = item.after) items.push(item);

@@ -1,4 +1,4 @@
-// Requests that do the same once and twice, and so may be sent again when it is not known what became of them.
+// Retries requests that may be sent again after an unknown outcome, because a repetition has no second effect.
 import type { Clock } from "./clock.js";
 import { EtcdError } from "./errors.js";
 import type { RequestOptions } from "./options.js";
@@ -7,13 +7,13 @@ import { sleep } from "./wakeup.js";
 /** Pause before a request is sent again. */
 const pauseMs = 100;
 
-/** Tries that share the time: a server that has just lost its leader may keep a request for longer than it has. */
+/** The time is divided among this many attempts: a server that has just lost its leader may keep a request until its time-out. */
 const tries = 3;
 
 /**
- * Sends a request again while no server can answer it, until the signal is raised or the time is over.
+ * Sends a request again while no server can answer it, until the signal is aborted or the time has passed.
  *
- * @param limits.timeoutMs in all; absent: as long as it takes
+ * @param limits.timeoutMs limit of all attempts together; absent: none
  */
 export async function retryUntil<T>(
   clock: Clock,

@@ -8,14 +8,14 @@ import type { CalledServer } from "./unary-call.js";
 /** Events of a stream. */
 export interface StreamEvents<Response> {
   readonly onMessage: (response: Response) => void;
-  /** Called once, at last; also when the server ends the stream in good order. */
+  /** Called once, after all other events; also when the server ends the stream without an error. */
   readonly onEnd: (error: EtcdError) => void;
 }
 
-/** The server has ended the stream normally, which counts as a failure of a stream that should last. */
+/** The server has ended the stream without an error, which counts as a failure of a stream that should last. */
 export class StreamFinishedError extends EtcdError {}
 
-/** A member that has lost its leader ends the stream, instead of leaving it silent. @see etcd v3 API, hasleader */
+/** Metadata by which a member that has lost its leader ends the stream instead of leaving it silent. @see etcd v3 API, hasleader */
 const requireLeader = { hasleader: "true" };
 
 /** A bidirectional gRPC call to one server. */
@@ -45,19 +45,19 @@ export class Stream<Request, Response> {
     });
   }
 
-  /** Sends a request; does nothing if the stream has ended, of which `onEnd` has told. */
+  /** Sends a request; does nothing if the stream has ended, which `onEnd` reports. */
   send(request: Request): void {
     if (this.hasEnded) return;
     this.call.send(request);
     this.liveness.onAsk();
   }
 
-  /** Tells the server that no further request comes. */
+  /** Tells the server that no further request follows. */
   finish(): void {
     if (!this.hasEnded) this.call.finish?.();
   }
 
-  /** Reads no further answers until `resume`, so that the server waits; does nothing where the transport cannot. */
+  /** Reads no further answers until `resume`, so that the server waits; does nothing if the transport does not support it. */
   pause(): void {
     if (!this.hasEnded) this.call.pause?.();
   }
@@ -67,7 +67,7 @@ export class Stream<Request, Response> {
     if (!this.hasEnded) this.call.resume?.();
   }
 
-  /** Ends it as if the server were gone. */
+  /** Ends the stream as if the connection had broken. */
   breakOff(reason: string): void {
     this.end(new EtcdError(...this.errorArgumentsOf(reason)));
   }
@@ -76,7 +76,7 @@ export class Stream<Request, Response> {
     return ["unavailable", `No answer from ${this.endpoint}: ${reason}`, "failed", this.endpoint];
   }
 
-  /** Ends it for this reason, unless it has ended. */
+  /** Ends the stream for this reason, unless it has ended. */
   end(error: EtcdError): void {
     if (this.hasEnded) return;
     this.hasEnded = true;

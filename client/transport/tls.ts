@@ -12,11 +12,11 @@ export interface TlsOptions {
   readonly key?: string | Uint8Array | undefined;
   /** Accepts any certificate of a server. An attacker on the network can then read and change all data. */
   readonly insecureSkipVerify?: boolean | undefined;
-  /** The host that servers' certificates must be valid for. Default: that of the endpoint. */
+  /** The host that servers' certificates must be valid for. Default: the host of the endpoint. */
   readonly serverName?: string | undefined;
 }
 
-/** TLS as connections use it. */
+/** The TLS settings of connections. */
 export interface ClientTls {
   readonly context: SecureContext;
   readonly insecureSkipVerify: boolean;
@@ -25,7 +25,7 @@ export interface ClientTls {
 
 const names = new Set(["ca", "cert", "key", "insecureSkipVerify", "serverName"]);
 
-/** @throws TypeError if there is no such option, or the certificates cannot be used */
+/** Checks the options. @throws TypeError if an option is unknown or a certificate is invalid */
 export function clientTls(options: TlsOptions): ClientTls {
   const unknown = Object.keys(options).find((name) => !names.has(name));
   if (unknown !== undefined) throw new TypeError(`Cannot use TLS: there is no option "tls.${unknown}"`);
@@ -50,7 +50,7 @@ function contextOf(ca: Pem, cert: Pem, key: Pem): SecureContext {
 const asBuffer = (pem: Pem): string | Buffer | undefined =>
   pem === undefined || typeof pem === "string" ? pem : Buffer.from(pem.buffer, pem.byteOffset, pem.byteLength);
 
-/** The way to check a server: the name to ask it for, and the check of its certificate. */
+/** The settings of a server's check: the name that is sent to the server (SNI), and the check of its certificate. */
 export interface ServerCheck {
   /** Undefined: the endpoint's host. */
   readonly nameOverride: string | undefined;
@@ -60,20 +60,20 @@ export interface ServerCheck {
 /**
  * Returns how a server is checked.
  *
- * @param host of the endpoint
+ * @param host the endpoint's host
  */
 export function serverCheck(host: string, { serverName }: Pick<ClientTls, "serverName">): ServerCheck {
   const address = host.replace(/^\[|\]$/g, "");
   if (serverName !== undefined) return { nameOverride: serverName, checkServerIdentity: undefined };
   if (isIP(address) === 0) return { nameOverride: undefined, checkServerIdentity: undefined };
-  // grpc-js would send the address as a server's name, which RFC 6066 §3 forbids, and Node warns of.
+  // grpc-js would send an IP address as the server's name, which RFC 6066 §3 forbids and Node warns of.
   return {
     nameOverride: "localhost",
     checkServerIdentity: (_name, certificate) => checkServerIdentity(address, certificate),
   };
 }
 
-/** Advice for failures of TLS, by what Node says. */
+/** Advice for failures of TLS, by Node's error texts. */
 const advice: readonly (readonly [RegExp, string])[] = [
   [
     /self.signed|unable to (?:verify|get)|certificate signature failure|UNABLE_TO|SELF_SIGNED|CERT_SIGNATURE/i,
@@ -96,7 +96,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** The reasons that grpc-js and Node give for a connection that the server has closed before it said anything. */
+/** The texts of grpc-js and Node for a connection that the server has closed before it sent anything. */
 const closedEarly = /^Failed to connect \(|socket disconnected before secure TLS connection was established/;
 
 /** Adds a remedy to the reason of a failed connection, if it concerns TLS. */

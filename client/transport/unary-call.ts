@@ -8,26 +8,26 @@ import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Login } from "./login.js";
 import type { Pending } from "./pending-list.js";
 
-/** Share of its time after which a read is tried elsewhere as well: a server that is slow with it may yet answer first. */
+/** Share of a read's time-out after which the read is also sent to another server; the slow server may still answer first. */
 const readPatience = 0.5;
 
 /**
- * Share of its time after which a write whose server has fallen silent is given up: with the default timeout of 5 s within 1.75 s, a
- * period of the timer included.
+ * Share of a write's time-out after which the write is given up if its server is silent: with the default time-out of 5 s, within
+ * 1.75 s, including a period of the timer.
  */
 const writePatience = 0.3;
 
 /**
- * Time before the deadline at which a server may find it over: it is told a time in whole milliseconds, of a clock that shows
- * whole milliseconds.
+ * A server may consider the time-out passed this much before our deadline: the time-out is sent in whole milliseconds, and the
+ * server's clock has whole milliseconds.
  */
 const deadlineRoundingMs = 1;
 
-/** A try of a read at one server; others may follow when it is slow. */
+/** An attempt of a read at one server; another may follow when it is slow. */
 export interface ReadTry {
-  /** Called once per period while the server is silent or half of the time is over. */
+  /** Called once per period while the server is silent or half of the time-out has passed. */
   readonly onSlow: () => void;
-  /** Gives this try up. Set by the call. */
+  /** Gives up this attempt. Set by the call. */
   cancel: () => void;
 }
 
@@ -36,13 +36,13 @@ export interface CalledServer {
   readonly channel: Channel;
   readonly endpoint: string;
   readonly clock: Clock;
-  /** Undefined: requests name no user. */
+  /** Undefined: requests carry no token. */
   readonly login: Login | undefined;
 }
 
-/** Told of the end of a call. An object that is there already, as a function for each call would take more memory. */
+/** Receives the end of a call. Implemented by existing objects, because a function for each call would take more memory. */
 export interface CallEnd<Response> {
-  /** Called once: with an error, or with the response. */
+  /** Called once, with an error or with the response. */
   onEnd(error: EtcdError | undefined, response: Response | undefined): void;
 }
 
@@ -50,7 +50,7 @@ export interface CallEnd<Response> {
 export interface CallingConnection {
   /** Whether the client was closed. */
   readonly isClosed: boolean;
-  /** @param isAnswered whether the server has shown by this that it is there */
+  /** A call has ended. @param isAnswered whether its end shows that the server is alive */
   onCallEnd(call: Pending, isAnswered: boolean): void;
 }
 
@@ -81,7 +81,8 @@ export class UnaryCall<Request, Response> implements Pending {
   begin(request: Request): void {
     const { channel, clock, login } = this.server;
     const { signal, deadline } = this.limits;
-    // The transport tells the server of the deadline. grpc-js keeps it, too, but by the machine's clock: in another time it would come at any moment.
+    // The transport sends the time-out to the server. grpc-js also enforces it, but by the machine's clock, so it is not sent
+    // with another clock.
     const toldMs = clock === machineClock ? deadline - this.startedAt : undefined;
     const onEnd = (failure: Error | null, response: Response | undefined): void => this.end(failure, response);
     this.call = channel.unary(this.method, request, toldMs, onEnd, login?.metadata);
@@ -105,7 +106,7 @@ export class UnaryCall<Request, Response> implements Pending {
     this.cancel();
   }
 
-  /** Does nothing: a call may end on a connection that is given up. */
+  /** Does nothing: a call may end on a connection to a removed endpoint. */
   retire(): void {
     return;
   }
@@ -125,13 +126,13 @@ export class UnaryCall<Request, Response> implements Pending {
   private end(failure: Error | null, response: Response | undefined): void {
     const { connection, caller, cancelOnAbort } = this;
     if (cancelOnAbort !== undefined) this.limits.signal?.removeEventListener("abort", cancelOnAbort);
-    const { isClosed } = connection; // the end of this call may close a connection that is given up
+    const { isClosed } = connection; // read first: the end of this call may close the connection
     connection.onCallEnd(this, response !== undefined || !this.isOurs(failure));
     if (response !== undefined) caller.onEnd(undefined, response);
     else caller.onEnd(this.errorFrom(failure, isClosed), undefined);
   }
 
-  /** Whether this end was decided here, and not by the server or the connection. */
+  /** Whether this client ended the call, not the server or the connection. */
   private isOurs(failure: Error | null): boolean {
     return this.isCancelled || this.isDeadline(failure);
   }
@@ -148,13 +149,13 @@ export class UnaryCall<Request, Response> implements Pending {
     return errorFromFailure(failure, this.method.kind, this.server.endpoint);
   }
 
-  /** Whether the call was given up at its deadline, here or by grpc-js. Servers use other words. */
+  /** Whether this client or grpc-js gave the call up at its deadline. Servers use other texts. */
   private isDeadline(failure: (Error & { readonly details?: unknown }) | null): boolean {
     if (this.isTimeOver) return true;
     return typeof failure?.details === "string" && failure.details.startsWith("Deadline exceeded");
   }
 
-  /** Whether the server has given the call up at its deadline: grpc-go resets the stream then, perhaps before the timer here. */
+  /** Whether the server gave the call up at its deadline: grpc-go then resets the stream, perhaps before the timer here fires. */
   private isServersDeadline(failure: (Error & { readonly details?: unknown }) | null): boolean {
     const { clock } = this.server;
     return failure?.details === "Call cancelled" && clock.now() >= this.limits.deadline - deadlineRoundingMs;

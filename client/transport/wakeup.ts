@@ -1,8 +1,8 @@
-// Waiting for something to change.
+// Lets callers wait for a change.
 import type { Clock } from "./clock.js";
 import { onAbort } from "./on-abort.js";
 
-/** Lets callers wait until all are woken. Each then checks its own condition again. */
+/** Lets callers wait until `wake` is called, which wakes all of them. Each then checks its own condition again. */
 export class Wakeup {
   private readonly waiting = new Set<() => void>();
 
@@ -17,8 +17,8 @@ export class Wakeup {
   }
 
   /**
-   * Resolves when woken, when the time is over, or when the signal is raised. Keeps the process alive meanwhile, also with an
-   * infinite `timeoutMs`: a connection that is still being made does not, and the process would end in the middle of the wait.
+   * Resolves when woken, when the time has passed, or when the signal is aborted. Keeps the process alive meanwhile, also with an
+   * infinite `timeoutMs`: a connection that is still connecting does not, and the process would end during the wait.
    */
   wait(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
