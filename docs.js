@@ -1,5 +1,5 @@
 // `npm run docs [FOLDER]`: writes the reference of the package's doors, from their types and doc comments, into api/ or the folder.
-// Fails if a doc comment or a page links to nothing.
+// Fails if a link in a doc comment or a page is broken.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { Application } from "typedoc";
 
 const folder = process.argv[2] ?? "api";
 const { exports: doors } = JSON.parse(readFileSync("package.json", "utf8"));
-/** Sources of the doors: what `./dist/client/index.js` is built from is `client/index.ts`. */
+/** Sources of the doors: `./dist/client/index.js` is built from `client/index.ts`. */
 const entryPoints = Object.values(doors).flatMap(
   (door) => door.import?.default.replace("./dist/", "").replace(/\.js$/, ".ts") ?? [],
 );
@@ -23,16 +23,16 @@ const application = await Application.bootstrap({
   validation: { invalidLink: true, invalidPath: true, notExported: false, notDocumented: false },
 });
 const project = await application.convert();
-if (project === undefined) process.exit(1); // the compiler has said why
+if (project === undefined) process.exit(1); // the compiler has printed the reason
 application.validate(project);
 await application.generateDocs(project, folder);
 const broken = findBrokenLinks(folder);
 for (const link of broken) console.error(`broken link: ${link}`);
-// Not warnings of the converter: parameters that are a pattern have no name that `@param` could mean.
+// Warnings of the converter are ignored: destructured parameters have no name for `@param`.
 const { validationWarningCount, errorCount } = application.logger;
 process.exitCode = validationWarningCount + errorCount + broken.length > 0 ? 1 : 0;
 
-/** Links of the pages below `root` to files, or to places of pages, that are not there. */
+/** Returns the links of the pages below `root` to missing files, or to missing headings of pages. */
 function findBrokenLinks(root) {
   const pages = readdirSync(root, { recursive: true }).filter((name) => name.endsWith(".html"));
   const texts = new Map(pages.map((name) => [join(root, name), readFileSync(join(root, name), "utf8")]));
