@@ -1,17 +1,17 @@
-// The keys that a watch has told of, and how a later state differs from them.
+// The keys whose events a watch has reported, and the differences of a later state from them.
 import { EtcdError } from "../transport/index.js";
 import type { KeyValue } from "../kv/index.js";
 import type { WatchEvent } from "./watch-queue.js";
 
-/** A key as text, to look it up by: one character for each byte. */
+/** Returns a key as text with one character for each byte, as the key of a Map. */
 export const textOf = (key: Uint8Array): string =>
   Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 
 /**
- * The keys of an interval at some revision, each with the revision of its last change.
+ * The keys of an interval at one revision, each with the revision of its last change.
  *
  * Example: `a` at 5 and `b` at 7 are known. A listing at revision 20 has `a` at 5 and `c` at 12. The differences are a put of `c`
- * at 12 and a deletion of `b`, whose revision is not known any more and is given as 20.
+ * at 12 and a deletion of `b`, whose revision is unknown and is given as 20.
  */
 export class KnownKeys {
   private known = new Map<string, number>();
@@ -25,13 +25,13 @@ export class KnownKeys {
     else add(this.known, key, kv.modRevision, this.maxKeys);
   }
 
-  /** Begins a comparison with a later state. */
+  /** Begins a comparison with a later listing. */
   compare(): Comparison {
     return new Comparison(this.known, this.maxKeys, (state) => (this.known = state));
   }
 }
 
-/** A comparison of known keys with a listing, which it takes key by key. */
+/** A comparison of known keys with a listing. `see` is called for each key of the listing. */
 export class Comparison {
   private readonly state = new Map<string, number>();
   private readonly puts: WatchEvent[] = [];
@@ -49,7 +49,7 @@ export class Comparison {
     if (this.known.get(key) !== kv.modRevision) this.puts.push({ type: "put", kv, prevKv: undefined, resync: true });
   }
 
-  /** Ends it: from now on the listing is what is known. @returns the differences, by revision */
+  /** Ends the comparison: from now on, the keys of the listing are the known keys. @returns the differences, ordered by revision */
   finish(revision: number): WatchEvent[] {
     const gone = [...this.known.keys()].filter((key) => !this.state.has(key));
     this.adopt(this.state);
@@ -58,7 +58,7 @@ export class Comparison {
   }
 }
 
-/** A deletion that a comparison has found, with the revision of the listing in place of its own. */
+/** Returns the event of a deletion that a comparison has found, with the listing's revision instead of the deletion's. */
 export const deletionOf = (key: Uint8Array, modRevision: number): WatchEvent => ({
   type: "delete",
   kv: {

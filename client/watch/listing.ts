@@ -2,18 +2,18 @@
 import { type Clock, ConnectError, EtcdError, retryUntil } from "../transport/index.js";
 import type { GetResult, Kv } from "../kv/index.js";
 
-/** Keys of one request: large enough to be few requests, small enough not to hold up others. */
+/** Keys of one request: many, so that there are few requests, but not so many that the server delays other requests. */
 const pageKeys = 1_000;
 
-/** An interval to list, and at which revision. */
+/** The interval to list, and the revision. */
 export interface ListingOptions {
   readonly key: Uint8Array;
-  /** Empty: only `key`. A zero byte: no end. */
+  /** The end of the interval. Empty: only `key`. A zero byte: no end. */
   readonly rangeEnd: Uint8Array;
   readonly keysOnly: boolean;
-  /** 0: the newest. */
+  /** The revision to list; 0: the newest. */
   readonly revision: number;
-  /** Ends the listing with an EtcdError "cancelled". */
+  /** Aborts the listing, which then fails with an EtcdError "cancelled". */
   readonly signal: AbortSignal;
 }
 
@@ -24,11 +24,11 @@ export interface ListingServices {
 }
 
 /**
- * Yields the pages of a listing, all at one revision: the one of the first page's header if none is given. Waits while no server is
- * there.
+ * Yields the pages of a listing, all at one revision: without a given revision, the revision of the first page's header. Waits
+ * while no server can be reached.
  *
- * @param onUnreachable called each time that no server could be connected to
- * @throws EtcdError "out-of-range" if the revision is compacted, at first or meanwhile
+ * @param onUnreachable called after each attempt that could connect to no server
+ * @throws EtcdError "out-of-range" if the revision is compacted, at the beginning or meanwhile
  */
 export async function* pagesOf(
   { kv, clock }: ListingServices,
@@ -55,6 +55,6 @@ export async function* pagesOf(
   }
 }
 
-/** Whether a request failed because its revision has been compacted. Under the same code a revision may also be a future one. */
+/** Whether a request failed because its revision has been compacted. The text is checked, because a future revision has the same code. */
 export const isCompacted = (error: unknown): boolean =>
   error instanceof EtcdError && error.code === "out-of-range" && error.message.includes("compacted");

@@ -13,26 +13,27 @@ import { isCompacted, pagesOf } from "./listing.js";
 import { Watch, type WatchBatch, type WatchServices } from "./watch.js";
 import type { WatchEvent } from "./watch-queue.js";
 
-/** Options of `Client.mirror`; the limits of a request hold for the first listing. */
+/** Options of `Client.mirror`; the limits of `RequestOptions` apply to the first listing. */
 export interface MirrorOptions extends RequestOptions {
-  /** Bounds the keys; beyond, the mirror fails with an EtcdError "resource-exhausted". Default: 1 000 000. */
+  /** Maximum number of keys; with more, the mirror fails with an EtcdError "resource-exhausted". Default: 1 000 000. */
   readonly maxKeys?: number | undefined;
 }
 
 const defaultMaxKeys = 1_000_000;
 
 /**
- * The keys under a prefix, in memory: `await using config = await client.mirror("config/")`. The content is always that of one
- * `revision`, never a mixture, and the revision only grows. It may be behind the cluster's, as long as no server can be reached in the
- * worst case. The mirror survives lost connections, and compactions, after which it lists the keys again.
+ * The keys under a prefix, in memory: `await using config = await client.mirror("config/")`. The content is always the content of
+ * one `revision`, never a mixture, and the revision only grows. The revision may be older than the cluster's: usually by moments,
+ * but without a limit while no server can be reached. The mirror survives lost connections, and compactions, after which it lists
+ * the keys again.
  *
- * `for await (const revision of config)` yields new revisions; a slow loop gets the newest one next, so no revisions queue up.
+ * `for await (const revision of config)` yields new revisions; a slow loop skips to the newest one, so no revisions queue up.
  */
 export class Mirror implements AsyncIterable<number>, AsyncDisposable {
-  /** Resolves when the mirror has ended: with the error, or with nothing after `close()`. */
+  /** Resolves when the mirror has ended: to the error, or to undefined after `close()`. */
   readonly ended: Promise<Error | undefined>;
   private map = new Map<string, KeyValue>();
-  /** The keys in byte order; absent when the list must be built again. */
+  /** The keys in byte order; undefined: the list must be built again. */
   private sorted: readonly KeyValue[] | undefined;
   private at = 0;
   private failure: Error | undefined;
@@ -64,7 +65,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     return this.content().size;
   }
 
-  /** @returns undefined if there is no such key. @throws the error with which the mirror has failed */
+  /** Returns a key; undefined if there is no such key. @throws the error with which the mirror has failed */
   get(key: Bytes): KeyValue | undefined {
     return this.content().get(textOf(toBytes(key)));
   }
@@ -83,10 +84,10 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   }
 
   /**
-   * Calls the listener with each change, once it is in the mirror: all events of a revision, or the differences
-   * after a compaction, marked `resync`. A listener that throws ends the mirror with its error.
+   * Calls the listener with each change, when the mirror already contains it: all events of a revision, or the differences after
+   * a compaction, marked `resync`. A listener that throws ends the mirror with its error.
    *
-   * @returns a function that ends this
+   * @returns a function that removes the listener
    */
   onChange(listener: (change: WatchBatch) => void): () => void {
     this.listeners.add(listener);
@@ -117,7 +118,10 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     }
   }
 
-  /** Yields the newest revision, whenever it is newer than the last one that this loop got. @throws the error with which the mirror has failed */
+  /**
+   * Yields the newest revision, whenever it is newer than the revision that was yielded last. @throws the error with which the
+   * mirror has failed
+   */
   [Symbol.asyncIterator](): AsyncGenerator<number, void, void> {
     const leaving = new AbortController();
     let told = 0;
@@ -132,7 +136,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     return new LeavableIterator(take, () => leaving.abort());
   }
 
-  /** Ends the mirror, which keeps its content. May be called twice. */
+  /** Ends the mirror. Its content can still be read. May be called twice. */
   close(): Promise<void> {
     this.ending.abort();
     this.changed.wake();
@@ -162,7 +166,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     }
   }
 
-  /** Resolves when changes that the mirror lacks have been compacted. */
+  /** Watches, and applies the changes. Resolves when changes that the mirror lacks have been compacted. */
   private async watch(startRevision: number): Promise<void> {
     const options = {
       prefix: true,
@@ -206,7 +210,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
         this.replace(listed, revision);
         return;
       } catch (error) {
-        if (revision === 0 || !isCompacted(error)) throw error; // the listing's own revision was compacted meanwhile
+        if (revision === 0 || !isCompacted(error)) throw error; // the revision of the listing was compacted meanwhile
       }
     }
   }
@@ -237,7 +241,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   }
 }
 
-/** Opens a mirror and waits for its first content, as `Client.mirror` says. */
+/** Opens a mirror and waits for its first content, as documented at `Client.mirror`. */
 export async function openMirror(
   services: WatchServices,
   prefix: Bytes,

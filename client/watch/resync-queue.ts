@@ -1,4 +1,4 @@
-// The queue of a watch that survives compactions: it knows which keys it has told of, and tells of the differences.
+// The queue of a watch that survives compactions: it keeps the reported keys, and after a compaction reports the differences.
 import { CompactedError, type ConnectError, type Header, Wakeup } from "../transport/index.js";
 import { KnownKeys } from "./known-keys.js";
 import { isCompacted, pagesOf, type ListingServices } from "./listing.js";
@@ -7,28 +7,28 @@ import type { WatchStream } from "./watch-stream.js";
 
 /** Options of a watch that survives compactions. */
 export interface ResyncOptions extends WatchQueueOptions {
-  /** The keys to list, as their key space sees them. */
+  /** The interval to list, without the key space's prefix. */
   readonly interval: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array };
-  /** Bounds the keys that are kept. */
+  /** Maximum number of keys that are kept. */
   readonly maxKeys: number;
-  /** Only these are given out. Undefined: both. */
+  /** The type of events to report. Undefined: both. */
   readonly only: "put" | "delete" | undefined;
 }
 
-/** A store's first revision: before the first change. At this revision there is no key. */
+/** A store's revision before the first change: there are no keys at this revision. */
 const emptyRevision = 1;
 
 /**
- * Example: the watch begins at revision 10, lists the keys as of 9 and watches from 10 on. Changes up to 14 arrive. The server
- * compacts at 20 while it cannot be reached, and refuses a watch from 15 on: the keys are listed anew, say as of 23. The
- * differences to 14 are one arrival, and the watch goes on from 24.
+ * A queue that resyncs after compactions. Example: the watch begins at revision 10, lists the keys as of 9 and watches from 10
+ * on. Changes up to 14 arrive. The server compacts at 20 while it cannot be reached, and refuses a watch from 15 on: the keys are
+ * listed again, for example as of 23. The differences from 14 are one arrival, and the watch continues from 24.
  */
 export class ResyncQueue implements ArrivalSource {
   readonly changed: Wakeup;
   private readonly known: KnownKeys;
   private readonly ending = new AbortController();
   private readonly begun: Promise<void>;
-  /** Absent while the keys are listed for the first time. */
+  /** The queue of the current watch; undefined during the first listing. */
   private inner: WatchQueue | undefined;
   private first: number | undefined;
   private ownFailure: Error | undefined;
@@ -84,7 +84,7 @@ export class ResyncQueue implements ArrivalSource {
     this.inner?.clear();
   }
 
-  /** Lists the keys as they are before the first change that is told of, unless there are none. */
+  /** Lists the keys as they are before the first revision of the watch; at revision 1 there are none. */
   private async begin(): Promise<void> {
     const { startRevision } = this.options;
     try {
@@ -122,8 +122,8 @@ export class ResyncQueue implements ArrivalSource {
   /**
    * Lists the keys, and watches from the revision after.
    *
-   * @returns the differences to what was known
-   * @throws EtcdError if the revision that is asked for is compacted: there is nothing to compare with
+   * @returns the differences from the known keys
+   * @throws EtcdError if the requested revision is compacted: there is nothing to compare with
    */
   private async list(revision: number, keysOnly: boolean): Promise<Arrival> {
     const listing = { ...this.options.interval, keysOnly, revision, signal: this.ending.signal };
@@ -136,7 +136,7 @@ export class ResyncQueue implements ArrivalSource {
           for (const kv of page.kvs) comparison.see(kv);
         }
       } catch (error) {
-        // A listing that took so long that its own revision was compacted begins anew.
+        // If the listing took so long that its own revision was compacted, it begins again.
         if (revision !== 0 || header === undefined || !isCompacted(error)) throw error;
         header = undefined;
       }

@@ -1,4 +1,4 @@
-// The queue of one watch: a server's responses, until the program takes them.
+// The queue of one watch: a server's responses that the program has not taken yet.
 import {
   Event_EventType,
   counterFromResponse,
@@ -22,48 +22,48 @@ export interface WatchEvent {
   readonly type: "put" | "delete";
   /** The key after the change. A deletion has only `key` and `modRevision`. */
   readonly kv: KeyValue;
-  /** The key before the change. Absent if not asked for, if the key is new, or if that has been compacted. */
+  /** The key before the change. Absent if not requested, if the key is new, or if its previous revision has been compacted. */
   readonly prevKv: KeyValue | undefined;
-  /** True if the change was found by comparing, after a compaction (`WatchDelivery.resync`): there may have been others before. */
+  /** True if the change was found by a resync after a compaction (`WatchDelivery.resync`): earlier changes of the key may be missing. */
   readonly resync?: true;
 }
 
-/** A server's response to a watch. Fragments of a revision are joined before. @see etcd v3 API, WatchResponse */
+/** A server's response to a watch. Fragments of a revision are joined. @see etcd v3 API, WatchResponse */
 export interface WatchResponse {
-  /** The header. `revision` is the server's at that time, which may be ahead of the events of a watch that is catching up. */
+  /** The header. `revision` is the server's revision at that time, which may be newer than the events if the watch is behind. */
   readonly header: Header;
-  /** All of one or more revisions. None: the server says how far it is. */
+  /** All events of one or more revisions. Empty: a progress notice. */
   readonly events: readonly WatchEvent[];
-  /** True if these are the differences that were found after a compaction (`WatchDelivery.resync`). None: nothing has changed. */
+  /** True if the events are the differences found by a resync after a compaction (`WatchDelivery.resync`). Empty: nothing has changed. */
   readonly resync?: true;
 }
 
-/** A response that waits to be taken. */
+/** A response in the queue. */
 export interface Arrival extends WatchResponse {
-  /** The last revision of which nothing is to come; absent: it does not say. */
+  /** All events up to this revision are in this and earlier responses; absent: unknown. */
   readonly through: number | undefined;
 }
 
 /** The source of a watch's responses. */
 export interface ArrivalSource {
-  /** First revision the server tells of; absent until one has said so. */
+  /** The first revision that is watched; undefined until a server has created the watch. */
   readonly firstRevision: number | undefined;
-  /** The error that ends the watch once all waiting responses have been taken. */
+  /** The error that ends the watch when all queued responses have been taken. */
   readonly failure: Error | undefined;
   readonly isOver: boolean;
-  /** The error of the last try, if no server could be connected to. */
+  /** The error of the last attempt, if no server could be connected to. */
   readonly unreachable: ConnectError | undefined;
-  /** Wakes when any of the above changes, or something can be taken. */
+  /** Wakes when one of the fields above changes, or a response can be taken. */
   readonly changed: Wakeup;
-  /** @returns the next response, when there is one; undefined if the watch has been closed */
+  /** Waits for the next response; undefined if the watch has been closed. */
   take(): Promise<Arrival | undefined>;
-  /** Ends the watch. @param failure why; absent: it was closed */
+  /** Ends the watch. @param failure the reason; absent: the watch was closed */
   end(failure?: Error): void;
-  /** Gives up what has not been taken. */
+  /** Drops the responses that have not been taken. */
   clear(): void;
 }
 
-/** Approximate memory of an event or a response beside its keys and values. */
+/** Approximate memory of an event or a response, in bytes, without its keys and values. */
 const overheadBytes = 300;
 
 /** Options of a watch, as fields of the request. */
@@ -71,11 +71,11 @@ export interface WatchQueueOptions {
   readonly request: Omit<WatchCreateRequest, "startRevision">;
   readonly startRevision: number;
   readonly bufferBytes: number;
-  /** The key space that the keys of events are given in. */
+  /** The key space of the watch: its prefix is removed from the keys of events. */
   readonly keys: KeySpace;
 }
 
-/** Collects the responses to one watch, requests missed events again, and bounds the buffered ones. */
+/** Collects the responses to one watch, requests missed events again, and bounds the buffered events. */
 export class WatchQueue implements Watcher, ArrivalSource {
   firstRevision: number | undefined;
   failure: Error | undefined;
@@ -83,11 +83,11 @@ export class WatchQueue implements Watcher, ArrivalSource {
   unreachable: ConnectError | undefined;
   private readonly waiting: Arrival[] = [];
   private waitingBytes = 0;
-  /** First revision that has not arrived. 0: the one after what the server has when it first answers. */
+  /** The next revision to receive. 0: the revision after the server's revision at its first answer. */
   private next: number;
-  /** Events of revision `next` that came in fragments; the others are still to come. */
+  /** Events of revision `next` from fragments of which the last has not arrived. */
   private unfinished: Event[] = [];
-  /** Absent while the server has been told to stop. */
+  /** The watch on the stream; undefined while it is cancelled because the buffer is full. */
   private place: Place | undefined;
 
   constructor(
@@ -103,7 +103,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
     while (this.waiting.length === 0) {
       if (this.failure !== undefined) throw this.failure;
       if (this.isOver) return undefined;
-      this.place ??= this.stream.add(this); // told to stop, and all is taken
+      this.place ??= this.stream.add(this); // the watch was cancelled, and all responses are taken
       await this.changed.wait(Infinity);
     }
     const arrival = this.waiting.shift();
@@ -124,7 +124,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
   }
 
   createRequest(): WatchCreateRequest {
-    this.unfinished = []; // a new server begins with the revision anew
+    this.unfinished = []; // a new server sends the revision from its beginning
     return { ...this.options.request, startRevision: BigInt(this.next) };
   }
 
@@ -148,14 +148,14 @@ export class WatchQueue implements Watcher, ArrivalSource {
   }
 
   private onCreated({ revision }: Header): void {
-    // Should this server be lost before anything happens, the next is asked for what happened since.
+    // If this server is lost before the first event, the next server is asked for the events since then.
     if (this.next === 0) this.next = revision + 1;
     this.firstRevision ??= this.next;
   }
 
   private onEvents({ events, fragment }: WireResponse, header: Header): void {
     const all = this.unfinished.length === 0 ? events : [...this.unfinished, ...events];
-    // In a part that is not the last, the last revision may go on in the next part.
+    // In a fragment that is not the last, the last revision may continue in the next fragment.
     const end = fragment ? lastRevisionFrom(all) : all.length;
     this.unfinished = all.slice(end);
     const finished = all.slice(0, end).map((event) => eventOf(event, this.options.keys));
@@ -164,7 +164,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
   }
 
   private onProgress({ watchId }: WireResponse, header: Header): void {
-    // On request, etcd before 3.4.25 and 3.5.8 says how far it is also while changes are on their way.
+    // When a client requests progress, etcd before 3.4.25 and 3.5.8 answers even if earlier events are still to be sent.
     const isPromise = watchId !== allWatches && header.revision >= this.next;
     this.addArrival({ header, events: [], through: isPromise ? header.revision : undefined });
   }

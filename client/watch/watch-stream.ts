@@ -1,4 +1,4 @@
-// All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
+// All watches of a client, on one stream: assigns responses to watches, and creates the watches again on a new server.
 import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../../proto/index.js";
 import {
   authErrorFromWatchEnd,
@@ -13,20 +13,20 @@ const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch)
 
 /** A watch, as the stream sees it. */
 export interface Watcher {
-  /** Returns the request that makes a server go on where this watch is. */
+  /** Returns the request that continues this watch at its position. */
   createRequest(): WatchCreateRequest;
-  /** Takes a response: the watch is created or refused, then events and progress, at last the cancellation. */
+  /** Receives a response: first that the watch is created or refused, then events and progress notices, finally the cancellation. */
   onResponse(response: WatchResponse): void;
-  /** None of the servers is there. It may yet come. */
+  /** No server can be reached at the moment. The stream keeps trying. */
   onUnreachable(error: ConnectError): void;
-  /** There is no stream, and will not be. */
+  /** The stream has failed for good. */
   onFailure(error: Error): void;
 }
 
 /** A watch on the stream, from `add` to `remove`. */
 export interface Place {
   readonly watcher: Watcher;
-  /** The id that this server gave the watch; absent until it has answered. */
+  /** The id that the current server gave to the watch; undefined until it has answered. */
   id: bigint | undefined;
 }
 
@@ -37,12 +37,12 @@ export const allWatches = -1n;
 export class WatchStream {
   private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
   private readonly places = new Set<Place>();
-  /** Asked for and not answered yet. Servers answer in order, and a refusal names no id. */
+  /** Watches whose creation is not answered yet, in the order of their requests: servers answer in order, and a refusal has no id. */
   private readonly asked: Place[] = [];
   private readonly byId = new Map<bigint, Place>();
-  /** A request for progress waits for a stream. */
+  /** Whether a request for progress waits for the stream to open. */
   private isProgressDue = false;
-  /** Stops the timer of the next answer, if it runs. */
+  /** Stops the timer for the next answer, if it runs. */
   private stopAnswerTimer: (() => void) | undefined;
 
   constructor(private readonly endpoints: Endpoints) {
@@ -76,7 +76,7 @@ export class WatchStream {
     return place;
   }
 
-  /** Has the server tell all watches how far it is, if there are any. */
+  /** Requests a progress notice for all watches, if there are any. */
   requestProgress(): void {
     this.isProgressDue = this.places.size > 0 && !this.stream.isOpen;
     this.stream.send({ requestUnion: { $case: "progressRequest", value: {} } });
@@ -116,11 +116,11 @@ export class WatchStream {
     this.stopAnswerTimer?.();
     this.stopAnswerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
     if (place === undefined) throw new TypeError("Cannot read a watch's answer: there is no such watch");
-    // The token belongs to the stream, so all watches go on with a new one on another stream.
+    // The token belongs to the stream, so all watches continue on another stream with a new token.
     const refusal = response.canceled ? authErrorFromWatchEnd(response.cancelReason) : undefined;
     if (refusal !== undefined && this.stream.endIfRefused(refusal)) return;
     if (!this.places.has(place)) {
-      if (!response.canceled) this.cancel(response.watchId); // removed meanwhile
+      if (!response.canceled) this.cancel(response.watchId); // the watch was removed meanwhile
       return;
     }
     if (!response.canceled) {
@@ -130,14 +130,14 @@ export class WatchStream {
     place.watcher.onResponse(response);
   }
 
-  /** A frozen server takes requests and never answers. */
+  /** Starts a timer for an answer: a frozen server accepts requests and never answers. */
   private startAnswerTimer(): () => void {
     const { requestTimeoutMs } = this.endpoints.settings;
     const leave = () => this.stream.leaveServer(`no answer to a watch within ${requestTimeoutMs} ms`);
     return this.clock.after(requestTimeoutMs, leave);
   }
 
-  /** Drops the state that belongs to the last server. */
+  /** Drops the state that belongs to the previous server. */
   private forget(): void {
     this.asked.length = 0;
     this.byId.clear();

@@ -1,4 +1,4 @@
-// Watches as a program sees them: events, batches and responses.
+// The interface of a watch for programs: events, batches and responses.
 import { WatchCreateRequest_FilterType } from "../../proto/index.js";
 import { EtcdError, LeavableIterator, onAbort, type RequestOptions } from "../transport/index.js";
 import { type Bytes, intervalOf, type KeyInterval, type KeySpace, type Kv } from "../kv/index.js";
@@ -23,7 +23,7 @@ export interface WatchOptions extends KeyInterval {
   readonly only?: "put" | "delete" | undefined;
   /** The delivery of the changes. */
   readonly delivery?: WatchDelivery | undefined;
-  /** Ends the watch when it is aborted: a loop that waits for a change gets an EtcdError "cancelled". */
+  /** Ends the watch: a loop that waits for a change gets an EtcdError "cancelled". */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,18 +34,18 @@ export interface WatchDelivery {
   /** Let the server split responses that are too large for one message. Default: true. */
   readonly fragment?: boolean | undefined;
   /**
-   * Bytes of changes that may wait to be read. Beyond it the watch is cancelled at the server, and missing changes are requested again
-   * once the waiting ones are read: a slow reader costs no memory, but a compaction may remove changes that it needs.
-   * Default: 4 MiB.
+   * Maximum size of the events that the program has not read yet, in bytes. Beyond it the watch is cancelled at the server, and
+   * the missing events are requested when the program has read the buffered ones: the memory is bounded, but a compaction may
+   * remove events that a slow program has not read. Default: 4 MiB.
    */
   readonly bufferBytes?: number | undefined;
   /**
-   * Survive compactions: when changes that were not told of are compacted, the keys are read anew and the differences to what was
-   * told are given out as events marked `resync`; then the watch goes on. Of several changes of a key the last one is told, a
-   * deletion with the revision at which it was found, and none has a `prevKv`. The watch lists its keys first, and keeps each
-   * with a revision: about 100 bytes and the key. A `startRevision` that is compacted at the beginning is an error, as there is
-   * nothing to compare with, except for 1: then the first events are all keys that there are. Beyond `maxKeys` keys, by default
-   * 1 000 000, the watch fails with an EtcdError "resource-exhausted".
+   * Survive compactions: if changes that were not reported yet are compacted, the keys are listed again, and the differences from
+   * the reported state are events marked `resync`; then the watch continues. Of several changes of a key only the last is
+   * reported, a deletion with the revision of the listing, and these events have no `prevKv`. The watch lists its keys at the
+   * beginning, and keeps each key with its revision, in about 100 bytes plus the key. A `startRevision` that is compacted at the
+   * beginning is an error, because there is nothing to compare with, except 1: then the first events are puts of all existing
+   * keys. With more than `maxKeys` keys, by default 1 000 000, the watch fails with an EtcdError "resource-exhausted".
    */
   readonly resync?: boolean | { readonly maxKeys: number } | undefined;
 }
@@ -53,11 +53,11 @@ export interface WatchDelivery {
 const defaultBufferBytes = 4 * 1024 * 1024;
 const defaultResyncKeys = 1_000_000;
 
-/** All changes of one revision; empty for a progress notice of this revision. */
+/** All changes of one revision; without events: a progress notice of this revision. */
 export interface WatchBatch {
   readonly revision: number;
   readonly events: readonly WatchEvent[];
-  /** True if these are the differences after a compaction, changes of many revisions. */
+  /** True if the events are the differences found after a compaction, from several revisions. */
   readonly resync?: true;
 }
 
@@ -70,13 +70,13 @@ export interface WatchServices {
 }
 
 /**
- * The changes of some keys, in order, each once, also when the client switches to another server:
- * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch, and so does
- * `return()` of an iterator, at any time: a `next()` that is waiting then resolves as done.
+ * The changes of one key or an interval, in order, each once, also when the client switches to another server: `for await (const
+ * event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch. `return()` of an iterator also ends it,
+ * at any time: a waiting `next()` then resolves as done.
  *
- * It goes on where it was when a connection is lost, and waits while no server is there. It fails, once all that has arrived
- * is taken, with a CompactedError if changes it has not told of are gone (unless `resync` is set), and with a WatchEndedError or another EtcdError if
- * the server refuses it.
+ * After a lost connection the watch continues at its position; it waits while no server can be reached. When all received events
+ * are taken, it fails with a CompactedError if the next changes have been compacted (unless `resync` is set), and with a
+ * WatchEndedError or another EtcdError if the server refuses it.
  *
  * @see etcd v3 API, Watch
  */
@@ -106,17 +106,18 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   /**
-   * Waits until a server has created the watch. If that fails for lack of a server, the watch keeps waiting.
+   * Waits until a server has created the watch. If no server can be reached, `ready` fails, but the watch keeps waiting.
    *
    * @returns the first revision that is watched
-   * @throws ConnectError if no server is there within the dial timeout, EtcdError "deadline-exceeded" if no server creates the watch in time
+   * @throws ConnectError if no server can be reached within the dial time-out, EtcdError "deadline-exceeded" if no server creates
+   * the watch in time
    */
   async ready({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
       new EtcdError(code, `The watch is not created yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
     const { clock } = this.services.stream;
     const deadline = clock.now() + timeoutMs;
-    const known = this.queue.unreachable; // and may be over
+    const known = this.queue.unreachable; // an earlier failure, which may be over
     for (;;) {
       if (this.queue.firstRevision !== undefined) return this.queue.firstRevision;
       if (this.queue.failure !== undefined) throw this.queue.failure;
@@ -133,7 +134,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return this.iterate(function* ({ events, through, resync }) {
       for (const [position, event] of events.entries()) {
         const { modRevision } = event.kv;
-        // Differences are complete with the last of them: a deletion among them may be older than a put before it.
+        // Differences are only complete with the last event: their order need not be the order of the changes.
         const isLast = resync === undefined && events[position + 1]?.kv.modRevision !== modRevision;
         yield { value: event, revision: isLast ? modRevision : undefined };
       }
@@ -147,8 +148,8 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   /**
-   * Yields whole responses with the server's header. A response without events comes with
-   * `progressNotify` and after `client.requestWatchProgress()`.
+   * Yields whole responses with the server's header. Responses without events are progress notices: from `progressNotify`, or
+   * after `client.requestWatchProgress()`.
    */
   responses(): AsyncGenerator<WatchResponse, void, void> {
     return this.iterate(({ through, ...response }) => [{ value: response, revision: through }]);
@@ -172,7 +173,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     this.queue.end(failure);
   }
 
-  /** @param split what of an arrival is given out, piece by piece */
+  /** @param split yields the pieces of an arrival that the iterator returns */
   private iterate<T>(split: (arrival: Arrival) => Iterable<Piece<T>, void>): AsyncGenerator<T, void, void> {
     let pieces: Iterator<Piece<T>, void> = [][Symbol.iterator]();
     const take = async (): Promise<T | undefined> => {
@@ -193,10 +194,10 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 }
 
-/** A value for the program, or only progress. */
+/** A value for the program, or only the progress of the revision. */
 interface Piece<T> {
   readonly value?: T;
-  /** The last revision that is complete with this value; absent: not all of a revision yet. */
+  /** The revision that is complete with this value; undefined: the revision is not complete yet. */
   readonly revision: number | undefined;
 }
 
@@ -217,7 +218,7 @@ function queueOf({ stream, kv, keys }: WatchServices, key: Bytes, options: Watch
   const maxKeys = typeof resync === "object" ? resync.maxKeys : defaultResyncKeys;
   if (!(maxKeys > 0)) throw new RangeError(`Cannot watch: resync.maxKeys must be above 0, not ${maxKeys}`);
   if (!resync) return new WatchQueue(stream, queueOptions(keys, key, options));
-  // Filtered here: which keys there are, follows from both kinds.
+  // The client filters the events: the known keys follow from both puts and deletions.
   const both = queueOptions(keys, key, { ...options, only: undefined });
   const interval = intervalOf(key, options);
   return new ResyncQueue(stream, { kv, clock: stream.clock }, { ...both, interval, maxKeys, only });
