@@ -1,4 +1,4 @@
-// The package `minietcd`: what an application needs, the client and a member to embed.
+// The package `minietcd` for applications: the client, and a member to embed.
 
 export {
   Client,

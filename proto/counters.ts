@@ -1,14 +1,14 @@
-// Terms, revisions, versions and counts are 64-bit on the wire and plain numbers here: counted by ones from zero, they
-// never come near 2^53. Ids are random 64 bits and stay `bigint`.
+// Converts counters. Terms, revisions, versions and counts have 64 bits on the wire and are numbers in memory: they grow by one
+// from zero and never come near 2^53. Ids are random 64 bits and stay `bigint`.
 
 /**
- * Reads a counter off a request. Beyond 2^53-1 it saturates: that is still past anything we hold, so it
- * stays "a future revision" or "no limit", as in etcd. (In a response the same value is an error.)
+ * Reads a counter from a request. Beyond 2^53-1 it saturates: the result is still larger than any counter of ours, so it stays "a
+ * future revision" or "no limit", as in etcd. (In a response such a value is an error.)
  */
 export const counterFromRequest = (value: bigint): number =>
   Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
 
-/** A counter in an answer that no count can have reached: rounding it would show a number that is not there. */
+/** A counter in a response is too large for a number; rounding it would show a wrong value. */
 export class CounterError extends Error {
   override readonly name = "CounterError";
   constructor(readonly value: bigint) {
@@ -17,7 +17,7 @@ export class CounterError extends Error {
 }
 
 /**
- * Reads a counter off an answer, exactly.
+ * Reads a counter from a response, exactly.
  *
  * @throws CounterError if `value` is not between -(2^53-1) and 2^53-1
  */

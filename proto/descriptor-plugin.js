@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The plugin of `buf generate` that writes the descriptors of etcd's files, without their comments: gRPC reflection answers with
-// them. The JSON gateway needs little of them, the names and types of fields, at its first request: they are tables of their own, which
-// take no time to load. Our own messages (minietcd/) are nobody else's.
+// The plugin of `buf generate` that writes the descriptors of etcd's .proto files, without their comments, for gRPC reflection.
+// The JSON gateway only needs the names and types of fields, at its first request: they are in separate tables, which load fast.
+// Our own messages (minietcd/) are left out, because only members use them.
 import { readFileSync } from "node:fs";
 import { create, createFileRegistry, fromBinary, ScalarType, toBinary } from "@bufbuild/protobuf";
 import {
@@ -26,7 +26,7 @@ export const fileDescriptorSet =
 ${lines.map((line) => `  "${line}"`).join(" +\n")};
 `;
 
-/** The JSON gateway serves none of gRPC's own services. */
+/** Whether the JSON gateway serves a service: it serves none of gRPC's own. */
 const isServed = ({ file }) => !file.name.startsWith("grpc/");
 const registry = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, set))].filter(isServed);
 const ofKind = (kind) => registry.filter((each) => each.kind === kind);

@@ -1,4 +1,4 @@
-// The wire: etcd's v3 messages and services, and what we write to our own log. 64-bit fields are `bigint`.
+// The wire: etcd's v3 messages and services, and the messages in our own log. 64-bit fields are `bigint`.
 
 export { counterFromRequest, counterFromResponse, CounterError } from "./counters.js";
 export { fileDescriptorSet } from "./generated/descriptors.js";

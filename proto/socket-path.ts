@@ -1,9 +1,9 @@
-/** Bytes of the longest path that a unix socket can have: what fits `sockaddr_un` with the zero that ends it. */
+/** Length of the longest path of a unix socket, in bytes: `sockaddr_un` also holds a zero byte after the path. */
 const maxSocketPathBytes = process.platform === "linux" ? 107 : 103;
 
 /**
- * Says why a unix socket cannot have this path; undefined if it can. Node does not: it cuts the path to what fits, and so would bind,
- * or connect to, another one.
+ * Returns the reason why a unix socket cannot have this path; undefined if it can. Checked here because Node cuts a long path,
+ * and then binds or connects to another one.
  */
 export const socketPathProblem = (path: string): string | undefined => {
   const bytes = Buffer.byteLength(path);

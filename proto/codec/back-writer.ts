@@ -1,43 +1,43 @@
-/** Memory that the writer keeps between messages. One that needs more gets it for that time. */
+/** Memory that the writer keeps between messages, in bytes. A larger message gets memory of its own. */
 const keptBytes = 16 * 1024;
 
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** Up to so many bytes a loop is faster than a copy by Node, which makes a view for it. */
+/** Number of bytes up to which a loop is faster than `copy`, for which Node creates a view. */
 const maxLoopBytes = 96;
 
-/** The same for bytes that are copied into a message. */
+/** Number of bytes up to which a loop is faster than `set`, for encoded fields that are copied into a message. */
 const maxLoopedFields = 16;
 
-/** A tag has no more bytes, and a number neither. */
+/** The maximum length of a tag or a number, in bytes. */
 const maxNumberBytes = 10;
 
 /**
- * Writes messages from their last byte to their first: the length of a message within a message is known when it comes to be
- * written, so one pass is enough. `begin` begins a message, its fields are given in reverse, and `take` ends it. Values that are the default of their
- * field are left out, as by the generated code.
+ * Encodes messages from their last byte to their first. The length of a nested message is written after the message and is known
+ * then, so one pass is enough. `begin` begins a message, its fields are written in reverse order, and `take` ends it. Default
+ * values are left out, as by the generated code.
  */
 export class BackWriter {
   private readonly kept = Buffer.allocUnsafeSlow(keptBytes);
   private bytes = this.kept;
   private at = keptBytes;
 
-  /** Bytes of the message that are written. */
+  /** Number of bytes written so far. */
   get written(): number {
     return this.bytes.length - this.at;
   }
 
-  /** Begins a message; one that was not ended is dropped. */
+  /** Begins a message; a message that was not ended is dropped. */
   begin(): void {
     this.at = this.bytes.length;
   }
 
-  /** Ends the message. @returns memory of its own */
+  /** Ends the message. @returns the encoded bytes, which the writer does not use again */
   take(): Buffer {
     const { bytes, at } = this;
     this.bytes = this.kept;
     this.begin();
-    // Memory that a large message fills for the most part is given away.
+    // memory that a large message fills by more than half is returned without a copy
     if (bytes !== this.kept && at <= bytes.length / 2) return bytes.subarray(at);
     const length = bytes.length - at;
     const message = Buffer.allocUnsafe(length);
@@ -46,7 +46,7 @@ export class BackWriter {
     return message;
   }
 
-  /** Writes fields that are encoded. */
+  /** Writes encoded fields. */
   writeEncoded(fields: Uint8Array): void {
     this.reserve(fields.length);
     const { length } = fields;
@@ -60,7 +60,7 @@ export class BackWriter {
     if (value.length > 0) this.item(tag, value);
   }
 
-  /** Writes one of the values of a repeated field, which may be empty. */
+  /** Writes one value of a repeated field; also an empty value. */
   item(tag: number, value: Uint8Array): void {
     this.writeEncoded(value);
     this.prefix(tag, value.length);
@@ -70,7 +70,7 @@ export class BackWriter {
     if (value) this.prefix(tag, 1);
   }
 
-  /** Writes a number that is not negative, and no larger than 2^53. */
+  /** Writes a number from 0 to 2^53. */
   counterField(tag: number, value: number): void {
     if (value !== 0) this.prefix(tag, value);
   }
@@ -80,9 +80,9 @@ export class BackWriter {
   }
 
   /**
-   * Writes a number of a field that has no default.
+   * Writes a number of a repeated field; also 0.
    *
-   * @throws TypeError if it is no bigint, RangeError if it has more than 64 bits
+   * @throws TypeError if the value is not a bigint, RangeError if it has more than 64 bits
    */
   int64Item(tag: number, value: bigint): void {
     if (typeof value !== "bigint") throw new TypeError(`Cannot encode ${String(value)}: expected a bigint`);
@@ -98,12 +98,12 @@ export class BackWriter {
     this.int64Field(tag, BigInt.asIntN(64, value));
   }
 
-  /** Writes the tag and the length of a message within the message, whose fields are written. @param before `written` without them */
+  /** Writes the tag and the length of a nested message whose fields have been written. @param before `written` before these fields */
   enclose(tag: number, before: number): void {
     this.prefix(tag, this.written - before);
   }
 
-  /** Writes a tag, of up to two bytes, and a number behind it. */
+  /** Writes a tag, of up to two bytes, and a number after it. */
   private prefix(tag: number, value: number): void {
     this.reserve(maxNumberBytes + 2);
     this.at -= numberSize(value);
@@ -116,7 +116,7 @@ export class BackWriter {
     this.bytes[--this.at] = tag < 0x80 ? tag : (tag & 0x7f) | 0x80;
   }
 
-  /** Writes a tag, and the 64 bits in the scratch memory behind it. */
+  /** Writes a tag, and after it the 64 bits in the scratch memory. */
   private bits(tag: number): void {
     this.reserve(maxNumberBytes + 2);
     let low = scratch.getUint32(0, true);
@@ -129,7 +129,7 @@ export class BackWriter {
     this.tag(tag);
   }
 
-  /** Makes room in front of what is written. */
+  /** Makes room before the written bytes. */
   private reserve(room: number): void {
     if (room <= this.at) return;
     const { written } = this;
@@ -140,25 +140,25 @@ export class BackWriter {
   }
 }
 
-/** Bytes that a number takes: seven bits in each. */
+/** Returns the number of bytes of an encoded number: seven bits in each byte. */
 export const numberSize = (value: number): number => {
   let size = 1;
-  // Small and large numbers take the same code: V8 discards compiled code when it comes to a branch for the first time.
+  // One loop for small and large numbers: V8 discards compiled code when it executes a branch for the first time.
   for (let limit = 0x80; value >= limit; limit *= 0x80) size += 1;
   return size;
 };
 
-/** The same for 64 bits, in two halves. */
+/** Like `numberSize`, for 64 bits in two halves. */
 const bitsSize = (low: number, high: number): number => {
   const bits = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
   return Math.max(1, Math.ceil(bits / 7));
 };
 
-/** Writes a number that is not negative. @returns the offset behind it */
+/** Writes a number that is not negative. @returns the offset after it */
 export const writeNumber = (target: Uint8Array, start: number, value: number): number => {
   let at = start;
   let rest = value;
-  // Beyond 31 bits it takes a division; below, bit operations are several times as fast.
+  // Above 31 bits a division is necessary; below, bit operations are several times as fast.
   for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 128)) target[at++] = (rest % 128) | 0x80;
   for (; rest >= 0x80; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80;
   target[at++] = rest;

@@ -1,4 +1,4 @@
-// The calls between members, many of them in one frame: encoded and decoded by hand where they renew leases.
+// The calls between members, many in one frame. Renewals of leases have handwritten codecs; other calls use the generated code.
 
 import { type CallRequest, type CallResponse, Calls, LeaseInfo, LeaseQuery } from "../generated/minietcd/calls.js";
 import { BackWriter } from "./back-writer.js";
@@ -34,7 +34,7 @@ const endCall = (tag: number, number: bigint, before: number): void => {
   writer.enclose(tag, before);
 };
 
-/** @throws Error if the bytes are no such message */
+/** Decodes calls. @throws Error if the bytes are not an encoded Calls */
 export const decodeCalls = (bytes: Uint8Array): Calls => {
   const fields = new Fields(bytes);
   const requests: CallRequest[] = [];
@@ -58,7 +58,7 @@ interface Renewal {
   readonly renewal: { readonly $case: "renewLease"; readonly value: bigint } | undefined;
 }
 
-/** Reads a call that renews a lease, or its response; every other is left to the generated code. */
+/** Reads a call that renews a lease, or its response; any other call makes the message odd. */
 const readRenewal = (fields: Fields): Renewal => {
   let number = 0n;
   let renewal: Renewal["renewal"];

@@ -1,16 +1,16 @@
 const noBytes = new Uint8Array(0);
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** Numbers up to here are read as plain ones: seven groups of seven bits. */
+/** The scale of the last group of a number that is read without bigint: seven groups of seven bits. */
 const largestScale = 2 ** 42;
 
 /**
- * Reads the fields of a message where they lie. Whatever usual clients do not send (a field that is not known, a tag of more than two
- * bytes, a negative number for a kind, bytes that end too soon) makes the message odd: it is then for the generated code to decode, or
- * to refuse, so that both agree in everything.
+ * Reads the fields of a message without copying them. Contents that usual clients do not send (an unknown field, a tag of more
+ * than two bytes, a negative enum value, bytes that end too early) make the message odd: the generated code then decodes or
+ * refuses it, so that both decoders always have the same result.
  */
 export class Fields {
-  /** Whether the generated code has to decode the message. No field follows then. */
+  /** Whether the generated code must decode the message. If so, no more fields are read. */
   isOdd = false;
   private at = 0;
   private end: number;
@@ -19,7 +19,7 @@ export class Fields {
     this.end = source.length;
   }
 
-  /** Reads the tag of the next field; 0: there is none. */
+  /** Reads the tag of the next field; 0: the end of the message. */
   tag(): number {
     if (this.at >= this.end) return 0;
     const first = this.source[this.at++] ?? 0;
@@ -28,7 +28,7 @@ export class Fields {
     return first === 0 || second === 0 || second >= 0x80 ? this.markOdd() : (first & 0x7f) | (second << 7);
   }
 
-  /** Reads a number that is not negative, below 2^49. */
+  /** Reads a number from 0 to 2^49 - 1. */
   counter(): number {
     const { source, end } = this;
     let { at } = this;
@@ -48,7 +48,7 @@ export class Fields {
     return this.counter() !== 0;
   }
 
-  /** Reads a number that names a kind. */
+  /** Reads an enum value. */
   kind(): number {
     const kind = this.counter();
     return kind <= 0x7fff_ffff ? kind : this.markOdd();
@@ -62,7 +62,7 @@ export class Fields {
     return this.bits() ? scratchUint64() : 0n;
   }
 
-  /** Reads bytes, which are not copied: a plain view, also of a `Buffer`. */
+  /** Reads bytes without copying them: a Uint8Array on the memory of the message, never a `Buffer`. */
   bytes(): Uint8Array {
     const length = this.counter();
     const start = this.at;
@@ -73,7 +73,7 @@ export class Fields {
     return new Uint8Array(buffer, byteOffset + start, length);
   }
 
-  /** Begins a message within the message: its fields are next. @returns what `leave` has to be given behind them */
+  /** Begins to read a nested message. @returns the argument for `leave`, which ends it */
   enter(): number {
     const length = this.counter();
     const outerEnd = this.end;
@@ -86,7 +86,7 @@ export class Fields {
     if (!this.isOdd) this.end = outerEnd;
   }
 
-  /** Leaves the message to the generated code. */
+  /** Marks the message as odd: the generated code must decode it. */
   markOdd(): 0 {
     this.isOdd = true;
     this.at = this.end;
@@ -98,13 +98,13 @@ export class Fields {
     const low = this.group(28);
     const middle = low >= 2 ** 28 ? this.group(28) : 0;
     const high = middle >= 2 ** 28 ? this.group(14) : 0;
-    if (high >= 2 ** 14) this.markOdd(); // an eleventh byte
+    if (high >= 2 ** 14) this.markOdd(); // the number has an eleventh byte
     scratch.setUint32(0, (low & 0xfff_ffff) | (middle << 28), true);
     scratch.setUint32(4, ((middle & 0xfff_ffff) >>> 4) | (high << 24), true);
     return !this.isOdd;
   }
 
-  /** Reads so many bits of a number, or what is left of it; with `2 ** bits` if more follow. */
+  /** Reads up to this many bits of a number; adds `2 ** bits` if more bits follow. */
   private group(bits: number): number {
     let result = 0;
     for (let shift = 0; shift < bits; shift += 7) {
@@ -116,7 +116,7 @@ export class Fields {
   }
 }
 
-/** Slots for ids that were read before: a few ids of members and clusters are in nearly every message. */
+/** Slots of a cache of ids: a few ids of members and clusters are in nearly every message. */
 const knownSlots = 16;
 const known = {
   low: new Uint32Array(knownSlots),
@@ -124,7 +124,7 @@ const known = {
   values: new Array<bigint>(knownSlots).fill(0n),
 };
 
-/** The number in the scratch memory, without a new one if it was read lately. */
+/** Returns the number in the scratch memory; if it is cached, without creating a bigint. */
 const scratchUint64 = (): bigint => {
   const low = scratch.getUint32(0, true);
   const high = scratch.getUint32(4, true);
@@ -141,10 +141,10 @@ interface GeneratedDecoder<Message> {
   decode(bytes: Uint8Array): Message;
 }
 
-/** A plain view, whose parts are no Buffers either. */
+/** Returns a Uint8Array on the same memory, because `subarray` of a Buffer would be a Buffer. */
 const toPlain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** Makes a decoder of what reads the fields of a usual message, and of the generated code for the others. */
+/** Makes a decoder from a function that reads usual messages, and the generated code for odd messages. */
 export const decoder = <Message>(read: (fields: Fields) => Message, generated: GeneratedDecoder<Message>) => ({
   decode(bytes: Uint8Array): Message {
     const fields = new Fields(bytes);
@@ -153,5 +153,5 @@ export const decoder = <Message>(read: (fields: Fields) => Message, generated: G
   },
 });
 
-/** A message whose fields are yet to be read. */
+/** A message that is being decoded. */
 export type Mutable<Message> = { -readonly [Field in keyof Message]: Message[Field] };

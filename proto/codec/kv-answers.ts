@@ -1,4 +1,4 @@
-// The responses of the KV service that clients read most often, decoded where they lie.
+// Decodes the responses of the KV service that clients read most often, without copying.
 
 import { PutResponse, RangeResponse } from "../generated/etcdserverpb/kv.js";
 import type { ResponseHeader } from "../generated/etcdserverpb/header.js";

@@ -1,4 +1,4 @@
-// The requests of the KV service, decoded where they lie.
+// Decodes the requests of the KV service, without copying.
 
 import {
   type Compare,
@@ -17,7 +17,7 @@ import { decoder, type Fields, type Mutable } from "./fields.js";
 
 const noBytes = new Uint8Array(0);
 
-/** Transactions within each other; more are for the generated code to judge. */
+/** Maximum depth of nested transactions; deeper messages are odd. */
 const maxDepth = 100;
 
 const readRange = (fields: Fields): RangeRequest => {
@@ -118,7 +118,7 @@ const readOperation = (fields: Fields, depth: number): RequestOp => {
   return { request };
 };
 
-/** @param depth the transactions that it lies in */
+/** @param depth the number of enclosing transactions */
 export const readTxn = (fields: Fields, depth = 0): TxnRequest => {
   const [compare, success, failure]: [Compare[], RequestOp[], RequestOp[]] = [[], [], []];
   if (depth > maxDepth) fields.markOdd();

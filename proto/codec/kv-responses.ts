@@ -1,4 +1,5 @@
-// The responses of the KV service and of leases, encoded in one pass. Each begins with the header, which comes encoded as a field.
+// Encodes the responses of the KV service and of leases in one pass. Each response begins with the header, which is passed as an
+// encoded field.
 
 import type { ResponseHeader } from "../generated/etcdserverpb/header.js";
 import type {
@@ -27,7 +28,7 @@ export class HeaderEncoder {
     this.ids = writer.take();
   }
 
-  /** Returns the header as the field of a response. Many responses in a row have the same. */
+  /** Returns the header as an encoded field of a response. The last header is cached: successive responses often have the same. */
   encode(revision: number, term: number): Uint8Array {
     if (revision === this.revision && term === this.term) return this.field;
     this.revision = revision;
@@ -41,7 +42,7 @@ export class HeaderEncoder {
   }
 }
 
-/** Encodes a header as the field of a response; nothing if there is none. */
+/** Encodes a header as a field of a response; returns no bytes without a header. */
 export const encodeHeader = (header: ResponseHeader | undefined): Uint8Array => {
   if (header === undefined) return noHeader;
   writer.begin();
@@ -49,7 +50,7 @@ export const encodeHeader = (header: ResponseHeader | undefined): Uint8Array => 
   return writer.take();
 };
 
-/** Encodes the fields of a RangeResponse behind its keys. */
+/** Encodes the fields of a RangeResponse after its keys. */
 export const encodeRangeEnd = ({ more, count }: RawRangeResponse): Uint8Array => {
   writer.begin();
   writer.int64Field(32, count);

@@ -1,4 +1,4 @@
-// The proposals in the log: encoded by the member whose client asked, decoded by every member that applies them.
+// The proposals in the log: encoded by the member that received the client's request, decoded by all members.
 
 import { Proposal } from "../generated/minietcd/command.js";
 import type { PutRequest } from "../generated/etcdserverpb/kv.js";
@@ -8,7 +8,7 @@ import { readCompaction, readDeleteRange, readPut, readTxn } from "./kv-requests
 import { takeBytes } from "./shared-memory.js";
 import { requestWriter as writer, writeCompaction, writeDeleteRange, writePut, writeTxn } from "./request-writer.js";
 
-/** Writes what many proposals have in common. */
+/** Writes the fields that many proposals have in common. */
 const originWriter = new BackWriter();
 
 type Command = NonNullable<Proposal["command"]>;
@@ -21,16 +21,16 @@ export interface ProposalNumbers {
   readonly floor: number;
 }
 
-/** The user whose client asked, and the revision of users, roles and permissions at which the user was known. */
+/** The user of the request, and the auth revision of its authentication. */
 export interface ProposalUser {
-  /** Empty: a client without a user. */
+  /** The name; empty: a client without a user. */
   readonly name: string;
   readonly revision: bigint;
 }
 
-/** A proposal with its command; undefined: a command of a newer version. */
+/** A proposal with its command. The command is undefined if a newer version of minietcd wrote it. */
 export interface DecodedProposal extends ProposalNumbers {
-  /** Undefined: authentication was off, or the member itself asks. */
+  /** Undefined: authentication was off, or the member itself made the proposal. */
   readonly user: ProposalUser | undefined;
   readonly command: Command | undefined;
 }
@@ -42,7 +42,7 @@ export const encodeProposal = (proposal: DecodedProposal): Uint8Array => {
   return isPlain ? encodePlainPut(proposal, command.value) : encodeAny(proposal);
 };
 
-/** Tells whether a put is nothing but a short key and value: most are, and take less time than any other command. */
+/** Whether a put only has a short key and a short value. Most puts do, and have a faster encoder. */
 const isPlainPut = ({ key, value, lease, prevKv, ignoreValue, ignoreLease }: PutRequest): boolean =>
   key.length > 0 &&
   key.length + value.length <= maxPlainBytes &&
@@ -51,10 +51,10 @@ const isPlainPut = ({ key, value, lease, prevKv, ignoreValue, ignoreLease }: Put
   !ignoreValue &&
   !ignoreLease;
 
-/** The most bytes of a key and a value whose length, with both tags and lengths, takes one byte. */
+/** The maximum total length of key and value for which the put's length, including both tags and lengths, fits one byte. */
 const maxPlainBytes = 0x7f - 4;
 
-/** Writes the fields from the first to the last: their lengths are known. */
+/** Encodes a plain put from its first field to its last, because all lengths are known. */
 const encodePlainPut = (proposal: DecodedProposal, { key, value }: PutRequest): Uint8Array => {
   const { sequence, floor } = proposal;
   const { fields } = originOf(proposal);
@@ -83,7 +83,7 @@ const counterField = (target: Uint8Array, at: number, tag: number, value: number
   return writeNumber(target, at + 1, value);
 };
 
-/** @returns the offset behind the copy */
+/** Copies bytes. @returns the offset after the copy */
 const copyTo = (target: Uint8Array, at: number, source: Uint8Array): number => {
   const { length } = source;
   if (length > maxLoopedBytes) target.set(source, at);
@@ -108,7 +108,7 @@ const encodeAny = (proposal: DecodedProposal): Uint8Array => {
   return writer.take();
 };
 
-/** The member and the incarnation of the proposal before: nearly all have the same. */
+/** The encoded member and incarnation of the previous proposal, which are nearly always the same. */
 const origin = { member: 0n, incarnation: 0, fields: new Uint8Array(0) };
 
 const originOf = ({ member, incarnation }: ProposalNumbers): typeof origin => {
@@ -121,7 +121,7 @@ const originOf = ({ member, incarnation }: ProposalNumbers): typeof origin => {
   return origin;
 };
 
-/** @throws Error if the bytes are no proposal */
+/** Decodes a proposal. @throws Error if the bytes are not a proposal */
 export const decodeProposal = (bytes: Uint8Array): DecodedProposal => {
   const fields = new Fields(bytes);
   const proposal = readProposal(fields);
@@ -155,7 +155,7 @@ const readProposal = (fields: Fields): DecodedProposal => {
 
 const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 
-/** Reads a command of those that clients give most often. */
+/** Reads a command, if it is one of the most frequent. */
 const readCommand = (fields: Fields, tag: number): Command | undefined => {
   const outerEnd = fields.enter();
   let command: Command | undefined;

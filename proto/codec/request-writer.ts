@@ -1,4 +1,4 @@
-// The requests of the KV service, encoded in one pass: by clients as messages, by members within proposals.
+// Encodes the requests of the KV service in one pass: for clients as messages, for members as parts of proposals.
 
 import type {
   CompactionRequest,
@@ -14,7 +14,7 @@ import { BackWriter } from "./back-writer.js";
 /** The writer of requests and of the proposals around them. */
 export const requestWriter = new BackWriter();
 
-/** Makes the encoder of a request of what writes its fields. */
+/** Makes the encoder of a request from a function that writes its fields. */
 const encoder = <Request>(write: (request: Request) => void) => ({
   encode(request: Request): Buffer {
     requestWriter.begin();
@@ -76,7 +76,7 @@ const writeOperation = (tag: number, request: RequestOp["request"]): void => {
   requestWriter.enclose(tag, outer);
 };
 
-/** @returns the tag of its field */
+/** Writes the fields of an operation. @returns the tag of its field in RequestOp */
 const writeRequest = (request: NonNullable<RequestOp["request"]>): number => {
   switch (request.$case) {
     case "requestRange":

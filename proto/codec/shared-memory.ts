@@ -1,10 +1,10 @@
-/** The size of a piece of memory, for about 200 messages. */
+/** The size of a shared piece of memory, for about 200 messages. */
 const poolBytes = 16 * 1024;
 
 let pool = new Uint8Array(poolBytes);
 let used = 0;
 
-/** Takes memory for a small message. A Buffer of Node's costs more than a plain view of memory in common. */
+/** Takes memory for a small message from a shared piece. Creating a Buffer costs more than creating a Uint8Array on shared memory. */
 export const takeBytes = (length: number): Uint8Array => {
   if (used + length > poolBytes) {
     pool = new Uint8Array(poolBytes);

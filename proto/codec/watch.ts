@@ -2,7 +2,7 @@ import { BackWriter } from "./back-writer.js";
 
 const writer = new BackWriter();
 
-/** Encodes an Event. @param kv an encoded KeyValue @param prevKv another one; empty: none */
+/** Encodes an Event. @param kv an encoded KeyValue @param prevKv the encoded previous KeyValue; empty: none */
 export const encodeEvent = (isDelete: boolean, kv: Uint8Array, prevKv: Uint8Array): Uint8Array => {
   writer.begin();
   writer.bytesField(26, prevKv);
