@@ -1,5 +1,5 @@
-// Notification: workers wait at a barrier, a key, and all set off when it is deleted. It is deleted once all have come; who
-// comes later finds it open.
+// A barrier: workers wait for a key to be deleted, and then all begin. The key is deleted when all workers have arrived; a worker
+// that arrives later does not wait.
 
 import { Client, toText } from "../client/index.js";
 import { cluster } from "./endpoints.js";

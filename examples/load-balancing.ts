@@ -1,5 +1,5 @@
-// Load balancing: each worker keeps its load in a key, and a job goes to the worker with the least. Two that choose at the
-// same time do not disturb each other: the second one's transaction finds the load changed, and it chooses again.
+// Load balancing: each worker has a key with its load, and a job goes to the worker with the least load. If two clients choose at
+// the same time, the transaction of the second finds the load changed, and the client chooses again.
 
 import { Client, toText } from "../client/index.js";
 import { cluster } from "./endpoints.js";

@@ -1,5 +1,5 @@
-// A lock and a queue. Under the lock, workers read a number and write the next, and none gets lost. From the queue, each job is
-// taken by exactly one worker, the oldest first.
+// A lock and a queue. While they hold the lock, workers read a number and write the next one, and no increment is lost. Each job
+// of the queue is taken by exactly one worker, oldest job first.
 
 import { Client, toText } from "../client/index.js";
 import { cluster } from "./endpoints.js";
@@ -16,7 +16,7 @@ async function count(times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
     await using lock = await client.lock("/examples/lock", { ttlSeconds: 10 });
     const next = Number(await client.kv.getText(counter)) + 1;
-    // Should the lock be lost between these two, the cluster refuses the write.
+    // If the lock is lost between the read and the write, the cluster refuses the write.
     const { succeeded } = await client.kv.txn({
       compare: [lock.held],
       success: [{ op: "put", key: counter, value: String(next) }],

@@ -1,5 +1,5 @@
-// Monitoring: agents say that they live by keeping a lease. Of several monitors one leads, elected, and reports who comes and
-// goes; when it goes, the next one takes over where it was.
+// Monitoring: agents show that they are alive by keeping a lease. One of several monitors is elected leader and reports agents
+// that come and go; if it dies, the next leader continues at the same revision.
 
 import { Client, toText, type Leadership } from "../client/index.js";
 import { cluster } from "./endpoints.js";
@@ -10,7 +10,7 @@ const progress = "/examples/monitoring/reported";
 await using client = new Client(cluster);
 const election = client.election("/examples/monitor");
 
-/** Reports until this many agents have come or gone, and keeps where it is in the cluster, for its successor. */
+/** Reports until this many agents have come or gone. The revision of the last report is stored in the cluster, for the next leader. */
 async function report(name: string, leadership: Leadership, changes: number): Promise<void> {
   const startRevision = Number(await client.kv.getText(progress)) + 1;
   const watch = client.watch(agents, { prefix: true, startRevision, signal: leadership.lost });
@@ -22,7 +22,7 @@ async function report(name: string, leadership: Leadership, changes: number): Pr
   }
 }
 
-/** Registers an agent: its key lasts as long as its lease. */
+/** Registers an agent: its key exists as long as its lease. */
 async function startAgent(name: string) {
   const lease = await client.lease.hold({ ttlSeconds: 5 });
   await client.kv.put(agents + name, "", { lease: lease.id });
@@ -39,7 +39,7 @@ const anna = await startAgent("anna");
 const ben = await startAgent("ben");
 await report("monitor 1", first, 2);
 await first.resign();
-await anna.close(); // whoever leads by now reports it
+await anna.close(); // the current leader reports it
 
 const second = await next;
 const leader = await election.leader();

@@ -1,5 +1,5 @@
-// Publish and subscribe: whoever watches a prefix hears of every change, in order, each once. Who comes late, or was away,
-// reads on from the revision it had reached.
+// Publish and subscribe: a watch of a prefix receives every change, in order, each once. A subscriber that was disconnected
+// continues from the revision that it had reached.
 
 import { Client, toText } from "../client/index.js";
 import { cluster } from "./endpoints.js";

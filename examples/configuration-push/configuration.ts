@@ -1,18 +1,18 @@
-// Settings that reach all processes as soon as somebody changes them.
+// Settings that are pushed to all processes when they change.
 
 import { toText, type Client, type Mirror } from "../../client/index.js";
 
-/** Settings as they were at one revision: a change of several in one transaction is seen as a whole, or not yet. */
+/** The settings at one revision: several changes of one transaction appear all together. */
 export type Settings = ReadonlyMap<string, string>;
 
-/** The settings of one application, kept up to date. */
+/** The settings of one application, always up to date. */
 export class Configuration implements AsyncDisposable {
   private constructor(
     private readonly mirror: Mirror,
     private readonly prefix: string,
   ) {}
 
-  /** Reads the settings of an application, and follows them from then on, also through lost connections. */
+  /** Reads the settings of an application and then watches them, also after lost connections. */
   static async open(client: Client, application: string): Promise<Configuration> {
     const prefix = `/config/${application}/`;
     return new Configuration(await client.mirror(prefix), prefix);
@@ -24,12 +24,12 @@ export class Configuration implements AsyncDisposable {
     );
   }
 
-  /** Calls the listener with the settings after each change of them. @returns a function that ends this */
+  /** Calls the listener with the settings after each change. @returns a function that removes the listener */
   onChange(listener: (settings: Settings) => void): () => void {
     return this.mirror.onChange(() => listener(this.settings));
   }
 
-  /** Stops following. */
+  /** Stops watching. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.mirror.close();
   }

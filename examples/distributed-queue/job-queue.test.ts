@@ -34,7 +34,7 @@ test("the job of a worker that dies is done by another one", async () => {
   await addJob(dying, "wash");
   const lost = await anna.take();
   const again = ben.take();
-  await dying.close(); // the lease of anna is renewed no more
+  await dying.close(); // the lease of anna is not renewed any more
   await server.clock.advance("12s");
   const job = await again;
   assert.equal(job.text, "wash");

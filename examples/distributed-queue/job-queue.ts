@@ -1,6 +1,7 @@
-// A queue of jobs for workers on several machines: the client's queue, but for its dequeue(), which would lose the job of a worker that
-// dies. A job is claimed under the lease of its worker: if the worker dies, the claim ends with the lease, and another worker gets the
-// job. So a job is done at least once, and a job of a worker that lives, once.
+// A queue of jobs for workers on several machines. Jobs are added with the client's queue, but not taken with its dequeue(),
+// which would lose the job of a worker that dies. Instead, a worker claims a job with a key that is attached to its lease: if the
+// worker dies, the claim ends with the lease, and another worker gets the job. A job is done at least once, and exactly once if
+// no worker dies.
 
 import { toText, type Client, type Compare, type LeaseKeepAlive } from "../../client/index.js";
 
@@ -20,19 +21,19 @@ export async function addJob(client: Client, text: string): Promise<void> {
   await client.queue(queue).enqueue(text);
 }
 
-/** A worker, which has one job at a time or several. */
+/** A worker, with one or more jobs at a time. */
 export class Worker implements AsyncDisposable {
   private constructor(
     private readonly client: Client,
     private readonly lease: LeaseKeepAlive,
   ) {}
 
-  /** @param ttlSeconds time after the death of this worker until others get its job */
+  /** @param ttlSeconds time after the death of this worker until other workers get its jobs */
   static async start(client: Client, { ttlSeconds = 10 } = {}): Promise<Worker> {
     return new Worker(client, await client.lease.hold({ ttlSeconds }));
   }
 
-  /** Claims the oldest job that nobody has, and waits for one if there is none. @throws EtcdError "cancelled" after `signal` */
+  /** Claims the oldest job without a claim; waits if there is none. @throws EtcdError "cancelled" when `signal` is aborted */
   async take(signal?: AbortSignal): Promise<Job> {
     for (;;) {
       const { kvs, header } = await this.client.kv.get(jobs, { prefix: true, sortBy: "createRevision", signal });
@@ -44,7 +45,7 @@ export class Worker implements AsyncDisposable {
     }
   }
 
-  /** Gives back what is claimed, and ends. */
+  /** Gives up all claims, and ends the worker. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.lease.close();
   }
@@ -71,7 +72,7 @@ export class Worker implements AsyncDisposable {
     return succeeded;
   }
 
-  /** Waits until a job was added, or a claim has ended. */
+  /** Waits until a job is added, or a claim ends. */
   private async waitForChange(startRevision: number, signal: AbortSignal | undefined): Promise<void> {
     for await (const { type, kv } of this.client.watch("/queue/", { prefix: true, startRevision, signal }))
       if (toText(kv.key).startsWith(type === "put" ? jobs : claims)) return;

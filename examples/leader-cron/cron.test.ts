@@ -5,13 +5,13 @@ import type { Client } from "../../client/index.js";
 import { startTestServer } from "../../testing/kit/index.js";
 import { runCron } from "./cron.js";
 
-/** A clock on the wall that all machines see. */
+/** A clock that all machines of the test share. */
 class Wall extends EventEmitter<{ strike: [Date] }> {
   strike(time: string): void {
     this.emit("strike", new Date(`2030-01-01T${time}Z`));
   }
 
-  /** The times from now on. */
+  /** Yields the times that `strike` emits from now on. */
   times(signal: AbortSignal): AsyncIterable<Date> {
     const strikes = on(this, "strike", { signal }) as AsyncIterable<[Date]>;
     return (async function* () {
@@ -44,7 +44,7 @@ test("the job runs once at each time, and on another machine when the first one 
   assert.equal(await run, "anna at 09:00");
 
   run = nextRun();
-  await dying.close(); // anna is gone, and renews its lease no more
+  await dying.close(); // anna is dead, and does not renew its lease any more
   wall.strike("10:00");
   await assert.rejects(anna.ended);
   await server.clock.advance("7s");

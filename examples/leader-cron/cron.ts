@@ -1,26 +1,26 @@
-// A cron that runs on several machines, and each of its jobs on one of them: an elected leader runs them, and each time is claimed
-// under the leadership.
+// A cron on several machines that runs each job on one machine: the elected leader runs the job, and claims each time in a
+// transaction that requires the leadership.
 
 import { LeaseLostError, type Client, type Leadership } from "../../client/index.js";
 
 /** A job, and the times at which it runs. */
 export interface CronJob {
   readonly name: string;
-  /** Times on which all machines agree, such as full minutes. While another machine leads, they wait here. */
+  /** Times that are the same on all machines, such as full minutes. They are buffered while another machine leads. */
   readonly times: AsyncIterable<Date>;
   readonly run: (time: Date) => void;
 }
 
-/** A machine that may run the job, until it is told to stop. */
+/** A machine that may run the job, until `stop` is aborted. */
 export interface Machine {
   readonly name: string;
   readonly stop: AbortSignal;
 }
 
-/** Seconds after the death of a leader until the next one goes on. */
+/** Seconds after the death of a leader until the next leader continues. */
 const ttlSeconds = 5;
 
-/** Runs a job whenever this machine leads. Times that a leader has missed are made up for by the next one. */
+/** Runs a job while this machine leads. The next leader also runs the times that a dead leader has missed. */
 export async function runCron(client: Client, { name, times, run }: CronJob, machine: Machine): Promise<void> {
   let leadership: Leadership | undefined;
   try {
@@ -42,7 +42,7 @@ export async function runCron(client: Client, { name, times, run }: CronJob, mac
 
 type Outcome = "claimed" | "was claimed before" | "not leader";
 
-/** Claims a time, unless a leader has done so, or this machine does not lead any more. */
+/** Claims a time, unless a leader has claimed it already, or this machine does not lead any more. */
 async function claim({ kv }: Client, key: string, { held }: Leadership): Promise<Outcome> {
   const { succeeded } = await kv.txn({
     compare: [held, { target: "createRevision", key, is: "=", than: 0 }],

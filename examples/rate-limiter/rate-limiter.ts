@@ -1,15 +1,16 @@
-// A limit that all servers of a service keep together: a number of uses per user within a window. Each use takes a place that frees
-// itself when its lease ends, so no clock of a server counts. Meant for what happens a few times a minute: logins, mails, orders.
+// A limit that all servers of a service enforce together: a number of uses per user within a window. Each use takes a place,
+// whose lease frees it when it expires, so the servers' clocks do not matter. Meant for operations that happen a few times a
+// minute: logins, mails, orders.
 
 import type { Client } from "../../client/index.js";
 
-/** The number of uses that any window of this length may have. The window is at least 2 s, the shortest lease of etcd. */
+/** The maximum number of uses within any window of this length. The window is at least 2 s, the shortest lease of etcd. */
 export interface Limit {
   readonly uses: number;
   readonly windowSeconds: number;
 }
 
-/** The uses of all users; each server has one of these. */
+/** Counts the uses of all users; each server has one RateLimiter. */
 export class RateLimiter {
   constructor(
     private readonly client: Client,

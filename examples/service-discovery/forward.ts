@@ -1,4 +1,4 @@
-// Passing HTTP requests on, to one server after the other.
+// Forwards HTTP requests to several servers in turn.
 
 import { once } from "node:events";
 import { request as send, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
@@ -8,7 +8,7 @@ import { connect, type Socket } from "node:net";
 const connectTimeoutMs = 1_000;
 const answerTimeoutMs = 10_000;
 
-/** @param servers those there are now, as `host:port` */
+/** Makes a listener that forwards each request to the next server. @param servers returns the current servers, as `host:port` */
 export function forwardInTurn(servers: () => readonly string[]): RequestListener {
   let turn = 0;
   return (request, response) => {
@@ -18,7 +18,7 @@ export function forwardInTurn(servers: () => readonly string[]): RequestListener
   };
 }
 
-/** Forwards a request to the first server that accepts a connection; a request that was sent to one is not sent to another. */
+/** Forwards a request to the first server that accepts a connection; a request is never sent to a second server. */
 async function forward(servers: readonly string[], request: IncomingMessage, response: ServerResponse): Promise<void> {
   for (const server of servers) {
     const socket = await open(server);
@@ -29,7 +29,7 @@ async function forward(servers: readonly string[], request: IncomingMessage, res
   response.writeHead(503).end("No service is there\n");
 }
 
-/** @returns undefined if it refuses, or does not answer in time */
+/** Connects to a server; undefined if it refuses the connection, or does not answer in time. */
 async function open(server: string): Promise<Socket | undefined> {
   const [host = "", port = ""] = server.split(/:(?=\d+$)/);
   const socket = connect({ host, port: Number(port) });

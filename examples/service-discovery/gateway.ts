@@ -1,4 +1,4 @@
-// The gateway: it knows which services there are, and passes requests on to them in turn.
+// The gateway: watches the registered services, and forwards requests to them in turn.
 
 import { createServer } from "node:http";
 import { CompactedError, EtcdError, toText, type Client } from "../../client/index.js";
@@ -6,7 +6,7 @@ import { listen, pause, type Place } from "./http.js";
 import { forwardInTurn } from "./forward.js";
 import { directory } from "./service.js";
 
-/** Pause before another try while the cluster does not answer. */
+/** Pause before the next attempt while the cluster does not answer. */
 const pauseMs = 500;
 
 export async function runGateway(client: Client, place: Place): Promise<void> {
@@ -17,7 +17,7 @@ export async function runGateway(client: Client, place: Place): Promise<void> {
   server.close();
 }
 
-/** Keeps the directory as the cluster has it. */
+/** Keeps the directory up to date with the cluster. */
 async function follow(client: Client, services: Directory, stop: AbortSignal): Promise<void> {
   let isFirst = true;
   while (!stop.aborted) {
@@ -32,7 +32,7 @@ async function follow(client: Client, services: Directory, stop: AbortSignal): P
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
       if (error.code === "cancelled") return;
-      // What happened while we were cut off may be compacted. What is there now is not.
+      // Changes during a lost connection may be compacted; then the services are listed again at once.
       if (!(error instanceof CompactedError)) await pause(pauseMs, stop);
     }
   }

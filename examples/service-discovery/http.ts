@@ -1,4 +1,4 @@
-// Listening and waiting, for the gateway and the services alike.
+// Functions of the gateway and the services: listen, and wait.
 
 import { once } from "node:events";
 import type { Server } from "node:http";
@@ -7,22 +7,22 @@ import { setTimeout as delay } from "node:timers/promises";
 
 export interface Place {
   readonly host: string;
-  /** 0: any that is free. */
+  /** The port; 0: any free port. */
   readonly port: number;
-  /** Raised when it is time to go. */
+  /** Aborted to stop the process. */
   readonly stop: AbortSignal;
-  /** Takes a line of output. */
+  /** Prints a line of output. */
   readonly print: (line: string) => void;
 }
 
-/** @returns the address others reach it at, as `IP:port` */
+/** Listens. @returns the address of the server for other processes, as `IP:port` */
 export async function listen(server: Server, { host, port }: Place): Promise<string> {
   server.listen(port, host);
   await once(server, "listening");
   return `${host}:${(server.address() as AddressInfo).port}`;
 }
 
-/** Waits, but not when it is time to go. Infinity: until then. */
+/** Waits, at most until `stop` is aborted. Infinity: until `stop` is aborted. */
 export async function pause(milliseconds: number, stop: AbortSignal): Promise<undefined> {
   if (stop.aborted) return;
   if (milliseconds === Infinity) await once(stop, "abort");

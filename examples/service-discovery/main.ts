@@ -1,5 +1,5 @@
-// Service discovery: a gateway, and services that come and go. `npm run example` asks which to be, `npm run example -- 0` is
-// the gateway, `npm run example -- 1` is service srv1.
+// Service discovery: a gateway, and services that come and go. `npm run example` asks which one to start, `npm run example -- 0`
+// starts the gateway, `npm run example -- 1` starts the service srv1.
 
 import { createInterface } from "node:readline/promises";
 import { Client } from "../../client/index.js";

@@ -6,7 +6,7 @@ import { runGateway } from "./gateway.js";
 import type { Place } from "./http.js";
 import { runService } from "./service.js";
 
-/** A place to listen at, and the lines that are printed there. */
+/** An address to listen at, and the lines that the process there prints. */
 class TestPlace implements Place {
   readonly host = "127.0.0.1";
   readonly port = 0;
@@ -16,7 +16,7 @@ class TestPlace implements Place {
   private readonly lines = on(this.printed, "line") as AsyncIterator<[string]>;
   readonly print = (line: string): void => void this.printed.emit("line", line);
 
-  /** Waits for the next line. @returns the rest of it, behind its beginning */
+  /** Waits for the next line, which must start with `beginning`. @returns the rest of the line */
   async next(beginning: string): Promise<string> {
     const { value } = (await this.lines.next()) as IteratorYieldResult<[string]>;
     const [line] = value;
@@ -44,7 +44,7 @@ test("the gateway forwards to registered services, and drops a service that has 
   }
   assert.deepEqual([await ask(), await ask()].sort(), ["srv1 answers /hello\n", "srv2 answers /hello\n"]);
 
-  await clientOfDying.close(); // nobody renews its lease any more
+  await clientOfDying.close(); // the lease is not renewed any more
   await server.clock.advance("7s");
   assert.equal(await gateway.next("Services Change: "), 'DELETE "/discovery/srv2" : ""');
   assert.equal(await ask(), "srv1 answers /hello\n");

@@ -1,4 +1,4 @@
-// A service: it serves HTTP, and is registered for as long as it lives.
+// A service: it serves HTTP, and is registered while it runs.
 
 import { createServer } from "node:http";
 import { EtcdError, type Client } from "../../client/index.js";
@@ -7,10 +7,10 @@ import { listen, pause, type Place } from "./http.js";
 /** The directory in which services are registered: `/discovery/srv1` = `10.0.0.1:8001`. */
 export const directory = "/discovery/";
 
-/** Seconds after its death for which a service may still be found. */
+/** Seconds after the death of a service until its registration ends. */
 const ttlSeconds = 5;
 
-/** Pause before another try while the cluster does not answer. */
+/** Pause before the next attempt while the cluster does not answer. */
 const pauseMs = 500;
 
 export async function runService(client: Client, name: string, place: Place): Promise<void> {
@@ -29,7 +29,10 @@ export async function runService(client: Client, name: string, place: Place): Pr
   server.close();
 }
 
-/** Registers the service until the lease is lost, or the service stops: then the lease is revoked, and the registration ends at once. */
+/**
+ * Registers the service until the lease is lost or the service stops. A service that stops revokes the lease, which ends the
+ * registration at once.
+ */
 async function stayRegistered(client: Client, key: string, address: string, place: Place): Promise<void> {
   const { stop } = place;
   await using lease = await client.lease.hold({ ttlSeconds, signal: stop });
