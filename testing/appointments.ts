@@ -1,24 +1,24 @@
-// Callbacks in the order in which they are due.
+// A queue of callbacks in the order in which they are due.
 
-/** A callback that is due at a time; it can be called off until then. */
+/** A callback that is due at a time; it can be cancelled until then. */
 export interface Appointment {
   readonly at: number;
-  /** Orders appointments that are due at once: the one made first comes first. */
+  /** Orders appointments that are due at the same time by their creation. */
   readonly number: number;
-  /** Undefined: called off. */
+  /** Undefined: cancelled. */
   run: (() => void) | undefined;
 }
 
-/** The least number of appointments among which those that were called off are looked for. */
+/** Number of appointments from which on cancelled ones are removed. */
 const minPurge = 10_000;
 
-/** Appointments, the next one first: a binary heap. */
+/** A binary heap of appointments; the next one is first. */
 export class Appointments {
   private heap: Appointment[] = [];
   private count = 0;
   private purgeAt = minPurge;
 
-  /** The next one, which may have been called off. */
+  /** The next appointment, which may be cancelled. */
   get first(): Appointment | undefined {
     return this.heap[0];
   }
@@ -51,7 +51,7 @@ export class Appointments {
     this.heap = [];
   }
 
-  /** Drops those that were called off: a request's timeout would lie here long after the answer. */
+  /** Removes cancelled appointments: otherwise a request's time-out would stay in the heap long after the answer. */
   private purge(): void {
     this.heap = this.heap.filter(({ run }) => run !== undefined).sort((a, b) => (isBefore(a, b) ? -1 : 1));
     this.purgeAt = Math.max(minPurge, 2 * this.heap.length);

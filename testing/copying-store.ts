@@ -1,4 +1,4 @@
-// A store that is obviously right: it keeps a full copy of all keys for every revision, and works on decoded messages.
+// A store that is obviously correct: it keeps a full copy of all keys for every revision, and works on decoded messages.
 
 import {
   Compare_CompareResult as Result,
@@ -28,11 +28,11 @@ export class Refused extends Error {
   }
 }
 
-/** One change of one key, as a watcher sees it: after and before. A key that was deleted has no `after`. */
+/** A change of one key, as a watch reports it: the key after and before the change. A deleted key has no `after`. */
 export interface NaiveChange {
   readonly key: string;
   readonly after: KeyValue | undefined;
-  /** At the revision before. */
+  /** The key at the previous revision. */
   readonly before: KeyValue | undefined;
 }
 
@@ -40,7 +40,7 @@ type Keys = ReadonlyMap<string, KeyValue>;
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
-/** The keys that a request means, as a predicate. */
+/** Returns a predicate for the keys of a request. */
 function covers(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): (key: string) => boolean {
   const [from, end] = [text(request.key), text(request.rangeEnd)];
   if (end === "") return (key) => key === from;
@@ -50,7 +50,7 @@ function covers(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Arr
 const sortByKey = (keys: Keys): KeyValue[] =>
   [...keys.values()].sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
 
-/** The keys while one request changes them. */
+/** A copy of the keys that one request changes. */
 class Draft {
   readonly keys: Map<string, KeyValue>;
   readonly changes: NaiveChange[] = [];
@@ -109,14 +109,14 @@ class Draft {
 export class CopyingStore {
   /** The revision of the last compaction; -1: none. */
   compactRevision = -1;
-  /** All keys at each revision from `base` on; nothing at 0. */
+  /** All keys at each revision from `base` on; the element 0 is empty. */
   private readonly copies: Keys[];
   /** The changes of each revision from `base` on, in order. */
   private readonly changes: (readonly NaiveChange[])[] = [[], []];
   private readonly base: number;
   private readonly leases = new Set<bigint>();
 
-  /** @param keys all keys at `revision`, the first one that can be read, by their bytes as characters */
+  /** @param revision the first revision that can be read @param keys all keys at that revision, by their bytes as characters */
   constructor(revision = 1, keys: ReadonlyMap<string, KeyValue> = new Map()) {
     this.base = revision - 1;
     this.copies = [new Map(), keys];
@@ -158,12 +158,12 @@ export class CopyingStore {
     this.leases.delete(id);
   }
 
-  /** Deletes the keys that are attached to a lease, which stays. */
+  /** Deletes the keys that are attached to a lease, but not the lease. */
   deleteAttached(id: bigint): void {
     this.change((draft) => draft.delete(({ lease }) => lease === id));
   }
 
-  /** All leases and their keys, ascending. */
+  /** Returns all leases and their keys, in ascending order. */
   attachments(): Map<bigint, string[]> {
     const keysOf = (id: bigint): string[] =>
       sortByKey(this.now)
@@ -208,7 +208,7 @@ export class CopyingStore {
     return response;
   }
 
-  /** Which branch each transaction takes, in the order in which they are met. */
+  /** Appends to `path` which branch each nested transaction takes, in the order of execution. */
   private choose(request: TxnRequest, path: boolean[]): void {
     const succeeded = request.compare.every((compare) => holds(this.now, compare));
     path.push(succeeded);

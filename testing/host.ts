@@ -1,4 +1,4 @@
-// A machine with one member on it: the real member, on simulated parts. Its disk outlives its processes.
+// A machine with one member: the real member, on a simulated disk, network and clock. The disk outlives the member's processes.
 
 import { join } from "node:path";
 import type { CoreStatus, MemberId, Outgoing } from "../raft/index.js";
@@ -21,25 +21,25 @@ import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js
 import type { Story } from "./story.js";
 import { Traps, type Moment } from "./traps.js";
 
-/** Small enough that a write of three keys is applied in slices, between which everything else happens. */
+/** Small, so that a write of three keys is applied in several slices, between which other events happen. */
 const smallSlices = { changesPerSlice: 2, changesToldAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
 
 /** Settings that all hosts of a cluster have in common. */
 export interface ClusterSettings {
-  /** Names, in order. */
+  /** The names of the members, in order. */
   readonly members: readonly string[];
   readonly heartbeatMs: number;
   readonly electionMs: number;
   readonly watchProgressMs: number;
   readonly segmentBytes: number;
-  /** The log is cut every so many entries, and so many are kept then. */
+  /** The log is compacted after every `snapshotCount` entries, and `snapshotCatchUpEntries` of them are kept. */
   readonly snapshotCount: number;
   readonly snapshotCatchUpEntries: number;
-  /** Longest time of a read ahead in a store, in milliseconds, when its disk is well. */
+  /** Longest time of a read ahead in a store without faults, in milliseconds. */
   readonly storeReadMs: number;
-  /** The quota of each store; absent: none that is ever come to. */
+  /** The quota of each store, in bytes; absent: so large that it is never reached. */
   readonly quotaBytes?: number | undefined;
-  /** Whether members disarm their alarms NOSPACE themselves. */
+  /** Whether members deactivate their own alarms NOSPACE. */
   readonly disarmsItself?: boolean;
   /** The time between the checkpoints of a lease, in milliseconds; absent: longer than any simulation. */
   readonly leaseCheckpointMs?: number | undefined;
@@ -59,15 +59,15 @@ export interface HostObserver {
   readonly onBug: (error: Error) => void;
 }
 
-/** The state of the disk, but for the rows of the store. */
+/** The state of the disk, except for the rows of the store. */
 export interface DiskConditions {
-  /** Milliseconds that an operation takes at most. */
+  /** Longest time of an operation, in milliseconds. */
   maxMs: number;
   /** The next write fails. */
   failsNext: boolean;
 }
 
-/** A member that runs, from the moment on at which its files are open. */
+/** A running member whose files are open. */
 export interface Running {
   readonly replica: Replica;
   readonly services: MemberServices;
@@ -75,7 +75,7 @@ export interface Running {
   isReady: boolean;
 }
 
-/** Longest time for which a host that is stopped lets calls under way go on. */
+/** Longest time that a stopping host gives to calls in progress. */
 const graceMs = 500;
 
 export class Host {
@@ -86,16 +86,16 @@ export class Host {
   readonly traps = new Traps();
   process: SimProcess | undefined;
   running: Running | undefined;
-  /** A fault that this incarnation may fail of has been injected. */
+  /** A fault that may make this incarnation fail has been injected. */
   mayFail = false;
   /** True if the member did not start because its disk is full: the faults start it once there is space. */
   lacksSpace = false;
-  /** A file has a bit that is not as it was written. */
+  /** A bit of a file has been flipped. */
   isRotten = false;
   private isStopping = false;
-  /** Was started while it was still being stopped: that comes next. */
+  /** Whether `start` was called during a stop: the host then starts after it. */
   private startsAgain = false;
-  /** Rate of its clock. */
+  /** Rate of the host's clock; 1: the simulation's. */
   clockRate = 1;
   starts = 0;
   /** Number of starts that have opened the files. */
@@ -142,7 +142,7 @@ export class Host {
     void this.run(process);
   }
 
-  /** The state of the store's disk without faults. */
+  /** The conditions of the store's disk without faults. */
   get healthyStore(): Omit<StoreConditions, "failsNext"> {
     return { maxWriteMs: 2, maxReadMs: this.settings.storeReadMs };
   }
@@ -159,7 +159,7 @@ export class Host {
     this.end(process, how === "kill");
   }
 
-  /** Stops it in order, as SIGTERM does. */
+  /** Stops the member, as SIGTERM does. */
   async stop(): Promise<void> {
     const { process, running } = this;
     if (process === undefined || running === undefined) return;
@@ -167,7 +167,7 @@ export class Host {
     running.isReady = false; // no new calls
     try {
       await running.replica.handOver();
-      await process.sleep(this.random.next() * graceMs); // calls under way end, or not all of them
+      await process.sleep(this.random.next() * graceMs); // time for calls in progress, which may be too short for some
       this.running = undefined;
       this.observer.onDied(this);
       await running.replica.close();
@@ -180,7 +180,7 @@ export class Host {
     if (this.startsAgain) this.start();
   }
 
-  /** The member has come to it. */
+  /** The member has reached the moment. */
   onReached(moment: Moment | `send ${Outgoing["message"]["kind"]}`): void {
     if (this.isUp) this.traps.onReached(moment);
   }
@@ -237,7 +237,7 @@ export class Host {
     }
   }
 
-  /** The member cannot go on by itself: its process ends. */
+  /** The member has failed: its process ends. */
   private onFailed(process: SimProcess, error: unknown): void {
     if (this.process !== process) return;
     this.lacksSpace = this.files.capacityBytes < Infinity && errorText(error).startsWith("no space left for");
@@ -278,7 +278,7 @@ export class Host {
     this.onReached(`send ${outgoing.message.kind}`);
   }
 
-  /** An operation of the disk ends after its time. Others may overtake it, as with a pool of threads. */
+  /** Ends an operation of the disk after its time. Operations may overtake each other, as in a pool of threads. */
   private onDiskEnd(end: () => void): void {
     const { process } = this;
     this.scheduler.after(this.random.next() * this.disk.maxMs, () => process?.receive(end));

@@ -1,6 +1,7 @@
-// Virtual time, simulated disk, network and machines with real members on them: whole clusters in one process, from one seed.
+// Virtual time, simulated disks, networks and machines, on which real members run: whole clusters in one process, repeatable by a
+// seed.
 //
-// A test of one room imports the file that it needs: this door loads a whole member.
+// A test of one folder imports the files that it needs: this door loads a whole member.
 
 export type { Appointment } from "./appointments.js";
 export { byValue, CopyingStore, type NaiveChange, Refused } from "./copying-store.js";

@@ -1,23 +1,22 @@
 import { type Appointment, Appointments } from "./appointments.js";
 import type { Timeline } from "./timeline.js";
 
-/** Node's timers fire up to a millisecond early or late; below this, it is due. */
+/** A callback counts as due this much early, because Node's timers may fire up to a millisecond early. */
 const resolutionMs = 0.5;
-/** The longest time that a timer of Node waits. */
+/** The longest time of Node's timers. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * The machine's time, for simulated processes that run in it. All timers share one timer of Node's, which does not keep the process
- * alive.
+ * The machine's time, for simulated processes. All timers share one Node timer, which does not keep the process alive.
  */
 export class MachineTime implements Timeline {
   private readonly start = performance.now();
   private readonly appointments = new Appointments();
   private isClosed = false;
-  /** Set while callbacks are due now. */
+  /** Defined while callbacks are due now. */
   private immediate: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
-  /** The time that `timer` waits for. */
+  /** The time at which `timer` fires. */
   private timerAt = Infinity;
 
   get now(): number {
@@ -35,7 +34,7 @@ export class MachineTime implements Timeline {
     return new Promise((resolve) => void this.after(ms, resolve));
   }
 
-  /** Drops all that is still due; nothing runs any more. */
+  /** Drops all pending callbacks; no callback runs any more. */
   close(): void {
     this.isClosed = true;
     this.appointments.clear();
@@ -62,7 +61,10 @@ export class MachineTime implements Timeline {
     }
   }
 
-  /** Runs what is due. Callbacks that these ask for come in the next turn of the event loop, so that others run, too. */
+  /**
+   * Runs the due callbacks. Callbacks that they schedule run in the next turn of the event loop, so that other work can run in
+   * between.
+   */
   private run(): void {
     this.immediate = undefined;
     const due: Appointment[] = [];

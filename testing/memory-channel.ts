@@ -1,11 +1,11 @@
-// A snapshot channel within one process, without time: a payload is there as soon as it is sent.
+// A snapshot channel within one process: a payload arrives as soon as it is sent.
 
 import { ChannelClosedError, type SnapshotChannel } from "../server/peers/index.js";
 
-/** Alters a payload on its way; undefined: it is lost. */
+/** Changes a payload in transit; undefined: the payload is lost. */
 export type Alter = (payload: Uint8Array) => Uint8Array | undefined;
 
-/** A side of a channel. A payload has to be taken at the other side before there is room for the next one. */
+/** A side of a channel. The other side must take a payload before the next one can be sent. */
 class MemoryEnd implements SnapshotChannel {
   other: MemoryEnd | undefined = undefined;
   private ended: string | undefined = undefined;
@@ -60,7 +60,7 @@ class MemoryEnd implements SnapshotChannel {
   }
 }
 
-/** Two sides of a channel, and a way to break it. */
+/** The two sides of a channel, and a function that breaks it. */
 export interface MemoryChannel {
   readonly ends: readonly [SnapshotChannel, SnapshotChannel];
   readonly cut: () => void;
@@ -69,7 +69,7 @@ export interface MemoryChannel {
 /**
  * Opens a channel.
  *
- * @param alter what happens to payloads on their way from the first to the second side
+ * @param alter changes payloads from the first to the second side
  */
 export const memoryChannel = (alter: Alter = (payload) => payload): MemoryChannel => {
   const one = new MemoryEnd(alter);

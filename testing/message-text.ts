@@ -1,7 +1,8 @@
 /**
- * Returns any message as text: bytes as characters, large numbers in digits. Equal for equal messages, whatever holds the bytes.
+ * Returns any message as text: bytes as characters, bigints as digits. The text is equal for equal messages, independent of the
+ * classes of their byte arrays.
  *
- * @param omitted name of a field that is left out, at every depth
+ * @param omitted name of a field to leave out, at every depth
  */
 export const messageText = (value: unknown, omitted?: string): string => {
   if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString("latin1"));

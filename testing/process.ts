@@ -1,38 +1,38 @@
 import type { Clock } from "../platform/index.js";
 import type { Timeline } from "./timeline.js";
 
-/** Input from outside a process that is an object already, and needs no function around it. */
+/** Input from outside a process, as an object, so that no function must be created for it. */
 export interface Input {
   /** Handles the input, within the process. */
   arrive(): void;
 }
 
-/** A member's process from one start to its end. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
+/** A member's process, from its start to its end. It can be stopped and continued (SIGSTOP, SIGCONT), and it can die. */
 export class SimProcess {
   isAlive = true;
   private isPaused = false;
-  /** Due while the process was stopped. */
+  /** Callbacks that were due while the process was stopped. */
   private heldTimers: (() => void)[] = [];
   private heldInput: (() => void)[] = [];
 
-  /** @param onCrash takes what the process threw and nobody in it caught */
+  /** @param onCrash called with an error that the process threw and did not catch */
   constructor(
     readonly scheduler: Timeline,
     private readonly onCrash: (error: unknown) => void,
   ) {}
 
-  /** Whether it runs: neither dead nor stopped. */
+  /** Whether the process is neither dead nor stopped. */
   get isRunning(): boolean {
     return this.isAlive && !this.isPaused;
   }
 
-  /** Passes input from outside to the process: a message, the end of a write. */
+  /** Passes input from outside to the process, such as a message or the end of a write. */
   receive(input: () => void): void {
     if (this.isPaused) this.heldInput.push(input);
     else this.run(input);
   }
 
-  /** Does the same for input that is an object. */
+  /** Passes input to the process like `receive`, for input that is an object. */
   receiveInput(input: Input): void {
     if (this.isPaused) this.heldInput.push(() => input.arrive());
     else if (this.isAlive)
@@ -43,11 +43,11 @@ export class SimProcess {
       }
   }
 
-  /** Calls back from within the process after `ms`, unless it is dead by then or the returned function is called. */
+  /** Calls back in the process after `ms`, unless the process is dead then. @returns a function that cancels the callback */
   after(ms: number, callback: () => void): () => void {
     if (!this.isAlive) return () => undefined;
     const fire = (): void => {
-      if (appointment.run === undefined) return; // called off while the process was stopped
+      if (appointment.run === undefined) return; // cancelled while the process was stopped
       if (this.isPaused) this.heldTimers.push(fire);
       else {
         appointment.run = undefined;
@@ -58,7 +58,7 @@ export class SimProcess {
     return () => void (appointment.run = undefined);
   }
 
-  /** Resolves after `ms` of the world's time; never, if the process dies before. */
+  /** Resolves after `ms` of the simulation's time; never, if the process dies before. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => void this.scheduler.after(ms, () => this.receive(resolve)));
   }
@@ -68,8 +68,8 @@ export class SimProcess {
   }
 
   /**
-   * @param first which of both the event loop comes to first depends on where it was stopped. Input first, the callbacks for
-   *   the end of its turn come before the timers, too.
+   * Continues a stopped process. @param first which the event loop handles first; it depends on the point at which the process
+   * was stopped. With "input", the callbacks for the end of its turn also run before the timers.
    */
   resume(first: "timers" | "input"): void {
     this.isPaused = false;
@@ -82,12 +82,12 @@ export class SimProcess {
     }
   }
 
-  /** Runs callbacks one by one, as promises settle between two turns of a loop. */
+  /** Runs callbacks one by one; promises settle between two callbacks, as between two turns of the event loop. */
   private runEach(held: readonly (() => void)[]): void {
     for (const run of held) this.scheduler.after(0, () => this.receive(run));
   }
 
-  /** Ends the process: nothing that it waits for comes any more. */
+  /** Ends the process: it receives no input, and no callback of it runs. */
   die(): void {
     this.isAlive = false;
     this.heldTimers = [];
@@ -104,9 +104,9 @@ export class SimProcess {
   }
 }
 
-/** The monotonic clock of a machine: it began somewhere, and is a little too fast or too slow. */
+/** The monotonic clock of a machine: it has an arbitrary origin, and is a little too fast or too slow. */
 export class ProcessClock implements Clock {
-  /** @param rate how fast it goes: 1.01 gains ten milliseconds a second */
+  /** @param rate the speed: 1.01 gains ten milliseconds a second */
   constructor(
     private readonly process: SimProcess,
     private readonly rate: number,
@@ -118,7 +118,7 @@ export class ProcessClock implements Clock {
   }
 
   after(ms: number, callback: () => void): () => void {
-    return this.process.after(Math.max(1, ms) / this.rate, callback); // Node's timers take a millisecond at least
+    return this.process.after(Math.max(1, ms) / this.rate, callback); // Node's timers take at least a millisecond
   }
 
   every(ms: number, callback: () => void): () => void {

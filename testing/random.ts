@@ -1,14 +1,14 @@
-/** A source of randomness that a seed repeats exactly. */
+/** A source of random numbers that is repeatable by a seed. */
 export interface SeededRandom {
   /** Returns a number in [0, 1). */
   readonly next: () => number;
-  /** A whole number in [from, to]. */
+  /** Returns an integer in [from, to]. */
   between(from: number, to: number): number;
   chance(probability: number): boolean;
   pick<T>(from: readonly T[]): T;
 }
 
-/** Mulberry32: 32 bits of state, good enough to choose faults with, and the same on every machine. */
+/** Mulberry32: 32 bits of state, sufficient to choose faults, and with the same numbers on every machine. */
 export function seededRandom(seed: number): SeededRandom {
   let state = seed | 0;
   const next = (): number => {

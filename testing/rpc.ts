@@ -1,4 +1,4 @@
-// Calls of clients, carried without gRPC: the same method table as on a port, messages as bytes, and a network between.
+// Carries the calls of clients without gRPC: with the method table of a port, encoded messages, and a simulated network.
 
 import { anonymousCaller, type Caller, maxUnsentBytes, maxUnsentMessages } from "../server/base/index.js";
 import {
@@ -24,37 +24,37 @@ export interface Codec<Message> {
 export type Outcome<Response> =
   | { readonly kind: "ok"; readonly response: Response }
   | { readonly kind: "error"; readonly status: GrpcStatus }
-  /** The request was not sent: no member listens there. */
+  /** The request was not sent: no member listens at the host. */
   | { readonly kind: "refused" }
   | { readonly kind: "lost" };
 
 export interface StreamEvents {
   readonly onResponse: (bytes: Uint8Array) => void;
-  /** The stream is over; undefined: its connection broke. Called once, unless the client ended it. */
+  /** The stream has ended; undefined: its connection broke. Called once, unless the client ended the stream. */
   readonly onEnd: (status: GrpcStatus | undefined) => void;
 }
 
 /** A client's side of a stream. */
 export interface ClientStream {
   send(bytes: Uint8Array): void;
-  /** The client goes away. */
+  /** The client ends the stream. */
   cancel(): void;
-  /** The client takes nothing for a while; or takes again what waits. */
+  /** The client stops taking responses; `resume` continues. */
   pause(): void;
   resume(): void;
 }
 
 const maxDelayMs = 0.5;
-/** Time without an answer to its pings after which a client takes a connection for broken. */
+/** Time without an answer to pings after which a client considers a connection broken. */
 const silentMs = 2_000;
 
-/** A client, unless it says who else it is: the user root, once users are checked. */
+/** The default caller: the user root, when authentication is on. */
 const call: Call = { ...anonymousCaller, certificateName: "root", onCancelled: () => undefined };
 
-/** The calls and streams that are open at one incarnation of a member. */
+/** The calls and streams that are open at one incarnation of a member, with functions that break them. */
 interface Connection {
   readonly process: SimProcess;
-  readonly broken: Set<() => void>;
+  readonly breakers: Set<() => void>;
 }
 
 export class Rpc {
@@ -66,13 +66,13 @@ export class Rpc {
     private readonly onUnexpected: (host: Host, error: unknown) => void,
   ) {}
 
-  /** The host's process has ended, or turns its clients away: their connections break, sooner or later. */
+  /** The host's process has ended or closes its client connections: these break, after a random time. */
   onHostDied(host: Host): void {
     const connection = this.connections.get(host);
     this.connections.delete(host);
     if (connection === undefined) return;
-    for (const broken of connection.broken)
-      this.scheduler.after(this.random.chance(0.8) ? this.travelMs() : this.random.next() * silentMs, broken);
+    for (const breakOff of connection.breakers)
+      this.scheduler.after(this.random.chance(0.8) ? this.travelMs() : this.random.next() * silentMs, breakOff);
   }
 
   /** Calls a method with one request and one response. @param caller the user; absent: root */
@@ -91,17 +91,17 @@ export class Rpc {
       }
       const { method, connection } = found;
       const end = (outcome: Outcome<Response>): void => {
-        connection.broken.delete(breakOff);
+        connection.breakers.delete(breakOff);
         deadline.run = undefined;
         resolve(outcome);
       };
       const breakOff = (): void => end({ kind: "lost" });
       const deadline = this.scheduler.after(timeoutMs, breakOff);
-      connection.broken.add(breakOff);
+      connection.breakers.add(breakOff);
       const answerWith = (outcome: () => Outcome<Response>): void => {
         if (!connection.process.isAlive) return;
         this.scheduler.after(this.travelMs(), () => {
-          if (connection.broken.has(breakOff)) end(outcome());
+          if (connection.breakers.has(breakOff)) end(outcome());
         });
         host.onReached("answer");
       };
@@ -122,7 +122,7 @@ export class Rpc {
     });
   }
 
-  /** Opens a stream in both directions; undefined: nobody listens there. */
+  /** Opens a stream in both directions; undefined: no member listens at the host. */
   open(host: Host, path: string, events: StreamEvents): ClientStream | undefined {
     const found = this.methodOf(host, path, "bidi");
     if (found === undefined) return undefined;
@@ -131,11 +131,11 @@ export class Rpc {
     const stream = new OpenStream(this.scheduler, connection.process, () => this.travelMs(), {
       onResponse: events.onResponse,
       onEnd: (status) => {
-        connection.broken.delete(breakOff);
+        connection.breakers.delete(breakOff);
         events.onEnd(status);
       },
     });
-    connection.broken.add(breakOff);
+    connection.breakers.add(breakOff);
     stream.begin(method, (error) => statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected)));
     return stream;
   }
@@ -172,7 +172,7 @@ export class Rpc {
     const method = running.services.methods.find((each) => each.path === path && each.kind === kind);
     if (method === undefined) throw new Error(`there is no ${kind} method ${path}`);
     let connection = this.connections.get(host);
-    if (connection === undefined) this.connections.set(host, (connection = { process, broken: new Set() }));
+    if (connection === undefined) this.connections.set(host, (connection = { process, breakers: new Set() }));
     return { method: method as Extract<UnaryMethod | BidiMethod, { kind: Kind }>, connection };
   }
 
@@ -182,7 +182,7 @@ export class Rpc {
   }
 }
 
-/** A stream with what the engine does for it: order, and a buffer that says when it is full. */
+/** A stream with the services of an engine: keeps the order, and reports when its buffer is full. */
 class OpenStream implements ClientStream {
   private sink: RequestSink<never> | undefined;
   private method: BidiMethod | undefined;
@@ -190,7 +190,7 @@ class OpenStream implements ClientStream {
   private isServerDone = false;
   private isClientDone = false;
   private onDrain: () => void = () => undefined;
-  /** Responses on the way to the client, or waiting for it. */
+  /** Responses in transit to the client, or waiting to be taken. */
   private unsent = 0;
   private unsentBytes = 0;
   private isFull = false;
@@ -246,7 +246,7 @@ class OpenStream implements ClientStream {
     for (const take of this.waiting.splice(0)) take();
   }
 
-  /** Breaks the connection: both sides find out, the server at once if it runs. */
+  /** Breaks the connection. Both sides are notified, the server at once if it runs. */
   breakConnection(): void {
     this.process.receive(() => this.closeServer());
     this.endClient(undefined);
@@ -286,7 +286,7 @@ class OpenStream implements ClientStream {
     if (!this.isServerDone) this.onDrain();
   }
 
-  /** Delivers in order, and only while the client takes something. */
+  /** Delivers responses to the client in order, unless it is paused. */
   private toClient(arrive: () => void): void {
     this.responsesDue = Math.max(this.responsesDue, this.scheduler.now + this.travelMs());
     this.scheduler.after(this.responsesDue - this.scheduler.now, () => {

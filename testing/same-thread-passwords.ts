@@ -2,10 +2,10 @@ import { hashSync } from "bcryptjs";
 import { BcryptPasswords, type Passwords } from "../server/auth/index.js";
 import type { Secrets } from "../server/member/index.js";
 
-/** The least cost that bcrypt takes: a hash in a millisecond or two. */
+/** The smallest cost of bcrypt: a hash takes one or two milliseconds. */
 const cost = 4;
 
-/** Passwords hashed in the thread of the caller, as virtual time needs it, and with the caller's randomness. */
+/** Hashes passwords in the thread of the caller, as virtual time requires, and with the caller's random numbers. */
 export const sameThreadPasswords = (random: () => number): Passwords => {
   const bcrypt = {
     hash: (password: string, salt: string) => Promise.resolve(hashSync(password, salt)),
@@ -16,7 +16,7 @@ export const sameThreadPasswords = (random: () => number): Passwords => {
   );
 };
 
-/** The secrets of a simulated member, which a seed repeats. Draws from `random` only once somebody has a password or logs in. */
+/** The secrets of a simulated member, repeatable by a seed. `random` is not called before a password is hashed or a user logs in. */
 export const makeSimulatedSecrets = (random: () => number): Secrets => ({
   passwords: sameThreadPasswords(random),
   randomBelow: (bound) => Math.floor(random() * bound),

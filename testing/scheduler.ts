@@ -1,9 +1,9 @@
-// Virtual time: what is to happen, in the order in which it is due. Nothing here waits for anything real.
+// Virtual time: runs callbacks in the order in which they are due, without waiting for real time.
 
 import { type Appointment, Appointments } from "./appointments.js";
 import type { Timeline } from "./timeline.js";
 
-/** Lets all promises settle that wait for nothing but each other. */
+/** Lets all promises settle that only depend on each other. */
 const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Virtual time that passes only in `runUntil`. */
@@ -14,12 +14,12 @@ export class Scheduler implements Timeline {
   steps = 0;
   private readonly appointments = new Appointments();
 
-  /** Whether something is due now. */
+  /** Whether a callback is due now. */
   get isDue(): boolean {
     return (this.appointments.first?.at ?? Infinity) <= this.now;
   }
 
-  /** Has `run` called after `ms`: at the earliest when what happens now is over. */
+  /** Calls `run` after `ms`; at the earliest after the current callback. */
   after(ms: number, run: () => void): Appointment {
     return this.appointments.add(this.now + Math.max(0, ms), run);
   }
@@ -29,17 +29,17 @@ export class Scheduler implements Timeline {
     return new Promise((resolve) => void this.after(ms, resolve));
   }
 
-  /** Lets time pass until `isOver` says so, which is asked after each step, or until `end`. */
+  /** Advances the time until `isOver`, which is called after each step, returns true, or until `end`. */
   async runUntil(end: number, isOver: () => boolean = () => false): Promise<void> {
     while (!isOver() && (await this.step(end)));
     if (!isOver()) this.now = Math.max(this.now, end);
   }
 
-  /** Runs the next callback that is due until `end`, and all that settles with it. @returns false: there is none */
+  /** Runs the next callback that is due until `end`, and lets its promises settle. @returns false if there is none */
   async step(end: number): Promise<boolean> {
     for (let next = this.appointments.first; next !== undefined && next.at <= end; next = this.appointments.first) {
       this.appointments.removeFirst();
-      if (next.run === undefined) continue; // called off
+      if (next.run === undefined) continue; // cancelled
       this.now = next.at;
       this.steps++;
       next.run();

@@ -1,10 +1,10 @@
-// The way of a snapshot between two members: payloads in order, one at a time, until it breaks.
+// A channel for a snapshot between two members: payloads arrive in order, one at a time, until the channel breaks.
 
 import { ChannelClosedError, type SnapshotChannel } from "../server/peers/index.js";
 import type { SimProcess } from "./process.js";
 import type { Timeline } from "./timeline.js";
 
-/** Payloads that may be on the way before a sender has to wait. */
+/** Maximum number of payloads in transit; then the sender waits. */
 const room = 2;
 
 interface Settle<T> {
@@ -12,11 +12,11 @@ interface Settle<T> {
   readonly reject: (error: Error) => void;
 }
 
-/** A side of a channel, in one process. */
+/** The side of a channel in one process. */
 class End implements SnapshotChannel {
   other: End | undefined;
   private readonly arrived: Uint8Array[] = [];
-  /** Sent from here, and not taken there. */
+  /** Payloads that this side has sent and the other side has not taken. */
   private unsent = 0;
   private receiver: Settle<Uint8Array> | undefined;
   private sender: Settle<void> | undefined;
@@ -94,13 +94,13 @@ export interface ChannelSide {
   readonly process: SimProcess;
 }
 
-/** A channel, as the network sees it. */
+/** A channel, with the methods that the network calls. */
 export class SimChannel {
   readonly dialled: SnapshotChannel;
   readonly accepted: SnapshotChannel;
   isCut = false;
   private readonly ends: readonly [End, End];
-  /** Arrivals held back by a way that went silent, by the side they come from. */
+  /** Arrivals that a blocked direction holds back, by the sending side. */
   private readonly stalled: readonly [(() => void)[], (() => void)[]] = [[], []];
   private readonly lastDue: [number, number] = [0, 0];
 
@@ -116,12 +116,12 @@ export class SimChannel {
     [this.dialled, this.accepted] = this.ends;
   }
 
-  /** A way that was silent may not be any more. */
+  /** A direction may have been unblocked: delivers the arrivals that it held back. */
   goOn(): void {
     for (const side of [0, 1] as const) for (const arrive of this.stalled[side].splice(0)) this.carry(side, arrive);
   }
 
-  /** The connection is gone; those who live find out. */
+  /** Breaks the connection; the sides whose processes are alive are notified. */
   cut(): void {
     this.isCut = true;
     for (const end of this.ends) end.cut("connection closed");

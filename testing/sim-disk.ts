@@ -1,5 +1,5 @@
-// A disk in memory that loses what a real one may lose (sim-files.ts says what). One suite (disk.test.ts) holds for it and for
-// the real disk.
+// A disk in memory that loses data as a real disk may (see sim-files.ts). One test suite (disk.test.ts) tests both this and the
+// real disk.
 import path from "node:path";
 import type { SeededRandom } from "./random.js";
 import {
@@ -33,9 +33,12 @@ export interface Operation {
 }
 
 export interface SimDiskOptions {
-  /** Decides what a crash leaves behind. */
+  /** Decides which unsynced changes survive a crash. */
   readonly random: SeededRandom;
-  /** Runs the end of an operation, later; a simulator adds delays here, by which they may overtake each other. Microtasks if absent. */
+  /**
+   * Runs the end of an operation later. A simulator adds delays here, so that operations may overtake each other. Absent: in a
+   * microtask.
+   */
   readonly schedule?: (end: () => void) => void;
 }
 
@@ -44,7 +47,7 @@ export const diskError = (code: string, operation: Operation): Error =>
 
 const isFull = (error: Error): boolean => "code" in error && error.code === "ENOSPC";
 
-/** A write on its way: what a kill finds half done. */
+/** A write in progress, of which a kill may leave a part. */
 interface Write {
   readonly file: SimFile;
   readonly bytes: Uint8Array;
@@ -52,9 +55,12 @@ interface Write {
 }
 
 export class SimDisk {
-  /** Called as each operation begins; an error makes it fail. It may cut the power or kill the process. */
+  /**
+   * Called at the beginning of each operation; a returned error makes the operation fail. The callback may cut the power or kill
+   * the process.
+   */
   onOperation: (operation: Operation) => Error | undefined = () => undefined;
-  /** Writes that would need more than this fail with ENOSPC. */
+  /** Size of the disk: writes beyond it fail with ENOSPC. */
   capacityBytes = Infinity;
   private readonly random: SeededRandom;
   private readonly schedule: (end: () => void) => void;
@@ -67,12 +73,12 @@ export class SimDisk {
     this.schedule = options.schedule ?? queueMicrotask;
   }
 
-  /** The disk for one run of a process: after `kill` or `powerCut` it never answers again, and the next run boots anew. */
+  /** Returns the disk for one run of a process. After `kill` or `powerCut` it never answers again; the next run calls `boot` again. */
   boot(): MemberDisk {
     return new BootedDisk(this, ++this.run);
   }
 
-  /** The process dies at once, as from `kill -9`; what the system has of its writes stays. */
+  /** The process dies at once, as from `kill -9`. Writes that the operating system has accepted are kept. */
   kill(): void {
     this.run++;
     for (const { file, bytes, position } of this.writes)
@@ -80,7 +86,7 @@ export class SimDisk {
     this.writes.clear();
   }
 
-  /** The machine stops: of all that was not synced, any part may be there afterwards. */
+  /** The machine loses power. Any subset of the unsynced changes survives. */
   powerCut(): void {
     this.run++;
     for (const { file, bytes, position } of this.writes) file.write(bytes, position);
@@ -89,12 +95,12 @@ export class SimDisk {
     this.root.lose(() => this.random.chance(odds));
   }
 
-  /** Returns the files as programs see them, by path. */
+  /** Returns the contents of all files as programs read them, by path. */
   contents(): Map<string, Uint8Array> {
     return new Map([...filesIn(this.root, "/")].sort().map(([name, file]) => [name, file.cache.slice()]));
   }
 
-  /** The file of that name itself, which is another one when it was made anew; nothing of it can be used. */
+  /** Returns an opaque object for the file of that name, to compare: a file that was created again is another object. */
   fileAt(file: string): object | undefined {
     const place = this.placeOf(file, { kind: "open", path: file });
     return place instanceof Error ? undefined : place.node;
@@ -106,7 +112,7 @@ export class SimDisk {
     return bytes;
   }
 
-  /** Puts a file there, durably, without an operation: for what rot and people do. */
+  /** Creates a file durably, without an operation: simulates damage, and actions of people. */
   place(name: string, bytes: Uint8Array): void {
     let directory = this.root;
     for (const each of path.dirname(name).split("/").filter(Boolean)) {
@@ -126,7 +132,7 @@ export class SimDisk {
     if (!(place instanceof Error)) place.directory.place(place.name, undefined);
   }
 
-  /** Begins an operation of a process: it takes effect, and is answered, if that process still runs then. */
+  /** Begins an operation of a process. It takes effect later, and is answered, if that process is still alive then. */
   begin<T>(run: number, operation: Operation, done: DiskResult<T> | DiskDone, effect: () => T | Error): void {
     if (run !== this.run) return;
     const fault = this.onOperation(operation);
@@ -165,7 +171,7 @@ export class SimDisk {
     return diskError(found === undefined ? "ENOENT" : "ENOTDIR", operation);
   }
 
-  /** Finds the place of `file`, which may not exist. */
+  /** Finds the directory entry of `file`, which need not exist. */
   placeOf(file: string, operation: Operation): Place | Error {
     const directory = this.directoryAt(path.dirname(file), operation);
     if (directory instanceof Error) return directory;
@@ -174,14 +180,14 @@ export class SimDisk {
   }
 }
 
-/** A name in a directory, and the node that has it; undefined: none. */
+/** A name in a directory, and its node; undefined: the name does not exist. */
 interface Place {
   readonly directory: SimDirectory;
   readonly name: string;
   readonly node: SimNode | undefined;
 }
 
-/** The disk as one run of a process has it. */
+/** The disk of one run of a process. */
 class BootedDisk implements MemberDisk {
   private isLocked = false;
 
@@ -210,7 +216,10 @@ class BootedDisk implements MemberDisk {
     });
   }
 
-  /** Renames in one directory are atomic; into another directory, the new name and the loss of the old one are two changes. */
+  /**
+   * Renames a file. In one directory a rename is atomic; into another directory, the new name and the removal of the old one are
+   * two changes.
+   */
   rename(from: string, to: string, done: DiskDone): void {
     this.begin("rename", from, done, ({ directory, name, node }, operation) => {
       const target = this.disk.directoryAt(path.dirname(to), operation);
@@ -234,7 +243,7 @@ class BootedDisk implements MemberDisk {
     });
   }
 
-  /** Removes a directory in two steps, between which the process may end: its contents, then itself. */
+  /** Removes a directory in two steps, between which the process may end: first the contents, then the directory. */
   removeTree(file: string, done: DiskDone): void {
     const removeName = (): void =>
       this.begin("removeTree", file, done, ({ directory, name, node }) => {
@@ -270,7 +279,7 @@ class BootedDisk implements MemberDisk {
     });
   }
 
-  /** Locks a directory: only the running process can hold a lock, former ones are dead. */
+  /** Locks a directory. Only the running process can hold a lock, because former processes are dead. */
   async lock(directory: string): Promise<DirectoryLock> {
     if (this.isLocked) throw diskError("ELOCKED", { kind: "open", path: directory });
     this.isLocked = true;

@@ -1,23 +1,25 @@
-// Files and directories as programs see them, and as they are on the platters: what a power cut makes of the one is the other.
+// Files and directories in two states: as programs see them, and as they are on disk. A power cut replaces the first by the
+// second, plus a part of the unsynced changes.
 //
-// The model is that of a journaling file system as ext4, at its least helpful:
-// - A sector of 512 bytes is on disk or not, each for itself; so is a file's length.
-// - A change of a directory (a name made, renamed or removed) is there as a whole or not at all, a rename as well: under one of
-//   its names the file is always there.
-// - Of the changes that were not synced any subset survives, in one directory or in several. Only changes of the same name keep
-//   their order: a later one is there only if those before it are.
-// - A directory's names are durable when it is synced; its own name when its parent is. What is lost with its directory is gone.
+// The model is a journaling file system such as ext4, with the fewest guarantees:
+// - Each sector of 512 bytes is on disk or not, independent of the others; so is a file's length.
+// - A change of a directory (a created, renamed or removed name) is on disk as a whole or not at all; after a rename, the file
+// always has one of its names.
+// - Any subset of the unsynced changes survives, in one directory or in several. Only changes of the same name keep their order:
+// a later change survives only if all earlier ones do.
+// - A directory's names are durable when the directory is synced; its own name when its parent is synced. If a directory is lost,
+// its contents are lost.
 
 const sectorBytes = 512;
 
-/** A file as programs see it, and as the platters have it. */
+/** A file as programs see it, and as it is on disk. */
 export class SimFile {
   cache = new Uint8Array();
   private durable = new Uint8Array();
   /** Sectors of `cache` that are not on disk yet. */
   private readonly dirty = new Set<number>();
 
-  /** @param path what it is called now: a log renames files that it holds open */
+  /** @param path the current path, which changes: a log renames open files */
   constructor(public path: string) {}
 
   empty(): void {
@@ -32,7 +34,7 @@ export class SimFile {
     for (let at = position - (position % sectorBytes); at < end; at += sectorBytes) this.dirty.add(at);
   }
 
-  /** Only what is written: other dirty sectors stay so, as with O_DSYNC. */
+  /** Writes and syncs these bytes only, as with O_DSYNC: other dirty sectors stay dirty. */
   writeThrough(bytes: Uint8Array, position: number): void {
     this.write(bytes, position);
     const from = position - (position % sectorBytes);
@@ -40,20 +42,20 @@ export class SimFile {
     this.writeBack((sector) => sector >= from && sector < position + bytes.length);
   }
 
-  /** Writes the first sectors only, as a process does that dies meanwhile. */
+  /** Writes only the first sectors, as a process does that dies during the write. */
   writePart(bytes: Uint8Array, position: number, sectors: number): void {
     const cut = sectors * sectorBytes - (position % sectorBytes);
     if (cut > 0) this.write(bytes.subarray(0, cut), position);
   }
 
-  /** Writes as Linux does when a write cannot be made durable: pages count as clean, and are not on disk. */
+  /** Writes as Linux does if a write fails to become durable: the pages count as clean, but are not on disk. */
   writeInVain(bytes: Uint8Array, position: number): void {
     const before = new Set(this.dirty);
     this.write(bytes, position);
     for (const sector of this.dirty) if (!before.has(sector)) this.dirty.delete(sector);
   }
 
-  /** Any of the unsynced sectors are on disk, and the file's length is or is not. */
+  /** A power cut: a subset of the unsynced sectors is on disk, and the file's new length is or is not. */
   lose(survives: () => boolean): void {
     if (survives()) this.durable = resize(this.durable, this.cache.length);
     this.writeBack(survives);
@@ -61,7 +63,7 @@ export class SimFile {
     this.dirty.clear();
   }
 
-  /** The dirty sectors that are `chosen` reach the disk, as far as the file's length did, and are clean. */
+  /** Writes the chosen dirty sectors to disk, up to the length of the file on disk, and marks them clean. */
   private writeBack(isChosen: (sector: number) => boolean): void {
     for (const sector of this.dirty) {
       if (!isChosen(sector)) continue;
@@ -91,7 +93,7 @@ interface NameChange {
 }
 
 export class SimDirectory {
-  /** The names as programs see them. */
+  /** The names of the directory as programs see them. */
   names: Names = new Map();
   private readonly durable: Names = new Map();
   private changes: NameChange[] = [];
@@ -116,14 +118,14 @@ export class SimDirectory {
     this.changes = [];
   }
 
-  /** Puts a name there, durably, or takes it away. */
+  /** Sets or removes a name durably. */
   place(name: string, node: SimNode | undefined): void {
     for (const names of [this.names, this.durable])
       if (node === undefined) names.delete(name);
       else names.set(name, node);
   }
 
-  /** The power fails: of all that is not synced, here and below, any part is there afterwards. */
+  /** A power cut: a subset of the unsynced changes survives, in this directory and below. */
   lose(survives: () => boolean): void {
     const lost = new Set<string>();
     for (const { names, apply } of this.changes) {

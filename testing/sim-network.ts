@@ -1,4 +1,4 @@
-// The ways between members: connections that carry bytes in order until they break, and all that can happen to them.
+// The network between members: connections that carry messages in order until they break, and their faults.
 
 import { crc32 } from "node:zlib";
 import { Calls } from "../proto/index.js";
@@ -17,12 +17,15 @@ import { SimChannel, type ChannelSide } from "./sim-channel.js";
 import type { Timeline } from "./timeline.js";
 import type { Story } from "./story.js";
 
-/** The present faults of the network. */
+/** The current conditions of the network. */
 export interface Weather {
-  /** The least delay of a message, to which up to `maxDelayMs` are added. */
+  /** The smallest delay of a message; a random time of up to `maxDelayMs` is added. */
   readonly minDelayMs: number;
   readonly maxDelayMs: number;
-  /** A connection loses, repeats or reorders nothing. The core is told to bear it all the same, so some seeds do it. */
+  /**
+   * Probability of loss. A real connection does not lose, repeat or reorder messages, but the core must tolerate it, so some
+   * seeds do it.
+   */
   readonly loss: number;
   readonly repeat: number;
   readonly reorder: number;
@@ -36,51 +39,51 @@ export interface Way {
   readonly to: string;
 }
 
-/** A running incarnation of a member that is to be connected. */
+/** A running incarnation of a member to connect to the network. */
 export interface Connected {
   readonly name: string;
   readonly process: SimProcess;
   readonly options: PeersOptions;
-  /** A message has left. */
+  /** Called when a message is sent. */
   readonly onSend: (outgoing: Outgoing) => void;
 }
 
 interface Endpoint extends Connected {
-  /** Undefined before it is opened. */
+  /** The receiver of messages; undefined before `open`. */
   listener: PeersListener | undefined;
   isOpen: boolean;
 }
 
-/** A connection, over which the member that dialled speaks. */
+/** A connection, over which the dialling member sends. */
 interface Link {
   readonly from: Endpoint;
   readonly toId: MemberId;
-  /** The incarnation of the other member that it leads to; undefined: not connected. */
+  /** The incarnation of the other member; undefined: not connected. */
   to: Endpoint | undefined;
-  /** The endpoint that was called and has not answered. */
+  /** The endpoint that was dialled and has not answered. */
   called: Endpoint | undefined;
-  /** The first call has been answered, or was in vain. */
+  /** Called when the first dial was answered or has failed. */
   onTried: () => void;
-  /** Bytes that wait for a way that went silent. */
+  /** Deliveries that a blocked direction holds back. */
   stalled: (() => void)[];
-  /** Time at which the last message arrives: the next one arrives later. */
+  /** Time at which the last message arrives; the next one must not arrive earlier. */
   lastDue: number;
   retryMs: number;
   cancelRetry: () => void;
   missedKeepalives: number;
 }
 
-/** First pause before a dial is repeated, as in the links of processes. */
+/** First pause before a dial is repeated, as in real links. */
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
 const keepaliveMs = 1_000;
 const maxMissedKeepalives = 3;
-/** The longest time that the end of a process takes to be known to who is connected. */
+/** The longest time until connected members notice the end of a process. */
 const maxFarewellMs = 1;
 
 export class SimNetwork {
   weather: Weather = fairWeather;
-  /** Weather of single ways, by both names; it goes before the weather of all. */
+  /** The weather of single directions, by both names; overrides the general weather. */
   private readonly ways = new Map<string, Partial<Weather>>();
   private readonly endpoints = new Map<MemberId, Endpoint>();
   private links: Link[] = [];
@@ -99,7 +102,7 @@ export class SimNetwork {
     scheduler.after(keepaliveMs, look);
   }
 
-  /** The network of one incarnation of a member. */
+  /** Returns the network for one incarnation of a member. */
   connect(member: Connected): PeerNetwork {
     const { options } = member;
     const endpoint: Endpoint = { ...member, listener: undefined, isOpen: true };
@@ -118,7 +121,7 @@ export class SimNetwork {
 
   // Faults.
 
-  /** Stops all messages there without closing connections. @returns a function that lets them pass again */
+  /** Blocks all messages in these directions without closing connections. @returns a function that unblocks them */
   cut(ways: readonly Way[]): () => void {
     const cuts = ways.map(({ from, to }) => ({ from, to }));
     for (const cut of cuts) this.cuts.add(cut);
@@ -127,7 +130,7 @@ export class SimNetwork {
     };
   }
 
-  /** Sets the weather of one way apart from that of all others; undefined: not any more. */
+  /** Sets the weather of one direction; undefined: the general weather applies again. */
   setWay({ from, to }: Way, weather: Partial<Weather> | undefined): void {
     if (weather === undefined) this.ways.delete(`${from} ${to}`);
     else this.ways.set(`${from} ${to}`, weather);
@@ -139,7 +142,7 @@ export class SimNetwork {
     for (const cut of cuts) this.goOn(cut);
   }
 
-  /** Delivers what waited, unless something else is in the way. */
+  /** Delivers held-back messages, unless another fault blocks the direction. */
   private goOn({ from, to }: Way): void {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)
@@ -148,7 +151,7 @@ export class SimNetwork {
     for (const channel of this.channels) channel.goOn();
   }
 
-  /** Both connections between two members break, and both sides know. */
+  /** Breaks both connections between two members; both sides are notified. */
   closeLinks(one: string, other: string): void {
     for (const link of [...this.links]) {
       const names = [link.from.name, link.to?.name];
@@ -157,7 +160,7 @@ export class SimNetwork {
     this.cutChannels(({ sides }) => sides.every(({ name }) => name === one || name === other));
   }
 
-  /** A process has died. Its system says so to who is connected, unless the power is gone, too. */
+  /** A process has died. Its operating system closes the connections, so that connected members notice, except in a power cut. */
   onDied(process: SimProcess, { isTold }: { readonly isTold: boolean }): void {
     for (const endpoint of this.endpoints.values())
       if (endpoint.process === process) this.closeEndpoint(endpoint, isTold);
@@ -184,7 +187,7 @@ export class SimNetwork {
 
   // Connections.
 
-  /** Resolves when the other member has answered, or could not be reached. */
+  /** Opens a link. Resolves when the other member has answered, or could not be reached. */
   private open(from: Endpoint, toId: MemberId): Promise<void> {
     return new Promise((resolve) => {
       const link: Link = {
@@ -216,7 +219,7 @@ export class SimNetwork {
     link.cancelRetry = () => void (arrives.run = undefined);
   }
 
-  /** The other member looks who that is. */
+  /** The other member checks the hello. */
   private call(link: Link, to: Endpoint): void {
     const { self, incarnations } = link.from.options;
     link.called = to;
@@ -254,12 +257,12 @@ export class SimNetwork {
     link.from.process.receive(() => link.to === to && link.from.listener?.onLinkOpened(link.toId));
     link.onTried();
     this.story.detail(`${link.from.name} is connected to ${to.name}`);
-    // Who is called calls back at once, if it has to.
+    // A dialled member dials back at once, if its own link is down.
     const back = this.links.find(({ from, toId }) => from === to && toId === link.from.options.self);
     if (back !== undefined && back.to === undefined) this.dial(back);
   }
 
-  /** @param bothKnow whether the other side is told, too, as far as a way leads there */
+  /** Closes a link. @param bothKnow whether the other side is notified, too, if it can be reached */
   private close(link: Link, bothKnow: boolean): void {
     const { from, to } = link;
     if (to === undefined) return;
@@ -279,7 +282,7 @@ export class SimNetwork {
     );
   }
 
-  /** The side that was dialled says every second that it is there; who dialled counts what it misses. */
+  /** The dialled side sends a keepalive every second; the dialling side counts missing ones. */
   private checkKeepalives(link: Link): void {
     const { from, to } = link;
     if (to === undefined || !from.process.isRunning) return;
@@ -293,7 +296,7 @@ export class SimNetwork {
     return true;
   }
 
-  /** Whether a call from one would be taken by the other, and its answer come back. */
+  /** Whether a dial from one member would reach the other, and the answer would come back. */
   private canReach(from: Endpoint, to: Endpoint): boolean {
     return to.isOpen && to.process.isRunning && this.passes(from, to) && this.passes(to, from);
   }
@@ -344,9 +347,9 @@ export class SimNetwork {
   private transmit(from: Endpoint, toId: MemberId, what: string, deliver: (to: Endpoint) => void): void {
     const link = this.links.find((each) => each.from === from && each.toId === toId);
     const to = link?.to;
-    if (link === undefined || to === undefined) return; // there is no way: it is lost
+    if (link === undefined || to === undefined) return; // no connection: the message is lost
     const arrive = (): void => {
-      if (link.to !== to) return; // the connection broke
+      if (link.to !== to) return; // the connection has broken meanwhile
       if (!this.passes(from, to)) link.stalled.push(arrive);
       else if (!to.isOpen) this.onRefusedConnection(link, to);
       else
@@ -364,13 +367,13 @@ export class SimNetwork {
     if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(weather), arrive);
   }
 
-  /** Delivers after all that was sent before. */
+  /** Delivers after all earlier messages. */
   private deliverInOrder(link: Link, arrive: () => void, weather: Weather): void {
     link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs(weather));
     this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
   }
 
-  /** The machine is there again, and knows of no such connection. */
+  /** The machine runs again, and has no such connection: it refuses the messages. */
   private onRefusedConnection(link: Link, former: Endpoint): void {
     const now = this.endpoints.get(link.toId);
     if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
@@ -381,13 +384,13 @@ export class SimNetwork {
     return own === undefined ? this.weather : { ...this.weather, ...own };
   }
 
-  /** Draws the time that a message takes between members. */
+  /** Draws the delay of a message between members. */
   private travelMs({ minDelayMs, maxDelayMs }: Weather): number {
     return minDelayMs + this.random.next() * maxDelayMs;
   }
 }
 
-/** Short, and different for different messages. */
+/** Returns a short text that differs for different messages. */
 const describe = (message: PeerMessage, bytes: Uint8Array): string => {
   const term = "term" in message ? ` term ${message.term}` : "";
   const entries = message.kind === "append" ? ` ${message.prevIndex}+${message.entries.length}` : "";

@@ -1,4 +1,4 @@
-// The rows of a member's store: a backend in memory that survives its process, behind what a disk does to it.
+// The rows of a member's store: a backend in memory that survives its process, with the delays and faults of a disk.
 
 import { join } from "node:path";
 import { toPromise, type Disk, type DiskFile } from "../platform/index.js";
@@ -7,38 +7,38 @@ import type { SimDisk } from "./sim-disk.js";
 import type { SeededRandom } from "./random.js";
 import type { SimProcess } from "./process.js";
 
-/** A source of rows: all of a backend, or one view of it. */
+/** A source of rows: a whole backend, or one view of it. */
 type Rows = Pick<Backend, "get" | "iterate">;
 
 /** The state of a store's disk. */
 export interface StoreConditions {
-  /** Milliseconds that a synced batch takes at most. */
+  /** Longest time of a synced batch, in milliseconds. */
   maxWriteMs: number;
-  /** Milliseconds that a read ahead of an iterator takes at most. */
+  /** Longest time of an iterator's read ahead, in milliseconds. */
   maxReadMs: number;
-  /** The next write fails, as with EIO. */
+  /** Whether the next write fails, as with EIO. */
   failsNext: boolean;
 }
 
-/** The machine below the files of a store. */
+/** The machine of a store's files. */
 export interface StoreMachine {
   readonly disk: SimDisk;
   readonly conditions: StoreConditions;
   readonly random: SeededRandom;
-  /** A batch is about to be written. */
+  /** Called before a batch is written. */
   readonly onWrite: () => void;
 }
 
 /**
- * The stores on a machine's disk. Each is a directory with a file `CURRENT`, as LevelDB's: it is made when the store is opened
- * first, its name is not synced by LevelDB (1.20), and a directory without it is that of a new store.
+ * The stores on a machine's disk. Each is a directory with a file `CURRENT`, like LevelDB's: the file is created when the store
+ * is first opened, LevelDB (1.20) does not sync its name, and a directory without it belongs to a new store.
  */
 export class SimStores {
   private readonly files = new WeakMap<object, StoreFiles>();
 
   constructor(private readonly machine: StoreMachine) {}
 
-  /** Opens, or makes, the store in `directory`, for one incarnation of the member whose disk this is. */
+  /** Opens or creates the store in `directory`, for one incarnation of the member with this disk. */
   async open(directory: string, disk: Disk, process: SimProcess): Promise<Backend> {
     await toPromise((done) => disk.makeDirectory(directory, done));
     const names = await toPromise<readonly string[]>((done) => disk.list(directory, done));
@@ -47,7 +47,7 @@ export class SimStores {
     return (this.at(directory) ?? this.make(directory, current)).open(process);
   }
 
-  /** Undefined: there is none. */
+  /** Returns the files of the store in `directory`; undefined: there is no store. */
   at(directory: string): StoreFiles | undefined {
     const current = this.machine.disk.fileAt(join(directory, "CURRENT"));
     return current && this.files.get(current);
@@ -70,7 +70,7 @@ interface Operation {
 /** The files of one store. They outlive the processes that open them. */
 export class StoreFiles {
   private level: Backend | undefined;
-  /** Written and not synced when the process died: perhaps it is there, as a whole. */
+  /** The batch that was being written when the process died: it survives as a whole, or not at all. */
   private underWay: readonly Operation[] | undefined;
 
   constructor(
@@ -100,7 +100,7 @@ export class StoreFiles {
     };
   }
 
-  /** Settles the batch that the last process left half done: all of it is there, or nothing. */
+  /** Decides whether the batch in progress of the last process survives. */
   private async settleCrash(level: Backend): Promise<void> {
     const operations = this.underWay;
     this.underWay = undefined;
@@ -128,7 +128,7 @@ export class StoreFiles {
         await process.sleep(this.machine.random.next() * this.machine.conditions.maxWriteMs);
         if (this.machine.conditions.failsNext) {
           this.machine.conditions.failsNext = false;
-          throw new Error("EIO: simulated, write of the store"); // and what of it is on disk nobody knows
+          throw new Error("EIO: simulated, write of the store"); // the batch may be on disk nevertheless
         }
         this.underWay = undefined;
         await write(level, operations);
@@ -144,7 +144,7 @@ export class StoreFiles {
     const [key, value] = this.machine.random.pick(rows);
     if (value.length === 0) return undefined;
     const { level } = this;
-    const rotten = Uint8Array.from(value); // a Buffer's own slice would share its memory
+    const rotten = Uint8Array.from(value); // a copy, which a Buffer's slice() is not
     const at = this.machine.random.between(0, rotten.length - 1);
     rotten[at] = (rotten[at] ?? 0) ^ (1 << this.machine.random.between(0, 7));
     await write(level, [{ kind: "put", key, value: rotten }]);

@@ -1,26 +1,26 @@
 import { createHash } from "node:crypto";
 
-/** Number of the last lines that are kept. */
+/** Number of lines that are kept; older lines are dropped. */
 const keptLines = 4_000;
 
-/** A record of what happened, line by line. A hash covers all of it: two runs of one seed must have the same. */
+/** A log of a simulation. A hash covers all its lines: two runs of one seed must have the same hash. */
 export class Story {
   private readonly hash = createHash("sha256");
   private readonly lines: { readonly text: string; readonly isDetail: boolean }[] = [];
 
   constructor(private readonly now: () => number) {}
 
-  /** Adds a line for readers. */
+  /** Adds a line for people. */
   tell(text: string): void {
     this.add(text, false);
   }
 
-  /** Adds a line that counts for the hash, and is printed on request only. */
+  /** Adds a line that is part of the hash, but is printed only on request. */
   detail(text: string): void {
     this.add(text, true);
   }
 
-  /** The last lines, without details unless wanted. */
+  /** Returns the last lines; details only if requested. */
   last(count: number, { details = false } = {}): readonly string[] {
     return this.lines
       .filter(({ isDetail }) => details || !isDetail)
@@ -28,7 +28,7 @@ export class Story {
       .map(({ text }) => text);
   }
 
-  /** Returns the digest of everything so far. */
+  /** Returns the digest of all lines so far. */
   digest(): string {
     return this.hash.copy().digest("hex").slice(0, 16);
   }

@@ -1,10 +1,10 @@
 import type { Appointment } from "./appointments.js";
 
-/** Time, as simulated processes and networks see it: virtual, or the machine's. */
+/** The time of simulated processes and networks: virtual, or the machine's. */
 export interface Timeline {
   /** Milliseconds since the beginning. */
   readonly now: number;
-  /** Has `run` called after `ms`: at the earliest when the current callback is over. */
+  /** Calls `run` after `ms`; at the earliest after the current callback. */
   after(ms: number, run: () => void): Appointment;
   /** Resolves after `ms`. */
   sleep(ms: number): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * Moments of a member at which a fault hurts most: what it does then is begun, and nobody knows whether it comes
- * to an end; or it was just said that something is done.
+ * Moments of a member at which a fault is most dangerous: an action has begun and may not complete, or its completion has just
+ * been reported.
  */
 export const moments = [
   "send vote",
@@ -13,11 +13,11 @@ export const moments = [
   "remove log",
   "write store",
   "replace file",
-  /** The member knows that it leads. */
+  /** The member has become leader. */
   "lead",
   /** The member is the first of all to apply an entry. */
   "apply first",
-  /** A client's answer has left. */
+  /** An answer to a client has been sent. */
   "answer",
 ] as const;
 export type Moment = (typeof moments)[number];
@@ -27,18 +27,18 @@ interface Trap {
   readonly spring: () => void;
 }
 
-/** Actions on a member that wait for certain moments. */
+/** Actions on a member that run at certain moments. */
 export class Traps {
   private readonly set = new Set<Trap>();
 
-  /** Springs whenever the member comes to the moment. @returns takes the trap away */
+  /** Calls `spring` whenever the member reaches the moment. @returns a function that removes the trap */
   add(moment: Moment, spring: () => void): () => void {
     const trap = { moment, spring };
     this.set.add(trap);
     return () => void this.set.delete(trap);
   }
 
-  /** The member has come to it. */
+  /** The member has reached the moment. */
   onReached(moment: string): void {
     for (const trap of [...this.set]) if (trap.moment === moment) trap.spring();
   }

@@ -3,11 +3,11 @@ import type { Clock } from "../platform/index.js";
 interface Timer {
   at: number;
   readonly callback: () => void;
-  /** Again after so long; undefined: once. */
+  /** The period of a repeated timer; undefined: the timer fires once. */
   readonly every: number | undefined;
 }
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that only advances when a test advances it. */
 export class VirtualClock implements Clock {
   private time = 0;
   private readonly timers = new Set<Timer>();
@@ -29,31 +29,31 @@ export class VirtualClock implements Clock {
     this.turn.push(callback);
   }
 
-  /** Timers that were not cancelled and have not fired for the last time. */
+  /** The number of timers that may still fire. */
   get pendingTimers(): number {
     return this.timers.size;
   }
 
-  /** Runs what was asked for `soon`, and what that asks for. */
+  /** Runs the callbacks of `soon`, including those that they add. */
   settle(): void {
     while (this.turn.length > 0) for (const callback of this.turn.splice(0)) callback();
   }
 
-  /** Lets time pass; timers fire in their order, each at its own time. */
+  /** Advances the time; timers fire in order, each at its own time. */
   advance(ms: number): void {
     const end = this.time + ms;
     this.settle();
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {
       this.time = Math.max(this.time, next.at);
       if (next.every === undefined) this.timers.delete(next);
-      else next.at = this.time + next.every; // as in Node: what was missed is not made up for
+      else next.at = this.time + next.every; // missed periods are skipped, as in Node
       next.callback();
       this.settle();
     }
     this.time = end;
   }
 
-  /** Time passes while nobody runs, as in a process that is stopped: no timer fires, all are late. */
+  /** Advances the time as in a stopped process: no timer fires, and all due timers are late. */
   freeze(ms: number): void {
     this.time += ms;
   }

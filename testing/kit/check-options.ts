@@ -1,10 +1,10 @@
-// Checks of what tests give, for tests in JavaScript: what is passed over in silence is missed later.
+// Checks the arguments of tests in JavaScript, where no compiler does: an ignored mistake would be found much later.
 
 /**
  * Checks the names of options.
  *
- * @param what named in the error: "start a test server"
- * @throws TypeError if it is no object, or has others
+ * @param what the call, for the error text: "start a test server"
+ * @throws TypeError if `options` is not an object, or has unknown options
  */
 export const checkOptions = (what: string, options: unknown, known: readonly string[]): void => {
   if (typeof options !== "object" || options === null || Array.isArray(options))
@@ -15,9 +15,9 @@ export const checkOptions = (what: string, options: unknown, known: readonly str
 };
 
 /**
- * Checks a value that is one of a few.
+ * Checks a value that must be one of a few.
  *
- * @throws TypeError if it is none of them
+ * @throws TypeError if the value is not one of `allowed`
  */
 export const checkOneOf = (what: string, name: string, value: unknown, allowed: readonly unknown[]): void => {
   if (allowed.includes(value)) return;
@@ -28,7 +28,7 @@ export const checkOneOf = (what: string, name: string, value: unknown, allowed: 
 /**
  * Checks a count.
  *
- * @throws RangeError if it is not a whole number, or below `least`
+ * @throws RangeError if the count is not an integer, or below `least`
  */
 export const checkCount = (what: string, count: unknown, least: number): void => {
   if (count === Infinity || (Number.isInteger(count) && (count as number) >= least)) return;

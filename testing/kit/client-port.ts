@@ -1,4 +1,4 @@
-// The port of one machine, for clients outside of this process. Bound once: it stays the same through kills and restarts.
+// The port of one machine, for clients outside of this process. It is bound once, and so the same after kills and restarts.
 
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { messageOverheadBytes, reportedVersions } from "../../server/base/index.js";
@@ -15,11 +15,11 @@ type CreateEngine = Awaited<ReturnType<typeof loadEngine>>;
 
 /** A port on 127.0.0.1. Neither it nor its connections keep the process alive. */
 export class ClientPort {
-  /** The connections as they were accepted. */
+  /** The accepted connections. */
   private readonly accepted = new Set<Socket>();
-  /** The connections as they are read: the accepted ones, or with TLS those that it made of them. */
+  /** The connections that are read: the accepted ones, or, with TLS, the TLS sockets over them. */
   private readonly sockets = new Set<Socket>();
-  /** The sockets that were held back by `pause`, and not by their owner. */
+  /** The sockets that `pause` of this class paused, not the sockets' owner. */
   private readonly paused = new Set<Socket>();
   private isPaused = false;
   private connections: ClientConnections | undefined;
@@ -35,7 +35,7 @@ export class ClientPort {
     server.unref();
   }
 
-  /** Binds a free port. @param tls undefined: it does not speak TLS */
+  /** Binds a free port. @param tls undefined: without TLS */
   static async open(tls: PortTls | undefined): Promise<ClientPort> {
     const createEngine = await loadEngine("native");
     const server = createServer({ noDelay: true });
@@ -100,7 +100,7 @@ export class ClientPort {
     this.resume();
   }
 
-  /** Takes nothing from any client. */
+  /** Stops reading from all clients. */
   pause(): void {
     this.isPaused = true;
     for (const socket of this.sockets) this.hold(socket);

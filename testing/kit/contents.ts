@@ -16,13 +16,13 @@ export interface HistoryEntry {
   readonly changes: readonly TextChange[];
 }
 
-/** Puts under way at a time. */
+/** Maximum number of puts in flight. */
 const putsAtOnce = 256;
 
-/** Entries to be put: an object, or a map, which keeps any order. */
+/** Entries to put: an object, or a map, which keeps the order of all keys. */
 export type SeedEntries = TextEntries | ReadonlyMap<string, string>;
 
-/** Puts entries in their order, a revision each. @throws TypeError if they are neither an object nor a map */
+/** Puts entries in their order, each at a revision of its own. @throws TypeError if `entries` is neither an object nor a map */
 export const seed = async (client: Client, entries: SeedEntries): Promise<void> => {
   if (Object(entries) !== entries) throw new TypeError('Cannot seed: expected { "/key": "value" } or a map');
   const all = isMap(entries) ? [...entries] : Object.entries(entries);
@@ -51,7 +51,7 @@ export const history = async (client: Client): Promise<HistoryEntry[]> => {
 
 const historyFrom = async (client: Client, first: number, last: number): Promise<HistoryEntry[]> => {
   const entries: HistoryEntry[] = [];
-  if (last <= 1) return entries; // nothing was ever written
+  if (last <= 1) return entries; // the store has never been written
   await using watch = client.watch("", { prefix: true, startRevision: first });
   for await (const { revision, events } of watch.batches()) {
     if (events.length > 0 && revision <= last) entries.push({ revision, changes: events.map(changeOf) });
@@ -69,7 +69,7 @@ const changeOf = ({ type, kv }: WatchEvent): TextChange => {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The text that bytes stand for; bytes that are not UTF-8 are shown one by one, as `\xff`. */
+/** Decodes bytes as UTF-8; invalid bytes become escapes such as `\xff`. */
 const toReadable = (bytes: Uint8Array): string => {
   try {
     return utf8.decode(bytes);

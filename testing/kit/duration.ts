@@ -6,7 +6,7 @@ const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 /**
  * Reads a time span as milliseconds.
  *
- * @throws TypeError if it is none
+ * @throws TypeError if the text is not a time span
  */
 export const toMs = (duration: Duration): number => {
   if (typeof duration === "number" && duration >= 0) return duration;

@@ -1,4 +1,4 @@
-// A member's disk with the faults that a test asks for, in memory or on the machine. It outlives the member's processes.
+// A member's disk with injected faults, in memory or on the machine. It outlives the member's processes.
 
 import {
   type DirectoryLock,
@@ -14,20 +14,23 @@ import type { SimProcess, Timeline } from "../index.js";
 const noSpaceError = (file: string): Error =>
   Object.assign(new Error(`ENOSPC: no space left on device, write '${file}'`), { code: "ENOSPC" });
 
-/** A write that waits for its delay to pass. */
+/** A write that is delayed. */
 interface SlowWrite {
   readonly begin: () => void;
   isLost: boolean;
 }
 
-/** A disk below the processes of one member. */
+/** The disk of one member's processes. */
 export class FaultDisk {
-  /** No file grows and none is made; what is there can still be written, as in the segments of a log. */
+  /**
+   * Whether the disk is full: no file can grow or be created; existing bytes, such as the segments of a log, can still be
+   * overwritten.
+   */
   isFull = false;
-  /** Milliseconds that a write takes longer. */
+  /** Additional time of each write, in milliseconds. */
   syncDelayMs = 0;
   private readonly slow = new Set<SlowWrite>();
-  /** Whatever the present process holds open of the real disk. */
+  /** The files and locks of the real disk that the current process has open. */
   private readonly held = new Set<{ close(): void }>();
 
   constructor(
@@ -37,12 +40,12 @@ export class FaultDisk {
     private readonly onTreeRemoved: (path: string) => void,
   ) {}
 
-  /** The disk as one process has it: nothing reaches a process that has died, and nothing comes from it any more. */
+  /** Returns the disk for one process: after the death of the process, it gets no results and its operations have no effect. */
   boot(process: SimProcess): MemberDisk {
     return new BootedDisk(this, this.inner, process);
   }
 
-  /** Ends what the process that has died left behind. Its writes under way are done, unless `loseUnsynced`. */
+  /** Cleans up after a dead process. Its writes in flight are completed, unless `loseUnsynced`. */
   settle({ loseUnsynced }: { readonly loseUnsynced: boolean }): void {
     for (const write of this.slow) {
       write.isLost = loseUnsynced;
@@ -53,12 +56,12 @@ export class FaultDisk {
     this.held.clear();
   }
 
-  /** Removes files between two processes. */
+  /** Removes files while no process runs. */
   removeTree(path: string): Promise<void> {
     return toPromise((done) => this.inner.removeTree(path, done));
   }
 
-  /** Writes, after the delay that the disk has now. */
+  /** Writes after the current delay. */
   write(file: DiskFile, { bytes, position, path }: WriteOf, done: DiskDone): void {
     const begin = (): void => {
       if (!this.isFull) file.write(bytes, position, done);

@@ -1,4 +1,4 @@
-// Faults of requests: which request is struck, and what happens to it.
+// Faults of requests: selects requests, and determines their outcome.
 
 import { RpcError } from "../../server/rpc/index.js";
 import { checkCount, checkOneOf, checkOptions } from "./check-options.js";
@@ -48,31 +48,31 @@ export const rpcNames = [
 /** A method of etcd's API in which faults can be injected. */
 export type RpcName = (typeof rpcNames)[number];
 
-/** The fate of a request that is struck. */
+/** The effect of a fault on a request. */
 export type FaultAction =
-  /** `isCommitted`: the request is carried out all the same, and its client is told this. */
+  /** `isCommitted`: the request is executed, and the client still gets the error. */
   | { readonly kind: "reject"; readonly error: RpcError; readonly isCommitted: boolean }
   | { readonly kind: "delay"; readonly ms: number }
   /** The server cancels the watches of a stream. */
   | { readonly kind: "cancel" };
 
-/** An injected fault, which strikes until it is used up or removed. */
+/** An injected fault. It strikes requests until its number of requests is reached or it is removed. */
 export interface InjectedFault {
-  /** The requests that it has struck. */
+  /** The number of requests that the fault has struck. */
   readonly hits: number;
-  /** Lets requests pass again. */
+  /** Removes the fault. */
   remove(): void;
 }
 
 /** Options of a rejection. */
 export interface RejectOptions {
-  /** True: the request is carried out, but its client is told otherwise: the outcome that clients handle worst. Default: false. */
+  /** True: the request is executed, but the client gets an error. Many clients mishandle this case. Default: false. */
   readonly committed?: boolean | undefined;
-  /** Text of the status. */
+  /** The message of the status. */
   readonly message?: string | undefined;
 }
 
-/** A fault that waits for its requests. */
+/** A fault, and the number of requests that it passes and strikes. */
 export class Rule implements InjectedFault {
   hits = 0;
 
@@ -86,13 +86,13 @@ export class Rule implements InjectedFault {
     this.left = 0;
   }
 
-  /** Whether it will strike again. */
+  /** Whether the fault strikes no more requests: it has struck all of them, or is removed. */
   get isSpent(): boolean {
     return this.left === 0;
   }
 
-  /** A request has come. @returns whether it is struck */
-  strikes(): boolean {
+  /** Counts a request. @returns whether the fault strikes it */
+  strike(): boolean {
     if (this.skip > 0) {
       this.skip -= 1;
       return false;
@@ -104,29 +104,32 @@ export class Rule implements InjectedFault {
   }
 }
 
-/** Says which requests of a method are struck, and then how. Unless it says otherwise, the next request only. */
+/** Describes a fault: which requests of a method it strikes (by default, the next one only), and with which effect. */
 export class FaultBuilder {
   private skip = 0;
   private count = 1;
 
-  /** @param add takes the fault that was described */
+  /** @param add called with the described fault */
   constructor(private readonly add: (rule: Rule) => void) {}
 
-  /** Lets so many requests pass before. @throws RangeError if it is no count */
+  /** Lets this many requests pass first. @throws RangeError if it is not an integer of 0 or more */
   after(requests: number): this {
     checkCount("let pass", requests, 0);
     this.skip = requests;
     return this;
   }
 
-  /** Strikes so many requests, not one; Infinity: all that come until it is removed. @throws RangeError if it is no count */
+  /**
+   * Strikes this many requests instead of one; Infinity: all requests until the fault is removed. @throws RangeError if it is not
+   * an integer of 1 or more
+   */
   times(requests: number): this {
     checkCount("strike", requests, 1);
     this.count = requests;
     return this;
   }
 
-  /** Has requests end with a status. @throws TypeError if it is none */
+  /** Makes requests end with a status. @throws TypeError if the status is unknown */
   reject(status: StatusName, options: RejectOptions = {}): InjectedFault {
     checkOneOf("reject requests", "the status", status, Object.keys(statusCodes));
     checkOptions("reject requests", options, ["committed", "message"]);
@@ -135,7 +138,7 @@ export class FaultBuilder {
     return this.inject({ kind: "reject", error, isCommitted: committed });
   }
 
-  /** Has requests be carried out later, in the time of the server. */
+  /** Delays the execution of requests, in the time of the server. */
   delay(duration: Duration): InjectedFault {
     return this.inject({ kind: "delay", ms: toMs(duration) });
   }
@@ -148,9 +151,9 @@ export class FaultBuilder {
   }
 }
 
-/** The same for watches. A rejection or a delay strikes streams as they are opened. */
+/** Describes a fault of watches. A rejection or a delay strikes streams when they are opened. */
 export class WatchFaultBuilder extends FaultBuilder {
-  /** Cancels all watches of a stream, as a server does that has given them up: when its next events are due. */
+  /** Cancels all watches of a stream when its next events are due, as a server does that ends its watches. */
   cancel(): InjectedFault {
     return this.inject({ kind: "cancel" });
   }

@@ -3,16 +3,16 @@ import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../../
 import type { Sliced, WatchBatch } from "../../store/index.js";
 import type { Timeline } from "../index.js";
 
-/** The watches of one stream, with the faults that strike them: between a session and its listener. */
+/** The watches of one stream, with injected faults: stands between a session and its listener. */
 export class FaultyWatch implements WatchListener, WatchSession {
   private session: WatchSession | undefined;
-  /** The requests that wait for a session that was delayed. */
+  /** The requests that wait for a delayed session. */
   private waiting: (() => void)[] | undefined;
   private readonly ids = new Set<bigint>();
   private isOver = false;
 
   /**
-   * @param isToBeCanceled asked when events are due
+   * @param isToBeCanceled called when events are due
    * @param onClose called when the session is closed
    */
   constructor(
@@ -21,7 +21,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
     private readonly onClose: () => void,
   ) {}
 
-  /** Takes the session, which is asked for something only after `delayMs`. */
+  /** Starts with the session, which gets its first request only after `delayMs`. */
   begin(session: WatchSession, delayMs: number, timeline: Timeline): void {
     this.session = session;
     if (delayMs === 0) return;
@@ -33,12 +33,12 @@ export class FaultyWatch implements WatchListener, WatchSession {
     });
   }
 
-  /** Ends the session as if the member had. */
+  /** Ends the session as if the member had ended it. */
   end(error: Error): void {
     if (!this.isOver) this.listener.onError(error);
   }
 
-  // The session, for the service.
+  // The service calls the following methods, as those of the session.
 
   create(request: WatchCreateRequest): void {
     this.ask((session) => session.create(request));
@@ -62,7 +62,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
     this.session?.close();
   }
 
-  // The listener, for the session.
+  // The session calls the following methods, as those of the listener.
 
   onError(error: unknown): void {
     this.listener.onError(error);
@@ -70,7 +70,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
 
   onEvents(watches: readonly ToldWatch[], from: number, to: number, batch: WatchBatch): number {
     if (!this.isToBeCanceled()) return this.listener.onEvents(watches, from, to, batch);
-    queueMicrotask(() => this.cancelAll()); // nothing may be asked for while a write is applied
+    queueMicrotask(() => this.cancelAll()); // later, because the session accepts no request while a write is applied
     return to - from;
   }
 
@@ -111,5 +111,5 @@ export class FaultyWatch implements WatchListener, WatchSession {
 }
 
 function* doNothing(): Sliced<void> {
-  // for listeners that need none
+  // for listeners without `prepare`
 }

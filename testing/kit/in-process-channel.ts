@@ -1,5 +1,5 @@
-// A client's connection to a member in the same process: the method table of its port without a port. Messages are bytes, but
-// for small ones whose decoding would give what there is already.
+// A client's connection to a member in the same process: calls the methods of the member's port without a socket. Messages are
+// encoded, except small ones whose decoded form would equal the given object.
 
 import {
   type Channel,
@@ -28,7 +28,7 @@ import { OpenCalls, type OpenCall } from "./open-calls.js";
 import type { RunningMember } from "./running-member.js";
 import type { StreamHold } from "./stream-hold.js";
 
-/** Codecs and path of a method, as the client has them. */
+/** The client's codecs and path of a method. */
 interface ClientMethod<Request, Response> {
   readonly path: string;
   readonly encode: (request: Request) => Buffer;
@@ -39,10 +39,13 @@ interface ClientMethod<Request, Response> {
 const { fullName, methods } = WatchDefinition;
 const watchPath = `/${fullName}/${methods.watch.name}`;
 
-/** A client's bounds on messages from which on no shared one can be beyond them; a server's is always larger. */
+/**
+ * Smallest bound of a client's messages with which messages are shared: no shared message is larger. A server's bound is always
+ * larger.
+ */
 const minSharingBytes = 4 * 1024;
 
-/** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
+/** A resolved promise: `then` runs a callback in a microtask, in a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
 
 const cancelledError = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
@@ -52,7 +55,7 @@ const droppedError = (): StatusError => new StatusError(statusCode.unavailable, 
 export interface InProcessOptions {
   readonly settings: ChannelSettings;
   readonly hold: StreamHold;
-  /** Chooses the services of a member that are reached. */
+  /** Returns the services of a member that the channel calls. */
   readonly servicesOf: (member: RunningMember) => MemberServices;
 }
 
@@ -61,9 +64,9 @@ export class InProcessChannel implements Channel {
   state: ChannelState = "idle";
   private listener: () => void = () => undefined;
   private tellReplaced: (failure: StatusError) => void = () => undefined;
-  /** The member that this is connected to. */
+  /** The member that the channel is connected to. */
   private member: RunningMember | undefined;
-  /** The methods found last, by path, and the table in which they were found. */
+  /** The method table of the connected member; `found` caches its methods by path. */
   private table: readonly Method[] = [];
   private readonly found = new Map<string, Method | undefined>();
   private isWanted = false;
@@ -102,7 +105,7 @@ export class InProcessChannel implements Channel {
       return;
     }
     this.become("connecting");
-    // A frozen member accepts no connection: it waits in the queue of the port.
+    // A frozen member accepts no connection: the connection waits until the member continues.
     running.process.receive(() =>
       queueMicrotask(() => {
         if (this.state !== "connecting" || this.machine.running !== running) return;
@@ -155,7 +158,7 @@ export class InProcessChannel implements Channel {
     const release = hold.begin();
     const stream = new InProcessStream({
       onMessage: (bytes) => {
-        if (method.path === watchPath) hold.touch(); // answers to renewals come for ever
+        if (method.path === watchPath) hold.touch(); // not for renewals of leases, whose answers never end
         onMessage(method.decode(asBuffer(bytes)));
       },
       onEnd: (failure) => {
@@ -185,14 +188,14 @@ export class InProcessChannel implements Channel {
     this.breakAll(cancelledError());
   }
 
-  /** The request as a message of which no bytes are needed. */
+  /** Returns the request as a message that needs no encoding; undefined: it must be encoded. */
   private shareRequest<Request>(method: ClientMethod<Request, unknown>, request: Request): object | undefined {
     const { maxSendBytes, maxReceiveBytes } = this.settings;
     if (method.share === undefined || Math.min(maxSendBytes, maxReceiveBytes) < minSharingBytes) return undefined;
     return method.share(request) as object | undefined;
   }
 
-  /** The bytes of a request, unless they are too many for the client or the server. */
+  /** Returns the bytes of a request, or a failure if they are too many for the client or the server. */
   private checkSize(bytes: Buffer | StatusError): Buffer | StatusError {
     const most = this.settings.maxSendBytes;
     const mostOfServer = this.machine.config.maxRequestBytes + messageOverheadBytes;
@@ -236,11 +239,11 @@ export class InProcessChannel implements Channel {
   }
 }
 
-/** Tells clients of the ends of calls: one microtask for all that end in a turn. */
+/** Reports ended calls to clients, with one microtask for all calls that end in a turn of the event loop. */
 class EndedCalls {
   private calls: InProcessCall<unknown>[] = [];
 
-  /** @param maxBytes the largest answer that the client takes */
+  /** @param maxBytes the largest answer that the client accepts */
   constructor(
     private readonly open: OpenCalls<InProcessCall<unknown>>,
     readonly maxBytes: number,
@@ -260,7 +263,7 @@ class EndedCalls {
   }
 }
 
-/** A call with one request and one answer. */
+/** A unary call. */
 class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCall<unknown>>, Input, Reply<unknown> {
   readonly principal = undefined;
   before: InProcessCall<unknown> | undefined = undefined;
@@ -270,7 +273,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   private method: UnaryMethod | undefined = undefined;
   private message: object | undefined = undefined;
   private failure: StatusError | undefined = undefined;
-  /** Bytes, or the response itself. */
+  /** The encoded response, or, of a shared call, the response itself. */
   private answer: Uint8Array | Response | undefined = undefined;
 
   /** @param onEnd called once, in a later microtask than the end */
@@ -293,7 +296,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
     (this.cancellations ??= []).push(callback);
   }
 
-  /** Hands the request to the member's process. @param message bytes, or, of a shared call, the request itself */
+  /** Delivers the request to the member's process. @param message the encoded request, or, of a shared call, the request itself */
   request(process: SimProcess, method: UnaryMethod, message: object): void {
     this.method = method;
     this.message = message;
@@ -327,14 +330,14 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
     this.break(cancelledError());
   }
 
-  /** The connection is gone. */
+  /** The connection has broken. */
   break(failure: StatusError): void {
     if (this.isOver) return;
     this.end(failure, undefined);
     for (const callback of this.cancellations ?? []) callback();
   }
 
-  /** Tells the client of the end. */
+  /** Reports the end to the client. */
   tell(): void {
     const { answer, failure, ended } = this;
     if (failure !== undefined || answer === undefined) this.onEnd(failure ?? droppedError(), undefined);
@@ -367,7 +370,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   }
 }
 
-/** A call whose request is no bytes, and whose answer may be none either. */
+/** A call whose request is not encoded, and whose answer need not be. */
 class SharedCall<Response> extends InProcessCall<Response> {
   sendMessage(message: unknown): void {
     this.end(undefined, message as Response);
@@ -378,7 +381,7 @@ class SharedCall<Response> extends InProcessCall<Response> {
   }
 }
 
-/** The status that a client gets for an error of a handler. */
+/** Returns the status that a client gets for an error of a handler. */
 export const failureOf = (error: unknown): StatusError => {
   let unexpected: unknown;
   const { code, details } =
@@ -395,7 +398,7 @@ const callerWith = (metadata: Readonly<Record<string, string>>): Call => ({
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The bytes of a request, or the failure that grpc-js reports for one that has none. */
+/** Encodes a request; returns the failure that grpc-js reports if it cannot be encoded. */
 const encodeRequest = <Request, Response>(
   method: ClientMethod<Request, Response>,
   request: Request,

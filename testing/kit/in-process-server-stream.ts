@@ -1,4 +1,4 @@
-// Methods with one request and a stream of answers, as methods with streams in both directions.
+// Adapts methods with one request and a stream of answers to methods with streams in both directions.
 
 import {
   type BidiMethod,
@@ -14,7 +14,10 @@ const noRequestError = () =>
     details: "cardinality violation: received no request message from non-client-streaming RPC",
   });
 
-/** Returns what opens a stream of a method: the first request is handled, as by a server's port; further ones are ignored. */
+/**
+ * Returns a function that opens a stream of a method: the first request is handled, as by a server's port; further requests are
+ * ignored.
+ */
 export const openServerStream =
   ({ handle }: ServerStreamMethod): BidiMethod["open"] =>
   (call, { send, onDrain, fail, end }): RequestSink<never> => {

@@ -15,16 +15,16 @@ import { openServerStream } from "./in-process-server-stream.js";
 /** Events of a stream, for the client. */
 export interface InProcessStreamEvents {
   readonly onMessage: (bytes: Uint8Array) => void;
-  /** Called once; undefined: the server has ended the stream in good order. */
+  /** Called once; undefined: the server has ended the stream without an error. */
   readonly onEnd: (failure: StatusError | undefined) => void;
 }
 
-/** The end of a stream, behind the messages that were sent before it. */
+/** The end of a stream, which is queued after the messages that were sent before it. */
 interface End {
   readonly failure: StatusError | undefined;
 }
 
-/** A stream: order in both directions, and a bound on the messages that the client has not taken. */
+/** A stream: keeps the order in both directions, and bounds the messages that the client has not taken. */
 export class InProcessStream {
   private process: SimProcess | undefined;
   private method: BidiMethod | ServerStreamMethod | undefined;
@@ -32,7 +32,7 @@ export class InProcessStream {
   private isServerDone = false;
   private isClientDone = false;
   private onDrain: () => void = () => undefined;
-  /** On the way to the client. */
+  /** Messages that are not delivered to the client yet. */
   private unsent: (Uint8Array | End)[] = [];
   private unsentBytes = 0;
   private isFull = false;
@@ -68,12 +68,12 @@ export class InProcessStream {
     });
   }
 
-  /** Tells the server that no further request comes. */
+  /** Tells the server that no further request follows. */
   finish(): void {
     this.atServer(() => this.sink?.onHalfClose());
   }
 
-  /** Ends the stream for both sides: the client has given it up, or the connection is gone. */
+  /** Ends the stream for both sides: the client has given it up, or the connection has broken. */
   break(failure: StatusError): void {
     this.unsent = [];
     this.process?.receive(() => this.closeServer());

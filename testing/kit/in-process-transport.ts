@@ -7,7 +7,7 @@ import type { StreamHold } from "./stream-hold.js";
 
 /** Carries the calls of clients to the members of one test cluster, without a socket. */
 export class InProcessTransport implements Transport {
-  /** @param machines by the endpoints of their members */
+  /** @param machines the machines, by the endpoints of their members */
   constructor(
     private readonly machines: ReadonlyMap<string, Machine>,
     private readonly hold: StreamHold,

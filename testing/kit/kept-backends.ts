@@ -1,16 +1,16 @@
-// The rows of a member's stores. In memory they outlive the processes of the member; on the machine LevelDB keeps them.
+// The rows of a member's stores. In memory, they outlive the processes of the member; on the machine's disk, they are in LevelDB.
 
 import { toPromise, type MemberDisk } from "../../platform/index.js";
 import { type Backend, MemoryBackend, openDiskBackend, type StoreBackend, type StoreImage } from "../../store/index.js";
 import type { SimProcess } from "../index.js";
 
-/** A source of the rows of one member. */
+/** Opens the stores of one member. */
 export interface BackendKeeper {
-  /** Opens, or makes, the store in `directory`, for one process of the member. */
+  /** Opens or creates the store in `directory`, for one process of the member. */
   open(directory: string, disk: MemberDisk, process: SimProcess): Promise<StoreBackend>;
-  /** The files of a directory are gone. */
+  /** The files of a directory have been removed. */
   onRemoved(directory: string): void;
-  /** The process has died: whatever it holds is let go of. */
+  /** The process has died: closes the stores that it had open. */
   settle(): Promise<void>;
 }
 
@@ -18,13 +18,13 @@ export interface BackendKeeper {
 export class MemoryBackends implements BackendKeeper {
   private readonly backends = new Map<string, MemoryBackend>();
 
-  /** The memory of the store whose rows these are a copy of; the first that opens rows gets it. */
+  /** The in-memory state of the store that these rows are a copy of, for the first process that opens them. */
   private image: StoreImage | undefined;
 
   /**
-   * Returns the same rows, of another member.
+   * Copies the rows, for another member.
    *
-   * @param image what the only store has in memory now; undefined: it will be read from the rows
+   * @param image the current in-memory state of the only store; undefined: it will be read from the rows
    */
   copy(image: StoreImage | undefined): MemoryBackends {
     const copy = new MemoryBackends();
@@ -92,7 +92,7 @@ export class DiskBackends implements BackendKeeper {
   }
 
   onRemoved(): void {
-    // LevelDB's files go with the directory.
+    // LevelDB's files are removed with the directory.
   }
 
   async settle(): Promise<void> {

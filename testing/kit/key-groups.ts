@@ -1,15 +1,15 @@
-// Divides a history: operations on keys that no operation has in common do not depend on each other.
+// Divides a history into groups without common keys. Operations of different groups do not depend on each other.
 
 import { type History, type KeySpan, latin1, type Operation, spansOf } from "./operation.js";
 
-/** The operations on some keys, and the leases that these are attached to. */
+/** The operations on some keys, and the leases of these keys. */
 export interface KeyGroup {
   readonly operations: readonly Operation[];
   /** Whether a key belongs to this group. */
   readonly has: (key: string) => boolean;
 }
 
-/** Disjoint sets of keys, by number. */
+/** Disjoint sets (union-find) of keys, which are numbered. */
 class Sets {
   private readonly parents: number[];
 
@@ -60,14 +60,14 @@ export const keyGroups = ({ operations, startKeys }: History): readonly KeyGroup
 
 const compareKeys = (one: string, other: string): number => (one < other ? -1 : 1);
 
-/** The positions of a span's keys: from the first on, below the second. */
+/** Returns the positions of a span's keys: from the first, up to but excluding the second. */
 const indexesOf = (keys: readonly string[], { from, to }: KeySpan): readonly [number, number] => {
   const begin = firstFrom(keys, from);
   if (to === undefined) return [begin, keys[begin] === from ? begin + 1 : begin];
   return [begin, to === "\0" ? keys.length : Math.max(begin, firstFrom(keys, to))];
 };
 
-/** Position of the first key that is not below `key`. */
+/** Returns the position of the first key that is not below `key`. */
 const firstFrom = (keys: readonly string[], key: string): number => {
   let low = 0;
   let high = keys.length;

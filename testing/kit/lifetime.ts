@@ -1,12 +1,12 @@
 /** The error text of calls to a closed test server, and of calls that were pending when it closed. */
 export const closedText = "The test server is closed";
 
-/** The time from the start of a test server to its end, at which nothing may wait for it any more. */
+/** The time from the start of a test server to its end. At the end, pending calls are rejected. */
 export class Lifetime {
   private readonly waiting = new Set<(error: Error) => void>();
   private isOver = false;
 
-  /** @throws Error if it is over */
+  /** Does nothing while the server is open. @throws Error if it is closed */
   check(): void {
     if (this.isOver) throw new Error(closedText);
   }
@@ -20,7 +20,7 @@ export class Lifetime {
     });
   }
 
-  /** Ends whatever waits. May be called twice. */
+  /** Rejects all pending calls. May be called twice. */
   end(): void {
     this.isOver = true;
     for (const reject of this.waiting) reject(new Error(closedText));

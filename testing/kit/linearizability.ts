@@ -1,4 +1,4 @@
-// The check of a history: can all its operations have happened one after the other, each between its call and its answer?
+// Checks a history: whether its operations can have been executed one after the other, each between its call and its answer.
 
 import { checkCount } from "./check-options.js";
 import { keyGroups } from "./key-groups.js";
@@ -14,21 +14,21 @@ export interface LinearizabilityOptions {
   readonly maxSteps?: number | undefined;
 }
 
-/** Steps of a check, unless said otherwise. */
+/** Default of `maxSteps`. */
 const defaultMaxSteps = 1_000_000;
 
 const linearizable: Linearizability = { verdict: "linearizable", conflict: [], explanation: "" };
 
 /**
  * Checks that a history is linearizable: that its operations can be ordered one after the other, each between its call and its
- * answer, so that every answer is what etcd gives in that order. Revisions tell the order, and each answer is compared as a whole with that
- * of a model. An operation of unknown outcome is carried out at any time after its call, or never; one that failed, never. Serializable
- * reads may be old.
+ * answer, so that each answer is the answer of etcd in that order. The revisions of the answers determine most of the order, and
+ * each answer is compared as a whole with the answer of a model. An operation of unknown outcome may be executed at any time
+ * after its call, or never; a failed operation, never. Serializable reads may be stale.
  *
- * All changes of the keys must be in the history, apart from the end of leases. The work is a step an operation and more for each
- * of unknown outcome, up to `maxSteps`.
+ * The history must contain all changes of the keys, except deletions by the end of leases. The check takes one step for each
+ * operation, and more for each operation of unknown outcome, up to `maxSteps`.
  *
- * @throws TypeError if an operation is `ok` without the revision of its answer, or a transaction reads at a revision of its own choice
+ * @throws TypeError if an operation is `ok` without the revision of its answer, or a read in a transaction sets a revision
  */
 export const checkLinearizable = (history: History, options: LinearizabilityOptions = {}): Linearizability => {
   const { maxSteps = defaultMaxSteps } = options;
@@ -44,7 +44,7 @@ export const checkLinearizable = (history: History, options: LinearizabilityOpti
   return conflict ?? searchGroups(history, revisions, maxSteps);
 };
 
-/** An answer that is older than one that was there before the call: the order of real time. */
+/** Finds an answer that is older than an answer that was received before the call: it violates the order of real time. */
 const findStaleAnswer = (answered: readonly Operation[], revisions: Revisions): Linearizability | undefined => {
   for (const operation of answered) {
     const known = revisions.findKnown(operation.invoked);
@@ -63,7 +63,7 @@ const findStaleAnswer = (answered: readonly Operation[], revisions: Revisions): 
   return undefined;
 };
 
-/** Two operations that are said to have made the same revision. */
+/** Finds two operations whose answers both claim to have made the same revision. */
 const findSharedRevision = (answered: readonly Operation[]): Linearizability | undefined => {
   const makers = new Map<number, Operation>();
   for (const operation of answered) {
@@ -81,7 +81,7 @@ const findSharedRevision = (answered: readonly Operation[]): Linearizability | u
   return undefined;
 };
 
-/** Tries the orders of all operations, of keys that have no operation in common by themselves. */
+/** Searches an order of all operations, separately for each group of keys without common operations. */
 const searchGroups = (history: History, revisions: Revisions, maxSteps: number): Linearizability => {
   const budget = { steps: maxSteps };
   let undecided: Linearizability | undefined;

@@ -4,11 +4,11 @@ import type { SimNetwork, Weather } from "../index.js";
 import { checkOptions } from "./check-options.js";
 import { type Duration, toMs } from "./duration.js";
 
-/** The ways between members that a fault is for. Without names: all. */
+/** Selects the links between members that a fault affects. Without names: all links. */
 export interface LinkFilter {
-  /** Name of the member that sends. */
+  /** Name of the sending member. */
   readonly from?: string | undefined;
-  /** Name of the member that is to receive. */
+  /** Name of the receiving member. */
   readonly to?: string | undefined;
 }
 
@@ -26,7 +26,7 @@ export class Links {
     private readonly names: readonly string[],
   ) {}
 
-  /** Lets nothing pass between members of different groups. A member in no group reaches all. */
+  /** Blocks messages between members of different groups. A member in no group can reach all. */
   partition(groups: readonly (readonly string[])[]): void {
     if (!groups.every(isList))
       throw new TypeError(
@@ -43,7 +43,7 @@ export class Links {
     this.network.cut(this.ways({}).filter(isApart));
   }
 
-  /** Lets nothing pass in one direction. */
+  /** Blocks messages in one direction. */
   cut(way: OneWay): void {
     this.network.cut(this.ways(way));
   }
@@ -60,7 +60,7 @@ export class Links {
     this.change(filter, { repeat: toProbability(probability) });
   }
 
-  /** Removes all faults; what waited at a way arrives. */
+  /** Removes all faults; delayed messages arrive. */
   heal(): void {
     for (const way of this.ways({})) this.network.setWay(way, undefined);
     this.weather.clear();

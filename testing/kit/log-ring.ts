@@ -1,6 +1,6 @@
 import { formatId, errorText, type LogFields, type Logger } from "../../server/base/index.js";
 
-/** The lines that a test server keeps; the oldest go first. */
+/** Maximum number of lines that a test server keeps; the oldest are dropped. */
 const keptLines = 1_000;
 
 /** The last log lines of the members of a test cluster, as text. */
@@ -23,7 +23,7 @@ export class LogRing {
     if (this.lines.length >= 2 * keptLines) this.lines = this.lines.slice(-keptLines);
   }
 
-  /** Makes the logger of one process of a member; a dead one says nothing any more. */
+  /** Makes the logger of one process of a member; after the death of the process it logs nothing. */
   loggerOf(member: string, isAlive: () => boolean): Logger {
     const at =
       (level: string) =>

@@ -1,4 +1,4 @@
-// A member's machine: its disk, its port, and the process of the member that runs on it now.
+// A member's machine: its disk, its port, and the current process of the member.
 
 import type { StatusError } from "../../client/index.js";
 import type { Clock } from "../../platform/index.js";
@@ -27,7 +27,7 @@ import { RootAccess } from "./root-access.js";
 import type { RunningMember } from "./running-member.js";
 import type { Storage } from "./storage.js";
 
-/** The surroundings that the machines of a cluster share. */
+/** The parts of the simulation that the machines of a cluster share. */
 export interface World {
   readonly timeline: Timeline;
   readonly network: SimNetwork;
@@ -41,27 +41,27 @@ export interface MachineParts {
   readonly storage: Storage;
   /** Makes empty storage in memory, for a reset; undefined: the files are removed instead. */
   readonly emptyStorage: (() => Storage) | undefined;
-  /** Undefined: only clients in this process are served. */
+  /** The port for clients in other processes; undefined: none. */
   readonly port: ClientPort | undefined;
-  /** Puts faults in front of the operations of a member. */
+  /** Adds faults to the operations of a member. */
   readonly wrap: (application: Application) => Application;
 }
 
 /** The state of a member: `down` after a kill or a failure of its own. */
 export type MemberState = "starting" | "running" | "frozen" | "down";
 
-/** A connection of a client in this process. */
+/** Receives the events of a machine; implemented by connections of clients in this process. */
 export interface MachineWatcher {
-  /** The member begins or ceases to serve. */
+  /** The member begins or stops serving. */
   onChanged(): void;
-  /** All requests of before end so, also those that wait for a connection. */
+  /** The member was replaced. All earlier requests end with `failure`, also requests that wait for a connection. */
   onReplaced(failure: StatusError): void;
 }
 
-/** Small: a cluster in memory makes its segments at once, and keeps few of them. */
+/** Size of a segment: small, because a cluster in memory creates segments fast and keeps few. */
 const segmentBytes = 1024 * 1024;
 
-/** A compaction takes no rest, which would need virtual time. */
+/** Compactions make no pauses, which would need virtual time to pass. */
 const storeLimits = { compactionRestMs: 0 };
 
 /** A member that can serve clients, and its storage. */
@@ -70,24 +70,24 @@ interface Booted {
   readonly storage: Storage;
 }
 
-/** The end of a member's process. */
+/** Options of the end of a member's process. */
 export interface EndOptions {
-  /** Writes that were not acknowledged are lost, as in a power cut; otherwise the system has them, as after `kill -9`. */
+  /** True: writes that were not synced are lost, as in a power cut. False: they are kept, as after `kill -9`. */
   readonly loseUnsynced: boolean;
 }
 
-/** One machine of a cluster. */
+/** A machine of a cluster. */
 export class Machine {
   readonly config: MemberConfig;
   state: MemberState = "down";
   /** The error with which the member stopped by itself. */
   failure: Error | undefined;
-  /** The member, from the moment on at which it serves. */
+  /** The member while it serves. */
   running: RunningMember | undefined;
   private readonly watchers = new Set<MachineWatcher>();
   private process: SimProcess | undefined;
   private held: Storage;
-  /** A member that has been started ahead, for the next reset. */
+  /** A member that has been started in advance, for the next reset. */
   private spare: Promise<Booted | undefined> | undefined;
   private spareProcess: SimProcess | undefined;
   private isClosed = false;
@@ -105,14 +105,14 @@ export class Machine {
     return this.held;
   }
 
-  /** Takes over storage before the first start. */
+  /** Sets the storage before the first start. */
   useStorage(storage: Storage): void {
     this.held = storage;
   }
 
   /**
-   * Has the member write to its store all that it has applied, so that whoever gets a copy need not read it. Resolves also if it
-   * cannot, or dies: then the copy has what the disk has.
+   * Makes the member write all applied entries to its store, so that a copy of the storage need not read them from the log. Also
+   * resolves if the member cannot write or dies: a copy then has the contents of the disk.
    */
   flush(): Promise<void> {
     const { running } = this;
@@ -127,7 +127,7 @@ export class Machine {
     });
   }
 
-  /** Copies the storage as it is now; undefined: it is on the machine's disk. */
+  /** Copies the current storage; undefined: the storage is on the machine's disk. */
   copyStorage(): Storage | undefined {
     const isRunning = this.state === "running";
     return this.held.copy?.(isRunning ? this.running?.replica.store.image() : undefined);
@@ -137,17 +137,16 @@ export class Machine {
     return this.config.name;
   }
 
-  /** Tells a connection of the member's state. @returns a function that ends this */
+  /** Reports changes of the member's state to a watcher. @returns a function that removes the watcher */
   watch(watcher: MachineWatcher): () => void {
     this.watchers.add(watcher);
     return () => void this.watchers.delete(watcher);
   }
 
   /**
-   * Starts the member's process.
+   * Starts the member's process. Resolves when it serves clients.
    *
-   * @param onOpened called when it has read its disk; from then on it may wait for others
-   * @returns when it serves clients
+   * @param onOpened called when the member has read its disk; afterwards it may wait for other members
    */
   async start(onOpened: () => void = () => undefined): Promise<void> {
     if (this.isClosed) throw new Error(closedText);
@@ -179,13 +178,13 @@ export class Machine {
     this.process?.resume("input");
   }
 
-  /** Fills the disk, or makes room again. The log is told at once: it would find out with its next segment. */
+  /** Fills the disk, or frees space again. The log is notified at once, because it would notice only at its next segment. */
   fillDisk(isFull: boolean): void {
     this.storage.disk.isFull = isFull;
     this.running?.replica.space.onFull(isFull, "space");
   }
 
-  /** Ends the process at once; its files stay, but for what was not synced, if that is to be lost. */
+  /** Ends the process at once. Its files are kept, without unsynced writes if `loseUnsynced`. */
   async kill({ loseUnsynced }: EndOptions): Promise<void> {
     const { process } = this;
     if (process === undefined) return;
@@ -206,9 +205,9 @@ export class Machine {
   }
 
   /**
-   * Begins anew after the process has ended, with empty storage and without faults.
+   * Starts the member with empty storage and without faults, after the process has ended.
    *
-   * @param hasPeers false: the member is alone, and its successor can be started ahead of the next reset
+   * @param hasPeers false: the cluster has one member, and the member for the next reset can be started in advance
    */
   async reset({ hasPeers }: { readonly hasPeers: boolean }): Promise<void> {
     const { emptyStorage } = this.parts;
@@ -235,7 +234,7 @@ export class Machine {
     return process;
   }
 
-  /** Starts a member in a process; resolves when it can serve clients. It never does if the process dies. */
+  /** Starts a member in a process. Resolves when the member can serve clients; never, if the process dies. */
   private async boot(process: SimProcess, storage: Storage, onOpened = (): void => undefined): Promise<RunningMember> {
     const { config } = this;
     const environment = this.environmentOf(process);
@@ -258,7 +257,7 @@ export class Machine {
     };
   }
 
-  /** Clients are served by this member from now on. */
+  /** Makes this member serve clients from now on. */
   private serve({ member, storage }: Booted): void {
     this.process = member.process;
     this.held = storage;
@@ -312,7 +311,7 @@ export class Machine {
     };
   }
 
-  /** The member cannot go on by itself. */
+  /** The member has failed: its process ends. */
   private onFailed(process: SimProcess, error: unknown): void {
     if (this.process !== process) return;
     this.failure = error instanceof Error ? error : new Error(errorText(error), { cause: error });

@@ -12,19 +12,19 @@ import { type Storage, storageInMemory, storageOnDisk } from "./storage.js";
 export interface MachineSettings {
   readonly names: readonly string[];
   readonly listen: boolean;
-  /** TLS of the ports; undefined: they have none. */
+  /** TLS of the ports; undefined: without TLS. */
   readonly tls: PortTls | undefined;
-  /** A directory of the machine for the members' data; undefined: they are in memory. */
+  /** A directory on the machine's disk for the members' data; undefined: the data is in memory. */
   readonly directory: string | undefined;
   readonly flags: Partial<ServerFlags>;
-  /** Puts faults in front of the operations of a member. */
+  /** Adds faults to the operations of a member. */
   readonly wrap: (application: Application, name: string) => Application;
 }
 
-/** Heartbeats and elections of a cluster in one process: short, as nothing is in between. A single member has etcd's own. */
+/** Heartbeat and election times of a cluster in one process: short, because there is no network. A single member has etcd's defaults. */
 const clusterTiming = { heartbeatInterval: "20", electionTimeout: "200" } as const;
 
-/** A member that is alone keeps little of its log: nobody else needs it, and a clone has to read it. */
+/** The only member of a cluster keeps few entries: no other member needs them, and a clone has to read them. */
 const aloneSettings = { snapshotCount: "1000", snapshotCatchupEntries: "0" } as const;
 
 /** Makes the machines of a cluster, with their ports bound. */
@@ -47,7 +47,7 @@ export const makeMachines = async (world: World, settings: MachineSettings): Pro
   });
 };
 
-/** The endpoint of a member for clients in this process. */
+/** Returns the endpoint of a member for clients in this process. */
 export const endpointOf = ({ config }: Machine): string =>
   (config.advertiseClientUrls[0]?.text ?? config.name).replace(/^http:\/\//, "");
 

@@ -1,4 +1,4 @@
-// The state of the members of a test cluster, as their processes have it.
+// The state of the members of a test cluster, read from their processes.
 
 import type { Machine } from "./machine.js";
 import type { RunningMember } from "./running-member.js";
@@ -6,7 +6,7 @@ import type { RunningMember } from "./running-member.js";
 const runningOf = (machines: readonly Machine[]): readonly RunningMember[] =>
   machines.flatMap(({ running, state }) => (running !== undefined && state === "running" ? [running] : []));
 
-/** Returns the machine whose member leads the newest term with a majority behind it; undefined: none. */
+/** Returns the machine of the leader: the member that leads the newest term and is followed by a majority; undefined: none. */
 export const leaderOf = (machines: readonly Machine[]): Machine | undefined => {
   const running = runningOf(machines);
   const terms = running.map(({ replica }) => replica.node.status().term);
@@ -20,7 +20,7 @@ export const leaderOf = (machines: readonly Machine[]): Machine | undefined => {
   return 2 * followers.length > machines.length ? leader : undefined;
 };
 
-/** Whether all members that run have applied the same, and hold the same keys. */
+/** Whether all running members have applied the same entries, and have the same keys. */
 export const areEqual = (machines: readonly Machine[]): boolean => {
   const states = runningOf(machines).map(({ replica: { applier, store } }) => ({
     applied: applier.appliedIndex,
@@ -37,9 +37,9 @@ export const areEqual = (machines: readonly Machine[]): boolean => {
 };
 
 /**
- * Compares the hashes of the keys of all members that run, at one revision.
+ * Compares the hashes of the keys of all running members, at one revision.
  *
- * @throws Error if members that have applied the same hold other keys
+ * @throws Error if members that have applied the same entries have different keys
  */
 export const checkHashes = async (machines: readonly Machine[]): Promise<void> => {
   const running = machines.filter(({ running: member, state }) => member !== undefined && state === "running");
@@ -51,7 +51,7 @@ export const checkHashes = async (machines: readonly Machine[]): Promise<void> =
     }),
   );
   const [first] = hashes;
-  // A compaction that not all have applied yet changes what is hashed, and says nothing about the keys.
+  // The hashes differ, although the keys are the same, while not all members have applied a compaction.
   const other = hashes.find(
     ({ hash, compactRevision }) => compactRevision === first?.compactRevision && hash !== first?.hash,
   );

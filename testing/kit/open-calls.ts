@@ -1,10 +1,13 @@
-/** A call that has not ended. `OpenCalls` alone changes `before` and `after`. */
+/** A call that has not ended. Only `OpenCalls` changes `before` and `after`. */
 export interface OpenCall<Self> {
   before: Self | undefined;
   after: Self | undefined;
 }
 
-/** The calls of a connection that have not ended, in their order. What was removed has no links: the collector would follow them. */
+/**
+ * The calls of a connection that have not ended, in their order: a linked list. Removed calls have no links, which the garbage
+ * collector would follow.
+ */
 export class OpenCalls<Call extends OpenCall<Call>> {
   private first: Call | undefined = undefined;
   private last: Call | undefined = undefined;
@@ -17,7 +20,7 @@ export class OpenCalls<Call extends OpenCall<Call>> {
     this.last = call;
   }
 
-  /** Removes a call that is here. */
+  /** Removes a call, which must be in the list. */
   delete(call: Call): void {
     const { before, after } = call;
     if (before === undefined) this.first = after;
@@ -27,7 +30,7 @@ export class OpenCalls<Call extends OpenCall<Call>> {
     call.before = call.after = undefined;
   }
 
-  /** Lists the calls of now: they may be removed meanwhile. */
+  /** Returns a copy of the list, whose calls may be removed from the list meanwhile. */
   all(): readonly Call[] {
     const calls: Call[] = [];
     for (let call = this.first; call !== undefined; call = call.after) calls.push(call);

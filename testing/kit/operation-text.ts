@@ -1,4 +1,4 @@
-// Operations on keys as lines for readers.
+// Formats operations on keys as lines for people.
 
 import {
   type Compare,
@@ -12,7 +12,7 @@ import {
 } from "../../proto/index.js";
 import { type Operation, revisionOf } from "./operation.js";
 
-/** Longest text of a key or value that is shown whole. */
+/** Longest text of a key or value that is shown in full. */
 const shownLength = 40;
 
 const show = (bytes: Uint8Array): string => {
@@ -63,7 +63,7 @@ const showTxn = ({ compare, success, failure }: TxnRequest): string => {
   return `txn if ${condition}: ${list(success)}${failure.length === 0 ? "" : ` else ${list(failure)}`}`;
 };
 
-/** Shows a request: `put "a" = "1"`. */
+/** Formats a request: `put "a" = "1"`. */
 export const requestText = ({ kind, request }: Pick<Operation, "kind" | "request">): string => {
   const operation = { kind, request } as Operation;
   if (operation.kind === "put") return showPut(operation.request);
@@ -82,7 +82,7 @@ const showResponseOp = ({ response }: ResponseOp): string => {
   return response?.$case === "responsePut" ? "put" : "done";
 };
 
-/** Shows an answer without its header: `"a" = "1" of 7`. */
+/** Formats an answer without its header: `"a" = "1" of 7`. */
 export const answerText = (operation: Operation): string => {
   const { kind, response } = operation;
   if (response === undefined) return operation.outcome;
@@ -93,7 +93,7 @@ export const answerText = (operation: Operation): string => {
   return `${response.succeeded ? "succeeded" : "not succeeded"}${answers === "" ? "" : `: ${answers}`}`;
 };
 
-/** Shows an operation with its client, its times and its answer. */
+/** Formats an operation with its client, its times and its answer. */
 export const operationText = (operation: Operation): string => {
   const { client, invoked, returned, outcome } = operation;
   const revision = revisionOf(operation);

@@ -1,4 +1,4 @@
-// Operations on keys, as their clients see them: asked at a time, answered at another one, or never.
+// Operations on keys, as their clients see them: each with the time of its call and of its answer, if it has one.
 
 import type {
   DeleteRangeRequest,
@@ -14,7 +14,7 @@ import type {
   TxnResponse,
 } from "../../proto/index.js";
 
-/** The outcome of an operation; `unknown`: it may have been carried out, or may yet be. */
+/** The outcome of an operation; `unknown`: it may have been executed, or may still be executed. */
 export type OperationOutcome = "ok" | "failed" | "unknown";
 
 /** An operation of one kind. */
@@ -24,12 +24,12 @@ interface OperationOf<Kind extends string, Request, Response> {
   readonly client: string;
   /** Time of the call, in any unit; the clock is the same for all clients. */
   readonly invoked: number;
-  /** Time of the answer, or of giving up. */
+  /** Time of the answer, or the time when the client gave up. */
   readonly returned: number;
   readonly outcome: OperationOutcome;
-  /** The request, as etcd's API has it. */
+  /** The request, in etcd's API. */
   readonly request: Request;
-  /** The answer of an operation that is `ok`. Without a header its revision is missing, and it cannot be checked. */
+  /** The answer of an operation that is `ok`. An answer without a header has no revision and cannot be checked. */
   readonly response: Response | undefined;
 }
 
@@ -40,22 +40,22 @@ export type Operation =
   | OperationOf<"delete", DeleteRangeRequest, DeleteRangeResponse>
   | OperationOf<"txn", TxnRequest, TxnResponse>;
 
-/** Operations of all clients of a cluster, and its contents before them. */
+/** The operations of all clients of a cluster, and its contents before them. */
 export interface History {
   readonly operations: readonly Operation[];
-  /** The newest revision before the first operation: 1 of an empty cluster. */
+  /** The newest revision before the first operation; 1 if the cluster was empty. */
   readonly startRevision: number;
   /** All keys at that revision. */
   readonly startKeys: readonly KeyValue[];
 }
 
-/** The keys that an operation touches: one, or an interval. `to` is absent for one key, "\0" for all that follow. */
+/** Keys of an operation: one, or an interval. `to` is absent for one key, "\0" for all keys from `from` on. */
 export interface KeySpan {
   readonly from: string;
   readonly to: string | undefined;
 }
 
-/** Bytes as text, a character a byte, which is ordered as the bytes are. */
+/** Returns bytes as text with one character for each byte, which has the same order as the bytes. */
 export const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
 const spanOf = ({ key, rangeEnd }: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): KeySpan => ({
@@ -63,7 +63,7 @@ const spanOf = ({ key, rangeEnd }: { readonly key: Uint8Array; readonly rangeEnd
   to: rangeEnd.length === 0 ? undefined : latin1(rangeEnd),
 });
 
-/** The keys that an operation touches. */
+/** Returns the keys that an operation reads, compares or changes. */
 export const spansOf = (operation: Pick<Operation, "kind" | "request">): readonly KeySpan[] => {
   const { kind, request } = operation as Operation;
   if (kind === "put") return [{ from: latin1(request.key), to: undefined }];
@@ -81,7 +81,7 @@ const spansOfTxn = ({ compare, success, failure }: TxnRequest): readonly KeySpan
   }),
 ];
 
-/** Whether some key may be in both. */
+/** Whether a key may be in both lists. */
 export const overlap = (some: readonly KeySpan[], others: readonly KeySpan[]): boolean =>
   some.some((one) => others.some((other) => contains(one, other.from) || contains(other, one.from)));
 
@@ -90,7 +90,7 @@ const contains = ({ from, to }: KeySpan, key: string): boolean => {
   return key >= from && (to === "\0" || key < to);
 };
 
-/** Whether a transaction reads at a revision of its own choice. */
+/** Whether a read in a transaction sets a revision. */
 export const readsThePast = ({ kind, request }: Pick<Operation, "kind" | "request">): boolean =>
   kind === "txn" && txnReadsThePast(request as TxnRequest);
 
@@ -101,7 +101,7 @@ const txnReadsThePast = ({ success, failure }: TxnRequest): boolean =>
       : request?.$case === "requestRange" && request.value.revision > 0n,
   );
 
-/** The puts that an operation may do. */
+/** Returns the puts that an operation may execute, in both branches of transactions. */
 export const putsOf = (operation: Pick<Operation, "kind" | "request">): readonly PutRequest[] => {
   const { kind, request } = operation as Operation;
   if (kind === "put") return [request];
@@ -125,7 +125,7 @@ const txnWrites = ({ success, failure }: TxnRequest): boolean =>
     request?.$case === "requestTxn" ? txnWrites(request.value) : request?.$case !== "requestRange",
   );
 
-/** Whether an answer says that keys were changed. */
+/** Whether an answer shows that keys were changed. */
 export const hasChanged = ({ kind, response }: Operation): boolean => {
   if (response === undefined) return false;
   if (kind === "put") return true;
@@ -149,14 +149,14 @@ const opHasChanged = (response: ResponseOp["response"]): boolean => {
   }
 };
 
-/** A key as an answer shows it. */
+/** A key in an answer. */
 export interface ShownKey {
   readonly kv: KeyValue;
-  /** False: only the key was asked for. */
+  /** False: only the key was requested. */
   readonly hasValue: boolean;
 }
 
-/** The keys that an answer shows. */
+/** Returns the keys in an answer. */
 export const keysShownBy = (operation: Operation): readonly ShownKey[] => {
   const { kind, request, response } = operation;
   if (response === undefined) return [];
@@ -180,7 +180,7 @@ const keysShownByTxn = ({ success, failure }: TxnRequest, { succeeded, responses
     return prevKv === undefined ? [] : [{ kv: prevKv, hasValue: true }];
   });
 
-/** The revision of an answer; undefined: there is no answer, or it has no header. */
+/** Returns the revision of an answer; undefined without an answer, or without its header. */
 export const revisionOf = ({ response }: Operation): number | undefined => {
   const header: ResponseHeader | undefined = response?.header;
   return header === undefined ? undefined : Number(header.revision);

@@ -7,7 +7,7 @@ import { checkAuth, type TestAuth } from "./users.js";
 
 /** Options of a test server. */
 export interface TestServerOptions {
-  /** `virtual`: time stands still until `clock.advance`. Default: `machine`. */
+  /** `virtual`: time only passes by `clock.advance`. Default: `machine`. */
   readonly clock?: "machine" | "virtual" | undefined;
   /** True: in a temporary directory, which is removed at the end. Default: in memory. */
   readonly disk?: boolean | undefined;
@@ -23,7 +23,7 @@ export interface TestServerOptions {
   readonly flags?: Partial<ServerFlags> | undefined;
 }
 
-/** Options of a client in the same process: those of `Client`, except those that the server sets. */
+/** Options of a client in the same process: the options of `Client`, except those that the server sets. */
 export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
 
 /** Options of a test cluster. */
@@ -32,7 +32,7 @@ export interface TestClusterOptions extends TestServerOptions {
   readonly members?: number | readonly string[] | undefined;
 }
 
-/** Names of the members that the options ask for. */
+/** Returns the names of the members from the options. */
 export const memberNames = ({ members = 3 }: TestClusterOptions): readonly string[] => {
   const names = isCount(members) ? Array.from({ length: members }, (_, n) => `m${n + 1}`) : members;
   if (areNames(names)) return names;
@@ -41,7 +41,7 @@ export const memberNames = ({ members = 3 }: TestClusterOptions): readonly strin
   );
 };
 
-/** The most members: more are a mistake, and would take all memory. */
+/** The maximum number of members: a larger number is a mistake, and would use all memory. */
 const mostMembers = 99;
 
 const isCount = (members: unknown): members is number =>
@@ -50,7 +50,7 @@ const isCount = (members: unknown): members is number =>
 const areNames = (names: unknown): names is readonly string[] =>
   Array.isArray(names) && names.length > 0 && names.every(isName) && new Set(names).size === names.length;
 
-/** Names are parts of paths and of the list of members. */
+/** Whether a name can be a part of a path and of the list of members. */
 const isName = (name: unknown): boolean => typeof name === "string" && /^[\w.-]*\w[\w.-]*$/.test(name);
 
 /** Names of the options of a test server. */
@@ -64,7 +64,7 @@ export const serverOptions = [
   "flags",
 ] as const satisfies (keyof TestServerOptions)[];
 
-/** Flags that options of the test server stand for, or that have no effect in one. */
+/** Flags that options of the test server replace, or that have no effect in it. */
 const ownFlags: readonly (keyof ServerFlags)[] = [
   "name",
   "dataDir",
@@ -93,7 +93,7 @@ const ownFlags: readonly (keyof ServerFlags)[] = [
 /**
  * Checks the options of a server or a cluster, for tests in JavaScript.
  *
- * @throws TypeError for names and values that are none
+ * @throws TypeError for unknown names and invalid values
  */
 export const checkStartOptions = (what: string, options: TestServerOptions, names: readonly string[]): void => {
   checkOptions(what, options, names);

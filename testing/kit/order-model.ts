@@ -1,4 +1,4 @@
-// The keys of a model while an order of operations is tried: a value, which steps turn into another one.
+// The keys of a model for the search of an order: an immutable value; each step returns a new one.
 
 import { CopyingStore, Refused } from "../index.js";
 import type { KeyValue } from "../../proto/index.js";
@@ -12,14 +12,14 @@ export type ModelKeys = ReadonlyMap<string, KeyValue>;
 export interface ModelResult {
   readonly keys: ModelKeys;
   readonly isChange: boolean;
-  /** The operation with the model's answer; undefined: it is refused. */
+  /** The operation with the model's answer; undefined: the model refuses the operation. */
   readonly answer: Operation | undefined;
 }
 
-/** Runs an operation on keys. If it changes them, it makes `revision`. */
+/** Runs an operation on keys. A change makes `revision`. */
 export const runOn = (keys: ModelKeys, operation: Operation, revision: number): ModelResult => {
   const store = new CopyingStore(revision - 1, keys);
-  for (const { lease } of putsOf(operation)) if (!store.hasLease(lease)) store.grantLease(lease); // no part of the model
+  for (const { lease } of putsOf(operation)) if (!store.hasLease(lease)) store.grantLease(lease); // leases are not part of the model
   try {
     const answer = answerOperation(store, operation);
     return { keys: store.now, isChange: store.revision === revision, answer };
@@ -29,7 +29,7 @@ export const runOn = (keys: ModelKeys, operation: Operation, revision: number): 
   }
 };
 
-/** Runs a pending change on keys, as `runOn`. @returns undefined: it changes nothing */
+/** Runs a pending change on keys, like `runOn`. @returns undefined if it changes nothing */
 export const runPending = (keys: ModelKeys, { cause }: Pending, revision: number): ModelKeys | undefined => {
   if (cause.kind !== "lease-end") {
     const result = runOn(keys, cause, revision);

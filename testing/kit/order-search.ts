@@ -1,4 +1,4 @@
-// Finds an order of the operations of one group of keys in which a model gives the same answers.
+// Searches an order of the operations of one group of keys in which a model gives the same answers.
 
 import { messageText } from "../index.js";
 import { type KeySpan, type Operation, overlap, spansOf } from "./operation.js";
@@ -13,44 +13,44 @@ export interface SearchParts {
   readonly keys: ModelKeys;
   /** Steps at known revisions, in their order. */
   readonly steps: readonly Step[];
-  /** Changes that may come before any step, or never. */
+  /** Changes that may happen before any step, or never. */
   readonly pending: readonly Pending[];
   readonly revisions: Revisions;
-  /** Steps that are left; shared with other searches. */
+  /** The number of remaining steps of the search; shared with the searches of other groups. */
   readonly budget: { steps: number };
 }
 
-/** A place in the order, with the ways to go on from there. */
+/** A position in the order, with the options to continue from it. */
 interface Frame {
   /** Number of the next step. */
   readonly at: number;
   readonly keys: ModelKeys;
-  /** Pending changes that came before, by number, and the revisions that they made. */
+  /** Pending changes before this position, by number, with the revisions that they made. */
   readonly used: ReadonlyMap<number, number>;
-  /** Ways to take the next step, and after these the changes that may come before it. */
+  /** Options to take the next step, followed by the pending changes that may happen before it. */
   options: readonly Option[];
   next: number;
 }
 
-/** A way to go on. */
+/** An option to continue. */
 interface Option {
-  /** True: the next step is taken. */
+  /** True: takes the next step. */
   readonly isStep: boolean;
-  /** The change that is done, or the maker of a change that was seen. */
+  /** The pending change that happens, or the maker of a seen change. */
   readonly pending: Pending | undefined;
 }
 
 type AnsweredStep = Step & { readonly kind: "answered" };
 
-/** A pending change at a place. */
+/** A pending change at a position. */
 interface Insertion {
   readonly step: Step;
-  /** True: it makes the change of the step; false: it comes before. */
+  /** True: it makes the change of the step; false: it happens before the step. */
   readonly isStep: boolean;
   readonly pending: Pending;
 }
 
-/** The step that no order got past. */
+/** The furthest step that no order could pass. */
 interface Obstacle {
   readonly at: number;
   /** The answer that the model gives. */
@@ -60,15 +60,15 @@ interface Obstacle {
 const nobody = "nothing that may have made this revision is left";
 
 /**
- * A search of an order, depth first: the next step as it is, or a pending change before it. A pending change comes as late as it can: right
- * before a step of the same keys, as it could change places with all others.
+ * A depth-first search of an order. Each position continues with the next step, or with a pending change before it. A pending
+ * change happens as late as possible: directly before a step of the same keys, because it could be exchanged with any other step.
  */
 export class OrderSearch {
   /** Pending changes that are known to have made a certain revision. */
   private readonly reserved: ReadonlySet<number>;
   private readonly seen: ReadonlySet<number>;
   private readonly spans: readonly (readonly KeySpan[])[];
-  /** Places from which no order was found. */
+  /** Positions from which no order was found. */
   private readonly failed = new Set<string>();
   private obstacle: Obstacle = { at: -1, expected: "" };
 
@@ -86,7 +86,7 @@ export class OrderSearch {
     });
   }
 
-  /** Returns undefined if there is an order. */
+  /** Runs the search. @returns undefined if there is an order */
   run(): Linearizability | undefined {
     const { steps, budget, keys } = this.parts;
     if (steps.length === 0) return undefined;
@@ -114,7 +114,7 @@ export class OrderSearch {
     return { at, keys, used, options: makers.map((pending) => ({ isStep: true, pending })), next: 0 };
   }
 
-  /** The next way to go on; changes before the step are considered only when the step itself has failed. */
+  /** Returns the next option; pending changes before the step are considered only when the step itself has failed. */
   private nextOption(frame: Frame): Option | undefined {
     const { options } = frame;
     if (frame.next === options.length && (options.at(-1)?.isStep ?? true))
@@ -122,7 +122,7 @@ export class OrderSearch {
     return frame.options[frame.next++];
   }
 
-  /** Takes a step, or a pending change. @returns the place after it; undefined: it does not fit */
+  /** Takes a step, or a pending change. @returns the position after it; undefined if the answer differs */
   private goOn(frame: Frame, { isStep, pending }: Option): Frame | undefined {
     const step = this.parts.steps[frame.at];
     if (step === undefined) return undefined;
@@ -140,17 +140,17 @@ export class OrderSearch {
 
   private insert({ at, keys, used }: Frame, { step, isStep, pending }: Insertion): Frame | undefined {
     const isMade = step.kind === "seen" || step.isChange;
-    const revision = isStep ? step.revision : this.freeRevision(pending, at, used);
+    const revision = isStep ? step.revision : this.findFreeRevision(pending, at, used);
     if (!isStep && revision > (isMade ? step.revision - 1 : step.revision)) return undefined;
     const changed = runPending(keys, pending, revision);
     if (changed === undefined) return undefined;
-    // A lease may be granted again under the same id, and end again.
+    // The end of a lease stays unused: the lease may be granted again under the same id, and end again.
     const after = pending.cause.kind === "lease-end" ? used : new Map([...used, [pending.number, revision]]);
     return this.frame(isStep ? at + 1 : at, changed, after);
   }
 
-  /** The first revision that a pending change may have made: after all steps of the same keys that come before it. */
-  private freeRevision(pending: Pending, at: number, used: Frame["used"]): number {
+  /** Returns the first revision that a pending change may have made: after all earlier steps of the same keys. */
+  private findFreeRevision(pending: Pending, at: number, used: Frame["used"]): number {
     const { steps, revisions } = this.parts;
     let last = at - 1;
     while (last >= 0 && !mayTouch(pending, this.spans[last] ?? [])) last -= 1;
@@ -160,7 +160,7 @@ export class OrderSearch {
     return revision;
   }
 
-  /** The unused pending changes of the keys of the next step, and of the keys of these. */
+  /** Returns the unused pending changes of the next step's keys, and, transitively, of the keys of these changes. */
   private findRelevant({ at, used }: Frame): readonly Pending[] {
     const free = this.parts.pending.filter(({ number }) => !used.has(number) && !this.reserved.has(number));
     const found = new Set<Pending>();
@@ -193,7 +193,7 @@ export class OrderSearch {
     return { verdict, conflict: [], explanation: `Not all orders were tried. The hardest to place: ${explanation}` };
   }
 
-  /** The last change of the same keys. */
+  /** Returns the last change of the keys of the next step. */
   private lastChangeBefore(at: number): Operation | undefined {
     const { steps } = this.parts;
     for (let n = at - 1; n >= 0; n--) {
@@ -207,7 +207,7 @@ export class OrderSearch {
 
 const operationOf = (step: Step): Operation => (step.kind === "seen" ? step.witness : step.operation);
 
-/** Equal for places with the same ways to go on. */
+/** Returns a text that is equal for positions from which the search would be the same. */
 const placeOf = ({ at, keys, used }: Frame): string =>
   `${at} ${[...used.keys()].sort((a, b) => a - b).join()} ${messageText([...keys.values()])}`;
 

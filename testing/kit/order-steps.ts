@@ -1,4 +1,4 @@
-// The parts of an order of operations: those that stand at a known revision, and those that may stand anywhere.
+// The parts of an order of operations: steps at known revisions, and pending changes, which may happen anywhere.
 
 import type { KeyValue } from "../../proto/index.js";
 import type { KeyGroup } from "./key-groups.js";
@@ -13,18 +13,18 @@ import {
   keysShownBy,
 } from "./operation.js";
 
-/** An operation of unknown outcome, or the end of a lease; it may happen after `after`, or never. */
+/** An operation of unknown outcome, or the end of a lease: happens at a revision after `after`, or never. */
 export interface Pending {
   readonly number: number;
   readonly cause: Operation | { readonly kind: "lease-end"; readonly lease: bigint };
-  /** The newest revision that was known when it was asked for. */
+  /** The newest revision that was known at the time of the call. */
   readonly after: number;
 }
 
 /** A step of the order at a known revision. */
 export type Step =
   | { readonly kind: "answered"; readonly operation: Operation; readonly revision: number; readonly isChange: boolean }
-  /** A change that an answer shows, made by an operation of unknown outcome: one of `makers`. */
+  /** A change that an answer shows and that an operation of unknown outcome made: one of `makers`. */
   | {
       readonly kind: "seen";
       readonly revision: number;
@@ -32,7 +32,7 @@ export type Step =
       readonly makers: readonly number[];
     };
 
-/** The newest revision that was known at a time, and the answer that told it. */
+/** The newest revision that was known at a time, and the answer with this revision. */
 interface Known {
   readonly revision: number;
   readonly from: Operation | undefined;
@@ -40,7 +40,7 @@ interface Known {
 
 /** The revisions of all answers of a history. */
 export class Revisions {
-  /** Answers in the order of their times, each newer than those before it. */
+  /** Answers in the order of their times; each has a newer revision than all before it. */
   private readonly told: { readonly at: number; readonly revision: number; readonly from: Operation }[] = [];
   private readonly taken: ReadonlySet<number>;
 
@@ -56,7 +56,7 @@ export class Revisions {
     this.taken = new Set(answered.filter(hasChanged).map((operation) => Number(revisionOf(operation))));
   }
 
-  /** The newest revision that any client had been told of before `time`. */
+  /** Finds the newest revision that any client had received before `time`. */
   findKnown(time: number): Known {
     let low = 0;
     let high = this.told.length;
@@ -68,12 +68,12 @@ export class Revisions {
     return this.told[low - 1] ?? { revision: this.history.startRevision, from: undefined };
   }
 
-  /** Whether an answer says that its operation made the revision. */
+  /** Whether the answer of an operation shows that the operation made the revision. */
   isTaken(revision: number): boolean {
     return this.taken.has(revision);
   }
 
-  /** The first revision after `revision` that no answer claims. */
+  /** Returns the first revision after `revision` that no answered operation has made. */
   nextFree(revision: number): number {
     let next = revision + 1;
     while (this.taken.has(next)) next += 1;
@@ -81,7 +81,7 @@ export class Revisions {
   }
 }
 
-/** The operations of a group that may have happened, or not, and the ends of its leases. */
+/** Returns the operations of a group that may or may not have happened, and the ends of its leases. */
 export const pendingOf = (
   { operations, has }: KeyGroup,
   history: History,
@@ -102,7 +102,7 @@ export const pendingOf = (
   }));
 };
 
-/** The steps of a group in their order: by revision, and of one revision the change before the reads. */
+/** Returns the steps of a group in order: by revision, and at one revision the change before the reads. */
 export const stepsOf = (
   group: KeyGroup,
   history: History,
@@ -125,7 +125,7 @@ export const stepsOf = (
 /** Whether the step makes its revision. */
 const isMade = (step: Step): boolean => step.kind === "seen" || step.isChange;
 
-/** The changes that answers show and no answer claims. */
+/** Finds the changes that answers show, but that no answered operation has made. */
 const findSeenSteps = (
   group: KeyGroup,
   history: History,

@@ -4,9 +4,9 @@ import { createLogger } from "../../server/base/index.js";
 import { configFromFlags, defaultFlags, type ServerFlags, type TlsSettings } from "../../server/config/index.js";
 import { openCertificates, type PortCertificates } from "../../server/tls/index.js";
 
-/** One certificate for the ports of all members. */
+/** The certificate for the ports of all members. */
 export interface PortTls {
-  /** The certificate as PEM, which clients trust as an authority: it is signed by itself. */
+  /** The self-signed certificate as PEM, which clients trust as an authority. */
   readonly ca: string;
   readonly certificates: PortCertificates;
   readonly settings: TlsSettings;
@@ -14,7 +14,7 @@ export interface PortTls {
 
 const silent = createLogger({ level: "fatal", write: () => undefined, timestamp: () => "" });
 
-/** Makes a certificate for 127.0.0.1 and localhost. The flags may name versions and cipher suites. */
+/** Makes a certificate for 127.0.0.1 and localhost. The flags may set TLS versions and cipher suites. */
 export const makePortTls = async (flags: Partial<ServerFlags>): Promise<PortTls> => {
   const urls = "https://127.0.0.1:0,https://localhost:0";
   const { tls, listenClientUrls } = configFromFlags({

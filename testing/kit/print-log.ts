@@ -1,7 +1,7 @@
 import type { TestBase } from "./test-base.js";
 
 /**
- * Runs the body of a test, and prints the last log lines of its members to the standard error if it fails.
+ * Runs the body of a test. If the body fails, prints the last log lines of the members to standard error.
  *
  *     test("a greeting is kept", async () => {
  *       await using server = await startTestServer();
@@ -10,7 +10,7 @@ import type { TestBase } from "./test-base.js";
  *       });
  *     });
  *
- * @param print takes each line
+ * @param print called with each line
  */
 export const printLogOnFailure = async <T>(
   server: Pick<TestBase, "log">,

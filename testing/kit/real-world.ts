@@ -1,4 +1,4 @@
-// The ways of a program to the world outside: made virtual while a simulation runs, or noticed.
+// The access of a program to the outside world: virtual while a simulation runs, or detected.
 
 import { AsyncLocalStorage, createHook } from "node:async_hooks";
 import { webcrypto } from "node:crypto";
@@ -7,7 +7,7 @@ import type { Timeline } from "../index.js";
 /** The wall clock at the beginning of every simulation. */
 const startOfTime = Date.UTC(2024, 0, 1);
 
-/** Kinds of asynchronous work of Node that end when the real world says so. @see Node's async_hooks, type */
+/** Types of Node's asynchronous resources that wait for the real world. @see Node's async_hooks, type */
 const realWork: Readonly<Record<string, string>> = {
   Timeout: "a timer of Node's that is not a global one (node:timers, AbortSignal.timeout)",
   FSREQCALLBACK: "the file system",
@@ -25,7 +25,7 @@ const realWork: Readonly<Record<string, string>> = {
   RANDOMBYTESREQUEST: "crypto's threads",
 };
 
-/** A timer of a simulation, with the methods of a timer of Node's. */
+/** A timer of a simulation, with the methods of Node's timers. */
 class VirtualTimer {
   private stop: () => void;
 
@@ -65,7 +65,7 @@ class VirtualTimer {
 
 type Callback = (...args: readonly unknown[]) => void;
 
-/** The global timers on a timeline. */
+/** Returns replacements for the global timers, on a timeline. */
 const virtualTimers = (timeline: Timeline) => {
   const timers = new Map<number, VirtualTimer>();
   let count = 0;
@@ -103,7 +103,7 @@ const virtualTimers = (timeline: Timeline) => {
   };
 };
 
-/** Sets properties, and returns a function that gives them back. */
+/** Sets properties, and returns a function that restores them. */
 const patch = (target: object, values: Readonly<Record<string, unknown>>): (() => void) => {
   const before = Object.keys(values).map((name) => [name, Object.getOwnPropertyDescriptor(target, name)] as const);
   for (const [name, value] of Object.entries(values))
@@ -115,7 +115,7 @@ const patch = (target: object, values: Readonly<Record<string, unknown>>): (() =
   };
 };
 
-/** Bytes and ids that the seed gives. */
+/** Returns replacements for random bytes and ids, from the seed. */
 const seededCrypto = (random: () => number) => ({
   getRandomValues: <T extends ArrayBufferView>(array: T): T => {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
@@ -142,8 +142,8 @@ const virtualDate = (now: () => number): typeof Date =>
 const inSimulation = new AsyncLocalStorage<(found: Error) => void>();
 
 /**
- * Runs `body` in a world of its own: the global timers and clocks follow `timeline`, chance is `random`'s, and whatever else begins to wait
- * for the real world is reported to `onReal`.
+ * Runs `body` in a virtual world: the global timers and clocks follow `timeline`, random numbers come from `random`, and any
+ * other wait for the real world is reported to `onReal`.
  */
 export const withoutRealWorld = async <T>(
   { timeline, random }: { readonly timeline: Timeline; readonly random: () => number },

@@ -18,7 +18,7 @@ import type { TestClientOptions } from "./options.js";
 
 /** Options of a client whose operations are recorded. */
 export type RecordedClientOptions = TestClientOptions & {
-  /** Name in the history. Default: client1, client2 and so on. */
+  /** Name of the client in the history. Default: client1, client2 and so on. */
   readonly name?: string | undefined;
 };
 
@@ -26,7 +26,7 @@ export type RecordedClientOptions = TestClientOptions & {
 export interface RecordedCluster {
   readonly transport: Transport;
   readonly now: () => number;
-  /** Makes a client that is closed with the server. */
+  /** Makes a client that the server closes at its end. */
   readonly client: (options: TestClientOptions, transport: Transport) => Client;
 }
 
@@ -38,10 +38,13 @@ const kindOf: ReadonlyMap<string, Operation["kind"]> = new Map([
   [`/${fullName}/${methods.txn.name}`, "txn"],
 ]);
 
-/** Milliseconds between two events that the clock does not tell apart: their order counts. */
+/** Milliseconds between the recorded times of two events at the same time of the clock: their order is recorded, too. */
 const leastDistanceMs = 0.001;
 
-/** A history in the making: all requests on keys of its clients, each try by itself. Begun by `record()` of a test server or cluster. */
+/**
+ * A recording in progress: all requests on keys of its clients; each attempt is an operation. Begun by `record()` of a test
+ * server or cluster.
+ */
 export class Recording {
   private readonly done: Operation[] = [];
   private readonly open = new Set<Operation>();
@@ -51,7 +54,7 @@ export class Recording {
 
   private constructor(private readonly cluster: RecordedCluster) {}
 
-  /** Begins a recording with the contents that the cluster has. */
+  /** Begins a recording with the current contents of the cluster. */
   static async begin(cluster: RecordedCluster): Promise<Recording> {
     const recording = new Recording(cluster);
     await using client = recording.client();
@@ -64,7 +67,10 @@ export class Recording {
     return recording;
   }
 
-  /** Returns a client in this process that is recorded, with all that it does: locks and elections, too. It is closed with the server. */
+  /**
+   * Makes a client in this process whose requests are recorded, including those of locks and elections. The server closes it at
+   * its end.
+   */
   client({ name = `client${this.clientCount + 1}`, ...options }: RecordedClientOptions = {}): Client {
     const { cluster } = this;
     this.clientCount += 1;
@@ -73,7 +79,7 @@ export class Recording {
     });
   }
 
-  /** Returns what was recorded so far. Requests under way have an unknown outcome. */
+  /** Returns the history so far. Requests in flight have an unknown outcome. */
   history(): History {
     const operations = [...this.done, ...this.open].sort((a, b) => a.invoked - b.invoked);
     return { ...this.start, operations };
@@ -86,7 +92,7 @@ export class Recording {
     });
   }
 
-  /** Notes the call of an operation. @returns takes its end */
+  /** Records the call of an operation. @returns a function that records its end */
   private noteCall({ kind, client, request, endpoint }: Asked): (failure: Error | null, response: unknown) => void {
     const asked = { kind, client, request, invoked: this.time() };
     const noted = asOperation(asked, { returned: Infinity, outcome: "unknown", response: undefined });
@@ -121,10 +127,10 @@ interface Ended extends Pick<Operation, "returned"> {
   readonly response: unknown;
 }
 
-/** The path of a method tells the types of its messages. */
+/** Combines call and end of an operation; the types fit, because the path of the method determines them. */
 const asOperation = (asked: object, ended: Ended): Operation => ({ ...asked, ...ended }) as unknown as Operation;
 
-/** Tells the call and the end of each request with one answer. */
+/** A channel that records the call and the end of each unary request. */
 class RecordedChannel implements Channel {
   constructor(
     private readonly inner: Channel,

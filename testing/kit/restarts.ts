@@ -1,8 +1,8 @@
 import type { Machine } from "./machine.js";
 
-/** The restarts of a cluster's members, which need each other: a member serves clients once a majority runs. */
+/** The restarts of a cluster's members, which depend on each other: a member serves clients only when a majority runs. */
 export class Restarts {
-  /** The starts of members that do not serve yet. */
+  /** The starts of members that do not serve clients yet. */
   private readonly pending = new Set<Promise<void>>();
 
   constructor(private readonly machines: readonly Machine[]) {}
@@ -10,8 +10,8 @@ export class Restarts {
   /**
    * Starts a member again.
    *
-   * @returns when it serves clients, with all that have waited for a majority; if so many members are down or frozen that there is
-   * none, already when it has read its disk: who restarts one after the other would wait forever
+   * @returns when the member serves clients, and all members that have waited for a majority; if too many members are down or
+   * frozen for a majority, already when it has read its disk: a test that restarts one member after the other would wait forever
    * @throws the error of a member that cannot start
    */
   async restart(machine: Machine): Promise<void> {
@@ -21,7 +21,7 @@ export class Restarts {
     });
     this.pending.add(serving);
     const forget = (): void => void this.pending.delete(serving);
-    serving.then(forget, forget); // the error of one that nobody waits for is its `failure`
+    serving.then(forget, forget); // if no caller waits, the error is still in the member's `failure`
     await Promise.race([opened, serving]);
     if (this.isMajorityUp) await Promise.all(this.pending);
   }

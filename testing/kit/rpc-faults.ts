@@ -1,4 +1,4 @@
-// Faults in front of the operations of members: the same for clients on a port and in this process.
+// Faults of the operations of members: they affect clients on a port and in this process alike.
 
 import {
   type Application,
@@ -56,19 +56,19 @@ const rpcOf: Readonly<Record<OperationName, RpcName>> = {
 const unavailableError = (): RpcError =>
   new RpcError({ code: statusCodes.UNAVAILABLE, details: "injected by the test" });
 
-/** The faults of the requests of a server or a cluster. */
+/** The faults of requests at a server or a cluster. */
 export class RpcFaults {
   private readonly rules = new Map<RpcName, Rule[]>();
   private readonly watches = new Set<FaultyWatch>();
-  /** No watch is served meanwhile. */
+  /** Whether watch streams are refused. */
   private areWatchersCut = false;
 
   /** Used by test clusters only. */
   constructor(private readonly timeline: Timeline) {}
 
-  /** Begins a fault in watches. */
+  /** Begins to describe a fault of watches. */
   on(method: "Watch"): WatchFaultBuilder;
-  /** Begins a fault in requests of a method. @throws TypeError if there is no such method */
+  /** Begins to describe a fault of the requests of a method. @throws TypeError if there is no such method */
   on(method: RpcName): FaultBuilder;
   on(method: RpcName): FaultBuilder {
     checkOneOf("inject a fault", "the method", method, rpcNames);
@@ -86,14 +86,14 @@ export class RpcFaults {
     this.rules.clear();
   }
 
-  /** Ends the streams of all watches and serves no others. @returns a function that serves them again */
+  /** Ends the streams of all watches and refuses new ones. @returns a function that accepts them again */
   cutWatchers(): () => void {
     this.areWatchersCut = true;
     for (const watch of [...this.watches]) watch.end(unavailableError());
     return () => (this.areWatchersCut = false);
   }
 
-  /** Puts the faults in front of the operations of a member. */
+  /** Adds the faults to the operations of a member. */
   wrap(inner: Application): Application {
     return {
       ...wrapOperations(inner, (operation, name) => this.addFaults(operation, name)),
@@ -158,11 +158,11 @@ export class RpcFaults {
     return this.rules.size === 0 ? undefined : this.take(method, () => true);
   }
 
-  /** Returns the action of the first rule that strikes. */
+  /** Returns the action of the first rule that strikes the request. */
   private take(method: RpcName, isMeant: (kind: Rule["action"]["kind"]) => boolean): Rule["action"] | undefined {
     const rules = this.rules.get(method);
     if (rules === undefined) return undefined;
-    const struck = rules.find((rule) => isMeant(rule.action.kind) && rule.strikes());
+    const struck = rules.find((rule) => isMeant(rule.action.kind) && rule.strike());
     this.rules.set(
       method,
       rules.filter((rule) => !rule.isSpent),

@@ -6,7 +6,7 @@ export interface RunningMember {
   readonly process: SimProcess;
   readonly replica: Replica;
   readonly services: MemberServices;
-  /** The same without the faults of requests; made when first asked for. */
+  /** The services without the faults of requests; created at the first use. */
   readonly plainServices: MemberServices;
   readonly environment: MemberEnvironment;
 }

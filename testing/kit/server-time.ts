@@ -1,4 +1,4 @@
-// The time of a test cluster: the machine's, or a virtual one that passes when the test says so.
+// The time of a test cluster: the machine's, or a virtual time that the test advances.
 
 import type { Clock } from "../../platform/index.js";
 import { MachineTime, ProcessClock, SimProcess, type Timeline } from "../index.js";
@@ -22,27 +22,27 @@ export interface TestClock {
 export interface ServerTime extends TestClock {
   readonly isVirtual: boolean;
   readonly timeline: Timeline;
-  /** Ends at `close()` of the server, at the latest. */
+  /** The lifetime of the server, which ends with `close()`. */
   readonly lifetime: Lifetime;
   /** The clock of clients in this process; undefined: the client's own. */
   readonly clientClock: Clock | undefined;
-  /** Waits for something that happens by itself as time passes, and has it pass if it is virtual. @throws Error when the server is closed */
+  /** Waits for a promise that resolves as time passes; virtual time passes meanwhile. @throws Error when the server is closed */
   until<T>(promise: Promise<T>): Promise<T>;
   /**
-   * Waits until `isTrue`, which is asked again and again. Virtual time passes meanwhile.
+   * Waits until `isTrue`, which is called repeatedly. Virtual time passes meanwhile.
    *
-   * @param what named in the error
-   * @throws Error if that takes longer than `timeout`
+   * @param what the condition, for the error text
+   * @throws Error if the wait takes longer than `timeout`
    */
   untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void>;
-  /** Nothing runs any more. */
+  /** Ends the time: no timer fires any more. */
   close(): void;
 }
 
-/** Time between two looks at a state that is waited for. */
+/** Time between two checks of a condition. */
 const lookMs = 2;
 
-/** Resolves when `isTrue`, in the time of `timeline`. */
+/** Resolves when `isTrue()` is true, which is checked in the time of `timeline`. */
 const pollUntil = async (timeline: Timeline, isTrue: () => boolean, what: string, timeout: Duration): Promise<void> => {
   const end = timeline.now + toMs(timeout);
   while (!isTrue()) {
@@ -68,7 +68,7 @@ export class RealServerTime implements ServerTime {
     );
   }
 
-  /** Keeps Node alive meanwhile, as no timer of a test server does. */
+  /** Keeps the process alive meanwhile, because the timers of a test server do not. */
   async until<T>(promise: Promise<T>): Promise<T> {
     const awake = setInterval(() => undefined, 1_000);
     try {
@@ -87,7 +87,7 @@ export class RealServerTime implements ServerTime {
   }
 }
 
-/** Time that stands still until it is told to pass. Whatever is due without a delay happens all the same. */
+/** Time that only passes when the test advances it. Callbacks without a delay run nevertheless. */
 export class VirtualServerTime implements ServerTime {
   readonly isVirtual = true;
   readonly timeline = new VirtualTimeline();
@@ -115,7 +115,7 @@ export class VirtualServerTime implements ServerTime {
     return this.lifetime.during(this.timeline.isFlowing ? promise : this.passUntil(promise));
   }
 
-  /** Has time pass by itself until `promise` is settled. @throws Error if that takes longer than `maxMs` */
+  /** Makes time pass by itself until `promise` is settled. @throws Error if that takes longer than `maxMs` */
   async flow<T>(promise: Promise<T>, maxMs: number): Promise<T> {
     let isSettled = false;
     const settle = (): void => void (isSettled = true);

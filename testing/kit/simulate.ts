@@ -1,4 +1,4 @@
-// Simulations of a test's own code: one seed, one history.
+// Simulations of a test's own code, which a seed makes repeatable.
 
 import { createHash } from "node:crypto";
 import type { Client } from "../../client/index.js";
@@ -45,21 +45,21 @@ export interface SimulationWorld {
   readonly client: Client;
   /** Makes more clients. */
   readonly recording: Recording;
-  /** Random numbers that the seed repeats. */
+  /** Random numbers from the seed. */
   readonly random: SeededRandom;
   readonly clock: SimulationClock;
 }
 
-/** The outcome of a simulation that has not failed. */
+/** The outcome of a successful simulation. */
 export interface SimulationResult<T> {
   readonly seed: number;
   /** Returned by the simulated code. */
   readonly value: T;
   /** The requests on keys, for `checkLinearizable`. */
   readonly history: History;
-  /** The last lines of the members' logs, and all faults among them. */
+  /** The last lines of the members' logs, including all faults. */
   readonly log: readonly string[];
-  /** Equal for equal logs and histories. */
+  /** A digest that is equal for equal logs and histories. */
   readonly digest: string;
   /** Virtual time that has passed. */
   readonly elapsedMs: number;
@@ -93,10 +93,11 @@ const optionNames = [
 let isRunning = false;
 
 /**
- * Runs a test's own code together with a cluster in virtual time, which passes by itself. The same seed gives the same run: members, network,
- * faults, the global timers and clocks of JavaScript, `Math.random` and `crypto.getRandomValues` follow it. One simulation runs at a time.
+ * Runs a test's own code together with a cluster in virtual time, which passes by itself. The same seed gives the same run: it
+ * determines members, network, faults, JavaScript's global timers and clocks, `Math.random` and `crypto.getRandomValues`. One
+ * simulation runs at a time.
  *
- * @param seed a whole number
+ * @param seed an integer
  * @throws SimulationError if the code fails, waits for real time or for the system, or does not end
  */
 export const simulate = async <T>(
@@ -173,7 +174,7 @@ class Simulation {
     }
   }
 
-  /** Runs the code while faults come and go. */
+  /** Runs the code while faults are injected and removed. */
   private async withFaults<T>(cluster: TestCluster, body: () => Promise<T>): Promise<T> {
     const { time, seed } = this;
     const { kinds, faultEveryMs } = this.settings;

@@ -1,4 +1,4 @@
-// Random faults of a simulation: one after the other, each taken back after a while.
+// Random faults of a simulation: one after the other, each removed after a random time.
 
 import type { SeededRandom, Timeline } from "../index.js";
 import { checkOneOf } from "./check-options.js";
@@ -11,7 +11,7 @@ export const faultKinds = ["partition", "crash", "freeze", "delay", "drop"] as c
 /** A kind of fault: of the links between members, or of a member. */
 export type FaultKind = (typeof faultKinds)[number];
 
-/** The kinds that an option asks for. @throws TypeError for a name that is none */
+/** Returns the kinds of faults of an option. @throws TypeError for an unknown name */
 export const kindsOf = (faults: boolean | readonly FaultKind[] = false): readonly FaultKind[] => {
   if (faults === true) return faultKinds;
   if (faults === false) return [];
@@ -22,21 +22,21 @@ export const kindsOf = (faults: boolean | readonly FaultKind[] = false): readonl
 
 const isList = (faults: readonly FaultKind[]): boolean => Array.isArray(faults);
 
-/** The surroundings of the faults of a simulation. */
+/** The parts of a simulation that faults use. */
 export interface FaultPlan {
   readonly cluster: TestCluster;
   readonly kinds: readonly FaultKind[];
   readonly faultEveryMs: number;
   readonly random: SeededRandom;
   readonly timeline: Timeline;
-  /** No more faults are wanted. */
+  /** Whether the injection of faults should stop. */
   readonly isOver: () => boolean;
 }
 
-/** A fault lasts as long as this at most: long enough for elections, and for requests to time out. */
+/** Maximum time of a fault: long enough for elections, and for requests to time out. */
 const longestFaultMs = 3_000;
 
-/** Injects a fault. @returns takes it back */
+/** Functions that inject a fault. @returns a function that removes the fault */
 const injections: Readonly<
   Record<FaultKind, (cluster: TestCluster, random: SeededRandom) => Promise<() => Promise<void>>>
 > = {
@@ -78,13 +78,13 @@ const healerOf = (cluster: TestCluster): Promise<() => Promise<void>> =>
     return Promise.resolve();
   });
 
-/** Mostly the leader, whose faults are the interesting ones. */
+/** Chooses a member at random, mostly the leader, because its faults have the largest effect. */
 const anyMember = (cluster: TestCluster, random: SeededRandom): TestMember => {
   const leader = random.chance(0.6) ? cluster.leader() : undefined;
   return leader ?? random.pick(cluster.members);
 };
 
-/** Injects faults one after the other until it is over. */
+/** Injects faults, one after the other, until `isOver`. */
 export const injectFaults = async ({
   cluster,
   kinds,

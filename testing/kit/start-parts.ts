@@ -12,7 +12,7 @@ import { RealServerTime, type ServerTime, VirtualServerTime } from "./server-tim
 import { statusCodes } from "./status-names.js";
 import { TemporaryDirectory } from "./temporary-directory.js";
 
-/** The parts of a cluster that runs. */
+/** The parts of a running cluster. */
 export interface ClusterParts {
   readonly options: TestClusterOptions;
   readonly time: ServerTime;
@@ -23,7 +23,7 @@ export interface ClusterParts {
   /** Faults of requests at one member, by its name. */
   readonly memberFaults: ReadonlyMap<string, RpcFaults>;
   readonly directory: TemporaryDirectory | undefined;
-  /** The certificate of the ports, as PEM; undefined: they do not speak TLS. */
+  /** The certificate of the ports, as PEM; undefined: without TLS. */
   readonly ca: string | undefined;
 }
 
@@ -32,7 +32,7 @@ const noDelay = { ...fairWeather, minDelayMs: 0, maxDelayMs: 0 };
 
 const quietStory = { tell: () => undefined, detail: () => undefined };
 
-/** Makes the machines of a cluster; no member runs yet. */
+/** Makes the machines of a cluster, without starting their members. */
 const prepareParts = async (options: TestClusterOptions, own: ServerTime | undefined): Promise<ClusterParts> => {
   const names = memberNames(options);
   const { clock = "machine", disk = false, listen = true, tls = false, seed = 1, flags = {} } = options;
@@ -58,7 +58,7 @@ const prepareParts = async (options: TestClusterOptions, own: ServerTime | undef
   return { options, time, world, machines, faults, memberFaults, directory, ca: portTls?.ca };
 };
 
-/** The faults of requests at one member. */
+/** Returns the faults of requests at one member. */
 export const faultsOf = ({ memberFaults, faults }: ClusterParts, { name }: Machine): RpcFaults =>
   memberFaults.get(name) ?? faults;
 
@@ -67,21 +67,21 @@ export const startMachines = async ({ time, machines }: ClusterParts): Promise<v
   await time.until(Promise.all(machines.map((machine) => machine.start())));
 };
 
-/** The error with which the requests of before end. */
-const wasReset = (): StatusError => new StatusError(statusCodes.FAILED_PRECONDITION, "the test server was reset");
+/** Returns the error of requests that were made before a reset. */
+const resetError = (): StatusError => new StatusError(statusCodes.FAILED_PRECONDITION, "the test server was reset");
 
-/** Ends the requests of clients, then all members, and starts empty ones; resolves when each serves clients. */
+/** Ends the requests of clients, then all members, and starts empty members; resolves when each serves clients. */
 export const resetMachines = async ({ machines }: ClusterParts): Promise<void> => {
   const hasPeers = machines.length > 1;
-  for (const machine of machines) machine.interrupt(wasReset());
+  for (const machine of machines) machine.interrupt(resetError());
   await Promise.all(machines.map((machine) => machine.kill({ loseUnsynced: true })));
   await Promise.all(machines.map((machine) => machine.reset({ hasPeers })));
 };
 
 /**
- * Starts the same members once more, with what their disks have now.
+ * Starts copies of the members, with the current contents of their disks.
  *
- * @throws TypeError if they are on the machine's disk
+ * @throws TypeError if the data is on the machine's disk
  */
 export const cloneParts = (origin: ClusterParts): Promise<ClusterParts> => {
   if (origin.directory !== undefined) throw new TypeError("Cannot clone a test server on disk: only one in memory");
@@ -99,8 +99,8 @@ export const endParts = async ({ time, machines, directory }: ClusterParts): Pro
 /**
  * Makes the machines of a cluster and starts their members.
  *
- * @param origin a cluster whose data they begin with; absent: they are empty
- * @param time of the cluster; absent: as the options say
+ * @param origin a cluster whose data is copied; absent: the members are empty
+ * @param time the time of the cluster; absent: by the options
  */
 export const startParts = async (
   options: TestClusterOptions,

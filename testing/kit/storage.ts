@@ -1,4 +1,4 @@
-// The disk of a machine with the rows of its stores: what outlives the processes of a member.
+// The disk of a machine with the rows of its stores, which outlive the processes of a member.
 
 import { machineDisk, MemoryDisk } from "../../platform/index.js";
 import type { StoreImage } from "../../store/index.js";
@@ -10,7 +10,7 @@ import { type BackendKeeper, DiskBackends, MemoryBackends } from "./kept-backend
 export interface Storage {
   readonly disk: FaultDisk;
   readonly backends: BackendKeeper;
-  /** Copies all of it, as it is on disk now, with what the store has in memory; undefined: it is on the machine's disk. */
+  /** Copies the current contents, and the in-memory state of the store; undefined: the storage is on the machine's disk. */
   readonly copy: ((image: StoreImage | undefined) => Storage) | undefined;
 }
 

@@ -1,15 +1,15 @@
-/** The time after it was opened, or after the last change of a watch, for which a stream keeps Node alive. */
+/** The time for which a stream keeps the process alive after it was opened, or after the last message of a watch. */
 const holdMs = 30_000;
 
 /**
- * Keeps Node alive while a client in the same process may wait for a message of a stream, as a socket would: nothing else does, as a
- * test server lets Node end. A stream that was forgotten does so for half a minute only.
+ * Keeps the process alive while a client in the same process may wait for a message of a stream, as a socket would. The test
+ * server itself does not keep the process alive. A stream that a test has forgotten to close does so for half a minute only.
  */
 export class StreamHold {
   private open = 0;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param isNeeded false in virtual time, where no message comes by itself */
+  /** @param isNeeded false in virtual time, in which no message arrives by itself */
   constructor(private readonly isNeeded: boolean) {}
 
   /** A stream has been opened. @returns a function for its end */
@@ -27,7 +27,7 @@ export class StreamHold {
     };
   }
 
-  /** A change has come that is watched. */
+  /** A message of a watch has arrived. */
   touch(): void {
     this.timer?.refresh();
   }

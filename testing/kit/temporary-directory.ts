@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Directories that are still there. */
+/** Directories that are not removed yet. */
 const present = new Set<string>();
 
 const removeAll = (): void => {
   for (const path of present) rmSync(path, { recursive: true, force: true });
 };
 
-/** A directory that is removed when it is closed, or with the end of Node. */
+/** A directory that is removed by `close()`, or at the end of the process. */
 export class TemporaryDirectory {
   readonly path = mkdtempSync(join(tmpdir(), "minietcd-test-"));
 

@@ -1,4 +1,4 @@
-// Whatever test servers and test clusters have in common.
+// The common base of test servers and test clusters.
 
 import { Client, type Transport } from "../../client/index.js";
 import { type SeedEntries, dump, history, type HistoryEntry, seed } from "./contents.js";
@@ -12,7 +12,7 @@ import { cloneParts, type ClusterParts, endParts, resetMachines } from "./start-
 import { StreamHold } from "./stream-hold.js";
 import { addUsers } from "./users.js";
 
-/** Put and deleted where a compaction needs changes. */
+/** A key that is put and deleted if a compaction needs changes. */
 const ownKey = "\0minietcd/testing";
 
 /** Members in this process, their clients, contents and faults of requests. Closing them ends their clients, too. */
@@ -23,10 +23,10 @@ export abstract class TestBase implements AsyncDisposable {
   readonly faults: RpcFaults;
   private readonly clients = new Set<Client>();
   private readonly transport: InProcessTransport;
-  /** Reaches the members past the faults of requests. */
+  /** The transport of the test's own clients, which is not affected by the faults of requests. */
   private readonly ownTransport: InProcessTransport;
   private closing: Promise<void> | undefined;
-  /** Settles when no reset is under way: they come one after the other. */
+  /** Settles when no reset is in progress: resets run one after the other. */
   private lastReset: Promise<void> = Promise.resolve();
 
   /** Used by `startTestServer` and `startTestCluster` only. */
@@ -60,7 +60,10 @@ export abstract class TestBase implements AsyncDisposable {
     return this.clientOver(options, this.transport);
   }
 
-  /** Begins to record the operations on keys of the clients that `client()` of the recording returns, for `checkLinearizable`. */
+  /**
+   * Begins a recording, for `checkLinearizable`: it contains the operations on keys of the clients that the recording's
+   * `client()` returns.
+   */
   record(): Promise<Recording> {
     const { transport, parts } = this;
     const client = (options: TestClientOptions, recorded: Transport): Client => this.clientOver(options, recorded);
@@ -83,12 +86,15 @@ export abstract class TestBase implements AsyncDisposable {
     return this.parts.world.log.text;
   }
 
-  /** Adds a line of the test's own to the log. */
+  /** Adds a line of the test to the log. */
   note(text: string): void {
     this.parts.world.log.add("test", "info", text);
   }
 
-  /** Puts entries in their order, a revision each. A map keeps any order; an object puts keys such as "10" first. */
+  /**
+   * Puts entries in their order, each at a revision of its own. A map keeps the order of all keys; an object has keys such as
+   * "10" first.
+   */
   seed(entries: SeedEntries): Promise<void> {
     return this.withOwnClient((client) => seed(client, entries));
   }
@@ -104,10 +110,10 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   /**
-   * Has all watchers miss what `write` writes: they lose their connections, and find the history compacted when they are back. Two changes
-   * of a key of the test server's own come after it: without them, one change would still be told.
+   * Makes all watches miss the changes of `write`: they lose their connections, and find the history compacted when they
+   * reconnect. Two changes of a key of the test server follow: without them, a watch could still receive one change.
    *
-   * @param write makes changes while no watch is served; absent: there are none of yours
+   * @param write makes changes while no watch is served; absent: only the test server's own changes are made
    */
   async compactUnderWatchers(write?: () => Promise<unknown>): Promise<void> {
     const admitWatchers = this.faults.cutWatchers();
@@ -124,8 +130,9 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   /**
-   * Empties the members: new ones at the same endpoints, with the users of the options, without faults, at revision 1. The clients of `client()` go on; their requests,
-   * watches and leases of before end with an error (FAILED_PRECONDITION), so that none of them reaches the next test.
+   * Replaces the members by empty members at the same endpoints, with the users of the options, without faults, at revision 1.
+   * The clients of `client()` stay usable; their earlier requests, watches and leases end with an error (FAILED_PRECONDITION), so
+   * that they cannot affect the next test.
    */
   reset(): Promise<void> {
     const reset = this.parts.time.until(this.lastReset.then(() => this.resetNow()));
@@ -149,7 +156,7 @@ export abstract class TestBase implements AsyncDisposable {
     for (const faults of this.parts.memberFaults.values()) faults.clear();
   }
 
-  /** Starts a copy of all members. A server that is closed meanwhile has none. */
+  /** Starts a copy of all members. @throws Error if the server is closed meanwhile */
   protected async copyParts(): Promise<ClusterParts> {
     const { lifetime } = this.parts.time;
     lifetime.check();
@@ -157,7 +164,7 @@ export abstract class TestBase implements AsyncDisposable {
     try {
       return await lifetime.during(copy);
     } catch (error) {
-      copy.then(endParts).catch(() => undefined); // it has failed, or nobody else knows it
+      copy.then(endParts).catch(() => undefined); // the copy is not returned, so it is ended here
       throw error;
     }
   }
@@ -192,7 +199,7 @@ export abstract class TestBase implements AsyncDisposable {
     return this.useOwnClient((client) => this.parts.time.until(use(client)));
   }
 
-  /** Leaves it to the caller to let time pass. */
+  /** Calls `use` with a client of the test server. The caller must let time pass. */
   private async useOwnClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
     const { endpoints, ownTransport, parts } = this;
     parts.time.lifetime.check();

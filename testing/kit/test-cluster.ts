@@ -9,7 +9,7 @@ import { Restarts } from "./restarts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
-/** Longest time that a state is waited for, if nothing else is said. */
+/** Default time-out of waits for a state. */
 const defaultWait: Duration = "30s";
 
 /** A cluster of real members in this process. Closing it ends its clients, too. */
@@ -29,14 +29,14 @@ export class TestCluster extends TestBase {
     );
   }
 
-  /** Returns the member of this name. @throws TypeError if there is none */
+  /** Returns the member with this name. @throws TypeError if there is none */
   member(name: string): TestMember {
     const found = this.members.find((each) => each.name === name);
     if (found === undefined) throw new TypeError(`There is no member ${JSON.stringify(name)}`);
     return found;
   }
 
-  /** Returns the leader of the newest term among the running members; undefined: none is known. */
+  /** Returns the leader of the newest term among the running members; undefined: there is none. */
   leader(): TestMember | undefined {
     const leader = leaderOf(this.parts.machines);
     return leader && this.member(leader.name);
@@ -53,7 +53,7 @@ export class TestCluster extends TestBase {
   /**
    * Waits until all running members have applied the same entries, and compares the hashes of their keys. Virtual time advances meanwhile.
    *
-   * @throws Error if they have applied the same entries and hold different keys
+   * @throws Error if they have applied the same entries and have different keys
    */
   async waitUntilEqual(timeout: Duration = defaultWait): Promise<void> {
     const { machines, time } = this.parts;
@@ -71,12 +71,12 @@ export class TestCluster extends TestBase {
     this.links.cut({ from, to });
   }
 
-  /** Delays messages, on all links or those that `filter` names. */
+  /** Delays messages, on all links or on the links of `filter`. */
   delay(duration: Duration, filter: LinkFilter = {}): void {
     this.links.delay(duration, filter);
   }
 
-  /** Loses messages with this probability. */
+  /** Drops messages with this probability. */
   drop(probability: number, filter: LinkFilter = {}): void {
     this.links.drop(probability, filter);
   }
@@ -97,7 +97,7 @@ export class TestCluster extends TestBase {
   }
 
   /**
-   * Starts another cluster with the same contents, on a separate clock; later changes of one are not in the other.
+   * Starts another cluster with the same contents and a separate clock; later changes of one cluster do not affect the other.
    *
    * @throws TypeError if this one is on disk
    */

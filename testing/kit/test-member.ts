@@ -12,7 +12,7 @@ export class TestMember {
     private readonly machine: Machine,
     private readonly time: ServerTime,
     private readonly restarts: Restarts,
-    /** Faults of requests at this member alone. */
+    /** Faults of requests at this member only. */
     readonly faults: RpcFaults,
   ) {}
 
@@ -20,7 +20,7 @@ export class TestMember {
     return this.machine.name;
   }
 
-  /** `127.0.0.1:port`, with TLS `https://127.0.0.1:port`, or without a port a name that only `client()` of the cluster understands. */
+  /** `127.0.0.1:port`, with TLS `https://127.0.0.1:port`, or, without a port, a name for `client()` of the cluster only. */
   get endpoint(): string {
     return endpointOf(this.machine);
   }
@@ -29,22 +29,22 @@ export class TestMember {
     return this.machine.state;
   }
 
-  /** Error with which the member stopped by itself; undefined: it did not. */
+  /** The error with which the member stopped by itself; undefined: it has not. */
   get failure(): Error | undefined {
     return this.machine.failure;
   }
 
-  /** Whether it leads, as far as it knows. */
+  /** Whether the member considers itself the leader. */
   get isLeader(): boolean {
     return this.machine.running?.replica.node.status().role === "leader";
   }
 
-  /** Stops the process as SIGSTOP does: connections stay open, and nobody is answered. */
+  /** Stops the process as SIGSTOP does: connections stay open, and no request is answered. */
   freeze(): void {
     this.machine.freeze();
   }
 
-  /** Has a frozen process go on, as SIGCONT does. */
+  /** Continues a frozen process, as SIGCONT does. */
   thaw(): void {
     this.machine.thaw();
   }
@@ -52,26 +52,29 @@ export class TestMember {
   /**
    * Ends the process at once, as `kill -9` does.
    *
-   * @param options.loseUnsynced true: the power fails; writes that were not acknowledged by the disk are lost
+   * @param options.loseUnsynced true: as in a power cut, writes that the disk has not acknowledged are lost
    */
   kill({ loseUnsynced = false }: { readonly loseUnsynced?: boolean } = {}): Promise<void> {
     return this.time.until(this.machine.kill({ loseUnsynced }));
   }
 
   /**
-   * Starts the member again after a kill, with what its disk has. Resolves when it serves clients; while so many others are down or
-   * frozen that there is no majority, already when it runs: the restart that completes a majority waits for all.
+   * Starts the member again after a kill, with the contents of its disk. Resolves when it serves clients; if too many members are
+   * down or frozen for a majority, already when it runs. The restart that completes a majority waits for all these members.
    */
   restart(): Promise<void> {
     return this.time.until(this.restarts.restart(this.machine));
   }
 
-  /** Fills the disk, or with false makes room again: meanwhile clients' writes are refused, and another member leads if there is one. */
+  /**
+   * Fills the disk, or, with false, frees space again. While the disk is full, clients' writes are refused, and the leadership
+   * moves to another member if there is one.
+   */
   diskFull(isFull = true): void {
     this.machine.fillDisk(isFull);
   }
 
-  /** Has each write to disk take so much longer; 0: none. */
+  /** Delays each write to disk by this time; 0: no delay. */
   slowSync(delay: Duration): void {
     this.machine.storage.disk.syncDelayMs = toMs(delay);
   }

@@ -6,7 +6,7 @@ import { TestMember } from "./test-member.js";
 
 /** A server in this process: a cluster of one member. */
 export class TestServer extends TestBase {
-  /** The one member, with the faults of its process and its disk. */
+  /** The only member, with the faults of its process and its disk. */
   readonly member: TestMember;
 
   /** Used by `startTestServer` only. */
@@ -23,7 +23,7 @@ export class TestServer extends TestBase {
   }
 
   /**
-   * Starts another server with the same contents, on a separate clock; later changes of one are not in the other.
+   * Starts another server with the same contents and a separate clock; later changes of one server do not affect the other.
    *
    * @throws TypeError if this one is on disk
    */

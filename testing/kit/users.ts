@@ -1,4 +1,4 @@
-// Users with which a test server begins.
+// Initial users of a test server.
 
 import type { Client } from "../../client/index.js";
 import { checkOptions } from "./check-options.js";
@@ -6,24 +6,24 @@ import { checkOptions } from "./check-options.js";
 /** A user other than root. */
 export interface TestUser {
   readonly password: string;
-  /** Prefixes of the keys that it may read: `["app/"]`; `[""]`: all keys. Default: none. */
+  /** Prefixes of the keys that the user may read: `["app/"]`; `[""]`: all keys. Default: none. */
   readonly read?: readonly string[] | undefined;
-  /** Prefixes of the keys that it may write. Default: none. */
+  /** Prefixes of the keys that the user may write. Default: none. */
   readonly write?: readonly string[] | undefined;
 }
 
-/** Users of a test server, which has authentication on from its start, and again after each reset. */
+/** Users of a test server. Authentication is on from its start, and again after each reset. */
 export interface TestAuth {
-  /** The password of the user root, who may do everything. */
+  /** The password of the user root, which has all rights. */
   readonly root: string;
-  /** Other users by name; the rights of each are those of a role with its name. */
+  /** Other users by name. Each user gets a role of the same name. */
   readonly users?: Readonly<Record<string, TestUser>> | undefined;
 }
 
 /**
  * Checks users, for tests in JavaScript.
  *
- * @throws TypeError for names and values that are none
+ * @throws TypeError for unknown names and invalid values
  */
 export const checkAuth = (what: string, auth: TestAuth): void => {
   checkOptions(`${what} with this auth`, auth, ["root", "users"]);
@@ -48,7 +48,7 @@ const checkPassword = (what: string, name: string, password: unknown): void => {
     throw new TypeError(`Cannot ${what}: the user ${name} has no password`);
 };
 
-/** Adds users to an empty cluster and switches authentication on. */
+/** Adds users to an empty cluster and turns authentication on. */
 export const addUsers = async ({ auth }: Client, { root, users = {} }: TestAuth): Promise<void> => {
   await auth.userAdd({ user: "root", password: root });
   await auth.roleAdd("root");
@@ -68,7 +68,7 @@ export const addUsers = async ({ auth }: Client, { root, users = {} }: TestAuth)
   await auth.enable();
 };
 
-/** A second grant for the same keys would replace the first. */
+/** Returns one type for both rights, because a second grant for the same keys would replace the first. */
 const typeOf = (mayRead: boolean, mayWrite: boolean): "read" | "write" | "readwrite" => {
   if (mayRead) return mayWrite ? "readwrite" : "read";
   return "write";

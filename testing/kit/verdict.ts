@@ -1,11 +1,14 @@
 import type { Operation } from "./operation.js";
 
-/** The verdict on a history. */
+/** The result of the check of a history. */
 export interface Linearizability {
-  /** `undecided`: there were too many orders to try; operations with unknown outcome on the same keys multiply them. */
+  /** `undecided`: there were too many possible orders; each operation with unknown outcome on the same keys multiplies their number. */
   readonly verdict: "linearizable" | "not-linearizable" | "undecided";
-  /** Operations that cannot be ordered with each other, the one that fails first. Empty unless `not-linearizable`. */
+  /**
+   * Operations that cannot be ordered with each other; the first is the operation whose answer does not fit. Empty unless
+   * `not-linearizable`.
+   */
   readonly conflict: readonly Operation[];
-  /** The conflict as text, for a person. Empty if `linearizable`. */
+  /** The conflict as text for people. Empty if `linearizable`. */
   readonly explanation: string;
 }

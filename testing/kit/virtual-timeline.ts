@@ -1,30 +1,30 @@
 import { type Appointment, Scheduler, type Timeline } from "../index.js";
 
-/** The longest virtual time for which something is waited for. */
+/** The longest virtual time of a wait. */
 const longestWaitMs = 120_000;
-/** Turns of the event loop without anything due after which time passes. */
+/** Turns of the event loop without a due callback after which time passes. */
 const settlingTurns = 20;
-/** Turns of the event loop without anything due after which nothing will come. */
+/** Turns of the event loop without a due callback after which no further callback is expected. */
 const idleTurns = 1_000;
 
-/** Steps at one time after which something is taken to go round in circles. */
+/** Steps at one virtual time after which an endless loop is assumed. */
 const timelessSteps = 100_000;
 
 /** Bounds of time that passes by itself. */
 interface Passing {
   readonly maxMs: number;
-  /** Turns of the event loop without anything due after which time passes. */
+  /** Turns of the event loop without a due callback after which time passes. */
   readonly settlingTurns: number;
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A timeline that stands still until it is advanced; tasks that are due without a delay run nevertheless. */
+/** A timeline that only passes when it is advanced; callbacks without a delay run nevertheless. */
 export class VirtualTimeline implements Timeline {
-  /** Whether time passes by itself, and need only be waited for. */
+  /** Whether time passes by itself, so that waits need not advance it. */
   isFlowing = false;
   private readonly scheduler = new Scheduler();
-  /** The last of those that let time pass: one at a time. */
+  /** The last task that advances time; tasks run one after the other. */
   private last: Promise<void> = Promise.resolve();
   private isRunning = false;
   private isArmed = false;
@@ -44,24 +44,24 @@ export class VirtualTimeline implements Timeline {
     return new Promise((resolve) => void this.after(ms, resolve));
   }
 
-  /** Lets `ms` pass. */
+  /** Advances the time by `ms`. */
   advance(ms: number): Promise<void> {
     return this.runExclusively(async () => {
-      await turn(); // whoever has called something before this has got as far as it gets without time
+      await turn(); // earlier calls first run as far as they can without time
       await this.scheduler.runUntil(this.scheduler.now + ms, () => this.isClosed);
     });
   }
 
   /**
-   * Lets time pass until `isOver` says so.
+   * Advances the time until `isOver` returns true.
    *
-   * @throws Error if that takes very long
+   * @throws Error after a long virtual time
    */
   runUntil(isOver: () => boolean): Promise<void> {
     return this.runExclusively(() => this.pass(isOver, { maxMs: longestWaitMs, settlingTurns }));
   }
 
-  /** The same for a whole simulation: meanwhile time passes by itself, and nobody else has it pass. */
+  /** Runs a whole simulation like `runUntil`: meanwhile time passes by itself, and no other call advances it. */
   async flowUntil(isOver: () => boolean, maxMs: number): Promise<void> {
     this.isFlowing = true;
     try {
@@ -76,7 +76,7 @@ export class VirtualTimeline implements Timeline {
     const end = scheduler.now + maxMs;
     let timeless = 0;
     for (let idle = 0; !isOver() && !this.isClosed;) {
-      // Work that needs only turns of the event loop comes before time passes.
+      // Work that only needs turns of the event loop is done before time passes.
       if (scheduler.isDue || idle >= turns) {
         const { now } = scheduler;
         if (await scheduler.step(end)) idle = 0;
@@ -89,7 +89,7 @@ export class VirtualTimeline implements Timeline {
     }
   }
 
-  /** Nothing runs any more. */
+  /** Ends the timeline: no callback runs any more. */
   close(): void {
     this.isClosed = true;
   }
@@ -108,7 +108,7 @@ export class VirtualTimeline implements Timeline {
     return passing;
   }
 
-  /** Has everything run that is due now. */
+  /** Schedules the callbacks that are due now. */
   private arm(): void {
     if (this.isArmed || this.isRunning || this.isClosed) return;
     this.isArmed = true;
