@@ -19,7 +19,7 @@ const steps = {
     packageProgram("eslint", "bin/eslint.js"),
     ...["--cache", "--cache-location", `${cache}/eslint/`, "--cache-strategy", "content", "."],
   ],
-  /** Without types: the step `types` checks them. */
+  /** Skips the types, which the step `types` checks. */
   build: ["build.js", "--noCheck"],
   types: [
     program("typescript/bin/tsc"),

@@ -4,7 +4,7 @@ import type { Logger } from "../../server/index.js";
 
 /** The interval of the checks of the process's memory and load. */
 const lookMs = 5_000;
-/** At least this many checks from one collection to the next: half a minute. */
+/** Minimum number of checks from one collection to the next: half a minute. */
 const looksBetween = 6;
 /**
  * The number of checks until a collection is repeated although no buffers were added, because buffers that were in use then may

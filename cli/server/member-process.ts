@@ -54,8 +54,8 @@ export class MemberProcess {
   static start(place: MemberPlace, listener: MemberListener): MemberProcess {
     const output = openSync(place.log, "a", 0o600);
     try {
-      // In its own process group: Ctrl-C only signals the supervisor. If the supervisor dies, the channel closes and the member
-      // ends.
+      // The process group is its own: Ctrl-C only signals the supervisor. If the supervisor dies, the channel closes and the
+      // member ends.
       const child = spawn(process.execPath, [minietcdProgram, ...place.args], {
         detached: true,
         env: withMallocSettings(process.env, process.platform),

@@ -134,7 +134,7 @@ const stopAndExit = async (member: Member, logger: Logger, why: string): Promise
 };
 
 /**
- * On a signal, stops the member, then ends the process by the same signal, as etcd does, so that the parent process learns the
+ * Stops the member on a signal, then ends the process by the same signal, as etcd does, so that the parent process learns the
  * cause. A second signal ends the process at once.
  */
 const stopOnSignals = (member: Member, logger: Logger): void => {

@@ -86,7 +86,7 @@ export class PriorityQueue {
       const newest = { prefix: true, sortBy: "key", order: "descending", limit: 1 } as const;
       const { kvs, header } = await kv.get(keyUnder(this.name, `${path}/`), { ...newest, ...options });
       const key = keyUnder(this.name, `${path}/${String(numberOf(kvs[0]) + 1).padStart(16, "0")}`);
-      // Between the two requests, one client may add an element and another may take it: the base key shows that this has
+      // Another client may add an element between the two requests, and a third may take it: the base key shows that this has
       // happened.
       const compare = [{ target: "modRevision", key: base, is: "<", than: header.revision + 1 } as const];
       const success = [{ op: "put", key: base, value: "" } as const, { op: "put", key, value } as const];

@@ -13,7 +13,7 @@ import {
 
 /** Options of `Client.stm`; the limits of `RequestOptions` apply to each request. */
 export interface StmOptions extends RequestOptions {
-  /** At most this many runs of the function; a conflict of the last run is an EtcdError "aborted". Default: 100. */
+  /** Maximum number of runs of the function; a conflict of the last run is an EtcdError "aborted". Default: 100. */
   readonly maxAttempts?: number | undefined;
 }
 

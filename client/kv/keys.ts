@@ -18,7 +18,10 @@ export const toBytes = (value: Bytes): Uint8Array => {
 /** Length up to which a caller's bytes are copied instead of referenced. */
 export const maxOwnBytes = 1024;
 
-/** Like `toBytes`, but copies up to `maxOwnBytes` bytes, so that the caller may change its array. @throws TypeError if it is neither */
+/**
+ * Converts like `toBytes`, but copies up to `maxOwnBytes` bytes, so that the caller may change its array. @throws TypeError if it
+ * is neither
+ */
 export const toOwnBytes = (value: Bytes): Uint8Array => {
   const bytes = toBytes(value);
   return bytes === value && bytes.length <= maxOwnBytes ? Uint8Array.from(bytes) : bytes;

@@ -18,7 +18,7 @@ interface AnsweringServer {
   close(): void;
 }
 
-/** At most this many untaken answers; then the client stops reading from the server. */
+/** Maximum number of untaken answers; then the client stops reading from the server. */
 const maxWaiting = 2;
 
 /**

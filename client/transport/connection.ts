@@ -110,7 +110,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     readTry?: ReadTry,
     now = this.clock.now(),
   ): void {
-    // Both may have happened in a turn of the event loop between the caller's check of `isUp` and this call.
+    // The client may have been closed, or the signal aborted, since the caller's check of `isUp`.
     if (this.closed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
     if (now >= limits.deadline) return caller.onEnd(this.tooLateError(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
@@ -181,7 +181,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     this.retired = true;
     for (const each of this.pending.all()) each.retire();
     this.liveness.reconsider();
-    // After this turn: a call that has just chosen this connection can still be made.
+    // The connection closes after this turn, so that a call that has just chosen it can still be made.
     this.clock.soon(() => this.closeIfRetired());
   }
 

@@ -1,4 +1,4 @@
-// One timer for the deadlines of all calls of a connection.
+// A timer for the deadlines of all calls of a connection.
 import type { Clock } from "./clock.js";
 
 /** Ends the calls whose deadline is reached; `Connection` implements it. */

@@ -12,7 +12,7 @@ import { StreamFinishedError } from "./stream.js";
 import type { CallEnd, ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
-/** At most this many attempts of a request, as in etcd's Go client: enough for one to two seconds without a leader. */
+/** Maximum number of attempts of a request, as in etcd's Go client: enough for one to two seconds without a leader. */
 const maxAttempts = 100;
 /** Pause after every endpoint has been tried. */
 const pauseMs = 25;
@@ -138,7 +138,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     const contents = { method, request, read } as CallContents;
     return new Promise<Result>((resolve, reject) => {
       const settle = resolve as (result: unknown) => void;
-      // Nothing is sent if the client is closed, or the signal aborted, in the same turn of the event loop.
+      // The request is not sent if the client is closed, or the signal aborted, in the same turn of the event loop.
       this.add(new BegunRequest(contents, timeoutMs, signal, this.era, this, settle, reject));
     });
   }

@@ -1,4 +1,4 @@
-// For each error: whether the same request may be sent again, and a hint for people.
+// Determines for each error whether the same request may be sent again, and a hint for people.
 import type { EtcdErrorCode, Outcome } from "./codes.js";
 
 /** The parts of an error that determine its hint. */

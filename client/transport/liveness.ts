@@ -106,7 +106,7 @@ export class Liveness {
 
   /** The server has sent a message. */
   onAnswer(): void {
-    // In a fast period only the first answer reads the clock: a server counts as idle at most one period too early.
+    // Only the first answer of a fast period reads the clock: a server counts as idle at most one period too early.
     if (this.answersInPeriod === 0 || this.timer?.isFast !== true) this.heardAt = this.clock.now();
     this.answersInPeriod += 1;
     this.unconfirmed = this.quietPeriods = 0;

@@ -36,7 +36,7 @@ export interface LoginServices {
 }
 
 /**
- * At most this many logins for one request, or successive logins for one stream; then the server's refusal is the error. More
+ * Maximum number of logins for one request, or of successive logins for one stream; then the server's refusal is the error. More
  * than one, because a change of users or roles between a login and the request makes some tokens invalid.
  */
 export const maxLogins = 3;

@@ -155,7 +155,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
 
   private onEvents({ events, fragment }: WireResponse, header: Header): void {
     const all = this.unfinished.length === 0 ? events : [...this.unfinished, ...events];
-    // In a fragment that is not the last, the last revision may continue in the next fragment.
+    // The last revision of a fragment may continue in the next fragment, if there is one.
     const end = fragment ? lastRevisionFrom(all) : all.length;
     this.unfinished = all.slice(end);
     const finished = all.slice(0, end).map((event) => eventOf(event, this.options.keys));
@@ -164,7 +164,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
   }
 
   private onProgress({ watchId }: WireResponse, header: Header): void {
-    // When a client requests progress, etcd before 3.4.25 and 3.5.8 answers even if earlier events are still to be sent.
+    // etcd before 3.4.25 and 3.5.8 answers a request for progress even if earlier events are still to be sent.
     const isPromise = watchId !== allWatches && header.revision >= this.next;
     this.addArrival({ header, events: [], through: isPromise ? header.revision : undefined });
   }

@@ -148,7 +148,7 @@ export const numberSize = (value: number): number => {
   return size;
 };
 
-/** Like `numberSize`, for 64 bits in two halves. */
+/** Returns the same as `numberSize`, for 64 bits in two halves. */
 const bitsSize = (low: number, high: number): number => {
   const bits = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
   return Math.max(1, Math.ceil(bits / 7));

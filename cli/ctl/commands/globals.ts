@@ -19,7 +19,7 @@ export interface Globals {
   readonly writeOut: string;
   readonly hex: boolean;
   readonly debug: boolean;
-  /** In milliseconds, like all times in this interface. */
+  /** A time in milliseconds, like all times in this interface. */
   readonly dialTimeout: number;
   readonly commandTimeout: number;
   readonly keepaliveTime: number;

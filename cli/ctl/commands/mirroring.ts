@@ -18,13 +18,13 @@ export interface MirrorPlan {
   readonly destPrefix: string;
   /** The first revision whose changes are copied; 0: all keys of the newest revision, then the changes after it. */
   readonly revision: number;
-  /** At most this many operations in a transaction at the destination. */
+  /** Maximum number of operations in a transaction at the destination. */
   readonly maxTxnOps: number;
   /** Time-out of each request. */
   readonly limits: { readonly timeoutMs: number };
 }
 
-/** At most this many keys in one response of the source. */
+/** Maximum number of keys in one response of the source. */
 const pageKeys = 1_000;
 /** Bytes of keys and values after which a transaction is sent: below a server's limit of 1.5 MiB. */
 const maxTxnBytes = 1024 * 1024;

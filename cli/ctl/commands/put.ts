@@ -53,7 +53,7 @@ export function putRequest(
   if (key !== undefined && value !== undefined && flags.ignoreValue)
     throw new Failure(exitCodes.badArguments, "put command needs only 1 argument when 'ignore-value' is set");
   const given = flags.ignoreValue ? "" : (value ?? fromInput);
-  // As in etcdctl: an empty input is not a value, and arguments after the value are ignored.
+  // etcdctl, too, takes an empty input for no value, and ignores arguments after the value.
   const missing = key === undefined || given === undefined || (given === fromInput && given.length === 0);
   if (missing)
     throw new Failure(exitCodes.badArguments, "put command needs 1 argument and input from stdin or 2 arguments");

@@ -74,7 +74,7 @@ export type RolePermissions = AuthResult & { readonly role: string; readonly per
 
 /** A response to a watch, including the last one, which cancels it. */
 export interface WatchAnswer extends WatchResponse {
-  /** If the watch was canceled because of a compaction: the oldest revision that can be watched; otherwise 0. */
+  /** The oldest revision that can be watched, if the watch was canceled because of a compaction; otherwise 0. */
   readonly compactRevision: number;
   readonly canceled: boolean;
   /** The reason why the watch was not created, or why its stream ended. */
