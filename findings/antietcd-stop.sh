@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# npm antietcd 1.3.1, embedded: `await server.stop()` leaves its port open. The port is answered with 502, the next server cannot have it, which is
-# an uncaught error and no rejection of `start()`, and the program does not end. In tests, also close its `server`, an http.Server.
+# npm antietcd 1.3.1, embedded: `await server.stop()` leaves its port open. Requests to the port get 502. The next server cannot
+# bind it, which is an uncaught error, not a rejection of `start()`. The program does not end. In tests, also close the field
+# `server`, an http.Server.
 #
 # Seen on Node 20.20.2, Linux:
 #   after stop(): the port answers with 502

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# bbolt 1.5.0: a cursor that has gone beyond an end does not stand beyond it. Once `Next` has returned nil behind the last key, `Prev`
-# returns the key before the last one, and the same at the beginning with `Next`. But after a `Seek` beyond the last key, which returns nil,
-# too, `Prev` returns the last one. A program that turns round at the end of a scan leaves out a key.
+# bbolt 1.5.0: a cursor that has moved past an end is still positioned at the last key. When `Next` has returned nil after the
+# last key, `Prev` returns the key before the last one; the same happens at the beginning with `Next`. But after a `Seek` past the
+# last key, which also returns nil, `Prev` returns the last key. A program that reverses its direction at the end of a scan skips
+# a key.
 #
 # Seen (Linux, Go 1.26.8), with the keys a, b, c:
 #   Last, Next, Prev: c nil b

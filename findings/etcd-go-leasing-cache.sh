@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# etcd's Go client 3.7.3, package leasing, whose reads come from a cache and should be linearizable: it misjudges writes of its own client.
-# A put that keeps the value (WithIgnoreValue) empties it; a put with a lease leaves the cached key without it, and there for good once that
-# lease has ended. And a transaction whose keys are all cached is decided by the client: a key that is not there counts as
-# equal to everything, so that it takes the other branch than etcd.
+# etcd's Go client 3.7.3, package leasing, whose reads come from a cache and should be linearizable: the cache handles writes of
+# its own client wrongly. A put that keeps the value (WithIgnoreValue) makes the cached value empty. A put with a lease caches the
+# key without the lease, so that the key stays in the cache when the lease has ended. A transaction whose keys are all cached is
+# decided by the client: there, a missing key is equal to every value, so that the client takes the other branch than etcd.
 #
 # Seen (Linux, Go 1.26.8), the same read of leasing.NewKV and of etcd:
 #   after a put with WithIgnoreValue: leasing "", etcd "v"
@@ -97,7 +97,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./try | tee seen.txt
 diff - seen.txt <<'END'
 after a put with WithIgnoreValue: leasing "", etcd "v"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# etcd's Go client 3.7.3, `concurrency.ResumeElection`: it leaves out the slash that `NewElection` puts behind the name. So an election
-# "job" that is resumed, as after a restart, also has the keys of an election "job2" for its own: `Leader` tells of that one's leader if its
-# key is older. And who resigns and campaigns again through it has a key that the others do not look at: two lead at once. Give it
-# the name with the slash, "job/".
+# etcd's Go client 3.7.3, `concurrency.ResumeElection`: it leaves out the slash that `NewElection` adds to the name. An election
+# "job" that is resumed, for example after a restart, therefore also includes the keys of an election "job2": `Leader` returns the
+# leader of "job2" if its key is older. A client that resigns and campaigns again through the resumed election has a key that
+# other candidates do not see: there are two leaders. Workaround: pass the name with the slash, "job/".
 #
 # Seen (Linux, Go 1.26.8), with a leader `two` of job2, and `mine` of job:
 #   leader of job, by NewElection: mine
@@ -69,7 +69,7 @@ func main() {
 	fatal(resumed.Campaign(ctx, "mine"))
 	theirs := session()
 	other := concurrency.NewElection(theirs, "job")
-	fatal(other.Campaign(ctx, "theirs")) // waits for as long as another one leads
+	fatal(other.Campaign(ctx, "theirs")) // waits while another candidate leads
 	keys, err := client.Get(ctx, "", v3.WithPrefix(), v3.WithSort(v3.SortByCreateRevision, v3.SortAscend))
 	fatal(err)
 	fmt.Println("leaders of job at once, after Resign and Campaign of the resumed one:", len(keys.Kvs))
@@ -100,7 +100,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./try | tee seen.txt
 diff - seen.txt <<'END'
 leader of job, by NewElection: mine

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# etcd's Go client 3.7.3, `concurrency.NewSTM`: with the isolations SerializableSnapshot (the default) and Serializable, all reads of an
-# attempt should be of the revision of its first one, says the documentation. In two cases they are not: in an attempt after a conflict, the
-# keys of the attempt before have the values of the moment of the conflict, and others those of now; and if the first call is `Rev` of a key
-# that the attempt has put, every read is of now. The commit notices, but the function has seen values that never were together: if it takes
-# them for broken data and returns an error, that error is final. Begin each attempt with a `Get` of the same key.
+# etcd's Go client 3.7.3, `concurrency.NewSTM`: with the isolations SerializableSnapshot (the default) and Serializable, the
+# documentation says that all reads of an attempt are at the revision of its first read. In two cases they are not. In an attempt
+# after a conflict, keys that the previous attempt has read have their values at the time of the conflict, and other keys have
+# their newest values. If the first call of an attempt is `Rev` of a key that the attempt has put, every read is at the newest
+# revision. The commit detects this, but the function has seen values that never existed at the same time: if it therefore returns
+# an error, that error is final. Workaround: begin each attempt with a `Get` of the same key.
 #
-# Seen (Linux, Go 1.26.8): a and b are changed together only, so they are equal at each revision:
+# Seen (Linux, Go 1.26.8): a and b are only changed together, so they are equal at each revision:
 #   b read first in the second attempt: a=2 b=3, NewSTM: a and b differ
 #   Rev of a key that was put: a=1 b=3, NewSTM: a and b differ
 #   Rev left out: a=3 b=3, NewSTM: no error
@@ -115,7 +116,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./try | tee seen.txt
 diff - seen.txt <<'END'
 b read first in the second attempt: a=2 b=3, NewSTM: a and b differ

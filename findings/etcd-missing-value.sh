@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# etcd 3.7.3: a condition on the value of a key that is not there is never met, whatever it asks: the value is neither equal to a text
-# nor different from it. The other targets of such a key are 0, and compared as such. So `value(k) != "done"`, meant as "unless it is
-# done", is not met before k is written for the first time; `version(k) = 0` has to be asked as well, in a transaction of its own.
+# etcd 3.7.3: a condition on the value of a missing key is never met: its value is neither equal to a text nor different from it.
+# The other targets of a missing key are 0, and are compared as 0. For example, `value(k) != "done"` is not met before k is
+# written for the first time; a second transaction must check `version(k) = 0`.
 #
-# Seen (Linux, Go 1.26.8), conditions of `etcdctl txn` on a key that is not there:
+# Seen (Linux, Go 1.26.8), conditions of `etcdctl txn` on a missing key:
 #   value("k") = "done": FAILURE
 #   value("k") != "done": FAILURE
 #   value("k") < "done": FAILURE
@@ -35,11 +35,11 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 
 for condition in 'value("k") = "done"' 'value("k") != "done"' 'value("k") < "done"' 'value("k") > "done"' 'value("k") = ""' \
   'version("k") = "1"' 'version("k") != "1"'; do
-  # Without operations of its own, a transaction prints only whether its condition is met.
+  # The transactions have no operations, so that only the result of the condition is printed.
   met=$(printf '%s\n\n\n\n' "$condition" | ./etcdctl --endpoints 127.0.0.1:27579 txn | grep -o "SUCCESS\|FAILURE")
   echo "$condition: $met"
 done | tee seen.txt

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# etcd 3.7.3: the conditions of a transaction inside a transaction are looked at before anything of the outer one is done, although its
-# reads see what the outer one has written before them. So "put a key, and then, if it is there, …" takes the branch for a key that is
-# not there, and reads the key in that branch. A condition on what the same transaction changes has to be written for the state before it.
+# etcd 3.7.3: the conditions of a nested transaction are evaluated before any operation of the outer transaction, although reads
+# of the nested transaction see the earlier writes of the outer one. For example, "put a key, then, if it exists, …" takes the
+# branch for a missing key, and can read the key in that branch. A condition on a key that the same transaction changes must be
+# written for the state before the transaction.
 #
 # Seen (Linux, Go 1.26.8), with `put n 1` followed by an inner transaction:
 #   condition version(n) > 0: not met
@@ -65,7 +66,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./try | tee seen.txt
 diff - seen.txt <<'END'
 condition version(n) > 0: not met

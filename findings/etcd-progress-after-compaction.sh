@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# etcd 3.7.3: once a watcher of a stream was canceled by a compaction, progress requests of that stream are not answered any more, for none of
-# its watchers, until the client cancels that watcher, too, of which it was told that it is canceled. A client that waits for progress to know
-# that its other watches are up to date waits forever.
+# etcd 3.7.3: when a compaction has canceled a watcher of a stream, progress requests on that stream are not answered any more,
+# for any of its watchers, until the client also cancels the watcher, although etcd has reported that it is canceled. A client
+# that waits for progress to know that its other watches are up to date waits forever.
 #
-# Seen (Linux, Go 1.26.8), a watcher of now and one of a compacted revision on one stream:
+# Seen (Linux, Go 1.26.8), a watcher of new changes and a watcher of a compacted revision on one stream:
 #   before: answered
 #   after a compaction has canceled the other watcher: not answered within 3 s
 #   after the client has canceled it, too: answered
@@ -69,7 +69,7 @@ func main() {
 	}
 	canceled := func(a *pb.WatchResponse) bool { return a.WatchId == compacted && a.Canceled }
 	show := func(when string) {
-		// A stream is asked until it answers, as a request right behind the creation of a watcher may be passed over.
+		// The request is repeated until it is answered, because a request directly after the creation of a watcher may be ignored.
 		for range 3 {
 			progress := &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}
 			fatal(stream.Send(&pb.WatchRequest{RequestUnion: progress}))
@@ -92,7 +92,7 @@ func main() {
 	show("after the client has canceled it, too")
 }
 
-// wait tells whether such an answer comes within a second.
+// wait returns whether such an answer arrives within a second.
 func wait(is func(*pb.WatchResponse) bool) bool {
 	end := time.After(time.Second)
 	for {
@@ -124,7 +124,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./ask | tee seen.txt
 diff - seen.txt <<'END'
 before: answered

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# etcd 3.7.3: RangeStream with a sort target and no sort order, which Range takes for ascending order, loses keys and gives others more
-# than once. Each chunk is read in the order of keys from behind the last key of the chunk before, and sorted by itself: if that
-# last key is not the largest of its chunk, the next chunk begins too early or too late. The count of the last answer is wrong, too.
-# The client is told of no error.
+# etcd 3.7.3: RangeStream with a sort target and no sort order, which Range treats as ascending order, loses keys and returns
+# others more than once. Each chunk is read in key order, beginning after the last key of the previous chunk, and sorted by
+# itself: if that last key is not the largest of its chunk, the next chunk begins too early or too late. The count of the last answer is
+# wrong, too. The client gets no error.
 #
 # Seen (Linux, Go 1.26.8), 12 keys of 300 KB whose values descend:
 #   Range by value: 12 keys, 12 different, count 12
@@ -99,7 +99,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./read | tee seen.txt
 diff - seen.txt <<'END'
 Range by value: 12 keys, 12 different, count 12

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# etcd 3.7.3: with --auto-compaction-mode=revision, --auto-compaction-retention is a number of revisions, but is kept and
-# logged as a duration in nanoseconds. So a duration is accepted without a warning: 5m means 300 000 000 000 revisions, which
-# compacts nothing, and 1000 revisions are logged as one microsecond.
+# etcd 3.7.3: with --auto-compaction-mode=revision, --auto-compaction-retention is a number of revisions, but is stored and logged
+# as a duration in nanoseconds. A duration is accepted without a warning: 5m means 300 000 000 000 revisions, so that nothing is
+# compacted; 1000 revisions are logged as one microsecond.
 #
 # Seen (Linux, Go 1.26.8), from etcd's line "starting an etcd server":
 #   retention 1000: "auto-compaction-mode":"revision","auto-compaction-retention":"1µs"
@@ -31,7 +31,7 @@ logged() {
     if grep -q "ready to serve client requests" "log-$1"; then break; fi
     sleep 0.1
   done
-  grep -q "ready to serve client requests" "log-$1" # or else the ports are taken
+  grep -q "ready to serve client requests" "log-$1" # otherwise the ports are in use
   kill "$member"
   wait "$member" 2>/dev/null || true
   member=""

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: one request that the client itself cannot encode, such as `cluster.memberList()` without its argument, is tried four
-# times and opens the circuit breaker of the server. For 5 s every other request of that client fails, although the server was never
-# asked: the error of a bad request ends the good ones of all parts of the program that share the client.
+# npm etcd3 1.1.2: a request that the client itself cannot encode, such as `cluster.memberList()` without its argument, is tried
+# four times and opens the circuit breaker of the server. For 5 s every other request of the client fails, although no request was
+# sent to the server: one invalid request makes the valid requests of all parts of the program fail that share the client.
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.4.23:
 #   memberList(): GRPCInternalError
@@ -30,7 +30,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >breaker.cjs <<'JS'
 const { Etcd3 } = require("etcd3");

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: `client.close()` ends neither watchers nor leases. A watcher still receives events, a lease is still renewed, so its
-# keys stay as long as the program runs; and they keep the program running. Cancel each watcher and revoke each lease before.
+# npm etcd3 1.1.2: `client.close()` ends neither watchers nor leases. A watcher still receives events, and a lease is still
+# renewed, so that its keys exist as long as the program runs. Both keep the program running. Workaround: cancel each watcher and
+# revoke each lease before.
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.7.3 and 3.4.23, 6 s after close():
 #   the watcher has received: put
@@ -27,7 +28,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >close.cjs <<'JS'
 const { Etcd3 } = require("etcd3");

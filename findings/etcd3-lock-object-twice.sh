@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: a Lock that is acquired a second time while it holds the lock fails, as it should, with EtcdLockFailedError; but from
-# then on `release()` does not release it, although it resolves. The lease of the second attempt has taken the place of the first one's, which
-# is renewed for as long as the program runs, so nobody gets that lock any more, whatever its ttl is. A job that starts each minute, by
-# `lock.do(...)` of one Lock object, locks itself out the first time that it takes longer. Make a Lock for each attempt.
+# npm etcd3 1.1.2: acquiring a Lock object a second time while it holds the lock fails, as it should, with EtcdLockFailedError;
+# but from then on `release()` does not release the lock, although it resolves. The object now refers to the lease of the second
+# attempt, and the lease of the first is renewed as long as the program runs, so that no client can get the lock any more,
+# independent of its ttl. For example, a job that starts each minute, by `lock.do(...)` of one Lock object, never runs again after
+# the first run of more than a minute. Workaround: make a Lock for each attempt.
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.7.3 and 3.4.23; a lock with a ttl of 2 s, asked for 6 s after both had ended:
 #   one Lock for both: first done, second EtcdLockFailedError, then: EtcdLockFailedError
@@ -29,7 +30,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >lock.cjs <<'JS'
 const { setTimeout: sleep } = require("node:timers/promises");

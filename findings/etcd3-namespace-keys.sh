@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: a client of `namespace(prefix)` leaves the prefix off the keys that `getAll` and watchers give, but not off those of
-# `get(key).exec()`, of previous values and of transactions. So a key that was taken from such an answer and asked for in the same
-# namespace gets the prefix twice, and is not found.
+# npm etcd3 1.1.2: a client of `namespace(prefix)` removes the prefix from the keys that `getAll` and watchers return, but not
+# from the keys of `get(key).exec()`, of previous values and of transactions. If a program uses a key of such an answer in the
+# same namespace, the key gets the prefix twice, and is not found.
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.7.3 and 3.4.23, in the namespace `app/` with the key `k`:
 #   getAll: k
@@ -32,7 +32,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >keys.cjs <<'JS'
 const { Etcd3 } = require("etcd3");

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: a put whose answer is lost is sent again, by default up to three times, also if etcd has made it. A value that
-# somebody else has written meanwhile is lost then. A transaction is repeated as well, and tells of the last attempt: one that creates
-# a key if there is none says that it has not succeeded, although it has. Programs can turn that off: `faultHandling`.
+# npm etcd3 1.1.2: a put whose answer is lost is sent again, by default up to three times, also if etcd has executed it. A value
+# that another client has written meanwhile is then overwritten. A transaction is repeated as well, and its result is that of the
+# last attempt: a transaction that creates a key if it is missing reports that it has not succeeded, although it has. Workaround:
+# turn the repetition off with `faultHandling`.
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.7.3 and 3.4.23, with the connection cut instead of the first answer:
 #   put: resolved; puts made: 2
@@ -28,7 +29,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >repeat.cjs <<'JS'
 const net = require("node:net");

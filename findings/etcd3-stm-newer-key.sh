@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: a software transaction that reads one key and writes another one fails with STMConflictError, as often as it is
-# tried and although nobody else writes, if the written key was changed after the read one. Even the example of its documentation,
-# which moves an amount between two accounts that it reads, fails if the accounts were made by two puts. The default isolation,
-# SerializableSnapshot, requires of each written key that it has not changed since the oldest modification of a key read; right is:
-# since the revision of the first read. etcd's Go client had the same fault until 2017 (etcd pull request 8439).
+# npm etcd3 1.1.2: a software transaction that reads one key and writes another fails with STMConflictError in every attempt,
+# without writes of other clients, if the written key was changed after the key that is read. Even the example of its
+# documentation, which moves an amount between two accounts, fails if the accounts were created by two puts. The default
+# isolation, SerializableSnapshot, requires that no written key has changed since the oldest modification of a key that was read;
+# correct would be: since the revision of the first read. etcd's Go client had the same bug until 2017 (etcd pull request 8439).
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.7.3 and 3.4.23:
 #   account2 is newer than account1: STMConflictError after 4 runs
@@ -30,7 +30,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >stm.cjs <<'JS'
 const { Etcd3 } = require("etcd3");

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# npm etcd3 1.1.2: a watcher that loses its connection while it is catching up goes on without the events in between, and says
-# nothing. It notes the revision in the header of each answer as seen, the first answer's ("created") included; while a watcher
-# catches up, that is the newest revision of the store, and etcd sends the history in answers of at most 1 000 revisions.
+# npm etcd3 1.1.2: a watcher that loses its connection while it is catching up continues without the events in between, and
+# reports no error. The client takes the revision in the header of each answer, including the first ("created"), as received; but
+# while a watcher catches up, that is the newest revision of the store, and etcd sends the history in answers of at most 1 000
+# revisions.
 #
 # Seen on Node 20.20.2, Linux, with etcd 3.7.3 and 3.4.23, with 3 000 puts and one more after the reconnection:
 #   connection kept: 3001 of 3001 puts
@@ -28,7 +29,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 cat >watch.cjs <<'JS'
 const net = require("node:net");
@@ -49,7 +50,7 @@ const proxy = (bytes) =>
         left -= data.length;
         if (!isOver) return;
         far.destroy();
-        near.end(); // once all that was written has been sent
+        near.end(); // after all buffered data has been sent
       });
     });
     server.listen(0, "127.0.0.1", () => resolve(server.address().port));

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# python etcd3gw 2.7.0: `with client.lock(name):` runs its block also if somebody else holds the lock. `acquire()` does not wait, it answers
-# False, and the `with` statement does not look at the answer. Nothing is raised. Two programs that are written so run their blocks at the
-# same time; ask `is_acquired()` inside.
+# python etcd3gw 2.7.0: `with client.lock(name):` runs its block also if another client holds the lock. `acquire()` does not wait
+# but returns False, and the `with` statement ignores the result. No exception is raised. Two programs with this statement run
+# their blocks at the same time. Workaround: check `is_acquired()` inside the block.
 #
 # Seen (Linux, Python 3.11.7), with etcd 3.7.3 and 3.4.23:
 #   first is inside, holds the lock: True
@@ -39,7 +39,7 @@ for _ in $(seq 100); do
   if grep -qE "ready to serve client requests|serving insecure client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -qE "ready to serve client requests|serving insecure client requests" log # or else the ports are taken
+grep -qE "ready to serve client requests|serving insecure client requests" log # otherwise the ports are in use
 
 python/bin/python lock.py | tee seen.txt
 diff - seen.txt <<'END'

@@ -2,11 +2,11 @@
 # etcdctl 3.7.3: the variable ETCDCTL_COMMAND_TIMEOUT has no effect on `get`, although every flag of etcdctl can be given as a variable:
 # the time-out of most commands stays 5 s. The flag `--command-timeout` works.
 #
-# Seen (Linux, Go 1.26.8), with nobody listening at the endpoint:
+# Seen (Linux, Go 1.26.8), with no server at the endpoint:
 #   ETCDCTL_COMMAND_TIMEOUT=1s: gave up after 4 s or more
 #   --command-timeout=1s: gave up before 4 s
 #
-# Needs Go 1.26 and that nobody listens at the loopback port 27379. Fails if the behaviour changes.
+# Needs Go 1.26 and no server at the loopback port 27379. Fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# etcdctl 3.7.3: an answer that cannot be written to standard output is lost in silence. `etcdctl get k >file` on a full disk
-# exits with 0 and says nothing, so a script takes an empty file for a missing key.
+# etcdctl 3.7.3: an answer that cannot be written to standard output is lost without an error. `etcdctl get k >file` on a full
+# disk exits with 0 and prints no error, so a script takes an empty file for a missing key.
 #
 # Seen (Linux, Go 1.26.8), with /dev/full as the full disk:
 #   exit code 0, standard error: ""
@@ -28,7 +28,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 ./etcdctl --endpoints 127.0.0.1:27379 put k v >/dev/null
 code=0
 ./etcdctl --endpoints 127.0.0.1:27379 get k >/dev/full 2>err || code=$?

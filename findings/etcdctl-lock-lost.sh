@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# etcdctl 3.7.3: `etcdctl lock NAME command…` takes no notice when its lock is lost. If the lease of its key is revoked or expires
-# while the command runs, a second `etcdctl lock` of that name begins its command beside the first one; the first one goes on, nothing
-# is printed, and the exit code is 0. So two commands may run at once, and neither can tell. A command that must not may compare the key.
+# etcdctl 3.7.3: `etcdctl lock NAME command…` does not react when its lock is lost. If the lease of its key is revoked or expires
+# while the command runs, a second `etcdctl lock` of that name begins its command while the first continues; nothing is printed,
+# and the exit code is 0. Two commands may run at once without noticing. A command that must not do that can compare the key in
+# its transactions.
 #
 # Seen (Linux, Go 1.26.8):
 #   first begins
@@ -32,10 +33,10 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 export ETCDCTL_ENDPOINTS=127.0.0.1:27379
 
-# The key of a lock is NAME/LEASE. The first command has its lease revoked, as if renewals had failed for too long.
+# The key of a lock is NAME/LEASE. The first command revokes its own lease, as if renewals had failed for too long.
 cat >first <<'END'
 echo first begins
 lease=$(./etcdctl get --prefix --keys-only work/ | sed -n 's|^work/||p')

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# etcdctl 3.7.3, and so etcd's Go client and services: a lock named `jobs` waits while anybody holds a lock named `jobs/7`, as the keys of
-# both begin with `jobs/`. The other way round nobody waits. With elections, the candidate of `jobs/7` is taken for the
-# leader of `jobs`. Names that share locks must not be continued with a slash: use `jobs:7`.
+# etcdctl 3.7.3, and also etcd's Go client and services: a lock named `jobs` waits while a client holds a lock named `jobs/7`,
+# because the keys of both begin with `jobs/`. In the opposite case no client waits. In elections, the candidate of `jobs/7` is
+# reported as the leader of `jobs`. The name of a lock must not be another lock's name followed by a slash: use `jobs:7`.
 #
 # Seen (Linux, Go 1.26.8):
 #   lock jobs, while jobs/7 is held: waits
@@ -15,7 +15,7 @@ folder=$(mktemp -d)
 member=""
 candidate=""
 cleanup() {
-  for process in $candidate $member; do # in this order, as the candidate resigns
+  for process in $candidate $member; do # in this order, because the candidate resigns
     kill "$process" 2>/dev/null || true
     wait "$process" 2>/dev/null || true
   done
@@ -36,7 +36,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 export ETCDCTL_ENDPOINTS=127.0.0.1:27579
 
 # try HELD NAME: runs while HELD is held

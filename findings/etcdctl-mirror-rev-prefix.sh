@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# etcdctl 3.7.3: `etcdctl make-mirror --prefix p/` copies p/a to p/a. With `--rev N` beside it, which leaves out the
-# first listing and follows the changes from there, it copies p/a to a: keys lose the prefix. So a mirror that is stopped and continued
-# from a revision goes on under other names, over whatever has those names at the destination. `--dest-prefix p/` helps.
+# etcdctl 3.7.3: `etcdctl make-mirror --prefix p/` copies p/a to p/a. With `--rev N` in addition, which skips the first listing
+# and copies the changes from that revision on, it copies p/a to a: keys lose the prefix. A mirror that is stopped and continued
+# from a revision therefore writes to other keys, and overwrites existing keys of these names at the destination. Workaround:
+# `--dest-prefix p/`.
 #
 # Seen (Linux, Go 1.26.8), keys at the destination:
 #   make-mirror --prefix p/: p/a
@@ -33,7 +34,7 @@ start() {
     if grep -q "ready to serve client requests" "log-$1"; then break; fi
     sleep 0.1
   done
-  grep -q "ready to serve client requests" "log-$1" # or else the ports are taken
+  grep -q "ready to serve client requests" "log-$1" # otherwise the ports are in use
 }
 start 27379
 start 27381

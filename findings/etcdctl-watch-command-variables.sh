@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# etcdctl 3.7.3: the command of `etcdctl watch KEY -- command…` gets what has changed in variables, but key, value and type are there as
-# literals of Go, with quotes around them and `\n` for a line's end: `[ "$ETCD_WATCH_KEY" = k ]` is never true. And ETCD_WATCH_REVISION
-# is the revision of the answer, not of the change: in a watch of the past, all changes of an answer have the newest revision of the store.
+# etcdctl 3.7.3: the command of `etcdctl watch KEY -- command…` gets the change in variables, but key, value and type are Go
+# literals, with quotes around them and `\n` for a line end: `[ "$ETCD_WATCH_KEY" = k ]` is never true. ETCD_WATCH_REVISION is the
+# revision of the answer, not of the change: in a watch from an old revision, all changes of an answer have the newest revision of
+# the store.
 #
 # Seen (Linux, Go 1.26.8), with k changed at the revisions 2 and 3, and another key at 4:
 #   type "PUT", key "k", value "one\ntwo", revision 4, the key is k: no
@@ -32,7 +33,7 @@ for _ in $(seq 100); do
   if grep -q "ready to serve client requests" log 2>/dev/null; then break; fi
   sleep 0.1
 done
-grep -q "ready to serve client requests" log # or else the ports are taken
+grep -q "ready to serve client requests" log # otherwise the ports are in use
 export ETCDCTL_ENDPOINTS=127.0.0.1:27579
 
 ./etcdctl put k $'one\ntwo' >/dev/null

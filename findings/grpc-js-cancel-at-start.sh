@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# @grpc/grpc-js 1.14.7: a stream that the client cancels in the same turn in which it was made, on a connection that is up,
-# is opened at the server all the same, and stays open. The client's call has ended with CANCELLED by then; the server sees
-# no cancellation before the connection closes. A call that is cancelled three microtasks later is reset as expected.
+# @grpc/grpc-js 1.14.7: a stream that the client cancels in the turn of the event loop in which it was made, on an open
+# connection, is nevertheless opened at the server, and stays open. The client's call ends with CANCELLED; the server sees no
+# cancellation before the connection closes. A call that is cancelled three microtasks later is reset as expected.
 #
 # Seen on Node 20.20.2, Linux:
 #   cancelled after 0 microtasks: status 1, opened at the server, cancelled at the server: no

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# @grpc/grpc-js 1.14.7: a metadata value that begins or ends with a space does not arrive, neither trimmed nor as it is: its key
-# is missing, in both directions, and the call succeeds. `Metadata` accepts such values, but Node's HTTP/2 drops the whole header field where
-# it is received. A token that was read from a file with a space at its end is as if none had been sent. Trim values before, or use a key that
-# ends with `-bin`.
+# @grpc/grpc-js 1.14.7: a metadata value that begins or ends with a space does not arrive, not even trimmed: its key is missing,
+# in both directions, and the call succeeds. `Metadata` accepts such values, but Node's HTTP/2 drops the whole header field on the
+# receiving side. For example, a token that was read from a file with a space at its end is missing at the server. Workaround:
+# trim values before, or use a key that ends with `-bin`.
 #
-# Seen on Node 20.20.2, Linux: values that were sent, and what came of them:
+# Seen on Node 20.20.2, Linux: the sent values, and the received values:
 #   "a b": at the server ["a b"], back at the client ["a b"]
 #   " a": at the server [], back at the client []
 #   "a ": at the server [], back at the client []
