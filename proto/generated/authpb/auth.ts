@@ -14,13 +14,13 @@ export const protobufFileName = "authpb/auth.proto";
 /** Users, roles and permissions. */
 
 export interface UserAddOptions {
-  /** The user can only be known by the name in a TLS certificate. */
+  /** The user has no password and is only authenticated by the name in a TLS certificate. */
   readonly noPassword: boolean;
 }
 
 export interface User {
   readonly name: Uint8Array;
-  /** bcrypt hash. */
+  /** The bcrypt hash of the password. */
   readonly password: Uint8Array;
   readonly roles: readonly string[];
   readonly options: UserAddOptions | undefined;
@@ -30,7 +30,7 @@ export interface User {
 export interface Permission {
   readonly permType: Permission_Type;
   readonly key: Uint8Array;
-  /** Empty: only `key`. A single zero byte: all keys from `key` on. */
+  /** The end of the interval. Empty: only `key`. A single zero byte: all keys from `key` on. */
   readonly rangeEnd: Uint8Array;
 }
 

@@ -13,7 +13,7 @@ export const protobufPackage = "etcdserverpb";
 
 export const protobufFileName = "etcdserverpb/auth.proto";
 
-/** Who may do what. */
+/** Users, roles and permissions. */
 
 export interface AuthEnableRequest {
 }
@@ -35,7 +35,7 @@ export interface AuthStatusRequest {
 export interface AuthStatusResponse {
   readonly header: ResponseHeader | undefined;
   readonly enabled: boolean;
-  /** Raised by each change of users, roles and permissions. */
+  /** Incremented by each change of users, roles and permissions. */
   readonly authRevision: bigint;
 }
 
@@ -55,7 +55,7 @@ export interface AuthUserAddRequest {
   readonly options:
     | UserAddOptions
     | undefined;
-  /** bcrypt hash, instead of `password`. */
+  /** The bcrypt hash of the password, instead of `password`. */
   readonly hashedPassword: string;
 }
 
@@ -97,7 +97,7 @@ export interface AuthUserDeleteResponse {
 export interface AuthUserChangePasswordRequest {
   readonly name: string;
   readonly password: string;
-  /** bcrypt hash, instead of `password`. */
+  /** The bcrypt hash of the password, instead of `password`. */
   readonly hashedPassword: string;
 }
 
@@ -160,7 +160,7 @@ export interface AuthRoleDeleteResponse {
 }
 
 export interface AuthRoleGrantPermissionRequest {
-  /** Of the role. */
+  /** The permissions of the role. */
   readonly name: string;
   readonly perm: Permission | undefined;
 }
@@ -2357,7 +2357,7 @@ export const AuthDefinition = {
   name: "Auth",
   fullName: "etcdserverpb.Auth",
   methods: {
-    /** Needs a user `root` that has the role `root`. */
+    /** Turns authentication on. Needs a user `root` that has the role `root`. */
     authEnable: {
       name: "AuthEnable",
       requestType: AuthEnableRequest as typeof AuthEnableRequest,
@@ -2382,7 +2382,7 @@ export const AuthDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Gives a token for name and password, to be sent as metadata `token`. */
+    /** Issues a token for a name and a password. Requests carry the token in the metadata `token`. */
     authenticate: {
       name: "Authenticate",
       requestType: AuthenticateRequest as typeof AuthenticateRequest,
@@ -2471,7 +2471,7 @@ export const AuthDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Takes the role from all users too. */
+    /** Deletes a role, and takes it from all users. */
     roleDelete: {
       name: "RoleDelete",
       requestType: AuthRoleDeleteRequest as typeof AuthRoleDeleteRequest,
@@ -2480,7 +2480,7 @@ export const AuthDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Replaces the type of a permission for the same interval. */
+    /** Grants a permission. Replaces the type of a permission for the same interval. */
     roleGrantPermission: {
       name: "RoleGrantPermission",
       requestType: AuthRoleGrantPermissionRequest as typeof AuthRoleGrantPermissionRequest,
@@ -2489,7 +2489,7 @@ export const AuthDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Needs the exact interval. */
+    /** Revokes a permission. Needs the exact interval of the grant. */
     roleRevokePermission: {
       name: "RoleRevokePermission",
       requestType: AuthRoleRevokePermissionRequest as typeof AuthRoleRevokePermissionRequest,

@@ -34,7 +34,7 @@ export interface MemberAddResponse {
   readonly member:
     | Member
     | undefined;
-  /** All members, the new one too, by id. */
+  /** All members, including the new one, ordered by id. */
   readonly members: readonly Member[];
 }
 
@@ -46,13 +46,13 @@ export interface MemberRemoveResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** All members left, by id. */
+  /** All remaining members, ordered by id. */
   readonly members: readonly Member[];
 }
 
 export interface MemberUpdateRequest {
   readonly ID: bigint;
-  /** Replace the ones it has. */
+  /** The new peer URLs, which replace all others. */
   readonly peerURLs: readonly string[];
 }
 
@@ -62,7 +62,7 @@ export interface MemberUpdateResponse {
 }
 
 export interface MemberListRequest {
-  /** Confirm with a quorum; otherwise this member's own view. */
+  /** True: confirmed by a quorum. False: the state of the member that answers. */
   readonly linearizable: boolean;
 }
 
@@ -70,7 +70,7 @@ export interface MemberListResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** By id. */
+  /** Ordered by id. */
   readonly members: readonly Member[];
 }
 
@@ -926,7 +926,7 @@ export const ClusterDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Gives a learner a vote. */
+    /** Makes a learner a voter. */
     memberPromote: {
       name: "MemberPromote",
       requestType: MemberPromoteRequest as typeof MemberPromoteRequest,

@@ -11,13 +11,13 @@ export const protobufPackage = "etcdserverpb";
 
 export const protobufFileName = "etcdserverpb/header.proto";
 
-/** What every answer starts with. */
+/** The first field of every response. */
 
 export interface ResponseHeader {
   readonly clusterId: bigint;
   /** The member that answered. */
   readonly memberId: bigint;
-  /** Of a write: the revision it made. Of a read: the store's revision at that time. */
+  /** The revision that a write made; for a read, the store's revision at that time. */
   readonly revision: bigint;
   readonly raftTerm: bigint;
 }

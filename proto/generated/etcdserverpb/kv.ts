@@ -17,26 +17,26 @@ export const protobufFileName = "etcdserverpb/kv.proto";
  * Reads, writes and transactions on keys.
  *
  * Intervals are `[key, range_end)` in byte order. An empty `range_end` means only `key`; a single zero byte means all
- * keys from `key` on. The keys with a prefix are those from it up to it with its last byte that is not 0xff raised by
- * one, and what follows that byte dropped.
+ * keys from `key` on. For all keys with a prefix, `range_end` is the prefix with its last byte that is not 0xff
+ * incremented and the bytes after it removed.
  */
 
 export interface RangeRequest {
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;
-  /** At most this many keys; 0 or less: all. */
+  /** Maximum number of keys; 0 or less: all. */
   readonly limit: bigint;
   /** Revision to read at; 0 or less: the newest. */
   readonly revision: bigint;
   readonly sortOrder: RangeRequest_SortOrder;
   readonly sortTarget: RangeRequest_SortTarget;
-  /** From this member's own state, without asking the others: fast, works without a quorum, and may be stale. */
+  /** Answered from this member's own state, without a quorum: fast, and may be stale. */
   readonly serializable: boolean;
-  /** Leave the values out. */
+  /** Return keys without values. */
   readonly keysOnly: boolean;
-  /** Only `count`. */
+  /** Return only `count`. */
   readonly countOnly: boolean;
-  /** Inclusive bounds on what is returned, but not on what `count` counts; 0: none. */
+  /** Inclusive bounds of the returned keys; `count` counts all keys; 0: no bound. */
   readonly minModRevision: bigint;
   readonly maxModRevision: bigint;
   readonly minCreateRevision: bigint;
@@ -44,7 +44,7 @@ export interface RangeRequest {
 }
 
 export const RangeRequest_SortOrder = {
-  /** NONE - By key; by `sort_target` ascending if that is not KEY. */
+  /** NONE - The default: ordered by key, or ascending by `sort_target` if that is not KEY. */
   NONE: 0,
   ASCEND: 1,
   DESCEND: 2,
@@ -73,13 +73,13 @@ export namespace RangeRequest_SortTarget {
 export interface RangeResponse {
   readonly header: ResponseHeader | undefined;
   readonly kvs: readonly KeyValue[];
-  /** Whether `limit` left any out. */
+  /** Whether `limit` omitted any keys. */
   readonly more: boolean;
-  /** Keys in the interval, whatever limit and revision bounds say. */
+  /** Number of keys in the interval, independent of limit and revision bounds. */
   readonly count: bigint;
 }
 
-/** A chunk of a RangeStream. All but the last have nothing but keys. */
+/** A chunk of a RangeStream. All chunks but the last contain only keys. */
 export interface RangeStreamResponse {
   readonly rangeResponse: RangeResponse | undefined;
 }
@@ -87,13 +87,13 @@ export interface RangeStreamResponse {
 export interface PutRequest {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-  /** Lease to attach the key to; 0 detaches it. */
+  /** Lease to attach the key to; 0: none. */
   readonly lease: bigint;
-  /** Return the key as it was before. */
+  /** Return the previous key. */
   readonly prevKv: boolean;
-  /** Keep the value the key has. Fails if there is no such key. */
+  /** Keep the current value of the key. Fails if there is no such key. */
   readonly ignoreValue: boolean;
-  /** Keep the lease the key has. Fails if there is no such key. */
+  /** Keep the current lease of the key. Fails if there is no such key. */
   readonly ignoreLease: boolean;
 }
 
@@ -101,14 +101,14 @@ export interface PutResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** Absent if not asked for, or if the key was new. */
+  /** Absent if not requested, or if the key was new. */
   readonly prevKv: KeyValue | undefined;
 }
 
 export interface DeleteRangeRequest {
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;
-  /** Return the keys as they were before. */
+  /** Return the deleted keys. */
   readonly prevKv: boolean;
 }
 
@@ -116,9 +116,9 @@ export interface DeleteRangeResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** How many keys there were. */
+  /** The number of deleted keys. */
   readonly deleted: bigint;
-  /** In byte order of the keys. */
+  /** The deleted keys, in byte order. */
   readonly prevKvs: readonly KeyValue[];
 }
 
@@ -131,7 +131,7 @@ export interface RequestOp {
     | undefined;
 }
 
-/** The answer to the operation at the same place in the branch that ran. Its header holds only a revision. */
+/** The response to the operation at the same position in the branch that ran. Its header contains only a revision. */
 export interface ResponseOp {
   readonly response:
     | { readonly $case: "responseRange"; readonly value: RangeResponse }
@@ -142,14 +142,15 @@ export interface ResponseOp {
 }
 
 /**
- * Holds if `target` of the key stands in relation `result` to the operand. A missing key has version, revisions and
- * lease 0; a comparison of its value never holds. With `range_end` it must hold for every key of the interval.
+ * A condition: `target` of the key compared by `result` with the operand. A missing key has version, revisions and
+ * lease 0; a comparison of its value never holds. With `range_end`, the condition must hold for every key of the
+ * interval.
  */
 export interface Compare {
   readonly result: Compare_CompareResult;
   readonly target: Compare_CompareTarget;
   readonly key: Uint8Array;
-  /** The operand. If it is not the one for `target`, the operand is 0 or empty. */
+  /** The operand. If it is set for another target than `target`, the operand is 0 or empty. */
   readonly targetUnion:
     | { readonly $case: "version"; readonly value: bigint }
     | { readonly $case: "createRevision"; readonly value: bigint }
@@ -184,8 +185,8 @@ export namespace Compare_CompareTarget {
 }
 
 /**
- * If all of `compare` hold, `success` runs, otherwise `failure`. Comparisons, those of nested transactions too, see the
- * store as it was before; operations see what earlier ones did. No key may be put twice.
+ * Runs `success` if all of `compare` hold, otherwise `failure`. All comparisons, also those of nested transactions, are
+ * made on the store before the transaction; operations see the effects of earlier operations. No key may be put twice.
  */
 export interface TxnRequest {
   readonly compare: readonly Compare[];
@@ -203,9 +204,9 @@ export interface TxnResponse {
 }
 
 export interface CompactionRequest {
-  /** The oldest revision that stays readable. */
+  /** The oldest revision that can still be read. */
   readonly revision: bigint;
-  /** Answer only when the history is gone from disk. */
+  /** Answer only when the history is removed from disk. */
   readonly physical: boolean;
 }
 
@@ -1752,7 +1753,7 @@ export const KVDefinition = {
       responseStream: true,
       options: {},
     },
-    /** Writes one key. Takes a new revision, even for an unchanged value. */
+    /** Writes one key. Makes a new revision, even for an unchanged value. */
     put: {
       name: "Put",
       requestType: PutRequest as typeof PutRequest,
@@ -1761,7 +1762,7 @@ export const KVDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Deletes keys. Takes a new revision if there were any. */
+    /** Deletes keys. Makes a new revision if there were any. */
     deleteRange: {
       name: "DeleteRange",
       requestType: DeleteRangeRequest as typeof DeleteRangeRequest,
@@ -1770,7 +1771,7 @@ export const KVDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Compares, then runs one of two lists of operations, all under one revision. */
+    /** Compares, then runs one of two lists of operations, all at one revision. */
     txn: {
       name: "Txn",
       requestType: TxnRequest as typeof TxnRequest,
@@ -1779,7 +1780,7 @@ export const KVDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Gives up history before a revision. */
+    /** Removes the history before a revision. */
     compact: {
       name: "Compact",
       requestType: CompactionRequest as typeof CompactionRequest,

@@ -12,10 +12,10 @@ export const protobufPackage = "etcdserverpb";
 
 export const protobufFileName = "etcdserverpb/lease.proto";
 
-/** Keys that go when nobody renews them. */
+/** Leases: keys that are deleted when their lease is not renewed. */
 
 export interface LeaseGrantRequest {
-  /** Seconds. */
+  /** The TTL in seconds. */
   readonly TTL: bigint;
   /** 0: the server picks one. */
   readonly ID: bigint;
@@ -24,9 +24,9 @@ export interface LeaseGrantRequest {
 export interface LeaseGrantResponse {
   readonly header: ResponseHeader | undefined;
   readonly ID: bigint;
-  /** Seconds, as granted: at least the server's minimum. */
+  /** The granted TTL in seconds: at least the server's minimum. */
   readonly TTL: bigint;
-  /** Never set. */
+  /** Always empty. */
   readonly error: string;
 }
 
@@ -45,20 +45,20 @@ export interface LeaseKeepAliveRequest {
 export interface LeaseKeepAliveResponse {
   readonly header: ResponseHeader | undefined;
   readonly ID: bigint;
-  /** Seconds; 0: there is no such lease. */
+  /** The TTL, counted from now, in seconds; 0: there is no such lease. */
   readonly TTL: bigint;
 }
 
 export interface LeaseTimeToLiveRequest {
   readonly ID: bigint;
-  /** List the attached keys too. */
+  /** List the attached keys. */
   readonly keys: boolean;
 }
 
 export interface LeaseTimeToLiveResponse {
   readonly header: ResponseHeader | undefined;
   readonly ID: bigint;
-  /** Whole seconds left; -1: there is no such lease. */
+  /** Remaining time in whole seconds; -1: there is no such lease. */
   readonly TTL: bigint;
   readonly grantedTTL: bigint;
   readonly keys: readonly Uint8Array[];
@@ -76,10 +76,10 @@ export interface LeaseLeasesResponse {
   readonly leases: readonly LeaseStatus[];
 }
 
-/** Keeps a long lease's remaining time over a change of leader. No call uses these three. */
+/** The remaining time of a lease, which a next leader continues with. No call uses these three messages. */
 export interface LeaseCheckpoint {
   readonly ID: bigint;
-  /** Seconds. */
+  /** The remaining TTL in seconds. */
   readonly remainingTTL: bigint;
 }
 
@@ -1121,7 +1121,7 @@ export const LeaseDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Ends a lease and deletes its keys under one revision. */
+    /** Ends a lease and deletes its keys at one revision. */
     leaseRevoke: {
       name: "LeaseRevoke",
       requestType: LeaseRevokeRequest as typeof LeaseRevokeRequest,
@@ -1130,7 +1130,7 @@ export const LeaseDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Each message renews a lease. */
+    /** Renews leases: each message of the stream renews one. */
     leaseKeepAlive: {
       name: "LeaseKeepAlive",
       requestType: LeaseKeepAliveRequest as typeof LeaseKeepAliveRequest,

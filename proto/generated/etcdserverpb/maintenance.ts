@@ -12,13 +12,13 @@ export const protobufPackage = "etcdserverpb";
 
 export const protobufFileName = "etcdserverpb/maintenance.proto";
 
-/** Looking after one member: how it is, what it holds, how much room there is. */
+/** Maintenance of members: status, alarms, hashes, disk space, backups. */
 
 export const AlarmType = {
   NONE: 0,
-  /** NOSPACE - The quota is used up: only requests that need no room are taken. */
+  /** NOSPACE - The quota is reached: only requests that need no space are accepted. */
   NOSPACE: 1,
-  /** CORRUPT - Members hold different data. */
+  /** CORRUPT - Members have different data. */
   CORRUPT: 2,
 } as const;
 
@@ -32,9 +32,9 @@ export namespace AlarmType {
 
 export interface AlarmRequest {
   readonly action: AlarmRequest_AlarmAction;
-  /** Whose alarm; of no effect with GET. */
+  /** The member of the alarm; ignored with GET. */
   readonly memberID: bigint;
-  /** With GET, NONE asks for all. */
+  /** The type; with GET, NONE lists all types. */
   readonly alarm: AlarmType;
 }
 
@@ -65,13 +65,13 @@ export interface StatusResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** Of the server program. */
+  /** Version of the server program. */
   readonly version: string;
-  /** Bytes taken on disk. */
+  /** Size of the database on disk, in bytes. */
   readonly dbSize: bigint;
-  /** Member id; 0: none known. */
+  /** Member id of the leader; 0: unknown. */
   readonly leader: bigint;
-  /** Last committed. */
+  /** The last committed index. */
   readonly raftIndex: bigint;
   readonly raftTerm: bigint;
   readonly raftAppliedIndex: bigint;
@@ -81,13 +81,13 @@ export interface StatusResponse {
   readonly dbSizeInUse: bigint;
   readonly isLearner: boolean;
   readonly storageVersion: string;
-  /** Bytes. */
+  /** The quota in bytes. */
   readonly dbSizeQuota: bigint;
   readonly downgradeInfo: DowngradeInfo | undefined;
 }
 
 export interface DowngradeInfo {
-  /** A downgrade is under way. */
+  /** Whether a downgrade is in progress. */
   readonly enabled: boolean;
   readonly targetVersion: string;
 }
@@ -96,7 +96,7 @@ export interface DefragmentRequest {
 }
 
 export interface DefragmentResponse {
-  /** Never set. */
+  /** Always empty. */
   readonly header: ResponseHeader | undefined;
 }
 
@@ -109,7 +109,7 @@ export interface HashResponse {
 }
 
 export interface HashKVRequest {
-  /** 0: the newest. */
+  /** The revision to hash up to; 0: the newest. */
   readonly revision: bigint;
 }
 
@@ -117,10 +117,10 @@ export interface HashKVResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** CRC-32C over all entries up to the revision. Equal on members with equal `compact_revision`. */
+  /** CRC-32C of all entries up to the revision. Equal on members with equal `compact_revision`. */
   readonly hash: number;
   readonly compactRevision: bigint;
-  /** The revision the hash was taken at. */
+  /** The revision of the hash. */
   readonly hashRevision: bigint;
 }
 
@@ -128,11 +128,11 @@ export interface SnapshotRequest {
 }
 
 export interface SnapshotResponse {
-  /** Never set. */
+  /** Always empty. */
   readonly header:
     | ResponseHeader
     | undefined;
-  /** Of the image, after this part. */
+  /** Bytes of the copy after this part. */
   readonly remainingBytes: bigint;
   readonly blob: Uint8Array;
   /** Storage version. */
@@ -144,7 +144,7 @@ export interface MoveLeaderRequest {
 }
 
 export interface MoveLeaderResponse {
-  /** Never set. */
+  /** Always empty. */
   readonly header: ResponseHeader | undefined;
 }
 
@@ -172,7 +172,7 @@ export interface DowngradeResponse {
   readonly version: string;
 }
 
-/** Used by etcd's own tests only. */
+/** Only used by etcd's own tests. */
 export interface DowngradeVersionTestRequest {
   readonly ver: string;
 }
@@ -1636,7 +1636,7 @@ export const MaintenanceDefinition = {
   name: "Maintenance",
   fullName: "etcdserverpb.Maintenance",
   methods: {
-    /** Reads, raises or clears alarms. */
+    /** Lists, activates or deactivates alarms. */
     alarm: {
       name: "Alarm",
       requestType: AlarmRequest as typeof AlarmRequest,
@@ -1653,7 +1653,7 @@ export const MaintenanceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Gives unused room on this member's disk back. */
+    /** Returns unused space of this member's database to the file system. */
     defragment: {
       name: "Defragment",
       requestType: DefragmentRequest as typeof DefragmentRequest,
@@ -1662,7 +1662,7 @@ export const MaintenanceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Hash of the whole database of this member. Comparable only between equal implementations. */
+    /** Hash of this member's whole database. Only comparable between equal implementations. */
     hash: {
       name: "Hash",
       requestType: HashRequest as typeof HashRequest,
@@ -1671,7 +1671,7 @@ export const MaintenanceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Hash of the history up to a revision: equal on all members. */
+    /** Hash of the history up to a revision, which is equal on all members. */
     hashKV: {
       name: "HashKV",
       requestType: HashKVRequest as typeof HashKVRequest,
@@ -1680,7 +1680,7 @@ export const MaintenanceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** A consistent image of the database, then its SHA-256. */
+    /** A consistent copy of the database, followed by its SHA-256. */
     snapshot: {
       name: "Snapshot",
       requestType: SnapshotRequest as typeof SnapshotRequest,
@@ -1689,7 +1689,7 @@ export const MaintenanceDefinition = {
       responseStream: true,
       options: {},
     },
-    /** Answered by the leader only. */
+    /** Transfers the leadership. Only the leader accepts it. */
     moveLeader: {
       name: "MoveLeader",
       requestType: MoveLeaderRequest as typeof MoveLeaderRequest,

@@ -13,7 +13,7 @@ export const protobufPackage = "etcdserverpb";
 
 export const protobufFileName = "etcdserverpb/watch.proto";
 
-/** Being told of changes. */
+/** Watches: streams of changes of keys. */
 
 export interface WatchRequest {
   readonly requestUnion:
@@ -27,23 +27,23 @@ export interface WatchCreateRequest {
   /** The interval to watch, as in RangeRequest. Empty: a zero byte. */
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;
-  /** First revision to tell of; 0: the next. */
+  /** First revision to watch; 0: the next. */
   readonly startRevision: bigint;
-  /** Send an empty answer now and then while nothing happens. */
+  /** Send progress notices, which are responses without events, while there are no changes. */
   readonly progressNotify: boolean;
   readonly filters: readonly WatchCreateRequest_FilterType[];
-  /** Tell also what the key was before. */
+  /** Include the previous key in each event. */
   readonly prevKv: boolean;
   /** 0: the server picks one. */
   readonly watchId: bigint;
-  /** Split big answers into parts. */
+  /** Split large responses into fragments. */
   readonly fragment: boolean;
 }
 
 export const WatchCreateRequest_FilterType = {
-  /** NOPUT - Leave puts out. */
+  /** NOPUT - Omit puts. */
   NOPUT: 0,
-  /** NODELETE - Leave deletions out. */
+  /** NODELETE - Omit deletions. */
   NODELETE: 1,
 } as const;
 
@@ -59,23 +59,23 @@ export interface WatchCancelRequest {
   readonly watchId: bigint;
 }
 
-/** Asks for the revision up to which all events have been sent on this stream. The answer has watch id -1. */
+/** Requests the revision up to which all events of this stream have been sent. The response has watch id -1. */
 export interface WatchProgressRequest {
 }
 
 export interface WatchResponse {
   readonly header: ResponseHeader | undefined;
   readonly watchId: bigint;
-  /** Answers a create request. With `canceled`: it was refused, and the watch id is -1. */
+  /** The response to a create request. With `canceled`: the request was refused, and the watch id is -1. */
   readonly created: boolean;
-  /** No more events will come for this watcher. */
+  /** The watcher is canceled: no more events follow. */
   readonly canceled: boolean;
-  /** Not 0: the watcher needed history that is gone; this is the oldest revision there is. */
+  /** Not 0: the watcher needed compacted history; this is the oldest revision that can be watched. */
   readonly compactRevision: bigint;
   readonly cancelReason: string;
-  /** More parts of this answer follow. */
+  /** More fragments of this response follow. */
   readonly fragment: boolean;
-  /** In the order the changes happened; those of one revision come together. */
+  /** Events in the order of the changes; all events of one revision are in one response or its fragments. */
   readonly events: readonly Event[];
 }
 
@@ -646,7 +646,7 @@ export const WatchDefinition = {
   name: "Watch",
   fullName: "etcdserverpb.Watch",
   methods: {
-    /** One stream carries any number of watchers, each with an id. */
+    /** A stream carries any number of watchers, each with an id. */
     watch: {
       name: "Watch",
       requestType: WatchRequest as typeof WatchRequest,

@@ -11,16 +11,16 @@ export const protobufPackage = "minietcd.internal";
 
 export const protobufFileName = "minietcd/calls.proto";
 
-/** What members ask their leader, and what it answers, beside consensus on the same connections. */
+/** Calls of members to their leader, and the responses, on the connections of consensus. */
 
-/** All that one member has to say to another in one turn of its event loop. */
+/** All calls and responses from one member to another of one turn of the event loop. */
 export interface Calls {
   readonly requests: readonly CallRequest[];
   readonly responses: readonly CallResponse[];
 }
 
 export interface CallRequest {
-  /** Chosen by who asks; the response bears it, too. */
+  /** Chosen by the calling member; repeated in the response. */
   readonly number: bigint;
   readonly request:
     | //
@@ -39,17 +39,20 @@ export interface CallResponse {
   readonly number: bigint;
   readonly response:
     | //
-    /** The lease was kept alive, for so many seconds from now on; 0: there is no such lease. */
+    /** The remaining time in seconds, counted from now; 0: there is no such lease. */
     { readonly $case: "renewLease"; readonly value: bigint }
     | { readonly $case: "queryLease"; readonly value: LeaseInfo }
     | undefined;
 }
 
 export interface LeaseInfo {
-  /** 0: there is no such lease. */
+  /** The granted TTL; 0: there is no such lease. */
   readonly grantedSeconds: bigint;
   readonly remainingSeconds: bigint;
-  /** Encoded as the field `keys` of etcdserverpb.LeaseTimeToLiveResponse: passed on as they are, however many there are. */
+  /**
+   * Encoded as the field `keys` of etcdserverpb.LeaseTimeToLiveResponse, so that any number of keys is passed on
+   * without decoding.
+   */
   readonly encodedKeys: Uint8Array;
 }
 

@@ -27,21 +27,24 @@ export const protobufPackage = "minietcd.internal";
 
 export const protobufFileName = "minietcd/command.proto";
 
-/** What is replicated through the log, and what the store keeps for whoever applies it. */
+/** The commands in the log, and the rows that the store keeps for the applier. */
 
-/** One entry of the log. The first four fields number it, so that a copy that was sent again is applied only once. */
+/**
+ * The data of an entry with a command. The first four fields number it, so that a retransmitted copy is not applied
+ * again.
+ */
 export interface Proposal {
-  /** The member whose client asked. */
+  /** The member that received the client's request. */
   readonly member: bigint;
-  /** Grows with each start of that member. */
+  /** The member's incarnation, which grows with each start. */
   readonly incarnation: bigint;
   /** Counts that member's proposals in this incarnation. */
   readonly sequence: bigint;
-  /** The lowest sequence still unanswered: nothing below it will be sent again. */
+  /** The lowest unanswered sequence: no proposal below it will be sent again. */
   readonly floor: bigint;
   /**
-   * The user whose client asked, and the revision of users, roles and permissions at which the user was known. Empty and 0:
-   * authentication was off, or the member itself asks.
+   * The user of the request, and the auth revision of its authentication. Empty and 0: authentication was off, or the
+   * member itself made the proposal.
    */
   readonly user: string;
   readonly authRevision: bigint;
@@ -55,14 +58,14 @@ export interface Proposal {
     | { readonly $case: "leaseRevoke"; readonly value: LeaseRevokeRequest }
     | { readonly $case: "leaseExpiry"; readonly value: LeaseExpiry }
     | //
-    /** Activates or deactivates; a list of alarms is read. */
+    /** To activate or deactivate an alarm. (A list of alarms is a read.) */
     { readonly $case: "alarm"; readonly value: AlarmRequest }
     | { readonly $case: "leaseCheckpoint"; readonly value: LeaseCheckpoint }
     | { readonly $case: "authEnable"; readonly value: AuthEnableRequest }
     | { readonly $case: "authDisable"; readonly value: AuthDisableRequest }
     | { readonly $case: "login"; readonly value: Login }
     | //
-    /** A password is in the log as its hash alone. */
+    /** Only the hash of a password is in the log. */
     { readonly $case: "userAdd"; readonly value: AuthUserAddRequest }
     | { readonly $case: "userDelete"; readonly value: AuthUserDeleteRequest }
     | { readonly $case: "userChangePassword"; readonly value: AuthUserChangePasswordRequest }
@@ -76,7 +79,7 @@ export interface Proposal {
 }
 
 /**
- * The time of some leases is over, as their leader saw it. An entry of another term has no effect: the next leader has
+ * Leases that have expired on the clock of their leader. An entry of another term has no effect: the next leader has
  * given every lease a full TTL.
  */
 export interface LeaseExpiry {
@@ -84,64 +87,64 @@ export interface LeaseExpiry {
   readonly leases: readonly ExpiredLease[];
 }
 
-/** One lease, and no other that was granted under its id since. */
+/** A lease. `generation` distinguishes it from later leases with the same id. */
 export interface ExpiredLease {
   readonly id: bigint;
   readonly generation: bigint;
 }
 
 /**
- * The time that some leases have left, as their leader sees it, for the next leader to go on with. An entry of another term has
- * no effect: the next leader may have promised a client more.
+ * The remaining times of leases on the clock of their leader, with which the next leader continues. An entry of another
+ * term has no effect: the next leader may have promised more time to a client.
  */
 export interface LeaseCheckpoint {
   readonly term: bigint;
   readonly leases: readonly RemainingTime[];
 }
 
-/** The time of one lease, and of no other that was granted under its id since. */
+/** The remaining time of a lease. `generation` distinguishes it from later leases with the same id. */
 export interface RemainingTime {
   readonly id: bigint;
   readonly generation: bigint;
-  /** 0: as long as it was granted for. */
+  /** The remaining time; 0: the granted TTL. */
   readonly seconds: bigint;
 }
 
-/** A user has proved a password to the member that proposes this. */
+/** A user has logged in at the member that proposes this. */
 export interface Login {
   readonly name: string;
-  /** The beginning of the token; empty: tokens are not kept by the members. */
+  /** The beginning of the token; empty: the members do not keep tokens. */
   readonly tokenPrefix: string;
-  /** The revision of users, roles and permissions at which the password was checked. */
+  /** The auth revision at which the password was checked. */
   readonly authRevision: bigint;
 }
 
-/** A row of the store's table "auth", whose key is empty; there is none before the first change. */
+/** The row of the store's table "auth", with an empty key. It does not exist before the first change. */
 export interface AuthStatus {
   readonly enabled: boolean;
-  /** Raised by each change of users, roles and permissions. */
+  /** Incremented by each change of users, roles and permissions. */
   readonly revision: bigint;
 }
 
-/** What a member tells the others of itself once it has started. */
+/** Attributes that a member publishes after its start. */
 export interface MemberAttributes {
   readonly member: bigint;
   readonly name: string;
   readonly clientUrls: readonly string[];
 }
 
-/** Written with each batch of the store: how far the log has been applied. */
+/** The applied position, written with each batch of the store. */
 export interface AppliedMarker {
   readonly index: bigint;
   readonly term: bigint;
 }
 
 /**
- * Which proposals of a member have been applied: all below `floor`, and those in the bitmap. A row of the store's table
- * "proposals", by member.
+ * The applied proposals of a member: all sequences below `floor`, and those in the bitmap. A row of the store's table
+ * "proposals", whose key is the member.
  */
 export interface SeenProposals {
-  /** The newest one seen. Older ones are skipped. */
+  /** The newest incarnation seen. Proposals of older ones are not applied. */
   readonly incarnation: bigint;
   readonly floor: bigint;
   /** Bit `n % 8` (from the lowest) of byte `n / 8` stands for sequence `floor + n`. */

@@ -14,10 +14,10 @@ export const protobufPackage = "minietcd.raw";
 export const protobufFileName = "minietcd/raw.proto";
 
 /**
- * Wire twins of the messages that hold keys: the same field numbers, but each KeyValue is `bytes`. A KeyValue is encoded
- * once, when it is written; these carry the encoded form, so that reads and watchers never encode it again. On the wire
- * a nested message and `bytes` look the same (protocol buffers, encoding: length-delimited records), so what is encoded
- * from a twin decodes as the message without `Raw`. An encoded KeyValue is never empty, so empty bytes mean "absent".
+ * Twins of the messages that contain keys: the same field numbers, but each KeyValue is `bytes`. A KeyValue is encoded
+ * once, when it is written; the twins carry the encoded form, so that reads and watches need not encode it again. On
+ * the wire, a nested message and `bytes` are the same (protocol buffers, encoding: length-delimited records), so an
+ * encoded twin decodes as the message without `Raw`. An encoded KeyValue is never empty, so empty bytes mean "absent".
  */
 
 /** Twin of etcdserverpb.RangeResponse. */
@@ -74,7 +74,7 @@ export interface RawWatchResponse {
   readonly compactRevision: bigint;
   readonly cancelReason: string;
   readonly fragment: boolean;
-  /** Each an encoded RawEvent: the same bytes go to every watcher that is told of the change. */
+  /** Encoded RawEvent messages: all watches of a change share the same bytes. */
   readonly events: readonly Uint8Array[];
 }
 

@@ -11,13 +11,13 @@ export const protobufPackage = "mvccpb";
 
 export const protobufFileName = "mvccpb/kv.proto";
 
-/** What the store holds and what watchers are told. */
+/** Keys and their changes. */
 
-/** One key as it was at one revision. */
+/** A key at one revision. */
 export interface KeyValue {
   /** Never empty. */
   readonly key: Uint8Array;
-  /** Revision of the put that created the key, counted anew after each deletion. */
+  /** Revision of the put that created the key since its last deletion. */
   readonly createRevision: bigint;
   /** Revision of the last change. */
   readonly modRevision: bigint;
@@ -28,14 +28,14 @@ export interface KeyValue {
   readonly lease: bigint;
 }
 
-/** One change of one key. */
+/** A change of one key. */
 export interface Event {
   readonly type: Event_EventType;
-  /** After a PUT the whole key; after a DELETE only `key` and `mod_revision`. */
+  /** The key after a PUT; after a DELETE, only `key` and `mod_revision` are set. */
   readonly kv:
     | KeyValue
     | undefined;
-  /** The key before the change: only if asked for and not yet compacted. */
+  /** The key before the change: only if requested and not compacted. */
   readonly prevKv: KeyValue | undefined;
 }
 

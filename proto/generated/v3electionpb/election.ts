@@ -13,10 +13,10 @@ export const protobufPackage = "v3electionpb";
 
 export const protobufFileName = "v3electionpb/election.proto";
 
-/** Elections among clients, kept by the server with ordinary keys. */
+/** Elections of clients, which the server implements with ordinary keys. */
 
 export interface CampaignRequest {
-  /** Of the election. */
+  /** The name of the election. */
   readonly name: Uint8Array;
   readonly lease: bigint;
   readonly value: Uint8Array;
@@ -29,7 +29,7 @@ export interface CampaignResponse {
 
 /** The proof of leadership. */
 export interface LeaderKey {
-  /** Of the election. */
+  /** The name of the election. */
   readonly name: Uint8Array;
   readonly key: Uint8Array;
   /** Create revision of `key`. */
@@ -45,7 +45,7 @@ export interface LeaderResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** The leader's key; its value is what the leader proclaimed. */
+  /** The leader's key, whose value is the proclaimed value. */
   readonly kv: KeyValue | undefined;
 }
 
@@ -714,7 +714,7 @@ export const ElectionDefinition = {
   name: "Election",
   fullName: "v3electionpb.Election",
   methods: {
-    /** Answers when elected. */
+    /** Answers when the candidate is elected. */
     campaign: {
       name: "Campaign",
       requestType: CampaignRequest as typeof CampaignRequest,
@@ -740,7 +740,7 @@ export const ElectionDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Each leader and each value it proclaims. */
+    /** Sends each leader, and each value that it proclaims. */
     observe: {
       name: "Observe",
       requestType: LeaderRequest as typeof LeaderRequest,

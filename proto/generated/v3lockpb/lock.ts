@@ -12,11 +12,11 @@ export const protobufPackage = "v3lockpb";
 
 export const protobufFileName = "v3lockpb/lock.proto";
 
-/** Locks, kept by the server with ordinary keys. */
+/** Locks, which the server implements with ordinary keys. */
 
 export interface LockRequest {
   readonly name: Uint8Array;
-  /** The lock is held as long as this lease lives; 0: one of 60 seconds. */
+  /** The lock is held as long as this lease exists; 0: a new lease of 60 seconds. */
   readonly lease: bigint;
 }
 
@@ -24,12 +24,12 @@ export interface LockResponse {
   readonly header:
     | ResponseHeader
     | undefined;
-  /** Exists as long as the lock is held. */
+  /** The key, which exists as long as the lock is held. */
   readonly key: Uint8Array;
 }
 
 export interface UnlockRequest {
-  /** From LockResponse. */
+  /** The key of LockResponse. */
   readonly key: Uint8Array;
 }
 

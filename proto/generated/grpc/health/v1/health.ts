@@ -14,7 +14,7 @@ export const protobufFileName = "grpc/health/v1/health.proto";
 /** gRPC health checking protocol. */
 
 export interface HealthCheckRequest {
-  /** Empty: the server as a whole. */
+  /** The service; empty: the whole server. */
   readonly service: string;
 }
 
@@ -26,7 +26,7 @@ export const HealthCheckResponse_ServingStatus = {
   UNKNOWN: 0,
   SERVING: 1,
   NOT_SERVING: 2,
-  /** SERVICE_UNKNOWN - Only in answers of Watch. */
+  /** SERVICE_UNKNOWN - Only in responses of Watch. */
   SERVICE_UNKNOWN: 3,
 } as const;
 
@@ -44,7 +44,7 @@ export interface HealthListRequest {
 }
 
 export interface HealthListResponse {
-  /** By name of the service. */
+  /** By the name of the service. */
   readonly statuses: { [key: string]: HealthCheckResponse };
 }
 
@@ -369,7 +369,7 @@ export const HealthDefinition = {
       responseStream: false,
       options: {},
     },
-    /** The status now, then each change. */
+    /** Sends the current status, then each change. */
     watch: {
       name: "Watch",
       requestType: HealthCheckRequest as typeof HealthCheckRequest,
@@ -378,7 +378,7 @@ export const HealthDefinition = {
       responseStream: true,
       options: {},
     },
-    /** The status of every service. */
+    /** Returns the status of every service. */
     list: {
       name: "List",
       requestType: HealthListRequest as typeof HealthListRequest,

@@ -18,12 +18,12 @@ export interface ServerReflectionRequest {
   readonly messageRequest:
     | { readonly $case: "fileByFilename"; readonly value: string }
     | //
-    /** Name with its package, of a service, method, message, field, enumeration or value. */
+    /** The full name of a service, method, message, field, enumeration or value. */
     { readonly $case: "fileContainingSymbol"; readonly value: string }
     | { readonly $case: "fileContainingExtension"; readonly value: ExtensionRequest }
     | { readonly $case: "allExtensionNumbersOfType"; readonly value: string }
     | //
-    /** The text has no meaning. */
+    /** The value has no meaning. */
     { readonly $case: "listServices"; readonly value: string }
     | undefined;
 }
@@ -45,7 +45,7 @@ export interface ServerReflectionResponse {
 }
 
 export interface FileDescriptorResponse {
-  /** Each an encoded google.protobuf.FileDescriptorProto: the file, and those that it imports. */
+  /** Encoded google.protobuf.FileDescriptorProto messages: the file, and the files that it imports. */
   readonly fileDescriptorProto: readonly Uint8Array[];
 }
 
@@ -789,7 +789,7 @@ export const ServerReflectionDefinition = {
   name: "ServerReflection",
   fullName: "grpc.reflection.v1.ServerReflection",
   methods: {
-    /** One answer to each request. */
+    /** The server sends one response for each request. */
     serverReflectionInfo: {
       name: "ServerReflectionInfo",
       requestType: ServerReflectionRequest as typeof ServerReflectionRequest,
