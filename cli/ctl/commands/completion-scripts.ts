@@ -123,7 +123,9 @@ ${rows.join("\n")}
   }
   $offered = if ($wordToComplete -like '-*') { $table[$found].flags } else { $table[$found].commands }
   $offered | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
-    [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    if ($ExecutionContext.SessionState.LanguageMode -eq 'FullLanguage') {
+      [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    } else { $_ } # constrained language: no methods of this class
   }
 }
 `;

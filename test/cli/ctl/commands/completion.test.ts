@@ -11,6 +11,11 @@ for (const shell of ["bash", "zsh", "fish", "powershell"])
     assert.match(stdout, /\bendpoint\b[^]*\bhashkv\b[^]*--rev\b/);
   });
 
+test("completion powershell offers plain words in constrained language mode, which has no CompletionResult", async () => {
+  const { stdout } = await startProgram("127.0.0.1:1", "completion", "powershell").ended;
+  assert.match(stdout, /LanguageMode -eq 'FullLanguage'\) \{\n.*CompletionResult\]::new.*\n\s*\} else \{ \$_ \}/);
+});
+
 test("completion refuses other shells, and no shell, with etcdctl's words", async () => {
   const run = async (...words: string[]) => startProgram("127.0.0.1:1", "completion", ...words).ended;
   const failed = (reason: string) => ({ code: 1, stdout: "", stderr: `Error: ${reason}\n` });
