@@ -43,5 +43,8 @@ for (const [shell, complete] of Object.entries(shells))
     assert.deepEqual(completed("--hex", "lease", "re"), ["revoke"]);
     assert.deepEqual(completed("get", "--max-c"), ["--max-create-rev"]);
     assert.deepEqual(completed("endpoint", "status", "--cl"), ["--cluster"]);
+    assert.deepEqual(completed("completion", "po"), ["powershell"]);
+    assert.deepEqual(completed("hel"), ["help"]);
+    assert.deepEqual(completed("help", "de"), ["defrag", "del"]);
     assert.deepEqual(completed("get", "no-such-file"), [""]);
   });

@@ -6,6 +6,7 @@ import type { Command } from "commander";
 interface Entry {
   /** The names of the command, each after a space; empty for the program. */
   readonly path: string;
+  /** The subcommands, and other fixed words that can follow. */
   readonly commands: readonly string[];
   readonly flags: readonly string[];
 }
@@ -136,10 +137,16 @@ const scripts = { bash, zsh, fish, powershell } as const;
 /** Names of the shells with a script. */
 export const shells: readonly string[] = Object.keys(scripts);
 
+/** Words that can follow a path and are not declared as commands. */
+const otherWords: Readonly<Record<string, readonly string[]>> = { "": ["help"], " completion": shells };
+
 /** Returns the script for a shell; undefined if the shell is unknown. */
 export function completionScript(shell: string, program: Command): string | undefined {
   if (!Object.hasOwn(scripts, shell)) return undefined;
-  const entries = entriesOf(program, "", ["--help"]);
+  const entries = entriesOf(program, "", ["--help"]).map((entry) => ({
+    ...entry,
+    commands: [...entry.commands, ...(otherWords[entry.path] ?? [])],
+  }));
   const paths = entries.map(({ path }) => path).filter((path) => path !== "");
   return scripts[shell as keyof typeof scripts]({ name: program.name(), entries, paths });
 }

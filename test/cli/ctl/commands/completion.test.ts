@@ -9,6 +9,7 @@ for (const shell of ["bash", "zsh", "fish", "powershell"])
     const { code, stdout } = await startProgram("127.0.0.1:1", "completion", shell).ended;
     assert.equal(code, 0);
     assert.match(stdout, /\bendpoint\b[^]*\bhashkv\b[^]*--rev\b/);
+    assert.match(stdout, /\boptions'?,? '?version'?,? '?help\b[^]*\bbash'?,? '?zsh'?,? '?fish'?,? '?powershell\b/);
   });
 
 test("completion powershell offers plain words in constrained language mode, which has no CompletionResult", async () => {
