@@ -63,12 +63,12 @@ class Draft {
     this.keys = new Map(before);
   }
 
-  get changed(): boolean {
+  get isChanged(): boolean {
     return this.changes.length > 0;
   }
 
   get revision(): number {
-    return this.changed ? this.startedAt + 1 : this.startedAt;
+    return this.isChanged ? this.startedAt + 1 : this.startedAt;
   }
 
   put(request: PutRequest): PutResponse {
@@ -201,7 +201,7 @@ export class CopyingStore {
   private change<T>(by: (draft: Draft) => T): T {
     const draft = new Draft(this.now, this.revision, this.leases);
     const response = by(draft);
-    if (draft.changed) {
+    if (draft.isChanged) {
       this.copies.push(draft.keys);
       this.changes.push(draft.changes);
     }

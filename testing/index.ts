@@ -18,7 +18,7 @@ export { sameThreadPasswords, makeSimulatedSecrets } from "./same-thread-passwor
 export { Scheduler } from "./scheduler.js";
 export { SimChannel, type ChannelSide } from "./sim-channel.js";
 export { diskError, SimDisk, type Operation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";
-export { fairWeather, SimNetwork, type Way, type Weather } from "./sim-network.js";
+export { normalConditions, SimNetwork, type Way, type LinkConditions } from "./sim-network.js";
 export { SimStores, type StoreConditions } from "./sim-store.js";
 export { Story } from "./story.js";
 export type { Timeline } from "./timeline.js";

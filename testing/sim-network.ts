@@ -17,8 +17,8 @@ import { SimChannel, type ChannelSide } from "./sim-channel.js";
 import type { Timeline } from "./timeline.js";
 import type { Story } from "./story.js";
 
-/** The current conditions of the network. */
-export interface Weather {
+/** The conditions of the network: delays and faults. */
+export interface LinkConditions {
   /** The smallest delay of a message; a random time of up to `maxDelayMs` is added. */
   readonly minDelayMs: number;
   readonly maxDelayMs: number;
@@ -31,7 +31,7 @@ export interface Weather {
   readonly reorder: number;
 }
 
-export const fairWeather: Weather = { minDelayMs: 0.05, maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
+export const normalConditions: LinkConditions = { minDelayMs: 0.05, maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
 
 /** A direction from one member to another, by name. */
 export interface Way {
@@ -82,9 +82,9 @@ const maxMissedKeepalives = 3;
 const maxFarewellMs = 1;
 
 export class SimNetwork {
-  weather: Weather = fairWeather;
-  /** The weather of single directions, by both names; overrides the general weather. */
-  private readonly ways = new Map<string, Partial<Weather>>();
+  conditions: LinkConditions = normalConditions;
+  /** Conditions of single directions, by both names; they override the general conditions. */
+  private readonly ways = new Map<string, Partial<LinkConditions>>();
   private readonly endpoints = new Map<MemberId, Endpoint>();
   private links: Link[] = [];
   private channels: SimChannel[] = [];
@@ -130,10 +130,10 @@ export class SimNetwork {
     };
   }
 
-  /** Sets the weather of one direction; undefined: the general weather applies again. */
-  setWay({ from, to }: Way, weather: Partial<Weather> | undefined): void {
-    if (weather === undefined) this.ways.delete(`${from} ${to}`);
-    else this.ways.set(`${from} ${to}`, weather);
+  /** Sets the conditions of one direction; undefined: the general conditions apply again. */
+  setWay({ from, to }: Way, conditions: Partial<LinkConditions> | undefined): void {
+    if (conditions === undefined) this.ways.delete(`${from} ${to}`);
+    else this.ways.set(`${from} ${to}`, conditions);
   }
 
   healAll(): void {
@@ -211,7 +211,7 @@ export class SimNetwork {
     const { from } = link;
     if (!from.isOpen || link.to !== undefined || link.called !== undefined) return;
     link.cancelRetry();
-    const arrives = this.scheduler.after(2 * this.travelMs(this.weather), () => {
+    const arrives = this.scheduler.after(2 * this.travelMs(this.conditions), () => {
       const to = this.endpoints.get(link.toId);
       if (to !== undefined && from.process.isRunning && this.canReach(from, to)) this.call(link, to);
       else this.failLink(link);
@@ -304,7 +304,7 @@ export class SimNetwork {
   // Snapshots.
 
   private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
-    await from.process.sleep(2 * this.travelMs(this.weather));
+    await from.process.sleep(2 * this.travelMs(this.conditions));
     const to = this.endpoints.get(toId);
     if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("peer is unreachable");
     const channel = new SimChannel(
@@ -359,17 +359,17 @@ export class SimNetwork {
           deliver(to);
         });
     };
-    const weather = this.conditionsOf(from, to);
-    const { loss, repeat, reorder } = weather;
+    const conditions = this.conditionsOf(from, to);
+    const { loss, repeat, reorder } = conditions;
     if (loss > 0 && this.random.chance(loss)) return;
-    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(weather), arrive);
-    else this.deliverInOrder(link, arrive, weather);
-    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(weather), arrive);
+    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(conditions), arrive);
+    else this.deliverInOrder(link, arrive, conditions);
+    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(conditions), arrive);
   }
 
   /** Delivers after all earlier messages. */
-  private deliverInOrder(link: Link, arrive: () => void, weather: Weather): void {
-    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs(weather));
+  private deliverInOrder(link: Link, arrive: () => void, conditions: LinkConditions): void {
+    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs(conditions));
     this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
   }
 
@@ -379,13 +379,13 @@ export class SimNetwork {
     if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
   }
 
-  private conditionsOf(from: ChannelSide, to: ChannelSide): Weather {
+  private conditionsOf(from: ChannelSide, to: ChannelSide): LinkConditions {
     const own = this.ways.size > 0 ? this.ways.get(`${from.name} ${to.name}`) : undefined;
-    return own === undefined ? this.weather : { ...this.weather, ...own };
+    return own === undefined ? this.conditions : { ...this.conditions, ...own };
   }
 
   /** Draws the delay of a message between members. */
-  private travelMs({ minDelayMs, maxDelayMs }: Weather): number {
+  private travelMs({ minDelayMs, maxDelayMs }: LinkConditions): number {
     return minDelayMs + this.random.next() * maxDelayMs;
   }
 }

@@ -1,6 +1,6 @@
 // The links between the members of a test cluster, and their faults.
 
-import type { SimNetwork, Weather } from "../index.js";
+import type { SimNetwork, LinkConditions } from "../index.js";
 import { checkOptions } from "./check-options.js";
 import { type Duration, toMs } from "./duration.js";
 
@@ -19,7 +19,7 @@ interface OneWay {
 
 /** Injects faults into the links between members. */
 export class Links {
-  private readonly weather = new Map<string, Partial<Weather>>();
+  private readonly conditions = new Map<string, Partial<LinkConditions>>();
 
   constructor(
     private readonly network: SimNetwork,
@@ -63,16 +63,16 @@ export class Links {
   /** Removes all faults; delayed messages arrive. */
   heal(): void {
     for (const way of this.ways({})) this.network.setWay(way, undefined);
-    this.weather.clear();
+    this.conditions.clear();
     this.network.healAll();
   }
 
-  private change(filter: LinkFilter, weather: Partial<Weather>): void {
+  private change(filter: LinkFilter, conditions: Partial<LinkConditions>): void {
     checkOptions("change links", filter, ["from", "to"]);
     for (const way of this.ways(filter)) {
       const name = `${way.from} ${way.to}`;
-      const changed = { ...this.weather.get(name), ...weather };
-      this.weather.set(name, changed);
+      const changed = { ...this.conditions.get(name), ...conditions };
+      this.conditions.set(name, changed);
       this.network.setWay(way, changed);
     }
   }

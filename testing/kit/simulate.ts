@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Client } from "../../client/index.js";
 import { asError } from "../../platform/index.js";
-import { fairWeather, seededRandom, type SeededRandom } from "../index.js";
+import { normalConditions, seededRandom, type SeededRandom } from "../index.js";
 import { checkOptions } from "./check-options.js";
 import { type Duration, toMs } from "./duration.js";
 import type { History } from "./operation.js";
@@ -155,7 +155,7 @@ class Simulation {
     const { members, flags } = options;
     const parts = await startParts({ members, flags, seed, clock: "virtual", listen: false }, undefined, time);
     const cluster = new TestCluster(parts);
-    parts.world.network.weather = fairWeather;
+    parts.world.network.conditions = normalConditions;
     try {
       const recording = await cluster.record();
       const random = seededRandom(seed + 3);

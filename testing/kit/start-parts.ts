@@ -1,7 +1,7 @@
 // Starts the members of a test cluster.
 
 import { StatusError } from "../../client/index.js";
-import { seededRandom, fairWeather, SimNetwork } from "../index.js";
+import { seededRandom, normalConditions, SimNetwork } from "../index.js";
 import { LogRing } from "./log-ring.js";
 import type { Machine, World } from "./machine.js";
 import { makeMachines } from "./machines.js";
@@ -28,7 +28,7 @@ export interface ClusterParts {
 }
 
 /** Messages between members arrive at once. */
-const noDelay = { ...fairWeather, minDelayMs: 0, maxDelayMs: 0 };
+const noDelay = { ...normalConditions, minDelayMs: 0, maxDelayMs: 0 };
 
 const quietStory = { tell: () => undefined, detail: () => undefined };
 
@@ -41,7 +41,7 @@ const prepareParts = async (options: TestClusterOptions, own: ServerTime | undef
   const time = own ?? (clock === "virtual" ? new VirtualServerTime() : new RealServerTime());
   const { timeline } = time;
   const network = new SimNetwork(timeline, seededRandom(seed + 1), quietStory);
-  network.weather = noDelay;
+  network.conditions = noDelay;
   const world = { timeline, network, random: seededRandom(seed), log: new LogRing(() => time.now()) };
   const faults = new RpcFaults(timeline);
   const memberFaults = new Map(names.map((name) => [name, new RpcFaults(timeline)]));

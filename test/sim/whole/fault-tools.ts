@@ -1,7 +1,7 @@
 // Tools that faults are made of. Each fault ends by itself, and at the end of the faulty time all that are left end at once.
 
 import {
-  fairWeather,
+  normalConditions,
   type Host,
   type Moment,
   type Rpc,
@@ -58,7 +58,7 @@ export class FaultTools {
   async healAll(): Promise<void> {
     this.isOver = true;
     this.story.tell("all faults end");
-    this.network.weather = fairWeather;
+    this.network.conditions = normalConditions;
     this.network.healAll();
     for (const host of this.hosts) {
       host.resume();

@@ -1,5 +1,5 @@
 import type { Injection } from "./fault-tools.js";
-import { fairWeather } from "../../../testing/index.js";
+import { normalConditions } from "../../../testing/index.js";
 
 /** Faults of the ways between members. */
 export const wayFaults = {
@@ -43,13 +43,13 @@ export const wayFaults = {
     tools.network.closeLinks(host.name, random.pick(tools.othersThan(host)).name),
 
   weather: ({ ms, random }, tools) => {
-    tools.network.weather = {
-      minDelayMs: fairWeather.minDelayMs,
+    tools.network.conditions = {
+      minDelayMs: normalConditions.minDelayMs,
       maxDelayMs: random.pick([1, 5, 30, 0.3 * tools.electionMs]),
       loss: random.pick([0, 0, 0.02, 0.2]),
       repeat: random.pick([0, 0, 0.1]),
       reorder: random.pick([0, 0, 0.1]),
     };
-    tools.later(ms, () => (tools.network.weather = fairWeather));
+    tools.later(ms, () => (tools.network.conditions = normalConditions));
   },
 } satisfies Record<string, Injection>;
