@@ -68,8 +68,10 @@ export class SimProcess {
   }
 
   /**
-   * Continues a stopped process. @param first which the event loop handles first; it depends on the point at which the process
-   * was stopped. With "input", the callbacks for the end of its turn also run before the timers.
+   * Continues a stopped process.
+   *
+   * @param first which the event loop handles first; it depends on the point at which the process was stopped. With "input", the
+   * callbacks for the end of its turn also run before the timers.
    */
   resume(first: "timers" | "input"): void {
     this.isPaused = false;

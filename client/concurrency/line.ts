@@ -71,8 +71,9 @@ export class Line {
   }
 
   /**
-   * Waits until all earlier keys of the line are deleted. @throws EtcdError "aborted" if the key of this place has been deleted
-   * meanwhile
+   * Waits until all earlier keys of the line are deleted.
+   *
+   * @throws EtcdError "aborted" if the key of this place has been deleted meanwhile
    */
   async untilFirst({ key, revision }: Entry, signal: AbortSignal): Promise<void> {
     const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;

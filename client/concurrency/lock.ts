@@ -15,8 +15,9 @@ export type LockOptions = TurnOptions;
  */
 export class Lock extends Held implements AsyncDisposable {
   /**
-   * Releases the lock. May be called twice, and again after a failure. @throws EtcdError if no server answers: the lock then ends
-   * with its lease
+   * Releases the lock. May be called twice, and again after a failure.
+   *
+   * @throws EtcdError if no server answers: the lock then ends with its lease
    */
   release(): Promise<void> {
     return this.turn.end();

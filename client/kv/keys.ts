@@ -19,8 +19,9 @@ export const toBytes = (value: Bytes): Uint8Array => {
 export const maxOwnBytes = 1024;
 
 /**
- * Converts like `toBytes`, but copies up to `maxOwnBytes` bytes, so that the caller may change its array. @throws TypeError if it
- * is neither
+ * Converts like `toBytes`, but copies up to `maxOwnBytes` bytes, so that the caller may change its array.
+ *
+ * @throws TypeError if it is neither
  */
 export const toOwnBytes = (value: Bytes): Uint8Array => {
   const bytes = toBytes(value);

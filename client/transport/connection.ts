@@ -68,8 +68,9 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   }
 
   /**
-   * Asks to send a write. @returns false if the write should wait for `whenConfirmed`: too many were sent since the server's last
-   * answer
+   * Asks to send a write.
+   *
+   * @returns false if the write should wait for `whenConfirmed`: too many were sent since the server's last answer
    */
   admitWrite(): boolean {
     return this.liveness.admitWrite();

@@ -76,8 +76,9 @@ export class ConnectError extends EtcdError {
 }
 
 /**
- * Returns the error of a request that was not sent. @param signal the signal of the request; if it is not aborted, the client is
- * closed
+ * Returns the error of a request that was not sent.
+ *
+ * @param signal the signal of the request; if it is not aborted, the client is closed
  */
 export const notSentError = (signal: AbortSignal | undefined): EtcdError =>
   signal?.aborted

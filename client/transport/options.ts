@@ -88,8 +88,10 @@ const defaults: Limits = {
 const minKeepaliveTimeMs = 10_000;
 
 /**
- * Checks options and adds the defaults. @throws TypeError if an option is unknown, because an ignored option, such as a
- * certificate, would be noticed too late; also if certificates or credentials are invalid
+ * Checks options and adds the defaults.
+ *
+ * @throws TypeError if an option is unknown, because an ignored option, such as a certificate, would be noticed too late; also if
+ * certificates or credentials are invalid
  * @throws RangeError if a time or size is not a number above 0
  */
 export function settingsOf({

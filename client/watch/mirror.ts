@@ -119,8 +119,9 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   }
 
   /**
-   * Yields the newest revision, whenever it is newer than the revision that was yielded last. @throws the error with which the
-   * mirror has failed
+   * Yields the newest revision, whenever it is newer than the revision that was yielded last.
+   *
+   * @throws the error with which the mirror has failed
    */
   [Symbol.asyncIterator](): AsyncGenerator<number, void, void> {
     const leaving = new AbortController();

@@ -120,8 +120,9 @@ export class FaultBuilder {
   }
 
   /**
-   * Strikes this many requests instead of one; Infinity: all requests until the fault is removed. @throws RangeError if it is not
-   * an integer of 1 or more
+   * Strikes this many requests instead of one; Infinity: all requests until the fault is removed.
+   *
+   * @throws RangeError if it is not an integer of 1 or more
    */
   times(requests: number): this {
     checkCount("strike", requests, 1);

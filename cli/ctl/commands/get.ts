@@ -88,8 +88,9 @@ const sortTargets = {
 const orders = { ASCEND: "ascending", DESCEND: "descending" } as const;
 
 /**
- * Makes the request. @throws Failure if flags or arguments are invalid; the checks are in etcdctl's order, as only the first is
- * reported
+ * Makes the request.
+ *
+ * @throws Failure if flags or arguments are invalid; the checks are in etcdctl's order, as only the first is reported
  */
 export function getRequest(
   flags: GetFlags,
