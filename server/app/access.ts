@@ -4,7 +4,7 @@ import { type Caller, type ResultHandler, ServerError } from "../base/index.js";
 import type { Applier } from "../replication/apply/index.js";
 import type { Reads } from "../replication/index.js";
 
-/** The parts of a member that authenticate callers and know their rights. */
+/** The components that authenticate callers and hold their permissions. */
 export interface AccessParts {
   readonly applier: Pick<Applier, "auth" | "appliedIndex" | "whenAuthChanges">;
   readonly tokens: TokenSource;
@@ -13,30 +13,30 @@ export interface AccessParts {
 
 type Failing = Pick<ResultHandler<never>, "onError">;
 
-/** Finds out who callers are, and checks their rights at the state that this member has applied. */
+/** Authenticates callers and checks their rights at the state that this member has applied. */
 export class Access {
   constructor(private readonly parts: AccessParts) {}
 
-  /** Tells whether callers have to be users. */
+  /** Whether authentication is on. */
   get isOn(): boolean {
     return this.parts.applier.auth.isEnabled;
   }
 
-  /** Users, roles and permissions, as they were applied here. */
+  /** The users, roles and permissions that this member has applied. */
   get auth(): AuthState {
     return this.parts.applier.auth;
   }
 
-  /** Calls back after each change of users, roles or permissions, before anything else is applied. */
+  /** Registers a callback that runs after each change of users, roles or permissions, before the next entry is applied. */
   whenChanged(callback: () => void): void {
     this.parts.applier.whenAuthChanges(callback);
   }
 
   /**
-   * Finds the user of a caller: by a token in its metadata, else by its certificate.
+   * Authenticates a caller: by a token in its metadata, else by its certificate.
    *
-   * @returns undefined: the caller does not say who it is
-   * @throws ServerError `invalid-auth-token`, `auth-revision-old`; what ends a linearizable read
+   * @returns undefined: the caller has no token and no certificate
+   * @throws ServerError `invalid-auth-token`, `auth-revision-old`; the errors of a linearizable read
    */
   identify(caller: Caller): Identity | undefined | Promise<Identity | undefined> {
     const text = caller.metadata("token") ?? caller.metadata("authorization");
@@ -46,7 +46,7 @@ export class Access {
     const identity = tokens.verify(token, applier.auth.revision);
     if (identity instanceof Promise) return identity.then((verified) => this.notAhead(valid(verified)));
     if (identity !== undefined) return this.notAhead(identity);
-    // Another member may have given it out, and this one has not applied that login yet.
+    // Another member may have issued the token, and this one has not applied that login yet.
     if ((indexOfToken(token) ?? 0) <= applier.appliedIndex) throw invalidToken();
     return this.caughtUp()
       .then(() => tokens.verify(token, applier.auth.revision))
@@ -54,8 +54,9 @@ export class Access {
   }
 
   /**
-   * Waits for the users and roles of which a token speaks, which may have been applied on another member alone by now. If nobody has
-   * applied them, it was issued before a backup was restored, or by another cluster with the same key.
+   * Waits until this member has applied the auth revision of a token, which another member may have applied earlier. If the
+   * revision is still ahead after a linearizable read, the token was issued before a backup was restored, or by another cluster
+   * with the same key.
    */
   private notAhead(identity: Identity): Identity | Promise<Identity> {
     if (identity.revision <= this.auth.revision) return identity;
@@ -67,10 +68,11 @@ export class Access {
   }
 
   /**
-   * Calls `run` if the caller has the rights that `check` asks for, at once or once it is known who the caller is; `failing` is
-   * told of an error that comes later. Nothing is applied between the check and `run`.
+   * Calls `run` if the caller has the rights that `check` asks for: at once, or once the caller is authenticated. Later errors
+   * go
+   * to `failing`. Nothing is applied between `check` and `run`.
    *
-   * @throws ServerError, if it is not allowed and that is known at once
+   * @throws ServerError if the caller is refused at once
    */
   whenAllowed(caller: Caller, check: (rights: Rights) => void, run: () => void, failing: Failing): void {
     if (!this.isOn) return run();
@@ -85,29 +87,29 @@ export class Access {
   }
 
   /**
-   * Calls `run` with the user that the changes of a caller are made as, at once or later; `failing` is told of an error that comes
-   * later. Only while `isOn`.
+   * Calls `run` with the user for whom the caller's changes are proposed: at once, or once the caller is authenticated. Later
+   * errors go to `failing`. Called only while `isOn`.
    *
-   * @throws ServerError as `identify`; `user-name-empty` if the caller does not say who it is
+   * @throws ServerError as `identify`; `user-name-empty` if the caller has no token and no certificate
    */
   whenUser(caller: Caller, run: (user: ProposalUser) => void, failing: Failing): void {
     this.whenIdentified(caller, (identity) => run(new Rights(this.auth, identity).checkUser()), failing);
   }
 
-  /** Calls `run` with the user of a caller, at once or later; `failing` is told of an error that comes later. Throws as `identify`. */
+  /** Calls `run` with the identity of a caller, at once or later; later errors go to `failing`. Throws as `identify`. */
   whenIdentified(caller: Caller, run: (identity: Identity | undefined) => void, failing: Failing): void {
     const identity = this.identify(caller);
     if (identity instanceof Promise) identity.then(run).catch((error: unknown) => failing.onError(error));
     else run(identity);
   }
 
-  /** Returns the user of a caller, if that is known without waiting. */
+  /** Returns the name of a caller's user if no wait is needed for it, else undefined. */
   userOf(caller: Caller): string | undefined {
     if (!this.isOn) return undefined;
     try {
       const identity = this.identify(caller);
       if (!(identity instanceof Promise)) return identity?.name;
-      identity.catch(() => undefined); // whoever waits for it is told
+      identity.catch(() => undefined); // the request itself reports the error
       return undefined;
     } catch (error) {
       if (error instanceof ServerError) return undefined;
@@ -119,7 +121,7 @@ export class Access {
     return name === undefined ? undefined : { name, revision: this.auth.revision };
   }
 
-  /** Resolves once everything has been applied here that was committed before. */
+  /** Resolves once this member has applied all entries that were committed before the call. */
   private caughtUp(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.parts.reads.whenLinearizable({ deadline: 0, onReady: resolve, onError: reject });
@@ -136,6 +138,6 @@ const valid = (identity: Identity | undefined): Identity => {
   return identity;
 };
 
-/** Returns the user that a client's command is proposed as, where members propose the same kind of command, too. */
+/** Returns the user for whom a client's command is proposed, if members propose commands of this kind, too. */
 export const clientUser = ({ user }: Caller, auth: AuthState): ProposalUser =>
   user ?? { name: "", revision: auth.revision };

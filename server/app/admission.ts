@@ -6,18 +6,18 @@ import { type ClientRequests, RequestStats } from "./request-stats.js";
 import { wrapOperations } from "./wrap-operations.js";
 
 /**
- * etcd's conditions on the metadata of every request: a valid `client-api-version`, and a known leader if the caller says
- * `hasleader`.
+ * Checks the metadata of every request, as etcd does: `client-api-version` must be valid, and a caller with `hasleader` needs a
+ * known leader.
  */
 export class Admission {
   private readonly leaderRequired: LeaderRequired;
-  /** The last `client-api-version` found valid: nearly all requests have the same. */
+  /** The newest valid `client-api-version`: nearly all requests have the same, and skip the check. */
   private validVersion: string | undefined = undefined;
 
-  /** Counts the requests of clients of that version. */
+  /** The counters of clients of `validVersion`. */
   private requests: ClientRequests;
 
-  /** @param stats counts the requests of clients; those of this process, which have no metadata, are none */
+  /** @param stats counts the requests of clients; requests of the same process have no metadata and are not counted */
   constructor(
     options: LeaderRequiredOptions,
     private readonly stats = new RequestStats(),
@@ -40,7 +40,7 @@ export class Admission {
       throw new ServerError("no-leader", "the client asked for a leader to be known");
   }
 
-  /** Makes an application that checks each caller, and ends the sessions that require a leader when there is none. */
+  /** Returns an application that checks each caller, and ends the sessions that require a leader while none is known. */
   wrap(inner: Application): Application {
     return {
       ...wrapOperations(inner, (operation) => (caller, request, handler) => {
@@ -84,5 +84,5 @@ export class Admission {
   }
 }
 
-/** Whether the caller wants to be refused rather than served by a member that knows no leader. */
+/** Whether the caller prefers an error to an answer from a member that knows no leader. */
 const requiresLeader = (caller: Caller): boolean => caller.metadata("hasleader") === "true";

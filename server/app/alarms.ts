@@ -16,7 +16,7 @@ export interface AlarmParts {
 const actions = new Set<number>(Object.values(Action));
 const types = new Set<number>(Object.values(AlarmType));
 
-/** etcd's Alarm: lists the active alarms, which needs a quorum, or activates or deactivates one of a member. */
+/** etcd's Alarm: lists the active alarms, with a quorum; or activates or deactivates an alarm of a member. */
 export const alarmOperation =
   ({ store, applier, proposals, reads }: AlarmParts): Operation<"alarm"> =>
   (caller, request, handler) => {

@@ -1,5 +1,5 @@
-// The boundary between whoever carries requests and the member that serves them. A gRPC service, a gateway, a client in the
-// same process and a user interface call the same operations. What holds for every request wraps them.
+// The boundary between the transports and the member. A gRPC service, the gateway, a client in the same process and a user
+// interface call the same operations; conditions of every request are checked by wrappers around them.
 
 import type {
   AlarmRequest,
@@ -79,8 +79,9 @@ import type {
 } from "./sessions.js";
 
 /**
- * Request and result of each operation that has one of both. The messages are etcd's; a response has no header, as its
- * revision comes beside it. Keys and values in a response may be encoded, as they are stored (`proto/minietcd/raw.proto`).
+ * The request and result of each operation with a single one of both. The messages are etcd's. A response has no header: its
+ * revision is a field of the answer. Keys and values in a response may be encoded, as they are stored
+ * (`proto/minietcd/raw.proto`).
  */
 export interface Operations {
   /** Reads keys at one revision. Linearizable unless the request says `serializable`. */
@@ -89,34 +90,34 @@ export interface Operations {
   readonly deleteRange: { readonly request: DeleteRangeRequest; readonly result: Answer<RawDeleteRangeResponse> };
   /** Needs no quorum if both branches only read, and only with `serializable`. */
   readonly txn: { readonly request: TxnRequest; readonly result: Answer<RawTxnResponse> };
-  /** Compacts the history; with `physical`, the result comes once everything older is removed. */
+  /** Compacts the history; with `physical`, the result comes once all older revisions are removed. */
   readonly compact: { readonly request: CompactionRequest; readonly result: Answer<CompactionResponse> };
-  /** Chooses an id if the request has none, and raises a TTL that could not outlast an election. */
+  /** Grants a lease; chooses an id if the request has none, and raises a TTL that is shorter than an election. */
   readonly leaseGrant: { readonly request: LeaseGrantRequest; readonly result: Answer<LeaseGrantResponse> };
   readonly leaseRevoke: { readonly request: LeaseRevokeRequest; readonly result: Answer<LeaseRevokeResponse> };
   readonly leaseTimeToLive: { readonly request: LeaseTimeToLiveRequest; readonly result: Answer<LeaseTimeToLive> };
-  /** Lists all leases; if this member leads, those first that end soonest. */
+  /** Lists all leases; on the leader in the order of their expiry. */
   readonly leaseLeases: { readonly request: LeaseLeasesRequest; readonly result: Answer<readonly LeaseListItem[]> };
-  /** Lists the members of the cluster, by id; has no revision. */
+  /** Lists the members of the cluster, by id. The answer has no revision. */
   readonly memberList: { readonly request: MemberListRequest; readonly result: readonly Member[] };
-  /** Describes this member alone. */
+  /** Returns the status of this member alone. */
   readonly status: { readonly request: StatusRequest; readonly result: Answer<StatusResponse> };
-  /** Hashes the store of this member. */
+  /** Hashes the key space of this member's store. */
   readonly hashKv: { readonly request: HashKVRequest; readonly result: Answer<HashKVResponse> };
-  /** Hashes all that the store of this member holds. */
+  /** Hashes all rows of this member's store. */
   readonly hash: { readonly request: HashRequest; readonly result: Answer<HashResponse> };
-  /** Gives space on this member's disk back; has the result once it is done. */
+  /** Defragments this member's store; the result comes at the end. */
   readonly defragment: { readonly request: DefragmentRequest; readonly result: undefined };
   readonly downgrade: { readonly request: DowngradeRequest; readonly result: Answer<DowngradeResponse> };
   readonly alarm: { readonly request: AlarmRequest; readonly result: Answer<AlarmResponse> };
-  /** Has the result once the other member leads, as far as this one knows. */
+  /** Transfers the leadership; the result comes once this member knows the transferee as leader. */
   readonly moveLeader: { readonly request: MoveLeaderRequest; readonly result: undefined };
-  /** Begins to enforce users, roles and permissions. */
+  /** Enables authentication. */
   readonly authEnable: { readonly request: AuthEnableRequest; readonly result: Answer<AuthEnableResponse> };
   readonly authDisable: { readonly request: AuthDisableRequest; readonly result: Answer<AuthDisableResponse> };
-  /** Needs no token. */
+  /** Tells whether authentication is on; needs no token. */
   readonly authStatus: { readonly request: AuthStatusRequest; readonly result: Answer<AuthStatusResponse> };
-  /** Gives a token for a name and a password. */
+  /** Checks a name and a password, and issues a token. */
   readonly authenticate: { readonly request: AuthenticateRequest; readonly result: Answer<AuthenticateResponse> };
   readonly userAdd: { readonly request: AuthUserAddRequest; readonly result: Answer<AuthUserAddResponse> };
   readonly userGet: { readonly request: AuthUserGetRequest; readonly result: Answer<AuthUserGetResponse> };
@@ -150,9 +151,9 @@ export interface Operations {
 
 export interface LeaseTimeToLive {
   readonly ID: bigint;
-  /** Whole seconds until it ends; -1: there is no such lease. */
+  /** Whole seconds until the lease expires; -1: no such lease. */
   readonly TTL: bigint;
-  /** Seconds it was granted with. */
+  /** The TTL of the grant, in seconds. */
   readonly grantedTTL: bigint;
   /** The field `keys` of a LeaseTimeToLiveResponse, encoded; empty if the request does not ask for keys. */
   readonly encodedKeys: Uint8Array;
@@ -165,10 +166,10 @@ export interface LeaseListItem {
 export type OperationName = keyof Operations;
 
 /**
- * An operation of etcd. The outcome reaches `handler` once, at once or later; a handler does not throw. The caller gives the request
- * away: nobody changes it, or bytes of it, any more. A change is applied from it here, and from its encoding on other members.
+ * An operation of etcd. `handler` is called once, at once or later, and does not throw. The caller does not change the request,
+ * or its bytes, after the call: this member applies the request itself, other members apply its encoding.
  *
- * @throws ServerError, StoreError if it is refused at once; then the handler is not called
+ * @throws ServerError, StoreError if the request is refused at once; the handler is not called then
  */
 export type Operation<Name extends OperationName> = (
   caller: Caller,
@@ -183,7 +184,7 @@ export interface Application extends SingleOperations {
   /** @throws ServerError if the session is refused */
   readonly leaseKeepAlive: (caller: Caller, listener: SessionListener) => KeepAliveSession;
   /**
-   * Reads keys at one revision, in chunks, as the listener has room for them.
+   * Reads keys at one revision, in chunks, while the listener has room.
    *
    * @throws ServerError if the request is refused
    */

@@ -1,4 +1,4 @@
-// The audit log: a line of JSON for each change that a client asks for, with its outcome.
+// The audit log: a line of JSON for each change that a client requests, with its outcome.
 
 import type { DeleteRangeRequest, RawTxnResponse, RequestOp, TxnRequest } from "../../proto/index.js";
 import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
@@ -7,20 +7,20 @@ import { type Caller, errorText, formatId, ServerError, type ServerErrorCode } f
 import type { Application, Operation, OperationName, Operations } from "./application.js";
 import { wrapOperations } from "./wrap-operations.js";
 
-/** Takes lines; `AppendFile` implements it. */
+/** Accepts lines; `AppendFile` implements it. */
 export interface AuditSink {
-  /** @returns false: the line is lost */
+  /** @returns false: the line is dropped */
   append(line: string): boolean;
 }
 
-/** Bytes of a key that are logged; the rest is left out, and its length told. */
+/** Bytes of a key that are logged. A longer key is cut, and its length logged. */
 const maxKeyBytes = 1_024;
-/** Changes of a transaction that are logged; the number of all is told. */
+/** Changes of a transaction that are logged. Of a larger transaction, the number of changes is logged, too. */
 const maxTxnChanges = 64;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The changes that are logged, with what is told of each. Undefined: this one changes nothing. */
+/** The logged fields of each kind of change. Undefined: the operation changes nothing. */
 const descriptions: {
   readonly [Name in OperationName]?: (request: Operations[Name]["request"]) => Fields | undefined;
 } = {
@@ -53,24 +53,24 @@ const descriptions: {
 
 const permissionNames: readonly string[] = ["READ", "WRITE", "READWRITE"];
 
-/** Outcomes that nobody knows here: the change may have been made. */
+/** Errors after which the outcome is unknown: the change may have been made. */
 const unknownOutcomes = new Set<ServerErrorCode>(["timed-out", "leader-lost", "connection-lost", "server-stopped"]);
 
 /**
- * Logs changes to a sink. A request never waits for it: lines that the sink does not take are counted, and the next line that it
- * takes says how many are missing.
+ * Writes a line for each change to a sink. A request never waits for its line: lines that the sink drops are counted, and the
+ * next accepted line has the count.
  */
 export class AuditLog {
   private lost = 0;
 
-  /** @param userOf tells the user of a caller, if it is known by now */
+  /** @param userOf returns the user of a caller, if no wait is needed for it */
   constructor(
     private readonly sink: AuditSink,
     private readonly timestamp: () => string,
     private readonly userOf: (caller: Caller) => string | undefined = ({ principal }) => principal,
   ) {}
 
-  /** Makes an application that logs the changes it is asked for. */
+  /** Returns an application that logs each change. */
   wrap(inner: Application): Application {
     return {
       ...inner,
@@ -89,7 +89,7 @@ export class AuditLog {
     return (caller, request, handler) => {
       const what = describe(request);
       if (what === undefined) return operation(caller, request, handler);
-      const known = this.userOf(caller); // a change may end the caller's token
+      const known = this.userOf(caller); // read before the change, which may revoke the caller's token
       const write = (outcome: Fields): void =>
         this.write({ ...headOf(caller, known ?? this.userOf(caller) ?? "", name, what), ...outcome });
       const failed = (error: unknown): void => write(failureFields(error));
@@ -139,7 +139,7 @@ const resultFields = (result: unknown): Fields => {
 const succeededField = (response: Partial<RawTxnResponse> | undefined): Fields =>
   response?.succeeded === undefined ? {} : { succeeded: response.succeeded };
 
-/** A key as text if it is UTF-8, else in base64 under another name; a long one is cut. */
+/** Returns a key as text if it is UTF-8, else in base64 under another field name; cut at `maxKeyBytes`. */
 const keyField = (name: string, key: Uint8Array): Fields => {
   const shown = key.subarray(0, maxKeyBytes);
   const cut = key.length > maxKeyBytes ? { [`${name}Bytes`]: key.length } : {};
@@ -155,7 +155,7 @@ const rangeFields = ({ key, rangeEnd }: Pick<DeleteRangeRequest, "key" | "rangeE
   ...(rangeEnd.length === 0 ? {} : keyField("rangeEnd", rangeEnd)),
 });
 
-/** The changes of both branches; undefined: there are none. `succeeded` of the result tells which branch was taken. */
+/** Returns the changes of both branches; undefined if there are none. `succeeded` of the result names the executed branch. */
 const txnFields = (request: TxnRequest): Fields | undefined => {
   const success = changesOf(request.success);
   const failure = changesOf(request.failure);

@@ -15,13 +15,13 @@ import type { Command, CommandOf, Proposals, Reads } from "../replication/index.
 import type { Access } from "./access.js";
 import type { Application, Operations } from "./application.js";
 
-/** The parts of a member by which users log in. */
+/** The components that a login needs. */
 export interface LoginParts {
   readonly tokens: TokenSource;
   readonly passwords: Passwords;
 }
 
-/** The parts of a member that users and logins act on. */
+/** The components that the operations on users and logins need. */
 export interface AuthParts extends LoginParts {
   readonly store: Pick<KvStore, "revision">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
@@ -31,13 +31,13 @@ export interface AuthParts extends LoginParts {
 type AuthName = Extract<keyof Operations, `auth${string}` | `user${string}` | `role${string}`>;
 type AuthOperations = Pick<Application, AuthName>;
 
-/** The kinds of commands that change users, roles or permissions; each has an operation of the same name. */
+/** The commands that change users, roles or permissions; each has an operation of the same name. */
 type ChangeKind = Exclude<AuthName, "authStatus" | "authenticate" | "userGet" | "userList" | "roleGet" | "roleList">;
 
-/** Logins that a change of users or roles overtakes are tried again, so often at most. */
+/** Attempts of a login, each after a change of users or roles that made the one before obsolete. */
 const maxLoginAttempts = 10;
 
-/** The permission of the role root, as etcd shows it. */
+/** The permission of the role root, as etcd lists it. */
 const rootPermission: Permission = {
   permType: Permission_Type.READWRITE,
   key: new Uint8Array(),
@@ -62,7 +62,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
       caller.user,
     );
 
-  /** Answers from the newest state, if the caller may. */
+  /** Answers from the newest state, if the caller has the rights. */
   const read = <Result>(
     caller: Caller,
     check: (rights: Rights) => void,
@@ -83,7 +83,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
     });
   };
 
-  /** Hashes a password, then goes on. */
+  /** Hashes a password, then calls `then` with the hash. */
   const hashed = (password: string, handler: Pick<ResultHandler<never>, "onError">, then: (hash: string) => void) => {
     passwords
       .hash(password)
@@ -134,7 +134,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
       const change = (hashedPassword: string): void =>
         propose({ $case: "userChangePassword", value: { name, password: "", hashedPassword } }, caller, handler);
       if (password === "")
-        change(request.hashedPassword); // as in etcd: also without one, after which nobody logs in
+        change(request.hashedPassword); // as in etcd, also without a password; such a user cannot log in
       else hashed(password, handler, change);
     },
     userGrantRole: (caller, value, handler) => propose({ $case: "userGrantRole", value }, caller, handler),
@@ -165,7 +165,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
 };
 
 /**
- * Checks a password and gives its user a token, which all members know.
+ * Checks a password and issues a token, which all members learn by the login's log entry.
  *
  * @throws ServerError
  */

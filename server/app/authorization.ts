@@ -1,5 +1,4 @@
-// A rule for each operation: the callers that may ask for it. Rights on keys are checked where keys are read, and where commands are
-// applied.
+// The rule of each operation: which callers may call it. Rights on keys are checked at the read, and when a command is applied.
 
 import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";
@@ -14,15 +13,15 @@ import { wrapOperations } from "./wrap-operations.js";
 /** The keys of leases. */
 type LeaseStore = Pick<KvStore, "firstAttachedKey" | "leases" | "runInSlices">;
 
-/** The callers that may ask for an operation: anybody, any user, or the role root. */
+/** The callers that may call an operation: anybody, any user, or users with the role root. */
 type Need = "anybody" | "user" | "root";
 
-/** The condition on callers of an operation, or of one with a certain request, by etcd's rules. */
+/** The required caller of an operation, or of a certain request of the operation, by etcd's rules. */
 type Rule<Request> = Need | ((request: Request) => Exclude<Need, "anybody">);
 
 /**
- * The rule of each operation. With "anybody", the operation decides itself: those on keys ask `Access`, as rights depend on the state that
- * they read or change.
+ * The rule of each operation. An operation with "anybody" checks its caller itself: operations on keys ask `Access`, as rights
+ * depend on the state that is read or changed.
  */
 const rules: { readonly [Name in OperationName]: Rule<Operations[Name]["request"]> } = {
   range: "anybody",
@@ -61,14 +60,14 @@ const rules: { readonly [Name in OperationName]: Rule<Operations[Name]["request"
   roleRevokePermission: "root",
 };
 
-/** Enforces the rules of who may ask for what. While authentication is off, this is one question a request. */
+/** Enforces the rules above. While authentication is off, the cost is one check per request. */
 export class Authorization {
   constructor(
     private readonly access: Access,
     private readonly store: LeaseStore,
   ) {}
 
-  /** Makes an application that serves callers as far as they may ask. */
+  /** Returns an application that serves the callers that the rules admit. */
   wrap(inner: Application): Application {
     const guarded = wrapOperations(inner, (operation, name) => this.guardOperation(operation, name));
     return {
@@ -96,7 +95,7 @@ export class Authorization {
     };
   }
 
-  /** Returns a caller with its user. @throws ServerError if it may not call */
+  /** Returns the caller with its user. @throws ServerError if the rules do not admit it */
   private admit(caller: Caller, identity: Identity | undefined, need: Need): Caller {
     const rights = new Rights(this.access.auth, identity);
     const user = rights.checkUser();
@@ -104,7 +103,7 @@ export class Authorization {
     return new AuthorizedCaller(caller, user);
   }
 
-  /** The keys of a lease are told to users that may read all of them. */
+  /** Checks that the user may read all keys of the lease. */
   private timeToLive(operation: Operation<"leaseTimeToLive">): Operation<"leaseTimeToLive"> {
     return (caller, request, handler) => {
       if (!this.access.isOn || !request.keys) return operation(caller, request, handler);
@@ -121,7 +120,7 @@ export class Authorization {
     };
   }
 
-  /** Checks the keys of an answer, too, in slices: the leader may know more of them than this member. */
+  /** Checks the keys of the answer, too, in slices: the leader may have applied attachments that this member has not. */
   private withReadableKeys(caller: Caller, handler: ResultHandler<LeaseAnswer>): ResultHandler<LeaseAnswer> {
     const onError = (error: unknown): void => handler.onError(error);
     const check = (rights: Rights, { response }: LeaseAnswer): Promise<void> =>
@@ -146,7 +145,7 @@ export class Authorization {
     };
   }
 
-  /** All leases are listed for users that may read all keys that have one. */
+  /** Checks that the user may read all keys that are attached to any lease. */
   private leases(operation: Operation<"leaseLeases">): Operation<"leaseLeases"> {
     return (caller, request, handler) => {
       if (!this.access.isOn) return operation(caller, request, handler);
@@ -173,7 +172,7 @@ export class Authorization {
     }
   }
 
-  /** A lease is kept alive for users that may write all its keys. */
+  /** Checks that the user may write all keys of the lease. */
   private keepAlive(open: Application["leaseKeepAlive"]): Application["leaseKeepAlive"] {
     return (caller, listener) => {
       const session = open(caller, listener);
@@ -198,7 +197,7 @@ type LeaseAnswer = Operations["leaseTimeToLive"]["result"];
 
 type ShouldYield = (checked: number) => boolean;
 
-/** Leases or keys that are checked between two looks at the time. */
+/** Leases or keys that are checked between two checks of the elapsed time. */
 const perLook = 50;
 
 function* checkKeys(rights: Rights, encodedKeys: Uint8Array, shouldYield: ShouldYield): Sliced<void> {

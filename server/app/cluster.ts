@@ -7,7 +7,7 @@ export interface ClusterParts {
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
 
-/** The operations of etcd's Cluster, as far as they exist: the list of members. */
+/** The implemented operations of etcd's Cluster: the list of members. */
 export const clusterOperations = ({ applier, reads }: ClusterParts): Pick<Application, "memberList"> => ({
   memberList: (_caller, { linearizable }, handler) => {
     const onReady = (): void => handler.onResult(applier.members.all);

@@ -14,7 +14,7 @@ import { rangeStreamOperation, type RangeStreamSettings } from "./range-stream.j
 import type { RequestStats } from "./request-stats.js";
 import { watchOperation, type WatchSettings } from "./watch-session.js";
 
-/** The parts of a member that operations act on. */
+/** The components that the operations use. */
 export interface ApplicationParts {
   readonly store: KvStore;
   readonly proposals: Proposals<CommandResults>;
@@ -27,13 +27,13 @@ export interface ApplicationParts {
 }
 
 export interface ApplicationSettings extends LeaseSettings, WatchSettings, MaintenanceSettings, RangeStreamSettings {
-  /** Most compares of a transaction, and most operations of a branch. */
+  /** The maximum number of compares of a transaction, and of operations of a branch. */
   readonly maxTxnOps: number;
   readonly stats: RequestStats;
   readonly access: Access;
 }
 
-/** Makes etcd's operations, with the checks that belong to each. */
+/** Creates etcd's operations, with the checks that belong to each. */
 export const createApplication = (
   parts: ApplicationParts & LoginParts,
   quota: SpaceQuota,

@@ -4,7 +4,7 @@ import { type ReportedVersions, ServerError } from "../base/index.js";
 import type { Reads } from "../replication/index.js";
 import type { Operation } from "./application.js";
 
-/** The parts of a member that a request for a downgrade needs. */
+/** The components that a request for a downgrade needs. */
 export interface DowngradeParts {
   readonly store: Pick<KvStore, "revision">;
   readonly reads: Pick<Reads, "whenLinearizable">;
@@ -18,8 +18,8 @@ interface Version {
 }
 
 /**
- * etcd's Downgrade. Targets are judged as etcd judges them, once a quorum has confirmed that this member is not cut off. There is
- * one format of data, so that no downgrade can be enabled, and none is ever under way to be canceled.
+ * etcd's Downgrade. Targets are checked as in etcd, after a linearizable read. There is a single format of data: no downgrade
+ * can be enabled, and no downgrade is ever in progress.
  */
 export const downgradeOperation =
   ({ store, reads }: DowngradeParts, { cluster }: ReportedVersions): Operation<"downgrade"> =>
@@ -38,14 +38,14 @@ export const downgradeOperation =
     });
   };
 
-/** Only the minor version before the cluster's can be gone back to. */
+/** Returns the error of a target. Only the minor version before the cluster's is a valid target. */
 const refusalOf = (target: Version, cluster: Version, isEnabling: boolean): ServerError | undefined => {
   if (target.major !== cluster.major || target.minor !== cluster.minor - 1n)
     return new ServerError("downgrade-target", `not the version before ${cluster.major}.${cluster.minor}`);
   return isEnabling ? new ServerError("downgrade-not-supported", "there is only one data format") : undefined;
 };
 
-/** `X.Y` or `X.Y.Z`, the latter perhaps with what semantic versioning allows behind it. */
+/** `X.Y` or `X.Y.Z`; the latter also with a pre-release or build suffix of semantic versioning: `3.6.0-rc.1`. */
 const versionPattern = /^(\d+)\.(\d+)(?:\.\d+(?:-[\w.-]+)?(?:\+[\w.-]+)?)?$/;
 
 /** @throws ServerError `downgrade-format` */

@@ -16,24 +16,24 @@ import { type Caller, ServerError } from "../base/index.js";
 import { EventWatch } from "./event-watch.js";
 import { deletionOf, firstOf, type KeyQueue, type Place, type QueuedCall, queueInterval } from "./key-queue.js";
 
-/** A leader's key, and the revision that its value is of. */
+/** The leader's key and value, with the revision of the read. */
 export interface ElectedLeader {
   readonly kv: KeyValue;
   readonly revision: Revision;
 }
 
-/** Takes the leaders of an election, and the values that they proclaim. */
+/** Receives the leaders of an election and their proclaimed values. */
 export interface LeaderReceiver {
   onLeader(leader: ElectedLeader): void;
-  /** Whether there is room for more; if not, `Observation.resume` follows. */
+  /** Whether there is room for more; if not, the receiver calls `Observation.resume` later. */
   hasRoom(): boolean;
 }
 
-/** etcd's Election: a queue of keys, of which the first leads; its value is what the leader proclaims. */
+/** etcd's Election: a queue of keys. The owner of the first key is the leader; the key's value is what the leader proclaims. */
 export class Elections {
   constructor(private readonly queue: KeyQueue) {}
 
-  /** Waits until elected. A call that is given up meanwhile leaves the election. */
+  /** Waits until elected. A canceled call leaves the election. */
   async campaign(call: QueuedCall, request: CampaignRequest): Promise<Answer<CampaignResponse>> {
     const { name, lease, value } = request;
     const place = await this.queue.enter(call.caller, name, lease, value);
@@ -50,9 +50,9 @@ export class Elections {
   }
 
   /**
-   * Changes the value of a leader.
+   * Changes the value of the leader's key.
    *
-   * @throws ServerError `not-elected` if its key is gone, or is another one's
+   * @throws ServerError `not-elected` if the key does not exist, or was created by another campaign
    */
   async proclaim(caller: Caller, { leader, value }: ProclaimRequest): Promise<Answer<ProclaimResponse>> {
     const { key, rev, lease } = given(leader);
@@ -61,7 +61,7 @@ export class Elections {
     return { response: { header: undefined }, revision };
   }
 
-  /** Deletes the key of a leader, if it is there. */
+  /** Deletes the leader's key, if it exists. */
   async resign(caller: Caller, { leader }: ResignRequest): Promise<Answer<ResignResponse>> {
     const { key, rev } = given(leader);
     const { revision } = await this.queue.changeIf(caller, key, rev, deletionOf(key));
@@ -76,7 +76,7 @@ export class Elections {
     return { kv, revision };
   }
 
-  /** Tells `observer` of the leader, and of each later one and each value that it proclaims. */
+  /** Sends the leader, each later leader and each proclaimed value to `observer`. */
   observe(call: QueuedCall, request: LeaderRequest, observer: LeaderReceiver): Observation {
     return new Observation(this.queue, call, request.name, observer);
   }
@@ -94,7 +94,7 @@ export class Elections {
 
 /** An observer of an election, until its call ends. */
 export class Observation {
-  /** Rejects with what ends it. */
+  /** Rejects with the error that ends the observation. */
   readonly over: Promise<never>;
   private watch: EventWatch | undefined;
 
@@ -107,7 +107,7 @@ export class Observation {
     this.over = this.run();
   }
 
-  /** The observer has room again. */
+  /** Continues after the observer had no room. */
   resume(): void {
     this.watch?.resume();
   }
@@ -119,13 +119,13 @@ export class Observation {
       const kv = firstOf(response);
       const leader = kv === undefined ? await this.firstCandidate(revision) : { kv, revision };
       this.call.signal.throwIfAborted();
-      if (leader === undefined) continue; // a compaction has overtaken the watch
+      if (leader === undefined) continue; // a compaction removed the revision where the watch starts
       this.observer.onLeader(leader);
       await this.tell(leader);
     }
   }
 
-  /** Waits for somebody to campaign. */
+  /** Waits for the first candidate. */
   private async firstCandidate(after: number): Promise<ElectedLeader | undefined> {
     let candidate: ElectedLeader | undefined;
     const take = (event: RawEvent): boolean => {
@@ -137,7 +137,7 @@ export class Observation {
     return candidate;
   }
 
-  /** Tells of the values of a leader, until its key is deleted. */
+  /** Sends the values of a leader until its key is deleted. */
   private tell({ kv: { key }, revision }: ElectedLeader): Promise<void> {
     const take = (event: RawEvent): boolean => {
       if (event.type === eventType.delete) return true;

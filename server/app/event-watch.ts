@@ -4,19 +4,19 @@ import { type Caller, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
 import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 
-/** Takes the events of one watch. */
+/** Receives the events of one watch. */
 export interface EventTaker {
-  /** Whether there is room for events; if not, `EventWatch.resume` follows. */
+  /** Whether there is room for events; if not, `EventWatch.resume` is called later. */
   hasRoom(): boolean;
-  /** Takes an event. @returns whether it is the one that is waited for */
+  /** Receives an event. @returns true: the event ends the watch */
   take(event: RawEvent): boolean;
 }
 
 const noBytes = new Uint8Array();
 
-/** A watch of the member itself, which ends with a certain event. */
+/** An internal watch of the member, which ends at a certain event. */
 export class EventWatch implements WatchListener {
-  /** Resolves when the event has come, or a compaction has overtaken the watch. */
+  /** Resolves after that event, or when a compaction has removed the watch's history. */
   readonly over: Promise<void>;
   private session: WatchSession | undefined;
   private isOver = false;
@@ -28,7 +28,7 @@ export class EventWatch implements WatchListener {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.over.catch(() => undefined); // whoever waits for it is told
+    this.over.catch(() => undefined); // the owner handles the rejection
   }
 
   /** Begins the watch. @throws ServerError if it is refused */

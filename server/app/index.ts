@@ -1,4 +1,4 @@
-// etcd's operations, without a word about who carries requests and results.
+// etcd's operations, independent of the transports.
 
 export { alarmName } from "./alarms.js";
 export { Access, type AccessParts } from "./access.js";

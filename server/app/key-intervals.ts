@@ -1,7 +1,7 @@
 /** A set of key intervals `[from, to)` over latin1 key strings that answers whether a key is covered. */
 export class KeyIntervals {
   private readonly added: { from: string; to: string }[] = [];
-  /** Sorted and disjoint; undefined when something was added since. */
+  /** Sorted and disjoint; undefined after an addition. */
   private merged: { from: string; to: string }[] | undefined = [];
 
   add(from: string, to: string): void {
@@ -16,7 +16,7 @@ export class KeyIntervals {
   contains(key: string): boolean {
     const intervals = this.intervals();
     let low = 0;
-    let high = intervals.length; // the first interval that starts beyond the key
+    let high = intervals.length; // a binary search for the first interval that starts beyond the key
     while (low < high) {
       const middle = (low + high) >> 1;
       const interval = intervals[middle];

@@ -18,50 +18,50 @@ import type { Application } from "./application.js";
 import { EventWatch } from "./event-watch.js";
 import { resultOf } from "./result-of.js";
 
-/** The operations that locks and elections are made of. */
+/** The operations that locks and elections use. */
 export type QueueOperations = Pick<Application, "range" | "txn" | "deleteRange" | "leaseGrant" | "watch">;
 
-/** Seconds that a lease lives which a request without one is given, as in etcd. */
+/** The TTL of a lease that is granted to a request without a lease, in seconds; as in etcd. */
 const ownLeaseSeconds = 60n;
 
 const noBytes = new Uint8Array();
 
-/** A call of a client, until it has been answered or given up. */
+/** A client's call until its answer or cancellation. */
 export interface QueuedCall {
   readonly caller: Caller;
-  /** Aborted when the client does not wait any more. */
+  /** Aborted when the client has canceled the call. */
   readonly signal: AbortSignal;
 }
 
-/** A place in a queue: a key of its own, which lives as long as its lease. */
+/** A place in a queue: a key, attached to the lease of its owner. */
 export interface Place {
   readonly key: Uint8Array;
   readonly lease: bigint;
-  /** Revision in which the key was created. */
+  /** The create revision of the key. */
   readonly revision: bigint;
-  /** Value of the key, if it was there before. */
+  /** The value of the key, if the key existed before. */
   readonly found: Uint8Array | undefined;
-  /** The store's revision when the place was taken. */
+  /** The store's revision at which the place was created. */
   readonly takenAt: Revision;
 }
 
-/** The outcome of a change under a condition. */
+/** The result of a conditional change. */
 export interface Changed {
   readonly isDone: boolean;
-  /** The store's, after it. */
+  /** The store's revision after the change. */
   readonly revision: Revision;
 }
 
 /**
- * Queues of keys with a common prefix, in the order in which they were created. The first one holds the lock, or leads: etcd's
- * recipe, which its clients also carry out by themselves, so both kinds of clients take turns.
+ * Queues of keys with a common prefix, ordered by create revision. The owner of the first key holds the lock, or leads. etcd's
+ * clients implement the same recipe by themselves, so both kinds of clients can share a queue.
  */
 export class KeyQueue {
   private waiting = 0;
 
   constructor(private readonly operations: QueueOperations) {}
 
-  /** Takes a place under `name`, or finds the one that the lease has already. A lease of 0: one is granted. */
+  /** Creates a place under `name`, or finds the existing place of the lease. A lease of 0: a new one is granted. */
   async enter(caller: Caller, name: Uint8Array, lease: bigint, value: Uint8Array): Promise<Place> {
     const own = lease === 0n ? await this.grant(caller) : lease;
     const key = Buffer.concat([queuePrefix(name), Buffer.from(own.toString(16))]);
@@ -81,10 +81,10 @@ export class KeyQueue {
   }
 
   /**
-   * Waits until all places of the queue before `place` are gone.
+   * Waits until all places before `place` are deleted.
    *
    * @returns whether there were any
-   * @throws what ends the wait, also the signal's reason
+   * @throws the error that ends the wait, or the signal's reason
    */
   async untilFirst({ caller, signal }: QueuedCall, name: Uint8Array, place: Place): Promise<boolean> {
     if (this.waiting >= maxQueuedCalls) throw new ServerError("too-many-requests", `${maxQueuedCalls} calls wait`);
@@ -106,7 +106,7 @@ export class KeyQueue {
     }
   }
 
-  /** Reads the place that comes first. */
+  /** Reads the first place of the queue. */
   first(caller: Caller, name: Uint8Array): Promise<Answer<RawRangeResponse>> {
     return this.read(caller, inQueue(name));
   }
@@ -115,25 +115,25 @@ export class KeyQueue {
     return resultOf(this.operations.range, caller, RangeRequest.create(request));
   }
 
-  /** Changes a place, if its key was created in `createRevision`. */
+  /** Changes a place if its create revision is `createRevision`. */
   async changeIf(caller: Caller, key: Uint8Array, createRevision: bigint, change: RequestOp): Promise<Changed> {
     const { response, revision } = await this.txn(caller, created(key, createRevision), [change], []);
     return { isDone: response.succeeded, revision };
   }
 
-  /** Gives up a place that nobody waits for any more. Should that fail, the end of the lease removes it. */
+  /** Deletes the place of a canceled call. If the deletion fails, the expiry of the lease deletes the key. */
   async leave(caller: Caller, { key, revision }: Pick<Place, "key" | "revision">): Promise<void> {
     await this.changeIf(caller, key, revision, deletionOf(key)).catch(() => undefined);
   }
 
-  /** Counts somebody who waits for as long as `signal` is not aborted. @throws ServerError if there are too many */
+  /** Counts a waiting call until its signal is aborted. @throws ServerError if there are too many */
   count(signal: AbortSignal): void {
     if (this.waiting >= maxQueuedCalls) throw new ServerError("too-many-requests", `${maxQueuedCalls} calls wait`);
     this.waiting += 1;
     signal.addEventListener("abort", () => (this.waiting -= 1), { once: true });
   }
 
-  /** Watches keys until `watch` has its event, or the signal is aborted. */
+  /** Watches keys until the event of `watch`, or until the signal is aborted. */
   async watch({ caller, signal }: QueuedCall, watch: EventWatch, request: Partial<WatchCreateRequest>): Promise<void> {
     signal.throwIfAborted();
     const stop = (): void => watch.onError(signal.reason);
@@ -152,7 +152,7 @@ export class KeyQueue {
     return this.watch(call, watch, { key, startRevision: BigInt(revision + 1), filters: [Filter.NOPUT] });
   }
 
-  /** Grants a lease to a request that names none. */
+  /** Grants a lease for a request without one. */
   async grant(caller: Caller): Promise<bigint> {
     const request = LeaseGrantRequest.create({ TTL: ownLeaseSeconds });
     return (await resultOf(this.operations.leaseGrant, caller, request)).response.ID;
@@ -168,10 +168,10 @@ export class KeyQueue {
   }
 }
 
-/** The keys of a queue begin with its name and a slash. */
+/** Returns the common prefix of the keys of a queue: its name and a slash. */
 export const queuePrefix = (name: Uint8Array): Uint8Array => Buffer.concat([name, Buffer.from("/")]);
 
-/** All keys of a queue. The slash is raised by one: no byte of the name has to be. */
+/** Returns the interval of a queue's keys. "0" is the byte after the slash: the name itself needs no increment. */
 export const queueInterval = (name: Uint8Array): { readonly key: Uint8Array; readonly rangeEnd: Uint8Array } => ({
   key: queuePrefix(name),
   rangeEnd: Buffer.concat([name, Buffer.from("0")]),
@@ -199,7 +199,7 @@ export const firstOf = ({ kvs: [first] }: Pick<RawRangeResponse, "kvs">): KeyVal
 const rangeIn = ({ responses: [first] }: RawTxnResponse): Pick<RawRangeResponse, "kvs"> =>
   first?.response?.$case === "responseRange" ? first.response.value : { kvs: [] };
 
-/** Makes the operation that deletes one key. */
+/** Returns the operation that deletes one key. */
 export const deletionOf = (key: Uint8Array): RequestOp => ({
   request: { $case: "requestDeleteRange", value: { key, rangeEnd: noBytes, prevKv: false } },
 });

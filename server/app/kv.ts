@@ -25,7 +25,7 @@ export interface KvParts {
 }
 
 export interface KvSettings {
-  /** Most compares of a transaction, and most operations of a branch. */
+  /** The maximum number of compares of a transaction, and of operations of a branch. */
   readonly maxTxnOps: number;
   readonly access: Access;
   readonly clock: Pick<Clock, "now">;
@@ -34,10 +34,10 @@ export interface KvSettings {
 
 type KvOperations = Pick<Application, "range" | "put" | "deleteRange" | "txn" | "compact">;
 
-/** The kinds of commands that change keys. */
+/** The commands that change keys. */
 type KeyChange = "put" | "deleteRange" | "txn";
 
-/** Takes a change of keys for a caller. */
+/** Checks and proposes a change of keys for a caller. */
 type Change = <Kind extends KeyChange>(
   command: Command & CommandOf<Kind>,
   cost: number,
@@ -54,8 +54,8 @@ type Propose = <Kind extends KeyChange>(
 ) => void;
 
 /**
- * The operations of etcd's KV. Those on keys check the request's shape, then the caller's user, then the space that is left; they
- * propose the change, or read. The rights on keys are checked at the state that is read or changed.
+ * The operations of etcd's KV. They check the shape of the request, the caller's user and the space quota, in this order, then
+ * propose the change or read. Rights on keys are checked at the state that is read or changed.
  */
 export const kvOperations = (
   { store, proposals, reads }: KvParts,
@@ -74,7 +74,7 @@ export const kvOperations = (
     run: (request) => store.readTxn(request),
   };
 
-  /** Reads at once, or when a quorum has confirmed that nothing newer can have been acknowledged. */
+  /** Reads at once, or, for a linearizable read, after a quorum has confirmed the leader. */
   const read = <Request, Result>(
     query: Query<Request, Result>,
     caller: Caller,
@@ -99,7 +99,7 @@ export const kvOperations = (
   const changeAsUser: Change = (command, cost, caller, handler) =>
     access.whenUser(caller, (user) => proposeWithinQuota(command, cost, handler, user), handler);
 
-  /** Proposes a change of keys; its user's rights on them are checked when it is applied. */
+  /** Proposes a change of keys; the rights of its user are checked when the change is applied. */
   const change: Change = (command, cost, caller, handler) => {
     if (access.isOn) changeAsUser(command, cost, caller, handler);
     else proposeWithinQuota(command, cost, handler, undefined);
@@ -121,7 +121,7 @@ export const kvOperations = (
     txn: (caller, request, handler) => {
       checkTxn(request, maxTxnOps);
       const operations = [...request.success, ...request.failure];
-      // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
+      // A transaction of ranges needs no log entry; if all ranges are serializable, it needs no quorum either.
       if (isReadOnly(request)) read(readTxn, caller, request, operations.every(isSerializable), handler);
       else change({ $case: "txn", value: request }, txnCost(request), caller, handler);
     },
@@ -146,15 +146,15 @@ interface Query<Request, Result> {
   readonly kind: "Range" | "ReadonlyTxn";
   /** Checks the rights of the caller. */
   readonly check: (rights: Rights, request: Request) => void;
-  /** Answers at once if it can be done soon, else later. May throw. */
+  /** Answers at once if the answer is small, else later. May throw. */
   readonly run: (request: Request) => Result | Promise<Result>;
 }
 
-/** A query until it is answered; unless it is serializable, it waits for a quorum round first. */
+/** A query until its answer; unless it is serializable, it waits for a quorum round first. */
 class WaitingQuery<Request, Result> implements LinearizableRead {
   deadline = 0;
   private readonly beganAt: number;
-  /** The time at which the store was asked; undefined: it was not. */
+  /** The time at which the read of the store began; undefined: not yet. */
   private readAt: number | undefined;
 
   constructor(
@@ -167,7 +167,7 @@ class WaitingQuery<Request, Result> implements LinearizableRead {
     this.beganAt = settings.clock.now();
   }
 
-  /** Reads, if the caller may: its rights are those at the state that is read. */
+  /** Reads, if the caller has the rights at the state that is read. */
   onReady(): void {
     const { access } = this.settings;
     if (!access.isOn) return this.run();

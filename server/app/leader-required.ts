@@ -10,10 +10,10 @@ export interface LeaderRequiredOptions {
   readonly node: Pick<RaftNode, "status">;
 }
 
-/** The election timeouts without a leader after which sessions end, as in etcd: a short election costs less than new streams. */
+/** Election timeouts without a leader after which sessions end, as in etcd: a short election costs less than new streams. */
 const patience = 3;
 
-/** Ends the sessions that require a leader once there has been none for a while: their clients can go elsewhere. */
+/** Ends the sessions that require a leader after a time without one, so that their clients can try other members. */
 export class LeaderRequired {
   private readonly sessions = new Set<SessionListener>();
   private leaderless = 0;
@@ -21,12 +21,12 @@ export class LeaderRequired {
 
   constructor(private readonly options: LeaderRequiredOptions) {}
 
-  /** Tells whether this member knows a leader. */
+  /** Whether this member knows a leader. */
   get hasLeader(): boolean {
     return this.options.node.status().leader !== noMember;
   }
 
-  /** Adds a session, which is told `no-leader` at every tick until it is removed. */
+  /** Adds a session, which gets the error `no-leader` at every tick until it is removed. */
   add(session: SessionListener): void {
     this.sessions.add(session);
     this.stopTicks ??= this.options.clock.every(this.options.electionMs, () => this.tick());

@@ -9,14 +9,14 @@ import { leaseCost } from "./write-cost.js";
 export interface LeaseParts {
   readonly store: Pick<KvStore, "revision" | "lease" | "runInSlices">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
-  /** The time of leases, if this member leads. */
+  /** The remaining times of leases, if this member leads. */
   readonly leases: Pick<LeaseKeeper, "listLeases">;
-  /** Asks the leader for what only it knows. */
+  /** Sends calls to the leader. */
   readonly leader: Pick<LeaderCalls, "ask">;
 }
 
 export interface LeaseSettings {
-  /** Uniform in [0, 1): the first of the ids that are given to leases whose callers name none. */
+  /** Uniform in [0, 1): the source of the first id for leases whose requests have none. */
   readonly random: () => number;
   readonly minLeaseTtlSeconds: number;
 }
@@ -26,12 +26,12 @@ type LeaseOperations = Pick<
   "leaseGrant" | "leaseRevoke" | "leaseKeepAlive" | "leaseTimeToLive" | "leaseLeases"
 >;
 
-/** etcd's limit, in seconds: about 285 years. */
+/** etcd's maximum TTL, in seconds: about 285 years. */
 const maxTtlSeconds = 9_000_000_000n;
-/** The TTL of a lease that does not exist. */
+/** The TTL in the answer about a lease that does not exist. */
 const noTtl = -1n;
 
-/** The shortest time that a lease can live, in seconds: it must outlast an election (etcd: 1.5 election timeouts). */
+/** Returns the minimum TTL in seconds: a lease must outlast an election (etcd: 1.5 election timeouts). */
 export const minLeaseTtl = ({ heartbeatMs, electionMs }: { heartbeatMs: number; electionMs: number }): number => {
   const electionTicks = Math.floor(electionMs / heartbeatMs);
   return Math.ceil((Math.floor((3 * electionTicks) / 2) * heartbeatMs) / 1_000);
@@ -49,7 +49,7 @@ export const leaseOperations = (
     leaseGrant: (caller, { ID, TTL }, handler) => {
       if (TTL > maxTtlSeconds)
         throw new ServerError("lease-ttl-too-large", `TTL is ${TTL} s, at most ${maxTtlSeconds} s is allowed`);
-      // The member that is asked chooses the id: applying knows no chance.
+      // The id is chosen before the proposal: applying a command is deterministic.
       const lease = { ID: ID === 0n ? nextId() : ID, TTL: TTL < minTtl ? minTtl : TTL };
       const propose = (): void =>
         proposals.propose(
@@ -75,7 +75,7 @@ export const leaseOperations = (
       ),
     leaseKeepAlive: () => ({
       renew: (id, handler) => {
-        const { revision } = store; // of before, as in etcd
+        const { revision } = store; // the revision before the change, as in etcd
         leader.ask({ $case: "renewLease", value: id }, new Renewal(revision, handler));
       },
       close: () => undefined,
@@ -122,7 +122,7 @@ class Renewal implements ResultHandler<{ readonly value: bigint }> {
 
 const largestId = 2n ** 63n - 1n;
 
-/** Returns a function that gives ids of no lease, one after the other from a random one on. */
+/** Returns a function that returns unused lease ids, consecutive from a random first id. */
 const freeLeaseIds = (store: Pick<KvStore, "lease">, random: () => number): (() => LeaseId) => {
   let last = randomId(random);
   return () => {
@@ -132,7 +132,7 @@ const freeLeaseIds = (store: Pick<KvStore, "lease">, random: () => number): (() 
   };
 };
 
-/** 63 bits: ids are positive, and so far apart that no two members, or incarnations of one, meet. */
+/** 63 bits: ids are positive, and so sparse that two members, or two incarnations of a member, do not choose the same. */
 const randomId = (random: () => number): LeaseId => {
   const bits = (count: number): bigint => BigInt(Math.floor(random() * 2 ** count));
   return leaseIdFrom((bits(31) << 32n) | bits(32));

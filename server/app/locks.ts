@@ -12,7 +12,7 @@ import { resultOf } from "./result-of.js";
 
 const noBytes = new Uint8Array();
 
-/** etcd's Lock: a queue of keys, of which the first holds the lock. */
+/** etcd's Lock: a queue of keys. The owner of the first key holds the lock. */
 export class Locks {
   constructor(
     private readonly operations: Pick<QueueOperations, "deleteRange">,
@@ -20,9 +20,9 @@ export class Locks {
   ) {}
 
   /**
-   * Waits until the lock is held. A call that is given up meanwhile leaves the queue.
+   * Waits until the lock is held. A canceled call leaves the queue.
    *
-   * @throws ServerError `session-expired` if the lease ended while it waited
+   * @throws ServerError `session-expired` if the lease expired during the wait
    */
   async lock(call: QueuedCall, { name, lease }: LockRequest): Promise<Answer<LockResponse>> {
     const place = await this.queue.enter(call.caller, name, lease, noBytes);
@@ -35,7 +35,7 @@ export class Locks {
     }
   }
 
-  /** Deletes the key of a lock; one that is not there is no error, as in etcd. */
+  /** Deletes the key of a lock. As in etcd, a missing key is no error. */
   async unlock(caller: Caller, { key }: UnlockRequest): Promise<Answer<UnlockResponse>> {
     const { revision } = await resultOf(this.operations.deleteRange, caller, DeleteRangeRequest.create({ key }));
     return { response: { header: undefined }, revision };

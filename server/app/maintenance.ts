@@ -24,7 +24,7 @@ type MaintenanceOperations = Pick<
   "status" | "hash" | "hashKv" | "defragment" | "downgrade" | "moveLeader" | "alarm"
 >;
 
-/** The operations of etcd's Maintenance, as far as they exist. Status and HashKV speak of this member alone. */
+/** The implemented operations of etcd's Maintenance. Status and HashKV describe this member alone. */
 export const maintenanceOperations = (
   parts: MaintenanceParts,
   quota: Pick<SpaceQuota, "reportedBytes">,
@@ -59,7 +59,7 @@ export const maintenanceOperations = (
             header: undefined,
             hash,
             compactRevision: BigInt(compactRevision),
-            hashRevision: revision === 0n ? BigInt(hashRevision) : revision, // a very negative one was not read exactly
+            hashRevision: revision === 0n ? BigInt(hashRevision) : revision, // the request's own: the number may be clamped
           };
           handler.onResult({ response, revision: store.revision });
         },
@@ -99,7 +99,7 @@ const statusOf = (
     raftTerm: BigInt(term),
     raftAppliedIndex: BigInt(applier.appliedIndex),
     errors: [...(leader === noMember ? ["etcdserver: no leader"] : []), ...applier.alarms.all.map(alarmText)],
-    isLearner: false, // only voters exist
+    isLearner: false, // all members are voters
     storageVersion: versions.storage,
     dbSizeQuota: BigInt(quota.reportedBytes),
     downgradeInfo: { enabled: false, targetVersion: "" },

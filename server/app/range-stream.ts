@@ -6,19 +6,19 @@ import type { Application } from "./application.js";
 import { checkRangeStream } from "./request-checks.js";
 import type { ChunkReceiver, ChunkSession, RangeChunk } from "./sessions.js";
 
-/** The parts of a member that a streamed read acts on. */
+/** The components that a RangeStream uses. */
 export interface RangeStreamParts {
   readonly store: Pick<KvStore, "range" | "rangePart">;
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
 
 export interface RangeStreamSettings {
-  /** Size that chunks are brought near to: `--max-request-bytes`, as in etcd. */
+  /** The target size of chunks in bytes: `--max-request-bytes`, as in etcd. */
   readonly chunkBytes: number;
   readonly access: Access;
 }
 
-/** etcd's RangeStream: a Range whose answer comes in chunks, so that neither side has to hold all of it. */
+/** etcd's RangeStream: a Range with its answer in chunks, so that neither side holds the whole answer. */
 export const rangeStreamOperation =
   ({ store, reads }: RangeStreamParts, { chunkBytes, access }: RangeStreamSettings): Application["rangeStream"] =>
   (caller, request, listener) => {
@@ -47,19 +47,19 @@ export const rangeStreamOperation =
     return stream;
   };
 
-/** Keys of the first chunk, as in etcd. */
+/** The number of keys of the first chunk, as in etcd. */
 const firstChunkKeys = 10;
 
 /**
- * Returns the most keys of the next chunk, by etcd's rule: twice as many after one of less than half of the wanted size, half as
- * many after one of more than twice that size.
+ * Returns the maximum number of keys of the next chunk, by etcd's rule: twice as many after a chunk of less than half of the
+ * target size, half as many after a chunk of more than twice that size.
  */
 export const nextChunkKeys = (keys: number, bytes: number, wantedBytes: number): number => {
   if (bytes < wantedBytes / 2) return keys * 2;
   return bytes > wantedBytes * 2 ? Math.max(1, Math.floor(keys / 2)) : keys;
 };
 
-/** A streamed read: one chunk at a time, the next one when the listener has room. */
+/** A RangeStream in progress: the next chunk is read when the listener has room. */
 class RangeStream implements ChunkSession {
   private isOver = false;
   private wake: () => void = () => undefined;
@@ -118,14 +118,14 @@ class RangeStream implements ChunkSession {
     }
   }
 
-  /** Counts the keys that the limit leaves out. */
+  /** Counts the keys behind the limit. */
   private async countFrom(from: Key, revision: bigint): Promise<bigint> {
     const request = { ...this.request, key: Buffer.from(from, "latin1"), revision, limit: 0n, countOnly: true };
     const { response } = await this.store.range(request);
     return response.count;
   }
 
-  /** @returns whether there is room for more, or nobody waits for it */
+  /** @returns whether to go on at once: the listener has room, or is closed */
   private send(chunk: RangeChunk): boolean {
     return this.isOver || this.listener.onChunk(chunk);
   }

@@ -1,4 +1,4 @@
-// The checks of a KV request before anything is proposed or read: etcd's, in etcd's order.
+// Checks a KV request before it is proposed or read: etcd's checks, in etcd's order.
 
 import {
   RangeRequest_SortOrder as SortOrder,
@@ -29,7 +29,7 @@ export const checkRange = (request: RangeRequest): void => {
     refuse("invalid-sort-option", `unknown sort order ${request.sortOrder} or target ${request.sortTarget}`);
 };
 
-/** Checks a RangeStream, in etcd's order. */
+/** Checks a RangeStream request, in etcd's order. */
 export const checkRangeStream = (request: RangeRequest): void => {
   checkRange(request);
   const { sortOrder, sortTarget } = request;
@@ -47,22 +47,23 @@ export const checkPut = (request: PutRequest): void => {
 
 export const checkDeleteRange = (request: DeleteRangeRequest): void => mustHaveKey(request.key);
 
-/** Tells whether a transaction can be answered from the state that there is: it only reads. A nested one counts as a change, as in etcd. */
+/** Whether a transaction only reads. A nested transaction counts as a change, as in etcd. */
 export const isReadOnly = ({ success, failure }: TxnRequest): boolean =>
   success.every(isRange) && failure.every(isRange);
 
 const isRange = ({ request }: RequestOp): boolean => request?.$case === "requestRange";
 
 /**
- * Transactions within each other, whatever `--max-txn-ops` allows; by default it allows no more than these. Each is a call
- * deeper, also when it is applied: where one member's stack is too small, every member's is, now and after a restart.
+ * The maximum depth of nested transactions, whatever `--max-txn-ops` is; the default of that flag allows no deeper ones. Each
+ * level is one more recursive call, also on apply: the bound keeps a member with a small stack from failing at an entry that
+ * other members can apply.
  */
 const maxTxnDepth = 129;
 
 /**
- * Checks a transaction with everything nested in it.
+ * Checks a transaction with all nested ones.
  *
- * @param maxOperations most compares, and most operations of a branch; a nested transaction may have what is left
+ * @param maxOperations the maximum number of compares, and of operations of a branch; a nested transaction gets the remainder
  */
 export const checkTxn = (request: TxnRequest, maxOperations: number): void => {
   checkLevel(request, maxOperations, maxTxnDepth);
@@ -103,9 +104,9 @@ interface Writes {
 }
 
 /**
- * The duplicate-key rule: within one branch no key may be put twice, or put and deleted, whichever nested branch
- * will run. Returns what the branch may write, for the level above. The order in which etcd gathers them leaves two
- * holes, which are part of the API: a nested put *before* a sibling's nested delete, and open-ended deletes.
+ * Enforces etcd's duplicate-key rule: within one branch no key may be put twice, or put and deleted, whichever nested branch is
+ * executed. Returns the writes of the branch, for the level above. etcd's order of collection leaves two exceptions, which are
+ * part of the API: a nested put *before* a sibling's nested delete, and open-ended deletes.
  */
 const collectWrites = (operations: readonly RequestOp[]): Writes => {
   const deletes = new KeyIntervals();
@@ -133,7 +134,7 @@ const addNested = (level: Writes, txn: TxnRequest): void => {
   const success = collectWrites(txn.success);
   const failure = collectWrites(txn.failure);
   for (const key of success.puts) mustBeNew(key, level);
-  for (const key of failure.puts) mustBeNew(key, level); // checked before either is added: only one branch will run
+  for (const key of failure.puts) mustBeNew(key, level); // Both branches are checked before either is added: only one of them is executed.
   for (const key of success.puts) level.puts.add(key);
   for (const key of failure.puts) level.puts.add(key);
   level.deletes.addAll(success.deletes);

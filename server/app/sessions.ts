@@ -1,48 +1,48 @@
-// Operations that go on: a caller opens a session, asks many things, and closes it.
+// Sessions: operations with many requests. A caller opens a session, sends requests, and closes it.
 
 import type { WatchCreateRequest } from "../../proto/index.js";
 import type { Answer, LeaseId, Revision, Sliced, WatchBatch } from "../../store/index.js";
 import type { ResultHandler, ServerError } from "../base/index.js";
 
-/** Told that a session is over before its caller has closed it. The caller closes it then. */
+/** Called when a session ends before its caller has closed it. The caller closes the session then. */
 export interface SessionListener {
   onError(error: unknown): void;
 }
 
-/** Keep-alives of one caller. One that waits for an expired lease to be revoked holds up no other. */
+/** The lease keep-alives of one caller. A keep-alive that waits for the revocation of an expired lease delays no other. */
 export interface KeepAliveSession {
   /**
-   * Keeps a lease alive.
+   * Renews a lease.
    *
-   * @param handler takes its TTL from now on, 0 if there is no such lease; and the revision of now
-   * @throws ServerError if it is refused at once
+   * @param handler receives the remaining TTL in seconds, 0 if there is no such lease; and the store's revision
+   * @throws ServerError if the renewal is refused at once
    */
   renew(id: LeaseId, handler: ResultHandler<Answer<bigint>>): void;
-  /** Results that are still to come may come all the same. */
+  /** Closes the session; results of earlier requests may still arrive. */
   close(): void;
 }
 
-/** Watches of one caller, each with an id, and with flow control for all of them together. */
+/** The watches of one caller, each with an id, and with flow control for all of them together. */
 export interface WatchSession {
   /**
    * Creates a watch; the answer is `created` or `refused`.
    *
-   * @throws ServerError if the caller asks for much and has no room for answers
+   * @throws ServerError if the caller has no room for answers and sends too many requests
    */
   create(request: WatchCreateRequest): void;
-  /** Ends a watch; without an answer if there is none of that id. Throws as `create` does. */
+  /** Cancels a watch; an unknown id gets no answer. Throws as `create` does. */
   cancel(watchId: bigint): void;
-  /** Has `progress` answered for the whole session, unless events up to now are still to come. Throws as `create` does. */
+  /** Requests a `progress` answer for the whole session; there is none while any watch is behind. Throws as `create` does. */
   requestProgress(): void;
-  /** The listener has room again; events that it had no room for are read from history. */
+  /** Continues after the listener had no room; the events since then are read from history. */
   resume(): void;
-  /** Ends all watches; nothing is answered any more. */
+  /** Ends all watches; no answer follows. */
   close(): void;
 }
 
-/** Takes the chunks of a streamed read. */
+/** Receives the chunks of a streamed read. */
 export interface ChunkReceiver extends SessionListener {
-  /** @returns whether there is room for more; false: nothing follows before `ChunkSession.resume` */
+  /** @returns whether there is room for more; false: no chunk follows before `ChunkSession.resume` */
   onChunk(chunk: RangeChunk): boolean;
 }
 
@@ -50,38 +50,38 @@ export interface ChunkReceiver extends SessionListener {
 export interface RangeChunk {
   /** Encoded KeyValues. */
   readonly kvs: readonly Uint8Array[];
-  /** Facts about the whole read, with its last part; undefined: more parts follow. */
+  /** The summary of the whole read, in the last chunk; undefined: more chunks follow. */
   readonly end: ChunkEnd | undefined;
 }
 
 export interface ChunkEnd {
-  /** Whether the limit left any keys out. */
+  /** Whether keys are left behind the limit. */
   readonly more: boolean;
-  /** Number of keys in the interval, whatever the limit. */
+  /** Number of keys in the interval, independent of the limit. */
   readonly count: bigint;
-  /** The store's when the read began. */
+  /** The store's revision when the read began. */
   readonly revision: Revision;
 }
 
 /** A streamed read. */
 export interface ChunkSession {
-  /** The listener has room again. */
+  /** Continues after the listener had no room. */
   resume(): void;
-  /** Ends the read; nothing is sent any more. */
+  /** Ends the read; no chunk follows. */
   close(): void;
 }
 
-/** An answer of a watch session, other than events. `revision` is the store's of now. */
+/** An answer of a watch session, other than events. `revision` is the store's current one. */
 export type WatchAnswer =
   | { readonly kind: "created"; readonly watchId: bigint; readonly revision: Revision }
-  /** There will be no such watch. `reason` is etcd's text; `error` the same, if the caller may not have it. */
+  /** The watch was not created. `reason` is etcd's text; `error` is set if the caller has no right to the watch. */
   | {
       readonly kind: "refused";
       readonly reason: string;
       readonly error?: ServerError;
       readonly revision: Revision;
     }
-  /** The caller has ended the watch; or, with a reason, may not have it any more. */
+  /** The watch was canceled by the caller; or, with a reason, because its user has lost the right. */
   | {
       readonly kind: "canceled";
       readonly watchId: bigint;
@@ -89,39 +89,42 @@ export type WatchAnswer =
       readonly error?: ServerError;
       readonly revision: Revision;
     }
-  /** A compaction has removed history that the watch needs. It has ended; its id is taken until it is canceled. */
+  /**
+   * A compaction has removed history that the watch needs. The watch has ended; its id stays in use until the caller cancels
+   * it.
+   */
   | { readonly kind: "compacted"; readonly watchId: bigint; readonly compactRevision: Revision }
   /** All events up to `revision` were sent: of this watch, or, without an id, of all watches of the session. */
   | { readonly kind: "progress"; readonly watchId: bigint | undefined; readonly revision: Revision };
 
-/** A watch as its session's listener sees it. */
+/** A watch as the listener of its session sees it. */
 export interface ToldWatch {
-  /** The name that the listener has given it. */
+  /** The label that the listener returned from `onWatch`. */
   readonly label: Uint8Array;
-  /** Large batches are sent in fragments. */
+  /** Whether large batches are sent in fragments. */
   readonly fragment: boolean;
 }
 
-/** Takes the events of a session's watches. */
+/** Receives the events of a session's watches. */
 export interface EventReceiver {
   /**
-   * Takes events, those of a revision together, for `watches[from]` up to, not including, `watches[to]`. Called while a write is
-   * being applied: it must not ask the application for anything. An error that it throws ends the session.
+   * Receives events, complete revisions only, for `watches[from]` to `watches[to - 1]`. Called during the apply of a write: the
+   * receiver must not call the application. An error that it throws ends the session.
    *
-   * @returns how many watches there was room for; if not for all, `WatchSession.resume` follows
+   * @returns the number of watches that there was room for; if fewer than all, `WatchSession.resume` follows
    */
   onEvents(watches: readonly ToldWatch[], from: number, to: number, batch: WatchBatch): number;
   /**
-   * Does work for a batch of many events before it is received, in slices. The list is the one that the batch will have.
+   * Prepares a batch of many events in slices before it is received. The batch will have the same list.
    *
-   * @param shouldYield told how many events were looked at since it was asked last; true: others are to run
+   * @param shouldYield called with the number of events since the last call; true: other work has to run
    */
   prepare?(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void>;
 }
 
 export interface WatchListener extends SessionListener, EventReceiver {
-  /** @returns whether there is room for more; false: nothing is sent before `WatchSession.resume` */
+  /** @returns whether there is room for more; false: no answer is sent before `WatchSession.resume` */
   onAnswer(answer: WatchAnswer): boolean;
-  /** A watch begins. @returns its label */
+  /** Called when a watch is created. @returns its label */
   onWatch(watchId: bigint): Uint8Array;
 }

@@ -7,15 +7,15 @@ import type { Access } from "./access.js";
 
 /** The reason to refuse or end a watch. */
 export interface WatchRefusal {
-  /** etcd's words. */
+  /** etcd's text. */
   readonly reason: string;
   readonly error: ServerError;
 }
 
-/** A watch that its user may create, or may not. */
+/** A request for a watch with the result of its check. */
 export interface AdmittedWatch {
   readonly user: string | undefined;
-  /** Undefined: it may. */
+  /** Undefined: the user has the right. */
   readonly refusal: WatchRefusal | undefined;
 }
 
@@ -26,19 +26,19 @@ const reasons: Readonly<Partial<Record<ServerErrorCode, string>>> = {
   "permission-denied": "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
 };
 
-/** The rights of the caller of a watch session. */
+/** Checks the rights of the caller of a watch session. */
 export class WatchAccess {
   constructor(
     private readonly access: Access,
     private readonly caller: Caller,
   ) {}
 
-  /** Tells whether callers have to be users. */
+  /** Whether authentication is on. */
   get isOn(): boolean {
     return this.access.isOn;
   }
 
-  /** Checks the right to create a watch, at once or once it is known who the caller is. */
+  /** Checks the right to create a watch, at once or once the caller is authenticated. */
   admit(range: KeyRange): AdmittedWatch | Promise<AdmittedWatch> {
     try {
       const identity = this.access.identify(this.caller);
@@ -52,7 +52,7 @@ export class WatchAccess {
     }
   }
 
-  /** Returns the reason to end a running watch of a user; undefined: there is none. */
+  /** Returns the reason to end a running watch of a user; undefined: its user has the right. */
   refusalOf(user: string | undefined, range: KeyRange): WatchRefusal | undefined {
     const identity = user === undefined ? undefined : { name: user, revision: this.access.auth.revision };
     return this.admitUser(identity, range).refusal;
@@ -69,31 +69,31 @@ export class WatchAccess {
   }
 }
 
-/** @throws any error that is no reason to refuse a watch */
+/** Converts an error to a refusal. @throws any other kind of error */
 const refusalFrom = (error: unknown): WatchRefusal => {
   const reason = error instanceof ServerError ? reasons[error.code] : undefined;
   if (reason === undefined) throw error;
   return { reason, error: error as ServerError };
 };
 
-/** A watch session whose watches are checked again. */
+/** A watch session whose watches can be checked again. */
 export interface RecheckedSession {
-  /** Ends watches whose users may not read their keys any more; yields after each one looked at. */
+  /** Ends the watches whose users have lost the right to read the keys; yields after each checked watch. */
   recheck(): Generator<void, void>;
 }
 
-/** Watches that are checked again before others run; few enough to be done while a change is applied. */
+/** Watches that are checked in one turn of the event loop; few enough for the apply of a change. */
 const watchesPerTurn = 2_000;
 
 /**
- * Checks all running watches again after each change of users, roles or permissions: the first ones before anything else is
- * applied, the others in the turns that follow.
+ * Checks all running watches again after each change of users, roles or permissions: the first `watchesPerTurn` before the next
+ * entry is applied, the others in later turns.
  */
 export class WatchRechecks {
   private readonly sessions = new Set<RecheckedSession>();
-  /** The pass over all watches that is under way. */
+  /** The current pass over all watches. */
   private work: Iterator<void, void> | undefined = undefined;
-  /** Tells that there was a change during the pass: another one follows. */
+  /** Whether another change was applied during the pass: a further pass follows. */
   private isOvertaken = false;
 
   constructor(
@@ -112,7 +112,7 @@ export class WatchRechecks {
   }
 
   private begin(): void {
-    // Not from the start again: with one change after the other, the last watches would never be reached.
+    // The pass is not restarted: under a series of changes, the last watches would never be checked.
     if (this.work !== undefined) this.isOvertaken = true;
     else this.run((this.work = this.recheckAll()));
   }

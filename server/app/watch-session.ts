@@ -15,9 +15,9 @@ import { type AdmittedWatch, type RecheckedSession, WatchAccess, WatchRechecks }
 
 export interface WatchSettings {
   readonly clock: Clock;
-  /** Uniform in [0, 1): sessions do not all send their progress at once. */
+  /** Uniform in [0, 1): spreads the progress notices of sessions over time. */
   readonly random: () => number;
-  /** The interval of a session's progress notices; a random tenth of it is added. */
+  /** The interval of a session's progress notices, in milliseconds; a random part of a tenth is added. */
   readonly watchProgressMs: number;
   readonly stats: Pick<RequestStats, "watchStreams">;
   readonly access: Access;
@@ -25,7 +25,7 @@ export interface WatchSettings {
 
 type WatchedStore = Pick<KvStore, "revision" | "watch">;
 
-/** etcd's Watch. */
+/** etcd's Watch: opens sessions on the store. */
 export const watchOperation = (store: WatchedStore, settings: WatchSettings): Application["watch"] => {
   const rechecks = new WatchRechecks(settings.access, settings.clock);
   return (caller, listener) => {
@@ -36,18 +36,18 @@ export const watchOperation = (store: WatchedStore, settings: WatchSettings): Ap
 
 const jitter = 0.1;
 
-/** A session on a store: any number of watches, each with its own id, and one buffer, the listener's. */
+/** A session on a store: any number of watches, each with its own id, and a single buffer, the listener's. */
 class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, RecheckedSession {
   private readonly watches = new Map<bigint, SessionWatch>();
   private nextId = 0n;
-  /** The caller does not take events as fast as they come; it is sent no more until it has. */
+  /** Whether the listener has no room; no event is sent until `resume`. */
   private isFull = false;
   private repliesWhileFull = 0;
   private isClosed = false;
-  /** Watches whose events were not sent for that reason. */
+  /** The watches whose events were not sent for lack of room. */
   private missing: SessionWatch[] = [];
   private stopTicks: (() => void) | undefined = undefined;
-  /** Requests that wait until it is known who the caller is; undefined: none has to. */
+  /** Requests behind one whose caller is being authenticated; undefined: requests are served at once. */
   private held: (() => void)[] | undefined = undefined;
 
   constructor(
@@ -87,7 +87,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
     this.reply({ kind: "canceled", watchId, revision: this.store.revision });
   }
 
-  /** Only if all have been told everything: no event up to this revision comes later in this session. */
+  /** Answers only if no watch is behind: no event up to this revision may follow in this session. */
   requestProgress(): void {
     if (this.isHeld(() => this.requestProgress())) return;
     const active = [...this.watches.values()].filter(({ isCompacted }) => !isCompacted);
@@ -152,7 +152,8 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
       for (const watch of watches.slice(from + told, to)) this.missing.push(watch);
       return told;
     } catch (error) {
-      // The store is in the middle of a write. Events that no message can hold end the session, not the member.
+      // The store is in the middle of a write: an error, as of events too large for any message, ends the session, not the
+      // member.
       this.listener.onError(error);
       return 0;
     }
@@ -189,7 +190,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
     this.reply({ kind: "created", watchId, revision });
   }
 
-  /** Keeps a request back behind one that waits until it is known who the caller is. @returns whether it does */
+  /** Queues a request behind one whose caller is being authenticated. @returns false: there is none, the request is not queued */
   private isHeld(request: () => void): boolean {
     if (this.held === undefined) return false;
     if (this.held.length >= maxRepliesWhileFull)
@@ -223,9 +224,9 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
 
 /** A watch of a session. */
 class SessionWatch implements ToldWatch {
-  /** Whether a compaction has removed history that it needs. The id stays taken until the caller gives it back. */
+  /** Whether a compaction has removed history that the watch needs. The id stays in use until the caller cancels the watch. */
   isCompacted = false;
-  /** No events were sent since the last tick. */
+  /** Whether no events were sent since the last tick. */
   isQuiet = true;
   readonly wantsProgress: boolean;
   readonly fragment: boolean;
@@ -237,7 +238,7 @@ class SessionWatch implements ToldWatch {
     session: StoreWatchSession,
     readonly id: bigint,
     request: WatchCreateRequest,
-    /** The user that created it; undefined: authentication was off. */
+    /** The user of the request; undefined: authentication was off. */
     readonly user: string | undefined,
   ) {
     this.range = rangeOf(request);
@@ -247,7 +248,7 @@ class SessionWatch implements ToldWatch {
     this.watch = session.store.watch(optionsOf(request), session, this);
   }
 
-  /** Returns the revision up to which all events were sent; undefined if some up to now were not. */
+  /** The revision up to which all events were sent; undefined while the watch is behind. */
   get toldThrough(): Revision | undefined {
     return this.watch.sendPending();
   }
@@ -262,7 +263,7 @@ class SessionWatch implements ToldWatch {
 }
 
 function* noWork(): Sliced<void> {
-  // for listeners that need none
+  // for listeners without `prepare`
 }
 
 const rangeOf = ({ key, rangeEnd }: WatchCreateRequest): KeyRange => ({ key: orZeroByte(key), rangeEnd });
@@ -278,5 +279,5 @@ const optionsOf = ({ key, rangeEnd, startRevision, prevKv, filters }: WatchCreat
 
 const zeroByte = new Uint8Array(1);
 const isZeroByte = (bytes: Uint8Array): boolean => bytes.length === 1 && bytes[0] === 0;
-/** No key is a zero byte: with the same as range end, everything. */
+/** Replaces an empty key by a zero byte: as key and range end together, the interval of all keys. */
 const orZeroByte = (key: Uint8Array): Uint8Array => (key.length === 0 ? zeroByte : key);

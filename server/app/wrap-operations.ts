@@ -2,10 +2,10 @@ import type { Operation, OperationName, Operations } from "./application.js";
 
 type SingleOperations = { readonly [Name in keyof Operations]: Operation<Name> };
 
-/** Makes, of one operation, another one that does something before or after it, or instead of it. */
+/** Makes an operation from another, with work before or after the call, or in its place. */
 export type Wrapper = <Name extends OperationName>(operation: Operation<Name>, name: Name) => Operation<Name>;
 
-/** Wraps each operation that has one request and one result. Sessions are for the caller to wrap. */
+/** Wraps each unary operation. The caller wraps the sessions itself. */
 export const wrapOperations = (inner: SingleOperations, wrap: Wrapper): SingleOperations => ({
   range: wrap(inner.range, "range"),
   put: wrap(inner.put, "put"),

@@ -1,11 +1,11 @@
-// The space that a write is expected to take, by etcd's estimate.
+// The cost of a write, by etcd's estimate.
 
 import type { PutRequest, RequestOp, TxnRequest } from "../../proto/index.js";
 
-/** Bytes beside those of key and value. */
+/** The estimated bytes of a key's row beside key and value. */
 const keyValueOverhead = 256;
 
-/** Cost of a lease, in bytes. */
+/** The cost of a lease, in bytes. */
 export const leaseCost = 64;
 
 /** Returns the cost of a put, in bytes. */

@@ -3,7 +3,7 @@ import type { Application } from "../app/index.js";
 import { type Method, unary } from "../rpc/index.js";
 import type { ResponseSender } from "./response-sender.js";
 
-/** etcdserverpb.Cluster, as far as it exists: the list of members. */
+/** The implemented methods of etcdserverpb.Cluster: the list of members. */
 export const clusterMethods = (application: Application, { headers }: ResponseSender): Method[] => [
   unary("/etcdserverpb.Cluster/MemberList", MemberListRequest, MemberListResponse, application.memberList, (reply) => ({
     onResult: (members) => reply.send({ header: headers.at(0), members: [...members] }),

@@ -30,7 +30,7 @@ import {
 } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
-/** v3lockpb.Lock and v3electionpb.Election. @param waiting the calls that wait for their turn */
+/** v3lockpb.Lock and v3electionpb.Election. @param waiting the calls that wait for a lock or for leadership */
 export const concurrencyMethods = (
   { locks, elections }: Concurrency,
   headers: ResponseHeaders,
@@ -108,12 +108,12 @@ class Observer implements LeaderReceiver {
   }
 }
 
-/** The calls that wait for their turn. Each ends when its client has gone, and all of them when the member stops. */
+/** The calls that wait for a lock or for leadership. Each ends when its client cancels, and all of them when the member stops. */
 export class WaitingCalls {
   private readonly endings = new Set<AbortController>();
   private stopped: ServerError | undefined;
 
-  /** Adds a call; `ended` is to be called once it waits no more. */
+  /** Adds a call; the caller calls `end` when the wait is over. */
   begin(call: Call): { readonly queued: QueuedCall; readonly ended: () => void } {
     const ending = new AbortController();
     if (this.stopped !== undefined) ending.abort(this.stopped);
@@ -122,7 +122,7 @@ export class WaitingCalls {
     return { queued: { caller: call, signal: ending.signal }, ended: () => void this.endings.delete(ending) };
   }
 
-  /** Ends all calls, those to come, too: each gives up its place in the queue before it is answered. */
+  /** Ends all calls, also those that begin later: each deletes its place in the queue before it is answered. */
   stop(): void {
     this.stopped = new ServerError("server-stopped", "this member stops");
     for (const ending of this.endings) ending.abort(this.stopped);
@@ -131,7 +131,10 @@ export class WaitingCalls {
 
 const canceled = (): RpcError => new RpcError({ code: statusCode.canceled, details: "context canceled" });
 
-/** Makes an error of code UNKNOWN with the same text: etcd's services of locks and elections are clients, and pass on no codes. */
+/**
+ * Converts an error to code UNKNOWN with the same text: in etcd, the services of locks and elections are clients of the others,
+ * and do not pass their codes on.
+ */
 const asUnknown = (error: unknown): unknown => {
   if (error instanceof ServerError && error.code === "server-stopped") return error;
   if (!(error instanceof ServerError || error instanceof StoreError)) return error;

@@ -11,7 +11,7 @@ import {
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { fileDescriptorSet } from "../../proto/index.js";
 
-/** The .proto files of etcd's API, by their names and by the names of what they define. Making one takes milliseconds, the first time. */
+/** The .proto files of etcd's API, by their names and by the names of their definitions. Construction takes milliseconds. */
 export class FileDescriptors {
   private readonly registry = createFileRegistry(
     fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")),
@@ -22,7 +22,7 @@ export class FileDescriptors {
     return [...this.registry].flatMap((each) => (each.kind === "service" ? [each.typeName] : [])).sort();
   }
 
-  /** Finds a file by its name, as imports name it. */
+  /** Finds a file by the name in import statements. */
   file(name: string): DescFile | undefined {
     return this.registry.getFile(name);
   }
@@ -38,20 +38,20 @@ export class FileDescriptors {
     return owners.find((owner) => membersOf(owner).some((member) => member.name === name))?.file;
   }
 
-  /** Finds the enumerations of a package that are within no message: their values are named beside them. */
+  /** Returns the enumerations of a package outside its messages: the names of their values are in the package's scope. */
   private enumsOf(scope: string): DescEnum[] {
     return [...this.registry].flatMap((each) =>
       each.kind === "enum" && each.parent === undefined && each.file.proto.package === scope ? [each] : [],
     );
   }
 
-  /** Whether there is such a message. None of them has extensions. */
+  /** Whether there is such a message. No message has extensions. */
   hasMessage(name: string): boolean {
     return this.registry.getMessage(name) !== undefined;
   }
 }
 
-/** The names that a type defines within its own; those of an enumeration of a message are the message's. */
+/** Returns the names in the scope of a type. The values of an enumeration belong to the scope of its message. */
 const membersOf = (
   type: DescEnum | DescMessage | DescExtension | DescService,
 ): readonly { readonly name: string }[] => {
@@ -61,7 +61,7 @@ const membersOf = (
   return [...type.fields, ...type.oneofs, ...type.nestedEnums.flatMap(({ values }) => values)];
 };
 
-/** Encodes a file and all that it imports, each as a FileDescriptorProto, without repeats. */
+/** Encodes a file and all its imports, each as a FileDescriptorProto, without repeats. */
 export const encodeWithImports = (file: DescFile): Uint8Array[] => {
   const found = new Set<DescFile>();
   const add = (each: DescFile): void => {

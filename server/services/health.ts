@@ -9,10 +9,11 @@ import type { Caller } from "../base/index.js";
 import { type Method, plainly, RpcError, serverStream, statusCode, unary } from "../rpc/index.js";
 
 /**
- * grpc.health.v1: the member as a whole (service "") is serving whenever it answers at all; it takes no calls
- * before it is ready, and ends its streams when it stops.
+ * grpc.health.v1: the service "" is the member, which is SERVING whenever it answers: it accepts no calls before it is ready,
+ * and
+ * ends its streams when it stops.
  *
- * @param check refuses callers by throwing, as the application does: etcd checks the metadata of these requests, too
+ * @param check throws to refuse a caller: etcd checks the metadata of these requests, too
  */
 export const healthMethods = (check: (caller: Caller) => void): Method[] => [
   unary(
@@ -38,7 +39,7 @@ export const healthMethods = (check: (caller: Caller) => void): Method[] => [
   ),
   serverStream("/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse, ({ service }, call, reply) => {
     check(call);
-    // The stream stays open to tell of changes; a service that is not known might come to be (gRPC health protocol).
+    // The stream stays open, so that it could send changes: an unknown service may be registered later (gRPC health protocol).
     reply.send({ status: service === "" ? ServingStatus.SERVING : ServingStatus.SERVICE_UNKNOWN });
   }),
 ];

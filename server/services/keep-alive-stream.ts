@@ -6,17 +6,17 @@ import type { RequestSink, ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /**
- * A LeaseKeepAlive stream: each request is answered as soon as the leader has. A request that waits for an expired lease to be
- * revoked delays no other. One that fails ends the stream, once those before it have been answered.
+ * A LeaseKeepAlive stream: each request is answered as soon as the leader has answered. A request that waits for the revocation
+ * of an expired lease delays no other. A failed request ends the stream, once those before it have been answered.
  */
 export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
-  /** Number of requests whose answer the client has not been given. */
+  /** Number of requests in progress. */
   private waiting = 0;
-  /** Number of answers that the client has not taken. */
+  /** Number of untaken answers. */
   private untaken = 0;
-  /** The newest request that waits; each knows those before it. */
+  /** The newest request in progress, the end of a linked list. */
   private newest: Renewal | undefined = undefined;
-  /** The error of the first request that has failed; later requests are dropped. */
+  /** The error of the first failed request; later requests are dropped. */
   private failure: unknown = undefined;
   private hasAllRequests = false;
   private hasEnded = false;
@@ -29,7 +29,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     stream.onDrain(() => (this.untaken = 0));
   }
 
-  /** @throws ServerError if too many wait, or the client asks and takes no answers: the stream ends */
+  /** @throws ServerError if too many requests are in progress, or too many answers untaken: the stream ends */
   onRequest({ ID }: LeaseKeepAliveRequest): void {
     if (this.failure !== undefined) return;
     if (this.waiting + this.untaken >= maxKeepAlivesPerStream)
@@ -52,7 +52,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     this.endIfDone();
   }
 
-  /** Drops the request that has failed and all behind it. */
+  /** Drops the failed request and all behind it. */
   onRenewalFailed(renewal: Renewal, error: unknown): void {
     if (!renewal.isWaiting) return;
     this.failure = error;
@@ -69,12 +69,12 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     this.endIfDone();
   }
 
-  /** Answers to come are dropped by the stream. */
+  /** The stream drops later answers. */
   onClosed(): void {
     this.session.close();
   }
 
-  /** @returns false if it was dropped before */
+  /** @returns false: the request was dropped before */
   private remove(renewal: Renewal): boolean {
     if (!renewal.isWaiting) return false;
     this.waiting--;
@@ -94,7 +94,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   }
 }
 
-/** A request that waits for its answer, between the one before it and the one behind it. */
+/** A request in progress, in a list linked both ways. */
 class Renewal implements ResultHandler<Answer<bigint>> {
   isWaiting = true;
   next: Renewal | undefined = undefined;
@@ -107,7 +107,7 @@ class Renewal implements ResultHandler<Answer<bigint>> {
     if (previous !== undefined) previous.next = this;
   }
 
-  /** Forgets its neighbours, which would stay in memory with it. */
+  /** Clears the links to its neighbours, which would stay in memory with it. */
   leave(): void {
     this.isWaiting = false;
     this.previous = this.next = undefined;

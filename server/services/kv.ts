@@ -65,14 +65,14 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
   ),
 ];
 
-/** A put's answer for a client in this process, unless there is a KeyValue to be decoded. */
+/** Returns the answer to a put for a client in this process; undefined if a previous KeyValue has to be decoded. */
 const putMessage = ({ prevKv }: RawPutResponse, header: ResponseHeader): PutResponse | undefined =>
   prevKv.length === 0 ? { header, prevKv: undefined } : undefined;
 
 const onlyHeader = (_response: unknown, header: Uint8Array): Uint8Array => header;
-/** An answer of more bytes is sent in pieces, without a copy of its own. */
+/** A longer answer is sent in pieces, without a copy; in bytes. */
 const maxBytesInOnePiece = 8 * 1024;
-/** An answer of more bytes is divided in slices, or, for an engine that takes no pieces, encoded in slices. */
+/** A longer answer is divided in slices, or, for an engine that does not support pieces, encoded in slices; in bytes. */
 const maxListBytes = 4 * 1024 * 1024;
 
 const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage => {

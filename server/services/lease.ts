@@ -43,7 +43,7 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
     (reply) => ({
       onResult: ({ response: { encodedKeys, ...fields }, revision }) => {
         const answer = { header: sender.headers.at(revision), ...fields, keys: [] };
-        // Fields that follow each other are one message.
+        // Concatenated encodings of fields are one message (Protocol Buffers encoding).
         reply.send(Buffer.concat([LeaseTimeToLiveResponse.encode(answer).finish(), encodedKeys]));
       },
       onError: (error) => reply.fail(error),
@@ -65,7 +65,7 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
   ),
 ];
 
-/** The response to LeaseLeases, encoded in slices: there may be hundreds of thousands. */
+/** Encodes the response to LeaseLeases in slices: there may be hundreds of thousands of leases. */
 function* encodedList(
   leases: readonly LeaseListItem[],
   header: Uint8Array,

@@ -19,7 +19,7 @@ import type { ResultHandler } from "../base/index.js";
 import { type Method, type Reply, unary } from "../rpc/index.js";
 import type { ResponseSender } from "./response-sender.js";
 
-/** etcdserverpb.Maintenance, as far as it exists. */
+/** The implemented methods of etcdserverpb.Maintenance. */
 export const maintenanceMethods = (application: Application, sender: ResponseSender): Method[] => [
   unary("/etcdserverpb.Maintenance/Alarm", AlarmRequest, AlarmResponse, application.alarm, sender.message),
   unary(
@@ -48,7 +48,7 @@ export const maintenanceMethods = (application: Application, sender: ResponseSen
   unary("/etcdserverpb.Maintenance/HashKV", HashKVRequest, HashKVResponse, application.hashKv, sender.message),
 ];
 
-/** Sends an answer that says nothing, as etcd's does. */
+/** Sends an empty answer without a header, as etcd does. */
 const withoutHeader = (reply: Reply<{ header: undefined }>): ResultHandler<undefined> => ({
   onResult: () => reply.send({ header: undefined }),
   onError: (error) => reply.fail(error),

@@ -3,7 +3,7 @@ import type { Application, ChunkReceiver, RangeChunk } from "../app/index.js";
 import { encodedAlready, ListMessage, type Method, rangeKvsTag, serverStream, type StreamReply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
-/** KV.RangeStream, which servers before 3.7 do not have. */
+/** KV.RangeStream, new in etcd 3.7. */
 export const rangeStreamMethod = (application: Pick<Application, "rangeStream">, headers: ResponseHeaders): Method =>
   serverStream("/etcdserverpb.KV/RangeStream", rangeRequestDecoder, encodedAlready, (request, call, reply) => {
     const session = application.rangeStream(call, request, new ChunkResponder(headers, reply));
@@ -11,7 +11,7 @@ export const rangeStreamMethod = (application: Pick<Application, "rangeStream">,
     reply.onClosed(() => session.close());
   });
 
-/** Sends the chunks of a read, as etcd does: only the last one has anything but keys. */
+/** Sends the chunks of a read, as etcd does: only the last one has fields other than keys. */
 class ChunkResponder implements ChunkReceiver {
   constructor(
     private readonly headers: ResponseHeaders,
@@ -35,6 +35,6 @@ const noBytes = new Uint8Array();
 /** The tag of the field `range_response`. */
 const rangeResponseTag = 0x0a;
 
-/** Makes a RangeStreamResponse of an encoded RangeResponse. */
+/** Encodes a RangeStreamResponse around an encoded RangeResponse. */
 const wrapped = (response: ListMessage): Uint8Array =>
   new ListMessage(noBytes, rangeResponseTag, [response.toBytes()], noBytes).toBytes();

@@ -6,15 +6,16 @@ import { encodeWithImports, FileDescriptors } from "./file-descriptors.js";
 type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
 
 /**
- * gRPC's server reflection, which etcd does not have: programs such as grpcurl learn etcd's services and messages from the member. The
- * messages of v1 and v1alpha are the same; only v1 is listed.
+ * gRPC's server reflection, which etcd does not have: programs such as grpcurl learn etcd's services and messages from the
+ * member.
+ * The messages of v1 and v1alpha are the same; only v1 is listed.
  *
- * @param check refuses callers by throwing, as for requests of health
+ * @param check throws to refuse a caller, as for requests of health
  * @see gRPC, server reflection protocol
  */
 export const reflectionMethods = (check: (caller: Caller) => void): Method[] => {
   let known: FileDescriptors | undefined;
-  const descriptors = (): FileDescriptors => (known ??= new FileDescriptors()); // most members are never asked
+  const descriptors = (): FileDescriptors => (known ??= new FileDescriptors()); // built on the first request: most members get none
   return ["v1", "v1alpha"].map((version) =>
     bidi(
       `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
@@ -28,9 +29,9 @@ export const reflectionMethods = (check: (caller: Caller) => void): Method[] => 
   );
 };
 
-/** A stream on which each request is answered at once. */
+/** A reflection stream; each request is answered at once. */
 class ReflectionStream implements RequestSink<ServerReflectionRequest> {
-  /** Number of answers that the client has not taken. */
+  /** Number of untaken answers. */
   private untaken = 0;
 
   constructor(
@@ -40,7 +41,7 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
     stream.onDrain(() => (this.untaken = 0));
   }
 
-  /** @throws RpcError for a request that asks nothing; ServerError if the client asks and takes no answers: the stream ends */
+  /** @throws RpcError for an empty request; ServerError if too many answers are untaken: the stream ends */
   onRequest(request: ServerReflectionRequest): void {
     if (this.untaken >= maxReflectionsPerStream)
       throw new ServerError("too-many-requests", `${maxReflectionsPerStream} answers of one stream are unread`);
@@ -53,7 +54,7 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
   }
 
   onClosed(): void {
-    // Nothing is held for it.
+    // The stream holds no resources.
   }
 }
 

@@ -13,24 +13,27 @@ import {
 } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
-/** Encodes a response with its header, which is a field that is encoded. */
+/** Encodes a response with its encoded header. */
 type Encode<Response, Encoded = Uint8Array> = (response: Response, header: Uint8Array) => Encoded;
 
-/** Makes a response what a client would decode of it; undefined: only encoding and decoding it tells. */
+/** Converts a response to the message that a client would decode; undefined: only encoding and decoding gives it. */
 type AsMessage<Response> = (response: Response, header: ResponseHeader) => object | undefined;
 
 /** The encodings of a response that may be large. */
 export interface ListFormat<Response> {
   readonly encode: Encode<Response, Uint8Array | ListMessage>;
-  /** Whether encoding the response at once would hold up others. */
+  /** Whether encoding the response at once would delay others. */
   readonly isLarge: (response: Response) => boolean;
-  /** Gives the parts of it that can be encoded one after the other. */
+  /** Returns the parts of the response that are encoded one after the other. */
   readonly parts: (response: Response, header: Uint8Array) => readonly Part[];
-  /** Gives it as one list, which an engine may send without encoding all of it before. Absent: it is not one. */
+  /**
+   * Returns the response as one list, which an engine may send without encoding all of it before. Absent: the response is no
+   * list.
+   */
   readonly list?: (response: Response, header: Uint8Array) => LargeList;
 }
 
-/** Sends the results of operations as responses: each with its header, and large ones encoded in slices. */
+/** Sends the results of operations as responses: each with its header; large ones are encoded in slices. */
 export class ResponseSender {
   constructor(
     readonly headers: ResponseHeaders,
@@ -44,9 +47,9 @@ export class ResponseSender {
   });
 
   /**
-   * Returns a way to answer that encodes the result and sends it at once.
+   * Returns a handler factory that encodes the result and sends it at once.
    *
-   * @param asMessage gives the answer as a client would decode it, for one in this process
+   * @param asMessage returns the answer as a client in this process would decode it
    */
   sendEncoded<Response>(
     encode: Encode<Response>,
@@ -55,12 +58,12 @@ export class ResponseSender {
     return (reply) => new EncodedAnswer(this.headers, reply, encode, asMessage);
   }
 
-  /** Returns a way to answer that sends the result at once, or, if it is large, once it is encoded. */
+  /** Returns a handler factory that sends the result at once, or, if it is large, encodes it in slices first. */
   inSlices<Response>(format: ListFormat<Response>): Answering<Answer<Response>, Uint8Array | ListMessage> {
     return (reply) => new ListAnswer(this, reply, format);
   }
 
-  /** Sends a message once it is encoded, in slices. */
+  /** Encodes a message in slices, then sends it. */
   sendSlices(
     encode: (shouldYield: ShouldYield) => Sliced<Uint8Array>,
     reply: Pick<Reply<never>, "send" | "fail">,
@@ -71,7 +74,7 @@ export class ResponseSender {
     );
   }
 
-  /** Sends a message in pieces, to an engine that takes them, once it is divided: in slices, and without copying it. */
+  /** Divides a message in slices, without a copy, then sends it in pieces, if the engine supports them. */
   sendPieces(list: LargeList, reply: Pick<Reply<never>, "sendPieces" | "fail">): void {
     this.slices
       .runInSlices((shouldYield) => listPieces(list, shouldYield))
@@ -86,9 +89,9 @@ export class ResponseSender {
   }
 }
 
-// The handlers of the most frequent requests are of classes, not of closures: one object a request.
+// The handlers of the most frequent requests are classes, not closures: one object per request.
 
-/** Sends a result as it is encoded. */
+/** Encodes a result and sends it. */
 class EncodedAnswer<Response> implements ResultHandler<Answer<Response>> {
   constructor(
     private readonly headers: ResponseHeaders,
@@ -109,7 +112,7 @@ class EncodedAnswer<Response> implements ResultHandler<Answer<Response>> {
   }
 }
 
-/** Sends a result in one piece, or encodes it in slices before. */
+/** Sends a result in one piece, or encodes it in slices first. */
 class ListAnswer<Response> implements ResultHandler<Answer<Response>> {
   constructor(
     private readonly sender: ResponseSender,

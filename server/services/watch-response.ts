@@ -1,4 +1,5 @@
-// Answers of a watch stream, encoded. A wide fan-out says the same to many watchers: only the watch id differs.
+// Encodes the answers of a watch stream. Watchers of the same keys get the same message except for the watch id, so the rest is
+// encoded once.
 
 import { RawWatchResponse } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
@@ -10,7 +11,7 @@ const empty = RawWatchResponse.create();
 const encode = (fields: Partial<RawWatchResponse>): Uint8Array =>
   RawWatchResponse.encode({ ...empty, ...fields }).finish();
 
-/** Messages put together of encoded parts: on the wire, fields that follow each other are one message. */
+/** Builds messages from encoded parts: concatenated encodings of fields are one message (Protocol Buffers encoding). */
 export class WatchResponses {
   private lastEvents: readonly Uint8Array[] = [];
   private lastEncoded: Uint8Array = new Uint8Array();
@@ -23,9 +24,9 @@ export class WatchResponses {
   }
 
   /**
-   * Returns what all messages with the same events end with, behind their header and the id of their watch.
+   * Encodes the fields of a response behind its header and watch id, which are the same for all watchers of the events.
    *
-   * @param events not changed any more: what they are on the wire is kept as long as they are
+   * @param events unchanged later on: their encoding is cached for as long as the list is in memory
    */
   encodedEvents(events: readonly Uint8Array[]): Uint8Array {
     if (events === this.lastEvents) return this.lastEncoded;
@@ -36,10 +37,11 @@ export class WatchResponses {
   }
 
   /**
-   * A message in parts of less than `maxBytes` each: all but the last say `fragment`. An event by itself is never split.
+   * Encodes a message in fragments of less than `maxBytes` each: all but the last have `fragment` set. A single event is never
+   * split.
    *
    * @param head from `headerAt`
-   * @param watch from `encodedWatchId`
+   * @param watch from `encodeWatchId`
    */
   fragments(head: Uint8Array, watch: Uint8Array, events: readonly Uint8Array[], maxBytes: number): Uint8Array[] {
     const whole = this.encodedEvents(events);
@@ -52,36 +54,36 @@ export class WatchResponses {
   }
 
   /**
-   * Does in slices what `encodedEvents` would have to do at once with the same list.
+   * Does the work of `encodeEvents` with the same list in slices.
    *
-   * @param shouldYield told how many events were looked at since it was asked last; true: others are to run
+   * @param shouldYield called with the number of events since the last call; true: other work has to run
    */
   *prepare(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void> {
     if (encodedLists.has(events)) return;
     encodedLists.set(events, yield* encodeParts(eventsParts(events), shouldYield));
   }
 
-  /** Returns what all messages of one revision begin with. */
+  /** Encodes the header of all messages of one revision. */
   headerAt(revision: number): Uint8Array {
     return this.headers.encodedAt(revision);
   }
 }
 
-/** Said with every change to the same watch. */
+/** Encodes the field `watch_id`, once per watch. */
 export const encodedWatchId = (watchId: bigint): Uint8Array => encode({ watchId });
 
-/** The most that `encodedWatchId` returns. */
+/** The maximum number of bytes that `encodeWatchId` returns. */
 export const maxWatchIdBytes = 11;
 
 const noBytes = new Uint8Array();
-/** Events up to this size are found without a lookup, and stay in memory until others follow. */
+/** The last encoding up to this size is cached without a lookup, until another one replaces it; in bytes. */
 const maxRememberedBytes = 64 * 1024;
 /** The tag of the field `events`. */
 const eventsTag = 0x5a;
 
 const encodedLists = new WeakMap<readonly Uint8Array[], Uint8Array>();
 
-/** Watchers that are told the same share the list. */
+/** Encodes a list of events once for all watchers that share the list. */
 const encodedEvents = (events: readonly Uint8Array[]): Uint8Array => {
   let bytes = encodedLists.get(events);
   if (bytes === undefined) {
@@ -91,7 +93,10 @@ const encodedEvents = (events: readonly Uint8Array[]): Uint8Array => {
   return bytes;
 };
 
-/** `whole`, which is what `events` are on the wire, in parts of less than `maxBytes`, but of one event at least. Where they end is etcd's. */
+/**
+ * Divides the encoded list `whole` of `events` into parts of less than `maxBytes`, but of one event at least. The division is
+ * etcd's.
+ */
 const partsOf = (events: readonly Uint8Array[], whole: Uint8Array, maxBytes: number): Uint8Array[] => {
   const parts: Uint8Array[] = [];
   let start = 0;

@@ -8,7 +8,7 @@ import { encodedWatchId, maxWatchIdBytes, WatchResponses } from "./watch-respons
 /**
  * etcdserverpb.Watch.
  *
- * @param fragmentBytes larger responses to watches that ask for fragments are split
+ * @param fragmentBytes a larger response to a watch with `fragment` is split
  */
 export const watchMethods = (
   application: Pick<Application, "watch">,
@@ -22,14 +22,14 @@ export const watchMethods = (
       stream.onDrain(() => session.resume());
       return {
         onRequest: (request) => ask(session, request),
-        onHalfClose: () => undefined, // events go on until the client cancels the call
+        onHalfClose: () => undefined, // the watches continue until the client cancels the call
         onClosed: () => session.close(),
       };
     }),
   ];
 };
 
-/** Decodes a copy: the keys of a watch stay for long, and must not hold the memory of everything that came with them. */
+/** Decodes a copy: the keys of a watch stay in memory for long, and must not retain the whole buffer of the request. */
 const ownRequest = { decode: (bytes: Uint8Array): WatchRequest => WatchRequest.decode(Uint8Array.from(bytes)) };
 
 const ask = (session: WatchSession, { requestUnion: request }: WatchRequest): void => {
@@ -40,7 +40,7 @@ const ask = (session: WatchSession, { requestUnion: request }: WatchRequest): vo
       return session.cancel(request.value.watchId);
     case "progressRequest":
       return session.requestProgress();
-    case undefined: // as etcd, which says nothing
+    case undefined: // ignored, as in etcd
   }
 };
 
@@ -78,7 +78,7 @@ class WatchResponder implements WatchListener {
     this.stream.fail(error);
   }
 
-  /** @returns whether there was room for it */
+  /** @returns whether there was room for the events */
   private sendLarge(watch: ToldWatch, head: Uint8Array, tail: Uint8Array, events: readonly Uint8Array[]): boolean {
     if (!watch.fragment) return this.stream.sendEach([watch], 0, 1, head, tail) === 1;
     const [first = noBytes, ...rest] = this.responses.fragments(head, watch.label, events, this.fragmentBytes);
@@ -89,7 +89,7 @@ class WatchResponder implements WatchListener {
 }
 
 const noBytes = new Uint8Array();
-/** Said of a watch that does not come to be, instead of an id, and of progress that concerns all. */
+/** The watch id in the answer to a refused watch, and in progress answers for the whole session. */
 const noId = -1n;
 
 const fieldsOf = (answer: WatchAnswer): Partial<RawWatchResponse> => {
