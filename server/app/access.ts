@@ -44,13 +44,13 @@ export class Access {
     const token = text.startsWith(bearer) ? text.slice(bearer.length) : text;
     const { tokens, applier } = this.parts;
     const identity = tokens.verify(token, applier.auth.revision);
-    if (identity instanceof Promise) return identity.then((verified) => this.notAhead(valid(verified)));
-    if (identity !== undefined) return this.notAhead(identity);
+    if (identity instanceof Promise) return identity.then((verified) => this.waitWhileAhead(requireIdentity(verified)));
+    if (identity !== undefined) return this.waitWhileAhead(identity);
     // Another member may have issued the token, and this one has not applied that login yet.
     if ((indexOfToken(token) ?? 0) <= applier.appliedIndex) throw invalidToken();
-    return this.caughtUp()
+    return this.whenCaughtUp()
       .then(() => tokens.verify(token, applier.auth.revision))
-      .then((verified) => this.notAhead(valid(verified)));
+      .then((verified) => this.waitWhileAhead(requireIdentity(verified)));
   }
 
   /**
@@ -58,9 +58,9 @@ export class Access {
    * revision is still ahead after a linearizable read, the token was issued before a backup was restored, or by another cluster
    * with the same key.
    */
-  private notAhead(identity: Identity): Identity | Promise<Identity> {
+  private waitWhileAhead(identity: Identity): Identity | Promise<Identity> {
     if (identity.revision <= this.auth.revision) return identity;
-    return this.caughtUp().then(() => {
+    return this.whenCaughtUp().then(() => {
       const { revision } = this.auth;
       if (identity.revision <= revision) return identity;
       throw new ServerError("auth-revision-old", `issued at auth revision ${identity.revision}, it is ${revision} now`);
@@ -122,7 +122,7 @@ export class Access {
   }
 
   /** Resolves once this member has applied all entries that were committed before the call. */
-  private caughtUp(): Promise<void> {
+  private whenCaughtUp(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.parts.reads.whenLinearizable({ deadline: 0, onReady: resolve, onError: reject });
     });
@@ -133,7 +133,7 @@ const bearer = "Bearer ";
 
 const invalidToken = (): ServerError => new ServerError("invalid-auth-token", "the token is unknown or has expired");
 
-const valid = (identity: Identity | undefined): Identity => {
+const requireIdentity = (identity: Identity | undefined): Identity => {
   if (identity === undefined) throw invalidToken();
   return identity;
 };

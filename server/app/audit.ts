@@ -92,7 +92,7 @@ export class AuditLog {
       const known = this.userOf(caller); // read before the change, which may revoke the caller's token
       const write = (outcome: Fields): void =>
         this.write({ ...headOf(caller, known ?? this.userOf(caller) ?? "", name, what), ...outcome });
-      const failed = (error: unknown): void => write(failureFields(error));
+      const onError = (error: unknown): void => write(failureFields(error));
       try {
         operation(caller, request, {
           onResult: (result) => {
@@ -100,12 +100,12 @@ export class AuditLog {
             handler.onResult(result);
           },
           onError: (error) => {
-            failed(error);
+            onError(error);
             handler.onError(error);
           },
         });
       } catch (error) {
-        failed(error);
+        onError(error);
         throw error;
       }
     };

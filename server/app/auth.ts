@@ -84,7 +84,11 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
   };
 
   /** Hashes a password, then calls `then` with the hash. */
-  const hashed = (password: string, handler: Pick<ResultHandler<never>, "onError">, then: (hash: string) => void) => {
+  const hashPassword = (
+    password: string,
+    handler: Pick<ResultHandler<never>, "onError">,
+    then: (hash: string) => void,
+  ) => {
     passwords
       .hash(password)
       .then((hash) => then(Buffer.from(hash).toString("base64")))
@@ -112,7 +116,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
       const add = (hashedPassword: string): void =>
         propose({ $case: "userAdd", value: { name, options, password: "", hashedPassword } }, caller, handler);
       if (options?.noPassword === true) add("");
-      else hashed(password, handler, add);
+      else hashPassword(password, handler, add);
     },
     userGet: (caller, { name }, handler) =>
       read(
@@ -135,7 +139,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
         propose({ $case: "userChangePassword", value: { name, password: "", hashedPassword } }, caller, handler);
       if (password === "")
         change(request.hashedPassword); // as in etcd, also without a password; such a user cannot log in
-      else hashed(password, handler, change);
+      else hashPassword(password, handler, change);
     },
     userGrantRole: (caller, value, handler) => propose({ $case: "userGrantRole", value }, caller, handler),
     userRevokeRole: (caller, value, handler) => propose({ $case: "userRevokeRole", value }, caller, handler),

@@ -4,7 +4,7 @@ import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";
 import { type Identity, Rights } from "../auth/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
-import { decodedLeaseKeys } from "../lease/index.js";
+import { decodeLeaseKeys } from "../lease/index.js";
 import type { Access } from "./access.js";
 import type { Application, Operation, OperationName, Operations } from "./application.js";
 import { AuthorizedCaller } from "./authorized-caller.js";
@@ -129,12 +129,12 @@ export class Authorization {
         : this.store.runInSlices((shouldYield) => checkKeys(rights, response.encodedKeys, shouldYield));
     return {
       onResult: (answer) => {
-        const told = () => handler.onResult(answer);
-        if (!this.access.isOn) return told();
+        const forward = () => handler.onResult(answer);
+        if (!this.access.isOn) return forward();
         try {
           this.access.whenIdentified(
             caller,
-            (identity) => void check(new Rights(this.access.auth, identity), answer).then(told).catch(onError),
+            (identity) => void check(new Rights(this.access.auth, identity), answer).then(forward).catch(onError),
             handler,
           );
         } catch (error) {
@@ -202,7 +202,7 @@ const perLook = 50;
 
 function* checkKeys(rights: Rights, encodedKeys: Uint8Array, shouldYield: ShouldYield): Sliced<void> {
   let keys = 0;
-  for (const key of decodedLeaseKeys(encodedKeys)) {
+  for (const key of decodeLeaseKeys(encodedKeys)) {
     rights.checkReadKey(key);
     if (++keys % perLook === 0 && shouldYield(perLook)) yield;
   }

@@ -55,7 +55,7 @@ export class Elections {
    * @throws ServerError `not-elected` if the key does not exist, or was created by another campaign
    */
   async proclaim(caller: Caller, { leader, value }: ProclaimRequest): Promise<Answer<ProclaimResponse>> {
-    const { key, rev, lease } = given(leader);
+    const { key, rev, lease } = requireLeaderKey(leader);
     const place = { key, revision: rev, lease: lease === 0n ? await this.queue.grant(caller) : lease };
     const revision = await this.change(caller, place, putOf(place, value));
     return { response: { header: undefined }, revision };
@@ -63,7 +63,7 @@ export class Elections {
 
   /** Deletes the leader's key, if it exists. */
   async resign(caller: Caller, { leader }: ResignRequest): Promise<Answer<ResignResponse>> {
-    const { key, rev } = given(leader);
+    const { key, rev } = requireLeaderKey(leader);
     const { revision } = await this.queue.changeIf(caller, key, rev, deletionOf(key));
     return { response: { header: undefined }, revision };
   }
@@ -165,7 +165,7 @@ const putOf = ({ key, lease }: Pick<Place, "key" | "lease">, value: Uint8Array):
 });
 
 /** @throws ServerError `leader-key-missing` */
-const given = (leader: LeaderKey | undefined): LeaderKey => {
+const requireLeaderKey = (leader: LeaderKey | undefined): LeaderKey => {
   if (leader === undefined) throw new ServerError("leader-key-missing", "the request names no leader");
   return leader;
 };

@@ -72,7 +72,7 @@ export class KeyQueue {
       },
     };
     const get: RequestOp = { request: { $case: "requestRange", value: RangeRequest.create({ key }) } };
-    const { response, revision } = await this.txn(caller, created(key, 0n), [put], [get]);
+    const { response, revision } = await this.txn(caller, compareCreateRevision(key, 0n), [put], [get]);
     if (response.succeeded) return { key, lease: own, revision: BigInt(revision), found: undefined, takenAt: revision };
     const there = firstOf(rangeIn(response));
     if (there === undefined)
@@ -93,7 +93,7 @@ export class KeyQueue {
       for (let hasWaited = false; ; hasWaited = true) {
         signal.throwIfAborted();
         const { response, revision } = await this.read(caller, {
-          ...inQueue(name),
+          ...firstKeyRequest(name),
           sortOrder: Order.DESCEND,
           maxCreateRevision: place.revision - 1n,
         });
@@ -108,7 +108,7 @@ export class KeyQueue {
 
   /** Reads the first place of the queue. */
   first(caller: Caller, name: Uint8Array): Promise<Answer<RawRangeResponse>> {
-    return this.read(caller, inQueue(name));
+    return this.read(caller, firstKeyRequest(name));
   }
 
   read(caller: Caller, request: Partial<RangeRequest>): Promise<Answer<RawRangeResponse>> {
@@ -117,7 +117,7 @@ export class KeyQueue {
 
   /** Changes a place if its create revision is `createRevision`. */
   async changeIf(caller: Caller, key: Uint8Array, createRevision: bigint, change: RequestOp): Promise<Changed> {
-    const { response, revision } = await this.txn(caller, created(key, createRevision), [change], []);
+    const { response, revision } = await this.txn(caller, compareCreateRevision(key, createRevision), [change], []);
     return { isDone: response.succeeded, revision };
   }
 
@@ -160,7 +160,7 @@ export class KeyQueue {
 
   private txn(
     caller: Caller,
-    compare: ReturnType<typeof created>,
+    compare: ReturnType<typeof compareCreateRevision>,
     success: readonly RequestOp[],
     failure: readonly RequestOp[],
   ): Promise<Answer<RawTxnResponse>> {
@@ -177,14 +177,14 @@ export const queueInterval = (name: Uint8Array): { readonly key: Uint8Array; rea
   rangeEnd: Buffer.concat([name, Buffer.from("0")]),
 });
 
-const inQueue = (name: Uint8Array): Partial<RangeRequest> => ({
+const firstKeyRequest = (name: Uint8Array): Partial<RangeRequest> => ({
   ...queueInterval(name),
   limit: 1n,
   sortOrder: Order.ASCEND,
   sortTarget: SortTarget.CREATE,
 });
 
-const created = (key: Uint8Array, revision: bigint) => ({
+const compareCreateRevision = (key: Uint8Array, revision: bigint) => ({
   result: Result.EQUAL,
   target: Target.CREATE,
   key,

@@ -62,7 +62,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   }
 
   create(request: WatchCreateRequest): void {
-    if (this.isHeld(() => this.create(request))) return;
+    if (this.holdBack(() => this.create(request))) return;
     if (!this.access.isOn || request.startRevision < 0n) return this.createFor(undefined, request);
     const admitted = this.access.admit(rangeOf(request));
     if (!(admitted instanceof Promise)) return this.createFor(admitted, request);
@@ -79,7 +79,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   }
 
   cancel(watchId: bigint): void {
-    if (this.isHeld(() => this.cancel(watchId))) return;
+    if (this.holdBack(() => this.cancel(watchId))) return;
     const watch = this.watches.get(watchId);
     if (watch === undefined) return;
     watch.close();
@@ -89,7 +89,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
 
   /** Answers only if no watch is behind: no event up to this revision may follow in this session. */
   requestProgress(): void {
-    if (this.isHeld(() => this.requestProgress())) return;
+    if (this.holdBack(() => this.requestProgress())) return;
     const active = [...this.watches.values()].filter(({ isCompacted }) => !isCompacted);
     if (active.length > 0 && active.every((watch) => watch.toldThrough !== undefined))
       this.reply({ kind: "progress", watchId: undefined, revision: this.store.revision });
@@ -191,7 +191,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   }
 
   /** Queues a request behind one whose caller is being authenticated. @returns false: there is none, the request is not queued */
-  private isHeld(request: () => void): boolean {
+  private holdBack(request: () => void): boolean {
     if (this.held === undefined) return false;
     if (this.held.length >= maxRepliesWhileFull)
       throw new ServerError(

@@ -194,7 +194,7 @@ export class AuthState {
   grantPermission({ name, perm: given }: AuthRoleGrantPermissionRequest): void {
     if (given === undefined) throw refusal("permission-not-given", "the request has no permission");
     if (!hasKeys(given)) throw refusal("invalid-auth-management", "a permission for no key");
-    const perm = ownedPermission(given);
+    const perm = copyPermission(given);
     const role = this.existingRole(name);
     // etcd looks at the first permission of the key alone: of two, the type of the second one stays.
     const others = role.keyPermission.filter((other) => !isForSame(other, perm));
@@ -295,7 +295,7 @@ const hashOf = (base64: string): Uint8Array => {
 };
 
 /** Copies what is kept: the request's bytes are part of an entry of the log. */
-const ownedPermission = ({ permType, key, rangeEnd }: Permission): Permission => ({
+const copyPermission = ({ permType, key, rangeEnd }: Permission): Permission => ({
   permType,
   key: Uint8Array.from(key),
   rangeEnd: Uint8Array.from(rangeEnd),

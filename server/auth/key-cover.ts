@@ -9,7 +9,7 @@ export class KeyCover {
   private readonly merged: readonly Interval[];
 
   constructor(intervals: readonly Interval[]) {
-    this.merged = mergedOf(intervals);
+    this.merged = merge(intervals);
   }
 
   /** Tells whether all keys in `[from, to)` are covered. If there are none, `from` has to be, as in etcd's interval tree. */
@@ -40,7 +40,7 @@ export class KeyCover {
   }
 }
 
-const mergedOf = (intervals: readonly Interval[]): Interval[] => {
+const merge = (intervals: readonly Interval[]): Interval[] => {
   const sorted = [...intervals].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: { from: string; to: string }[] = [];
   for (const { from, to } of sorted) {

@@ -45,15 +45,15 @@ interface LineHead {
   readonly msg: string;
 }
 
-const jsonLine = (head: LineHead, fields: LogFields): string => JSON.stringify({ ...head, ...fields }, printable);
+const jsonLine = (head: LineHead, fields: LogFields): string => JSON.stringify({ ...head, ...fields }, toPrintable);
 
 const consoleLine = ({ level, ts, msg }: LineHead, fields: LogFields): string => {
   const words = [ts, level, msg];
-  return (Object.keys(fields).length === 0 ? words : [...words, JSON.stringify(fields, printable)]).join("\t");
+  return (Object.keys(fields).length === 0 ? words : [...words, JSON.stringify(fields, toPrintable)]).join("\t");
 };
 
 /** Ids are shown as people know them, 16 hex digits; errors by their message and causes. */
-const printable = (_key: string, value: unknown): unknown => {
+const toPrintable = (_key: string, value: unknown): unknown => {
   if (typeof value === "bigint") return formatId(value);
   if (isError(value)) return errorText(value);
   return value;

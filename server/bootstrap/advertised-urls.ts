@@ -25,20 +25,20 @@ export const differenceOf = async (
   const advertised = advertisedUrls.map(({ text }) => text).sort();
   const reason = await mismatchOf(advertised, [...peerUrls].sort(), environment, resolver);
   if (reason === undefined) return undefined;
-  const named = (urls: readonly string[]): string => urls.map((url) => `${name}=${url}`).join(",");
+  const initialClusterOf = (urls: readonly string[]): string => urls.map((url) => `${name}=${url}`).join(",");
   const unadvertised = [...new Set(peerUrls)].filter((url) => !advertised.includes(url));
   if (unadvertised.length > 0)
     return (
-      `--initial-cluster has ${named(unadvertised)} ` +
+      `--initial-cluster has ${initialClusterOf(unadvertised)} ` +
       `but missing from --initial-advertise-peer-urls=${advertised.join(",")} (${reason})`
     );
   const unknown = advertised.filter((url) => !peerUrls.includes(url));
   if (unknown.length > 0)
     return (
       `--initial-advertise-peer-urls has ${unknown.join(",")} ` +
-      `but missing from --initial-cluster=${named(advertised)}`
+      `but missing from --initial-cluster=${initialClusterOf(advertised)}`
     );
-  return `failed to resolve ${advertised.join(",")} to match --initial-cluster=${named(advertised)} (${reason})`;
+  return `failed to resolve ${advertised.join(",")} to match --initial-cluster=${initialClusterOf(advertised)} (${reason})`;
 };
 
 /** @returns the first difference, after hosts have become addresses where the texts differ; undefined: none */

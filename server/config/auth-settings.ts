@@ -90,32 +90,33 @@ const parts = (text: string): { readonly kind: "simple" | "jwt"; readonly option
   const options = new Map<string, string>();
   for (const option of rest) {
     const [name = "", value, more] = option.split("=");
-    if (value === undefined || more !== undefined) throw invalid(`"${option}" is not name=value`);
-    if (options.has(name)) throw invalid(`${name} is given twice`);
+    if (value === undefined || more !== undefined) throw invalidOptionError(`"${option}" is not name=value`);
+    if (options.has(name)) throw invalidOptionError(`${name} is given twice`);
     options.set(name, value);
   }
-  if (kind !== "jwt" && kind !== "simple" && text !== "") throw invalid(`unknown token type "${kind}"`);
+  if (kind !== "jwt" && kind !== "simple" && text !== "") throw invalidOptionError(`unknown token type "${kind}"`);
   return { kind: kind === "jwt" ? kind : "simple", options };
 };
 
 const readJwt = (options: ReadonlyMap<string, string>): JwtSettings => {
-  const given = (name: string): string | undefined => options.get(name) || undefined;
-  const ttl = given("ttl");
-  const name = given("sign-method");
+  const optionOf = (name: string): string | undefined => options.get(name) || undefined;
+  const ttl = optionOf("ttl");
+  const name = optionOf("sign-method");
   const ttlMs = ttl === undefined ? defaultJwtTtlMs : readTtl(ttl);
   if (name === "none") throw new StartError("unsupported signing method: none");
   const method = jwtMethods.find((each) => each === name);
-  if (method === undefined) throw invalid(`sign-method must be one of ${jwtMethods.join(", ")}`);
-  return { kind: "jwt", method, publicKeyFile: given("pub-key"), privateKeyFile: given("priv-key"), ttlMs };
+  if (method === undefined) throw invalidOptionError(`sign-method must be one of ${jwtMethods.join(", ")}`);
+  return { kind: "jwt", method, publicKeyFile: optionOf("pub-key"), privateKeyFile: optionOf("priv-key"), ttlMs };
 };
 
 const readTtl = (text: string): number => {
   try {
     return durationMs(text);
   } catch (error) {
-    if (error instanceof FlagValueError) throw invalid(`invalid duration "${text}"`);
+    if (error instanceof FlagValueError) throw invalidOptionError(`invalid duration "${text}"`);
     throw error;
   }
 };
 
-const invalid = (reason: string): StartError => new StartError(`auth: invalid auth options: --auth-token: ${reason}`);
+const invalidOptionError = (reason: string): StartError =>
+  new StartError(`auth: invalid auth options: --auth-token: ${reason}`);

@@ -7,13 +7,13 @@ import { givenGates } from "./flag-values.js";
 
 type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check" | "warning">;
 
-const works = (name: string, kind: FlagKind, fallback: string, text: string, more: More = {}): Flag => {
+const workingFlag = (name: string, kind: FlagKind, fallback: string, text: string, more: More = {}): Flag => {
   return { name, kind, fallback, effect: { kind: "works", text }, ...more };
 };
-const noEffect = (name: string, kind: FlagKind, fallback: string, why: string, more: More = {}): Flag => {
+const ignoredFlag = (name: string, kind: FlagKind, fallback: string, why: string, more: More = {}): Flag => {
   return { name, kind, fallback, effect: { kind: "no-effect", why }, ...more };
 };
-const refused = (name: string, kind: FlagKind, fallback: string, why: string, more: More = {}): Flag => {
+const refusedFlag = (name: string, kind: FlagKind, fallback: string, why: string, more: More = {}): Flag => {
   return { name, kind, fallback, effect: { kind: "refused", why }, ...more };
 };
 
@@ -49,61 +49,71 @@ const noOwnClient = "a member makes no connection to its own client port";
 const member: FlagGroup = {
   title: "Member",
   flags: [
-    works("name", "string", "default", "name of this member"),
-    works("data-dir", "string", "${name}.etcd", "data directory of this member"),
-    refused("wal-dir", "string", "", "the log is part of the data directory: put --data-dir on the disk for the log"),
-    works("snapshot-count", "uint", "10000", "applied entries after which the log is compacted (0: the default)"),
-    works("snapshot-catchup-entries", "uint", "5000", "entries kept in the log for members that are behind"),
-    works("heartbeat-interval", "uint", "100", "milliseconds between a leader's heartbeats"),
-    works(
+    workingFlag("name", "string", "default", "name of this member"),
+    workingFlag("data-dir", "string", "${name}.etcd", "data directory of this member"),
+    refusedFlag(
+      "wal-dir",
+      "string",
+      "",
+      "the log is part of the data directory: put --data-dir on the disk for the log",
+    ),
+    workingFlag("snapshot-count", "uint", "10000", "applied entries after which the log is compacted (0: the default)"),
+    workingFlag("snapshot-catchup-entries", "uint", "5000", "entries kept in the log for members that are behind"),
+    workingFlag("heartbeat-interval", "uint", "100", "milliseconds between a leader's heartbeats"),
+    workingFlag(
       "election-timeout",
       "uint",
       "1000",
       "milliseconds without a leader's message after which a member starts an election",
     ),
-    noEffect("initial-election-tick-advance", "bool", "true", "a start waits for at most one election timeout"),
-    works("listen-peer-urls", "urls", "http://localhost:2380", "URLs to listen on for other members"),
-    works("listen-client-urls", "urls", "http://localhost:2379", "URLs to listen on for clients"),
-    noEffect("listen-client-http-urls", "urls", "", "HTTP and gRPC share the client URLs"),
-    noEffect("max-snapshots", "uint", "5", "a member keeps one store, and makes a snapshot only to send it"),
-    noEffect("max-wals", "uint", "5", "--snapshot-count decides when segments of the log are removed"),
-    noEffect("memory-mlock", "bool", "false", "Node cannot lock its memory"),
-    works(
+    ignoredFlag("initial-election-tick-advance", "bool", "true", "a start waits for at most one election timeout"),
+    workingFlag("listen-peer-urls", "urls", "http://localhost:2380", "URLs to listen on for other members"),
+    workingFlag("listen-client-urls", "urls", "http://localhost:2379", "URLs to listen on for clients"),
+    ignoredFlag("listen-client-http-urls", "urls", "", "HTTP and gRPC share the client URLs"),
+    ignoredFlag("max-snapshots", "uint", "5", "a member keeps one store, and makes a snapshot only to send it"),
+    ignoredFlag("max-wals", "uint", "5", "--snapshot-count decides when segments of the log are removed"),
+    ignoredFlag("memory-mlock", "bool", "false", "Node cannot lock its memory"),
+    workingFlag(
       "quota-backend-bytes",
       "int",
       "0",
       "size at which the store accepts no more writes, in bytes (0: 2 GiB; negative: no quota)",
     ),
-    noEffect("backend-bbolt-freelist-type", "string", "map", noBbolt, { harmless: [""] }),
-    noEffect("backend-batch-interval", "duration", "0s", noBbolt),
-    noEffect("backend-batch-limit", "int", "0", noBbolt),
-    works("max-txn-ops", "uint", "128", "maximum number of operations in a transaction"),
-    works("max-request-bytes", "uint", "1572864", "maximum size of a client's write, in bytes"),
-    works(
+    ignoredFlag("backend-bbolt-freelist-type", "string", "map", noBbolt, { harmless: [""] }),
+    ignoredFlag("backend-batch-interval", "duration", "0s", noBbolt),
+    ignoredFlag("backend-batch-limit", "int", "0", noBbolt),
+    workingFlag("max-txn-ops", "uint", "128", "maximum number of operations in a transaction"),
+    workingFlag("max-request-bytes", "uint", "1572864", "maximum size of a client's write, in bytes"),
+    workingFlag(
       "max-concurrent-streams",
       "uint32",
       "4294967295",
       "maximum number of concurrent calls and streams on a client connection",
     ),
-    works(
+    workingFlag(
       "grpc-keepalive-min-time",
       "duration",
       "5s",
       "minimum interval between a client's pings; a client that pings more often is disconnected",
     ),
-    works("grpc-keepalive-interval", "duration", "2h0m0s", "interval between pings to a client (0: none)"),
-    works(
+    workingFlag("grpc-keepalive-interval", "duration", "2h0m0s", "interval between pings to a client (0: none)"),
+    workingFlag(
       "grpc-keepalive-timeout",
       "duration",
       "20s",
       "time to wait for the answer to a ping before the connection is closed",
     ),
-    noEffect("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),
-    noEffect("socket-reuse-address", "bool", "false", "SO_REUSEADDR is always set", { harmless: ["true"] }),
-    works("enable-grpc-gateway", "bool", "true", "serve JSON over HTTP on the client URLs, for clients without gRPC"),
-    noEffect("raft-read-timeout", "duration", "5s", "links between members have their own timeouts"),
-    noEffect("raft-write-timeout", "duration", "5s", "links between members have their own timeouts"),
-    works(
+    ignoredFlag("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),
+    ignoredFlag("socket-reuse-address", "bool", "false", "SO_REUSEADDR is always set", { harmless: ["true"] }),
+    workingFlag(
+      "enable-grpc-gateway",
+      "bool",
+      "true",
+      "serve JSON over HTTP on the client URLs, for clients without gRPC",
+    ),
+    ignoredFlag("raft-read-timeout", "duration", "5s", "links between members have their own timeouts"),
+    ignoredFlag("raft-write-timeout", "duration", "5s", "links between members have their own timeouts"),
+    workingFlag(
       "feature-gates",
       "gates",
       "",
@@ -116,73 +126,78 @@ const member: FlagGroup = {
 const clustering: FlagGroup = {
   title: "Clustering",
   flags: [
-    works("initial-advertise-peer-urls", "urls", "http://localhost:2380", "peer URLs to advertise to the cluster"),
-    works(
+    workingFlag(
+      "initial-advertise-peer-urls",
+      "urls",
+      "http://localhost:2380",
+      "peer URLs to advertise to the cluster",
+    ),
+    workingFlag(
       "initial-cluster",
       "string",
       "${name}=${initial-advertise-peer-urls}",
       "all members of the new cluster: name=peer-url,…",
     ),
-    works(
+    workingFlag(
       "initial-cluster-state",
       { oneOf: ["new", "existing"] },
       "new",
       'state of the cluster: only "new" is supported yet',
     ),
-    works(
+    workingFlag(
       "initial-cluster-token",
       "string",
       "etcd-cluster",
       "distinguishes clusters: cluster and member ids depend on it",
     ),
-    works("advertise-client-urls", "urls", "http://localhost:2379", "client URLs to advertise to the cluster"),
-    refused("discovery-token", "string", "", noDiscovery),
-    refused("discovery-endpoints", "strings", "", noDiscovery),
-    works(
+    workingFlag("advertise-client-urls", "urls", "http://localhost:2379", "client URLs to advertise to the cluster"),
+    refusedFlag("discovery-token", "string", "", noDiscovery),
+    refusedFlag("discovery-endpoints", "strings", "", noDiscovery),
+    workingFlag(
       "discovery-srv",
       "string",
       "",
       "domain whose SRV records name the members of a new cluster, instead of --initial-cluster",
     ),
-    works(
+    workingFlag(
       "discovery-srv-name",
       "string",
       "",
       "suffix of the DNS service name, _etcd-server-NAME._tcp, if the domain has several clusters",
     ),
-    noEffect("discovery-dial-timeout", "duration", "2s", noDiscovery),
-    noEffect("discovery-request-timeout", "duration", "5s", noDiscovery),
-    noEffect("discovery-keepalive-time", "duration", "2s", noDiscovery),
-    noEffect("discovery-keepalive-timeout", "duration", "6s", noDiscovery),
-    noEffect("discovery-insecure-transport", "bool", "true", noDiscovery),
-    noEffect("discovery-insecure-skip-tls-verify", "bool", "false", noDiscovery),
-    noEffect("discovery-cert", "string", "", noDiscovery),
-    noEffect("discovery-key", "string", "", noDiscovery),
-    noEffect("discovery-cacert", "string", "", noDiscovery),
-    noEffect("discovery-user", "string", "", noDiscovery),
-    noEffect("discovery-password", "string", "", noDiscovery),
-    noEffect("discovery-fallback", { oneOf: ["exit", "proxy"] }, "exit", noDiscovery, {
+    ignoredFlag("discovery-dial-timeout", "duration", "2s", noDiscovery),
+    ignoredFlag("discovery-request-timeout", "duration", "5s", noDiscovery),
+    ignoredFlag("discovery-keepalive-time", "duration", "2s", noDiscovery),
+    ignoredFlag("discovery-keepalive-timeout", "duration", "6s", noDiscovery),
+    ignoredFlag("discovery-insecure-transport", "bool", "true", noDiscovery),
+    ignoredFlag("discovery-insecure-skip-tls-verify", "bool", "false", noDiscovery),
+    ignoredFlag("discovery-cert", "string", "", noDiscovery),
+    ignoredFlag("discovery-key", "string", "", noDiscovery),
+    ignoredFlag("discovery-cacert", "string", "", noDiscovery),
+    ignoredFlag("discovery-user", "string", "", noDiscovery),
+    ignoredFlag("discovery-password", "string", "", noDiscovery),
+    ignoredFlag("discovery-fallback", { oneOf: ["exit", "proxy"] }, "exit", noDiscovery, {
       isCommandLineOnly: true,
       check: (value) =>
         value === "proxy"
           ? `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`
           : undefined,
     }),
-    noEffect("strict-reconfig-check", "bool", "true", "there are no member changes yet"),
-    noEffect("pre-vote", "bool", "true", "a candidate always sends a PreVote first"),
-    works(
+    ignoredFlag("strict-reconfig-check", "bool", "true", "there are no member changes yet"),
+    ignoredFlag("pre-vote", "bool", "true", "a candidate always sends a PreVote first"),
+    workingFlag(
       "auto-compaction-retention",
       "string",
       "0",
       "history that auto-compaction keeps: 5m, 2 (hours) or a number of revisions (0: all)",
     ),
-    works("auto-compaction-mode", "string", "periodic", "periodic: by time; revision: by number", {
+    workingFlag("auto-compaction-mode", "string", "periodic", "periodic: by time; revision: by number", {
       check: (value) => {
         if (value === "") return "undefined auto-compaction-mode";
         return value === "periodic" || value === "revision" ? undefined : `unknown auto-compaction-mode "${value}"`;
       },
     }),
-    noEffect(
+    ignoredFlag(
       "v2-deprecation",
       { oneOf: ["not-yet", "write-only", "write-only-skip-check", "write-only-drop-data", "gone"] },
       "write-only",
@@ -195,79 +210,96 @@ const clustering: FlagGroup = {
 const security: FlagGroup = {
   title: "Security",
   flags: [
-    works("cert-file", "string", "", "certificate of the https client URLs, PEM; reloaded when it changes"),
-    works("key-file", "string", "", "private key of that certificate"),
-    noEffect("client-cert-file", "string", "", noOwnClient),
-    noEffect("client-key-file", "string", "", noOwnClient),
-    works("client-cert-auth", "bool", "false", "require client certificates; the common name is the user"),
-    works("client-crl-file", "string", "", "revocation list for client certificates, DER or PEM"),
-    works(
+    workingFlag("cert-file", "string", "", "certificate of the https client URLs, PEM; reloaded when it changes"),
+    workingFlag("key-file", "string", "", "private key of that certificate"),
+    ignoredFlag("client-cert-file", "string", "", noOwnClient),
+    ignoredFlag("client-key-file", "string", "", noOwnClient),
+    workingFlag("client-cert-auth", "bool", "false", "require client certificates; the common name is the user"),
+    workingFlag("client-crl-file", "string", "", "revocation list for client certificates, DER or PEM"),
+    workingFlag(
       "client-cert-allowed-hostname",
       "strings",
       "",
       "host names; a client certificate must be valid for one of them",
     ),
-    works("trusted-ca-file", "string", "", "trusted authorities of client certificates; makes certificates required"),
-    works("auto-tls", "bool", "false", "make a self-signed certificate for the client URLs"),
-    works("peer-cert-file", "string", "", "certificate of the https peer URLs, PEM; reloaded when it changes"),
-    works("peer-key-file", "string", "", "private key of that certificate"),
-    works("peer-client-cert-file", "string", "", "certificate to present to other members, if not --peer-cert-file"),
-    works("peer-client-key-file", "string", "", "private key of that certificate"),
-    works("peer-client-cert-auth", "bool", "false", "require certificates of other members"),
-    works(
+    workingFlag(
+      "trusted-ca-file",
+      "string",
+      "",
+      "trusted authorities of client certificates; makes certificates required",
+    ),
+    workingFlag("auto-tls", "bool", "false", "make a self-signed certificate for the client URLs"),
+    workingFlag("peer-cert-file", "string", "", "certificate of the https peer URLs, PEM; reloaded when it changes"),
+    workingFlag("peer-key-file", "string", "", "private key of that certificate"),
+    workingFlag(
+      "peer-client-cert-file",
+      "string",
+      "",
+      "certificate to present to other members, if not --peer-cert-file",
+    ),
+    workingFlag("peer-client-key-file", "string", "", "private key of that certificate"),
+    workingFlag("peer-client-cert-auth", "bool", "false", "require certificates of other members"),
+    workingFlag(
       "peer-trusted-ca-file",
       "string",
       "",
       "trusted authorities of members' certificates; makes certificates required",
     ),
-    works(
+    workingFlag(
       "peer-auto-tls",
       "bool",
       "false",
       "make a self-signed certificate for the peer URLs; other members' certificates are not checked",
     ),
-    works("peer-crl-file", "string", "", "revocation list for members' certificates, DER or PEM"),
-    works("peer-cert-allowed-cn", "strings", "", "common names; a member's certificate must have one of them"),
-    works(
+    workingFlag("peer-crl-file", "string", "", "revocation list for members' certificates, DER or PEM"),
+    workingFlag("peer-cert-allowed-cn", "strings", "", "common names; a member's certificate must have one of them"),
+    workingFlag(
       "peer-cert-allowed-hostname",
       "strings",
       "",
       "host names; a member's certificate must be valid for one of them",
     ),
-    works(
+    workingFlag(
       "peer-skip-client-san-verification",
       "bool",
       "false",
       "accept members that connect from a host that their certificate does not name",
     ),
-    works("cipher-suites", "strings", "", "cipher suites of TLS 1.2, by their names in Go (none: Node's defaults)"),
-    works(
+    workingFlag(
+      "cipher-suites",
+      "strings",
+      "",
+      "cipher suites of TLS 1.2, by their names in Go (none: Node's defaults)",
+    ),
+    workingFlag(
       "self-signed-cert-validity",
       "uint",
       "1",
       "validity of the certificates of --auto-tls and --peer-auto-tls, in years",
     ),
-    works("tls-min-version", "string", "TLS1.2", "minimum version of TLS: TLS1.2 or TLS1.3", { check: tlsVersion }),
-    works("tls-max-version", "string", "", "maximum version of TLS (none: the newest)", { check: tlsVersion }),
-    works("cors", "origins", "*", "origins of web pages that may read HTTP responses (* or none: all)"),
-    works("host-whitelist", "strings", "*", "host names under which HTTP is served (* or none: all)"),
+    workingFlag("tls-min-version", "string", "TLS1.2", "minimum version of TLS: TLS1.2 or TLS1.3", {
+      check: tlsVersion,
+    }),
+    workingFlag("tls-max-version", "string", "", "maximum version of TLS (none: the newest)", { check: tlsVersion }),
+    workingFlag("cors", "origins", "*", "origins of web pages that may read HTTP responses (* or none: all)"),
+    workingFlag("host-whitelist", "strings", "*", "host names under which HTTP is served (* or none: all)"),
   ],
 };
 
 const auth: FlagGroup = {
   title: "Auth",
   flags: [
-    works(
+    workingFlag(
       "auth-token",
       "string",
       "simple",
       "kind of auth tokens: simple, or jwt,sign-method=…,priv-key=FILE,pub-key=FILE,ttl=10m (with a public key alone the member verifies tokens and issues none)",
       { warning: authTokenWarning },
     ),
-    works("bcrypt-cost", "uint", "10", "bcrypt cost of password hashes, 4 to 31 (out of range: 10)", {
+    workingFlag("bcrypt-cost", "uint", "10", "bcrypt cost of password hashes, 4 to 31 (out of range: 10)", {
       warning: bcryptCostWarning,
     }),
-    works(
+    workingFlag(
       "auth-token-ttl",
       "uint",
       "300",
@@ -279,21 +311,21 @@ const auth: FlagGroup = {
 const monitoring: FlagGroup = {
   title: "Profiling and monitoring",
   flags: [
-    noEffect("enable-pprof", "bool", "false", "there are no profiles: use node --cpu-prof"),
-    works("metrics", "string", "basic", "basic, or extensive: adds the duration of calls"),
-    works(
+    ignoredFlag("enable-pprof", "bool", "false", "there are no profiles: use node --cpu-prof"),
+    workingFlag("metrics", "string", "basic", "basic, or extensive: adds the duration of calls"),
+    workingFlag(
       "listen-metrics-urls",
       "urls",
       "",
       "URLs that serve only metrics and health; https URLs use the TLS settings of the client URLs",
     ),
-    noEffect("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),
-    noEffect("warning-unary-request-duration", "duration", "300ms", "slow requests are not logged"),
-    noEffect("enable-distributed-tracing", "bool", "false", noTracing),
-    noEffect("distributed-tracing-address", "string", "localhost:4317", noTracing),
-    noEffect("distributed-tracing-service-name", "string", "etcd", noTracing),
-    noEffect("distributed-tracing-instance-id", "string", "", noTracing),
-    noEffect("distributed-tracing-sampling-rate", "int", "0", noTracing),
+    ignoredFlag("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),
+    ignoredFlag("warning-unary-request-duration", "duration", "300ms", "slow requests are not logged"),
+    ignoredFlag("enable-distributed-tracing", "bool", "false", noTracing),
+    ignoredFlag("distributed-tracing-address", "string", "localhost:4317", noTracing),
+    ignoredFlag("distributed-tracing-service-name", "string", "etcd", noTracing),
+    ignoredFlag("distributed-tracing-instance-id", "string", "", noTracing),
+    ignoredFlag("distributed-tracing-sampling-rate", "int", "0", noTracing),
   ],
 };
 
@@ -308,17 +340,17 @@ const logFormat = (value: string): string | undefined =>
 const logging: FlagGroup = {
   title: "Logging",
   flags: [
-    noEffect("logger", "string", "zap", "log lines have zap's format", { check: logger }),
-    works("log-outputs", "strings", "default", "stderr (default), stdout or files, comma-separated"),
-    works("log-level", { oneOf: logLevels }, "info", "debug, info, warn, error, panic or fatal"),
-    works("log-format", "string", "json", "json or console", { check: logFormat }),
-    refused(
+    ignoredFlag("logger", "string", "zap", "log lines have zap's format", { check: logger }),
+    workingFlag("log-outputs", "strings", "default", "stderr (default), stdout or files, comma-separated"),
+    workingFlag("log-level", { oneOf: logLevels }, "info", "debug, info, warn, error, panic or fatal"),
+    workingFlag("log-format", "string", "json", "json or console", { check: logFormat }),
+    refusedFlag(
       "enable-log-rotation",
       "bool",
       "false",
       "minietcd does not rotate log files: use logrotate with copytruncate",
     ),
-    noEffect(
+    ignoredFlag(
       "log-rotation-config-json",
       "string",
       '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
@@ -330,46 +362,51 @@ const logging: FlagGroup = {
 const features: FlagGroup = {
   title: "Features",
   flags: [
-    noEffect("corrupt-check-time", "duration", "0s", noCorruptionCheck),
-    noEffect("compact-hash-check-time", "duration", "1m0s", noCorruptionCheck, {
+    ignoredFlag("corrupt-check-time", "duration", "0s", noCorruptionCheck),
+    ignoredFlag("compact-hash-check-time", "duration", "1m0s", noCorruptionCheck, {
       check: (value) =>
         value.startsWith("-") || Number.parseFloat(value) === 0
           ? `--compact-hash-check-time must be >0 (set to ${value === "0" ? "0s" : value})`
           : undefined,
     }),
-    noEffect("compaction-batch-limit", "int", "0", "a compaction yields to requests by itself", {
+    ignoredFlag("compaction-batch-limit", "int", "0", "a compaction yields to requests by itself", {
       harmless: ["1000"],
     }),
-    noEffect("compaction-sleep-interval", "duration", "0s", "a compaction yields to requests by itself"),
-    works(
+    ignoredFlag("compaction-sleep-interval", "duration", "0s", "a compaction yields to requests by itself"),
+    workingFlag(
       "watch-progress-notify-interval",
       "duration",
       "10m0s",
       "time without events after which a watch with progress_notify gets a progress notice",
     ),
-    noEffect("bootstrap-defrag-threshold-megabytes", "uint", "0", "LevelDB frees space by itself"),
-    noEffect("max-learners", "int", "1", "there are no learners yet"),
-    noEffect("downgrade-check-time", "duration", "5s", "there are no downgrades"),
+    ignoredFlag("bootstrap-defrag-threshold-megabytes", "uint", "0", "LevelDB frees space by itself"),
+    ignoredFlag("max-learners", "int", "1", "there are no learners yet"),
+    ignoredFlag("downgrade-check-time", "duration", "5s", "there are no downgrades"),
   ],
 };
 
 const unsafe: FlagGroup = {
   title: "Unsafe",
   flags: [
-    refused(
+    refusedFlag(
       "force-new-cluster",
       "bool",
       "false",
       "minietcd cannot turn a member's data into a new cluster: start a new cluster in another directory",
     ),
-    works("unsafe-no-fsync", "bool", "false", "sync no writes: a power cut or a system crash may lose or damage data"),
+    workingFlag(
+      "unsafe-no-fsync",
+      "bool",
+      "false",
+      "sync no writes: a power cut or a system crash may lose or damage data",
+    ),
   ],
 };
 
-const old = (flag: Flag, until: "3.4" | "3.5" | "3.6"): Flag => ({ ...flag, until });
+const oldFlag = (flag: Flag, until: "3.4" | "3.5" | "3.6"): Flag => ({ ...flag, until });
 
 /** 3.4 to 3.6 have these flags of 3.7 under names of experiments. */
-const experimental = (
+const experimentalFlag = (
   name: string,
   flag: string,
   kind: FlagKind,
@@ -386,44 +423,46 @@ const byName = new Map(
 );
 
 /** The flag of the same name, without "experimental-". */
-const twin = (name: string, until?: "3.4"): Flag => {
+const twinFlag = (name: string, until?: "3.4"): Flag => {
   const { kind = "string", fallback = "" } = byName.get(name) ?? {};
-  return experimental(name, name, kind, fallback, until);
+  return experimentalFlag(name, name, kind, fallback, until);
 };
 
 const proxyMs = (name: string, fallback: string): Flag =>
-  old(noEffect(`proxy-${name}`, "uint", fallback, noProxy), "3.5");
+  oldFlag(ignoredFlag(`proxy-${name}`, "uint", fallback, noProxy), "3.5");
 
 const older: FlagGroup = {
   title: "Flags of etcd 3.4 to 3.6 that 3.7 removed",
   flags: [
     ...["bootstrap-defrag-threshold-megabytes", "compact-hash-check-time", "compaction-batch-limit"].map((name) =>
-      twin(name),
+      twinFlag(name),
     ),
-    ...["compaction-sleep-interval", "corrupt-check-time", "distributed-tracing-address"].map((name) => twin(name)),
-    ...["distributed-tracing-instance-id", "distributed-tracing-sampling-rate"].map((name) => twin(name)),
+    ...["compaction-sleep-interval", "corrupt-check-time", "distributed-tracing-address"].map((name) => twinFlag(name)),
+    ...["distributed-tracing-instance-id", "distributed-tracing-sampling-rate"].map((name) => twinFlag(name)),
     ...["distributed-tracing-service-name", "downgrade-check-time", "enable-distributed-tracing"].map((name) =>
-      twin(name),
+      twinFlag(name),
     ),
-    ...["memory-mlock", "peer-skip-client-san-verification", "snapshot-catchup-entries"].map((name) => twin(name)),
+    ...["memory-mlock", "peer-skip-client-san-verification", "snapshot-catchup-entries"].map((name) => twinFlag(name)),
     ...["warning-apply-duration", "warning-unary-request-duration", "watch-progress-notify-interval"].map((name) =>
-      twin(name),
+      twinFlag(name),
     ),
-    twin("backend-bbolt-freelist-type", "3.4"),
-    old(noEffect("experimental-compact-hash-check-enabled", "bool", "false", noCorruptionCheck), "3.6"),
-    old(noEffect("experimental-initial-corrupt-check", "bool", "false", noCorruptionCheck), "3.6"),
-    old(
-      noEffect("experimental-enable-lease-checkpoint", "bool", "false", leaseCheckpointsAreOn, { harmless: ["true"] }),
-      "3.6",
-    ),
-    old(
-      noEffect("experimental-enable-lease-checkpoint-persist", "bool", "false", leaseCheckpointsAreOn, {
+    twinFlag("backend-bbolt-freelist-type", "3.4"),
+    oldFlag(ignoredFlag("experimental-compact-hash-check-enabled", "bool", "false", noCorruptionCheck), "3.6"),
+    oldFlag(ignoredFlag("experimental-initial-corrupt-check", "bool", "false", noCorruptionCheck), "3.6"),
+    oldFlag(
+      ignoredFlag("experimental-enable-lease-checkpoint", "bool", "false", leaseCheckpointsAreOn, {
         harmless: ["true"],
       }),
       "3.6",
     ),
-    old(
-      noEffect(
+    oldFlag(
+      ignoredFlag("experimental-enable-lease-checkpoint-persist", "bool", "false", leaseCheckpointsAreOn, {
+        harmless: ["true"],
+      }),
+      "3.6",
+    ),
+    oldFlag(
+      ignoredFlag(
         "experimental-stop-grpc-service-on-defrag",
         "bool",
         "false",
@@ -431,19 +470,19 @@ const older: FlagGroup = {
       ),
       "3.6",
     ),
-    old(noEffect("experimental-txn-mode-write-with-shared-buffer", "bool", "true", noBbolt), "3.6"),
-    old(refused("experimental-enable-v2v3", "string", "", noV2), "3.5"),
-    old(refused("enable-v2", "bool", "false", noV2), "3.5"),
-    old(refused("discovery", "string", "", noDiscovery), "3.6"),
-    old(noEffect("discovery-proxy", "string", "", noDiscovery), "3.6"),
-    old(refused("proxy", { oneOf: ["off", "readonly", "on"] }, "off", noProxy), "3.5"),
+    oldFlag(ignoredFlag("experimental-txn-mode-write-with-shared-buffer", "bool", "true", noBbolt), "3.6"),
+    oldFlag(refusedFlag("experimental-enable-v2v3", "string", "", noV2), "3.5"),
+    oldFlag(refusedFlag("enable-v2", "bool", "false", noV2), "3.5"),
+    oldFlag(refusedFlag("discovery", "string", "", noDiscovery), "3.6"),
+    oldFlag(ignoredFlag("discovery-proxy", "string", "", noDiscovery), "3.6"),
+    oldFlag(refusedFlag("proxy", { oneOf: ["off", "readonly", "on"] }, "off", noProxy), "3.5"),
     proxyMs("failure-wait", "5000"),
     proxyMs("refresh-interval", "30000"),
     proxyMs("dial-timeout", "1000"),
     proxyMs("write-timeout", "5000"),
     proxyMs("read-timeout", "0"),
-    old(noEffect("debug", "bool", "false", "use --log-level=debug"), "3.4"),
-    old(noEffect("log-package-levels", "string", "", "use --log-level"), "3.4"),
+    oldFlag(ignoredFlag("debug", "bool", "false", "use --log-level=debug"), "3.4"),
+    oldFlag(ignoredFlag("log-package-levels", "string", "", "use --log-level"), "3.4"),
     {
       name: "log-output",
       kind: "strings",
@@ -451,7 +490,10 @@ const older: FlagGroup = {
       until: "3.4",
       effect: { kind: "same-as", flag: "log-outputs" },
     },
-    old(noEffect("next-cluster-version-compatible", "bool", "false", "it concerns only upgrades from etcd 3.4"), "3.4"),
+    oldFlag(
+      ignoredFlag("next-cluster-version-compatible", "bool", "false", "it concerns only upgrades from etcd 3.4"),
+      "3.4",
+    ),
   ],
 };
 
@@ -462,46 +504,58 @@ const ignoredByEtcd: FlagGroup = {
     ...["cluster-active-size", "cluster-remove-delay", "cluster-sync-interval", "config", "force"],
     ...["max-result-buffer", "max-retry-attempts", "peer-heartbeat-interval", "peer-election-timeout"],
     ...["retry-interval", "snapshot", "v", "vv", "test.coverprofile", "test.outputdir"],
-  ].map((name) => noEffect(name, "any", "", "etcd ignores it, too")),
+  ].map((name) => ignoredFlag(name, "any", "", "etcd ignores it, too")),
 };
 
 /** The flag that is not among the settings: it tells where they are. */
 const configFile: FlagGroup = {
   title: "Configuration file",
-  flags: [works("config-file", "string", "", "YAML file with all settings; other flags and variables are ignored")],
+  flags: [
+    workingFlag("config-file", "string", "", "YAML file with all settings; other flags and variables are ignored"),
+  ],
 };
 
 /** minietcd's own. */
 const own: FlagGroup = {
   title: "Flags that etcd does not have",
   flags: [
-    works(
+    workingFlag(
       "emulated-version",
       { oneOf: emulatedVersions },
       "3.7",
       "minor version of etcd to report; 3.6 lacks RangeStream",
     ),
-    works("memory", "bool", "false", "keep all data in memory; it is lost when the member ends (for tests and trials)"),
-    works(
+    workingFlag(
+      "memory",
+      "bool",
+      "false",
+      "keep all data in memory; it is lost when the member ends (for tests and trials)",
+    ),
+    workingFlag(
       "auto-disarm-nospace",
       "bool",
       "false",
       "deactivate this member's alarm NOSPACE once the store is below nine tenths of its quota again",
     ),
-    works("audit-log", "string", "", "file for the audit log: a line of JSON for each change that a client requests"),
-    works(
+    workingFlag(
+      "audit-log",
+      "string",
+      "",
+      "file for the audit log: a line of JSON for each change that a client requests",
+    ),
+    workingFlag(
       "warm-up",
       "bool",
       "true",
       "warm up while idle, by requests to a temporary cluster in memory, so that the first requests find compiled code; false for members that live for seconds",
     ),
-    works(
+    workingFlag(
       "rpc-engine",
       { oneOf: ["native", "grpc-js"] },
       "native",
       "gRPC implementation that serves clients: our own over sockets, or @grpc/grpc-js",
     ),
-    works(
+    workingFlag(
       "client-cert-allowed-cn",
       "strings",
       "",

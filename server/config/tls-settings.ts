@@ -104,7 +104,7 @@ const rulesOf = (flags: TlsFlags): PeerCertificateRules => {
   if (commonNames.length > 0 && hostnames.length > 0)
     throw new StartError(
       "AllowedCNs and AllowedHostnames are mutually exclusive " +
-        `(cns=${quoted(commonNames)}, hostnames=${quoted(hostnames)})`,
+        `(cns=${quoteNames(commonNames)}, hostnames=${quoteNames(hostnames)})`,
     );
   return {
     trustedCa: orUndefined(trustedCaFile),
@@ -118,7 +118,7 @@ const rulesOf = (flags: TlsFlags): PeerCertificateRules => {
 
 const orUndefined = (text: string): string | undefined => (text === "" ? undefined : text);
 
-const quoted = (names: readonly string[]): string => `[${names.map((name) => JSON.stringify(name)).join(" ")}]`;
+const quoteNames = (names: readonly string[]): string => `[${names.map((name) => JSON.stringify(name)).join(" ")}]`;
 
 const versions = { "TLS1.2": "TLSv1.2", "TLS1.3": "TLSv1.3" } as const;
 

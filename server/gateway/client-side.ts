@@ -18,17 +18,17 @@ export interface ClientSide {
   readonly remoteAddress: string | undefined;
   /** False: a request without an end, as of a WebSocket, is answered once its first value has come. */
   readonly endsBody: boolean;
-  /** Sends an answer of one message, in pieces, and ends. @param taken the client's system has it */
+  /** Sends an answer of one message, in pieces, and ends. @param onTaken the client's system has it */
   answer(
     httpStatus: number,
     fields: Readonly<Record<string, string>>,
     pieces: readonly string[],
-    taken: () => void,
+    onTaken: () => void,
   ): void;
   /** Begins the answer of a stream. */
   begin(httpStatus: number, fields: Readonly<Record<string, string>>): void;
-  /** Sends a line. @param taken the client's system has it */
-  write(line: string, taken: () => void): void;
+  /** Sends a line. @param onTaken the client's system has it */
+  write(line: string, onTaken: () => void): void;
   /** Ends the answer. */
   end(): void;
   /** Closes the connection. */

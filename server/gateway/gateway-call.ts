@@ -100,7 +100,7 @@ export abstract class GatewayCall implements Call {
   /** The client has gone away. */
   onGone(): void {
     const { onCancel } = this;
-    if (this.over(statusCode.canceled) && onCancel !== undefined) this.guard(onCancel);
+    if (this.endOnce(statusCode.canceled) && onCancel !== undefined) this.guard(onCancel);
   }
 
   /** Ends the call with a status, if it has not ended. */
@@ -126,7 +126,7 @@ export abstract class GatewayCall implements Call {
   }
 
   /** Ends the call once. @returns whether it was under way: the caller gives the answer */
-  protected over(code: number): boolean {
+  protected endOnce(code: number): boolean {
     if (this.isOver) return false;
     this.isOver = true;
     this.countEnd(code);

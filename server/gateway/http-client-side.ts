@@ -21,12 +21,12 @@ export class HttpClientSide implements ClientSide {
     httpStatus: number,
     fields: Readonly<Record<string, string>>,
     pieces: readonly string[],
-    taken: () => void,
+    onTaken: () => void,
   ): void {
     const { response } = this;
     let bytes = 0;
     for (const piece of pieces) bytes += Buffer.byteLength(piece);
-    response.once("close", taken);
+    response.once("close", onTaken);
     response.writeHead(httpStatus, { ...fields, "Content-Length": bytes });
     const last = pieces.length - 1;
     for (const piece of pieces.slice(0, last)) response.write(piece);
@@ -37,8 +37,8 @@ export class HttpClientSide implements ClientSide {
     this.response.writeHead(httpStatus, fields);
   }
 
-  write(line: string, taken: () => void): void {
-    this.response.write(line, taken);
+  write(line: string, onTaken: () => void): void {
+    this.response.write(line, onTaken);
   }
 
   end(): void {

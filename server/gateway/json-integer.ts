@@ -24,7 +24,7 @@ export const integerOf = (text: string, { min, max }: Range): bigint | undefined
   if (plainDigits.test(text)) return inRange(BigInt(text), min, max);
   const [, sign = "", whole = "", fraction = "", exponent = ""] = leadingNumber.exec(text) ?? [];
   if (whole === "") return undefined;
-  const digits = shifted(whole === "0" ? "" : whole, fraction.replace(/0+$/, ""), exponent);
+  const digits = shiftPoint(whole === "0" ? "" : whole, fraction.replace(/0+$/, ""), exponent);
   return digits === undefined ? undefined : inRange(BigInt(sign + digits), min, max);
 };
 
@@ -32,7 +32,7 @@ const inRange = (value: bigint, min: bigint, max: bigint): bigint | undefined =>
   value >= min && value <= max ? value : undefined;
 
 /** Moves the point by the exponent. @returns undefined: something is left behind it, or there are too many digits */
-const shifted = (whole: string, fraction: string, exponentText: string): string | undefined => {
+const shiftPoint = (whole: string, fraction: string, exponentText: string): string | undefined => {
   if (whole === "" && fraction === "") return "0";
   const exponent = exponentText === "" ? 0 : Number(exponentText);
   if (!Number.isInteger(exponent) || Math.abs(exponent) >= 2 ** 31) return undefined;

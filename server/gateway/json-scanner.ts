@@ -126,18 +126,18 @@ export class JsonScanner {
     else if (byte === 0x74) this.beginLiteral("true");
     else if (byte === 0x66) this.beginLiteral("false");
     else if (byte === 0x6e) this.beginLiteral("null");
-    else throw invalid(byte, "looking for beginning of value");
+    else throw invalidByteError(byte, "looking for beginning of value");
   }
 
   private beginName(byte: number): void {
     if (isSpace(byte)) return;
-    if (byte !== quote) throw invalid(byte, "looking for beginning of object key string");
+    if (byte !== quote) throw invalidByteError(byte, "looking for beginning of object key string");
     this.state = "inString";
   }
 
   private open(within: Within, state: State): void {
     this.within.push(within);
-    if (this.within.length > maxDepth) throw invalid(within === "array" ? 0x5b : 0x7b, "exceeded max depth");
+    if (this.within.length > maxDepth) throw invalidByteError(within === "array" ? 0x5b : 0x7b, "exceeded max depth");
     this.state = state;
   }
 
@@ -149,7 +149,7 @@ export class JsonScanner {
 
   private literalByte(byte: number): void {
     if (byte !== this.expected.charCodeAt(0))
-      throw invalid(byte, `in literal ${this.word} (expecting '${this.expected.charAt(0)}')`);
+      throw invalidByteError(byte, `in literal ${this.word} (expecting '${this.expected.charAt(0)}')`);
     this.expected = this.expected.slice(1);
     if (this.expected === "") this.state = "endValue";
   }
@@ -162,20 +162,20 @@ export class JsonScanner {
     const last = this.within.length - 1;
     switch (this.within[last]) {
       case "name":
-        if (byte !== 0x3a) throw invalid(byte, "after object key");
+        if (byte !== 0x3a) throw invalidByteError(byte, "after object key");
         this.within[last] = "member";
         this.state = "beginValue";
         return;
       case "member":
         if (byte === 0x7d) return this.close();
-        if (byte !== 0x2c) throw invalid(byte, "after object key:value pair");
+        if (byte !== 0x2c) throw invalidByteError(byte, "after object key:value pair");
         this.within[last] = "name";
         this.state = "beginName";
         return;
       case "array":
       case undefined:
         if (byte === 0x5d) return this.close();
-        if (byte !== 0x2c) throw invalid(byte, "after array element");
+        if (byte !== 0x2c) throw invalidByteError(byte, "after array element");
         this.state = "beginValue";
     }
   }
@@ -187,22 +187,22 @@ export class JsonScanner {
 
   private stringByte(byte: number): void {
     if (this.state === "inEscape") {
-      if (byte !== 0x75 && !escapes.includes(byte)) throw invalid(byte, "in string escape code");
+      if (byte !== 0x75 && !escapes.includes(byte)) throw invalidByteError(byte, "in string escape code");
       this.state = byte === 0x75 ? "inUnicode" : "inString";
       this.unicodeDigits = 0;
     } else if (this.state === "inUnicode") {
-      if (!isHexDigit(byte)) throw invalid(byte, "in \\u hexadecimal character escape");
+      if (!isHexDigit(byte)) throw invalidByteError(byte, "in \\u hexadecimal character escape");
       if (++this.unicodeDigits === 4) this.state = "inString";
     } else if (byte === quote) this.state = "endValue";
     else if (byte === backslash) this.state = "inEscape";
-    else if (byte < space) throw invalid(byte, "in string literal");
+    else if (byte < space) throw invalidByteError(byte, "in string literal");
   }
 
   private numberByte(byte: number, state: NumberState): void {
     const next = afterNumberByte(state, byte);
     if (next !== undefined) this.state = next;
     else if (isNumberEnd(state)) this.endValue(byte);
-    else throw invalid(byte, numberProblem(state));
+    else throw invalidByteError(byte, numberProblem(state));
   }
 }
 
@@ -262,11 +262,11 @@ const numberProblem = (state: NumberState): string => {
   return state === "point" ? "after decimal point in numeric literal" : "in exponent of numeric literal";
 };
 
-const invalid = (byte: number, where: string): InvalidJsonError =>
-  new InvalidJsonError(`invalid character ${quoted(byte)} ${where}`);
+const invalidByteError = (byte: number, where: string): InvalidJsonError =>
+  new InvalidJsonError(`invalid character ${quoteByte(byte)} ${where}`);
 
 /** Shows a byte as Go shows it: as the character of that number. */
-const quoted = (byte: number): string => {
+const quoteByte = (byte: number): string => {
   if (byte === 0x27) return "'\\''";
   if (byte === quote) return "'\"'";
   const named = namedCharacters.get(byte);

@@ -132,7 +132,7 @@ export class JsonTokens {
     const next = this.text.slice(offset, offset + 6);
     const low = /^\\u([dD][c-fC-F][0-9a-fA-F]{2})$/.exec(next)?.[1];
     if (unit > 0xdbff || low === undefined)
-      throw this.syntaxError(`invalid escape code ${quoted(Buffer.from(next, "latin1"))} in string`);
+      throw this.syntaxError(`invalid escape code ${quoteBytes(Buffer.from(next, "latin1"))} in string`);
     return { character: String.fromCharCode(unit, parseInt(low, 16)), length: 12 };
   }
 }
@@ -153,12 +153,11 @@ const isBetweenTokens = (code: number): boolean => code === 0x2c || code === 0x3
 const isWord = (code: number): boolean => code >= 0 && !isBetweenTokens(code) && code !== 0x7d && code !== 0x5d;
 
 /** Writes bytes as Go's `%q` does. */
-const quoted = (bytes: Buffer): string => {
+const quoteBytes = (bytes: Buffer): string => {
   let shown = "";
   for (let at = 0; at < bytes.length;) {
     const length = [1, 2, 3, 4].find((count) => at + count <= bytes.length && isUtf8(bytes.subarray(at, at + count)));
-    shown +=
-      length === undefined ? hexEscape(bytes[at] ?? 0) : quotedCharacter(bytes.toString("utf8", at, at + length));
+    shown += length === undefined ? hexEscape(bytes[at] ?? 0) : quoteCharacter(bytes.toString("utf8", at, at + length));
     at += length ?? 1;
   }
   return `"${shown}"`;
@@ -166,7 +165,7 @@ const quoted = (bytes: Buffer): string => {
 
 const hexEscape = (byte: number): string => `\\x${byte.toString(16).padStart(2, "0")}`;
 
-const quotedCharacter = (character: string): string => {
+const quoteCharacter = (character: string): string => {
   if (character === '"' || character === "\\") return `\\${character}`;
   const code = character.charCodeAt(0);
   if (code >= 0x20 && code !== 0x7f) return character;

@@ -26,20 +26,20 @@ export class OpenGatewayCalls {
 
   delete(call: OpenCall): void {
     this.open.delete(call);
-    if (this.unary.delete(call) && this.unary.size === 0) for (const answered of [...this.waiting]) answered();
+    if (this.unary.delete(call) && this.unary.size === 0) for (const onAnswered of [...this.waiting]) onAnswered();
   }
 
   /** Waits until no call waits for its one answer, but no longer than this. */
   async whenAnswered(patienceMs: number): Promise<void> {
     if (this.unary.size === 0 || patienceMs === 0) return;
     await new Promise<void>((resolve) => {
-      const answered = (): void => {
+      const onAnswered = (): void => {
         stopPatience();
-        this.waiting.delete(answered);
+        this.waiting.delete(onAnswered);
         resolve();
       };
-      const stopPatience = this.clock.after(patienceMs, answered);
-      this.waiting.add(answered);
+      const stopPatience = this.clock.after(patienceMs, onAnswered);
+      this.waiting.add(onAnswered);
     });
   }
 

@@ -23,7 +23,7 @@ const noBytes = Buffer.alloc(0);
 /** A call whose answer is a stream: a line of JSON for each message. */
 abstract class LinesCall extends GatewayCall {
   private hasBegun = false;
-  private drained: () => void = () => undefined;
+  private onDrained: () => void = () => undefined;
   /** Messages and bytes that the client's system has not taken. */
   private unsentMessages = 0;
   private unsentBytes = 0;
@@ -38,7 +38,7 @@ abstract class LinesCall extends GatewayCall {
   };
 
   readonly onDrain = (callback: () => void): void => {
-    this.drained = callback;
+    this.onDrained = callback;
   };
 
   readonly fail = (error: unknown): void => this.failWith(error);
@@ -46,7 +46,7 @@ abstract class LinesCall extends GatewayCall {
   readonly end = (): void => this.endWith(ok);
 
   endWith(status: GrpcStatus): void {
-    if (!this.over(status.code)) return;
+    if (!this.endOnce(status.code)) return;
     if (status.code === 0) {
       this.beginAnswer(200, {});
     } else {
@@ -92,7 +92,7 @@ abstract class LinesCall extends GatewayCall {
     this.client.account.release(bytes);
     if (!this.isFull || this.unsentMessages > 0) return;
     this.isFull = false;
-    this.runGuarded(() => this.drained());
+    this.runGuarded(() => this.onDrained());
   }
 
   private get room(): number {
@@ -105,7 +105,7 @@ abstract class LinesCall extends GatewayCall {
 export class ServerStreamGatewayCall extends LinesCall implements StreamReply<unknown> {
   private request: Buffer = noBytes;
   private badBody: GrpcStatus | undefined;
-  private closed: (() => void) | undefined;
+  private closeCallback: (() => void) | undefined;
 
   constructor(
     context: CallContext,
@@ -118,7 +118,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
 
   readonly onClosed = (callback: () => void): void => {
     if (this.isOver) callback();
-    else this.closed = callback;
+    else this.closeCallback = callback;
   };
 
   protected override onRequest(message: Buffer): void {
@@ -143,7 +143,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
 
   protected override onOver(): void {
     super.onOver();
-    this.closed?.();
+    this.closeCallback?.();
   }
 
   private handle(): void {

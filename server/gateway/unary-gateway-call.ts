@@ -66,7 +66,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   }
 
   endWith(status: GrpcStatus): void {
-    if (this.over(status.code)) sendStatus(this.client, status);
+    if (this.endOnce(status.code)) sendStatus(this.client, status);
   }
 
   protected override onRequest(message: Buffer): void {
@@ -118,7 +118,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   }
 
   private answer(pieces: readonly string[]): void {
-    if (!this.over(statusCode.ok)) return;
+    if (!this.endOnce(statusCode.ok)) return;
     const { account } = this.client;
     let bytes = 0;
     for (const { length } of pieces) bytes += length;

@@ -43,9 +43,9 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     _httpStatus: number,
     _fields: Readonly<Record<string, string>>,
     pieces: readonly string[],
-    taken: () => void,
+    onTaken: () => void,
   ): void {
-    this.write(pieces.join(""), taken);
+    this.write(pieces.join(""), onTaken);
     this.end();
   }
 
@@ -53,8 +53,8 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     // a WebSocket has no status
   }
 
-  write(line: string, taken: () => void): void {
-    if (!this.isClosed) this.socket.write(frame("text", Buffer.from(line.replace(/\n$/, ""))), taken);
+  write(line: string, onTaken: () => void): void {
+    if (!this.isClosed) this.socket.write(frame("text", Buffer.from(line.replace(/\n$/, ""))), onTaken);
   }
 
   end(): void {

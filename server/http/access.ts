@@ -15,11 +15,11 @@ const isOpen = (names: readonly string[]): boolean => names.length === 0 || name
 
 /** Returns the header fields that tell a browser whether a page of this origin may read the answer. */
 export const originFields = ({ origins }: AccessRules, origin = ""): Readonly<Record<string, string>> => {
-  if (isOpen(origins)) return allowed("*");
-  return origins.includes(origin) ? allowed(origin) : {};
+  if (isOpen(origins)) return corsHeadersOf("*");
+  return origins.includes(origin) ? corsHeadersOf(origin) : {};
 };
 
-const allowed = (origin: string): Readonly<Record<string, string>> => ({
+const corsHeadersOf = (origin: string): Readonly<Record<string, string>> => ({
   "Access-Control-Allow-Headers": "accept, content-type, authorization",
   "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE",
   "Access-Control-Allow-Origin": origin,

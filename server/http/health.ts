@@ -37,7 +37,7 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
     ["non_learner", () => undefined], // only voters exist
   ];
   return [
-    ["/health", (query) => countedHealth(parts, query)],
+    ["/health", (query) => countHealth(parts, query)],
     ...checkPages("livez", [serializable], parts.stats),
     ...checkPages("readyz", readiness, parts.stats),
   ];
@@ -46,7 +46,7 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
 const isCorrupt = ({ applied }: HealthParts): boolean =>
   applied.alarms.all.some(({ alarm }) => alarm === AlarmType.CORRUPT);
 
-const countedHealth = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
+const countHealth = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
   const page = await health(parts, query);
   parts.stats.countHealth(page.status === 200);
   return page;
@@ -56,17 +56,17 @@ const countedHealth = async (parts: HealthParts, query: URLSearchParams): Promis
 const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
   const excluded = new Set(query.getAll("exclude"));
   const alarm = parts.applied.alarms.all.map((active) => alarmName(active.alarm)).find((name) => !excluded.has(name));
-  if (alarm !== undefined) return unhealthy(`ALARM ${alarm}`);
+  if (alarm !== undefined) return unhealthyPage(`ALARM ${alarm}`);
   const isSerializable = query.get("serializable") === "true";
   const hasLeader = parts.node.status().leader !== noMember;
   const problem = !isSerializable && !hasLeader ? "RAFT NO LEADER" : await readProblem(parts, isSerializable);
   if (problem === undefined)
     return { status: 200, contentType: "text/plain; charset=utf-8", body: '{"health":"true","reason":""}' };
   const reason = problem === "RAFT NO LEADER" ? problem : `RANGE ERROR:${problem}`;
-  return unhealthy(reason);
+  return unhealthyPage(reason);
 };
 
-const unhealthy = (reason: string): Page => textPage(503, JSON.stringify({ health: "false", reason }));
+const unhealthyPage = (reason: string): Page => textPage(503, JSON.stringify({ health: "false", reason }));
 
 type NamedCheck = readonly [name: string, check: Check];
 

@@ -4,5 +4,5 @@ export { PeerCalls } from "./calls.js";
 export { LeaderCalls } from "./leader-calls.js";
 export { LeaseCalls } from "./lease-calls.js";
 export { LeaseKeeper } from "./lease-keeper.js";
-export { decodedLeaseKeys } from "./lease-keys.js";
+export { decodeLeaseKeys } from "./lease-keys.js";
 export { LeaseStats } from "./lease-stats.js";

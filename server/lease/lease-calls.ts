@@ -2,7 +2,7 @@ import type { LeaseQuery } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, LeaseNotFoundError } from "../../store/index.js";
 import type { LinearizableRead, Reads } from "../replication/index.js";
 import type { LeaseKeeper } from "./lease-keeper.js";
-import { encodedLeaseKeys } from "./lease-keys.js";
+import { encodeLeaseKeys } from "./lease-keys.js";
 import type { CallServer, LeaderResponse, ServedCall } from "./served-calls.js";
 
 /** The calls that wait for a quorum round as one read, and are served without a pause: about 1 ms. */
@@ -76,7 +76,7 @@ export class LeaseCalls implements CallServer {
     if (keeper.findLease(lease) === undefined) return this.describeLease(query, noKeys);
     try {
       const keys = await store.leaseKeys(lease);
-      const encoded = await store.runInSlices((shouldYield) => encodedLeaseKeys(keys, shouldYield));
+      const encoded = await store.runInSlices((shouldYield) => encodeLeaseKeys(keys, shouldYield));
       return keeper.isLeader ? this.describeLease(query, encoded) : undefined;
     } catch (error) {
       if (error instanceof LeaseNotFoundError) return this.describeLease(query, noKeys); // it has just been revoked

@@ -162,7 +162,7 @@ export class LeaseKeeper {
   private propose(current: LeaseTerm, expired: readonly Lease[]): void {
     const leases = expired.map(({ id, generation }) => ({ id, generation: BigInt(generation) }));
     // A second proposal is harmless: the generation distinguishes a lease granted since from the expired one.
-    const settled = (): void => {
+    const onSettled = (): void => {
       if (this.current !== current) return;
       this.pendingExpiries--;
       current.retryExpiries(expired, this.now());
@@ -174,14 +174,14 @@ export class LeaseKeeper {
         {
           onResult: () => {
             this.stats.expired += leases.length;
-            settled();
+            onSettled();
           },
-          onError: settled,
+          onError: onSettled,
         },
       );
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;
-      settled();
+      onSettled();
     }
   }
 }

@@ -13,7 +13,7 @@ const keysPerLook = 50;
  *
  * @param keys the keys, one character per byte
  */
-export function* encodedLeaseKeys(keys: readonly string[], shouldYield: ShouldYield): Sliced<Uint8Array> {
+export function* encodeLeaseKeys(keys: readonly string[], shouldYield: ShouldYield): Sliced<Uint8Array> {
   let size = 0;
   for (let first = 0; first < keys.length; first += keysPerLook) {
     size += sizeOfSome(keys, first);
@@ -50,7 +50,7 @@ const writeSome = (keys: readonly string[], first: number, target: Buffer, from:
 };
 
 /** Decodes what `encodedLeaseKeys` gives, key by key. */
-export function* decodedLeaseKeys(encoded: Uint8Array): Generator<string> {
+export function* decodeLeaseKeys(encoded: Uint8Array): Generator<string> {
   const reader = new BinaryReader(encoded);
   while (reader.pos < reader.len) {
     reader.uint32(); // the tag: there is no other field

@@ -72,7 +72,7 @@ export class LeaseTerm {
     private readonly stats: LeaseStats,
   ) {
     this.checkpointMs = checkpointMs;
-    for (const lease of leases) this.leases.set(lease.id, timed(lease, now + graceMs, now));
+    for (const lease of leases) this.leases.set(lease.id, timedLeaseOf(lease, now + graceMs, now));
     this.queue = new LeaseQueue([...this.leases.values()]);
     const lasting = [...this.leases.values()].filter((lease) => this.needsCheckpoints(lease));
     this.checkpoints = new LeaseQueue(lasting.map((lease) => this.nextCheckpoint(lease)));
@@ -80,7 +80,7 @@ export class LeaseTerm {
 
   /** Adds a lease. */
   onGranted(lease: Lease, now: number): void {
-    const added = timed(lease, now, now);
+    const added = timedLeaseOf(lease, now, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
     if (this.needsCheckpoints(added)) this.checkpoints.add(this.nextCheckpoint(added));
@@ -215,7 +215,11 @@ export class LeaseTerm {
 }
 
 /** @param from the time from which on it has its remaining time, or its TTL */
-const timed = ({ id, ttlSeconds, generation, remainingSeconds }: Lease, from: number, now: number): TimedLease => {
+const timedLeaseOf = (
+  { id, ttlSeconds, generation, remainingSeconds }: Lease,
+  from: number,
+  now: number,
+): TimedLease => {
   const expiresAt = from + (remainingSeconds ?? ttlSeconds) * 1_000;
   return {
     ...{ id, ttlSeconds, generation, expiresAt, dueAt: expiresAt, position: -1 },

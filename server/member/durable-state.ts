@@ -70,7 +70,7 @@ export const openDurableState = async (
   const { clusterId, memberId, certificateName }: Identity =
     directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
-  const backends = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
+  const backends = backendSourceOf(parts, dirname(directory.walPath), environment, teardown, descriptors);
   await directory.removeUnusedStores(); // what a crash left of a snapshot
   let failStart: (error: Error) => void = () => undefined;
   const logFailed = new Promise<never>((_, reject) => (failStart = reject));
@@ -87,7 +87,7 @@ export const openDurableState = async (
     const store = await openStoreAt(backends, parts.storeLimits, path, environment, onStoreFailure);
     const newStores = teardown.closeLater(
       new NewStores({
-        directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
+        directory: descriptors === undefined ? directory : directoryOf(descriptors, directory),
         ...{ backends, clock, logger, store },
       }),
     );
@@ -230,14 +230,14 @@ const storeDescriptors = (
 };
 
 /** A directory in which a store takes the place of another one as soon as there are file descriptors for that. */
-const outlasting = (descriptors: StoreDescriptors, directory: DataDirectory): NewStoresOptions["directory"] => ({
+const directoryOf = (descriptors: StoreDescriptors, directory: DataDirectory): NewStoresOptions["directory"] => ({
   newStorePath: () => directory.newStorePath(),
   useStore: (path, installed) => descriptors.outlast(() => directory.useStore(path, installed)),
   removeUnusedStores: () => directory.removeUnusedStores(),
 });
 
 /** Opens stores whose writes wait while the disk is nearly full, or the process has hardly a file descriptor left. */
-const waitingForSpace = (
+const backendSourceOf = (
   parts: MemberParts,
   directory: string,
   { clock, logger }: MemberEnvironment,

@@ -194,7 +194,7 @@ export class Member implements AsyncDisposable {
 
   private async join(): Promise<void> {
     const { logger } = this.environment;
-    const clientUrls = advertised(this.config.advertiseClientUrls, this.clientAddresses);
+    const clientUrls = advertisedUrlsOf(this.config.advertiseClientUrls, this.clientAddresses);
     await this.replica.publish({ name: this.config.name, clientUrls });
     if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
     this.connections.start({
@@ -277,7 +277,7 @@ const endpointOf = (address: PortAddress): string => {
 };
 
 /** Advertised URLs with port 0 mean "whatever port was bound". */
-const advertised = (urls: readonly MemberUrl[], bound: readonly Address[]): string[] => {
+const advertisedUrlsOf = (urls: readonly MemberUrl[], bound: readonly Address[]): string[] => {
   const first = bound.find((address) => address.kind === "tcp");
   const port = first?.kind === "tcp" ? first.port : 0;
   return urls.map(({ text, address }) =>
@@ -316,9 +316,11 @@ const clientConnections = ({ clock, logger }: MemberEnvironment, { clients }: De
 
 const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => void) => {
   let last: Error | undefined;
-  const told = refusalCounter(clock, (count) => logger.error("cannot accept connections", { count, error: last }));
+  const countError = refusalCounter(clock, (count) =>
+    logger.error("cannot accept connections", { count, error: last }),
+  );
   return (error) => {
     last = error;
-    told();
+    countError();
   };
 };

@@ -62,7 +62,7 @@ const memoryStorage = (): Storage => {
       await toPromise((done) => disk.makeDirectory(path, done)); // a store in use has a folder
       let store = stores.get(path);
       if (store === undefined) stores.set(path, (store = openMemoryBackend()));
-      return keptOpen(await store);
+      return withoutClose(await store);
     },
   };
 };
@@ -80,7 +80,7 @@ class StoreRemovingDisk extends MemoryDisk {
 }
 
 /** A backend that is there for the next opening, as files are. */
-const keptOpen = (backend: Backend): Backend => ({
+const withoutClose = (backend: Backend): Backend => ({
   name: backend.name,
   get: (key) => backend.get(key),
   iterate: (from, to) => backend.iterate(from, to),

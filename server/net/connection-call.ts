@@ -83,12 +83,12 @@ class UnaryCall extends OneRequestCall {
     super(call, connection, noRequestOfUnary);
   }
 
-  override sendMessage(message: Buffer, sent: () => void): void {
+  override sendMessage(message: Buffer, onSent: () => void): void {
     if (this.isOver) return;
     this.kept = message.length;
     this.untaken.keep(this.kept);
     sendFromFrame(this.call, message);
-    this.call.sendMessage(message, sent);
+    this.call.sendMessage(message, onSent);
   }
 
   protected override onOver(): void {

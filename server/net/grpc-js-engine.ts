@@ -88,7 +88,7 @@ const register = (server: Server, method: Method, options: EngineOptions, underW
     return;
   }
   const { type, handler } = handlerOf(method, options, underWay);
-  server.register(method.path, handler, asItIs, asItIs, type);
+  server.register(method.path, handler, passThrough, passThrough, type);
 };
 
 const handlerOf = (
@@ -136,7 +136,7 @@ const asBuffer =
     return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
 
-const asItIs = (message: unknown): Buffer => message as Buffer;
+const passThrough = (message: unknown): Buffer => message as Buffer;
 
 const unaryHandler = (
   method: UnaryMethod,
@@ -148,11 +148,11 @@ const unaryHandler = (
     method.isRead && options.untaken.isPressed && connections.untakenBytesOf(grpcCall)?.admits === false;
   const { stats } = method;
   return (grpcCall, callback) => {
-    const ended = begin(method, options);
+    const countEnd = begin(method, options);
     // The first answer takes the call out of those under way, and is the only one.
     const take = (code: number): boolean => {
       if (!calls.take(end)) return false;
-      ended(code);
+      countEnd(code);
       return true;
     };
     const end = (status: GrpcStatus): void => {
@@ -195,9 +195,9 @@ const streamHandler =
     { streams, connections }: UnderWay,
   ): handleServerStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
-    let closed: () => void = () => undefined;
+    let onClosed: () => void = () => undefined;
     const { stats } = method;
-    const ended = begin(method, options);
+    const countEnd = begin(method, options);
     const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
       all: options.untaken,
       stats,
@@ -205,8 +205,8 @@ const streamHandler =
     /** Whether the stream was still open: it closes once, whoever ends it. */
     const close = (code: number): boolean => {
       if (!streams.take(end)) return false;
-      ended(code);
-      closed();
+      countEnd(code);
+      onClosed();
       return true;
     };
     const end = (status: GrpcStatus): void => {
@@ -229,7 +229,7 @@ const streamHandler =
           };
         },
         onClosed: (callback) => {
-          if (streams.has(end)) closed = callback;
+          if (streams.has(end)) onClosed = callback;
           else callback();
         },
         fail,
@@ -251,7 +251,7 @@ const bidiHandler =
   (grpcCall) => {
     let sink: RequestSink<never> | undefined;
     const { stats } = method;
-    const ended = begin(method, options);
+    const countEnd = begin(method, options);
     const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
       all: options.untaken,
       stats,
@@ -259,7 +259,7 @@ const bidiHandler =
     /** Whether the stream was still open: it closes once, whoever ends it. */
     const close = (code: number): boolean => {
       if (!streams.take(endWith)) return false;
-      ended(code);
+      countEnd(code);
       sink?.onClosed();
       return true;
     };
@@ -268,7 +268,7 @@ const bidiHandler =
     };
     streams.add(endWith);
     const fail = (error: unknown): void => endWith(statusOfError(error, options.onUnexpectedError));
-    const guarded = (run: () => void): void => {
+    const runGuarded = (run: () => void): void => {
       try {
         run();
       } catch (error) {
@@ -279,7 +279,7 @@ const bidiHandler =
       close(codeOfCancelled(grpcCall));
       buffer.close();
     });
-    guarded(() => {
+    runGuarded(() => {
       const opened = method.open(new GrpcJsCall(grpcCall, connections), {
         send: (response) => !streams.has(endWith) || buffer.send(response),
         sendEach: (labels, from, to, head, tail) =>
@@ -293,13 +293,13 @@ const bidiHandler =
       sink = opened;
       if (!streams.has(endWith)) opened.onClosed(); // it was over before it had anybody to tell
       grpcCall.on("data", (bytes: Uint8Array) =>
-        guarded(() => {
+        runGuarded(() => {
           if (!streams.has(endWith)) return;
           stats.countReceived(bytes.length);
           opened.onRequest(decodeWith(method.decode, bytes, "stream"));
         }),
       );
-      grpcCall.on("end", () => guarded(() => streams.has(endWith) && opened.onHalfClose()));
+      grpcCall.on("end", () => runGuarded(() => streams.has(endWith) && opened.onHalfClose()));
     });
   };
 

@@ -66,15 +66,15 @@ export class Http2Connection extends Duplex {
   );
   private readonly fromClient = new FrameCutter({
     wantsWhole: ({ type, length }) => readWhole.has(type) && length <= maxFrameBytes,
-    whole: (header, frame) => this.onWholeFrame(header, frame),
-    begins: (header) => this.onFrame(header),
-    bytes: (bytes) => this.input.add(bytes),
+    onWhole: (header, frame) => this.onWholeFrame(header, frame),
+    onBegin: (header) => this.onFrame(header),
+    onBytes: (bytes) => this.input.add(bytes),
   });
   private readonly fromServer = new FrameCutter({
     wantsWhole: () => false,
-    whole: () => undefined,
-    begins: (header) => this.onServerFrame(header),
-    bytes: () => undefined,
+    onWhole: () => undefined,
+    onBegin: (header) => this.onServerFrame(header),
+    onBytes: () => undefined,
   });
   private isWanted = false;
   private clientHasEnded = false;
@@ -133,30 +133,30 @@ export class Http2Connection extends Duplex {
     process.nextTick(() => process.nextTick(() => this.handOn()));
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {
-    this.toClient([chunk], written);
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.toClient([chunk], callback);
   }
 
   override _writev(
     chunks: { readonly chunk: Buffer; readonly encoding: BufferEncoding }[],
-    written: (error?: Error | null) => void,
+    callback: (error?: Error | null) => void,
   ): void {
     this.toClient(
       chunks.map(({ chunk }) => chunk),
-      written,
+      callback,
     );
   }
 
-  override _final(ended: (error?: Error | null) => void): void {
-    this.socket.end(() => ended());
+  override _final(callback: (error?: Error | null) => void): void {
+    this.socket.end(() => callback());
   }
 
-  override _destroy(error: Error | null, destroyed: (error?: Error | null) => void): void {
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearTimeout(this.resetTimer);
     clearTimeout(this.firstRequestTimer);
     this.dismissed = true;
     if (!this.socket.destroyed) this.closeWhenSent();
-    destroyed(error);
+    callback(error);
   }
 
   /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
@@ -179,10 +179,10 @@ export class Http2Connection extends Duplex {
     else if (this.socket.isPaused()) this.socket.resume();
   }
 
-  private toClient(chunks: readonly Buffer[], written: (error?: Error | null) => void): void {
+  private toClient(chunks: readonly Buffer[], callback: (error?: Error | null) => void): void {
     const last = chunks.length - 1;
     const done = (error?: Error | null): void => {
-      if (!error) written(); // otherwise the socket closes, which ends everything
+      if (!error) callback(); // otherwise the socket closes, which ends everything
     };
     this.socket.cork();
     for (const [n, chunk] of chunks.entries()) {

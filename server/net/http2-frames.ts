@@ -23,10 +23,10 @@ export interface FrameHeader {
 export interface FrameVisitor {
   /** Whether the frame is handed to `whole`; it is held until all of it has come. */
   readonly wantsWhole: (header: FrameHeader) => boolean;
-  readonly whole: (header: FrameHeader, frame: Buffer) => void;
+  readonly onWhole: (header: FrameHeader, frame: Buffer) => void;
   /** A frame begins whose bytes are handed to `bytes`. */
-  readonly begins: (header: FrameHeader) => void;
-  readonly bytes: (bytes: Buffer) => void;
+  readonly onBegin: (header: FrameHeader) => void;
+  readonly onBytes: (bytes: Buffer) => void;
 }
 
 /** Cuts one direction of a connection, after the preface, into frames. */
@@ -65,10 +65,10 @@ export class FrameCutter {
         const end = at + frameHeaderBytes + header.length;
         if (bytes.length < end) break;
         this.handOn(bytes.subarray(unseen, at));
-        this.visitor.whole(header, bytes.subarray(at, end));
+        this.visitor.onWhole(header, bytes.subarray(at, end));
         at = unseen = end;
       } else {
-        this.visitor.begins(header);
+        this.visitor.onBegin(header);
         this.remaining = frameHeaderBytes + header.length;
       }
     }
@@ -77,7 +77,7 @@ export class FrameCutter {
   }
 
   private handOn(bytes: Buffer): void {
-    if (bytes.length > 0) this.visitor.bytes(bytes);
+    if (bytes.length > 0) this.visitor.onBytes(bytes);
   }
 }
 

@@ -94,12 +94,12 @@ const tryBind = (address: Address, onConnection: (socket: Socket) => void): Prom
   new Promise((resolve, reject) => {
     const server = createServer({ noDelay: true }, onConnection);
     server.once("error", reject);
-    const listening = (): void => {
+    const onListening = (): void => {
       server.removeListener("error", reject);
       resolve(server);
     };
-    if (address.kind === "unix") server.listen({ path: address.path, backlog: 1024 }, listening);
-    else server.listen({ host: address.host, port: address.port, backlog: 1024, ipv6Only: true }, listening);
+    if (address.kind === "unix") server.listen({ path: address.path, backlog: 1024 }, onListening);
+    else server.listen({ host: address.host, port: address.port, backlog: 1024, ipv6Only: true }, onListening);
   });
 
 const isAnswered = (path: string): Promise<boolean> =>

@@ -18,7 +18,7 @@ export class ResetQueue {
 
   constructor(
     private readonly isOpen: (stream: number) => boolean,
-    private readonly letThrough: (stream: number, frame: Buffer) => void,
+    private readonly forward: (stream: number, frame: Buffer) => void,
   ) {}
 
   /** @returns false: too many wait */
@@ -39,7 +39,7 @@ export class ResetQueue {
       taken += 1;
       if (!isOpen) continue;
       this.allowance -= 1;
-      this.letThrough(stream, frame);
+      this.forward(stream, frame);
     }
     this.waiting.splice(0, taken);
     return this.waiting.length === 0 ? undefined : ((1 - this.allowance) / perSecond) * 1_000;

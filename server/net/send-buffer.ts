@@ -11,7 +11,7 @@ export class SendBuffer {
   private isClosed = false;
 
   constructor(
-    private readonly grpcCall: { write(message: unknown, written: () => void): boolean },
+    private readonly grpcCall: { write(message: unknown, onWritten: () => void): boolean },
     private readonly encode: (response: unknown) => Buffer,
     /** Undefined: the connection is closed already. */
     private readonly untaken: UntakenOfConnection | undefined,

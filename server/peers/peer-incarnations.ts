@@ -95,13 +95,13 @@ export class PeerIncarnations implements PeerAdmission {
 
   private reasonStale(member: MemberId, incarnation: Incarnation): Refusal | undefined {
     const known = this.file.incarnations.get(member);
-    const stale = (reason: string): Refusal => ({ reason, isStale: true });
+    const staleRefusal = (reason: string): Refusal => ({ reason, isStale: true });
     if (known !== undefined && known.directory !== incarnation.directory)
-      return stale(`${this.name} has seen start ${known.start} of another data directory`);
+      return staleRefusal(`${this.name} has seen start ${known.start} of another data directory`);
     const lastStart = Math.max(known?.start ?? 0, this.applied?.lastStartOf(member) ?? 0);
-    if (lastStart > incarnation.start) return stale(describeStale(incarnation.start, lastStart, this.name));
+    if (lastStart > incarnation.start) return staleRefusal(describeStale(incarnation.start, lastStart, this.name));
     if (known?.start === incarnation.start && known.run !== incarnation.run)
-      return stale(`${this.name} has seen another start ${incarnation.start}`);
+      return staleRefusal(`${this.name} has seen another start ${incarnation.start}`);
     return undefined;
   }
 

@@ -40,18 +40,18 @@ const proposeCompaction = (
   revision: number,
   done: (outcome: "compacted" | Error) => void,
 ): void => {
-  const failed = (error: unknown): void => {
+  const onError = (error: unknown): void => {
     if (error instanceof CompactedError) done("compacted");
     else done(asError(error));
   };
   try {
     proposals.proposeOwn(
       { $case: "compact", value: { revision: BigInt(revision), physical: false } },
-      { onResult: () => done("compacted"), onError: failed },
+      { onResult: () => done("compacted"), onError },
     );
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
-    failed(error);
+    onError(error);
   }
 };
 

@@ -25,15 +25,15 @@ export class LeadershipTransfer {
    * Starts a transfer, if this member leads. Until its end proposals wait; it takes an election timeout at most.
    *
    * @param to the transferee; undefined: the follower with the longest log
-   * @param ended called with the leader at the end; `noMember` if this member knows none
+   * @param onEnded called with the leader at the end; `noMember` if this member knows none
    */
-  begin(to: MemberId | undefined, ended: (leader: MemberId) => void): void {
+  begin(to: MemberId | undefined, onEnded: (leader: MemberId) => void): void {
     const { self, clock, logger } = this.options;
     if (this.stopped) {
-      ended(noMember);
+      onEnded(noMember);
       return;
     }
-    this.waiting.push(ended);
+    this.waiting.push(onEnded);
     if (this.waiting.length === 1) this.beganAt = clock.now();
     logger.info("leadership transfer starting", { from: self, ...(to === undefined ? {} : { to }) });
     this.node.transferLeadership(to);
@@ -56,6 +56,6 @@ export class LeadershipTransfer {
   }
 
   private settle(leader: MemberId): void {
-    for (const ended of this.waiting.splice(0)) ended(leader);
+    for (const onEnded of this.waiting.splice(0)) onEnded(leader);
   }
 }

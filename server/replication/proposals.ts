@@ -165,7 +165,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.takeBack(pending);
     if (reason === "too-many" && pending.copies === 0)
       this.giveUp(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
-    else if (pending.once) this.giveUp(number, this.overdue(pending));
+    else if (pending.once) this.giveUp(number, this.overdueError(pending));
   }
 
   /** Sends all that waits to the new leader, whoever had it before; `noMember` if there is none. */
@@ -266,7 +266,7 @@ export class Proposals<Results extends ResultsByKind> {
     for (const [sequence, pending] of this.inOrder()) {
       this.takeBack(pending);
       pending.patienceMs = firstPatienceMs;
-      if (pending.once) this.giveUp(sequence, this.overdue(pending));
+      if (pending.once) this.giveUp(sequence, this.overdueError(pending));
     }
     this.sendUnsent();
   }
@@ -331,7 +331,7 @@ export class Proposals<Results extends ResultsByKind> {
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.inOrder()) {
       if (pending.deadline > now) break; // the rest was proposed later
-      this.giveUp(sequence, this.overdue(pending));
+      this.giveUp(sequence, this.overdueError(pending));
     }
     this.sendLost(now);
     // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
@@ -346,7 +346,7 @@ export class Proposals<Results extends ResultsByKind> {
   private giveUpBelow(sequence: number): void {
     for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {
       const pending = this.pending.get(lowest);
-      if (pending !== undefined) this.giveUp(lowest, this.overdue(pending));
+      if (pending !== undefined) this.giveUp(lowest, this.overdueError(pending));
     }
   }
 
@@ -365,7 +365,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /** Returns the error of a proposal at its deadline. As in etcd, a leader elected meanwhile is named as the likely cause. */
-  private overdue({ copies, beganUnder }: Pending<unknown>): ServerError {
+  private overdueError({ copies, beganUnder }: Pending<unknown>): ServerError {
     if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
     if (this.leader !== noMember && beganUnder !== this.elections)
       return new ServerError("leader-lost", "the leader changed before it was committed");

@@ -152,17 +152,17 @@ export class SpaceQuota {
     if (action === Action.ACTIVATE) logger.warn("store exceeds its quota: raising the alarm NOSPACE", fields);
     else logger.info("store has space again: deactivating the alarm NOSPACE", fields);
     return new Promise((resolve) => {
-      const failed = (error: unknown): void => {
+      const onError = (error: unknown): void => {
         logger.warn("cannot change the alarm NOSPACE", { error: errorText(error) });
         resolve();
       };
       try {
         this.proposals.proposeOwn(
           { $case: "alarm", value: { action, memberID: member, alarm: AlarmType.NOSPACE } },
-          { onResult: () => resolve(), onError: failed },
+          { onResult: () => resolve(), onError },
         );
       } catch (error) {
-        failed(error);
+        onError(error);
       }
     });
   }

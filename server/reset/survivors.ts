@@ -84,13 +84,13 @@ const checkCurrent = (member: WholeMember, others: readonly WholeMember[], hint:
   for (const { start, directory } of notes.flatMap(({ incarnations }) => incarnations.get(memberId) ?? [])) {
     if (directory !== peers.directory)
       throw new StartError(`${dataDir} is stale: another member has met this one in another directory: ${whyOne}`);
-    if (start > incarnation) throw stale(dataDir, incarnation, start);
+    if (start > incarnation) throw staleError(dataDir, incarnation, start);
   }
   const applied = Math.max(...others.map((other) => other.applied.seen.incarnationOf(memberId)));
-  if (applied > incarnation) throw stale(dataDir, incarnation, applied);
+  if (applied > incarnation) throw staleError(dataDir, incarnation, applied);
 };
 
-const stale = (dataDir: string, own: number, known: number): StartError =>
+const staleError = (dataDir: string, own: number, known: number): StartError =>
   new StartError(`${dataDir} is stale: ${describeStale(own, known, "another member")}: ${whyOne}`);
 
 /** Returns the last start of each of the members that another one of them has met. */

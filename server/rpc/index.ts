@@ -23,11 +23,11 @@ export { MethodStats } from "./method-stats.js";
 export {
   bidi,
   encodedAlready,
-  plainly,
+  sendPlain,
   serverStream,
   unary,
   unaryRead,
-  unimplemented,
+  unimplementedMethod,
   unimplementedMethods,
   type Answering,
   type BidiMethod,

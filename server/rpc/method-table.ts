@@ -48,7 +48,7 @@ export const encodedAlready: Encoder<Uint8Array | ListMessage> = {
 export type Answering<Result, Response> = (reply: Reply<Response>) => ResultHandler<Result>;
 
 /** Sends a result as it is. */
-export const plainly = <Response>(reply: Reply<Response>): ResultHandler<Response> => ({
+export const sendPlain = <Response>(reply: Reply<Response>): ResultHandler<Response> => ({
   onResult: (response) => reply.send(response),
   onError: (error) => reply.fail(error),
 });
@@ -196,7 +196,7 @@ export const bidi = <Request, Response>(
 });
 
 /** Makes a method that is refused. */
-export const unimplemented = (
+export const unimplementedMethod = (
   path: string,
   { requestStream, responseStream }: Pick<UnimplementedMethod, "requestStream" | "responseStream">,
 ): UnimplementedMethod => ({ kind: "unimplemented", path, stats: new MethodStats(), requestStream, responseStream });
@@ -217,7 +217,9 @@ export const unimplementedMethods = (
   const present = new Set(methods.map((method) => method.path));
   return services
     .flatMap((service) =>
-      Object.values(service.methods).map((method) => unimplemented(`/${service.fullName}/${method.name}`, method)),
+      Object.values(service.methods).map((method) =>
+        unimplementedMethod(`/${service.fullName}/${method.name}`, method),
+      ),
     )
     .filter((method) => !present.has(method.path));
 };

@@ -20,7 +20,7 @@ import {
   type Decoder,
   type Encoder,
   type Method,
-  plainly,
+  sendPlain,
   RpcError,
   serverStream,
   statusCode,
@@ -36,7 +36,7 @@ export const concurrencyMethods = (
   headers: ResponseHeaders,
   waiting: WaitingCalls,
 ): Method[] => {
-  const answering = <Request, Response extends object>(
+  const handlerMethod = <Request, Response extends object>(
     path: string,
     request: Decoder<Request>,
     response: Encoder<Response>,
@@ -47,38 +47,38 @@ export const concurrencyMethods = (
       request,
       response,
       (call, message, handler: ResultHandler<Response>) => {
-        const { queued, ended } = waiting.begin(call);
+        const { queued, end } = waiting.begin(call);
         serve(queued, message)
-          .finally(ended)
+          .finally(end)
           .then(
             (answer) => handler.onResult({ ...answer.response, header: headers.at(answer.revision) }),
             (error: unknown) => handler.onError(asUnknown(error)),
           );
       },
-      plainly,
+      sendPlain,
     );
   const withHeader = ({ kv, revision }: ElectedLeader): LeaderResponse => ({ header: headers.at(revision), kv });
   return [
-    answering("/v3lockpb.Lock/Lock", LockRequest, LockResponse, (call, request) => locks.lock(call, request)),
-    answering("/v3lockpb.Lock/Unlock", UnlockRequest, UnlockResponse, ({ caller }, request) =>
+    handlerMethod("/v3lockpb.Lock/Lock", LockRequest, LockResponse, (call, request) => locks.lock(call, request)),
+    handlerMethod("/v3lockpb.Lock/Unlock", UnlockRequest, UnlockResponse, ({ caller }, request) =>
       locks.unlock(caller, request),
     ),
-    answering("/v3electionpb.Election/Campaign", CampaignRequest, CampaignResponse, (call, request) =>
+    handlerMethod("/v3electionpb.Election/Campaign", CampaignRequest, CampaignResponse, (call, request) =>
       elections.campaign(call, request),
     ),
-    answering("/v3electionpb.Election/Proclaim", ProclaimRequest, ProclaimResponse, ({ caller }, request) =>
+    handlerMethod("/v3electionpb.Election/Proclaim", ProclaimRequest, ProclaimResponse, ({ caller }, request) =>
       elections.proclaim(caller, request),
     ),
-    answering("/v3electionpb.Election/Leader", LeaderRequest, LeaderResponse, async ({ caller }, request) => {
+    handlerMethod("/v3electionpb.Election/Leader", LeaderRequest, LeaderResponse, async ({ caller }, request) => {
       const { kv, revision } = await elections.leader(caller, request);
       return { response: { header: undefined, kv }, revision };
     }),
-    answering("/v3electionpb.Election/Resign", ResignRequest, ResignResponse, ({ caller }, request) =>
+    handlerMethod("/v3electionpb.Election/Resign", ResignRequest, ResignResponse, ({ caller }, request) =>
       elections.resign(caller, request),
     ),
     serverStream("/v3electionpb.Election/Observe", LeaderRequest, LeaderResponse, (request, caller, reply) => {
       const ending = new AbortController();
-      reply.onClosed(() => ending.abort(canceled()));
+      reply.onClosed(() => ending.abort(canceledError()));
       const observer = new Observer(reply, withHeader);
       const observation = elections.observe({ caller, signal: ending.signal }, request, observer);
       reply.onDrain(() => {
@@ -114,12 +114,12 @@ export class WaitingCalls {
   private stopped: ServerError | undefined;
 
   /** Adds a call; the caller calls `end` when the wait is over. */
-  begin(call: Call): { readonly queued: QueuedCall; readonly ended: () => void } {
+  begin(call: Call): { readonly queued: QueuedCall; readonly end: () => void } {
     const ending = new AbortController();
     if (this.stopped !== undefined) ending.abort(this.stopped);
     this.endings.add(ending);
-    call.onCancelled(() => ending.abort(canceled()));
-    return { queued: { caller: call, signal: ending.signal }, ended: () => void this.endings.delete(ending) };
+    call.onCancelled(() => ending.abort(canceledError()));
+    return { queued: { caller: call, signal: ending.signal }, end: () => void this.endings.delete(ending) };
   }
 
   /** Ends all calls, also those that begin later: each deletes its place in the queue before it is answered. */
@@ -129,7 +129,7 @@ export class WaitingCalls {
   }
 }
 
-const canceled = (): RpcError => new RpcError({ code: statusCode.canceled, details: "context canceled" });
+const canceledError = (): RpcError => new RpcError({ code: statusCode.canceled, details: "context canceled" });
 
 /**
  * Converts an error to code UNKNOWN with the same text: in etcd, the services of locks and elections are clients of the others,

@@ -6,7 +6,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/index.js";
 import type { Caller } from "../base/index.js";
-import { type Method, plainly, RpcError, serverStream, statusCode, unary } from "../rpc/index.js";
+import { type Method, sendPlain, RpcError, serverStream, statusCode, unary } from "../rpc/index.js";
 
 /**
  * grpc.health.v1: the service "" is the member, which is SERVING whenever it answers: it accepts no calls before it is ready,
@@ -25,7 +25,7 @@ export const healthMethods = (check: (caller: Caller) => void): Method[] => [
       if (service !== "") throw new RpcError({ code: statusCode.notFound, details: "unknown service" });
       handler.onResult({ status: ServingStatus.SERVING });
     },
-    plainly,
+    sendPlain,
   ),
   unary(
     "/grpc.health.v1.Health/List",
@@ -35,7 +35,7 @@ export const healthMethods = (check: (caller: Caller) => void): Method[] => [
       check(call);
       handler.onResult({ statuses: { "": { status: ServingStatus.SERVING } } });
     },
-    plainly,
+    sendPlain,
   ),
   serverStream("/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse, ({ service }, call, reply) => {
     check(call);

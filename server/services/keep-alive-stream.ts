@@ -47,7 +47,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   /** Answers a request. */
   onRenewed(renewal: Renewal, { response: seconds, revision }: Answer<bigint>): void {
     if (!this.remove(renewal)) return;
-    const answer = encodeLeaseResponse(renewal.ID, seconds, this.headers.encodedAt(revision));
+    const answer = encodeLeaseResponse(renewal.ID, seconds, this.headers.encodeAt(revision));
     if (!this.stream.send(answer)) this.untaken++;
     this.endIfDone();
   }

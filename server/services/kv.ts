@@ -39,7 +39,7 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     rangeRequestDecoder,
     encodedAlready,
     application.range,
-    sender.inSlices(rangeFormat),
+    sender.sendInSlices(rangeFormat),
   ),
   unary(
     "/etcdserverpb.KV/Put",
@@ -53,9 +53,9 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     deleteRangeRequestDecoder,
     encodedAlready,
     application.deleteRange,
-    sender.inSlices(deleteRangeFormat),
+    sender.sendInSlices(deleteRangeFormat),
   ),
-  unary("/etcdserverpb.KV/Txn", txnRequestDecoder, encodedAlready, application.txn, sender.inSlices(txnFormat)),
+  unary("/etcdserverpb.KV/Txn", txnRequestDecoder, encodedAlready, application.txn, sender.sendInSlices(txnFormat)),
   unary(
     "/etcdserverpb.KV/Compact",
     compactionRequestDecoder,

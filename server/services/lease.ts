@@ -56,17 +56,14 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
     application.leaseLeases,
     (reply) => ({
       onResult: ({ response, revision }) =>
-        sender.sendSlices(
-          (shouldYield) => encodedList(response, sender.headers.encodedAt(revision), shouldYield),
-          reply,
-        ),
+        sender.sendSlices((shouldYield) => encodeList(response, sender.headers.encodeAt(revision), shouldYield), reply),
       onError: (error) => reply.fail(error),
     }),
   ),
 ];
 
 /** Encodes the response to LeaseLeases in slices: there may be hundreds of thousands of leases. */
-function* encodedList(
+function* encodeList(
   leases: readonly LeaseListItem[],
   header: Uint8Array,
   shouldYield: ShouldYield,

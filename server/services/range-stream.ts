@@ -19,9 +19,9 @@ class ChunkResponder implements ChunkReceiver {
   ) {}
 
   onChunk({ kvs, end }: RangeChunk): boolean {
-    const head = end === undefined ? noBytes : this.headers.encodedAt(end.revision);
+    const head = end === undefined ? noBytes : this.headers.encodeAt(end.revision);
     const tail = end === undefined ? noBytes : encodeRangeEnd({ header: undefined, kvs, ...end });
-    const hasRoom = this.reply.send(wrapped(new ListMessage(head, rangeKvsTag, kvs, tail)));
+    const hasRoom = this.reply.send(wrapResponse(new ListMessage(head, rangeKvsTag, kvs, tail)));
     if (end !== undefined) this.reply.end();
     return hasRoom;
   }
@@ -36,5 +36,5 @@ const noBytes = new Uint8Array();
 const rangeResponseTag = 0x0a;
 
 /** Encodes a RangeStreamResponse around an encoded RangeResponse. */
-const wrapped = (response: ListMessage): Uint8Array =>
+const wrapResponse = (response: ListMessage): Uint8Array =>
   new ListMessage(noBytes, rangeResponseTag, [response.toBytes()], noBytes).toBytes();

@@ -69,14 +69,14 @@ const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: File
     case "fileContainingSymbol":
       return fileAnswer(descriptors.fileOf(messageRequest.value), messageRequest.value);
     case "fileContainingExtension":
-      return notFound(`extension of ${messageRequest.value.containingType}`);
+      return notFoundAnswer(`extension of ${messageRequest.value.containingType}`);
     case "allExtensionNumbersOfType":
       return descriptors.hasMessage(messageRequest.value)
         ? {
             $case: "allExtensionNumbersResponse",
             value: { baseTypeName: messageRequest.value, extensionNumber: [] },
           }
-        : notFound(messageRequest.value);
+        : notFoundAnswer(messageRequest.value);
     case undefined:
       throw new RpcError({ code: statusCode.invalidArgument, details: "a reflection request without a field" });
   }
@@ -84,10 +84,10 @@ const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: File
 
 const fileAnswer = (file: Parameters<typeof encodeWithImports>[0] | undefined, asked: string): Answer =>
   file === undefined
-    ? notFound(asked)
+    ? notFoundAnswer(asked)
     : { $case: "fileDescriptorResponse", value: { fileDescriptorProto: encodeWithImports(file) } };
 
-const notFound = (what: string): Answer => ({
+const notFoundAnswer = (what: string): Answer => ({
   $case: "errorResponse",
   value: { errorCode: statusCode.notFound, errorMessage: `not found: ${what}` },
 });

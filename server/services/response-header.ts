@@ -28,7 +28,7 @@ export class ResponseHeaders {
   }
 
   /** Encodes the header as the field of a response. */
-  encodedAt(revision: number): Uint8Array {
+  encodeAt(revision: number): Uint8Array {
     return this.encoder.encode(revision, this.term);
   }
 }

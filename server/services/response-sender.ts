@@ -59,7 +59,7 @@ export class ResponseSender {
   }
 
   /** Returns a handler factory that sends the result at once, or, if it is large, encodes it in slices first. */
-  inSlices<Response>(format: ListFormat<Response>): Answering<Answer<Response>, Uint8Array | ListMessage> {
+  sendInSlices<Response>(format: ListFormat<Response>): Answering<Answer<Response>, Uint8Array | ListMessage> {
     return (reply) => new ListAnswer(this, reply, format);
   }
 
@@ -103,7 +103,7 @@ class EncodedAnswer<Response> implements ResultHandler<Answer<Response>> {
   onResult({ response, revision }: Answer<Response>): void {
     const { reply, headers } = this;
     const message = reply.sendMessage && this.asMessage?.(response, headers.at(revision));
-    if (message === undefined) reply.send(this.encode(response, headers.encodedAt(revision)));
+    if (message === undefined) reply.send(this.encode(response, headers.encodeAt(revision)));
     else reply.sendMessage?.(message);
   }
 
@@ -122,7 +122,7 @@ class ListAnswer<Response> implements ResultHandler<Answer<Response>> {
 
   onResult({ response, revision }: Answer<Response>): void {
     const { sender, reply, format } = this;
-    const header = sender.headers.encodedAt(revision);
+    const header = sender.headers.encodeAt(revision);
     if (!format.isLarge(response)) reply.send(format.encode(response, header));
     else if (reply.sendPieces !== undefined && format.list !== undefined)
       sender.sendPieces(format.list(response, header), reply);

@@ -28,9 +28,9 @@ export class WatchResponses {
    *
    * @param events unchanged later on: their encoding is cached for as long as the list is in memory
    */
-  encodedEvents(events: readonly Uint8Array[]): Uint8Array {
+  encodeEvents(events: readonly Uint8Array[]): Uint8Array {
     if (events === this.lastEvents) return this.lastEncoded;
-    const encoded = encodedEvents(events);
+    const encoded = encodeEvents(events);
     if (encoded.length > maxRememberedBytes) return encoded;
     this.lastEvents = events;
     return (this.lastEncoded = encoded);
@@ -44,7 +44,7 @@ export class WatchResponses {
    * @param watch from `encodeWatchId`
    */
   fragments(head: Uint8Array, watch: Uint8Array, events: readonly Uint8Array[], maxBytes: number): Uint8Array[] {
-    const whole = this.encodedEvents(events);
+    const whole = this.encodeEvents(events);
     if (head.length + watch.length + whole.length < maxBytes) return [joinParts([head, watch, whole])];
     const mark = encode({ fragment: true });
     const parts = partsOf(events, whole, maxBytes - head.length - watch.length - mark.length);
@@ -65,12 +65,12 @@ export class WatchResponses {
 
   /** Encodes the header of all messages of one revision. */
   headerAt(revision: number): Uint8Array {
-    return this.headers.encodedAt(revision);
+    return this.headers.encodeAt(revision);
   }
 }
 
 /** Encodes the field `watch_id`, once per watch. */
-export const encodedWatchId = (watchId: bigint): Uint8Array => encode({ watchId });
+export const encodeWatchId = (watchId: bigint): Uint8Array => encode({ watchId });
 
 /** The maximum number of bytes that `encodeWatchId` returns. */
 export const maxWatchIdBytes = 11;
@@ -84,7 +84,7 @@ const eventsTag = 0x5a;
 const encodedLists = new WeakMap<readonly Uint8Array[], Uint8Array>();
 
 /** Encodes a list of events once for all watchers that share the list. */
-const encodedEvents = (events: readonly Uint8Array[]): Uint8Array => {
+const encodeEvents = (events: readonly Uint8Array[]): Uint8Array => {
   let bytes = encodedLists.get(events);
   if (bytes === undefined) {
     bytes = new ListMessage(noBytes, eventsTag, events, noBytes).toBytes();

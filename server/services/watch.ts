@@ -3,7 +3,7 @@ import type { Sliced, WatchBatch } from "../../store/index.js";
 import type { Application, ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
 import { bidi, encodedAlready, type ShouldYield, type Method, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
-import { encodedWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
+import { encodeWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
 
 /**
  * etcdserverpb.Watch.
@@ -53,12 +53,12 @@ class WatchResponder implements WatchListener {
   ) {}
 
   onWatch(watchId: bigint): Uint8Array {
-    return encodedWatchId(watchId);
+    return encodeWatchId(watchId);
   }
 
   onEvents(watches: readonly ToldWatch[], from: number, to: number, { revision, events }: WatchBatch): number {
     const head = this.responses.headerAt(revision);
-    const tail = this.responses.encodedEvents(events);
+    const tail = this.responses.encodeEvents(events);
     if (head.length + maxWatchIdBytes + tail.length < this.fragmentBytes)
       return this.stream.sendEach(watches, from, to, head, tail);
     const sent = watches.slice(from, to).findIndex((watch) => !this.sendLarge(watch, head, tail, events));

@@ -107,8 +107,8 @@ export class IncomingSnapshot {
   private sendProgress(): void {
     if (this.isSending) return;
     this.isSending = true;
-    const told = (): void => void (this.isSending = false);
-    this.channel.send(encodeProgress(this.bytes)).then(told, told);
+    const onSent = (): void => void (this.isSending = false);
+    this.channel.send(encodeProgress(this.bytes)).then(onSent, onSent);
   }
 
   private sendLastMessage(lastMessage: Uint8Array, reason: string): void {

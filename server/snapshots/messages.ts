@@ -127,7 +127,7 @@ export class SnapshotReader {
 
   private readRows(bytes: Buffer): Row[] {
     this.chunks++;
-    if (bytes.length < rowsHeaderBytes) throw this.cutShort();
+    if (bytes.length < rowsHeaderBytes) throw this.cutShortError();
     const stated = bytes.readUInt32BE(1);
     this.checksum = crc32(bytes.subarray(rowsHeaderBytes), this.checksum);
     if (this.checksum !== stated)
@@ -136,10 +136,10 @@ export class SnapshotReader {
       );
     const rows: Row[] = [];
     for (let at = rowsHeaderBytes; at < bytes.length;) {
-      if (at + rowHeaderBytes > bytes.length) throw this.cutShort();
+      if (at + rowHeaderBytes > bytes.length) throw this.cutShortError();
       const valueAt = at + rowHeaderBytes + bytes.readUInt32BE(at);
       const end = valueAt + bytes.readUInt32BE(at + 4);
-      if (end > bytes.length) throw this.cutShort();
+      if (end > bytes.length) throw this.cutShortError();
       rows.push([bytes.subarray(at + rowHeaderBytes, valueAt), bytes.subarray(valueAt, end)]);
       at = end;
     }
@@ -147,7 +147,7 @@ export class SnapshotReader {
     return rows;
   }
 
-  private cutShort(): SnapshotDamagedError {
+  private cutShortError(): SnapshotDamagedError {
     return new SnapshotDamagedError(`chunk ${this.chunks} is cut short`);
   }
 }

@@ -54,12 +54,12 @@ export class NewStores {
   /** Creates an empty store; the rest of a former attempt is removed. @throws Error after `close` */
   async create(): Promise<NewStore> {
     if (this.closed) throw new Error("Cannot make a store: the member is stopping");
-    let gone: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => (gone = resolve));
+    let onGone: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (onGone = resolve));
     this.open.add(ended);
     const onEnded = (): void => {
       this.open.delete(ended);
-      gone();
+      onGone();
     };
     try {
       const { path, backend, builder } = await this.begin();

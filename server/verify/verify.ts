@@ -160,7 +160,7 @@ class Verification {
       this.ok(part, `format ${formatVersion}, cluster ${formatId(clusterId)}, member ${formatId(memberId)}`);
       return owner;
     } catch (error) {
-      this.wrong(part, errorText(error), adviceForOwner(error));
+      this.addFinding(part, errorText(error), adviceForOwner(error));
       return undefined;
     }
   }
@@ -172,7 +172,7 @@ class Verification {
       this.ok(part, starts === 0 ? "not there: this member has not been started to the end yet" : `start ${starts}`);
       return starts;
     } catch (error) {
-      this.wrong(part, errorText(error), restoreIncarnation(this.files.pathOf(part)));
+      this.addFinding(part, errorText(error), restoreIncarnation(this.files.pathOf(part)));
       return undefined;
     }
   }
@@ -184,17 +184,18 @@ class Verification {
     if (text === undefined) {
       // It is made by the first start, behind the count of starts.
       if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member knows no peer yet");
-      else this.wrong(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
+      else
+        this.addFinding(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
       return undefined;
     }
     try {
       const peers = parsePeersFile(text);
       const { directory, incarnations, fencedBecause } = peers;
-      if (fencedBecause !== undefined) this.wrong(part, `fenced by a peer: ${fencedBecause}`, whatToDoAboutDamage);
+      if (fencedBecause !== undefined) this.addFinding(part, `fenced by a peer: ${fencedBecause}`, whatToDoAboutDamage);
       else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} peers known`);
       return peers;
     } catch (error) {
-      this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);
+      this.addFinding(part, `${path}: ${errorText(error)}`, restorePeers);
       return undefined;
     }
   }
@@ -213,7 +214,11 @@ class Verification {
       const path = this.files.pathOf(part);
       const [only, another] = stores;
       const canTell = only !== undefined && another === undefined;
-      this.wrong(part, errorText(error), canTell ? `write "${only}" and a newline into ${path}` : whatToDoAboutDamage);
+      this.addFinding(
+        part,
+        errorText(error),
+        canTell ? `write "${only}" and a newline into ${path}` : whatToDoAboutDamage,
+      );
       return undefined;
     }
   }
@@ -226,19 +231,23 @@ class Verification {
       if (log === undefined && problem === undefined) this.ok(part, "no segments: the log has not begun yet");
       else if (log !== undefined) this.ok(part, describeLog(report, log));
       else
-        this.wrong(part, errorText(problem), problem instanceof WalDamagedError ? whatToDoAboutDamage : useItsWriter);
+        this.addFinding(
+          part,
+          errorText(problem),
+          problem instanceof WalDamagedError ? whatToDoAboutDamage : useItsWriter,
+        );
       return report;
     } catch (error) {
-      if (errorCode(error) === "ENOENT") this.missingLog(part, incarnation);
+      if (errorCode(error) === "ENOENT") this.reportMissingLog(part, incarnation);
       else if (!(error instanceof WalFailedError) || isForbidden(error)) throw error;
-      else this.wrong(part, errorText(error), checkDisk);
+      else this.addFinding(part, errorText(error), checkDisk);
       return undefined;
     }
   }
 
-  private missingLog(part: string, incarnation: Maybe<number>): void {
+  private reportMissingLog(part: string, incarnation: Maybe<number>): void {
     if (incarnation === 0) this.ok(part, "not there: the log has not begun yet");
-    else this.wrong(part, `${this.files.pathOf(part)} is missing`, whatToDoAboutDamage);
+    else this.addFinding(part, `${this.files.pathOf(part)} is missing`, whatToDoAboutDamage);
   }
 
   private async checkStore({ path }: StoreInUse): Promise<Maybe<AppliedState>> {
@@ -246,12 +255,12 @@ class Verification {
     const report = await checkStore(path, this.temporary);
     if (report.kind !== "whole") {
       const advice = { damaged: whatToDoAboutDamage, newer: useItsWriter, unreadable: checkDisk }[report.kind];
-      this.wrong(part, report.reason, advice);
+      this.addFinding(part, report.reason, advice);
       return undefined;
     }
     const { applied } = report;
     if (applied === undefined) {
-      this.wrong(part, `${path} does not say what it contains`, whatToDoAboutDamage);
+      this.addFinding(part, `${path} does not say what it contains`, whatToDoAboutDamage);
       return undefined;
     }
     const compacted = report.compactRevision < 0 ? "" : `, compacted up to ${report.compactRevision}`;
@@ -281,7 +290,7 @@ class Verification {
       else this.ok(part, `the log goes on where the store ends, by ${last.index - applied.index} entries`);
       return restarts ? applied : last;
     } catch (error) {
-      this.wrong(part, errorText(error), whatToDoAboutDamage);
+      this.addFinding(part, errorText(error), whatToDoAboutDamage);
       return undefined;
     }
   }
@@ -292,13 +301,13 @@ class Verification {
     const { memberId } = owner;
     if (!applied.membership.all.some(({ ID }) => ID === memberId)) {
       const text = `the store knows no member ${formatId(memberId)}: ${this.files.pathOf("format.json")} is another member's`;
-      this.wrong("format.json and store", text, restoreFormat);
+      this.addFinding("format.json and store", text, restoreFormat);
     }
     const seen = applied.seen.incarnationOf(memberId);
     if (incarnation !== undefined && incarnation < seen) {
       const path = this.files.pathOf("incarnation");
       const text = `${path} says start ${incarnation}, but the store has writes of start ${seen}`;
-      this.wrong("incarnation and store", text, restoreIncarnation(path));
+      this.addFinding("incarnation and store", text, restoreIncarnation(path));
     }
   }
 
@@ -306,7 +315,7 @@ class Verification {
     this.findings.push({ part, text, advice: undefined });
   }
 
-  private wrong(part: string, text: string, advice: string): void {
+  private addFinding(part: string, text: string, advice: string): void {
     this.findings.push({ part, text, advice });
   }
 }

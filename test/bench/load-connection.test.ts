@@ -10,7 +10,7 @@ import { HpackDecoder } from "../../server/net/http2/hpack-decoder.js";
 import { LiteralCache } from "../../server/net/http2/literal-cache.js";
 import { createNativeEngine } from "../../server/net/native-engine.js";
 import { UntakenAnswers } from "../../server/net/untaken-answers.js";
-import { bidi, plainly, unary, type ResponseStream } from "../../server/rpc/method-table.js";
+import { bidi, sendPlain, unary, type ResponseStream } from "../../server/rpc/method-table.js";
 import { handTo } from "../server/net/engines.js";
 import { bytesCodec } from "../server/net/http2/raw-client.js";
 
@@ -25,7 +25,7 @@ const connected = async (t: TestContext): Promise<LoadConnection> => {
         bytesCodec,
         bytesCodec,
         (_call, request: Uint8Array, handler) => handler.onResult(Uint8Array.from(request)),
-        plainly,
+        sendPlain,
       ),
       bidi("/t.S/Stream", bytesCodec, bytesCodec, (_call, stream: ResponseStream<Uint8Array>) => ({
         onRequest: (request: Uint8Array) => void stream.send(Uint8Array.from(request)),

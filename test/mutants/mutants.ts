@@ -210,8 +210,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a new leader gives leases no full time",
     file: "server/lease/lease-term.ts",
-    snippet: "this.leases.set(lease.id, timed(lease, now + graceMs, now));",
-    replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500, now));",
+    snippet: "this.leases.set(lease.id, timedLeaseOf(lease, now + graceMs, now));",
+    replacement: "this.leases.set(lease.id, timedLeaseOf(lease, now - lease.ttlSeconds * 500, now));",
     caughtBy: [test("server/lease/lease-keeper"), simulation()],
   },
   {

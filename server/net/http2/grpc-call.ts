@@ -81,7 +81,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 
   endWith(status: GrpcStatus): void {
-    if (this.over(status.code)) this.carrier.sendEnd(this, status);
+    if (this.endOnce(status.code)) this.carrier.sendEnd(this, status);
   }
 
   onMessageError(status: GrpcStatus): void {
@@ -125,7 +125,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
 
   protected override onReset(): void {
     const { onCancel } = this;
-    if (this.over(statusCode.canceled) && onCancel !== undefined) this.callBack(onCancel);
+    if (this.endOnce(statusCode.canceled) && onCancel !== undefined) this.callBack(onCancel);
   }
 
   /** The answer to a request that ends within a message, in the words of Go's gRPC. */
@@ -139,7 +139,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 
   /** Ends the call once. @returns whether it was under way: who ends it gives the answer */
-  protected over(code: number): boolean {
+  protected endOnce(code: number): boolean {
     if (this.isOver) return false;
     this.isOver = true;
     this.stats.countEnd(code);

@@ -61,19 +61,19 @@ export class HpackDecoder {
       this.table.add(field);
       return field;
     }
-    if (first >= 0x20) throw malformed("a size update after a field");
+    if (first >= 0x20) throw malformedError("a size update after a field");
     return this.readLiteral(0x0f, first < 0x10);
   }
 
   private lookUp(index: number): HeaderField {
     const field = index <= staticTable.length ? staticTable[index - 1] : this.table.get(index - staticTable.length - 1);
-    if (field === undefined) throw malformed("no such index");
+    if (field === undefined) throw malformedError("no such index");
     return field;
   }
 
   private readSizeUpdate(): void {
     const size = this.readInteger(0x1f);
-    if (size > headerTableBytes) throw malformed("dynamic table too large");
+    if (size > headerTableBytes) throw malformedError("dynamic table too large");
     this.table.resize(size);
   }
 
@@ -97,7 +97,7 @@ export class HpackDecoder {
   private skipString(): void {
     const length = this.readInteger(0x7f);
     this.at += length;
-    if (this.at > this.end) throw malformed("a string beyond the block");
+    if (this.at > this.end) throw malformedError("a string beyond the block");
   }
 
   /** Reads a string literal (§5.2). */
@@ -106,25 +106,25 @@ export class HpackDecoder {
     const length = this.readInteger(0x7f);
     const start = this.at;
     const end = (this.at += length);
-    if (end > this.end) throw malformed("a string beyond the block");
+    if (end > this.end) throw malformedError("a string beyond the block");
     const text = isHuffman ? decodeHuffman(this.bytes, start, end) : this.bytes.toString("latin1", start, end);
-    if (text === undefined) throw malformed("invalid Huffman code");
+    if (text === undefined) throw malformedError("invalid Huffman code");
     return text;
   }
 
   /** Reads an integer whose first bits are those of `prefix` (§5.1); none beyond 2^28 has a sense. */
   private readInteger(prefix: number): number {
-    if (this.at >= this.end) throw malformed("the block ends early");
+    if (this.at >= this.end) throw malformedError("the block ends early");
     let value = (this.bytes[this.at++] ?? 0) & prefix;
     if (value < prefix) return value;
     for (let shift = 0; shift <= 21; shift += 7) {
-      if (this.at >= this.end) throw malformed("the block ends early");
+      if (this.at >= this.end) throw malformedError("the block ends early");
       const byte = this.bytes[this.at++] ?? 0;
       value += (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
-    throw malformed("an integer too large");
+    throw malformedError("an integer too large");
   }
 }
 
-const malformed = (text: string): ConnectionError => new ConnectionError(errorCode.compression, `HPACK: ${text}`);
+const malformedError = (text: string): ConnectionError => new ConnectionError(errorCode.compression, `HPACK: ${text}`);

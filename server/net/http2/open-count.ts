@@ -9,20 +9,20 @@ export class OpenCount {
 
   remove(): void {
     this.count -= 1;
-    if (this.count === 0) for (const settled of [...this.waiting]) settled();
+    if (this.count === 0) for (const onSettled of [...this.waiting]) onSettled();
   }
 
   /** Waits until nothing is open, but no longer than this. */
   async whenNone(patienceMs: number): Promise<void> {
     if (this.count === 0) return;
     await new Promise<void>((resolve) => {
-      const settled = (): void => {
+      const onSettled = (): void => {
         clearTimeout(patience);
-        this.waiting.delete(settled);
+        this.waiting.delete(onSettled);
         resolve();
       };
-      const patience = setTimeout(settled, patienceMs);
-      this.waiting.add(settled);
+      const patience = setTimeout(onSettled, patienceMs);
+      this.waiting.add(onSettled);
     });
   }
 }

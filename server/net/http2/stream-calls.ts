@@ -20,7 +20,7 @@ const ok: GrpcStatus = { code: statusCode.ok, details: "" };
 
 /** A call with a stream of answers, which is told to pause while its client takes none. */
 abstract class AnswerStreamCall extends GrpcCall {
-  private drained: () => void = () => undefined;
+  private onDrained: () => void = () => undefined;
   /** Messages and bytes that the client's system has not taken. */
   protected unsentMessages = 0;
   protected unsentBytes = 0;
@@ -41,7 +41,7 @@ abstract class AnswerStreamCall extends GrpcCall {
   };
 
   readonly onDrain = (callback: () => void): void => {
-    this.drained = callback;
+    this.onDrained = callback;
   };
 
   readonly fail = (error: unknown): void => this.failWith(error);
@@ -53,7 +53,7 @@ abstract class AnswerStreamCall extends GrpcCall {
     this.unsentBytes -= bytes;
     if (!this.isFull || this.unsentMessages > 0 || this.isOver) return;
     this.isFull = false;
-    this.guard(() => this.drained());
+    this.guard(() => this.onDrained());
   }
 
   protected guard(run: () => void): void {
@@ -69,7 +69,7 @@ abstract class AnswerStreamCall extends GrpcCall {
 export class ServerStreamCall extends AnswerStreamCall implements StreamReply<unknown> {
   protected readonly encode: (response: never) => Uint8Array;
   private hasRequest = false;
-  private closed: (() => void) | undefined;
+  private closeCallback: (() => void) | undefined;
 
   constructor(
     context: CallContext,
@@ -85,7 +85,7 @@ export class ServerStreamCall extends AnswerStreamCall implements StreamReply<un
 
   readonly onClosed = (callback: () => void): void => {
     if (this.isOver) callback();
-    else this.closed = callback;
+    else this.closeCallback = callback;
   };
 
   onMessage(bytes: Buffer): boolean {
@@ -105,7 +105,7 @@ export class ServerStreamCall extends AnswerStreamCall implements StreamReply<un
   }
 
   protected override onOver(): void {
-    this.closed?.();
+    this.closeCallback?.();
   }
 }
 

@@ -96,7 +96,7 @@ export abstract class ServerStream {
   receive(bytes: Buffer, start: number, end: number, frameLength: number, isLast: boolean): void {
     this.receiveWindow -= frameLength;
     this.received += end - start;
-    if (this.declaredLength !== undefined && this.received > this.declaredLength) throw this.wrongLength();
+    if (this.declaredLength !== undefined && this.received > this.declaredLength) throw this.lengthError();
     if (isLast) this.endRemote(); // first, so that an answer to the data need not stop the client
     if (end > start) this.onData(bytes, start, end);
     if (isLast && !this.isLocalEnded) this.onRemoteEnd();
@@ -125,11 +125,11 @@ export abstract class ServerStream {
   }
 
   private endRemote(): void {
-    if (this.declaredLength !== undefined && this.received !== this.declaredLength) throw this.wrongLength();
+    if (this.declaredLength !== undefined && this.received !== this.declaredLength) throw this.lengthError();
     this.isRemoteEnded = true;
   }
 
-  private wrongLength(): StreamError {
+  private lengthError(): StreamError {
     return new StreamError(this.id, errorCode.protocol, "content-length does not match");
   }
 }

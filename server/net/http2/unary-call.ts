@@ -35,13 +35,13 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
       this.fail(error);
       return;
     }
-    if (!this.over(statusCode.ok)) return;
+    if (!this.endOnce(statusCode.ok)) return;
     this.stats.countSent(1, answer.length);
     this.carrier.sendAnswer(this, answer);
   }
 
   sendPieces(pieces: readonly ListMessage[]): void {
-    if (this.isOver || this.isRefused() || !this.over(statusCode.ok)) return;
+    if (this.isOver || this.isRefused() || !this.endOnce(statusCode.ok)) return;
     this.stats.countSent(1, lengthOf(pieces));
     this.carrier.sendListAnswer(this, pieces);
   }

@@ -260,10 +260,10 @@ export class ConnectionWriter implements StreamCarrier {
     this.accounted = 0;
   }
 
-  private write(parts: readonly OutputPart[], written: (error?: Error | null) => void): void {
+  private write(parts: readonly OutputPart[], onWritten: (error?: Error | null) => void): void {
     const last = parts.length - 1;
     if (last > 0) this.socket.cork();
-    for (const [n, { bytes }] of parts.entries()) this.socket.write(bytes, n === last ? written : undefined);
+    for (const [n, { bytes }] of parts.entries()) this.socket.write(bytes, n === last ? onWritten : undefined);
     if (last > 0) this.socket.uncork();
   }
 

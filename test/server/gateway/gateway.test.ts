@@ -19,7 +19,7 @@ import {
   type Method,
   type ResponseStream,
   RpcError,
-  plainly,
+  sendPlain,
   unary,
 } from "../../../server/rpc/index.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
@@ -47,7 +47,7 @@ const put = unary(
   PutRequest,
   PutResponse,
   (_call, _request, handler) => handler.onResult({ header: undefined, prevKv: undefined }),
-  plainly,
+  sendPlain,
 );
 
 const setUp = async (t: TestContext, { methods = [put], access, maxMessageBytes = 1_000 }: Setting = {}) => {
@@ -119,7 +119,7 @@ test("a request is answered with its method's answer, and an error with its HTTP
     () => {
       throw new RpcError({ code: 16, details: "etcdserver: invalid auth token" });
     },
-    plainly,
+    sendPlain,
   );
   const { ask } = await setUp(t, { methods: [put, failing] });
   const { answer, text } = await ask("/v3/kv/put?x=1", '{"key":"YQ=="}');
@@ -155,7 +155,7 @@ test("header fields become metadata, and a time-out the deadline", async (t) => 
     (call) => {
       seen = call;
     },
-    plainly,
+    sendPlain,
   );
   const { ask, clock } = await setUp(t, { methods: [waiting] });
   const answered = ask("/v3/kv/put", "{}", {
@@ -287,7 +287,7 @@ test("a stop lets a request end, and ends streams with the error server stopped"
       answer = () => handler.onResult({ header: undefined, prevKv: undefined });
       events.push("put");
     },
-    plainly,
+    sendPlain,
   );
   const { ask, http } = await setUp(t, { methods: [method, slow] });
   const stream = ask("/v3/watch", "{}");

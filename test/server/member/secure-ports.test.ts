@@ -9,7 +9,7 @@ import { HealthCheckRequest, HealthCheckResponse } from "../../../proto/index.js
 import { configFromFlags, defaultFlags } from "../../../server/config/index.js";
 import { SecurePorts } from "../../../server/member/secure-ports.js";
 import { ClientConnections, UntakenAnswers } from "../../../server/net/index.js";
-import { plainly, unary } from "../../../server/rpc/index.js";
+import { sendPlain, unary } from "../../../server/rpc/index.js";
 import { TestAuthority } from "../../support/certificates.js";
 import { onEachEngine } from "../net/engines.js";
 import { quietEnvironment, temporaryDirectory } from "./member-fixtures.js";
@@ -40,7 +40,7 @@ onEachEngine("a call knows the common name of its client's certificate", async (
           addresses.push(call.remoteAddress);
           handler.onResult(HealthCheckResponse.create());
         },
-        plainly,
+        sendPlain,
       ),
     ],
     maxRequestBytes: 1_000,

@@ -8,7 +8,7 @@ import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingSta
 import { systemClock } from "../../../platform/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { encodeFrame, http2Preface } from "../../../server/net/http2-frames.js";
-import { bidi, plainly, unary } from "../../../server/rpc/method-table.js";
+import { bidi, sendPlain, unary } from "../../../server/rpc/method-table.js";
 import { within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
 import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
@@ -29,7 +29,7 @@ const setUp = async (t: TestContext, createEngine: CreateEngine, withoutRequestM
         HealthCheckRequest,
         HealthCheckResponse,
         (_call, _request, handler) => handler.onResult(serving),
-        plainly,
+        sendPlain,
       ),
       bidi("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
         onRequest: () => void stream.send(serving),

@@ -22,9 +22,9 @@ import {
   bidi,
   encodedAlready,
   serverStream,
-  plainly,
+  sendPlain,
   unary,
-  unimplemented,
+  unimplementedMethod,
   type Call,
   type Method,
   type Reply,
@@ -157,8 +157,8 @@ test("grpc-js: an answer that lies in its frame arrives as it is, and it is not 
 
 onEachEngine("an unimplemented method is refused in gRPC's words", async (t, createEngine) => {
   const { call, stream } = await setUp(t, createEngine, () => assert.fail("handled"), [
-    unimplemented("/test.Service/Later", { requestStream: false, responseStream: false }),
-    unimplemented("/test.Service/LaterStream", { requestStream: true, responseStream: true }),
+    unimplementedMethod("/test.Service/Later", { requestStream: false, responseStream: false }),
+    unimplementedMethod("/test.Service/LaterStream", { requestStream: true, responseStream: true }),
   ]);
   await fails(call("/test.Service/Later"), 12, "unknown method Later for service test.Service");
   const error = await new Promise<ServiceError>((resolve) => stream("/test.Service/LaterStream").on("error", resolve));
@@ -388,7 +388,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
       call.onCancelled(() => ended());
       began();
     },
-    plainly,
+    sendPlain,
   );
   const echo = bidi("/test.Service/Echo", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
     onRequest: () => {
@@ -404,7 +404,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
     onHalfClose: () => stream.end(),
     onClosed: () => undefined,
   }));
-  const later = unimplemented("/test.Service/Later", { requestStream: false, responseStream: false });
+  const later = unimplementedMethod("/test.Service/Later", { requestStream: false, responseStream: false });
   counted.stats.measureHandling();
   const { client, call } = await setUp(t, createEngine, () => assert.fail("handled"), [counted, echo, later]);
   await call("/test.Service/Counted", { service: "1234" });

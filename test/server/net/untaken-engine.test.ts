@@ -7,7 +7,7 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../../server/base/limits.js";
-import { plainly, unary, unaryRead } from "../../../server/rpc/method-table.js";
+import { sendPlain, unary, unaryRead } from "../../../server/rpc/method-table.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { eventually, within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
@@ -37,9 +37,9 @@ const setUp = async (t: TestContext, createEngine: CreateEngine) => {
           handled.count += 1;
           handler.onResult(large);
         },
-        plainly,
+        sendPlain,
       ),
-      unary("/a.B/Write", codec, codec, (_call, _request, handler) => handler.onResult(large), plainly),
+      unary("/a.B/Write", codec, codec, (_call, _request, handler) => handler.onResult(large), sendPlain),
     ],
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,

@@ -25,7 +25,7 @@ import {
   txnParts,
   type Part,
 } from "../../../server/rpc/large-message.js";
-import { encodedLeaseKeys } from "../../../server/lease/lease-keys.js";
+import { encodeLeaseKeys } from "../../../server/lease/lease-keys.js";
 import { atOnce } from "../../../store/index.js";
 
 const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
@@ -98,7 +98,7 @@ test("watch events, keys of a lease and leases in slices have the bytes of the g
   const keys = ["a", "\xff", "k".repeat(200)];
   const lease = LeaseTimeToLiveResponse.create({ keys: keys.map((key) => Buffer.from(key, "latin1")) });
   assert.deepEqual(
-    Buffer.from(atOnce(encodedLeaseKeys(keys, () => true))),
+    Buffer.from(atOnce(encodeLeaseKeys(keys, () => true))),
     Buffer.from(LeaseTimeToLiveResponse.encode(lease).finish()),
   );
   const leases = [1n, -1n, 2n ** 62n].map((ID) => ({ ID }));

@@ -12,7 +12,7 @@ import { ServerError } from "../../../server/base/errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
 import type { BidiMethod, Call, Labelled, RequestSink, ResponseStream } from "../../../server/rpc/method-table.js";
 import { ResponseHeaders } from "../../../server/services/response-header.js";
-import { encodedWatchId, WatchResponses } from "../../../server/services/watch-response.js";
+import { encodeWatchId, WatchResponses } from "../../../server/services/watch-response.js";
 import { watchMethods } from "../../../server/services/watch.js";
 import { deleteRange, memoryDisk, put, TestStore, text } from "../../store/harness.js";
 import { createRequest, shownEvent, type CreateOptions } from "../../support/watch-stream.js";
@@ -289,19 +289,16 @@ test("a response of encoded parts is, byte for byte, the encoded message", () =>
   const events = [Buffer.from("first"), Buffer.from("second")];
   const message = RawWatchResponse.create({ header: headers.at(4), watchId: 5n, events });
   const encoded = Buffer.from(RawWatchResponse.encode(message).finish());
-  assert.deepEqual(
-    Buffer.concat([responses.headerAt(4), encodedWatchId(5n), responses.encodedEvents(events)]),
-    encoded,
-  );
+  assert.deepEqual(Buffer.concat([responses.headerAt(4), encodeWatchId(5n), responses.encodeEvents(events)]), encoded);
   assert.deepEqual(responses.answer(4, { watchId: 5n, events }), encoded);
 });
 
 test("a response just below the bound is not split, though the mark of a fragment would make it reach it", () => {
   const responses = new WatchResponses(new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3));
-  const watch = encodedWatchId(1n);
+  const watch = encodeWatchId(1n);
   const events = [new Uint8Array(10), new Uint8Array(10)];
   const head = responses.headerAt(4);
-  const whole = Buffer.concat([head, watch, responses.encodedEvents(events)]);
+  const whole = Buffer.concat([head, watch, responses.encodeEvents(events)]);
   assert.deepEqual(responses.fragments(head, watch, events, whole.length + 1), [whole]);
   assert.equal(responses.fragments(head, watch, events, whole.length).length, 2);
 });

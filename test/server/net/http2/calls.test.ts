@@ -5,7 +5,7 @@ import { createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import { frame, frameType, numberFrame } from "../../../../server/net/http2/frames.js";
-import { serverStream, plainly, unary } from "../../../../server/rpc/method-table.js";
+import { serverStream, sendPlain, unary } from "../../../../server/rpc/method-table.js";
 import { ServerError } from "../../../../server/base/errors.js";
 import { plainBlock } from "./hpack-writer.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
@@ -52,7 +52,7 @@ describe("calls", () => {
           handler.onResult(Uint8Array.from(request));
         });
       },
-      plainly,
+      sendPlain,
     );
     const { dial } = await serve(t, {}, [inTwoSteps], (onConnection) =>
       createServer((accepted) => {
@@ -87,7 +87,7 @@ describe("calls", () => {
       () => {
         throw new ServerError("empty-key", "none");
       },
-      plainly,
+      sendPlain,
     );
     const { dial } = await serve(t, {}, [failing]);
     const client = dial();
@@ -199,7 +199,7 @@ describe("calls", () => {
     const clock = new VirtualClock();
     const answer = Buffer.alloc(90_000, 1);
     const { engine, dial } = await serve(t, { clock }, [
-      unary("/test.S/Large", bytesCodec, bytesCodec, (_call, _request, handler) => handler.onResult(answer), plainly),
+      unary("/test.S/Large", bytesCodec, bytesCodec, (_call, _request, handler) => handler.onResult(answer), sendPlain),
     ]);
     const [slow, silent] = [dial(), dial()];
     for (const client of [slow, silent]) {
@@ -307,7 +307,7 @@ describe("calls", () => {
         seen.push(asked.metadata("token"), asked.metadata("x-bin"), asked.metadata("none"));
         handler.onResult(new Uint8Array());
       },
-      plainly,
+      sendPlain,
     );
     const { dial } = await serve(t, {}, [asks]);
     const client = dial();

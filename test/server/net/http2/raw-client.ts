@@ -12,7 +12,7 @@ import { HpackDecoder } from "../../../../server/net/http2/hpack-decoder.js";
 import { LiteralCache } from "../../../../server/net/http2/literal-cache.js";
 import { createNativeEngine } from "../../../../server/net/native-engine.js";
 import { UntakenAnswers } from "../../../../server/net/untaken-answers.js";
-import { bidi, plainly, unary, type Method, type ResponseStream } from "../../../../server/rpc/method-table.js";
+import { bidi, sendPlain, unary, type Method, type ResponseStream } from "../../../../server/rpc/method-table.js";
 import { within } from "../../../support/deadline.js";
 import { temporaryDirectory } from "../../member/member-fixtures.js";
 import { handTo } from "../engines.js";
@@ -150,14 +150,14 @@ export const serve = async (
         bytesCodec,
         bytesCodec,
         (_call, request: Uint8Array, handler) => handler.onResult(Uint8Array.from(request)),
-        plainly,
+        sendPlain,
       ),
       unary(
         "/test.S/Never",
         bytesCodec,
         bytesCodec,
         (asked) => asked.onCancelled(() => cancelled.push("Never")),
-        plainly,
+        sendPlain,
       ),
       bidi("/test.S/Stream", bytesCodec, bytesCodec, (_call, stream: ResponseStream<Uint8Array>) => {
         streams.push(stream);
