@@ -1,4 +1,4 @@
-// The state of a member on disk: opened, made if it is a new member, and repaired after a crash.
+// Opens the state of a member on disk: creates it for a new member, recovers it after a crash.
 
 import { dirname } from "node:path";
 import type { Member as MemberMessage } from "../../proto/index.js";
@@ -32,32 +32,32 @@ import { PeerIncarnations } from "../peers/index.js";
 import { type BackendSource, NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
-/** The cluster that a member belongs to. */
+/** The identity of a member and its cluster. */
 interface Identity {
   readonly clusterId: ClusterId;
   readonly memberId: MemberId;
-  /** Name for which the certificates of the others must be valid; undefined: the hosts of their URLs. */
+  /** The name for which the certificates of peers must be valid; undefined: the hosts of their URLs. */
   readonly certificateName?: string | undefined;
 }
 
-/** The state of a member on disk, opened. */
+/** The opened state of a member on disk. */
 export interface DurableState extends Identity {
-  /** Higher than at every start before. */
+  /** Higher than at every earlier start. */
   readonly incarnation: number;
   /** The incarnations of this member and of its peers. */
   readonly peerIncarnations: PeerIncarnations;
   readonly wal: Wal;
   readonly recovered: RecoveredLog;
-  /** Tells whether the log has space to go on. */
+  /** Watches the disk space of the log. */
   readonly space: LogSpace;
   readonly store: KvStore;
-  /** The replicated state that the store contains. */
+  /** The replicated state in the store. */
   readonly applied: AppliedState;
-  /** Creates stores that can take its place. */
+  /** Creates stores that can replace `store`. */
   readonly newStores: NewStores;
 }
 
-/** Opens a member's directory with all that is in it; `teardown` closes it again. */
+/** Opens a member's data directory; `teardown` closes it. */
 export const openDurableState = async (
   parts: MemberParts,
   config: MemberConfig,
@@ -71,11 +71,11 @@ export const openDurableState = async (
     directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
   const backends = backendSourceOf(parts, dirname(directory.walPath), environment, teardown, descriptors);
-  await directory.removeUnusedStores(); // what a crash left of a snapshot
+  await directory.removeUnusedStores(); // left by a crash during a snapshot
   let failStart: (error: Error) => void = () => undefined;
   const logFailed = new Promise<never>((_, reject) => (failStart = reject));
-  logFailed.catch(() => undefined); // later, too: then `onFailure` alone counts
-  // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
+  logFailed.catch(() => undefined); // after the start, only `onFailure` counts
+  // The applied state is correct and stays readable; the state on disk at the next start is unknown.
   const onStoreFailure = (error: Error): void => {
     teardown.stopNow();
     logger.error("the store cannot be written: this member only serves serializable reads until it is restarted", {
@@ -95,7 +95,7 @@ export const openDurableState = async (
     if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
     return { store, newStores, applied: readAppliedState(store.marker, store) };
   };
-  // The log is read first: if it is damaged, the store stays as it is. Only a log that has not begun needs the store before.
+  // The log is read first: if it is damaged, the store is not opened. Only a new log needs the configuration from the store.
   let opened: OpenedStore | undefined;
   const initial = async () => (opened = await openStore()).applied.membership.configuration;
   const { wal, recovered, space } = await openLog(parts, directory.walPath, initial, environment, (error) => {
@@ -135,14 +135,14 @@ export const openDurableState = async (
   };
 };
 
-/** The store of a member, and what the applier left in it. */
+/** A member's store, with the applier's state in it. */
 interface OpenedStore {
   readonly store: KvStore;
   readonly newStores: NewStores;
   readonly applied: AppliedState;
 }
 
-/** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
+/** Writes the identity and the initial state to an empty directory. After a crash, it starts over. */
 const bootstrap = async (
   parts: MemberParts,
   config: MemberConfig,
@@ -159,10 +159,10 @@ const bootstrap = async (
   const memberId = idOf(self);
   const clusterId = clusterIdOf(all.map(idOf));
   const path = directory.firstStorePath;
-  const store = await openStoreAt(parts, parts.storeLimits, path, environment, () => undefined); // `flush` tells
+  const store = await openStoreAt(parts, parts.storeLimits, path, environment, () => undefined); // `flush` reports failures
   const membership = new Membership(
     all.map((member): MemberMessage => {
-      // Name and client URLs are published by each member itself once it has started.
+      // Each member publishes its name and client URLs itself once it has started.
       return { ID: idOf(member), name: "", peerURLs: member.peerUrls, clientURLs: [], isLearner: false };
     }),
   );
@@ -185,7 +185,7 @@ const bootstrap = async (
   return { clusterId, memberId, certificateName };
 };
 
-/** Opens the log, and watches whether it has space to go on. A log that has not begun will begin with the configuration that `initial` gives. */
+/** Opens the log, and watches its disk space. A new log begins with the configuration that `initial` returns. */
 const openLog = async (
   { disk, segmentBytes, reserves }: MemberParts,
   directory: string,
@@ -216,7 +216,7 @@ const openLog = async (
   return { wal, recovered, space };
 };
 
-/** Handles a store's lack of file descriptors; undefined: there are always enough. */
+/** Returns the handler of a store's lack of file descriptors; undefined: the process does not count them. */
 const storeDescriptors = (
   { descriptors }: MemberParts,
   directory: string,
@@ -229,14 +229,14 @@ const storeDescriptors = (
   return source;
 };
 
-/** A directory in which a store takes the place of another one as soon as there are file descriptors for that. */
+/** Returns a directory whose stores can be replaced as soon as there are file descriptors for it. */
 const directoryOf = (descriptors: StoreDescriptors, directory: DataDirectory): NewStoresOptions["directory"] => ({
   newStorePath: () => directory.newStorePath(),
   useStore: (path, installed) => descriptors.outlast(() => directory.useStore(path, installed)),
   removeUnusedStores: () => directory.removeUnusedStores(),
 });
 
-/** Opens stores whose writes wait while the disk is nearly full, or the process has hardly a file descriptor left. */
+/** Returns a source of stores whose writes wait while the disk is nearly full, or file descriptors are nearly used up. */
 const backendSourceOf = (
   parts: MemberParts,
   directory: string,

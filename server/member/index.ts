@@ -1,4 +1,4 @@
-// A member, composed from its parts; its start and its stop.
+// Builds a member from its components, starts it and stops it.
 
 export { memberServices, type MemberServices } from "./member-services.js";
 export { Member } from "./member.js";

@@ -1,4 +1,4 @@
-// All that a member can be asked, whoever carries the requests: a gRPC engine, a simulation, or a call in this process.
+// Builds all services of a member, for every transport: a gRPC engine, a simulation, or calls in this process.
 
 import {
   AuthDefinition,
@@ -60,19 +60,19 @@ const services = [
 export interface MemberServices {
   /** etcd's operations, for callers in this process; all conditions on requests are checked there. */
   readonly application: Application;
-  /** The same, and gRPC's health service, as methods for an engine. */
+  /** The gRPC methods: the operations, health and reflection. */
   readonly methods: readonly Method[];
-  /** Counts what is asked of the application. */
+  /** Counts the requests to the application. */
   readonly requestStats: RequestStats;
-  /** The calls that wait for a lock or to be elected; to be stopped before the member is. */
+  /** The calls that wait for a lock or for leadership; stopped before the member. */
   readonly waiting: WaitingCalls;
 }
 
 /**
- * Makes what `replica` serves to its clients.
+ * Builds the services of `replica`.
  *
- * @param wrap puts something in front of all operations, as a test does that has some of them fail
- * @param access tells who callers are
+ * @param wrap wraps all operations; a test can make some of them fail
+ * @param access authenticates callers
  */
 export const memberServices = (
   config: MemberConfig,

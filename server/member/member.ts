@@ -23,23 +23,23 @@ import { storageOf } from "./storage.js";
 import { openReplica, type Replica } from "./replica.js";
 import { createServing } from "./serving.js";
 
-/** The time that calls under way have to end when the member stops, in milliseconds. */
+/** The time for calls in progress to end when the member stops, in milliseconds. */
 const stopGraceMs = 5_000;
 
 /**
- * A member of a cluster: its replica of the log and the store, the links to the other members, and the services
- * on its client port. Owns everything it opens.
+ * A member of a cluster: its replica of the log and the store, the links to its peers, and the services on its client port. The
+ * member owns everything that it opens.
  */
 export class Member implements AsyncDisposable {
   private goodbye: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
-  /** The failure that ended the member, or that its end met first. */
+  /** The failure that stopped the member, or the first failure during its stop. */
   private failure: Error | undefined;
   private settleStopped: (failure: Error | undefined) => void = () => undefined;
 
-  /** Resolves once clients are served: the member has joined, and the cluster knows its name and URLs. */
+  /** Resolves once clients are served: this member has applied its published name and URLs. */
   readonly ready: Promise<void>;
-  /** Resolves when the member has ended: with the failure that ended it, or undefined after `stop`. */
+  /** Resolves at the end of the member: with its failure, or undefined after `stop`. */
   readonly stopped: Promise<Error | undefined>;
 
   private constructor(
@@ -67,13 +67,13 @@ export class Member implements AsyncDisposable {
   }
 
   /**
-   * Binds the ports, opens the data and starts taking part. `ready` tells when clients are served.
+   * Binds the ports, opens the data directory and starts consensus. `ready` resolves when clients are served.
    *
-   * @throws StartError naming what stands in the way and what to do
+   * @throws StartError with the obstacle and a remedy
    */
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
     const share = shareOfDescriptors(config, environment);
-    const connections = clientConnections(environment, share); // those that come early wait until there is a member
+    const connections = clientConnections(environment, share); // early connections wait for the member
     warnAboutStorage(config, environment);
     const onAcceptError = acceptErrors(environment);
     let tls: SecurePorts | undefined;
@@ -85,7 +85,7 @@ export class Member implements AsyncDisposable {
     let early: Error | undefined;
     try {
       const createEngine = await loadEngine(config.rpcEngine);
-      // With TLS, a connection is first one of a handshake, then one without a hello: half of the share for each.
+      // With TLS, a connection is first in a handshake, then waits for its hello: half of the share for each.
       const handshakes = config.tls.peer === undefined ? 0 : Math.ceil(share.unknownPeers / 2);
       const secure = (tls = await SecurePorts.open(config, environment, handshakes));
       const parts = new ProcessParts(share.unknownPeers - handshakes, storageOf(config.storage), tls.dialer);
@@ -146,7 +146,7 @@ export class Member implements AsyncDisposable {
     return this.replica.node.status();
   }
 
-  /** Counts the requests of clients and the applied entries: it grows while the member has work. */
+  /** The number of clients' requests and applied entries: grows while the member is busy. */
   workCount(): number {
     let count: number = this.replica.applier.appliedIndex;
     for (const { stats } of this.methods) count += stats.started + stats.received;
@@ -159,15 +159,16 @@ export class Member implements AsyncDisposable {
   }
 
   /**
-   * Serves no client any more; resolves when the calls under way have ended, at the latest after 5 s. Streams and its part in
-   * the cluster go on. For who stops several members: first this on all of them, while there is a quorum for those calls.
+   * Stops serving clients; resolves when the calls in progress have ended, after 5 s at the latest. Streams and consensus
+   * continue.
+   * To stop several members, drain all of them first, while there is a quorum for their calls.
    */
   async drain(): Promise<void> {
     void this.sayGoodbye();
     await Promise.all([this.engine.drain(stopGraceMs), this.http.drain(stopGraceMs)]);
   }
 
-  /** Opens the file of the audit log anew, if there is one: a program that rotates logs has renamed the former. */
+  /** Reopens the file of the audit log, if there is one, after a program for log rotation has renamed it. */
   reopenAuditLog(): void {
     const { logger } = this.environment;
     try {
@@ -179,8 +180,9 @@ export class Member implements AsyncDisposable {
   }
 
   /**
-   * Stops in order: no new calls; another member leads; calls under way end; streams; links; store, log, lock. Until the
-   * links it takes part as ever, so that the others miss nothing and those calls can end well. May be called twice.
+   * Stops in order: no new calls; transfer of leadership; end of calls in progress; streams; links; store, log, lock. Consensus
+   * runs
+   * until the links close, so that those calls can still succeed. May be called twice.
    */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown(stopGraceMs);
@@ -211,7 +213,7 @@ export class Member implements AsyncDisposable {
     });
   }
 
-  /** Stops the member at once after a failure that cannot be repaired here: the others make up for it. */
+  /** Stops the member at once after a failure that cannot be repaired; the other members continue without it. */
   private fail(reason: unknown): void {
     this.failure ??= asError(reason);
     if (this.stopping !== undefined) return;
@@ -233,13 +235,13 @@ export class Member implements AsyncDisposable {
       },
       () => Promise.all(unbound),
     ];
-    // What cannot be closed in order keeps nothing after it open. The failure that came first says most.
+    // A failed step does not keep later ones from closing. The first failure is reported.
     for (const step of steps) await step().catch((error: unknown) => (this.failure ??= asError(error)));
     this.descriptors.release();
     this.settleStopped(this.failure);
   }
 
-  /** No connection is taken, and no call begins, any more. @returns when all client connections have ended */
+  /** Closes the client port and refuses new calls. @returns when all client connections have ended */
   private sayGoodbye(): Promise<void> {
     this.goodbye ??= this.listeners.client.close();
     this.listeners.tls.closeClients();
@@ -261,7 +263,7 @@ export class Member implements AsyncDisposable {
   }
 }
 
-/** Says once, where the log is read, that data is kept less well than a user may expect. */
+/** Warns if the kind of storage is less durable than a user may expect. */
 const warnAboutStorage = ({ storage }: MemberConfig, { logger }: MemberEnvironment): void => {
   if (storage === "memory") logger.warn("all data is in memory: it is lost when this member ends");
   if (storage === "unsynced disk")
@@ -270,13 +272,13 @@ const warnAboutStorage = ({ storage }: MemberConfig, { logger }: MemberEnvironme
     );
 };
 
-/** An endpoint of our client. */
+/** Returns an endpoint for the client. */
 const endpointOf = (address: PortAddress): string => {
   if (address.kind === "unix") return `${address.isSecure === true ? "unixs" : "unix"}:${address.path}`;
   return `${address.isSecure === true ? "https://" : ""}${formatAddress(address)}`;
 };
 
-/** Advertised URLs with port 0 mean "whatever port was bound". */
+/** Replaces port 0 of advertised URLs by the bound port. */
 const advertisedUrlsOf = (urls: readonly MemberUrl[], bound: readonly Address[]): string[] => {
   const first = bound.find((address) => address.kind === "tcp");
   const port = first?.kind === "tcp" ? first.port : 0;
@@ -285,10 +287,10 @@ const advertisedUrlsOf = (urls: readonly MemberUrl[], bound: readonly Address[])
   );
 };
 
-/** Reserves what this member needs of the descriptors of the process, and logs what is left to connections. */
+/** Reserves the file descriptors of this member, and logs how many are left to connections. */
 const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: MemberEnvironment): DescriptorShare => {
   const descriptors = processDescriptors();
-  // A restart need not name the other members: few have less than two.
+  // A restart need not name the peers: assume two of them, as in a cluster of three.
   const share = descriptors.share(Math.max(initialCluster.length - 1, 2));
   logger.info("file descriptors", {
     limit: descriptors.limit,

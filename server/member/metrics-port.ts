@@ -5,18 +5,18 @@ import { HttpServer, type Pages } from "../http/index.js";
 import { type ClientConnections, listen, type Listener } from "../net/index.js";
 import type { SecurePorts } from "./secure-ports.js";
 
-/** The parts that serve the metrics URLs. */
+/** The components that serve the metrics URLs. */
 export interface MetricsPortParts {
   readonly pages: Pages;
   readonly clock: Clock;
   /** Bounds the connections, together with those of clients. */
   readonly connections: ClientConnections;
-  /** Does the handshakes of `https` URLs. */
+  /** Performs the handshakes of `https` URLs. */
   readonly tls: Pick<SecurePorts, "ofClient">;
   readonly onAcceptError: (error: Error) => void;
 }
 
-/** The ports of `--listen-metrics-urls`: metrics and health, for programs that must not reach the client port. */
+/** The ports of `--listen-metrics-urls`: metrics and health, for programs without access to the client port. */
 export class MetricsPort {
   private constructor(
     private readonly listener: Listener,
@@ -33,14 +33,14 @@ export class MetricsPort {
     const { clock, connections, tls, onAcceptError } = parts;
     const http = new HttpServer(metricsAndHealth(parts.pages), clock);
     connections.start({
-      http2: (socket: Socket) => socket.destroy(), // etcd, too, speaks HTTP/1.1 alone here
+      http2: (socket: Socket) => socket.destroy(), // HTTP/1.1 only, as in etcd
       http1: (socket, seen) => http.serve(socket, seen),
     });
     const listener = await listen(urls, (socket, url) => connections.accept(socket, tls.ofClient(url)), onAcceptError);
     return new MetricsPort(listener, http, connections);
   }
 
-  /** Accepts no more and ends all connections. */
+  /** Closes the ports and all connections. */
   close(): Promise<void> {
     this.connections.close();
     this.http.stop();
@@ -48,7 +48,7 @@ export class MetricsPort {
   }
 }
 
-/** Leaves out the pages that etcd has on its client port only. */
+/** Leaves out the pages that etcd serves on the client port only. */
 const metricsAndHealth =
   (pages: Pages): Pages =>
   (method, url, headers) =>

@@ -1,4 +1,4 @@
-// The files and sockets that a member acts through, or their simulated counterparts.
+// The files and sockets of a member, or their simulated counterparts.
 
 import type { Socket } from "node:net";
 import type { CoreStatus } from "../../raft/index.js";
@@ -10,33 +10,33 @@ import { Peers, type PeersOptions } from "../peers/index.js";
 import type { TlsDialer } from "../tls/index.js";
 import { type SpaceReserves, type Storage, storageOf } from "./storage.js";
 
-/** The parts of logins that others must not foresee. */
+/** The sources of secrets, which must be unpredictable. */
 export interface Secrets {
   readonly passwords: Passwords;
-  /** Returns a random whole number in `[0, bound)`. */
+  /** Returns a random integer in `[0, bound)`. */
   readonly randomBelow: (bound: number) => number;
 }
 
-/** The surroundings of a member, besides its configuration. */
+/** The environment of a member, beside its configuration. */
 export interface MemberEnvironment {
   readonly clock: Clock;
   /** Returns a uniform number in [0, 1), for election timeouts and ids. */
   readonly random: () => number;
   readonly logger: Logger;
-  /** Hashes passwords and makes tokens; absent: in a thread of its own, and as Node's secure random numbers have it. */
+  /** Hashes passwords and generates tokens; absent: a thread for passwords, and Node's secure random numbers. */
   readonly secrets?: Secrets;
   /** Reports a change of the known leader or its term. */
   readonly onLeaderChange?: (status: CoreStatus) => void;
 }
 
-/** The links to the other members. */
+/** The links to the peers. */
 export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;
 
-/** The parts of its machine that a member acts through. */
+/** The parts of the machine that a member uses. */
 export interface MemberParts extends Storage {
-  /** Limits of the store that are not the defaults. */
+  /** Limits of the store that differ from the defaults. */
   readonly storeLimits?: Partial<StoreLimits>;
-  /** Makes the links to the other members. */
+  /** Creates the links to the peers. */
   connect(options: PeersOptions): PeerNetwork;
 }
 
@@ -49,8 +49,8 @@ export class ProcessParts implements MemberParts {
   private peers: Peers | undefined;
 
   /**
-   * @param unknownPeers connections on the peer port that have not said hello; one more is closed at once
-   * @param tls connects to members whose URLs say https
+   * @param unknownPeers the maximum number of unknown connections on the peer port; a further one is closed at once
+   * @param tls connects to members with https URLs
    */
   constructor(
     private readonly unknownPeers = maxUnknownPeerConnections,
@@ -70,7 +70,7 @@ export class ProcessParts implements MemberParts {
     return this.peers;
   }
 
-  /** Takes over a connection that was accepted on the peer port; before there are links, it is closed. */
+  /** Accepts a connection on the peer port; closes it while there are no links. */
   accept(socket: Socket): void {
     if (this.peers === undefined) socket.destroy();
     else this.peers.accept(socket);

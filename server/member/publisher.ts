@@ -4,7 +4,7 @@ import { ServerError, type ServerErrorCode } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals } from "../replication/index.js";
 
-/** The errors after which the proposal may succeed later. */
+/** Errors after which the proposal is retried. */
 const retried = new Set<ServerErrorCode>([
   "not-proposed",
   "timed-out",
@@ -15,7 +15,7 @@ const retried = new Set<ServerErrorCode>([
 ]);
 const retryMs = 500;
 
-/** The name and the client URLs of a member, as the cluster comes to know them. */
+/** The name and client URLs that a member publishes to the cluster. */
 export interface MemberAttributes {
   readonly name: string;
   readonly clientUrls: readonly string[];
@@ -31,10 +31,10 @@ export class Publisher {
   ) {}
 
   /**
-   * Proposes the attributes of `member`; resolves once they have been applied here. Goes on trying without a majority:
-   * proposing them twice does no harm.
+   * Proposes the attributes of `member`; resolves once they are applied here. Retries until there is a majority: a repeated
+   * proposal has no further effect.
    *
-   * @throws ServerError if it cannot succeed, and after `stop`
+   * @throws ServerError if the proposal cannot succeed, and after `stop`
    */
   async publish(member: MemberId, attributes: MemberAttributes): Promise<void> {
     for (;;) {
@@ -53,7 +53,7 @@ export class Publisher {
     }
   }
 
-  /** Ends a pause; the proposals refuse the next attempt. */
+  /** Ends a pause; the next attempt is refused by the stopped proposals. */
   stop(): void {
     this.endPause();
   }

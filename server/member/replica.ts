@@ -1,4 +1,4 @@
-// A member's copy of the log: its parts, constructed from top to bottom; the events that reach them; its start and its stop.
+// A member's replica: builds its components from top to bottom, dispatches the events to them, starts and stops them.
 
 import type { Calls } from "../../proto/index.js";
 import {
@@ -53,12 +53,12 @@ import type { LogSpace } from "../resources/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
-/** The time that a start waits for peers that do not answer, in milliseconds. */
+/** The maximum wait for the answers of peers at the start, in milliseconds. */
 const announceTimeoutMs = 1_000;
 
 /** Receives the events of a replica. */
 export interface ReplicaListener {
-  /** Reports that the replica has failed and stopped taking part; the member must end. */
+  /** Reports that the replica has failed and stopped; the member must stop. */
   onFailure(error: Error): void;
   /** Reports a change of the known leader or its term. */
   onStatusChange(status: CoreStatus): void;
@@ -75,8 +75,9 @@ interface ReplicaOptions {
 }
 
 /**
- * A member's copy of the log and of the state that it makes: consensus, files, store, and the requests that wait. Receives
- * the events of consensus and of the links, and passes each to the components that it concerns.
+ * A member's copy of the log and the state: consensus, files, store, and pending requests. Receives the events of consensus and
+ * of
+ * the links, and calls the components that handle them.
  */
 export class Replica implements NodeListener, PeersListener {
   readonly clusterId: ClusterId;
@@ -101,7 +102,7 @@ export class Replica implements NodeListener, PeersListener {
   readonly auditFile: AppendFile | undefined;
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
-  /** Tells whether this member takes part; before, the calls and snapshots of peers are dropped. */
+  /** Whether this member participates; before, the calls and snapshots of peers are dropped. */
   private takesPart = false;
   private elected = 0;
   private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
@@ -112,7 +113,7 @@ export class Replica implements NodeListener, PeersListener {
   private readonly teardown: Teardown;
   private readonly peerIncarnations: PeerIncarnations;
 
-  /** Keeps nothing of `options` that holds the recovered entries: the log drops them as it is truncated. */
+  /** Retains no reference to the recovered entries in `options`: the log drops them when it is truncated. */
   constructor(options: ReplicaOptions) {
     const { parts, config, environment, durable, listener } = options;
     const { clock, logger } = environment;
@@ -123,7 +124,7 @@ export class Replica implements NodeListener, PeersListener {
     this.peerIncarnations = durable.peerIncarnations;
     const { electionMs, maxRequestBytes } = config;
     const { memberId: self, incarnation, store, applied } = durable;
-    const timeoutMs = 5_000 + 2 * electionMs; // of a client's request, as in etcd
+    const timeoutMs = 5_000 + 2 * electionMs; // the timeout of a client's request, as in etcd
     this.clusterId = durable.clusterId;
     this.id = self;
     this.store = store;
@@ -168,17 +169,17 @@ export class Replica implements NodeListener, PeersListener {
     durable.peerIncarnations.watchLog(this.applier);
   }
 
-  /** The number of leaders that this member has learned of, one by one; the same one counts again after it was lost. */
+  /** The number of times that a leader became known; the same leader counts again after it was lost. */
   get leaderChanges(): number {
     return this.elected;
   }
 
-  /** Asks the leader for what only it knows. */
+  /** The calls to the leader. */
   get leader(): LeaderCalls {
     return this.calls.leader;
   }
 
-  /** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
+  /** Announces this incarnation to all reachable peers before this member votes: a peer may refuse it as stale. */
   async announce(): Promise<void> {
     const { clock } = this.environment;
     let cancel: () => void = () => undefined;
@@ -187,7 +188,7 @@ export class Replica implements NodeListener, PeersListener {
     cancel();
   }
 
-  /** Starts taking part: from now on this member votes, acknowledges and leads. */
+  /** Starts consensus: from now on this member votes, acknowledges and leads. */
   takePart(): void {
     const { config, environment } = this;
     const { clock, logger } = environment;
@@ -198,18 +199,18 @@ export class Replica implements NodeListener, PeersListener {
     this.autoCompactor = startAutoCompaction(config.autoCompaction, { clock, logger, store, node, proposals });
   }
 
-  /** Publishes this member's name and client URLs; resolves once that has been applied here. */
+  /** Publishes this member's name and client URLs; resolves once they are applied here. */
   publish(attributes: MemberAttributes): Promise<void> {
     return this.publisher.publish(this.id, attributes);
   }
 
-  /** Has another member lead, if this one does and there is one: the others then need not detect that it is gone. */
+  /** Transfers the leadership, if this member leads and has a peer: the others need no election timeout then. */
   async handOver(): Promise<void> {
     if (this.node.status().role !== "leader" || this.applier.members.all.length === 1) return;
     await new Promise<void>((resolve) => this.transfer.begin(undefined, () => resolve()));
   }
 
-  /** Stops taking part, and makes durable what has been applied. */
+  /** Stops consensus, and makes the applied state durable. */
   async close(): Promise<void> {
     const closed = this.teardown.close();
     this.publisher.stop();
@@ -247,7 +248,7 @@ export class Replica implements NodeListener, PeersListener {
     else this.reads.onRefusal(refusal.number);
   }
 
-  /** Passes on, and logs, changes of the known leader or its term. */
+  /** Passes changes of the known leader or its term on, and logs them. */
   onStatusChange(status: CoreStatus): void {
     const { leader, term } = status;
     if (leader === this.known.leader && (term === this.known.term || leader === noMember)) return;
@@ -272,7 +273,7 @@ export class Replica implements NodeListener, PeersListener {
     this.listener.onFailure(error);
   }
 
-  // Events of the links to the other members.
+  // Events of the links to the peers.
 
   onMessage(from: MemberId, message: PeerMessage): void {
     this.node.receiveMessage(from, message);
@@ -307,7 +308,7 @@ export class Replica implements NodeListener, PeersListener {
   }
 }
 
-/** Bytes of the audit log that wait for the disk; beyond it lines are lost, and counted. */
+/** The maximum number of bytes of the audit log in memory; further lines are dropped and counted. */
 const maxAuditBytes = 16 * 1024 * 1024;
 
 /** @throws StartError for a file that cannot be opened */
@@ -356,7 +357,7 @@ const createCore = (
 ): RaftCore =>
   new RaftCore({
     id: memberId,
-    // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
+    // As in etcd, the bootstrap's configuration has term 1: the first leader is elected in term 2.
     recovered: { hardState: { ...hardState, term: Math.max(1, hardState.term) as Term }, base, entries },
     applied: applied.index,
     heartbeatTicks: heartbeatTicksOf(config),
@@ -372,7 +373,7 @@ const peersOf = (membership: Membership, self: MemberId): Peer[] =>
       addresses: member.peerURLs.map(parseMemberUrl).map((url) => ({ ...url.address, isSecure: isSecureUrl(url) })),
     }));
 
-/** Opens the data directory (making it, for a new member), recovers the state and starts taking part. */
+/** Opens the data directory (creates it for a new member), recovers the state and starts consensus. */
 export const openReplica = async (
   parts: MemberParts,
   config: MemberConfig,
@@ -418,6 +419,6 @@ const start = async (
   });
   await replica.announce();
   if (failure !== undefined) throw failure;
-  if (!teardown.isStopped) replica.takePart(); // its store may have failed meanwhile
+  if (!teardown.isStopped) replica.takePart(); // the store may have failed meanwhile
   return replica;
 };

@@ -8,7 +8,7 @@ import type { OnConnection, SecureConnection } from "../net/index.js";
 import { openCertificates, type PortCertificates, TlsAcceptor, TlsDialer } from "../tls/index.js";
 import type { MemberEnvironment } from "./parts.js";
 
-/** The URLs of a kind of port, and the TLS of those that have it. */
+/** The URLs of a kind of port, and its TLS settings. */
 interface PortKind {
   readonly port: "client" | "peer";
   readonly urls: readonly MemberUrl[];
@@ -16,20 +16,20 @@ interface PortKind {
   readonly maxHandshakes?: number;
 }
 
-/** TLS where URLs ask for it. */
+/** TLS for URLs with https. */
 export class SecurePorts {
   private constructor(
     private readonly namesUsers: boolean,
     private readonly client: TlsAcceptor | undefined,
     private readonly peer: TlsAcceptor | undefined,
-    /** Connects to members whose URLs say https. */
+    /** Connects to members with https URLs. */
     readonly dialer: TlsDialer,
   ) {}
 
   /**
-   * Reads the certificates, and makes those that are to be made.
+   * Reads the certificates, and generates those that are configured to be generated.
    *
-   * @param maxPeerHandshakes handshakes on the peer ports at a time
+   * @param maxPeerHandshakes the maximum number of handshakes on the peer ports at a time
    * @throws StartError if a file cannot be used
    */
   static async open(
@@ -54,7 +54,7 @@ export class SecurePorts {
     );
   }
 
-  /** Returns the handshake of connections to a client URL, or one for metrics; undefined: it has none. */
+  /** Returns the handshake of a client or metrics URL; undefined: the URL has no TLS. */
   ofClient(url: MemberUrl): SecureConnection | undefined {
     if (!isSecureUrl(url)) return undefined;
     return (raw, onSecure) => {
@@ -67,7 +67,7 @@ export class SecurePorts {
     };
   }
 
-  /** Returns what takes connections to the peer URLs, and hands on those that are secure, or need not be. */
+  /** Returns the handler of connections on the peer URLs: passes them to `accept`, those with TLS after the handshake. */
   takePeers(accept: (socket: Socket) => void): OnConnection {
     return (socket, url) => {
       if (!isSecureUrl(url)) accept(socket);
@@ -76,12 +76,12 @@ export class SecurePorts {
     };
   }
 
-  /** Ends the handshakes of clients that are under way. */
+  /** Ends the handshakes in progress of clients. */
   closeClients(): void {
     this.client?.close();
   }
 
-  /** Ends all handshakes that are under way. */
+  /** Ends all handshakes in progress. */
   close(): void {
     this.client?.close();
     this.peer?.close();

@@ -1,4 +1,4 @@
-// The parts of a member that answer its clients, whoever accepts the connections.
+// Builds the components that answer clients.
 
 import type { MemberConfig } from "../config/index.js";
 import { featuresOf } from "../config/index.js";
@@ -13,19 +13,19 @@ import { memberServices } from "./member-services.js";
 import type { MemberEnvironment } from "./parts.js";
 import type { Replica } from "./replica.js";
 
-/** The parts of a member that answer its clients. */
+/** The components that answer clients, independent of the ports. */
 export interface Serving {
-  /** Serves connections that speak HTTP/2. */
+  /** Serves HTTP/2 connections. */
   readonly engine: Engine;
-  /** Serves connections that speak HTTP/1.1. */
+  /** Serves HTTP/1.1 connections. */
   readonly http: HttpServer;
   readonly pages: Pages;
   readonly methods: readonly Method[];
-  /** The calls that wait for a lock or to be elected; to be stopped before the member is. */
+  /** The calls that wait for a lock or for leadership; stopped before the member. */
   readonly waiting: WaitingCalls;
 }
 
-/** Makes the parts that serve `replica` to clients. */
+/** Creates the components that serve `replica` to clients. */
 export const createServing = (
   config: MemberConfig,
   environment: MemberEnvironment,
@@ -70,7 +70,7 @@ const engineOptions = (
     methods,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
     maxConcurrentStreams: config.maxConcurrentStreams,
-    rules: config, // its pings and keep-alive
+    rules: config, // the rules for pings and keepalive
     onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   };
 };

@@ -1,4 +1,4 @@
-// The places in which a member keeps its data: the disk of its directory and log, and the rows of its stores.
+// The storage of a member: the disk of its data directory and log, and the rows of its stores.
 
 import {
   type DiskDone,
@@ -13,11 +13,11 @@ import type { MemberConfig } from "../config/index.js";
 import { type Descriptors, processDescriptors } from "../resources/index.js";
 import type { BackendSource } from "../snapshots/index.js";
 
-/** Space to leave free on a disk: a member that waits for more continues as soon as there is some, without having failed. */
+/** Disk space to leave free: a member that waits for space continues as soon as some is freed, and has not failed. */
 export interface SpaceReserves {
-  /** The space to leave when the log gets a further segment. */
+  /** The space to leave when the log creates a segment, in bytes. */
   readonly logBytes: number;
-  /** The space to leave when the store is written. Less than the log's, as the log fills the disk. */
+  /** The space to leave when the store is written, in bytes. Less than the log's, as the log fills the disk. */
   readonly storeBytes: number;
 }
 
@@ -25,18 +25,18 @@ export interface SpaceReserves {
 export interface Storage extends BackendSource {
   /** The disk that holds the member's directory. */
   readonly disk: MemberDisk;
-  /** The size of the log's segments; the log's own by default. */
+  /** The size of the log's segments in bytes; absent: the log's default. */
   readonly segmentBytes?: number | undefined;
-  /** Space to leave free; none by default. */
+  /** Space to leave free; absent: none. */
   readonly reserves?: SpaceReserves | undefined;
-  /** The file descriptors of the process; by default there are always enough. */
+  /** The file descriptors of the process; absent: not counted. */
   readonly descriptors?: Pick<Descriptors, "areFree" | "lend"> | undefined;
 }
 
-/** LevelDB sorts its tables by writing up to 26 MiB of them anew; if that fails it takes no more writes. */
+/** A compaction of LevelDB writes up to 26 MiB anew; after a failed one, LevelDB accepts no more writes. */
 const reserves = { logBytes: 48 * 1024 * 1024, storeBytes: 32 * 1024 * 1024 };
 
-/** The size of a log's segments in memory: they are removed as a whole. */
+/** The size of a log's segments in memory, in bytes: a segment is removed as a whole. */
 const memorySegmentBytes = 4 * 1024 * 1024;
 
 /** Returns the storage of a member in a process. */
@@ -51,7 +51,7 @@ export const storageOf = (kind: MemberConfig["storage"]): Storage => {
   };
 };
 
-/** Storage that reserves nothing, as it writes nothing to the machine; memory is its only bound. */
+/** Storage in memory, which does not use the machine's disk and so reserves no space. */
 const memoryStorage = (): Storage => {
   const stores = new Map<string, Promise<Backend>>();
   const disk = new StoreRemovingDisk(stores);
@@ -67,7 +67,7 @@ const memoryStorage = (): Storage => {
   };
 };
 
-/** A disk in memory on which a store goes with its folder. */
+/** A disk in memory that removes a store with its folder. */
 class StoreRemovingDisk extends MemoryDisk {
   constructor(private readonly stores: Map<string, unknown>) {
     super();
@@ -79,7 +79,7 @@ class StoreRemovingDisk extends MemoryDisk {
   }
 }
 
-/** A backend that is there for the next opening, as files are. */
+/** A backend whose rows outlive `close`, as files do. */
 const withoutClose = (backend: Backend): Backend => ({
   name: backend.name,
   get: (key) => backend.get(key),

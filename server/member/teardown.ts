@@ -1,11 +1,11 @@
-/** Ends a replica: the parts that act stop at once, then open files are closed in reverse order. */
+/** Ends a replica: stops all components at once, then closes open files in reverse order. */
 export class Teardown {
   private readonly stops: (() => void)[] = [];
   private readonly files: { close(): Promise<void> }[] = [];
-  /** Tells whether the parts that act have been stopped. */
+  /** Whether the components have been stopped. */
   isStopped = false;
 
-  /** Has `stop` called when the replica stops; at once, if it has. */
+  /** Registers a function that is called when the replica stops; at once, if it has. */
   onStop(stop: () => void): void {
     if (this.isStopped) stop();
     else this.stops.push(stop);

@@ -1,4 +1,4 @@
-// Auto-compaction by etcd's rules. Every member counts the time; only the leader proposes.
+// Auto-compaction by etcd's rules. The timers run on every member; only the leader proposes.
 
 import { asError, type Clock } from "../../platform/index.js";
 import type { AutoCompaction } from "../config/index.js";
@@ -17,7 +17,7 @@ export interface AutoCompactorOptions {
   readonly proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">;
 }
 
-/** Compacts from time to time until it is stopped. */
+/** Compacts periodically until it is stopped. */
 export interface AutoCompactor {
   stop(): void;
 }
@@ -33,7 +33,7 @@ const isLeader = (node: Pick<RaftNode, "status">): boolean => node.status().role
 /**
  * Proposes a compaction.
  *
- * @param done called once with the outcome; "compacted" also if that revision had been compacted before
+ * @param done called once with the outcome; "compacted" also if a former compaction reached that revision
  */
 const proposeCompaction = (
   proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">,
@@ -56,16 +56,16 @@ const proposeCompaction = (
 };
 
 const hourMs = 3_600_000;
-/** Revisions are noted, and failed compactions tried again, so many times in a period (of an hour at most). */
+/** The number of times per period (at most an hour) that the revision is noted, and a failed compaction repeated. */
 const notesPerPeriod = 10;
 
 /**
- * Compacts what is older than a period. Ten times a period, or an hour if that is shorter, the newest revision is noted;
- * the oldest note of the period is where a compaction goes. With a period of one hour:
+ * Compacts revisions that are older than a period. Ten times per period, or per hour if that is shorter, the newest revision is
+ * noted; a compaction goes up to the oldest note of the period. With a period of one hour:
  *
- *     0:00 … 0:54  notes r0 … r9, nothing is compacted
- *     1:00         compacts to r0: what was superseded before 0:00 is gone
- *     2:00         compacts to r9, the note of 0:54
+ * 0:00 … 0:54  notes r0 … r9, no compaction
+ * 1:00         compacts up to r0: revisions superseded before 0:00 are removed
+ * 2:00         compacts up to r9, the note of 0:54
  *
  * The first compaction comes after a whole period, the next ones every period, or every hour if that is shorter.
  */
@@ -74,9 +74,9 @@ class PeriodicCompactor implements AutoCompactor {
   private readonly maxNotes: number;
   private readonly noteMs: number;
   private readonly stopTimer: () => void;
-  /** The time from the last compaction that succeeded to the next one, in milliseconds. */
+  /** The time from the last successful compaction to the next one, in milliseconds. */
   private dueAfterMs: number;
-  /** The time at which the last compaction that succeeded began: however long it took, the next one is not later. */
+  /** The time at which the last successful compaction began: the duration of a compaction does not delay the next one. */
   private lastBegin: number;
   private lastRevision = 0;
   private isUnderWay = false;
@@ -108,7 +108,7 @@ class PeriodicCompactor implements AutoCompactor {
     const [revision = 0] = this.notes;
     if (this.isUnderWay || !isLeader(node)) return;
     const now = clock.now();
-    // A timer may ring a little early: half a note of tolerance keeps that from costing a whole one.
+    // A timer may fire a little early: the tolerance of half an interval avoids a delay by a whole one.
     if (now - this.lastBegin < this.dueAfterMs - this.noteMs / 2 || revision === this.lastRevision) return;
     this.dueAfterMs = Math.min(this.periodMs, hourMs);
     this.isUnderWay = true;
@@ -127,7 +127,7 @@ class PeriodicCompactor implements AutoCompactor {
 
 const revisionCheckMs = 5 * 60_000;
 
-/** Every five minutes, compacts so that a number of revisions stays. */
+/** Compacts every five minutes, so that a number of revisions remains. */
 class RevisionCompactor implements AutoCompactor {
   private readonly stopTimer: () => void;
   private lastRevision = 0;
@@ -184,7 +184,7 @@ const compact = (mode: AutoCompaction["mode"], revision: number, options: AutoCo
   });
 };
 
-/** A duration as Go prints it: 1h0m0s, 1.5s, 20ms, 0s. */
+/** Formats a duration as Go does: 1h0m0s, 1.5s, 20ms, 0s. */
 export const goDuration = (ms: number): string => {
   if (ms === 0) return "0s";
   if (ms < 1_000) return `${Number(ms.toPrecision(9))}ms`;

@@ -1,6 +1,6 @@
 import type { Proposal } from "../../proto/index.js";
 
-/** A change of replicated state, as an entry of the log carries it. */
+/** A change of replicated state, in an entry of the log. */
 export type Command = NonNullable<Proposal["command"]>;
 export type CommandKind = Command["$case"];
 
@@ -12,5 +12,5 @@ export type CommandOf<Kind extends CommandKind> = {
   [Each in Kind]: { readonly $case: Each; readonly value: CommandValues[Each] };
 }[Kind];
 
-/** The result of each kind of command, where it is applied. */
+/** The result of each kind of command on the member that proposed it. */
 export type ResultsByKind = Readonly<Record<CommandKind, unknown>>;

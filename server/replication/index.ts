@@ -1,4 +1,4 @@
-// The requests of a member to consensus: proposals, linearizable reads, the transfer of leadership.
+// The requests of a member to consensus: proposals, linearizable reads, transfers of leadership.
 
 export { startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export type { Command, CommandKind, CommandOf, CommandValues, ResultsByKind } from "./command.js";

@@ -9,20 +9,20 @@ export interface LeadershipTransferOptions {
   readonly logger: Logger;
 }
 
-/** Transfers leadership to another member (Raft thesis §3.10). Transfers under way at the same time end together. */
+/** Transfers leadership to another member (Raft thesis §3.10). Concurrent transfers end together. */
 export class LeadershipTransfer {
   private waiting: ((leader: MemberId) => void)[] = [];
   private beganAt = 0;
   private stopped = false;
 
-  /** @param node consensus, which transfers; `onEnded` must follow unless it has stopped */
+  /** @param node consensus, which carries out the transfer and calls `onEnded` unless it has stopped */
   constructor(
     private readonly options: LeadershipTransferOptions,
     private readonly node: Pick<RaftNode, "status" | "transferLeadership">,
   ) {}
 
   /**
-   * Starts a transfer, if this member leads. Until its end proposals wait; it takes an election timeout at most.
+   * Starts a transfer, if this member leads. Proposals wait until its end, for an election timeout at most.
    *
    * @param to the transferee; undefined: the follower with the longest log
    * @param onEnded called with the leader at the end; `noMember` if this member knows none
@@ -39,7 +39,7 @@ export class LeadershipTransfer {
     this.node.transferLeadership(to);
   }
 
-  /** Handles the end of all transfers: `ok` if the transferee leads. */
+  /** Called at the end of all transfers; `ok`: the transferee leads. */
   onEnded(ok: boolean): void {
     const { clock, logger } = this.options;
     const { leader } = this.node.status();

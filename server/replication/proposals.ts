@@ -17,21 +17,21 @@ import { Sweeper } from "./sweeper.js";
 interface Pending<Result> {
   readonly kind: CommandKind;
   readonly data: Uint8Array;
-  /** The contents of `data`, if they are kept beside it. */
+  /** The decoded contents of `data`, if they are cached. */
   readonly proposal: DecodedProposal | undefined;
   readonly deadline: number;
-  /** The number of elections that this member had seen when the client asked. */
+  /** The number of elections that this member had seen at the time of the request. */
   readonly beganUnder: number;
-  /** Tells that it is sent once: it has no effect under another leader. */
+  /** Whether the proposal is sent only once: it has no effect under another leader. */
   readonly once: boolean;
   readonly handler: ResultHandler<Result>;
-  /** The number of copies that consensus took. 0: it was certainly not done. */
+  /** The number of copies that were sent to a leader and not refused. 0: the command was certainly not applied. */
   copies: number;
-  /** The time at which it was last sent to the present leader; undefined if it was not. */
+  /** The time of the last transmission to the present leader; undefined: none. */
   sentAt: number | undefined;
-  /** The time after which it counts as lost on its way, in milliseconds. */
+  /** The retransmit timeout, in milliseconds. */
   patienceMs: number;
-  /** Tells that it is one of the retransmitted proposals under way. */
+  /** Whether it is counted among the retransmitted proposals in flight. */
   isRepeat: boolean;
 }
 
@@ -39,71 +39,73 @@ interface Pending<Result> {
 export interface ProposalsOptions {
   readonly member: MemberId;
   readonly incarnation: number;
-  /** Longest wait for an outcome, in milliseconds (etcd: 5 s + 2 election timeouts). */
+  /** The maximum wait for an outcome, in milliseconds (etcd: 5 s + 2 election timeouts). */
   readonly timeoutMs: number;
-  /** Largest proposal of a client; the member's own have no such limit. */
+  /** The maximum size of a client's proposal, in bytes; the member's own proposals have no such limit. */
   readonly maxRequestBytes: number;
   readonly clock: Clock;
 }
 
-/** The space that is left for the log. */
+/** The disk space for the log. */
 export interface ProposalSpace {
-  /** The resource without which nothing can be written to the log at present; undefined if it can. */
+  /** The resource that the log lacks for a write; undefined: none. */
   readonly shortage: Shortage | undefined;
 }
 
 /**
- * A leader says nothing of what it could not take from another member, or what never reached it. It is sent it again
- * after this long, and then after twice as long each time: it may be slow, and must not get slower by that.
+ * The first retransmit timeout of a forwarded proposal, in milliseconds; doubled at each retransmission. There is no negative
+ * acknowledgement of a forwarded proposal, and repeats must not overload a slow leader.
  *
- * A leader appends what a member sends in the order of sending. So this time begins anew whenever the oldest pending proposal is
- * applied: those behind it were not lost, they wait for their turn, and a second copy of large ones would double the work.
+ * A leader appends the proposals of a member in the order of their transmission. The timeout restarts whenever the oldest
+ * pending
+ * proposal is applied: those behind it are not lost but queued, and a second copy of large ones would double the work.
  */
 const firstPatienceMs = 500;
 
-/** Commands without effect under another leader than the one that decided on them. */
+/** Commands that have no effect under another leader than the one that decided on them. */
 const decisionsOfOneLeader = new Set<CommandKind>(["leaseExpiry", "leaseCheckpoint"]);
 
 /**
- * Pending proposals, and bytes of each, up to which its command is kept beside its bytes. The keys and values of a command lie in what
- * its client has sent, which may be more than the command.
+ * The maximum number of pending proposals, and of bytes of each, for which the decoded command is cached. A decoded command
+ * refers
+ * to the buffer of its client's request, which may be larger than the command.
  */
 const maxKeptProposals = 1_000;
 const maxKeptBytes = 1_024;
 
-/** The bytes of etcd's own envelope around a request: the size limit counts them instead of ours. */
+/** The bytes of etcd's own envelope around a request: the size limit counts them in place of minietcd's envelope. */
 const etcdEnvelopeBytes = 14;
 
 /**
- * The proposals of this member's clients: numbers each, waits until that number has been applied here, and ends
- * each exactly once: with its result, an error that says it was not done, or "outcome unknown" at the deadline.
+ * The pending proposals of this member. Each has a sequence number, waits until that number is applied here, and ends exactly
+ * once: with its result, an error that says that it was not applied, or "outcome unknown" at the deadline.
  *
- * With its leader a proposal may be lost, or not: nobody can tell. So each new leader is sent all that wait, the same
- * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
+ * A proposal that was sent to a lost leader may be in the log or not. So each new leader gets all pending proposals again, the
+ * same bytes under the same numbers; if both copies are committed, `SeenProposals` skips the second one.
  */
 export class Proposals<Results extends ResultsByKind> {
-  /** The time from a proposal to its end. One that was applied has succeeded, whatever came of it. */
+  /** The durations from a proposal to its end. An applied proposal counts as a success, whatever its result. */
   readonly durations = new DurationsByKind<CommandKind>(exponentialBounds(0.001, 2, 14));
   /** The pending proposals by sequence. */
   private readonly pending = new NumberTable<Pending<Results[CommandKind]>>();
-  /** The sequence below which every proposal is answered. */
+  /** The sequence below which every proposal has ended. */
   private answeredBelow = 1;
-  /** The sequence after the one applied last: most are applied in their order. */
+  /** The sequence after the last applied one: most are applied in order. */
   private nextToApply = 1;
   private pendingBytes = 0;
   private sequence = 0;
   private leader: MemberId = noMember;
   private elections = 0;
-  /** Tells that some were not sent to the present leader; later ones wait behind them. */
+  /** Whether some were not sent to the present leader; later ones queue behind them. */
   private hasUnsent = false;
   private readonly repeats = new Repeats();
-  /** The time at which the oldest pending proposal was applied last. */
+  /** The time at which the oldest pending proposal was last applied. */
   private oldestAppliedAt = -Infinity;
   private givenUp = 0;
   private stopped = false;
   private readonly sweeper: Sweeper;
 
-  /** @param node consensus, which is given the proposals; its refusals come back through `onRefusal` */
+  /** @param node consensus, which accepts the proposals; its refusals come back through `onRefusal` */
   constructor(
     private readonly options: ProposalsOptions,
     private readonly node: Pick<RaftNode, "propose">,
@@ -113,9 +115,9 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /**
-   * Proposes a command of a client.
+   * Proposes a client's command.
    *
-   * @param user whoever asks; absent: authentication is off
+   * @param user the user of the request; absent: authentication is off
    * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
    */
   propose<Kind extends CommandKind>(
@@ -127,7 +129,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /**
-   * Proposes a command of the member itself, whatever limit its clients have. The caller bounds its size.
+   * Proposes a command of the member itself, without the size limit of clients. The caller bounds its size.
    *
    * @throws ServerError `too-many-requests`, `no-space`, `server-stopped`
    */
@@ -138,7 +140,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.begin(command, Infinity, handler);
   }
 
-  /** Ends a proposal with its result: its first copy was applied here. @param now the time, if it has been read already */
+  /** Ends a proposal with its result: its first copy was applied here. @param now the time, if the caller has read the clock */
   settle(sequence: number, result: Results[CommandKind], now = this.options.clock.now()): void {
     this.take(sequence, true, now)?.handler.onResult(result);
   }
@@ -149,15 +151,16 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /**
-   * Returns the proposal that `data` encodes, if it is the next of those that wait here and was kept. The entries of a leader have the
-   * very bytes that it was given, and nobody changes those: they need not be decoded.
+   * Returns the cached proposal of `data`, if it is the next one to apply. The entries of a leader have the very buffer that
+   * was
+   * proposed, which is not changed: no need to decode it.
    */
   findKept(data: Uint8Array): DecodedProposal | undefined {
     const pending = this.pending.get(this.nextToApply);
     return pending?.data === data ? pending.proposal : undefined;
   }
 
-  /** Handles a refusal by consensus: nothing of this copy is in any log. */
+  /** Called when consensus refuses a copy: this copy is in no log. */
   onRefusal({ number, reason }: Refusal): void {
     const pending = this.pending.get(number);
     if (pending === undefined) return;
@@ -168,22 +171,22 @@ export class Proposals<Results extends ResultsByKind> {
     else if (pending.once) this.giveUp(number, this.overdueError(pending));
   }
 
-  /** Sends all that waits to the new leader, whoever had it before; `noMember` if there is none. */
+  /** Sends all pending proposals to the new leader; `noMember` if there is none. */
   onLeaderChange(leader: MemberId): void {
     this.leader = leader;
     if (leader !== noMember) this.elections++;
     this.sendAllAgain();
   }
 
-  /** Sends all that waits again: there is a new link to the leader, and proposals may be lost with the former one. */
+  /** Sends all pending proposals again: the link to the leader is new, and proposals may be lost with the former one. */
   onLeaderReachable(): void {
     this.sendAllAgain();
   }
 
   /**
-   * Handles an installed snapshot: proposals that were applied in it, and not here, end without a result.
+   * Called after a snapshot was installed: proposals that are applied in the snapshot end without a result.
    *
-   * @param isApplied tells whether the snapshot contains the proposal of that number
+   * @param isApplied returns whether the snapshot contains the proposal of that number
    */
   onSnapshotInstalled(isApplied: (sequence: number) => boolean): void {
     for (const [sequence] of [...this.inOrder()])
@@ -191,7 +194,7 @@ export class Proposals<Results extends ResultsByKind> {
         this.giveUp(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
   }
 
-  /** Ends all that wait: their outcome is unknown. */
+  /** Ends all pending proposals: their outcome is unknown. */
   stop(): void {
     this.stopped = true;
     this.sweeper.stop();
@@ -199,7 +202,7 @@ export class Proposals<Results extends ResultsByKind> {
       this.giveUp(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
   }
 
-  /** The number of proposals that have ended without being applied here: refused, overdue, or with the end of this member. */
+  /** The number of proposals that ended without being applied here: refused, overdue, or at the stop of this member. */
   get failed(): number {
     return this.givenUp;
   }
@@ -244,7 +247,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.pending.set(sequence, pending);
     this.sweeper.wake();
     this.pendingBytes += data.length;
-    // Without a leader it waits here: then it is certain at the deadline that it was not done.
+    // Without a leader the proposal is not sent: then it is certain at the deadline that it was not applied.
     if (this.leader === noMember || this.hasUnsent) this.hasUnsent = true;
     else this.send(sequence, pending, now);
   }
@@ -271,10 +274,10 @@ export class Proposals<Results extends ResultsByKind> {
     this.sendUnsent();
   }
 
-  /** Sends in the order of proposing, a bounded number at a time: a new leader receives those of other members, too. */
+  /** Sends the unsent proposals in order, a bounded number at a time: a new leader gets those of all other members, too. */
   private sendUnsent(): void {
     if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
-    this.hasUnsent = false; // a refusal, which may come at once, sets it again
+    this.hasUnsent = false; // a refusal, which may come synchronously, sets it again
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.inOrder()) {
       if (pending.sentAt !== undefined) continue;
@@ -287,7 +290,7 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  /** Retransmits proposals that another leader has not answered for so long that they may be lost. */
+  /** Retransmits proposals to another member that leads, after their retransmit timeout. */
   private sendLost(now: number): void {
     if (this.leader === noMember || this.leader === this.options.member) return;
     for (const [sequence, pending] of this.inOrder()) {
@@ -300,7 +303,7 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  /** Whether a proposal need not be decoded from its bytes: a put's fields are what its decoder returns. */
+  /** Whether the decoded proposal is cached: a put's fields are the same as after encoding and decoding. */
   private isKept({ user, command }: DecodedProposal, data: Uint8Array): boolean {
     const isSmallPut = command?.$case === "put" && data.length <= maxKeptBytes;
     return isSmallPut && user === undefined && this.pending.size < maxKeptProposals;
@@ -317,7 +320,7 @@ export class Proposals<Results extends ResultsByKind> {
   private take(sequence: number, isApplied: boolean, now: number): Pending<Results[CommandKind]> | undefined {
     if (isApplied) this.nextToApply = sequence + 1;
     const pending = this.pending.get(sequence);
-    if (pending === undefined) return undefined; // its deadline has passed
+    if (pending === undefined) return undefined; // ended before, at its deadline
     const beganAt = pending.deadline - this.options.timeoutMs;
     this.durations.observe(pending.kind, isApplied, (now - beganAt) / 1_000);
     if (isApplied && sequence === this.floor()) this.oldestAppliedAt = now;
@@ -330,18 +333,22 @@ export class Proposals<Results extends ResultsByKind> {
   private sweep(): boolean {
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.inOrder()) {
-      if (pending.deadline > now) break; // the rest was proposed later
+      if (pending.deadline > now) break; // later ones have later deadlines
       this.giveUp(sequence, this.overdueError(pending));
     }
     this.sendLost(now);
-    // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
+    // A leader that is lost and found again within one turn of the event loop causes no `onLeaderChange`, but refuses
+    // proposals.
     this.sendUnsent();
     return this.pending.size > 0;
   }
 
   /**
-   * Every member remembers of this one's proposals a window of so many (`SeenProposals`), and skips what lies beyond
-   * it. One that got lost must not hold the window back: those after it were applied, so it never will be.
+   * Ends proposals that cannot be applied any more. Every member records a window of `maxPendingProposals` sequences of this
+   * member
+   * (`SeenProposals`), and skips sequences beyond it. A lost proposal must not hold the window back: later ones were applied,
+   * so
+   * it never will be.
    */
   private giveUpBelow(sequence: number): void {
     for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {
@@ -350,7 +357,7 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  /** The pending proposals in the order of proposing, those that are proposed meanwhile too: the first has the nearest deadline. */
+  /** Iterates over the pending proposals in order, including later additions: the first one has the nearest deadline. */
   private *inOrder(): Generator<readonly [sequence: number, Pending<Results[CommandKind]>]> {
     for (let sequence = this.floor(); sequence <= this.sequence; sequence++) {
       const pending = this.pending.get(sequence);
@@ -358,13 +365,13 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  /** The lowest sequence that is unanswered; if none is, the next one. */
+  /** The lowest unanswered sequence; if there is none, the next one. */
   private floor(): number {
     while (this.answeredBelow <= this.sequence && !this.pending.has(this.answeredBelow)) this.answeredBelow++;
     return this.answeredBelow;
   }
 
-  /** Returns the error of a proposal at its deadline. As in etcd, a leader elected meanwhile is named as the likely cause. */
+  /** Returns the error of a proposal at its deadline. As in etcd, an election since then is named as the likely cause. */
   private overdueError({ copies, beganUnder }: Pending<unknown>): ServerError {
     if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
     if (this.leader !== noMember && beganUnder !== this.elections)
@@ -382,17 +389,17 @@ const encodeWithin = (maxBytes: number, proposal: DecodedProposal): Uint8Array =
   throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
 };
 
-/** The bound on retransmitted proposals under way, beside the new ones of clients. */
+/** Bounds the retransmitted proposals in flight; new ones of clients are not counted. */
 class Repeats {
   private count = 0;
   private bytes = 0;
 
-  /** Tells that no further one may be sent. */
+  /** Whether no further one may be sent. */
   get areMany(): boolean {
     return this.count >= maxRepeats || this.bytes >= maxRepeatBytes;
   }
 
-  /** Tells that the next ones may be sent, all together. */
+  /** Whether further ones may be sent, all together. */
   get areFew(): boolean {
     return this.count <= maxRepeats / 2 && this.bytes <= maxRepeatBytes / 2;
   }
@@ -404,7 +411,7 @@ class Repeats {
     this.bytes += repeat.data.length;
   }
 
-  /** @returns whether it was one */
+  /** @returns whether it was counted */
   end(repeat: { readonly data: Uint8Array; isRepeat: boolean }): boolean {
     if (!repeat.isRepeat) return false;
     repeat.isRepeat = false;

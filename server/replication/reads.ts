@@ -4,57 +4,57 @@ import type { LogIndex, RaftNode, ReadState } from "../../raft/index.js";
 import { maxPendingReads, ServerError } from "../base/index.js";
 import { Sweeper } from "./sweeper.js";
 
-/** A read that waits for a quorum round. It is the only object that waiting takes. Exactly one of both methods is called, once. */
+/** A read that waits for a quorum round, the only object that a wait allocates. Exactly one of its methods is called, once. */
 export interface LinearizableRead {
-  /** Set by `Reads`: the sweep that ends the wait. */
+  /** Set by `Reads`: the number of the sweep that ends the wait. */
   deadline: number;
-  /** The local state holds everything that was acknowledged before the read began. */
+  /** The local state contains all writes that were acknowledged before the read began. */
   onReady(): void;
   onError(error: unknown): void;
 }
 
 /** The options of `Reads`. */
 export interface ReadsOptions {
-  /** Longest wait, in milliseconds (etcd: 5 s + 2 election timeouts). */
+  /** The maximum wait, in milliseconds (etcd: 5 s + 2 election timeouts). */
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
 
-/** The log as far as it was applied here; `Applier` implements it. */
+/** The applied part of the log; `Applier` implements it. */
 export interface AppliedLog {
-  /** Calls back once everything up to `index` has been applied here, at once if it has. */
+  /** Calls back once all entries up to `index` are applied here, at once if they are. */
   whenApplied(index: LogIndex, callback: () => void): void;
 }
 
-/** A request or its answer may be lost on the way to the leader: it is asked again after this long. */
+/** The time after which a read index is requested again, in milliseconds: the request or its answer may be lost. */
 const retryMs = 500;
-/** Confirmed rounds that wait for this member to catch up; with so many, no further one is begun. */
+/** The maximum number of confirmed rounds that wait for this member to catch up; at the limit, no further round begins. */
 const maxConfirmedRounds = 64;
 
-/** Reads that are answered before others run: with gRPC's part about 3 ms. */
+/** The maximum number of reads answered per turn of the event loop: about 3 ms, including gRPC. */
 export const maxReadsPerTurn = 100;
 
-/** Reads whose round was confirmed: they wait until this member has applied up to its index. */
+/** Reads of a confirmed round: they wait until this member has applied the log up to the read index. */
 interface ConfirmedReads {
   reads: LinearizableRead[];
 }
 
 /**
- * Linearizable reads: one quorum round serves every read that arrived before it began (Raft thesis §6.4). One
- * round is under way at a time; what arrives meanwhile shares the next one.
+ * Linearizable reads: one quorum round serves every read that arrived before it began (Raft thesis §6.4). A single round is in
+ * progress at a time; reads that arrive meanwhile share the next one.
  */
 export class Reads {
   private waiting = emptyList<LinearizableRead>();
   private asked = emptyList<LinearizableRead>();
   /** The confirmed rounds, oldest first. */
   private readonly confirmedRounds = new Set<ConfirmedReads>();
-  /** The confirmed rounds whose index has been applied. */
+  /** The confirmed rounds whose read index is applied. */
   private readonly ready = emptyList<ConfirmedReads>();
-  /** Tells that reads were answered in this turn: further ones wait for the next turn. */
+  /** Whether reads were answered in this turn: further ones wait for the next turn. */
   private hasServed = false;
   private size = 0;
   private request = 0;
-  /** The number under which the reads in `asked` were asked for first. */
+  /** The number of the first request for the reads in `asked`. */
   private firstRequest = 0;
   private askedAt = 0;
   private stopped = false;
@@ -62,7 +62,7 @@ export class Reads {
   private refused = 0;
   private readonly sweeper: Sweeper;
 
-  /** @param node consensus, which is asked for read indexes; the answer comes through `onReadState`, or never */
+  /** @param node consensus, which gets the requests for read indexes; an answer comes through `onReadState`, or never */
   constructor(
     private readonly options: ReadsOptions,
     private readonly node: Pick<RaftNode, "readIndex">,
@@ -72,7 +72,7 @@ export class Reads {
   }
 
   /**
-   * Tells a read when the local state holds everything that was acknowledged before this call.
+   * Calls the read back once the local state contains all writes that were acknowledged before this call.
    *
    * @throws ServerError `too-many-requests`, `server-stopped`
    */
@@ -84,13 +84,13 @@ export class Reads {
     this.sweeper.wake();
     read.deadline = this.sweeper.sweepAfter(this.options.timeoutMs);
     this.waiting.push(read);
-    // Asked at the end of this turn of the loop: reads that arrive together share one round.
+    // The request is sent at the end of this turn of the event loop: reads that arrive together share one round.
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
   }
 
-  /** Handles a read index that a quorum round has confirmed. */
+  /** Called with a read index that a quorum round has confirmed. */
   onReadState({ request, index }: ReadState): void {
-    // If it was asked again meanwhile, the first answer will do: it, too, was asked for after all these reads came.
+    // After a repeated request, the first answer is sufficient: its request, too, came after all these reads.
     if (request < this.firstRequest || this.asked.length === 0) {
       this.slow++;
       return;
@@ -105,13 +105,13 @@ export class Reads {
     this.askIfIdle();
   }
 
-  /** Handles a refusal by consensus: the request is repeated when a leader is known, at the latest after `retryMs`. */
+  /** Called when consensus refuses a request: it is repeated when a leader is known, after `retryMs` at the latest. */
   onRefusal(request: number): void {
     this.refused++;
     if (request === this.request) this.askedAt = this.options.clock.now();
   }
 
-  /** Repeats the request to a new leader: it may be lost with the former one. */
+  /** Repeats the request to a new leader: the former one may have lost it. */
   onLeaderChange(hasLeader: boolean): void {
     if (hasLeader && this.asked.length > 0) this.ask();
   }
@@ -135,7 +135,7 @@ export class Reads {
     this.size = 0;
   }
 
-  /** Answers as many as one turn may take. What is applied before the next turn makes the others no less linearizable. */
+  /** Answers the reads of one turn. Entries that are applied before the next turn leave the others linearizable. */
   private serve(): void {
     this.hasServed = true;
     this.options.clock.soon(() => {
@@ -184,7 +184,7 @@ export class Reads {
   private failOverdue(reads: LinearizableRead[]): LinearizableRead[] {
     const { sweeps } = this.sweeper;
     const first = reads[0];
-    if (first === undefined || first.deadline > sweeps) return reads; // in order of arrival: the rest has more time
+    if (first === undefined || first.deadline > sweeps) return reads; // in order of arrival: later ones have later deadlines
     const left = reads.filter((read) => read.deadline > sweeps);
     this.size -= reads.length - left.length;
     this.slow++;

@@ -12,39 +12,40 @@ import type { Proposals } from "./proposals.js";
 export interface SpaceQuotaOptions {
   /** The bytes at which the store is full; below 0: never. */
   readonly quotaBytes: number;
-  /** Whether this member deactivates its alarm once there is space again. */
+  /** Whether this member deactivates its alarm once the store is small enough again. */
   readonly disarmsItself: boolean;
   readonly member: MemberId;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** The active alarms, as this member has applied them; `Applier` implements it. */
+/** The alarms that this member has applied; `Applier` implements it. */
 export interface AppliedAlarms {
   readonly alarms: { readonly all: readonly AlarmMember[] };
 }
 
-/** The bytes that are written between two measurements: an eighth of what is left, and at least these. */
+/** The minimum number of written bytes between two measurements; otherwise an eighth of the room below the quota. */
 const minWrittenBytes = 64 * 1024;
 const partOfRoom = 1 / 8;
 
-/** The interval at which a member that deactivates its own alarm looks at the size, in milliseconds. */
+/** The interval at which a member that deactivates its own alarm measures the store, in milliseconds. */
 const disarmCheckMs = 10_000;
-/** The part of the quota that the store must be below before the alarm is deactivated without being asked. */
+/** The part of the quota below which such a member deactivates its alarm. */
 const partBelowQuota = 0.9;
 
 /**
- * Compares the size of the store with its quota before a write is proposed. Measuring takes a look at every file, so it is done
- * only after the store has written an eighth of what was left, and while the quota seems to be exceeded:
+ * Compares the size of the store with its quota before a write is proposed. A measurement reads the size of every file, so it
+ * is
+ * taken only after the store has written an eighth of the remaining room, and while the quota seems to be exceeded:
  *
- *     measured  1.0 GiB of 2 GiB: writes pass until 128 MiB more are on disk
- *     measured  1.9 GiB of 2 GiB: writes pass until 12.8 MiB more are on disk
- *     measured  2.0 GiB of 2 GiB: each write waits for a measurement, and is refused while that is too large
+ * measured  1.0 GiB of 2 GiB: writes pass until 128 MiB more are on disk
+ * measured  1.9 GiB of 2 GiB: writes pass until 12.8 MiB more are on disk
+ * measured  2.0 GiB of 2 GiB: each write waits for a measurement, and is refused while the store is too large
  */
 export class SpaceQuota {
   /** The size at the last measurement; Infinity before the first. */
   private sizeBytes = Infinity;
-  /** The bytes that may be written before the next measurement, as a count of the store. */
+  /** The value of the store's `writtenBytes` at which the next measurement is due. */
   private measureAt = 0;
   private measuring: Promise<void> | undefined = undefined;
   private raising: Promise<void> | undefined = undefined;
@@ -63,12 +64,12 @@ export class SpaceQuota {
     if (options.disarmsItself) this.stopTimer = options.clock.every(disarmCheckMs, () => void this.disarmIfFree());
   }
 
-  /** The quota as a member reports it. */
+  /** The configured quota, as the member reports it. */
   get reportedBytes(): number {
     return this.options.quotaBytes;
   }
 
-  /** Tells whether a write of this cost passes at once; one of cost 0 takes no space. Else `whenMeasured` decides. */
+  /** Whether a write of this cost passes at once; a cost of 0 always does. Else call `whenMeasured`. */
   hasRoomFor(cost: number): boolean {
     if (this.limitBytes === Infinity || cost === 0) return true;
     if (this.store.writtenBytes >= this.measureAt) void this.measure();
@@ -76,7 +77,7 @@ export class SpaceQuota {
   }
 
   /**
-   * Measures, then lets a write pass, or refuses it with `no-space` after having raised the alarm of this member.
+   * Measures the store, then calls `pass`, or raises the alarm of this member and reports `no-space` to `handler`.
    *
    * @throws ServerError `too-many-requests`
    */
@@ -99,9 +100,9 @@ export class SpaceQuota {
     this.stopTimer?.();
   }
 
-  /** @returns why a write is refused; undefined: it passes. Never rejects */
+  /** @returns the reason to refuse a write; undefined: it passes. Never rejects */
   private async judge(cost: number): Promise<ServerError | undefined> {
-    await this.measuring; // it may have begun before space was given back
+    await this.measuring; // the measurement in progress may have begun before space was freed
     if (this.hasRoomFor(cost)) return undefined;
     await this.measure();
     if (this.hasRoomFor(cost)) return undefined;
@@ -109,7 +110,7 @@ export class SpaceQuota {
     return new ServerError("no-space", `the store takes ${this.sizeBytes} bytes, ${this.limitBytes} allowed`);
   }
 
-  /** Measures the store, unless that is under way. Never rejects. */
+  /** Measures the store; a measurement in progress is shared. Never rejects. */
   private measure(): Promise<void> {
     this.measuring ??= this.takeSize().finally(() => (this.measuring = undefined));
     return this.measuring;
@@ -121,13 +122,13 @@ export class SpaceQuota {
     try {
       this.sizeBytes = (await this.store.size()).allocatedBytes;
     } catch (error) {
-      if (this.sizeBytes === Infinity) this.sizeBytes = 0; // unknown is not exceeded
+      if (this.sizeBytes === Infinity) this.sizeBytes = 0; // an unknown size does not exceed the quota
       logger.warn("cannot measure the store", { error: errorText(error) });
     }
     this.measureAt = written + Math.max(minWrittenBytes, (this.limitBytes - this.sizeBytes) * partOfRoom);
   }
 
-  /** Raises the alarm, unless it is active; ends with its outcome, whatever that is. */
+  /** Raises the alarm, unless it is active; resolves also if that fails. */
   private raiseAlarm(): Promise<void> {
     if (this.isAlarmActive) return Promise.resolve();
     this.raising ??= this.changeAlarm(Action.ACTIVATE).finally(() => (this.raising = undefined));

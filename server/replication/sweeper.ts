@@ -1,24 +1,25 @@
 import type { Clock } from "../../platform/index.js";
 
-/** The time between two sweeps, in milliseconds: one timer for all that waits, and none while nothing waits. */
+/** The interval of sweeps, in milliseconds: a single timer for a whole queue, and none while the queue is empty. */
 const sweepMs = 50;
 
 /**
- * Sweeps a queue with deadlines for as long as anything waits in it. A deadline can be a number of sweeps: no request has to look
- * at the clock, and the time of a frozen process does not count.
+ * Sweeps a queue with deadlines while it is not empty. A deadline can be the number of a sweep: then no request reads the
+ * clock, and
+ * the time in which the process was frozen does not count.
  */
 export class Sweeper {
   /** The number of sweeps so far. */
   sweeps = 0;
   private cancel: (() => void) | undefined;
 
-  /** @param sweep ends what is overdue; says whether anything is left */
+  /** @param sweep ends overdue items; returns whether any are left */
   constructor(
     private readonly clock: Clock,
     private readonly sweep: () => boolean,
   ) {}
 
-  /** Starts sweeping, unless it has started. */
+  /** Starts the sweeps, unless they run. */
   wake(): void {
     this.cancel ??= this.clock.every(sweepMs, () => {
       this.sweeps++;
@@ -26,7 +27,7 @@ export class Sweeper {
     });
   }
 
-  /** Returns the number of the first sweep after so many milliseconds from now. */
+  /** Returns the number of the first sweep that comes at least `ms` milliseconds from now. */
   sweepAfter(ms: number): number {
     return this.sweeps + Math.ceil(ms / sweepMs) + 1; // the next sweep may be due at once
   }

@@ -2,12 +2,15 @@ import { type AlarmMember, AlarmType } from "../../../proto/index.js";
 import { ServerError } from "../../base/index.js";
 import type { AlarmRegistry } from "./commands/index.js";
 
-/** Most alarms at a time: any client may activate some for ids of no member. One more is refused: too many requests. */
+/**
+ * The maximum number of active alarms: any client may activate alarms for ids of no member. A further one is refused with
+ * "too many requests".
+ */
 const maxAlarms = 256;
 
 /** The active alarms of all members: replicated, and stored as rows of a table. */
 export class Alarms implements AlarmRegistry {
-  /** The active alarms by type, then by member. The list itself is never changed. */
+  /** The active alarms by type, then by member. A change replaces the list. */
   private active: readonly AlarmMember[];
 
   constructor(active: readonly AlarmMember[] = []) {
@@ -24,7 +27,7 @@ export class Alarms implements AlarmRegistry {
     return type === AlarmType.NONE ? this.active : this.active.filter(({ alarm }) => alarm === type);
   }
 
-  /** Tells whether an alarm of this type is active. */
+  /** Whether an alarm of this type is active. */
   isActive(type: AlarmType): boolean {
     return this.active.some(({ alarm }) => alarm === type);
   }

@@ -1,4 +1,4 @@
-// The applier's state in the store: a small marker and rows of tables, both as of the last round that is on disk.
+// The applier's state in the store: a small marker and rows of tables, both written with each round.
 
 import { AlarmMember, AppliedMarker, Member, SeenProposals as SeenProposalsRow } from "../../../proto/index.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
@@ -8,7 +8,7 @@ import { Alarms } from "./alarms.js";
 import { Membership } from "./membership.js";
 import { type SeenCopy, SeenProposals, type SeenRecord } from "./seen-proposals.js";
 
-/** The replicated state that is not keys, and the log position that it and the store are at. */
+/** The replicated state other than keys, and the log position of this state and of the store. */
 export interface AppliedState extends LogPosition {
   readonly membership: Membership;
   readonly seen: SeenProposals;
@@ -17,8 +17,8 @@ export interface AppliedState extends LogPosition {
 }
 
 /**
- * The tables: by member id a `Member`, and the proposals seen of it; by member id and type of alarm an `AlarmMember`. A store
- * of before there were alarms has no rows of them. The tables of users and roles are `AuthState`'s.
+ * The tables: by member id a `Member`, and a record of the member's seen proposals; by member id and type an `AlarmMember`. A
+ * store of a version without alarms has no rows of alarms. The tables of users and roles belong to `AuthState`.
  */
 const tables = { members: "members", seen: "proposals", alarms: "alarms" } as const;
 
@@ -33,10 +33,10 @@ export const decodeMarker = (marker: Uint8Array): LogPosition => {
 };
 
 /**
- * Reads the state that a store holds.
+ * Reads the state from a store.
  *
- * @param marker the marker of its last round
- * @throws DamagedError if its tables are not what was written
+ * @param marker the marker of the store's last round
+ * @throws DamagedError if a table cannot be decoded
  */
 export const readAppliedState = (marker: Uint8Array, source: TableSource): AppliedState => {
   const members = readRows(source, tables.members, (id, row) => {
@@ -67,11 +67,11 @@ const readRows = <T>(source: TableSource, table: string, decode: (id: MemberId, 
     return decode(Buffer.from(key, "latin1").readBigUInt64BE() as MemberId, row);
   });
 
-/** Ends a round with the state as it is now. */
+/** Ends a round with the current state. */
 export const writeAppliedState = (store: Pick<KvStore, "endRound">, state: AppliedState): void =>
   store.endRound(new EndedState(state, state.membership.all, state.seen.copy(), state.alarms.all, state.auth.rows));
 
-/** The state as it was at the end of a round; encoded if it is written. */
+/** The state at the end of a round; encoded when the round is written. */
 class EndedState implements RoundState {
   private readonly position: LogPosition;
 

@@ -27,33 +27,33 @@ import type { Alarms } from "./alarms.js";
 import type { Membership } from "./membership.js";
 import type { SeenProposals } from "./seen-proposals.js";
 
-/** The member and start whose proposals are waited for here. */
+/** This member and its incarnation: the applier answers their proposals. */
 export interface Self {
   readonly member: MemberId;
   readonly incarnation: number;
 }
 
-/** The compaction of the log; `Snapshots` implements it. */
+/** Compacts the log and installs snapshots; `Snapshots` implements it. */
 export interface LogCompactor {
-  /** Counts applied entries whose round has ended. */
+  /** Called with applied entries after their round has ended. */
   onEntriesApplied(entries: readonly Entry[]): void;
-  /** Replaces the store by the snapshot that was received up to `position`; returns the replicated state of the snapshot. */
+  /** Replaces the store by the received snapshot of `position`; returns the snapshot's replicated state. */
   install(position: LogPosition): Promise<AppliedState>;
 }
 
-/** The parts of a member that an applier calls. */
+/** The components that an applier calls. */
 export interface ApplierParts {
   readonly proposals: Proposals<CommandResults>;
   readonly leases: LeaseListener;
   readonly snapshots: LogCompactor;
   readonly tokens: TokenSource;
-  /** Measures how long commands take; nothing that is applied depends on it. */
+  /** Measures how long commands take; the applied state does not depend on it. */
   readonly clock: Pick<Clock, "now" | "soon">;
-  /** Receives the failure after which nothing is applied any more. */
+  /** Receives the failure that stops the applier. */
   readonly listener: Pick<NodeListener, "onFailure">;
 }
 
-/** A result every member comes to alike. Anything else the store throws stops the member. */
+/** Errors that a command has on every member alike. Any other error of the store stops the member. */
 const outcomes = new Set<StoreErrorCode>([
   "compacted",
   "future-revision",
@@ -63,22 +63,23 @@ const outcomes = new Set<StoreErrorCode>([
   "too-large",
 ]);
 
-/** The time after which applying a command counts as slow, in milliseconds; etcd's default. */
+/** The duration from which on the apply of a command counts as slow, in milliseconds; etcd's default. */
 const slowApplyMs = 100;
 
 /**
- * Entries, and changes of keys that they make, that are applied as one round: about 2 ms. After a stall of the disk, or while
- * this member catches up, thousands are ready at once; a transaction or the end of leases changes many keys. A single entry
- * that changes more is applied in slices, and others run between them.
+ * The maximum number of entries, plus the changes of keys that they make, in one round: about 2 ms. After a stall of the disk,
+ * or
+ * while this member catches up, thousands of entries are ready at once; a transaction or the revocation of leases changes many
+ * keys. A single entry with more changes is applied in slices, and other work runs between the slices.
  */
 export const maxWorkPerRound = 200;
 
 /**
- * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:
- * no clock, no randomness; the same log gives the same bytes on every member.
+ * Applies committed entries to the store, each proposal once, and answers the proposals of this member. Deterministic: no clock
+ * and no randomness; the same log gives the same bytes on every member.
  */
 export class Applier implements StateMachine, ReplicatedState {
-  /** The time that commands take to be applied. A refusal is a failure; of a compaction, one that was done before is none. */
+  /** The durations of applied commands. A refused command counts as failed; a compaction up to a compacted revision does not. */
   readonly durations = new DurationsByKind<CommandKind>(exponentialBounds(0.0001, 2, 20));
   readonly leases: LeaseListener;
   readonly tokens: TokenSource;
@@ -93,7 +94,7 @@ export class Applier implements StateMachine, ReplicatedState {
   private stopped = false;
   private slow = 0;
   private installing = false;
-  /** The time at which the entry before was applied: the clock is read once for each. */
+  /** The time at which the previous entry was applied: the clock is read once per entry. */
   private appliedAt = 0;
 
   constructor(
@@ -112,7 +113,7 @@ export class Applier implements StateMachine, ReplicatedState {
     this.authState = state.auth;
   }
 
-  /** The index up to which everything has been applied. */
+  /** The index up to which this member has applied the log. */
   get appliedIndex(): LogIndex {
     return this.index;
   }
@@ -122,7 +123,7 @@ export class Applier implements StateMachine, ReplicatedState {
     return this.slow;
   }
 
-  /** Tells whether a snapshot is being installed. */
+  /** Whether a snapshot is being installed. */
   get isInstalling(): boolean {
     return this.installing;
   }
@@ -135,12 +136,12 @@ export class Applier implements StateMachine, ReplicatedState {
     return this.activeAlarms;
   }
 
-  /** Users, roles and permissions; another object after a snapshot was installed. */
+  /** Users, roles and permissions; replaced by another object when a snapshot is installed. */
   get auth(): AuthState {
     return this.authState;
   }
 
-  /** Calls back after each change of users, roles or permissions, before anything else is applied. */
+  /** Registers a callback that runs after each change of users, roles or permissions, before the next entry is applied. */
   whenAuthChanges(callback: () => void): void {
     this.authListeners.push(callback);
   }
@@ -149,12 +150,12 @@ export class Applier implements StateMachine, ReplicatedState {
     for (const callback of this.authListeners) callback();
   }
 
-  /** The last start of a member from which something was applied; 0: none. */
+  /** The newest incarnation of a member with an applied proposal; 0: none. */
   lastStartOf(member: MemberId): number {
     return this.seen.incarnationOf(member);
   }
 
-  /** Calls back once everything up to `index` has been applied: at once if it has. */
+  /** Calls back once all entries up to `index` are applied; at once if they are. */
   whenApplied(index: LogIndex, callback: () => void): void {
     if (index <= this.index) callback();
     else this.waiters.push({ index, callback });
@@ -165,8 +166,8 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   /**
-   * Replaces everything that was applied by a snapshot, which contains more. What was waited for up to there is there; of
-   * this member's own proposals in it the results are not.
+   * Replaces the applied state by a snapshot, which contains more entries. Waiters up to the snapshot's index are called; this
+   * member's own proposals in the snapshot end without a result.
    */
   install(position: LogPosition, done: (configuration: Configuration) => void): void {
     this.installing = true;
@@ -199,7 +200,7 @@ export class Applier implements StateMachine, ReplicatedState {
   private applySlice(round: Sliced<number>, entries: readonly Entry[], done: () => void): void {
     const step = round.next();
     if (step.done !== true) {
-      this.wakeWaiters(); // for what was applied before the entry that takes so long
+      this.wakeWaiters(); // for the entries before the long one
       this.parts.clock.soon(() => this.runGuarded(() => this.applySlice(round, entries, done)));
       return;
     }
@@ -209,7 +210,10 @@ export class Applier implements StateMachine, ReplicatedState {
       this.whenRoom(() => this.parts.clock.soon(() => this.runGuarded(() => this.apply(entries.slice(count), done))));
   }
 
-  /** Applies as many as a round may have; yields in the middle of an entry that takes more than a turn may. @returns how many */
+  /**
+   * Applies the entries of one round; yields within an entry that takes more than one turn of the event loop. @returns their
+   * number
+   */
   private *applyRound(entries: readonly Entry[]): Sliced<number> {
     const { appliedChanges } = this.store;
     let count = 0;
@@ -217,7 +221,7 @@ export class Applier implements StateMachine, ReplicatedState {
     for (const entry of entries) {
       const rest = this.applyEntry(entry);
       if (rest !== undefined) yield* rest;
-      this.index = entry.index; // when all of it is applied, not before
+      this.index = entry.index; // only after the whole entry is applied
       if (entry.term !== this.term) this.parts.leases.onTermApplied(entry.term);
       this.term = entry.term;
       count += 1;
@@ -239,7 +243,7 @@ export class Applier implements StateMachine, ReplicatedState {
     }
   }
 
-  /** Calls back once the store has room: while the disk is behind, nothing more is applied. */
+  /** Calls back once the store has room: while the disk is behind, no further round is applied. */
   private whenRoom(callback: () => void): void {
     if (!this.store.isFull) callback();
     else this.store.whenDrained(() => (this.stopped ? undefined : callback()));
@@ -249,7 +253,7 @@ export class Applier implements StateMachine, ReplicatedState {
     if (!this.stopped) this.parts.listener.onFailure(asError(error));
   }
 
-  /** Refuses a directory that is older than this member's last start. @throws StaleDirectoryError */
+  /** Stops a member on an older copy of its data directory. @throws StaleDirectoryError if a newer incarnation of it proposed */
   private checkSelf(seen: SeenProposals): void {
     const { member, incarnation } = this.self;
     const last = seen.incarnationOf(member);
@@ -261,7 +265,7 @@ export class Applier implements StateMachine, ReplicatedState {
     return { index, term, membership, seen, alarms, auth };
   }
 
-  /** Applies an entry. @returns the work that is left, in slices */
+  /** Applies an entry. @returns the remaining work, in slices */
   private applyEntry(entry: Entry): Sliced<void> | undefined {
     if (entry.kind === "command") return this.applyProposal(entry);
     if (entry.kind === "configuration") this.membership.configure(entry.configuration);
@@ -301,7 +305,7 @@ export class Applier implements StateMachine, ReplicatedState {
     this.finish(sequence, kind, outcome);
   }
 
-  /** Measures a command that has been applied, and answers its proposal. */
+  /** Measures an applied command, and answers its proposal. */
   private finish(
     sequence: number | undefined,
     kind: CommandKind,
@@ -332,7 +336,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 }
 
-/** The reason why a command changed nothing, the same on every member. Handlers throw a ServerError on such grounds only. */
+/** A reason why a command changed nothing, the same on every member. A handler throws ServerError for no other reason. */
 type CommonFailure = StoreError | ServerError;
 
 /** Returns the reason why a command changed nothing. @throws any other error */

@@ -1,4 +1,4 @@
-// Committed entries applied to the store, each once; and who the members are.
+// Applies committed entries to the store, each once; holds the list of members.
 
 export { Alarms } from "./alarms.js";
 export { Applier, type LogCompactor } from "./applier.js";

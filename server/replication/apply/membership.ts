@@ -4,7 +4,7 @@ import { Configuration, type MemberId } from "../../../raft/index.js";
 /** The members of the cluster as of the last applied entry: replicated, and stored as rows of a table. */
 export class Membership {
   private readonly byId: Map<MemberId, Member>;
-  /** The members as a list, which is never changed; undefined: they have changed since it was made. */
+  /** A list of the members, which is not changed; undefined: the members have changed since it was built. */
   private listed: readonly Member[] | undefined = undefined;
 
   constructor(members: readonly Member[]) {
@@ -13,14 +13,14 @@ export class Membership {
     );
   }
 
-  /** The members as consensus knows them. */
+  /** The members as a configuration of consensus. */
   get configuration(): Configuration {
     return new Configuration(
       this.all.map(({ ID, isLearner, peerURLs }) => ({ id: ID as MemberId, isLearner, addresses: peerURLs })),
     );
   }
 
-  /** Takes over the members of a new configuration. Those that stay keep what they published. */
+  /** Applies a new configuration. Members that remain keep their published attributes. */
   configure({ members }: Configuration): void {
     const before = new Map(this.byId);
     this.byId.clear();
@@ -31,12 +31,12 @@ export class Membership {
     }
   }
 
-  /** All members, by id, ascending. */
+  /** All members, by ascending id. */
   get all(): readonly Member[] {
     return (this.listed ??= [...this.byId.values()]);
   }
 
-  /** A member tells its name and client URLs after it has started; who is not a member has nothing to tell. */
+  /** Records the published name and client URLs of a member; ignored if the member has been removed. */
   publish(id: MemberId, attributes: { readonly name: string; readonly clientURLs: readonly string[] }): void {
     const member = this.byId.get(id);
     if (member === undefined) return;

@@ -4,11 +4,11 @@ import { maxPendingProposals } from "../../base/index.js";
 /** The numbers of a proposal: member, incarnation, sequence, and the floor below which all are answered. */
 export interface Envelope {
   readonly member: MemberId;
-  /** Grows with each start of the member. */
+  /** The member's incarnation: grows with each start. */
   readonly incarnation: number;
   /** 1, 2, 3 … within an incarnation. */
   readonly sequence: number;
-  /** The lowest sequence that was still unanswered when this one was proposed. */
+  /** The lowest unanswered sequence at the time of the proposal. */
   readonly floor: number;
 }
 
@@ -21,7 +21,7 @@ export interface SeenRecord {
   readonly bitmap: Uint8Array;
 }
 
-/** A copy of one member's record that is cheap to make: most are never stored. */
+/** A copy of one member's record, made without encoding: most copies are never stored. */
 export interface SeenCopy {
   readonly member: MemberId;
   /** Encodes the copy. */
@@ -29,20 +29,21 @@ export interface SeenCopy {
 }
 
 /**
- * Tells the first copy of a proposal from its repeats, so that a proposal may be sent again when it may have been
- * lost. Part of the replicated state: every member admits and skips the same entries. Bounded: one bit for each of
- * the `maxPendingProposals` a member may have under way.
+ * Distinguishes the first copy of a proposal from its repeats, so that a member may retransmit a proposal that may be lost.
+ * Part
+ * of the replicated state: every member admits and skips the same entries. Bounded: one bit for each of the
+ * `maxPendingProposals` of a member.
  */
 export class SeenProposals {
   private readonly members = new Map<MemberId, MemberWindow>();
-  /** The copies made last; undefined: something has been admitted since. */
+  /** The newest copies; undefined: a proposal has been admitted since. */
   private copied: readonly SeenCopy[] | undefined = undefined;
 
   constructor(records: readonly SeenRecord[] = []) {
     for (const record of records) this.members.set(record.member, MemberWindow.restore(record));
   }
 
-  /** Whether this is the first copy of a proposal that its member still waits for; true at most once. */
+  /** Whether this is the first copy of a proposal that its member still waits for; true at most once per proposal. */
   admit(envelope: Envelope): boolean {
     this.copied = undefined;
     let window = this.members.get(envelope.member);
@@ -53,19 +54,19 @@ export class SeenProposals {
     return envelope.incarnation === window.incarnation && window.admit(envelope);
   }
 
-  /** Whether no copy of the proposal will be admitted any more: one was, or its member waits for none. */
+  /** Whether no further copy of the proposal will be admitted: one was, or its member does not wait for it. */
   isOver({ member, incarnation, sequence }: Omit<Envelope, "floor">): boolean {
     const window = this.members.get(member);
     if (window === undefined || incarnation > window.incarnation) return false;
     return incarnation < window.incarnation || window.isOver(sequence);
   }
 
-  /** The newest of a member's lives that proposed something; 0: none has. */
+  /** The newest incarnation of a member with a proposal; 0: none. */
   incarnationOf(member: MemberId): number {
     return this.members.get(member)?.incarnation ?? 0;
   }
 
-  /** Copies all records as they are now. */
+  /** Copies all records in their current state. */
   copy(): readonly SeenCopy[] {
     if (this.copied !== undefined) return this.copied;
     const copies: SeenCopy[] = [];
@@ -74,7 +75,7 @@ export class SeenProposals {
   }
 }
 
-/** A copy of the part of a ring that a window uses. */
+/** A copy of the used part of a window's ring. */
 class WindowCopy implements SeenCopy {
   /** @param seen a byte for each sequence from `floor` on */
   constructor(
@@ -97,7 +98,7 @@ class MemberWindow {
   private readonly seen = new Uint8Array(maxPendingProposals);
   /** The sequence after the highest one seen. */
   private end: number;
-  /** The copy made last; undefined: the window has changed since. */
+  /** The newest copy; undefined: the window has changed since. */
   private copied: WindowCopy | undefined = undefined;
 
   constructor(
@@ -118,7 +119,7 @@ class MemberWindow {
   admit({ sequence, floor }: Envelope): boolean {
     this.copied = undefined;
     this.raiseFloor(floor);
-    // Beyond the window: no member sends that (it keeps at most that many under way), so none depends on it.
+    // Beyond the window: a member sends no such sequence, as it has at most `maxPendingProposals` pending.
     if (sequence < this.floor || sequence >= this.floor + maxPendingProposals) return false;
     if (this.seen[sequence % maxPendingProposals] === 1) return false;
     this.mark(sequence);

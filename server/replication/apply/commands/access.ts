@@ -1,4 +1,5 @@
-// The right to have a command carried out, checked as it is applied: on every member alike, at the state that it changes.
+// Checks the rights of a command's user when the command is applied: on every member alike, at the state that the command
+// changes.
 
 import type { ProposalUser } from "../../../../proto/index.js";
 import { leaseIdFrom } from "../../../../store/index.js";
@@ -10,7 +11,7 @@ type Check<Kind extends CommandKind> = (rights: Rights, value: CommandValues[Kin
 
 const isForRoot = (rights: Rights): void => rights.checkRoot();
 
-/** The check of each kind of command, by etcd's rules; undefined: there is none. */
+/** The check of each kind of command, by etcd's rules; undefined: no check. */
 const checks: { readonly [Kind in CommandKind]: Check<Kind> | undefined } = {
   put: (rights, request, { store }) => rights.checkPut(request, store),
   deleteRange: (rights, request) => rights.checkDeleteRange(request),
@@ -39,14 +40,14 @@ const checks: { readonly [Kind in CommandKind]: Check<Kind> | undefined } = {
   roleRevokePermission: isForRoot,
 };
 
-/** Commands that members propose by themselves, too: without a user, where clients' have at least an empty name. */
+/** Commands that members propose by themselves, too. Such a proposal has no user; a client's has at least an empty name. */
 const ownKinds = new Set<CommandKind>(["compact", "alarm"]);
 
 /**
  * Checks a command while authentication is on.
  *
- * @param user whoever asked for it; undefined: a client while authentication was off, or a member
- * @throws ServerError if it is not allowed
+ * @param user the user of the request; undefined: a client while authentication was off, or a member
+ * @throws ServerError if the user does not have the rights
  */
 export const checkAccess = <Kind extends CommandKind>(
   command: CommandOf<Kind>,

@@ -1,4 +1,4 @@
-// Alarms, and the commands that the active ones refuse.
+// The command Alarm, and the check of other commands against the active alarms.
 
 import {
   type AlarmMember,
@@ -35,8 +35,8 @@ export const alarm = (
 };
 
 /**
- * Checks a command against the active alarms, by etcd's rules: CORRUPT lets no key and no lease change, NOSPACE
- * refuses what takes space. Deterministic, as the alarms are replicated.
+ * Checks a command against the active alarms, by etcd's rules: CORRUPT refuses all changes of keys and leases, NOSPACE refuses
+ * writes that take space. Deterministic, as the alarms are replicated.
  *
  * @throws ServerError `corrupt`, `no-space`
  */
@@ -65,7 +65,7 @@ const takesSpace = ({ $case: kind, value }: AnyCommand): boolean => {
   return kind === "txn" && hasPut(value as TxnRequest);
 };
 
-/** Tells whether a branch has a put, at any depth: the branch that is not taken counts, too. */
+/** Whether a branch has a put, at any depth: the branch that is not executed counts, too. */
 const hasPut = ({ success, failure }: TxnRequest): boolean => success.some(isPut) || failure.some(isPut);
 
 const isPut = ({ request }: RequestOp): boolean =>

@@ -9,7 +9,7 @@ import { Applied, type ReplicatedState } from "./handler.js";
 
 type AuthHandler<Kind extends CommandKind> = (value: CommandValues[Kind], state: ReplicatedState) => Applied<Revision>;
 
-/** Makes a handler of a change; it returns the store's revision, which the change leaves alone. */
+/** Makes the handler of a change; its result is the store's revision, which the change does not raise. */
 const change =
   <Kind extends CommandKind>(
     make: (auth: AuthState, value: CommandValues[Kind], state: ReplicatedState) => void,
@@ -50,19 +50,19 @@ export const roleGrantPermission = change<"roleGrantPermission">((auth, request)
 
 export const roleRevokePermission = change<"roleRevokePermission">((auth, request) => auth.revokePermission(request));
 
-/** A login that was applied. */
+/** An applied login. */
 export interface LoggedIn {
   readonly revision: Revision;
-  /** The position of the login in the log. */
+  /** The log index of the login. */
   readonly index: Entry["index"];
-  /** The revision of users, roles and permissions. */
+  /** The auth revision. */
   readonly authRevision: bigint;
-  /** The token, if the members keep tokens. */
+  /** The token, if the members store tokens. */
   readonly token: string | Promise<string> | undefined;
 }
 
 /**
- * Gives a user a token on every member, if nothing has changed since the password was checked.
+ * Issues a user's token on every member, if the auth revision is still that of the password's check.
  *
  * @throws ServerError `auth-not-enabled`, `auth-revision-old`, `authentication-failed`
  */

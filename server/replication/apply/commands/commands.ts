@@ -10,7 +10,7 @@ import { compact, txn } from "./kv.js";
 import { leaseCheckpoint, leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
 import { publish } from "./member.js";
 
-/** The handler of each kind of command: one call of the store, or a function of its own. A kind without one does not compile. */
+/** The handler of each kind of command: a method of the store, or a function in this folder. A missing kind does not compile. */
 const handlers = {
   put: (request, { store }) => new Applied(store.put(request)),
   deleteRange: (request, { store }) => store.deleteRange(request),
@@ -38,7 +38,7 @@ const handlers = {
   readonly [Kind in CommandKind]: Handler<Kind>;
 };
 
-/** The result of each kind of command, as its handler returns it. */
+/** The result of each kind of command. */
 export type CommandResults = {
   readonly [Kind in CommandKind]: (typeof handlers)[Kind] extends (
     ...args: never
@@ -56,8 +56,8 @@ const table: {
 /**
  * Applies a command to `state`, at once or in slices.
  *
- * @param position where its entry is in the log
- * @param user whoever asked for it; undefined: a client while authentication was off, or a member
+ * @param position the log position of the command's entry
+ * @param user the user of the request; undefined: a client while authentication was off, or a member
  * @throws StoreError, ServerError if nothing changed, on every member alike
  */
 export const applyCommand = <Kind extends CommandKind>(

@@ -4,37 +4,37 @@ import type { KvStore, Lease, LeaseId, Sliced } from "../../../../store/index.js
 import type { AuthState, TokenSource } from "../../../auth/index.js";
 import type { CommandKind, CommandValues } from "../../index.js";
 
-/** A listener for leases that are granted and revoked, on every member. */
+/** Called when leases are granted and revoked, on every member. */
 export interface LeaseListener {
   onGranted(lease: Lease): void;
   onRevoked(id: LeaseId): void;
-  /** An entry of this term was applied, the first of it. */
+  /** Called when the first entry of a term was applied. */
   onTermApplied(term: Term): void;
 }
 
-/** The members of the cluster, as far as commands change them. */
+/** The members of the cluster, for the commands that change their attributes. */
 export interface MemberRegistry {
   publish(id: MemberId, attributes: { readonly name: string; readonly clientURLs: readonly string[] }): void;
 }
 
-/** The active alarms of the cluster, as far as commands need them. */
+/** The active alarms of the cluster, for the commands that change them. */
 export interface AlarmRegistry {
   readonly all: readonly AlarmMember[];
   isActive(type: AlarmType): boolean;
-  /** Activates an alarm; NONE is none. @returns the active alarm @throws ServerError `too-many-requests` */
+  /** Activates an alarm; an alarm of type NONE is ignored. @returns the active alarm @throws ServerError `too-many-requests` */
   activate(alarm: AlarmMember): readonly AlarmMember[];
-  /** Deactivates an alarm. @returns the alarm; nothing if it was not active */
+  /** Deactivates an alarm. @returns the alarm; an empty list if it was not active */
   deactivate(alarm: AlarmMember): readonly AlarmMember[];
 }
 
-/** The replicated state that commands change, and the listener that is told of its leases. */
+/** The replicated state that commands change, and the listener for its leases. */
 export interface ReplicatedState {
   readonly store: KvStore;
   readonly members: MemberRegistry;
   readonly alarms: AlarmRegistry;
   readonly leases: LeaseListener;
   readonly auth: AuthState;
-  /** Tokens of users; not replicated, but told of each login and each change on every member. */
+  /** The tokens of users. Not replicated: every member adds a token at each login and drops tokens at each change of users. */
   readonly tokens: TokenSource;
   /** Called after each change of users, roles or permissions. */
   onAuthChanged(): void;
@@ -46,8 +46,8 @@ export class Applied<Result> {
 }
 
 /**
- * Applies one kind of command. Deterministic: no clock and no randomness, so that every member comes to the same state and
- * the same result. At once, or in slices if it may change many keys; nothing else is applied until it has returned.
+ * Applies one kind of command. Deterministic: no clock and no randomness, so that every member has the same state and the same
+ * result. A handler works at once, or in slices if the command may change many keys; no other entry is applied before its end.
  */
 export type Handler<Kind extends CommandKind> = (
   value: CommandValues[Kind],

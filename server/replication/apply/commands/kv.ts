@@ -15,7 +15,7 @@ export const txn = (
   return answer === undefined ? store.txn(request) : new Applied(answer);
 };
 
-/** A compaction that has begun, and the store's revision then. */
+/** A compaction that has begun, and the store's revision at its begin. */
 export interface Compacted {
   readonly compaction: Compaction;
   readonly revision: Revision;

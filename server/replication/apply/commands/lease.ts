@@ -4,7 +4,7 @@ import { type LeaseId, leaseIdFrom, type Revision, type Sliced } from "../../../
 import type { CommandValues } from "../../index.js";
 import { Applied, type ReplicatedState } from "./handler.js";
 
-/** @returns the store's revision: a lease makes none */
+/** @returns the store's revision, which a grant does not raise */
 export function* leaseGrant(
   { ID, TTL }: LeaseGrantRequest,
   { store, leases }: ReplicatedState,
@@ -16,17 +16,17 @@ export function* leaseGrant(
   return revision;
 }
 
-/** @returns the revision in which its keys were deleted; the newest one if it had none */
+/** @returns the revision in which the lease's keys were deleted; the current one if it had none */
 export const leaseRevoke = ({ ID }: LeaseRevokeRequest, state: ReplicatedState): Sliced<Revision> =>
   revoke(leaseIdFrom(ID), state);
 
-/** Ends expired leases, each in a revision of its own. */
+/** Revokes expired leases, each in a revision of its own. */
 export function* leaseExpiry(
   value: CommandValues["leaseExpiry"],
   state: ReplicatedState,
   { term }: Pick<Entry, "term">,
 ): Sliced<undefined> {
-  // Only in the term whose leader saw it: since then another may have promised a client more time.
+  // Only in the term of the leader that proposed it: a later leader may have renewed a lease for a client.
   if (value.term === BigInt(term))
     for (const { id, generation } of value.leases) {
       const lease = leaseIdFrom(id);
@@ -35,13 +35,13 @@ export function* leaseExpiry(
   return undefined;
 }
 
-/** Notes the time that leases have left. */
+/** Records the remaining times of leases. */
 export const leaseCheckpoint = (
   value: CommandValues["leaseCheckpoint"],
   { store }: ReplicatedState,
   { term }: Pick<Entry, "term">,
 ): Applied<undefined> => {
-  // Only in the term whose leader saw it: since then a client may have been promised more time.
+  // Only in the term of the leader that proposed it: a later leader may have renewed a lease for a client.
   if (value.term === BigInt(term))
     for (const { id, generation, seconds } of value.leases) {
       const lease = leaseIdFrom(id);

@@ -3,7 +3,7 @@ import type { MemberId } from "../../../../raft/index.js";
 import type { Sliced } from "../../../../store/index.js";
 import type { ReplicatedState } from "./handler.js";
 
-/** A member tells its name and client URLs after it has started. */
+/** Records the name and client URLs of a member, which it proposes after each start. */
 export function* publish(
   { member, name, clientUrls }: MemberAttributes,
   { members }: ReplicatedState,
