@@ -166,7 +166,7 @@ export class Host {
     this.isStopping = true;
     running.isReady = false; // no new calls
     try {
-      await running.replica.handOver();
+      await running.replica.transferLeadership();
       await process.sleep(this.random.next() * graceMs); // time for calls in progress, which may be too short for some
       this.running = undefined;
       this.observer.onDied(this);

@@ -31,7 +31,7 @@ const stopGraceMs = 5_000;
  * member owns everything that it opens.
  */
 export class Member implements AsyncDisposable {
-  private goodbye: Promise<void> | undefined;
+  private clientPortClosing: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
   /** The failure that stopped the member, or the first failure during its stop. */
   private failure: Error | undefined;
@@ -164,7 +164,7 @@ export class Member implements AsyncDisposable {
    * To stop several members, drain all of them first, while there is a quorum for their calls.
    */
   async drain(): Promise<void> {
-    void this.sayGoodbye();
+    void this.stopAccepting();
     await Promise.all([this.engine.drain(stopGraceMs), this.http.drain(stopGraceMs)]);
   }
 
@@ -222,9 +222,9 @@ export class Member implements AsyncDisposable {
   }
 
   private async shutDown(graceMs: number): Promise<void> {
-    const unbound = [this.sayGoodbye()];
+    const unbound = [this.stopAccepting()];
     const steps = [
-      () => this.replica.handOver(),
+      () => this.replica.transferLeadership(),
       () => Promise.all([this.engine.stop(graceMs), this.http.finish(graceMs)]),
       () => {
         this.http.stop();
@@ -242,14 +242,14 @@ export class Member implements AsyncDisposable {
   }
 
   /** Closes the client port and refuses new calls. @returns when all client connections have ended */
-  private sayGoodbye(): Promise<void> {
-    this.goodbye ??= this.listeners.client.close();
+  private stopAccepting(): Promise<void> {
+    this.clientPortClosing ??= this.listeners.client.close();
     this.listeners.tls.closeClients();
     this.connections.close();
     void this.http.drain();
     void this.engine.drain(0);
     this.waiting.stop();
-    return this.goodbye;
+    return this.clientPortClosing;
   }
 
   private warnAboutOpenPorts(): void {

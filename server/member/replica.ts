@@ -103,7 +103,7 @@ export class Replica implements NodeListener, PeersListener {
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
   /** Whether this member participates; before, the calls and snapshots of peers are dropped. */
-  private takesPart = false;
+  private participates = false;
   private elected = 0;
   private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
 
@@ -189,10 +189,10 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   /** Starts consensus: from now on this member votes, acknowledges and leads. */
-  takePart(): void {
+  participate(): void {
     const { config, environment } = this;
     const { clock, logger } = environment;
-    this.takesPart = true;
+    this.participates = true;
     this.node.start(this.applier, this.snapshots, this);
     if (config.autoCompaction === undefined) return;
     const { store, node, proposals } = this;
@@ -205,7 +205,7 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   /** Transfers the leadership, if this member leads and has a peer: the others need no election timeout then. */
-  async handOver(): Promise<void> {
+  async transferLeadership(): Promise<void> {
     if (this.node.status().role !== "leader" || this.applier.members.all.length === 1) return;
     await new Promise<void>((resolve) => this.transfer.begin(undefined, () => resolve()));
   }
@@ -280,11 +280,11 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   onCalls(from: MemberId, calls: Calls): void {
-    if (this.takesPart) this.calls.onCalls(from, calls);
+    if (this.participates) this.calls.onCalls(from, calls);
   }
 
   onSnapshot(from: MemberId, channel: SnapshotChannel): void {
-    if (this.takesPart) this.snapshots.accept(from, channel);
+    if (this.participates) this.snapshots.accept(from, channel);
     else channel.close("member is starting");
   }
 
@@ -419,6 +419,6 @@ const start = async (
   });
   await replica.announce();
   if (failure !== undefined) throw failure;
-  if (!teardown.isStopped) replica.takePart(); // the store may have failed meanwhile
+  if (!teardown.isStopped) replica.participate(); // the store may have failed meanwhile
   return replica;
 };

@@ -281,7 +281,7 @@ export class Proposals<Results extends ResultsByKind> {
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.inOrder()) {
       if (pending.sentAt !== undefined) continue;
-      if (this.repeats.areMany) {
+      if (this.repeats.isAtLimit) {
         this.hasUnsent = true;
         return;
       }
@@ -296,7 +296,7 @@ export class Proposals<Results extends ResultsByKind> {
     for (const [sequence, pending] of this.inOrder()) {
       if (pending.sentAt === undefined || pending.once) continue;
       if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.patienceMs) continue;
-      if (this.repeats.areMany && !pending.isRepeat) continue;
+      if (this.repeats.isAtLimit && !pending.isRepeat) continue;
       this.repeats.begin(pending);
       pending.patienceMs *= 2;
       this.send(sequence, pending, now);
@@ -326,7 +326,7 @@ export class Proposals<Results extends ResultsByKind> {
     if (isApplied && sequence === this.floor()) this.oldestAppliedAt = now;
     this.pending.delete(sequence);
     this.pendingBytes -= pending.data.length;
-    if (this.repeats.end(pending) && this.repeats.areFew) this.sendUnsent();
+    if (this.repeats.end(pending) && this.repeats.isHalfEmpty) this.sendUnsent();
     return pending;
   }
 
@@ -395,12 +395,12 @@ class Repeats {
   private bytes = 0;
 
   /** Whether no further one may be sent. */
-  get areMany(): boolean {
+  get isAtLimit(): boolean {
     return this.count >= maxRepeats || this.bytes >= maxRepeatBytes;
   }
 
   /** Whether further ones may be sent, all together. */
-  get areFew(): boolean {
+  get isHalfEmpty(): boolean {
     return this.count <= maxRepeats / 2 && this.bytes <= maxRepeatBytes / 2;
   }
 

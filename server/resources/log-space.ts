@@ -5,7 +5,7 @@ import type { Logger } from "../base/index.js";
 /** The time between two attempts to make the next part of the log, in milliseconds. */
 const retryMs = 1_000;
 /** The attempts after which leadership is handed over again, should it have come back; if all disks are full it wanders. */
-const handOverRetries = 30;
+const transferRetries = 30;
 
 /** The options of `LogSpace`. */
 export interface LogSpaceOptions {
@@ -24,7 +24,7 @@ export interface WaitingLog {
 /** A member that can give up leadership; `Replica` implements it. */
 export interface LeadingMember {
   /** Has another member lead, if this one does. */
-  handOver(): Promise<void>;
+  transferLeadership(): Promise<void>;
 }
 
 const messages = {
@@ -69,7 +69,7 @@ export class LogSpace {
   /** Transfers leadership when there is a shortage, as a leader should be able to write, and again after a while. */
   watchLeadership(leadership: LeadingMember): void {
     this.leadership = leadership;
-    if (this.isFull) this.handOver();
+    if (this.isFull) this.transferLeadership();
   }
 
   /** Handles the beginning or end of a shortage. */
@@ -81,7 +81,7 @@ export class LogSpace {
       this.lacks = shortage;
       this.retries = 0;
       this.stopRetrying = clock.every(retryMs, () => this.tryAgain());
-      this.handOver();
+      this.transferLeadership();
     } else {
       logger.info(messages[this.lacks ?? shortage].again, { directory });
       this.lacks = undefined;
@@ -92,11 +92,11 @@ export class LogSpace {
   private tryAgain(): void {
     this.log?.retryNextSegment();
     this.retries += 1;
-    if (this.isFull && this.retries % handOverRetries === 0) this.handOver();
+    if (this.isFull && this.retries % transferRetries === 0) this.transferLeadership();
   }
 
-  private handOver(): void {
-    void this.leadership?.handOver();
+  private transferLeadership(): void {
+    void this.leadership?.transferLeadership();
   }
 
   /** Ends the retries. */

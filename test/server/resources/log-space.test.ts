@@ -59,7 +59,7 @@ test("a lack of space requests a leadership transfer, at first and periodically"
   const { clock, space } = setUp();
   let handedOver = 0;
   const leadership = {
-    handOver: () => {
+    transferLeadership: () => {
       handedOver++;
       return Promise.resolve();
     },
@@ -85,7 +85,7 @@ test("a listener added while the disk is full is called at once", () => {
   space.onFull(true, "space");
   let handedOver = 0;
   const leadership = {
-    handOver: () => {
+    transferLeadership: () => {
       handedOver++;
       return Promise.resolve();
     },
