@@ -3,34 +3,34 @@ import { ConnectionSlots } from "../resources/index.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/index.js";
 import { http2Preface } from "./http2-frames.js";
 
-/** Serves a connection, of which `seen` has been read. */
+/** Serves a connection. `seen` has the bytes that were read from the socket already. */
 export type ServeConnection = (socket: Socket, seen: Buffer) => void;
 
-/** Does a handshake on a connection; `onSecure` is called if it succeeds. */
+/** Performs a handshake on a connection; `onSecure` is called if it succeeds. */
 export type SecureConnection = (raw: Socket, onSecure: (socket: Socket) => void) => void;
 
-/** The owners of connections, by what is spoken on these. */
+/** The owners of connections, by protocol. */
 export interface ConnectionOwners {
   readonly http2: ServeConnection;
   readonly http1: ServeConnection;
 }
 
 /**
- * Takes accepted client connections, holds them until the member can answer, and hands each to the owner of what it speaks:
- * gRPC and HTTP/1.1 share the port.
+ * Accepts client connections, holds them until the member is ready, and passes each to the owner of its protocol: gRPC and
+ * HTTP/1.1 share the port.
  */
 export class ClientConnections {
-  /** All that were not handed on yet, as they were accepted; the others are their owners' to end. */
+  /** The connections, as accepted, that have no owner yet; an owner ends its own connections. */
   private readonly open = new Set<Socket>();
-  /** The connections that wait for the member, each with the one that was accepted: TLS makes another of it. */
+  /** The connections that wait for the member, each with its accepted socket: with TLS, they differ. */
   private readonly early = new Map<Socket, Socket>();
   private owners: ConnectionOwners | undefined;
   private closed = false;
 
   /**
-   * @param slots shared with whoever else takes connections of clients
-   * @param onTooMany a connection was closed at once, as there are too many
-   * @param onTls a connection was closed, as its client speaks TLS, and nothing here does
+   * @param slots bounds the connections, shared with the metrics port
+   * @param onTooMany called when a connection is closed at once, as there are too many
+   * @param onTls called when a connection without TLS is closed because its client begins a TLS handshake
    */
   constructor(
     private readonly slots = new ConnectionSlots(() => maxClientConnections),
@@ -38,7 +38,7 @@ export class ClientConnections {
     private readonly onTls: () => void = () => undefined,
   ) {}
 
-  /** @param secure does the handshake of a connection that is to be one of TLS */
+  /** @param secure performs the handshake of a TLS connection */
   accept(socket: Socket, secure?: SecureConnection): void {
     socket.on("error", () => undefined); // "close" follows
     if (this.closed || this.early.size >= maxConnectionsBeforeReady || !this.slots.take()) {
@@ -56,14 +56,14 @@ export class ClientConnections {
     else secure(socket, (secured) => this.take(secured, socket));
   }
 
-  /** The member is ready: serves those who waited and all that come. */
+  /** Passes the waiting connections, and all later ones, to their owners. */
   start(owners: ConnectionOwners): void {
     this.owners = owners;
     for (const [socket, accepted] of this.early) this.sniff(socket, accepted, owners);
     this.early.clear();
   }
 
-  /** Ends the connections that were not handed on, and takes no more. */
+  /** Ends the connections without an owner, and accepts no more. */
   close(): void {
     this.closed = true;
     for (const socket of this.open) socket.destroy();
@@ -86,7 +86,7 @@ export class ClientConnections {
       const bytes = socket.read() as Buffer | null;
       if (bytes !== null) seen = Buffer.concat([seen, bytes]);
       const isHttp2 = seen.subarray(0, http2Preface.length).equals(http2Preface.subarray(0, seen.length));
-      if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
+      if (isHttp2 && seen.length < http2Preface.length) return; // the rest of the preface has not arrived
       socket.removeListener("readable", onReadable);
       if (!isHttp2 && (isTls(seen) || isOtherText(seen))) {
         if (isTls(seen)) this.onTls();
@@ -102,10 +102,10 @@ export class ClientConnections {
   }
 }
 
-/** Whether this is the beginning of a TLS handshake (RFC 8446 §5.1). */
+/** Whether the bytes are the beginning of a TLS handshake (RFC 8446 §5.1). */
 const isTls = (seen: Buffer): boolean => seen[0] === 0x16 && (seen.length === 1 || seen[1] === 0x03);
 
-/** Whether a whole line has come that is no request of HTTP/1 (RFC 9112 §3): nobody would understand an answer. */
+/** Whether a whole line has arrived that is no HTTP/1 request (RFC 9112 §3): the client would not understand an HTTP answer. */
 const isOtherText = (seen: Buffer): boolean => {
   const end = seen.indexOf("\r\n");
   return end >= 0 && !/ HTTP\/1\.\d$/.test(seen.toString("latin1", 0, end));

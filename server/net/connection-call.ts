@@ -1,4 +1,4 @@
-// Calls as grpc-js's handlers get them: they know their connection, and take one request as Go's gRPC does.
+// Calls for the handlers of grpc-js: they know their connection, and accept one request as grpc-go does.
 
 import { ServerInterceptingCall, status as grpcStatus, type ServerInterceptor } from "@grpc/grpc-js";
 import { sendFromFrame } from "../rpc/index.js";
@@ -8,7 +8,7 @@ type InterceptedCall = Parameters<ServerInterceptor>[1];
 type CallStatus = Parameters<InterceptedCall["sendStatus"]>[0];
 type CallListener = Parameters<InterceptedCall["start"]>[0];
 
-/** Makes the interceptor of one connection. Handlers of its calls get `name` from `getPeer()`. */
+/** Creates the interceptor of one connection. Handlers of its calls get `name` from `getPeer()`. */
 export const connectionCalls =
   (name: string, untaken: UntakenOfConnection): ServerInterceptor =>
   (method, call) => {
@@ -31,7 +31,7 @@ class ConnectionCall extends ServerInterceptingCall {
   }
 }
 
-/** The first request counts, as in Go's gRPC, and none at all is answered in its words. */
+/** Uses the first request, and answers a call without any, as grpc-go does. */
 class OneRequestCall extends ConnectionCall {
   constructor(
     call: InterceptedCall,
@@ -47,7 +47,7 @@ class OneRequestCall extends ConnectionCall {
       onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
       onReceiveMessage: (message: unknown) => {
         if (hasRequest)
-          this.call.startRead(); // drops it
+          this.call.startRead(); // drops the request
         else {
           hasRequest = true;
           listener.onReceiveMessage(message);
@@ -64,13 +64,13 @@ class OneRequestCall extends ConnectionCall {
     });
   }
 
-  /** The client has the answer, or will not take it. */
+  /** Called when the client has read the answer, or will not read it. */
   protected onOver(): void {
-    // nothing is kept for it
+    // nothing is retained
   }
 }
 
-/** A call whose answer is kept until its client has taken it. */
+/** A call whose answer is counted until its client has read it. */
 class UnaryCall extends OneRequestCall {
   private kept = 0;
   private isOver = false;

@@ -7,9 +7,13 @@ import type { UntakenAnswers } from "./untaken-answers.js";
 /** Settings of an engine. */
 export interface EngineOptions {
   readonly methods: readonly Method[];
-  /** Larger requests are RESOURCE_EXHAUSTED. */
+  /** The maximum size of a request; a larger one ends in RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number;
-  /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
+  /**
+   * The maximum number of concurrent calls and streams of a connection; a further one waits at the client, or is refused.
+   * Absent:
+   * no bound.
+   */
   readonly maxConcurrentStreams?: number | undefined;
   /** Rules for the client of each connection. */
   readonly rules?: ConnectionRules;
@@ -18,20 +22,20 @@ export interface EngineOptions {
   readonly clock: Clock;
 }
 
-/** Carries a method table over connections that somebody else accepted. */
+/** Serves the methods of a table on accepted connections. */
 export interface Engine {
   /**
    * Serves an HTTP/2 connection.
    *
-   * @param seen what has been read of the socket: the preface, and perhaps more
+   * @param seen the bytes that were read from the socket already: the preface, and perhaps more
    */
   serve(socket: Socket, seen: Buffer): void;
   /**
-   * Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. May be called twice.
+   * Sends GOAWAY: no new call begins, calls and streams in progress continue. May be called twice.
    *
-   * @returns when calls under way have ended; `graceMs` is the longest time to wait for that
+   * @returns when the calls in progress have ended, after `graceMs` at the latest
    */
   drain(graceMs: number): Promise<void>;
-  /** Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. */
+  /** Drains, waits up to `graceMs` for calls in progress, then ends the remaining calls and the streams. */
   stop(graceMs: number): Promise<void>;
 }

@@ -28,7 +28,7 @@ import { OpenCalls } from "./open-calls.js";
 import { SendBuffer } from "./send-buffer.js";
 import { ServedConnections } from "./served-connections.js";
 
-/** Node's timers count in 31 bits. */
+/** The maximum delay of Node's timers, which count in 31 bits. */
 const longestTimerMs = 2 ** 31 - 1;
 
 const limitsOf = ({ maxConcurrentStreams, rules = {} }: EngineOptions): ServerOptions => {
@@ -41,7 +41,7 @@ const limitsOf = ({ maxConcurrentStreams, rules = {} }: EngineOptions): ServerOp
   return options;
 };
 
-/** The engine on `@grpc/grpc-js`: complete and conservative. */
+/** Creates the engine on `@grpc/grpc-js`: complete and conservative. */
 export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   const server = new Server({
     "grpc.max_receive_message_length": options.maxRequestBytes,
@@ -72,10 +72,10 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
 };
 
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
-/** The time that the last answers may take to reach their clients. */
+/** The time for the last answers to reach their clients, in milliseconds. */
 const drainCheckMs = 500;
 
-/** Open calls that get one answer, open streams, and connections. */
+/** Unary calls in progress, open streams, and connections. */
 interface UnderWay {
   readonly calls: OpenCalls;
   readonly streams: OpenCalls;
@@ -117,7 +117,7 @@ const begin = ({ stats }: Pick<Method, "stats">, { clock }: EngineOptions): ((co
   };
 };
 
-/** grpc-js tells of a deadline as of a client that goes away. */
+/** grpc-js reports a deadline in the same way as a cancellation. */
 const codeOfCancelled = (call: Pick<GrpcCall, "getDeadline">): number =>
   Number(call.getDeadline()) <= performance.timeOrigin + performance.now()
     ? statusCode.deadlineExceeded
@@ -128,7 +128,7 @@ type HandleCall<Request, Response> =
   | handleServerStreamingCall<Request, Response>
   | handleBidiStreamingCall<Request, Response>;
 
-/** grpc-js wants a Buffer; a view of the same memory, not a copy. */
+/** Returns the message as a Buffer, which grpc-js requires: a view of the same memory. */
 const asBuffer =
   (encode: (response: unknown) => Uint8Array) =>
   (response: unknown): Buffer => {
@@ -149,7 +149,7 @@ const unaryHandler = (
   const { stats } = method;
   return (grpcCall, callback) => {
     const countEnd = begin(method, options);
-    // The first answer takes the call out of those under way, and is the only one.
+    // The first answer removes the call from those in progress; later answers are dropped.
     const take = (code: number): boolean => {
       if (!calls.take(end)) return false;
       countEnd(code);
@@ -170,12 +170,12 @@ const unaryHandler = (
       }
       let answer: Buffer;
       try {
-        answer = encode(response); // here, so that bytes can be counted
+        answer = encode(response); // encoded here, so that its bytes can be counted
       } catch (error) {
         fail(error);
         return;
       }
-      if (!take(statusCode.ok)) return; // cancelled meanwhile
+      if (!take(statusCode.ok)) return; // canceled meanwhile
       stats.countSent(1, answer.length);
       callback(null, answer);
     };
@@ -202,7 +202,7 @@ const streamHandler =
       all: options.untaken,
       stats,
     });
-    /** Whether the stream was still open: it closes once, whoever ends it. */
+    /** Closes the stream once. @returns whether it was open */
     const close = (code: number): boolean => {
       if (!streams.take(end)) return false;
       countEnd(code);
@@ -256,7 +256,7 @@ const bidiHandler =
       all: options.untaken,
       stats,
     });
-    /** Whether the stream was still open: it closes once, whoever ends it. */
+    /** Closes the stream once. @returns whether it was open */
     const close = (code: number): boolean => {
       if (!streams.take(endWith)) return false;
       countEnd(code);
@@ -291,7 +291,7 @@ const bidiHandler =
         },
       });
       sink = opened;
-      if (!streams.has(endWith)) opened.onClosed(); // it was over before it had anybody to tell
+      if (!streams.has(endWith)) opened.onClosed(); // ended during `open`, before there was a sink
       grpcCall.on("data", (bytes: Uint8Array) =>
         runGuarded(() => {
           if (!streams.has(endWith)) return;
@@ -303,7 +303,7 @@ const bidiHandler =
     });
   };
 
-/** The members that calls of all kinds have. */
+/** The members that the calls of all kinds have. */
 interface GrpcCall {
   readonly metadata: Metadata;
   getDeadline(): Deadline;
@@ -311,7 +311,7 @@ interface GrpcCall {
   once(event: "cancelled", listener: () => void): unknown;
 }
 
-/** A call as services see it. Looks things up when it is asked: most calls are asked for little. */
+/** A call for services. Metadata are looked up on demand: most calls are asked for little. */
 class GrpcJsCall implements Call {
   readonly principal = undefined;
 

@@ -1,19 +1,19 @@
-// Finds `:authority` in a header block (HPACK, RFC 7541) and makes it acceptable to Node.
+// Finds `:authority` in a header block (HPACK, RFC 7541) and replaces characters that Node refuses.
 
 import { decodeHuffman } from "./http2/index.js";
 
 /** The index of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;
-/** The index of `content-length` there. */
+/** The index of `content-length` in the same table. */
 const lengthIndex = 28;
 
-/** Every character outside the set that Node's HTTP/2 library accepts in `:authority`. */
+/** Characters outside the set that Node's HTTP/2 library accepts in `:authority`. */
 const unacceptable = /[^!$%&'()*+,\-.0-9:;=A-Z[\]_a-z~]/g;
 
 /**
  * Replaces each unacceptable character of the first `:authority` of a block by a dash: `http://h:1` becomes `http:--h:1`, and
- * `/run/s` becomes `-run-s`. The length stays, as HPACK evicts from its dynamic table by length. A block that has nothing to
- * replace, or that cannot be read, is returned as it is: HTTP/2 itself will judge it.
+ * `/run/s` becomes `-run-s`. The length does not change, as HPACK evicts from its dynamic table by length. A block without such
+ * characters, or that cannot be decoded, is returned unchanged; Node handles its errors.
  */
 export const amendAuthority = (block: Buffer): Buffer => {
   if (isIndexedOnly(block)) return block;
@@ -29,7 +29,7 @@ export const amendAuthority = (block: Buffer): Buffer => {
   return block;
 };
 
-/** Whether `content-length` stands in a block, or may. Later blocks can refer to it by an index of the dynamic table. */
+/** Whether a block contains `content-length`, or may contain it: a later block can refer to it by an index of the dynamic table. */
 export const hasContentLength = (block: Buffer): boolean => {
   if (isIndexedOnly(block)) return block.includes(0x80 | lengthIndex);
   const reader = new FieldReader(block);
@@ -42,7 +42,7 @@ export const hasContentLength = (block: Buffer): boolean => {
   return false;
 };
 
-/** Every field is one byte, which refers to a whole field in a table: a client's later requests are often so. */
+/** Whether every field is one byte, an index of a whole field in a table: frequent in a client's later requests. */
 const isIndexedOnly = (block: Buffer): boolean => {
   for (const byte of block) if (byte < 0x80 || byte === 0xff) return false;
   return true;
@@ -56,11 +56,11 @@ interface StringLiteral {
   readonly isHuffman: boolean;
 }
 
-/** Undefined: not readable. */
+/** Undefined: the bytes are no Huffman code. */
 const textOf = ({ bytes, isHuffman }: StringLiteral): string | undefined =>
   isHuffman ? decodeHuffman(bytes) : bytes.toString("latin1");
 
-/** A string literal without Huffman code (RFC 7541 §5.1, §5.2). */
+/** Encodes a string literal without Huffman code (RFC 7541 §5.1, §5.2). */
 const plainText = (text: string): Buffer => {
   const length: number[] = [Math.min(text.length, 127)];
   if (text.length >= 127) {
@@ -72,11 +72,11 @@ const plainText = (text: string): Buffer => {
 };
 
 interface Field {
-  /** The index in the static or dynamic table; 0: the name is spelled out. */
+  /** The index in the static or dynamic table; 0: the name is a literal. */
   readonly nameIndex: number;
-  /** Undefined: it is not spelled out, or the block ends within it. */
+  /** Undefined: the name is an index, or the block ends within it. */
   readonly name: StringLiteral | undefined;
-  /** Undefined: the whole field stands in the table, or the block ends within the value. */
+  /** Undefined: the whole field is an index, or the block ends within the value. */
   readonly value: StringLiteral | undefined;
 }
 
@@ -86,7 +86,7 @@ class FieldReader {
 
   constructor(private readonly block: Buffer) {}
 
-  /** Undefined: the end, or something that is no header field. */
+  /** Returns the next field; undefined at the end of the block, or at bytes that are no header field. */
   next(): Field | undefined {
     let first = this.block[this.offset];
     while (first !== undefined && (first & 0xe0) === 0x20) {
@@ -100,7 +100,7 @@ class FieldReader {
     return { nameIndex, name, value: this.text() };
   }
 
-  /** RFC 7541 §5.1. */
+  /** Reads an integer (RFC 7541 §5.1). */
   private integer(prefixBits: number): number {
     const most = (1 << prefixBits) - 1;
     let value = this.byte() & most;
@@ -113,7 +113,7 @@ class FieldReader {
     return value;
   }
 
-  /** RFC 7541 §5.2. Undefined: the block ends before it does. */
+  /** Reads a string literal (RFC 7541 §5.2); undefined if the block ends within it. */
   private text(): StringLiteral | undefined {
     const start = this.offset;
     const isHuffman = ((this.block[start] ?? 0) & 0x80) !== 0;

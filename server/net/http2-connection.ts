@@ -25,32 +25,34 @@ import { StreamTable } from "./stream-table.js";
 /** The time for the last frames to leave, and for the client to close, once the connection is over, in milliseconds. */
 const lingerMs = 1_000;
 
-/** More bytes than this that Node has not taken: the socket is not read. */
+/** The bytes that Node has not read at which the socket is not read; see `NodeInput`. */
 const maxQueuedBytes = 64 * 1024;
 
-/** Frames that begin a stream, and those that may be held up. */
+/** Frames that begin a stream, and those that may be delayed. */
 const readWhole = new Set<number>([frameType.headers, frameType.continuation, frameType.resetStream]);
 
 /** Rules for the client of a connection. */
 export interface ConnectionRules {
-  /** Time in which it has to begin its first request. Default: `maxConnectionWithoutRequestMs`. */
+  /** The time until the first request. Default: `maxConnectionWithoutRequestMs`. */
   readonly withoutRequestMs?: number | undefined;
-  /** Shortest time between its pings while a call is open. Default: 5 s. */
+  /** The minimum interval of its pings while a call is open. Default: 5 s. */
   readonly minPingIntervalMs?: number | undefined;
-  /** Time between pings to it; undefined: none. */
+  /** The interval of pings to the client; undefined: none. */
   readonly keepAliveMs?: number | undefined;
-  /** Time in which it has to answer one. Default: 20 s. */
+  /** The time for the answer to such a ping. Default: 20 s. */
   readonly keepAliveTimeoutMs?: number | undefined;
 }
 
 /**
- * A client's HTTP/2 connection on its way to Node, which reads and writes it as if it were the socket. Between the two:
+ * A client's HTTP/2 connection, which Node reads and writes as if it were the socket. Between the two:
  *
- * - `:authority` becomes one that Node accepts. Node ends a request whose `:authority` is not `host:port` (RFC 9113 §8.3.1). Go's
- *   gRPC sends the endpoint as it was configured, `http://host:port` or the path of a unix socket, and Go's servers let that pass.
- * - Nothing that could end a request reaches Node in the tick of the request's headers (`NodeInput`).
- * - Resets reach Node at the rate that it takes.
- * - A client that pings too often, or that never begins a request, is sent a GOAWAY as etcd's would be, and its connection ends.
+ * - `:authority` is changed to one that Node accepts. Node ends a request whose `:authority` is not `host:port` (RFC 9113
+ * §8.3.1).
+ * grpc-go sends the endpoint as it was configured, `http://host:port` or the path of a unix socket, and Go's servers accept
+ * that.
+ * - Nothing that could end a request reaches Node in the same tick as the request's headers (`NodeInput`).
+ * - Resets reach Node at the rate that it allows.
+ * - A client that pings too often, or never begins a request, gets a GOAWAY as from etcd, and its connection ends.
  */
 export class Http2Connection extends Duplex {
   private readonly streams = new StreamTable();
@@ -81,12 +83,12 @@ export class Http2Connection extends Duplex {
   private resetTimer: NodeJS.Timeout | undefined;
   private resetsAreDue = false;
   private firstRequestTimer: NodeJS.Timeout | undefined;
-  /** The client was sent away: nothing of it is read any more. */
+  /** Whether a GOAWAY has ended the connection: nothing more is read. */
   private dismissed = false;
 
   /**
-   * @param seen what was read of the socket already: the preface and what follows
-   * @param rules durations, in milliseconds, after which a client is sent away
+   * @param seen the bytes that were read from the socket already: the preface and more
+   * @param rules limits, in milliseconds, beyond which the connection ends
    */
   constructor(
     private readonly socket: Socket,
@@ -113,7 +115,7 @@ export class Http2Connection extends Duplex {
     socket.resume();
   }
 
-  /** Common name of the client's certificate. */
+  /** The common name of the client's certificate. */
   get certificateName(): string | undefined {
     return certificateNameOf(this.socket);
   }
@@ -122,14 +124,14 @@ export class Http2Connection extends Duplex {
     return remoteAddressOf(this.socket);
   }
 
-  /** Bytes that have left for the client. */
+  /** Bytes written to the socket. */
   get bytesWritten(): number {
     return this.socket.bytesWritten;
   }
 
   override _read(): void {
     this.isWanted = true;
-    // Called before Node gets the piece before this one: what that leads to in the next tick comes before the tick after it.
+    // Called before Node gets the previous piece: callbacks for that piece, in the next tick, run before the tick after it.
     process.nextTick(() => process.nextTick(() => this.handOn()));
   }
 
@@ -159,7 +161,7 @@ export class Http2Connection extends Duplex {
     callback(error);
   }
 
-  /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
+  /** Waits until the output is sent and the client closes; with unread bytes, the system would discard the output. */
   private closeWhenSent(): void {
     const { socket } = this;
     const timer = setTimeout(() => socket.destroy(), lingerMs);
@@ -168,7 +170,7 @@ export class Http2Connection extends Duplex {
     socket.end();
   }
 
-  /** Gives Node what it may read in one tick, if it has taken what was before. */
+  /** Passes to Node the bytes of one tick, if it has read the former ones. */
   private handOn(): void {
     if (!this.isWanted || this.dismissed) return;
     const bytes = this.input.take();
@@ -182,7 +184,7 @@ export class Http2Connection extends Duplex {
   private toClient(chunks: readonly Buffer[], callback: (error?: Error | null) => void): void {
     const last = chunks.length - 1;
     const done = (error?: Error | null): void => {
-      if (!error) callback(); // otherwise the socket closes, which ends everything
+      if (!error) callback(); // else the socket closes, which ends everything
     };
     this.socket.cork();
     for (const [n, chunk] of chunks.entries()) {
@@ -198,7 +200,7 @@ export class Http2Connection extends Duplex {
     else {
       this.input.begin(header);
       this.input.add(frame);
-      this.input.endHeaders(true); // who knows what the parts of the block say together
+      this.input.endHeaders(true); // a block in several frames is not searched: assume that it declares a length
     }
   }
 
@@ -218,7 +220,7 @@ export class Http2Connection extends Duplex {
     const { stream } = header;
     const isError = stream === 0 || stream > this.streams.newest || header.length !== 4;
     if (isError) {
-      this.input.begin(header); // Node judges it
+      this.input.begin(header); // Node handles the error
       this.input.add(frame);
     } else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
     else this.endWithGoAway(http2Error.enhanceYourCalm, "too_many_resets");
@@ -235,7 +237,7 @@ export class Http2Connection extends Duplex {
     }, waitMs);
   }
 
-  /** A reset cannot go into the middle of another frame. */
+  /** Passes due resets on, unless a frame is incomplete: a reset cannot be inserted into it. */
   private runDueResets(): void {
     if (!this.resetsAreDue || this.fromClient.isWithinFrame) return;
     this.resetsAreDue = false;
@@ -265,7 +267,7 @@ export class Http2Connection extends Duplex {
     if (type === frameType.goAway) this.streams.freeze();
   }
 
-  /** Ends the connection with a GOAWAY. A frame that was half written cannot be followed by one: then it just ends. */
+  /** Ends the connection, with a GOAWAY unless a frame to the client is incomplete. */
   private endWithGoAway(error: number, text: string): void {
     if (this.dismissed) return;
     this.dismissed = true;

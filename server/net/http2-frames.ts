@@ -1,6 +1,6 @@
-// The frames of HTTP/2 (RFC 9113 §4, §6), as far as a connection is looked at on its way to Node.
+// The frames of HTTP/2 (RFC 9113 §4, §6) that a connection to Node is inspected for.
 
-/** The 24 bytes with which every HTTP/2 connection begins (RFC 9113 §3.4). */
+/** The 24 bytes at the start of every HTTP/2 connection (RFC 9113 §3.4). */
 export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 export const frameHeaderBytes = 9;
@@ -8,7 +8,7 @@ export const frameType = { data: 0, headers: 1, resetStream: 3, ping: 6, goAway:
 export const frameFlag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
 export const http2Error = { none: 0, enhanceYourCalm: 11 } as const;
 
-/** The largest payload that a sender may use unless it was told otherwise; Node tells nobody otherwise (RFC 9113 §4.2). */
+/** The largest payload of a frame by default, which Node does not change (RFC 9113 §4.2). */
 export const maxFrameBytes = 16_384;
 
 export interface FrameHeader {
@@ -19,31 +19,31 @@ export interface FrameHeader {
   readonly stream: number;
 }
 
-/** Takes one direction of a connection, in order: `whole` frames that were asked for, and all other bytes as they come. */
+/** Receives one direction of a connection, in order: complete frames of the requested types, and all other bytes as they arrive. */
 export interface FrameVisitor {
-  /** Whether the frame is handed to `whole`; it is held until all of it has come. */
+  /** Whether the frame is passed to `onWhole`, once it is complete. */
   readonly wantsWhole: (header: FrameHeader) => boolean;
   readonly onWhole: (header: FrameHeader, frame: Buffer) => void;
-  /** A frame begins whose bytes are handed to `bytes`. */
+  /** A frame begins; its bytes are passed to `onBytes`. */
   readonly onBegin: (header: FrameHeader) => void;
   readonly onBytes: (bytes: Buffer) => void;
 }
 
-/** Cuts one direction of a connection, after the preface, into frames. */
+/** Divides one direction of a connection, after the preface, into frames. */
 export class FrameCutter {
-  /** The bytes of a frame whose header, or whose whole, is not there yet. */
+  /** The bytes of an incomplete header, or of an incomplete frame for `onWhole`. */
   private held: Buffer = Buffer.alloc(0);
-  /** Bytes still to come of the frame that began last. */
+  /** Missing bytes of the last frame. */
   private remaining = 0;
 
   constructor(private readonly visitor: FrameVisitor) {}
 
-  /** No frame has begun that is not complete. */
+  /** Whether no frame is incomplete. */
   get isAtBoundary(): boolean {
     return this.remaining === 0 && this.held.length === 0;
   }
 
-  /** The frame that began last has bytes to come: nothing can be put after what was handed on. */
+  /** Whether the last frame is incomplete: nothing can be inserted behind the bytes that were passed on. */
   get isWithinFrame(): boolean {
     return this.remaining > 0;
   }
@@ -88,7 +88,7 @@ export const readHeader = (bytes: Buffer, at: number): FrameHeader => ({
   stream: bytes.readUInt32BE(at + 5) & 0x7f_ff_ff_ff,
 });
 
-/** A frame of one piece. */
+/** Encodes a frame. */
 export const encodeFrame = (type: number, flags: number, stream: number, payload: Uint8Array): Buffer => {
   const header = Buffer.alloc(frameHeaderBytes);
   header.writeUIntBE(payload.length, 0, 3);
@@ -98,7 +98,7 @@ export const encodeFrame = (type: number, flags: number, stream: number, payload
   return Buffer.concat([header, payload]);
 };
 
-/** GOAWAY (RFC 9113 §6.8): no stream after `lastStream` was or will be served. */
+/** Encodes a GOAWAY frame (RFC 9113 §6.8): no stream after `lastStream` was or will be served. */
 export const encodeGoAway = (lastStream: number, error: number, text: string): Buffer => {
   const payload = Buffer.alloc(8);
   payload.writeUInt32BE(lastStream, 0);

@@ -1,4 +1,4 @@
-// Listening, and the gRPC engines: connections of clients, their bounds and policies.
+// Listening sockets and gRPC engines: connections of clients, with their limits.
 
 export { ClientConnections, type SecureConnection } from "./client-connections.js";
 export type { Engine, EngineOptions } from "./engine.js";

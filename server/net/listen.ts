@@ -11,21 +11,21 @@ import {
   StartError,
 } from "../base/index.js";
 
-/** Takes a connection that was accepted at a URL. */
+/** Handles a connection that was accepted at a URL. */
 export type OnConnection = (socket: Socket, url: MemberUrl) => void;
 
-/** Sockets that accept connections for one purpose. */
+/** Listening sockets for one purpose. */
 export interface Listener {
   /** The bound addresses, with the real port where 0 was given. */
   readonly addresses: readonly PortAddress[];
-  /** Accepts no more; connections that were accepted live on. */
+  /** Accepts no more; accepted connections stay open. */
   close(): Promise<void>;
 }
 
 /**
- * Binds every URL and hands on what connects.
+ * Binds every URL and passes connections on.
  *
- * @param onAcceptError a connection could not be accepted; the next one may be
+ * @param onAcceptError called when a connection could not be accepted; the next one may be
  * @throws StartError if an address is in use or cannot be bound
  */
 export const listen = async (
@@ -47,12 +47,12 @@ export const listen = async (
     await close();
     throw error;
   }
-  // A connection that cannot be accepted, for lack of file descriptors or memory, is its client's loss alone.
+  // A failure to accept, for lack of file descriptors or memory, concerns that one client only.
   for (const server of servers) server.on("error", onAcceptError);
   return { addresses, close };
 };
 
-/** @returns the addresses that the servers it adds are bound to */
+/** @returns the bound addresses of the added servers */
 const bindUrl = async (
   url: MemberUrl,
   onConnection: (socket: Socket) => void,
@@ -64,13 +64,13 @@ const bindUrl = async (
   const server = await bind(first, onConnection);
   servers.push(server);
   for (const other of others) {
-    const bound = boundAddress(server); // port 0: the second address of localhost takes the port of the first
+    const bound = boundAddress(server); // with port 0, all addresses of localhost get the port of the first
     const port = bound.kind === "tcp" ? bound.port : 0;
     try {
       servers.push(await bind(other.kind === "tcp" ? { ...other, port } : other, onConnection));
     } catch (error) {
       if (!isMissingFamily(error)) throw error;
-      // A machine without IPv6: 127.0.0.1 alone is its localhost.
+      // On a machine without IPv6, 127.0.0.1 is the only address of localhost.
     }
   }
   return servers.slice(before).map(boundAddress);
@@ -85,7 +85,7 @@ const bind = async (address: Address, onConnection: (socket: Socket) => void): P
   } catch (error) {
     if (address.kind !== "unix" || errorCode(error) !== "EADDRINUSE" || (await isAnswered(address.path)))
       throw bindError(address, error);
-    await unlink(address.path); // left behind by a member that was killed
+    await unlink(address.path); // left behind by a killed member
     return tryBind(address, onConnection).catch((again: unknown) => Promise.reject(bindError(address, again)));
   }
 };

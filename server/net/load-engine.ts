@@ -1,9 +1,12 @@
 import type { Engine, EngineOptions } from "./engine.js";
 import { createNativeEngine } from "./native-engine.js";
 
-/** The gRPC engines that `--rpc-engine` names. */
+/** The gRPC engines, by the values of `--rpc-engine`. */
 export type RpcEngine = "native" | "grpc-js";
 
-/** Returns the function that creates engines of a kind. `@grpc/grpc-js` is loaded only on request: that takes longer than a whole start. */
+/**
+ * Returns the function that creates engines of a kind. `@grpc/grpc-js` is loaded on demand: that takes longer than a whole
+ * start.
+ */
 export const loadEngine = async (kind: RpcEngine): Promise<(options: EngineOptions) => Engine> =>
   kind === "native" ? createNativeEngine : (await import("./grpc-js-engine.js")).createGrpcJsEngine;

@@ -5,7 +5,7 @@ import { PingPolicy } from "./ping-policy.js";
 
 const defaultKeepAliveTimeoutMs = 20_000;
 
-/** The engine of our own (docs/decisions/0001-rpc-engine.md). */
+/** Creates the native engine (docs/decisions/0001-rpc-engine.md). */
 export const createNativeEngine = (options: EngineOptions): Engine => {
   const { rules = {}, untaken } = options;
   const { keepAliveMs, keepAliveTimeoutMs = defaultKeepAliveTimeoutMs } = rules;

@@ -1,30 +1,31 @@
 import { frameFlag, frameType, maxFrameBytes, type FrameHeader } from "./http2-frames.js";
 import type { StreamTable } from "./stream-table.js";
 
-/** Requests that reach Node in one tick. It ends a connection at once after it has refused a hundred streams. */
+/** The maximum number of requests that reach Node in one tick. Node ends a connection after it has refused a hundred streams. */
 const maxRequestsAtOnce = 32;
 
-/** Bytes up to the headers of a request and including them; the last piece may have none. */
+/** Bytes up to and including the headers of a request; the last piece may have no headers. */
 interface Piece {
   readonly bytes: Buffer[];
-  /** Tells that these bytes cannot make Node end a request before them. */
+  /** Whether these bytes cannot make Node end an earlier request. */
   isHarmless: boolean;
 }
 
 /**
- * Bytes for Node, and how much of them it may read in one tick. Node tells of a new stream a tick after it has read its headers; until
- * then the stream must stay open, as its handlers rely on it. So the headers of a request are the last that Node reads in a tick,
- * with one exception, for the sake of speed: further requests and their data, as every
- * client sends them. Neither can end the request before them, as long as
+ * Bytes for Node, and the part of them that it may read in one tick. Node reports a new stream one tick after it has read the
+ * headers; until then the stream must stay open, as its handlers rely on it. So the headers of a request are the last bytes of
+ * a
+ * tick, with one exception, for speed: further requests and their data, as every client sends them. Neither can end an earlier
+ * request, as long as
  *
  * - no stream gets more data than its headers declare: none declares a length;
- * - Node does not end the connection for too many streams: no more are open than it has taken before, and it has reset none.
+ * - Node does not end the connection for too many streams: no more are open than it has accepted before, and it has reset none.
  */
 export class NodeInput {
-  /** Bytes that wait. */
+  /** Bytes in the queue. */
   size = 0;
   private pieces: Piece[] = [];
-  /** Frames go to the last piece. */
+  /** Whether further frames go to the last piece. */
   private isOpen = false;
   private mostStreams = 0;
   private declaresLength = false;
@@ -32,7 +33,7 @@ export class NodeInput {
 
   constructor(private readonly streams: StreamTable) {}
 
-  /** A frame comes, of which `streams` does not know yet. Its bytes follow. */
+  /** Begins a frame that `streams` does not know yet. Its bytes follow. */
   begin(header: FrameHeader): void {
     const piece = this.last();
     piece.isHarmless &&= this.isHarmless(header);
@@ -43,19 +44,19 @@ export class NodeInput {
     this.size += bytes.length;
   }
 
-  /** Headers are complete; `streams` knows of the request. */
+  /** Ends a piece: headers are complete, and `streams` knows the request. */
   endHeaders(declaresLength: boolean): void {
     this.declaresLength ||= declaresLength;
     this.mostStreams = Math.max(this.mostStreams, this.streams.size);
     this.isOpen = false;
   }
 
-  /** Node has reset a stream of its own accord: from now on each request has a tick of its own. */
+  /** Called when Node has reset a stream itself: from now on each request has a tick of its own. */
   onReset(): void {
     this.hasReset = true;
   }
 
-  /** Takes out what Node may read in one tick. */
+  /** Removes and returns the bytes of one tick. */
   take(): Buffer | undefined {
     const [first] = this.pieces;
     if (first === undefined) return undefined;

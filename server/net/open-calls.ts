@@ -4,7 +4,7 @@ import type { GrpcStatus } from "../rpc/index.js";
 /** Ends a call with a status. */
 export type EndCall = (status: GrpcStatus) => void;
 
-/** The calls under way, each with the function that ends it. */
+/** The calls in progress, each with the function that ends it. */
 export class OpenCalls {
   private readonly ends = new Set<EndCall>();
   private readonly open = new OpenCount();
@@ -18,7 +18,7 @@ export class OpenCalls {
     return this.ends.has(end);
   }
 
-  /** Removes a call that has ended, or is about to. @returns whether it was under way: the caller then gives the one answer */
+  /** Removes a call at its end. @returns whether it was in progress: then the caller sends the answer */
   take(end: EndCall): boolean {
     if (!this.ends.delete(end)) return false;
     this.open.remove();
@@ -29,7 +29,7 @@ export class OpenCalls {
     for (const end of [...this.ends]) end(status);
   }
 
-  /** Waits until none is under way, but no longer than this. */
+  /** Waits until no call is in progress, for `patienceMs` at most. */
   settle(patienceMs: number): Promise<void> {
     return this.open.whenNone(patienceMs);
   }

@@ -1,13 +1,17 @@
-/** Shortest time between pings while a call is open: the default of etcd's `--grpc-keepalive-min-time` (gRPC proposal A8). */
+/**
+ * The minimum interval of pings while a call is open, in milliseconds: the default of etcd's `--grpc-keepalive-min-time` (gRPC
+ * proposal A8).
+ */
 export const defaultMinPingIntervalMs = 5_000;
-/** The same while no call is open. */
+/** The minimum interval while no call is open, in milliseconds. */
 const minIdleIntervalMs = 2 * 60 * 60 * 1_000;
-/** Pings that may come too early one after the other; one more ends the connection. */
+/** Early pings in a row that are tolerated; one more ends the connection. */
 const maxStrikes = 2;
 
 /**
- * Counts the pings of a client by the rules of etcd's gRPC server: too early is a strike, and sending the client anything forgives
- * all of them. With an idle connection, pings at 0, 1, 2 and 3 s give 0, 1, 2 and 3 strikes; the last one is too many.
+ * Counts a client's pings by the rules of etcd's gRPC server: an early one is a strike, and headers or data to the client reset
+ * the
+ * strikes. On an idle connection, pings at 0, 1, 2 and 3 s give 0, 1, 2 and 3 strikes; the third is too many.
  */
 export class PingPolicy {
   private lastPingAt = -Infinity;
@@ -16,12 +20,12 @@ export class PingPolicy {
 
   constructor(private readonly minIntervalMs = defaultMinPingIntervalMs) {}
 
-  /** Headers or data were sent to the client. */
+  /** Called when headers or data were sent to the client. */
   onSent(): void {
     this.isForgiven = true;
   }
 
-  /** @returns whether the client pings too often, and has to go */
+  /** @returns true: the client pings too often, the connection ends */
   onPing(nowMs: number, hasOpenCalls: boolean): boolean {
     const interval = nowMs - this.lastPingAt;
     this.lastPingAt = nowMs;

@@ -1,16 +1,14 @@
 /**
- * Node answers the thousandth RST_STREAM within a moment, or more than 33 a second after that, with a GOAWAY that ends every call of
- * the connection. Resets reach it at a lower rate.
+ * Node answers the thousandth RST_STREAM in a burst, or more than 33 a second after that, with a GOAWAY that ends every call of
+ * the
+ * connection. So resets are passed on at a lower rate.
  */
 const burst = 900;
 const perSecond = 30;
-/** Resets that wait; one more ends the connection. */
+/** The maximum number of queued resets; one more ends the connection. */
 export const maxWaitingResets = 10_000;
 
-/**
- * Lets the resets of a client through at the rate that Node takes, in order. A call that has ended by the time its reset would be let
- * through needs none.
- */
+/** Passes the resets of a client on at the rate that Node allows, in order. A reset is dropped if its call has ended meanwhile. */
 export class ResetQueue {
   private waiting: { readonly stream: number; readonly frame: Buffer }[] = [];
   private allowance = burst;
@@ -21,7 +19,7 @@ export class ResetQueue {
     private readonly forward: (stream: number, frame: Buffer) => void,
   ) {}
 
-  /** @returns false: too many wait */
+  /** @returns false: the queue is full */
   add(nowMs: number, stream: number, frame: Buffer): boolean {
     this.waiting.push({ stream, frame: Buffer.from(frame) });
     this.run(nowMs);
@@ -29,7 +27,7 @@ export class ResetQueue {
     return this.waiting.length <= maxWaitingResets;
   }
 
-  /** Lets through what may pass now. @returns the milliseconds until the next may; undefined: none waits */
+  /** Passes on the resets that are due. @returns the milliseconds until the next one; undefined: the queue is empty */
   run(nowMs: number): number | undefined {
     this.refill(nowMs);
     let taken = 0;

@@ -2,7 +2,7 @@ import { maxUnsentBytes, maxUnsentMessages } from "../base/index.js";
 import type { Labelled, MethodStats } from "../rpc/index.js";
 import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
-/** The messages of a stream that its client has not taken yet. */
+/** The untaken messages of a stream. */
 export class SendBuffer {
   onDrain: () => void = () => undefined;
   private messages = 0;
@@ -13,18 +13,18 @@ export class SendBuffer {
   constructor(
     private readonly grpcCall: { write(message: unknown, onWritten: () => void): boolean },
     private readonly encode: (response: unknown) => Buffer,
-    /** Undefined: the connection is closed already. */
+    /** Undefined: the connection is closed. */
     private readonly untaken: UntakenOfConnection | undefined,
-    /** The counters that it shares with other streams. */
+    /** The counters shared with other streams. */
     private readonly shared: { readonly all: UntakenAnswers; readonly stats: MethodStats },
   ) {}
 
-  /** False: it is full now, and `onDrain` tells when it is empty. What is sent all the same is kept. */
+  /** Sends a message, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
   send(response: unknown): boolean {
-    return this.write(this.encode(response)); // here, so that bytes can be counted
+    return this.write(this.encode(response)); // encoded here, so that its bytes can be counted
   }
 
-  /** Sends a message for each label, as long as there is room. @returns how many */
+  /** Sends a message for each label, while there is room. @returns the number of sent messages */
   sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
     let sent = 0;
     for (const { label } of labels.slice(from, to)) {
@@ -35,7 +35,7 @@ export class SendBuffer {
     return sent;
   }
 
-  /** Drops the bytes that are left: the client takes no more. */
+  /** Releases the untaken bytes: the client reads no more. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -14,8 +14,9 @@ interface Served {
 }
 
 /**
- * The connections that a grpc-js server serves. Each is injected by itself, with an interceptor of its own: grpc-js tells a call
- * nothing of its connection but the address of the other end, and those of unix sockets have none.
+ * The connections of a grpc-js server. Each is injected separately, with an interceptor of its own: grpc-js gives a call only
+ * the
+ * address of its peer, and clients of unix sockets have none.
  */
 export class ServedConnections {
   private readonly served = new Map<string, Served>();
@@ -53,24 +54,24 @@ export class ServedConnections {
     return this.served.get(call.getPeer())?.untaken;
   }
 
-  /** Returns the common name of the certificate of a call's client; undefined: it has none, or the connection is closed. */
+  /** Returns the common name of the certificate of a call's client; undefined: there is none, or the connection is closed. */
   certificateNameOf(call: { getPeer(): string }): string | undefined {
     return this.served.get(call.getPeer())?.connection.certificateName;
   }
 
-  /** Returns the address that a call's client connects from; undefined: it has none, or the connection is closed. */
+  /** Returns the address of a call's client; undefined: there is none, or the connection is closed. */
   remoteAddressOf(call: { getPeer(): string }): string | undefined {
     return this.served.get(call.getPeer())?.connection.remoteAddress;
   }
 
-  /** Closes each HTTP/2 session as soon as its last stream has ended, and takes no more connections. May be called twice. */
+  /** Closes each HTTP/2 session after the end of its last stream, and accepts no more connections. May be called twice. */
   drain(): void {
     if (this.draining) return;
     this.draining = true;
     for (const { injector } of this.served.values()) injector.destroy();
   }
 
-  /** Waits for all to close; after `patienceMs` they are ended. */
+  /** Waits until all connections are closed; destroys them after `patienceMs`. */
   async whenClosed(patienceMs: number): Promise<void> {
     const connections = [...this.served.values()].map(({ connection }) => connection);
     const end = setTimeout(() => connections.forEach((each) => each.destroy()), patienceMs);
@@ -79,6 +80,6 @@ export class ServedConnections {
   }
 }
 
-/** Not `once`, which would take a connection that breaks for a failure to stop. */
+/** Not `once` of node:events, which would reject on a connection error. */
 const whenClosed = (connection: Duplex): Promise<void> =>
   new Promise((resolve) => connection.once("close", () => resolve()));

@@ -1,19 +1,19 @@
-/** A side of a stream has ended: it sends no more. */
+/** Bits of a stream's state: a side that has ended sends no more. */
 const clientEnded = 1;
 const serverEnded = 2;
 
-/** The streams of a connection that are open on either side, as seen in the frames of both directions. */
+/** The streams of a connection that are open on either side, derived from the frames of both directions. */
 export class StreamTable {
   private readonly open = new Map<number, number>();
   private last = 0;
   private frozen = false;
 
-  /** The newest stream that the client has begun; 0: none. */
+  /** The client's newest stream; 0: none. */
   get newest(): number {
     return this.last;
   }
 
-  /** Streams whose call has not been answered to the end. */
+  /** Whether any stream has an incomplete answer. */
   get hasOpenCalls(): boolean {
     return this.unanswered > 0;
   }
@@ -28,13 +28,13 @@ export class StreamTable {
     return this.open.has(stream);
   }
 
-  /** The client may send more on it. */
+  /** Whether the client may send on the stream. */
   isOpenForClient(stream: number): boolean {
     const ended = this.open.get(stream);
     return ended !== undefined && (ended & clientEnded) === 0;
   }
 
-  /** The client has sent headers: of a new stream, or trailers. */
+  /** Handles headers of the client: of a new stream, or trailers. */
   begin(stream: number): void {
     if (stream <= this.last || this.frozen) return;
     this.last = stream;
@@ -55,7 +55,7 @@ export class StreamTable {
     this.end(stream, serverEnded);
   }
 
-  /** Either side has reset it. */
+  /** Removes a stream that either side has reset. */
   reset(stream: number): void {
     this.end(stream, clientEnded | serverEnded);
   }

@@ -6,26 +6,32 @@ import {
   untakenBytesUnderPressure,
 } from "../base/index.js";
 
-/** The time between two looks at the connections while there is pressure, and the looks without progress after which one is closed. */
+/**
+ * The interval of checks under pressure, in milliseconds, and the number of checks without progress after which a connection is
+ * closed.
+ */
 const lookMs = 1_000;
 const maxLooksWithoutProgress = 5;
-/** Less is no progress: answers to pings are bytes, too. */
+/** The bytes that count as progress: answers to pings are bytes, too. */
 const minProgressBytes = 16 * 1024;
 
-/** A connection whose client has answers to take. */
+/** A connection with untaken answers. */
 export interface AnsweredConnection {
-  /** Bytes that have left so far: more and more as long as the client takes something. */
+  /** Bytes written to the socket: grows while the client reads. */
   readonly bytesWritten: number;
   destroy(): unknown;
 }
 
 /**
- * Counts the bytes of answers that clients have asked for and do not take, over all connections and streams. Every answer is
- * kept as long as the sum is small. Under pressure a connection that holds much already gets no more answers to reads, and is
- * closed once its client has taken nothing for five seconds; above the bound nobody gets any.
+ * Counts the bytes of untaken answers over all connections and streams. Every answer is sent or kept while the sum is small.
+ * Under
+ * pressure, a connection with many untaken bytes gets no more answers to reads, and is closed when its client has read nothing
+ * for
+ * five seconds; above the bound, no connection gets any.
  *
- * One connection asks for 200 values of 1 MiB and takes none: 129 are kept for it, the others are refused, and five seconds
- * later it is closed. Whoever asks for a value meanwhile gets it.
+ * One connection requests 200 values of 1 MiB and reads none: 129 are kept for it, the others are refused, and five seconds
+ * later
+ * the connection is closed. Other clients get their values meanwhile.
  */
 export class UntakenAnswers {
   private readonly connections = new Set<UntakenOfConnection>();
@@ -34,38 +40,38 @@ export class UntakenAnswers {
 
   constructor(
     private readonly clock: Clock,
-    /** A connection was closed that held so many bytes. */
+    /** Called when a connection with this number of untaken bytes was closed. */
     private readonly onStalled: (bytes: number) => void,
   ) {}
 
-  /** All that is kept now. */
+  /** The sum of untaken bytes. */
   get bytes(): number {
     return this.total;
   }
 
-  /** Whether a stream should send nothing more before its client has taken what it has. */
+  /** Whether a stream should pause until its client has read its answers. */
   get isPressed(): boolean {
     return this.total > untakenBytesUnderPressure;
   }
 
-  /** No answer that can be refused is kept for anybody. */
+  /** Whether no connection gets an answer that can be refused. */
   get isFull(): boolean {
     return this.total >= maxUntakenBytes;
   }
 
-  /** Counts what is kept for one more connection, until it is closed. */
+  /** Adds a connection, until it is closed. */
   add(connection: AnsweredConnection): UntakenOfConnection {
     const untaken = new UntakenOfConnection(this, connection, (bytes) => this.change(bytes));
     this.connections.add(untaken);
     return untaken;
   }
 
-  /** The connection is closed: nobody takes what was kept for it. */
+  /** Removes a closed connection; its untaken answers are dropped. */
   delete(untaken: UntakenOfConnection): void {
     if (this.connections.delete(untaken)) untaken.close();
   }
 
-  /** Looks at no connection any more. */
+  /** Ends the checks of connections. */
   stop(): void {
     this.stopLooking?.();
     this.stopLooking = undefined;
@@ -81,17 +87,17 @@ export class UntakenAnswers {
     for (const untaken of [...this.connections]) {
       if (!untaken.isStalled()) continue;
       this.onStalled(untaken.bytes);
-      untaken.connection.destroy(); // its calls end, and with them what is kept for them
+      untaken.connection.destroy(); // ends its calls, and drops their untaken answers
     }
   }
 }
 
-/** The answers that one connection's client has not taken. */
+/** The untaken answers of one connection. */
 export class UntakenOfConnection {
   private kept = 0;
   private isClosed = false;
   private looks = 0;
-  /** Bytes that had left at the last progress. */
+  /** Bytes written at the last progress. */
   private bytesWritten = 0;
 
   constructor(
@@ -104,17 +110,17 @@ export class UntakenOfConnection {
     return this.kept;
   }
 
-  /** Whether an answer that can be refused, as nothing was done for it, is kept all the same. */
+  /** Whether there is room for an answer that can be refused, as its request had no effect. */
   get admits(): boolean {
     return !this.all.isPressed || (this.kept < maxUntakenBytesOfConnection && !this.all.isFull);
   }
 
-  /** Whether a stream should send nothing more before its client has taken what it has. */
+  /** Whether a stream should pause until its client has read its answers. */
   get isPressed(): boolean {
     return this.all.isPressed;
   }
 
-  /** An answer is kept until `release` is called with as many bytes. */
+  /** Counts an untaken answer until `release` is called with the same number of bytes. */
   keep(bytes: number): void {
     if (this.isClosed) return;
     if (this.kept === 0) this.startChecking();
@@ -122,7 +128,7 @@ export class UntakenOfConnection {
     this.change(bytes);
   }
 
-  /** An answer has been taken, or nobody will take it. */
+  /** Counts an answer that was taken or dropped. */
   release(bytes: number): void {
     if (this.isClosed) return;
     this.kept -= bytes;
@@ -134,7 +140,7 @@ export class UntakenOfConnection {
     this.isClosed = true;
   }
 
-  /** Called at regular times. @returns whether much is kept and nothing of it was taken at the last looks */
+  /** Called at each check. @returns whether many bytes are untaken and none were taken at the last checks */
   isStalled(): boolean {
     const hasTaken = this.connection.bytesWritten - this.bytesWritten >= minProgressBytes;
     if (hasTaken) this.startChecking();

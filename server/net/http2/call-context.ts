@@ -4,12 +4,12 @@ import { DeadlineWheel } from "./deadline-wheel.js";
 import { maxPartialBytesOfAll } from "./limits.js";
 import { OpenCount } from "./open-count.js";
 
-/** The parts that all calls of an engine share. */
+/** The components that all calls of an engine share. */
 export class CallContext {
   readonly methods: ReadonlyMap<string, Method>;
   private readonly services: ReadonlySet<string>;
   readonly deadlines: DeadlineWheel;
-  /** Calls with one answer that have not got it. */
+  /** Unary calls in progress. */
   readonly calls = new OpenCount();
   private partialBytes = 0;
 
@@ -24,7 +24,7 @@ export class CallContext {
     this.deadlines = new DeadlineWheel(clock);
   }
 
-  /** Returns why a path leads to no method, in the words of Go's gRPC. */
+  /** Returns the status of a path without a method, with the text of grpc-go. */
   unknownMethod(path: string): GrpcStatus {
     const slash = path.lastIndexOf("/");
     if (slash < 1) return { code: statusCode.unimplemented, details: `malformed method name: ${JSON.stringify(path)}` };

@@ -1,10 +1,10 @@
 import { emptyList } from "../../../platform/index.js";
 import { rememberedStreams } from "./limits.js";
 
-/** Ways in which a stream has closed: by the ends of both sides, by the client's reset, by ours. */
+/** How a stream was closed: by the ends of both sides, by the client's reset, by the server's. */
 export type Closing = "ended" | "reset by client" | "reset by server";
 
-/** Remembers how the streams that closed last have closed. */
+/** Records how the most recently closed streams were closed. */
 export class ClosedStreams {
   private readonly streams: number[] = [];
   private readonly closings = emptyList<Closing>();
@@ -16,7 +16,7 @@ export class ClosedStreams {
     this.next = (this.next + 1) % rememberedStreams;
   }
 
-  /** Returns how a stream has closed; undefined: it was never opened, or that is long ago. */
+  /** Returns how a stream was closed; undefined: it was never opened, or is not recorded any more. */
   find(stream: number): Closing | undefined {
     return this.closings[this.streams.indexOf(stream)];
   }

@@ -38,50 +38,54 @@ import { ConnectionWriter, type AnswerAccount, type SharedMemory, type WrittenCo
 
 /** Serves the requests of connections. */
 export interface Service {
-  /** Makes the stream of a request that has begun; its `begin` follows. */
+  /** Creates the stream of a new request; the connection calls its `begin` next. */
   open(connection: ServerConnection, id: number, head: RequestHead, timeout: string | undefined): ServerStream;
-  /** A connection is closed; its streams were told before. */
+  /** Called when a connection is closed, after its streams. */
   onClosed(connection: ServerConnection): void;
   /** Reports a failure that no client can cause. */
   onUnexpectedError(error: unknown): void;
 }
 
-/** Judges the pings of a client. */
+/** Checks the rate of a client's pings. */
 export interface PingJudge {
-  /** Headers or data were sent to the client. */
+  /** Called when headers or data were sent to the client. */
   onSent(): void;
-  /** @returns whether the client pings too often, and has to go */
+  /** @returns true: the client pings too often, the connection ends */
   onPing(nowMs: number, hasOpenCalls: boolean): boolean;
 }
 
-/** The parts that all connections of an engine share. */
+/** The components that all connections of an engine share. */
 export interface SharedParts extends SharedMemory {
   readonly clock: Clock;
   readonly literals: LiteralCache;
 }
 
-/** Rules for the client of a connection, and for how long it is waited for. */
+/** The rules and time limits of a connection. */
 export interface ConnectionLimits {
   readonly maxStreams: number;
-  /** Time in which it has to begin its first request. */
+  /** The time until the first request, in milliseconds. */
   readonly withoutRequestMs: number;
-  /** Silence after which it is pinged, and how long its answer may take; undefined: never. */
+  /** The silence after which the client is pinged, and the wait for its answer; undefined: no pings. */
   readonly keepAlive: { readonly afterMs: number; readonly timeoutMs: number } | undefined;
 }
 
-/** The time between two calls of `sweep`. */
+/** The interval of `sweep`, in milliseconds. */
 export const sweepMs = 1_000;
-/** Bytes of answers in pieces that one of them copies for a connection, about: 2 ms. The next one copies more. */
+/**
+ * The approximate number of bytes of answers in pieces that one sweep copies for a connection: 2 ms. The next sweep copies
+ * more.
+ */
 const maxCopiedBytes = 2 * 1024 * 1024;
 
 /**
- * A client's connection (RFC 9113), from behind the preface to the end of its socket. Frames lead to the methods below, one for each
- * type; a fault is thrown where it is noticed, and ends the stream or the connection here.
+ * A client's connection (RFC 9113), from the end of the preface to the close of its socket. Each type of frame has a method
+ * below; an
+ * error of the client is thrown where it is detected, and ends the stream or the connection here.
  */
 export class ServerConnection implements WrittenConnection {
   readonly streams = new NumberTable<ServerStream>();
   readonly writer: ConnectionWriter;
-  /** Bytes of messages that have begun to arrive (`maxPartialBytes`). */
+  /** Bytes of incomplete messages (`maxPartialBytes`). */
   partialBytes = 0;
 
   private readonly reader = new FrameReader();
@@ -95,9 +99,9 @@ export class ServerConnection implements WrittenConnection {
   private receiveWindow = connectionWindowBytes;
   private newest = 0;
   private hasSettings = false;
-  /** No stream begins any more. */
+  /** Whether no further stream may begin. */
   private isDraining = false;
-  /** Reading has stopped, and the socket is about to close. */
+  /** Whether reading has stopped, and the socket is about to close. */
   private isOver = false;
   private isGone = false;
   private prefaceRead = 0;
@@ -127,7 +131,7 @@ export class ServerConnection implements WrittenConnection {
   /**
    * Begins to read and write.
    *
-   * @param seen what has been read of the socket
+   * @param seen the bytes that were read from the socket already
    */
   start(seen: Buffer): void {
     const { socket, limits } = this;
@@ -146,7 +150,7 @@ export class ServerConnection implements WrittenConnection {
     this.onChunk(seen);
   }
 
-  /** Begins no stream any more, and closes once the last one has ended (RFC 9113 §6.8). May be called twice. */
+  /** Refuses new streams, and closes after the end of the last one (RFC 9113 §6.8). May be called twice. */
   drain(): void {
     if (this.isDraining || this.isOver) return;
     this.isDraining = true;
@@ -159,7 +163,7 @@ export class ServerConnection implements WrittenConnection {
     this.onGone();
   }
 
-  /** Looks after a client that is silent, or that never comes to the point. Called every `sweepMs`. */
+  /** Checks a client that is silent, does not begin a request, or does not complete a frame. Called every `sweepMs`. */
   sweep(nowMs: number): void {
     if (this.isOver) return;
     this.hpack.forget();
@@ -187,7 +191,7 @@ export class ServerConnection implements WrittenConnection {
     if (this.socket.isPaused() && this.writer.unsentBytes <= maxUnreadBytes) this.socket.resume();
   }
 
-  /** Takes a frame from the reader. */
+  /** Handles a frame of the reader. */
   onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean {
     try {
       this.dispatch(type, flags, stream, bytes, start, end);
@@ -251,7 +255,7 @@ export class ServerConnection implements WrittenConnection {
         return this.onPing(flags, stream, bytes, start, end);
       case frameType.goAway:
         if (stream !== 0) throw new ConnectionError(errorCode.protocol, "GOAWAY on a stream");
-        return; // the client begins no stream any more
+        return; // the client begins no further stream
       case frameType.windowUpdate:
         return this.onWindowUpdate(stream, bytes, start, end);
       case frameType.pushPromise:
@@ -280,7 +284,7 @@ export class ServerConnection implements WrittenConnection {
     if (update > 0) this.writer.sendFrame(numberFrame(frameType.windowUpdate, id, update));
   }
 
-  /** Gives the whole window back: data is used at once, or counted by its call (`maxPartialBytes`). */
+  /** Restores the whole window: the data is handled at once, or counted by its call (`maxPartialBytes`). */
   private openReceiveWindow(): void {
     const update = connectionWindowBytes - this.receiveWindow;
     this.receiveWindow = connectionWindowBytes;
@@ -309,14 +313,14 @@ export class ServerConnection implements WrittenConnection {
     const { block } = this;
     if (block === undefined) throw new ConnectionError(errorCode.protocol, "CONTINUATION without HEADERS");
     block.add(bytes, start, end);
-    this.completed -= 1; // not before the block is complete
+    this.completed -= 1; // a CONTINUATION frame does not count before the block is complete
     if ((flags & frameFlag.endHeaders) === 0) return;
     this.block = undefined;
     const whole = block.join();
     this.onBlock(block, whole, 0, whole.length);
   }
 
-  /** A header block is complete. It is decoded in any case, as later blocks build on it. */
+  /** Handles a complete header block. It is decoded in any case, as later blocks depend on the dynamic table. */
   private onBlock(
     { stream: id, isLast, dependsOnItself }: HeaderBlock,
     bytes: Buffer,
@@ -327,10 +331,10 @@ export class ServerConnection implements WrittenConnection {
     const stream = this.streams.get(id);
     if (stream !== undefined) return this.onTrailers(stream, isLast);
     if (id <= this.newest) return this.onLateHeaders(id);
-    if (this.isDraining) return; // the client knows from GOAWAY that it is not served
+    if (this.isDraining) return; // GOAWAY tells the client that the request is not served
     this.newest = id;
     if (dependsOnItself) throw new StreamError(id, errorCode.protocol, "a stream that depends on itself");
-    if (!fits) throw new StreamError(id, errorCode.frameSize, "too many headers"); // as Go's gRPC
+    if (!fits) throw new StreamError(id, errorCode.frameSize, "too many headers"); // as grpc-go
     if (this.streams.size >= this.limits.maxStreams)
       throw new StreamError(id, errorCode.refusedStream, "too many streams");
     const head = this.heads.read(this.hpack.fields);
@@ -354,13 +358,13 @@ export class ServerConnection implements WrittenConnection {
 
   private onLateHeaders(id: number): void {
     const closing = this.closed.find(id);
-    if (closing === "reset by server") return; // sent before the client knew
+    if (closing === "reset by server") return; // sent before the client received the reset
     if (closing === "reset by client") throw new StreamError(id, errorCode.streamClosed, "HEADERS after RST_STREAM");
     if (closing === "ended") throw new ConnectionError(errorCode.streamClosed, "HEADERS on a closed stream");
     throw new ConnectionError(errorCode.protocol, "a stream that is older than the newest");
   }
 
-  /** A frame for a stream that is not open. */
+  /** Handles a frame for a stream that is not open. */
   private onLateFrame(id: number, name: string): void {
     if (id > this.newest && !this.isDraining)
       throw new ConnectionError(errorCode.protocol, `${name} on a stream that has not begun`);
@@ -386,7 +390,7 @@ export class ServerConnection implements WrittenConnection {
     this.countReset();
   }
 
-  /** Bounds the streams that end before their work is done: their number at a time does not count them any more. */
+  /** Bounds the rate of resets: a reset stream does not count as concurrent, though its work may go on. */
   private countReset(): void {
     if (!this.resets.take(this.shared.clock.now()))
       throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_resets");
@@ -400,7 +404,7 @@ export class ServerConnection implements WrittenConnection {
     if (isAck) return this.countIdleFrame();
     if (this.hasSettings) this.countIdleFrame();
     this.hasSettings = true;
-    this.writer.sendFrame(settingsAck); // before the data that the settings may let through
+    this.writer.sendFrame(settingsAck); // sent before any data that the settings allow
     this.settings.apply(bytes, start, end);
   }
 
@@ -425,7 +429,7 @@ export class ServerConnection implements WrittenConnection {
     if (stream === undefined) {
       if (id > this.newest && !this.isDraining)
         throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE on a stream that has not begun");
-      return; // sent before the client knew that the stream has ended
+      return; // sent before the client received the end of the stream
     }
     if (increment === 0) throw new StreamError(id, errorCode.protocol, "WINDOW_UPDATE by 0");
     if (!this.writer.openStreamWindow(stream, increment))
@@ -455,7 +459,7 @@ export class ServerConnection implements WrittenConnection {
     this.endIfDrained();
   }
 
-  /** Whether a frame or a header block has begun, and nothing of it has come for long. */
+  /** Whether a frame or a header block is incomplete, and no other was completed for `maxIncompleteMs`. */
   private hasStalled(nowMs: number): boolean {
     const isWithin = this.reader.isWithinFrame || this.block !== undefined;
     if (!isWithin || this.progress.completed !== this.completed) {
@@ -465,7 +469,7 @@ export class ServerConnection implements WrittenConnection {
     return nowMs - this.progress.at >= maxIncompleteMs;
   }
 
-  /** Forgives the silence of a client from which nothing is read, because it does not take its answers. */
+  /** Restarts the timers of a client from which nothing is read because it does not read its answers. */
   private restartIdleTimer(nowMs: number): void {
     this.progress = { completed: this.completed, at: nowMs };
     this.hasHeard = true;
@@ -491,7 +495,7 @@ export class ServerConnection implements WrittenConnection {
     if (this.isDraining && !this.isOver && this.streams.size === 0) this.finish();
   }
 
-  /** Tells the client why its connection ends, and ends it. */
+  /** Ends the connection with a GOAWAY that has the reason. */
   private endWithGoAway(code: ErrorCode, text: string): void {
     if (this.isOver) return;
     this.writer.sendFrame(goAwayFrame(this.newest, code, text));
@@ -499,7 +503,11 @@ export class ServerConnection implements WrittenConnection {
     this.closeStreams();
   }
 
-  /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
+  /**
+   * Waits until the output is sent and the client closes. The input is read and dropped: with unread bytes, the system would
+   * discard
+   * the output.
+   */
   private finish(): void {
     this.isOver = true;
     this.closeWhenSent();
@@ -507,7 +515,7 @@ export class ServerConnection implements WrittenConnection {
     this.socket.resume();
   }
 
-  /** Closes the socket soon, whatever has left by then. */
+  /** Closes the socket after `lingerMs`, even if output is left. */
   private closeWhenSent(): void {
     if (this.isLingering || this.socket.destroyed) return;
     this.isLingering = true;
@@ -515,11 +523,11 @@ export class ServerConnection implements WrittenConnection {
     this.socket.once("close", stopTimer);
   }
 
-  /** The client has gone, or the socket is closed. */
+  /** Handles the end of the socket, by the client or by an error. */
   private onGone(): void {
     if (this.isGone) return;
     this.isGone = this.isOver = true;
-    this.closeWhenSent(); // a client that says it is done may still not take what was written
+    this.closeWhenSent(); // a client that has half-closed may still not read the output
     this.writer.close();
     this.closeStreams();
     this.service.onClosed(this);
@@ -535,7 +543,7 @@ export class ServerConnection implements WrittenConnection {
 
 const settingsAck = frame(frameType.settings, frameFlag.ack, 0);
 
-/** The bytes of padding at the end of a frame (RFC 9113 §6.1). */
+/** Returns the number of padding bytes at the end of a frame (RFC 9113 §6.1). */
 const paddingOf = (bytes: Buffer, start: number, end: number): number => {
   const padding = bytes[start] ?? 0;
   if (padding >= end - start) throw new ConnectionError(errorCode.protocol, "padding longer than its frame");

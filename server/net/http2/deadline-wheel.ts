@@ -1,14 +1,17 @@
 import type { Clock } from "../../../platform/index.js";
 
-/** The length of a slot, which is how late a deadline may be noticed, and the number of slots. */
+/** The length of a slot, in milliseconds, which is the maximum delay of an expiry; and the number of slots. */
 const tickMs = 20;
 const slotCount = 256;
 
-/** A thing with a deadline; the wheel keeps its links in it, so that waiting takes no memory and leaving no search. */
+/**
+ * An item with a deadline. The wheel's links are fields of the item, so that waiting allocates nothing and removal needs no
+ * search.
+ */
 export interface Expiring {
-  /** The time, in the clock's milliseconds. */
+  /** The time by the clock, in milliseconds. */
   deadlineAt: number;
-  /** The slot in which it waits; -1: it does not. */
+  /** The slot of the item; -1: it is not in the wheel. */
   slot: number;
   next: Expiring | undefined;
   previous: Expiring | undefined;
@@ -16,11 +19,13 @@ export interface Expiring {
 }
 
 /**
- * Keeps the deadlines of all calls with one timer, which runs while there are any. A deadline lies in the slot of its tick; one
- * further away than the wheel goes round stays there when its slot is looked at.
+ * Holds the deadlines of all calls with one timer, which runs while there are any. A deadline is in the slot of its tick; a
+ * deadline
+ * beyond one turn of the wheel stays in the slot when the slot is checked.
  *
- * With slots of 20 ms, a deadline at 130 ms lies in slot 6 and is noticed at 140 ms; one at 5 250 ms lies in slot 6, too (5 120 ms
- * are one turn), is passed over at 140 ms and noticed at 5 260 ms.
+ * With slots of 20 ms, a deadline at 130 ms is in slot 6 and expires at 140 ms; a deadline at 5 250 ms is in slot 6, too (5 120
+ * ms
+ * are one turn), stays there at 140 ms and expires at 5 260 ms.
  */
 export class DeadlineWheel {
   private readonly slots = new Array<Expiring | undefined>(slotCount).fill(undefined);
@@ -41,7 +46,7 @@ export class DeadlineWheel {
     this.slots[slot] = waiting;
   }
 
-  /** Forgets one, if it has not expired. */
+  /** Removes an item, if it has not expired. */
   remove(waiting: Expiring): void {
     const { slot, next, previous } = waiting;
     if (slot < 0) return;
@@ -53,7 +58,7 @@ export class DeadlineWheel {
     waiting.next = waiting.previous = undefined;
   }
 
-  /** Forgets all. */
+  /** Removes all items. */
   stop(): void {
     this.stopTimer?.();
     this.stopTimer = undefined;
@@ -71,7 +76,7 @@ export class DeadlineWheel {
     }
     const now = this.clock.now();
     const last = tickOf(now);
-    // After a pause of the process, every slot is looked at once.
+    // After a pause of the process, every slot is checked once.
     for (let tick = Math.max(this.tick, last - slotCount); tick < last; tick++) this.expire(tick % slotCount, now);
     this.tick = last;
   }

@@ -3,8 +3,9 @@ import type { HeaderField } from "./header-field.js";
 /**
  * HPACK's dynamic table (RFC 7541 §2.3.2): a ring in which the newest field has index 0 and the oldest are evicted.
  *
- * With room for 100 bytes: after adding `a: 1` and `b: 2` (34 bytes each), index 0 is `b: 2` and index 1 is `a: 1`, 68 bytes; after
- * `c: 3`, 102 bytes would be too many, so `a: 1` is gone and index 1 is `b: 2`.
+ * With room for 100 bytes: after adding `a: 1` and `b: 2` (34 bytes each), index 0 is `b: 2` and index 1 is `a: 1`, 68 bytes;
+ * with
+ * `c: 3`, 102 bytes would be too many, so `a: 1` is evicted and index 1 is `b: 2`.
  */
 export class DynamicTable {
   private readonly ring: (HeaderField | undefined)[];
@@ -13,10 +14,10 @@ export class DynamicTable {
   private bytes = 0;
   private maxBytes: number;
 
-  /** @param mostBytes the largest size that it may be given */
+  /** @param mostBytes the upper bound of `resize` */
   constructor(readonly mostBytes: number) {
     this.maxBytes = mostBytes;
-    this.ring = new Array<HeaderField | undefined>(Math.max(1, Math.floor(mostBytes / 32))).fill(undefined); // a field has 32 bytes at least
+    this.ring = new Array<HeaderField | undefined>(Math.max(1, Math.floor(mostBytes / 32))).fill(undefined); // a field counts as 32 bytes at least
   }
 
   get length(): number {
@@ -33,7 +34,7 @@ export class DynamicTable {
     return this.ring[at < 0 ? at + this.ring.length : at];
   }
 
-  /** Adds the newest field. One that is larger than the whole table empties it (§4.4). */
+  /** Adds the newest field. A field larger than the whole table empties it (§4.4). */
   add(field: HeaderField): void {
     this.evictTo(this.maxBytes - field.size);
     if (field.size > this.maxBytes) return;

@@ -16,7 +16,7 @@ export const errorCode = {
 /** A code of an error. */
 export type ErrorCode = (typeof errorCode)[keyof typeof errorCode];
 
-/** A fault of the client that ends its connection: it is told by GOAWAY (RFC 9113 §5.4.1). */
+/** An error of the client that ends its connection with a GOAWAY (RFC 9113 §5.4.1). */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
 
@@ -29,7 +29,7 @@ export class ConnectionError extends Error {
   }
 }
 
-/** A fault of the client that ends one stream: it is told by RST_STREAM (RFC 9113 §5.4.2). */
+/** An error of the client that ends one stream with a RST_STREAM (RFC 9113 §5.4.2). */
 export class StreamError extends Error {
   override readonly name = "StreamError";
 

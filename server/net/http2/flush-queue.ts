@@ -1,10 +1,11 @@
 import { emptyList } from "../../../platform/index.js";
-/** A writer with bytes that have been gathered. */
+
+/** A writer with bytes to write. */
 export interface Flushable {
   flush(): void;
 }
 
-/** Flushes writers once the code that runs now, and has answered some calls, is done: one write a connection for all of them. */
+/** Flushes writers after the running code, which may answer several calls: one write per connection for all of them. */
 export class FlushQueue {
   private due = emptyList<Flushable>();
   private readonly run = (): void => {
@@ -18,7 +19,7 @@ export class FlushQueue {
     this.due.push(writer);
   }
 
-  /** Adds a writer with nothing that anybody waits for: it is flushed behind what this turn of the loop has to do. */
+  /** Adds a writer without answers in its output: it is flushed at the end of this turn of the event loop. */
   addLate(writer: Flushable): void {
     setImmediate(() => writer.flush());
   }

@@ -1,9 +1,9 @@
-// The frames of HTTP/2 (RFC 9113 §4, §6): cutting bytes into frames, and writing frames into bytes. Nothing here knows a socket.
+// The frames of HTTP/2 (RFC 9113 §4, §6): divides bytes into frames, and encodes frames. Independent of sockets.
 
 import { ConnectionError, errorCode } from "./errors.js";
 import { maxFrameBytes } from "./limits.js";
 
-/** The 24 bytes with which every HTTP/2 connection begins (RFC 9113 §3.4). */
+/** The 24 bytes at the start of every HTTP/2 connection (RFC 9113 §3.4). */
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 /** The bytes before the payload of every frame: length, type, flags, stream. */
 export const frameHeaderBytes = 9;
@@ -35,29 +35,31 @@ export const setting = {
   maxHeaderListSize: 6,
 } as const;
 
-/** The bytes of one frame's payload lie in `bytes` from `start` to `end`, and only during the call. */
+/** Receives frames. The payload is in `bytes` from `start` to `end`, and valid only during the call. */
 export interface FrameHandler {
-  /** @returns false: nothing of what follows is to be read */
+  /** @returns false: no further frame is to be read */
   onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean;
 }
 
 /**
- * Cuts the bytes of a client, after the preface, into frames. A frame within one chunk is handed on where it lies; one that is torn
- * is put together in memory of its own size.
+ * Divides the bytes of a client, after the preface, into frames. A frame within one chunk is passed on without a copy; a frame
+ * in
+ * several chunks is assembled in a buffer of its own size.
  *
- * For example, of a chunk `[9-byte header, 100 bytes of a payload of 150]` the reader holds a buffer of 159 bytes, 109 of which are filled;
- * the next chunk fills the other 50, the frame is handed on, and reading goes on behind it in place.
+ * For example, of a chunk `[9-byte header, 100 bytes of a payload of 150]` the reader holds a buffer of 159 bytes, 109 of which
+ * are
+ * filled; the next chunk fills the other 50, the frame is passed on, and the rest of that chunk is read in place.
  */
 export class FrameReader {
   private held: Buffer | undefined;
   private filled = 0;
 
-  /** Whether a frame has begun that is not complete. */
+  /** Whether the last frame is incomplete. */
   get isWithinFrame(): boolean {
     return this.held !== undefined;
   }
 
-  /** @throws ConnectionError for a frame that is larger than allowed, and whatever `handler` throws */
+  /** @throws ConnectionError for a frame larger than `maxFrameBytes`, and the errors of `handler` */
   push(chunk: Buffer, handler: FrameHandler): void {
     let at = this.held === undefined ? 0 : this.fill(chunk, handler);
     while (chunk.length - at >= frameHeaderBytes) {
@@ -77,7 +79,7 @@ export class FrameReader {
     this.filled = chunk.copy(this.held, 0, at);
   }
 
-  /** Completes the frame that is held, if there are bytes enough. @returns where the bytes after it begin */
+  /** Completes the held frame, if there are enough bytes. @returns the offset of the bytes behind it */
   private fill(chunk: Buffer, handler: FrameHandler): number {
     let at = 0;
     for (;;) {
@@ -101,7 +103,7 @@ export class FrameReader {
         );
         return goesOn ? at : chunk.length;
       }
-      this.held = Buffer.allocUnsafe(end); // the header is there: now there is room for the payload
+      this.held = Buffer.allocUnsafe(end); // the header is complete: allocate the payload
       held.copy(this.held);
     }
   }
@@ -117,7 +119,7 @@ const typeOf = (bytes: Buffer, start: number): number => bytes[start - 6] ?? 0;
 const flagsOf = (bytes: Buffer, start: number): number => bytes[start - 5] ?? 0;
 const streamOf = (bytes: Buffer, start: number): number => readUint32(bytes, start - 4) & 0x7f_ff_ff_ff;
 
-/** Reads four bytes as an unsigned number. */
+/** Reads four bytes as an unsigned integer. */
 export const readUint32 = (bytes: Uint8Array, at: number): number =>
   (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
 
@@ -147,7 +149,7 @@ export const writeFrameHeader = (
   return writeUint32(bytes, at + 5, stream);
 };
 
-/** Writes the length of a frame whose payload has been written: from behind its header, which begins at `at`, to `end`. */
+/** Sets the length of a written frame: its header begins at `at`, its payload ends at `end`. */
 export const writeFrameLength = (bytes: Uint8Array, at: number, end: number): void => {
   const length = end - at - frameHeaderBytes;
   bytes[at] = length >>> 16;
@@ -155,7 +157,7 @@ export const writeFrameLength = (bytes: Uint8Array, at: number, end: number): vo
   bytes[at + 2] = length;
 };
 
-/** Makes a frame of one piece. */
+/** Encodes a frame. */
 export const frame = (type: number, flags: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer => {
   const bytes = Buffer.allocUnsafe(frameHeaderBytes + payload.length);
   writeFrameHeader(bytes, 0, payload.length, type, flags, stream);
@@ -163,7 +165,7 @@ export const frame = (type: number, flags: number, stream: number, payload: Uint
   return bytes;
 };
 
-/** Makes a SETTINGS frame (RFC 9113 §6.5). */
+/** Encodes a SETTINGS frame (RFC 9113 §6.5). */
 export const settingsFrame = (settings: readonly (readonly [id: number, value: number])[]): Buffer => {
   const payload = Buffer.alloc(settings.length * 6);
   for (const [n, [id, value]] of settings.entries()) {
@@ -173,7 +175,7 @@ export const settingsFrame = (settings: readonly (readonly [id: number, value: n
   return frame(frameType.settings, 0, 0, payload);
 };
 
-/** Makes a GOAWAY frame (RFC 9113 §6.8): no stream after `lastStream` was or will be served. */
+/** Encodes a GOAWAY frame (RFC 9113 §6.8): no stream after `lastStream` was or will be served. */
 export const goAwayFrame = (lastStream: number, error: number, text: string): Buffer => {
   const payload = Buffer.alloc(8);
   payload.writeUInt32BE(lastStream, 0);
@@ -181,7 +183,7 @@ export const goAwayFrame = (lastStream: number, error: number, text: string): Bu
   return frame(frameType.goAway, 0, 0, Buffer.concat([payload, Buffer.from(text, "latin1")]));
 };
 
-/** Makes a frame whose payload is one number: RST_STREAM, WINDOW_UPDATE. */
+/** Encodes a frame with one number as payload: RST_STREAM, WINDOW_UPDATE. */
 export const numberFrame = (type: number, stream: number, value: number): Buffer => {
   const payload = Buffer.allocUnsafe(4);
   payload.writeUInt32BE(value, 0);

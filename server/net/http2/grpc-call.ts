@@ -18,22 +18,22 @@ import type { RequestHead } from "./request-head.js";
 import { messagePrefixBytes } from "./send-queue.js";
 import { ServerStream } from "./stream.js";
 
-/** A call of gRPC on its stream, of any kind: its deadline, its metadata, its messages, and its one end. */
+/** A gRPC call of any kind on its stream: its deadline, its metadata, its messages, and its end. */
 export abstract class GrpcCall extends ServerStream implements Call, Expiring, MessageHandler, PartialBudget {
   readonly principal = undefined;
   deadlineAt = Infinity;
   slot = -1;
   next: Expiring | undefined;
   previous: Expiring | undefined;
-  /** The end has been given, or nobody waits for it. */
+  /** Whether the call has ended, by its answer, a cancellation or a reset. */
   protected isOver = false;
   private reader: MessageReader | undefined;
   private onCancel: (() => void) | undefined;
-  /** The time at which it began, if handling times are measured. */
+  /** The time at which the call began, if handling times are measured. */
   private readonly beganAt: number;
 
   /**
-   * @param timeoutMs time that the client gives the call; Infinity: all
+   * @param timeoutMs the client's timeout; Infinity: none
    * @param stats counts the calls of its method
    */
   constructor(
@@ -102,9 +102,9 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     this.context.givePartialBack(bytes);
   }
 
-  /** The client sends no more, and every message that it sent was whole. */
+  /** Called when the client has half-closed the stream; every message was complete. */
   protected abstract onHalfClose(): void;
-  /** The call has ended, whoever ended it; called once. */
+  /** Called once, at the end of the call. */
   protected abstract onOver(): void;
 
   protected override onData(bytes: Buffer, start: number, end: number): void {
@@ -128,7 +128,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     if (this.endOnce(statusCode.canceled) && onCancel !== undefined) this.callBack(onCancel);
   }
 
-  /** The answer to a request that ends within a message, in the words of Go's gRPC. */
+  /** The status of a request that ends within a message, with the text of grpc-go. */
   protected get tornMessage(): GrpcStatus {
     return { code: statusCode.internal, details: "unexpected EOF" };
   }
@@ -138,7 +138,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     if (!this.isOver) this.endWith(statusOfError(error, this.context.onUnexpectedError));
   }
 
-  /** Ends the call once. @returns whether it was under way: who ends it gives the answer */
+  /** Ends the call once. @returns whether it was in progress: then the caller sends the answer */
   protected endOnce(code: number): boolean {
     if (this.isOver) return false;
     this.isOver = true;
@@ -150,12 +150,12 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     try {
       this.onOver();
     } catch (error) {
-      this.context.onUnexpectedError(error); // the client must still be answered
+      this.context.onUnexpectedError(error); // the client must still get its answer
     }
     return true;
   }
 
-  /** Calls back a service. Should it throw, others that are told of the same event must still be. */
+  /** Calls a callback of a service, and catches its error: other callbacks of the same event must still be called. */
   private callBack(callback: () => void): void {
     try {
       callback();
@@ -164,7 +164,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     }
   }
 
-  /** Whether these are one message, whole and not compressed, as in nearly every request: it takes no reader. */
+  /** Whether the bytes are one complete and uncompressed message, as in nearly every request: no reader is needed. */
   private isPlainMessage(bytes: Buffer, start: number, end: number): boolean {
     const length = end - start - messagePrefixBytes;
     return (

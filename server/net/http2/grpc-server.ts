@@ -13,20 +13,20 @@ import type { AnswerAccount } from "./writer.js";
 /** Settings of a server. */
 export interface GrpcServerOptions {
   readonly methods: readonly Method[];
-  /** Larger requests are RESOURCE_EXHAUSTED. */
+  /** The maximum size of a request; a larger one ends in RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number;
-  /** Streams at a time on a connection; one more is refused. Absent: `maxStreams`. */
+  /** The maximum number of concurrent streams of a connection; a further one is refused. Absent: `maxStreams`. */
   readonly maxConcurrentStreams?: number | undefined;
   readonly withoutRequestMs: number;
   readonly keepAlive: ConnectionLimits["keepAlive"];
   readonly clock: Clock;
 }
 
-/** The time in which, at a stop, a client has to take something of its last answers, and to close once it has all of them. */
+/** At a stop, the interval in which a client must read some of its last answers, and close after all of them; in milliseconds. */
 const drainCheckMs = 500;
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 
-/** Serves gRPC over sockets that somebody else accepted. */
+/** Serves gRPC on accepted sockets. */
 export class GrpcServer {
   private readonly context: CallContext;
   private readonly service: GrpcService;
@@ -35,7 +35,7 @@ export class GrpcServer {
   private isDraining = false;
   private stopSweeping: (() => void) | undefined;
 
-  /** @param onUnexpectedError is told of failures that no client can cause */
+  /** @param onUnexpectedError called with failures that no client can cause */
   constructor(
     private readonly options: GrpcServerOptions,
     onUnexpectedError: (error: unknown) => void,
@@ -54,7 +54,7 @@ export class GrpcServer {
   /**
    * Serves a connection.
    *
-   * @param seen what has been read of the socket
+   * @param seen the bytes that were read from the socket already
    */
   serve(socket: Socket, seen: Buffer, account: AnswerAccount, pings: PingJudge): void {
     if (this.isDraining || socket.destroyed) {
@@ -67,7 +67,7 @@ export class GrpcServer {
     connection.start(seen);
   }
 
-  /** Says goodbye on all connections. @returns when calls under way have ended, or `graceMs` are over */
+  /** Sends GOAWAY on all connections. @returns when the calls in progress have ended, after `graceMs` at the latest */
   drain(graceMs: number): Promise<void> {
     this.isDraining = true;
     for (const connection of [...this.service.connections]) connection.drain();
@@ -75,8 +75,9 @@ export class GrpcServer {
   }
 
   /**
-   * Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. Clients that go on taking their last
-   * answers have `graceMs` for that.
+   * Drains, waits up to `graceMs` for calls in progress, then ends the remaining calls and the streams. Clients that keep
+   * reading
+   * their last answers have another `graceMs` for that.
    */
   async stop(graceMs: number): Promise<void> {
     await this.drain(graceMs);
@@ -90,7 +91,7 @@ export class GrpcServer {
     this.context.deadlines.stop();
   }
 
-  /** Ends connections whose clients take nothing more, and after `graceMs` all of them. @returns a function that stops doing so */
+  /** Ends connections whose clients read no more, and all of them after `graceMs`. @returns a function that stops the checks */
   private destroyWhenSent(connections: readonly ServerConnection[], graceMs: number): () => void {
     const untaken = new Map(connections.map((connection) => [connection, connection.writer.untakenBytes]));
     let elapsedMs = 0;
@@ -110,7 +111,7 @@ export class GrpcServer {
   }
 }
 
-/** Not `once`, which would take a connection that breaks for a failure to stop. */
+/** Not `once` of node:events, which would reject on a connection error. */
 const whenClosed = (socket: Socket): Promise<void> =>
   new Promise((resolve) => {
     if (socket.closed) resolve();

@@ -8,10 +8,10 @@ import { BidiCall, ServerStreamCall } from "./stream-calls.js";
 import { ServerStream } from "./stream.js";
 import { UnaryCall } from "./unary-call.js";
 
-/** Serves the methods of a table: makes a call of each request, of the kind that its method is. */
+/** Serves the methods of a table: creates a call for each request, by the kind of its method. */
 export class GrpcService implements Service {
   readonly connections = new Set<ServerConnection>();
-  /** Counts the calls that belong to no method, of which etcd has no metrics. */
+  /** Counts the calls without a method; etcd has no metrics of them. */
   private readonly uncounted = new MethodStats();
 
   constructor(private readonly context: CallContext) {}
@@ -46,20 +46,20 @@ export class GrpcService implements Service {
     this.context.onUnexpectedError(error);
   }
 
-  /** Ends all calls and streams that are under way. */
+  /** Ends all calls and streams in progress. */
   endAll(status: GrpcStatus): void {
     for (const connection of this.connections)
       for (const stream of [...connection.streams.values()]) stream.endWith(status);
   }
 }
 
-/** Whether a content type is gRPC's: `application/grpc`, perhaps with a codec or parameters. */
+/** Whether a content type is gRPC's: `application/grpc`, possibly with a codec or parameters. */
 const isGrpc = (contentType: string): boolean =>
   contentType === "application/grpc" || /^application\/grpc[+;]/.test(contentType);
 
 const { internal, invalidArgument } = statusCode;
 
-/** The words of Go's gRPC. */
+/** The text of grpc-go. */
 const noGrpc = (contentType: string): GrpcStatus => ({
   code: invalidArgument,
   details: `invalid gRPC request content-type ${JSON.stringify(contentType)}`,
@@ -73,7 +73,7 @@ const badTimeout = (timeout: string): GrpcStatus => ({
   details: `malformed grpc-timeout: transport: invalid timeout ${JSON.stringify(timeout)}`,
 });
 
-/** A call that is answered with a status at once, whatever is sent. */
+/** A call that is answered with a status at once, whatever the client sends. */
 class RefusedCall extends GrpcCall {
   constructor(
     context: CallContext,
@@ -95,11 +95,11 @@ class RefusedCall extends GrpcCall {
   }
 
   protected override onHalfClose(): void {
-    // it has ended before
+    // ended at once
   }
 
   protected override onOver(): void {
-    // nobody waits for it
+    // no service to notify
   }
 }
 
@@ -120,11 +120,11 @@ class RefusedRequest extends ServerStream {
   }
 
   protected override onBegin(): void {
-    // the body follows
+    // the answer follows at the end of the body
   }
 
   protected override onData(): void {
-    // nobody reads it
+    // dropped
   }
 
   protected override onRemoteEnd(): void {
@@ -132,6 +132,6 @@ class RefusedRequest extends ServerStream {
   }
 
   protected override onReset(): void {
-    // nobody waits for it
+    // no service to notify
   }
 }

@@ -2,7 +2,7 @@
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 const maxDigits = 8;
 
-/** Reads `grpc-timeout` (gRPC over HTTP/2): at most eight digits and a unit. @returns milliseconds, or undefined if it is none */
+/** Parses `grpc-timeout` (gRPC over HTTP/2): at most eight digits and a unit. @returns milliseconds; undefined: malformed */
 export const parseTimeout = (text: string): number | undefined => {
   const last = text.length - 1;
   const unit = unitMs[text.charAt(last)];

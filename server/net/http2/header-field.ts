@@ -1,4 +1,4 @@
-/** Roles that a header field may have in a request. */
+/** The roles of header fields in a request. */
 export const headerKind = {
   /** Metadata of the call. */
   regular: 0,
@@ -14,7 +14,7 @@ export const headerKind = {
   malformed: 9,
 } as const;
 
-/** A role of a header field in a request. */
+/** The role of a header field in a request. */
 export type HeaderKind = (typeof headerKind)[keyof typeof headerKind];
 
 const kindsByName = new Map<string, HeaderKind>([
@@ -44,7 +44,7 @@ const kindOf = (name: string, value: string): HeaderKind => {
   return lowercaseToken.test(name) ? headerKind.regular : headerKind.malformed;
 };
 
-/** A header field that is decoded and judged. Tables share fields, so a field that is repeated is the same object. */
+/** A decoded and classified header field. Tables share fields, so a repeated field is the same object. */
 export class HeaderField {
   readonly kind: HeaderKind;
   /** The size by HPACK's rules (RFC 7541 §4.1). */

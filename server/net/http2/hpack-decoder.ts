@@ -1,6 +1,6 @@
-import { emptyList } from "../../../platform/index.js";
-// HPACK (RFC 7541): header blocks of a client, decoded in place.
+// HPACK (RFC 7541): decodes a client's header blocks in place.
 
+import { emptyList } from "../../../platform/index.js";
 import { DynamicTable } from "./dynamic-table.js";
 import { ConnectionError, errorCode } from "./errors.js";
 import { HeaderField, staticTable } from "./header-field.js";
@@ -8,15 +8,16 @@ import { decodeHuffman } from "./huffman.js";
 import { headerTableBytes, maxHeaderFields, maxHeaderListBytes } from "./limits.js";
 import type { LiteralCache } from "./literal-cache.js";
 
-/** Sent anew with each request by clients whose calls have deadlines: not worth a place among the literals. */
+/** Clients with deadlines send a new value with each request, so it is not cached as a literal. */
 const changing = "grpc-timeout";
 
 /**
- * Decodes the header blocks of one connection, in order. Most fields of most blocks are an index, so an object that is there
- * already; a literal is found in the cache by its bytes. What is left to decode is what has not been sent before.
+ * Decodes the header blocks of one connection, in order. Most fields of most blocks are an index, so an existing object;
+ * literals are
+ * looked up in the cache by their bytes. Only fields that were not sent before are decoded.
  */
 export class HpackDecoder {
-  /** The fields of the block that was decoded last. */
+  /** The fields of the last decoded block. */
   readonly fields = emptyList<HeaderField>();
   private readonly table = new DynamicTable(headerTableBytes);
   private bytes: Buffer = Buffer.alloc(0);
@@ -29,8 +30,8 @@ export class HpackDecoder {
   /**
    * Decodes a whole block into `fields`.
    *
-   * @returns false: the list is larger than allowed, and `fields` has only the beginning
-   * @throws ConnectionError if the bytes are no header block: the table is in doubt from then on
+   * @returns false: the list is larger than allowed, and `fields` has only its beginning
+   * @throws ConnectionError if the bytes are no header block: the dynamic tables may differ from then on
    */
   decode(bytes: Buffer, start: number, end: number): boolean {
     this.bytes = bytes;
@@ -43,7 +44,7 @@ export class HpackDecoder {
     return this.listBytes <= maxHeaderListBytes && this.fields.length <= maxHeaderFields;
   }
 
-  /** Forgets the block that was decoded last, which may have been large. */
+  /** Drops the last decoded block, which may be large. */
   forget(): void {
     this.fields.length = 0;
   }
@@ -77,7 +78,7 @@ export class HpackDecoder {
     this.table.resize(size);
   }
 
-  /** @param mayBeKept false: the client asks that the field be kept nowhere (§7.1.3) */
+  /** @param mayBeKept false: the client marked the field as never indexed (§7.1.3) */
   private readLiteral(prefix: number, mayBeKept = true): HeaderField {
     const nameIndex = this.readInteger(prefix);
     const name = nameIndex === 0 ? undefined : this.lookUp(nameIndex).name;
@@ -112,7 +113,7 @@ export class HpackDecoder {
     return text;
   }
 
-  /** Reads an integer whose first bits are those of `prefix` (§5.1); none beyond 2^28 has a sense. */
+  /** Reads an integer whose first bits are those of `prefix` (§5.1); refuses integers above 2^28. */
   private readInteger(prefix: number): number {
     if (this.at >= this.end) throw malformedError("the block ends early");
     let value = (this.bytes[this.at++] ?? 0) & prefix;

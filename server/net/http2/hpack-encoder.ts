@@ -1,9 +1,10 @@
-// Header blocks of answers (RFC 7541). A server of gRPC sends few different fields, so this is no general encoder: the two fields
-// of every answer are in the client's dynamic table after the first one, and everything else is spelled out.
+// Encodes the header blocks of answers (RFC 7541). A gRPC server sends few different fields, so this is no general encoder: the
+// two
+// fields of every answer are in the client's dynamic table after the first answer, and all others are sent as literals.
 
 import { staticTable } from "./header-field.js";
 
-/** Writes an integer behind the bits that its first byte has already (§5.1). @returns the offset behind it */
+/** Writes an integer behind the leading bits of its first byte (§5.1). @returns the offset behind it */
 const writeInteger = (bytes: Buffer, at: number, first: number, prefix: number, value: number): number => {
   if (value < prefix) {
     bytes[at] = first | value;
@@ -25,20 +26,20 @@ const indexOfName = (name: string): number => staticTable.findIndex((field) => f
 const contentTypeIndex = indexOfName("content-type");
 const statusIndex = 8;
 
-/** The type of every answer. */
+/** The content type of every answer. */
 const contentType = "application/grpc";
 
 /** Encodes the header blocks of one connection's answers, in the order in which they are sent. */
 export class HpackEncoder {
-  /** Fields that are in the client's table. */
+  /** Number of fields that were added to the client's table. */
   private added = 0;
-  /** The number of the field that was added as such; 0: it is not in the table. */
+  /** The number of the content type among the added fields; 0: it is not in the table. */
   private contentTypeAdded = 0;
   private statusOkAdded = 0;
   private usesTable = true;
   private owesSizeUpdate = false;
 
-  /** Follows SETTINGS_HEADER_TABLE_SIZE. A client that allows less than the default gets no indexed fields: it saves memory. */
+  /** Applies SETTINGS_HEADER_TABLE_SIZE. A client that allows less than the default gets no indexed fields, as it saves memory. */
   setTableSize(bytes: number): void {
     if (bytes >= defaultTableBytes || !this.usesTable) return;
     this.usesTable = false;
@@ -63,7 +64,7 @@ export class HpackEncoder {
     return writeText(bytes, writeText(bytes, at, "grpc-status"), "0");
   }
 
-  /** Writes `:status` and the content type of an answer that has only headers. @returns the offset behind them */
+  /** Writes `:status` and the content type of an answer without messages. @returns the offset behind them */
   writeHeadersOfError(bytes: Buffer, at: number, httpStatus: number): number {
     if (httpStatus === 200) return this.writeHeaders(bytes, at);
     at = this.writeSizeUpdate(bytes, at);
@@ -72,7 +73,7 @@ export class HpackEncoder {
     return this.writeContentType(bytes, at, false);
   }
 
-  /** Writes a field that is spelled out and not indexed; Latin-1. @returns the offset behind it */
+  /** Writes a field as a literal without indexing, in Latin-1. @returns the offset behind it */
   writeField(bytes: Buffer, at: number, name: string, value: string): number {
     at = this.writeSizeUpdate(bytes, at);
     bytes[at++] = 0;
@@ -86,7 +87,7 @@ export class HpackEncoder {
     return writeText(bytes, at, contentType);
   }
 
-  /** The newest field has the first index after the static table's. */
+  /** Writes the index of an added field; the newest has the first index after the static table. */
   private writeAdded(bytes: Buffer, at: number, added: number): number {
     return writeInteger(bytes, at, 0x80, 0x7f, staticTable.length + 1 + this.added - added);
   }
@@ -95,7 +96,7 @@ export class HpackEncoder {
     if (!this.owesSizeUpdate) return at;
     this.owesSizeUpdate = false;
     this.contentTypeAdded = this.statusOkAdded = 0;
-    bytes[at] = 0x20; // nothing is in the table from here on (§4.2)
+    bytes[at] = 0x20; // sets the table size to 0 (§4.2)
     return at + 1;
   }
 }

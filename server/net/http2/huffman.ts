@@ -1,5 +1,6 @@
-// The Huffman code of HPACK (RFC 7541, appendix B). It is canonical: with the symbols ordered by the length of their codes, then by
-// value, each code is the one before it plus one, shifted to its own length. So the lengths are the whole table.
+// The Huffman code of HPACK (RFC 7541, appendix B). It is canonical: with the symbols ordered by the length of their codes,
+// then by
+// value, each code is the one before it plus one, shifted to its own length. So the lengths alone define the code.
 
 /** The symbols of each code length, in hex: `30-32` stands for 0x30, 0x31 and 0x32. 0x100 is the end-of-string symbol. */
 const symbolsByLength: readonly (readonly [bits: number, symbols: string])[] = [
@@ -28,7 +29,7 @@ const symbolsByLength: readonly (readonly [bits: number, symbols: string])[] = [
 
 const endOfString = 0x100;
 
-/** A symbol, and its code as a number of so many bits. */
+/** A symbol, and its code as an integer of `bits` bits. */
 export interface HuffmanCode {
   readonly symbol: number;
   readonly bits: number;
@@ -52,19 +53,21 @@ export const huffmanCodes: readonly HuffmanCode[] = (() => {
 })();
 
 /*
- * Decoding takes four bits a step. A state is a node of the code's tree, of which there are 256 that are no symbols; the root is
- * state 0. `steps[state * 16 + nibble]` holds the state afterwards, and the symbol that was completed on the way, if one was: no code
- * is shorter than five bits, so there is one at most. "a" is 00011 and "0" is 00000: for "a0", 0001 leads from the root to a state,
- * 1000 from there over "a" to the state after 000, and 0011 over "0" to the state after 11, which is padding.
+ * Decoding consumes four bits per step. A state is a node of the code's tree, of which 256 are no symbols; the root is state 0.
+ * `steps[state * 16 + nibble]` holds the next state, and the symbol that was completed in the step, if any: no code is shorter
+ * than
+ * five bits, so there is one at most. "a" is 00011 and "0" is 00000: for "a0", 0001 leads from the root to a state, 1000 from
+ * there
+ * over "a" to the state after 000, and 0011 over "0" to the state after 11, which is padding.
  */
 const completes = 0x100;
 const fails = 0x200;
 const symbolShift = 16;
 const steps = new Uint32Array(256 * 16);
-/** Tells of each state whether a string may end there, as all since the last symbol is padding, less than eight ones (§5.2). */
+/** Whether a string may end in a state: all bits since the last symbol are padding, less than eight ones (§5.2). */
 const mayEnd = new Uint8Array(256);
 
-/** Children of the tree's nodes: another node, or a symbol as its complement; undefined: no code begins so. */
+/** Children of the tree's nodes: another node, or a symbol as its complement; undefined: no code has this prefix. */
 type Tree = (number | undefined)[][];
 
 const buildTree = (): Tree => {
@@ -109,10 +112,10 @@ const follow = (tree: Tree, state: number, nibble: number): number => {
   }
 })();
 
-/** Most strings are shorter, decoded. */
+/** Large enough for most decoded strings. */
 const scratch = Buffer.allocUnsafe(4_096);
 
-/** Decodes a Huffman-coded string to Latin-1; undefined if it is not one (RFC 7541 §5.2). */
+/** Decodes a Huffman-coded string to Latin-1; undefined if it is malformed (RFC 7541 §5.2). */
 export const decodeHuffman = (coded: Uint8Array, start = 0, end = coded.length): string | undefined => {
   const mostDecoded = Math.ceil(((end - start) * 8) / 5);
   const decoded = mostDecoded <= scratch.length ? scratch : Buffer.allocUnsafe(mostDecoded);

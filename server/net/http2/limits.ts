@@ -1,9 +1,9 @@
-// The bounds of a connection, in one place. Each says what happens there.
+// The limits of a connection. Each comment says what happens beyond the limit.
 
-/** The largest payload of a frame that a client may send (RFC 9113 §4.2: the least that must be allowed). Beyond: FRAME_SIZE_ERROR. */
+/** The largest payload of a client's frame (RFC 9113 §4.2: the minimum that must be allowed). Beyond: FRAME_SIZE_ERROR. */
 export const maxFrameBytes = 16_384;
 
-/** The size of HPACK's dynamic table that a client may use. A client that sets more is closed: COMPRESSION_ERROR. */
+/** The maximum size of HPACK's dynamic table of a client. A client that sets more is disconnected: COMPRESSION_ERROR. */
 export const headerTableBytes = 4_096;
 
 /** Fields of one request. Beyond: the stream is reset. */
@@ -12,77 +12,83 @@ export const maxHeaderFields = 1_000;
 /** Bytes of these fields by RFC 9113 §6.5.2 (32 for each beside its text). Beyond: the stream is reset. */
 export const maxHeaderListBytes = 256 * 1024;
 
-/** Bytes of one header block as it is sent. Beyond: ENHANCE_YOUR_CALM. */
+/** Bytes of one encoded header block. Beyond: ENHANCE_YOUR_CALM. */
 export const maxHeaderBlockBytes = 256 * 1024;
 
 /** CONTINUATION frames of one header block. Beyond: ENHANCE_YOUR_CALM. */
 export const maxContinuations = 64;
 
-/** Streams at a time on a connection where no flag says less. One more is refused: the client may try it elsewhere. */
+/**
+ * Concurrent streams of a connection, unless a flag sets a lower limit. A further one is refused: the client may retry it
+ * elsewhere.
+ */
 export const maxStreams = 100_000;
 
-/** The flow-control window that a client has on a stream. It opens again once half of it is used. */
+/** The client's flow-control window on a stream, in bytes. Restored when half of it is used. */
 export const streamWindowBytes = 256 * 1024;
 
-/** The flow-control window that a client has on its connection. It opens again once half of it is used. */
+/** The client's flow-control window on its connection, in bytes. Restored when half of it is used. */
 export const connectionWindowBytes = 1024 * 1024;
 
 /**
- * Bytes of messages that have begun to arrive, on one connection. One more ends its call: RESOURCE_EXHAUSTED. A first one
- * always fits, as `--max-request-bytes` bounds it.
+ * Bytes of incomplete messages on one connection. Beyond: the call ends with RESOURCE_EXHAUSTED. The first message always fits,
+ * as `--max-request-bytes` bounds it.
  */
 export const maxPartialBytes = 64 * 1024 * 1024;
 
-/** The same on all connections together; there, too, a first one fits. */
+/** The same limit for all connections together; the first message always fits, too. */
 export const maxPartialBytesOfAll = 256 * 1024 * 1024;
 
-/** Bytes that are gathered for a connection before its client has taken those before; answers wait in their streams then. */
+/** Bytes of output in addition to the current write to the socket; beyond, answers wait in the queues of their streams. */
 export const maxGatheredBytes = 128 * 1024;
 
-/** Bytes gathered at which a connection is not read any more until its client takes some of them. */
+/** Bytes of output at which a connection is not read until its client has read some of them. */
 export const maxUnreadBytes = 256 * 1024;
 
-/** Streams that a client may reset at once before they are answered. Beyond: ENHANCE_YOUR_CALM. */
+/** Streams that a client may reset in a burst before they are answered. Beyond: ENHANCE_YOUR_CALM. */
 export const resetBurst = 10_000;
 
-/** The same per second after that. */
+/** Resets per second after the burst. */
 export const resetsPerSecond = 1_000;
 
-/** Frames that bring nothing (SETTINGS, empty DATA, PRIORITY, unknown types) at once. Beyond: ENHANCE_YOUR_CALM. */
+/** Frames without effect (SETTINGS, empty DATA, PRIORITY, unknown types) in a burst. Beyond: ENHANCE_YOUR_CALM. */
 export const idleFrameBurst = 1_000;
 
-/** The same per second after that. */
+/** Frames without effect per second after the burst. */
 export const idleFramesPerSecond = 100;
 
-/** A frame or a header block that has begun, and is not complete after so long, ends its connection. */
+/** The time to complete a frame or a header block, in milliseconds. Beyond: the connection ends. */
 export const maxIncompleteMs = 30_000;
 
-/** Literal header fields that are remembered decoded, over all connections. A new one takes an old one's place. */
+/** Cached literal header fields, over all connections. A new one replaces an old one. */
 export const cachedLiterals = 1_024;
 
-/** Bytes of a literal that is remembered. A longer one is decoded each time. */
+/** Bytes of a cached literal. A longer one is decoded each time. */
 export const maxCachedLiteralBytes = 256;
 
-/** Heads of requests that a connection remembers: a client of etcd calls few methods at a time. A new one takes an old one's place. */
+/** Cached request heads of a connection: a client of etcd calls few methods at a time. A new one replaces an old one. */
 export const rememberedHeads = 8;
 
-/** Bytes of the fields of a head that is remembered. A larger one is judged each time. */
+/** Bytes of the fields of a cached head. A larger one is built each time. */
 export const maxRememberedHeadBytes = 2 * 1024;
 
-/** The time that the last frames have to leave, and the client to close, once a connection is over. */
+/** The time to send the last frames and for the client to close, once a connection is over; in milliseconds. */
 export const lingerMs = 1_000;
 
-/** Closed streams that a connection remembers, to tell a late frame from a wrong one. An older one's late frame is answered by a reset. */
+/**
+ * Closed streams that a connection records, to distinguish a late frame from a wrong one. Beyond: a late frame is answered by a
+ * reset.
+ */
 export const rememberedStreams = 32;
 
-/** Memory in which bytes for clients are gathered, in one piece. */
+/** The size of a chunk of output memory, in bytes. */
 export const chunkBytes = 16 * 1024;
 
-/** Pieces of this memory that are kept for later use. More are left to the garbage collector. */
+/** Free chunks in the pool. Beyond: a chunk is left to the garbage collector. */
 export const maxFreeChunks = 256;
 
-/** The same memory for a connection with TLS that has more to send: room for all that is gathered at a time, so that it lies in one piece. */
+/** The size of a chunk for a TLS connection with more output: room for the maximum of output, so that it is one piece. */
 export const largeChunkBytes = maxGatheredBytes + 2 * chunkBytes;
 
-/** Pieces of that size that are kept for later use. */
+/** Free large chunks in the pool. Beyond: a chunk is left to the garbage collector. */
 export const maxFreeLargeChunks = 32;

@@ -3,13 +3,13 @@ import type { Output } from "./output.js";
 
 const noBytes = new Uint8Array(0);
 
-/** An item up to this size is not cut in two if there is room for it in the frame: what is left of a chunk of output stays empty. */
+/** An item up to this size is not divided if the frame has room for it: the rest of the output chunk stays empty. In bytes. */
 const maxWholeBytes = 1024;
 
-/** Moves a message in pieces to the output, so many bytes at a time. */
+/** Copies a message in pieces to the output, part by part. */
 export class ListCursor {
   private next = 0;
-  /** The piece that is being copied, how much of it has been, and the piece behind it. */
+  /** The current piece, the number of its copied bytes, and the next piece. */
   private piece: Uint8Array;
   private offset = 0;
   private following: Uint8Array = noBytes;
@@ -27,7 +27,7 @@ export class ListCursor {
     return this.message.toBytes();
   }
 
-  /** Moves the next bytes, no more than there are. */
+  /** Copies the next bytes, no more than are left. */
   moveTo(output: Output, bytes: number): void {
     for (let left = bytes; left > 0;) {
       left -= this.offset < this.piece.length ? this.movePiece(output, left) : this.moveItem(output, left);
@@ -41,7 +41,7 @@ export class ListCursor {
     return count;
   }
 
-  /** Copies the next item if it is small, else makes a piece of it. @returns the bytes copied */
+  /** Copies the next item if it is small, else makes it the current piece. @returns the number of copied bytes */
   private moveItem(output: Output, most: number): number {
     const { items, tag, tail } = this.message;
     if (this.following.length > 0) {

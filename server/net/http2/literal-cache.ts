@@ -9,13 +9,13 @@ interface CachedLiteral {
 }
 
 /**
- * Remembers literal header fields by their bytes, so that one that is sent again is neither decoded nor judged again, and is the
- * same object: every connection begins with the same literals, and some clients never refer to a table. A field has one
- * place, by a hash of its bytes; whoever comes later takes it.
+ * Caches literal header fields by their bytes, so that a repeated literal is not decoded again and is the same object: every
+ * connection begins with the same literals, and some clients never use a table. A field has one slot, by a hash of its bytes; a
+ * new field replaces the former one of its slot.
  */
 export class LiteralCache {
   private readonly slots = new Array<CachedLiteral | undefined>(cachedLiterals).fill(undefined);
-  /** The place of the bytes that were looked for last. */
+  /** The slot of the last lookup. */
   private slot = 0;
 
   find(name: string | undefined, bytes: Uint8Array, start: number, end: number): HeaderField | undefined {
@@ -27,7 +27,7 @@ export class LiteralCache {
     return cached !== undefined && isSame(cached, name, bytes, start, end) ? cached.field : undefined;
   }
 
-  /** Remembers the field of the bytes that `find` has just not found. */
+  /** Adds the field of the bytes that the last `find` did not find. */
   add(name: string | undefined, bytes: Uint8Array, start: number, end: number, field: HeaderField): void {
     if (end - start > maxCachedLiteralBytes) return;
     this.slots[this.slot] = { name, bytes: Uint8Array.prototype.slice.call(bytes, start, end), field };

@@ -3,15 +3,15 @@ import { statusCode, type GrpcStatus } from "../../rpc/index.js";
 import { readUint32 } from "./frames.js";
 import { messagePrefixBytes } from "./send-queue.js";
 
-/** Takes the messages of a request. */
+/** Receives the messages of a request. */
 export interface MessageHandler {
-  /** Takes a message, of which nobody changes the bytes any more. @returns false: nothing of what follows is to be read */
+  /** Receives a message; its bytes are not changed any more. @returns false: no further message is to be read */
   onMessage(bytes: Buffer): boolean;
-  /** The request cannot be read. */
+  /** Called when the request cannot be read. */
   onMessageError(status: GrpcStatus): void;
 }
 
-/** Bounds the memory of messages that have begun to arrive. */
+/** Bounds the memory of incomplete messages. */
 export interface PartialBudget {
   /** @returns false: there is no room for so many bytes */
   takePartial(bytes: number): boolean;
@@ -25,11 +25,12 @@ export interface MessageRules {
 }
 
 /**
- * Reads the messages of one request (gRPC over HTTP/2: a flag, four bytes of length, the message) from the data of its frames. A
- * message within one frame is handed on where it lies; one in several is put together in memory of its size.
+ * Reads the messages of one request (gRPC over HTTP/2: a flag, four bytes of length, the message) from the data of its frames.
+ * A
+ * message within one frame is passed on without a copy; a message in several frames is assembled in a buffer of its size.
  */
 export class MessageReader {
-  /** A message that is not complete, its prefix included; at first only as long as the prefix. */
+  /** An incomplete message with its prefix; at first only as long as the prefix. */
   private partial: Buffer | undefined;
   private filled = 0;
   private isClosed = false;
@@ -40,7 +41,7 @@ export class MessageReader {
     private readonly handler: MessageHandler,
   ) {}
 
-  /** Whether a message has begun that is not complete. */
+  /** Whether the last message is incomplete. */
   get isWithinMessage(): boolean {
     return this.partial !== undefined;
   }
@@ -69,7 +70,7 @@ export class MessageReader {
     }
   }
 
-  /** Stops reading for good, and gives memory back. A handler may call it while it is handed a message. */
+  /** Stops reading, and frees memory. A handler may call it within `onMessage`. */
   close(): void {
     this.isClosed = true;
     this.release();
@@ -81,7 +82,7 @@ export class MessageReader {
     this.partial = undefined;
   }
 
-  /** Makes room for a message whose length is known. Its bytes from the prefix on are copied by `fill`. */
+  /** Allocates a message whose length is known. Its bytes, with the prefix, are copied by `fill`. */
   private begin(prefix: Buffer, at: number, length: number): boolean {
     if (length > this.rules.maxMessageBytes) return this.refuse(tooLarge(length, this.rules.maxMessageBytes));
     const size = messagePrefixBytes + length;
@@ -92,7 +93,7 @@ export class MessageReader {
     return true;
   }
 
-  /** @returns the offset behind what was used, or -1: nothing of what follows is to be read */
+  /** @returns the offset behind the used bytes, or -1: no further message is to be read */
   private fill(partial: Buffer, bytes: Buffer, at: number, end: number): number {
     const used = Math.min(partial.length - this.filled, end - at);
     bytes.copy(partial, this.filled, at, at + used);
@@ -125,7 +126,7 @@ export class MessageReader {
 
 const { internal, unimplemented, resourceExhausted } = statusCode;
 
-/** The words of Go's gRPC. */
+/** The text of grpc-go. */
 const tooLarge = (bytes: number, most: number): GrpcStatus => ({
   code: resourceExhausted,
   details: `grpc: received message larger than max (${bytes} vs. ${most})`,

@@ -12,7 +12,7 @@ export class OpenCount {
     if (this.count === 0) for (const onSettled of [...this.waiting]) onSettled();
   }
 
-  /** Waits until nothing is open, but no longer than this. */
+  /** Waits until no item is open, for `patienceMs` at most. */
   async whenNone(patienceMs: number): Promise<void> {
     if (this.count === 0) return;
     await new Promise<void>((resolve) => {

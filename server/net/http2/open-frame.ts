@@ -3,10 +3,12 @@ import { maxFrameBytes } from "./limits.js";
 import type { ServerStream } from "./stream.js";
 
 /**
- * The DATA frame at the end of a connection's output, which further messages of the same stream extend: a client handles each frame by
- * itself, which takes it longer than to read a small message.
+ * The DATA frame at the end of a connection's output, which further messages of the same stream extend: a client handles each
+ * frame
+ * by itself, which costs it more than reading a small message.
  *
- * An event goes to 20 watchers of one stream, 300 bytes each: the first message begins a frame, the others make it one of 6 000 bytes.
+ * An event for 20 watchers of one stream, 300 bytes each: the first message begins a frame, the others extend it to 6 000
+ * bytes.
  */
 export class OpenFrame {
   private stream: ServerStream | undefined = undefined;
@@ -14,7 +16,10 @@ export class OpenFrame {
   private start = 0;
   private end = 0;
 
-  /** Makes room for `length` bytes of a stream, behind what is written up to `at`. @returns the offset at which they are to be written */
+  /**
+   * Reserves `length` bytes of a stream behind the output that ends at `at`. @returns the offset at which they are to be
+   * written
+   */
   extend(bytes: Buffer, at: number, stream: ServerStream, length: number): number {
     let from = at;
     if (!this.hasRoom(bytes, at, stream, length)) {
@@ -28,7 +33,7 @@ export class OpenFrame {
     return from;
   }
 
-  /** Ends the frame: the output goes on elsewhere. */
+  /** Ends the frame: the output continues elsewhere. */
   close(): void {
     this.stream = this.memory = undefined;
   }

@@ -1,7 +1,7 @@
 import { emptyList } from "../../../platform/index.js";
 import { chunkBytes, largeChunkBytes, maxFreeChunks, maxFreeLargeChunks } from "./limits.js";
 
-/** Chunks of memory that connections gather their bytes in, used again and again. They have two sizes. */
+/** A pool of chunks of memory for the output of connections. There are two sizes. */
 export class ChunkPool {
   private readonly free = emptyList<Buffer>();
   private readonly freeLarge = emptyList<Buffer>();
@@ -24,21 +24,21 @@ export class ChunkPool {
 /** Bytes to be written, in order. */
 export interface OutputPart {
   readonly bytes: Buffer;
-  /** The chunk that goes back to the pool once all before it is written. */
+  /** The chunk that returns to the pool once all parts before it are written. */
   readonly chunk: Buffer | undefined;
 }
 
-/** Bytes of at least so many are written from where they lie: a further part of a write costs less than copying them. */
+/** From this number of bytes on, a buffer is written without a copy: a further part of a write costs less than the copy. */
 export const minSharedBytes = 4 * 1024;
 
 /**
- * Gathers the bytes for one client until they are written to its socket, all at once.
+ * Collects the output for one client until a single write to its socket.
  *
- * A writer reserves room, writes behind `end`, and moves `end`: `const bytes = output.reserve(9); output.end = writeFrameHeader(bytes,
- * output.end, …)`.
+ * A writer reserves room, writes at `end`, and advances `end`: `const bytes = output.reserve(9); output.end =
+ * writeFrameHeader(bytes, output.end, …)`.
  */
 export class Output {
-  /** The offset behind the last byte of the chunk that is being filled. */
+  /** The offset behind the last byte of the current chunk. */
   end = 0;
   private current: Buffer | undefined;
   /** The offset of the first byte of that chunk that is in no part yet. */
@@ -47,23 +47,26 @@ export class Output {
   private partBytes = 0;
   private partSlack = 0;
 
-  /** @param isOnePiece the bytes lie in one piece, up to `largeChunkBytes`: TLS would put parts together again, which costs a copy */
+  /**
+   * @param isOnePiece whether the output is in one piece, up to `largeChunkBytes`: TLS would join parts again, which costs a
+   * copy
+   */
   constructor(
     private readonly pool: ChunkPool,
     private readonly isOnePiece = false,
   ) {}
 
-  /** Bytes that are gathered. */
+  /** Bytes of output. */
   get size(): number {
     return this.partBytes + this.end - this.start;
   }
 
-  /** Bytes of large chunks that nothing lies in: memory that is kept beside `size`. */
+  /** Unused bytes of large chunks: memory that is allocated in addition to `size`. */
   get slack(): number {
     return this.partSlack + (this.current === undefined ? 0 : slackOf(this.current, this.end));
   }
 
-  /** Makes room for so many bytes in one piece, at most `chunkBytes`. */
+  /** Reserves bytes in one piece, at most `chunkBytes`. */
   reserve(bytes: number): Buffer {
     const { current } = this;
     if (current !== undefined && this.end + bytes <= current.length) return current;
@@ -73,8 +76,9 @@ export class Output {
   }
 
   /**
-   * Adds bytes of any length that do not change any more: copies few, and refers to many. Bytes that lie in much larger memory are
-   * copied: a client that takes nothing would keep all of it.
+   * Adds bytes of any length that are not changed any more: a few are copied, many are referred to. Bytes within a much larger
+   * buffer
+   * are copied: a client that does not read would retain the whole buffer.
    */
   add(bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (this.isOnePiece || end - start < minSharedBytes || bytes.buffer.byteLength > 2 * bytes.length) {
@@ -98,7 +102,7 @@ export class Output {
     }
   }
 
-  /** Takes out what was gathered. */
+  /** Removes and returns the output. */
   take(): readonly OutputPart[] {
     this.closeChunk();
     const taken = this.parts;

@@ -2,26 +2,27 @@ import { emptyList } from "../../../platform/index.js";
 import { headerKind, type HeaderField } from "./header-field.js";
 import { maxRememberedHeadBytes, rememberedHeads } from "./limits.js";
 
-/** The headers of a request, judged. Requests whose headers are the same share one. */
+/** The validated headers of a request. Requests with the same headers share one head. */
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
-  /** Empty: none was sent. */
+  /** Empty: the header is absent. */
   readonly contentType: string;
-  /** Compression of the request's messages; undefined: none. */
+  /** The compression of the request's messages; undefined: none. */
   readonly encoding: string | undefined;
-  /** Bytes that the client says it will send; undefined: it does not say. */
+  /** The declared length in bytes; undefined: the header is absent. */
   readonly contentLength: number | undefined;
   /** All fields but `grpc-timeout`. */
   readonly fields: readonly HeaderField[];
 }
 
 /**
- * Makes heads of decoded header fields. The fields of a request that is like an earlier one are the same objects, whatever index
- * or literal the client sent for them; so is then the head. Only `grpc-timeout`, which changes all the time, stands apart.
+ * Builds heads from decoded header fields. Equal fields are the same objects, whatever index or literal the client sent for
+ * them, so
+ * the head of an earlier request is found by them. Only `grpc-timeout`, which changes with each request, is kept apart.
  */
 export class RequestHeads {
-  /** `grpc-timeout` of the request that was read last. */
+  /** `grpc-timeout` of the last request. */
   timeout: string | undefined;
   private readonly heads = emptyList<RequestHead>();
   private next = 0;
@@ -54,11 +55,11 @@ export class RequestHeads {
   }
 }
 
-/** Whether fields may stand behind the messages of a request: they have no pseudo-headers (RFC 9113 §8.1). */
+/** Whether fields may follow the messages of a request: they have no pseudo-headers (RFC 9113 §8.1). */
 export const areTrailers = (fields: readonly HeaderField[]): boolean =>
   fields.every(({ kind }) => !isPseudo(kind) && kind !== headerKind.malformed);
 
-/** Whether fields are as few as those of every client: others would be memory for a client that asks for it. */
+/** Whether there are as few fields as usual; caching more would give a client control of the server's memory. */
 const isSmall = (fields: readonly HeaderField[]): boolean =>
   fields.reduce((bytes, { size }) => bytes + size, 0) <= maxRememberedHeadBytes;
 

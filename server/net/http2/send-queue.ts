@@ -10,21 +10,21 @@ export const messagePrefixBytes = 5;
 
 interface QueuedPart {
   readonly bytes: Uint8Array;
-  /** The part, if it is a message in pieces. */
+  /** The content, if the part is a message in pieces. */
   readonly list?: ListCursor;
-  /** Whether a message ends with it. */
+  /** Whether the part is the end of a message. */
   readonly isEnd: boolean;
 }
 
-/** The messages of one stream that wait for the client's windows, as the bytes that they are sent as. */
+/** The encoded messages of one stream that wait for the client's windows. */
 export class SendQueue {
-  /** Bytes that wait. */
+  /** Bytes in the queue. */
   size = 0;
   private parts = emptyList<QueuedPart>();
-  /** The bytes of the first part that have gone. */
+  /** The number of sent bytes of the first part. */
   private offset = 0;
 
-  /** Adds a message of two parts, which do not change any more. */
+  /** Adds a message of two parts, which are not changed any more. */
   add(head: Uint8Array, tail: Uint8Array): void {
     const prefix = new Uint8Array(messagePrefixBytes);
     writeMessagePrefix(prefix, 0, head.length + tail.length);
@@ -38,7 +38,7 @@ export class SendQueue {
     const length = lengthOf(pieces);
     const prefix = new Uint8Array(messagePrefixBytes);
     writeMessagePrefix(prefix, 0, length);
-    // A part without bytes would wait for others to be complete.
+    // A part without bytes would not complete before the next one.
     const parts = pieces.filter((piece) => piece.length > 0);
     this.addPart(prefix, parts.length === 0);
     for (const [n, piece] of parts.entries())
@@ -52,7 +52,7 @@ export class SendQueue {
     this.addPart(bytes, true);
   }
 
-  /** Moves so many bytes, no more than there are, to the output. @returns the messages that are complete with them */
+  /** Moves bytes to the output, no more than there are. @returns the number of messages that are complete with them */
   moveTo(output: Output, bytes: number): number {
     let completed = 0;
     this.size -= bytes;
@@ -74,10 +74,12 @@ export class SendQueue {
   }
 
   /**
-   * Copies messages in pieces that wait: a piece keeps all the memory that it lies in, which a client that takes nothing must not.
+   * Copies the queued messages in pieces: a piece retains the whole buffer that contains it, which a client that does not read
+   * must
+   * not cause.
    *
-   * @param most no message is begun when so many bytes are copied
-   * @returns the bytes that were copied
+   * @param most no further message is copied after this number of bytes
+   * @returns the number of copied bytes
    */
   copyLists(most: number): number {
     let copied = 0;
@@ -96,11 +98,11 @@ export class SendQueue {
   }
 }
 
-/** Returns the bytes of a message in pieces. */
+/** Returns the length in bytes of a message in pieces. */
 export const lengthOf = (pieces: readonly ListMessage[]): number =>
   pieces.reduce((total, { length }) => total + length, 0);
 
-/** Writes the flag and the length of a message that is not compressed. @returns the offset behind them */
+/** Writes the flag and the length of an uncompressed message. @returns the offset behind them */
 export const writeMessagePrefix = (bytes: Uint8Array, at: number, length: number): number => {
   bytes[at] = 0;
   bytes[at + 1] = length >>> 24;

@@ -4,11 +4,11 @@ import { maxFrameBytes } from "./limits.js";
 import type { ServerStream } from "./stream.js";
 import { maxWindowBytes, type ConnectionWriter } from "./writer.js";
 
-/** The settings of a client (RFC 9113 §6.5.2), as far as answers depend on them. Frames of the least size suit everybody. */
+/** The settings of a client (RFC 9113 §6.5.2) that affect answers. Frames have the minimum size, which every client accepts. */
 export class ClientSettings {
-  /** The window that a stream begins with. */
+  /** The initial window of a stream, in bytes. */
   initialWindow = 65_535;
-  /** The window that the frame being applied has set last. */
+  /** The last window in the frame that is being applied. */
   private nextWindow = 65_535;
 
   constructor(
@@ -17,8 +17,9 @@ export class ClientSettings {
   ) {}
 
   /**
-   * Applies the settings of a frame in their order. A frame has room for thousands of windows, and each costs a walk over all
-   * streams: the last one counts.
+   * Applies the settings of a frame in order. A frame has room for thousands of windows, and each would cost a walk over all
+   * streams:
+   * only the last one is applied.
    *
    * @throws ConnectionError for a value that is not allowed
    */
@@ -46,11 +47,11 @@ export class ClientSettings {
         if (value < maxFrameBytes || value >= 2 ** 24)
           throw new ConnectionError(errorCode.protocol, "invalid SETTINGS_MAX_FRAME_SIZE");
         return;
-      default: // what a server may send is no matter of ours, and unknown settings are ignored
+      default: // settings of what a server may send do not matter here, and unknown settings are ignored
     }
   }
 
-  /** Changes the windows of all streams by the difference; one may become negative (RFC 9113 §6.9.2). */
+  /** Changes the windows of all streams by the difference; a window may become negative (RFC 9113 §6.9.2). */
   private setInitialWindow(value: number): void {
     const difference = value - this.initialWindow;
     this.initialWindow = value;

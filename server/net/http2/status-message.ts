@@ -1,8 +1,8 @@
-/** Every character but those that may stand in `grpc-message` as they are: printable ASCII without the percent sign. */
+/** Characters that `grpc-message` must encode: all but printable ASCII, and the percent sign. */
 const special = /[^ -$&-~]/;
 const allSpecial = new RegExp(special, "g");
 
-/** Percent-encodes the UTF-8 bytes of a status text as far as gRPC's protocol asks for it. */
+/** Percent-encodes the UTF-8 bytes of a status text (gRPC over HTTP/2). */
 export const encodeStatusMessage = (text: string): string =>
   special.test(text) ? Buffer.from(text).toString("latin1").replace(allSpecial, percent) : text;
 

@@ -18,10 +18,10 @@ import { messagePrefixBytes } from "./send-queue.js";
 
 const ok: GrpcStatus = { code: statusCode.ok, details: "" };
 
-/** A call with a stream of answers, which is told to pause while its client takes none. */
+/** A call with a stream of answers, whose service pauses while the client does not read. */
 abstract class AnswerStreamCall extends GrpcCall {
   private onDrained: () => void = () => undefined;
-  /** Messages and bytes that the client's system has not taken. */
+  /** Messages and bytes that are not yet written to the client's socket. */
   protected unsentMessages = 0;
   protected unsentBytes = 0;
   protected isFull = false;
@@ -89,7 +89,7 @@ export class ServerStreamCall extends AnswerStreamCall implements StreamReply<un
   };
 
   onMessage(bytes: Buffer): boolean {
-    if (this.hasRequest) return true; // the first counts, as in Go's gRPC
+    if (this.hasRequest) return true; // the first request is used, as in grpc-go
     this.hasRequest = true;
     this.stats.countReceived(bytes.length);
     this.guard(() => this.method.handle(decodeWith(this.method.decode, bytes, "stream"), this, this));
@@ -97,7 +97,7 @@ export class ServerStreamCall extends AnswerStreamCall implements StreamReply<un
   }
 
   protected override onBegin(): void {
-    // the request follows
+    // the request is still expected
   }
 
   protected override onHalfClose(): void {
@@ -158,7 +158,7 @@ export class BidiCall extends AnswerStreamCall implements ResponseStream<unknown
     this.guard(() => {
       const sink = this.method.open(this, this);
       if (this.isOver)
-        sink.onClosed(); // it was over before it had anybody to tell
+        sink.onClosed(); // ended during `open`, before there was a sink
       else this.sink = sink;
     });
   }
@@ -171,7 +171,7 @@ export class BidiCall extends AnswerStreamCall implements ResponseStream<unknown
     this.sink?.onClosed();
   }
 
-  /** Returns how many more messages of about so many bytes may be sent, the last of which may be larger than the room there is. */
+  /** Returns how many messages of about this size may be sent; the last one may exceed the room. */
   private roomFor(bytes: number): number {
     const { unsentMessages, unsentBytes } = this;
     if (this.client.account.isPressed) return 1 - unsentMessages;

@@ -6,7 +6,7 @@ import { GrpcCall } from "./grpc-call.js";
 import type { RequestHead } from "./request-head.js";
 import { lengthOf } from "./send-queue.js";
 
-/** A call with one request and one answer. It is the stream, the call and the reply in one: there is no other object a request. */
+/** A call with one request and one answer. One object is the stream, the call and the reply, to save allocations. */
 export class UnaryCall extends GrpcCall implements Reply<unknown> {
   private hasRequest = false;
 
@@ -51,7 +51,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
   }
 
   onMessage(bytes: Buffer): boolean {
-    if (this.hasRequest) return true; // the first counts, as in Go's gRPC
+    if (this.hasRequest) return true; // the first request is used, as in grpc-go
     this.hasRequest = true;
     this.stats.countReceived(bytes.length);
     const { method } = this;
@@ -63,7 +63,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     return true;
   }
 
-  /** Refuses the call if clients leave too much unread for one more answer that can be refused. */
+  /** Refuses the call if untaken answers leave no room for another one that can be refused. */
   private isRefused(): boolean {
     if (!this.method.isRead || this.client.account.admits) return false;
     this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
@@ -75,7 +75,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
   }
 
   protected override onBegin(): void {
-    // the request follows
+    // the request is still expected
   }
 
   protected override onHalfClose(): void {

@@ -11,23 +11,23 @@ import { encodeStatusMessage } from "./status-message.js";
 import { messagePrefixBytes, SendQueue, writeMessagePrefix } from "./send-queue.js";
 import type { AnswerEnd, ServerStream, StreamCarrier } from "./stream.js";
 
-/** Counts answers that a client has not taken, for all connections together. */
+/** Counts untaken answers over all connections. */
 export interface AnswerAccount {
-  /** Whether an answer that can be refused is kept for this client. */
+  /** Whether there is room for an answer to this client that can be refused. */
   readonly admits: boolean;
-  /** Whether a stream should send nothing more before its client has taken what it has. */
+  /** Whether a stream should pause until its client has read its answers. */
   readonly isPressed: boolean;
   keep(bytes: number): void;
   release(bytes: number): void;
 }
 
-/** The connection, as its writer tells it what becomes of bytes. */
+/** The connection, notified by its writer. */
 export interface WrittenConnection {
-  /** The answer of a stream has been sent to its end. */
+  /** Called when the answer of a stream has been sent to its end. */
   onAnswered(stream: ServerStream): void;
-  /** Headers or data are sent. */
+  /** Called when headers or data are sent. */
   onSent(): void;
-  /** The client's system has taken what was written, or the socket is closed. */
+  /** Called when the output was written to the client's socket, or the socket is closed. */
   onWritten(): void;
 }
 
@@ -37,30 +37,31 @@ export interface SharedMemory {
   readonly flushes: FlushQueue;
 }
 
-/** Messages up to this size are written in one piece with the headers around them. */
+/** The maximum size of a message that is written in one piece with the headers around it. */
 const maxDirectBytes = 8 * 1024;
-/** Room for two frames of headers, one with data, and the size update that may precede a block. */
+/** Room for two frames of headers, one of data, and the table size update that may precede a block. */
 const answerOverheadBytes = 128;
-/** The longest text of a status that is sent; a frame, and a chunk of output, has room for it. */
+/** The maximum length of a status text, in bytes; it fits in a frame and in a chunk of output. */
 const maxStatusTextBytes = 8 * 1024;
-/** The window that each connection begins with (RFC 9113 §6.9.2). */
+/** The initial window of a connection (RFC 9113 §6.9.2). */
 const firstWindowBytes = 65_535;
 
 /**
- * Writes the frames of one connection. They are gathered, and written to the socket once for everything that was answered at a time;
- * one such write is under way, the next begins when the client's system has taken it. Data waits in the queues of its streams while
- * the client's windows are closed or much has been gathered; streams that may send take turns, a frame each.
+ * Writes the frames of one connection. They are collected, and written to the socket once for all answers of one turn; one such
+ * write is in progress at a time, the next begins when it is complete. Data waits in the queues of its streams while the
+ * client's
+ * windows are closed or there is much output; streams that may send alternate, a frame each.
  */
 export class ConnectionWriter implements StreamCarrier {
   readonly headers = new HpackEncoder();
-  /** Tells that a flush follows, so that bytes are only gathered. */
+  /** Whether a flush follows, so that output is only collected. */
   isHeld = false;
   private sendWindow = firstWindowBytes;
   private readonly output: Output;
   private readonly openFrame = new OpenFrame();
   private readonly waiting = new Set<ServerStream>();
   private queuedBytes = 0;
-  /** The gathered bytes that no answer is among: acknowledgements, window updates and the like. */
+  /** The output without answers: acknowledgements, window updates and the like; in bytes. */
   private frameBytes = 0;
   private isScheduled = false;
   private isClosed = false;
@@ -80,12 +81,12 @@ export class ConnectionWriter implements StreamCarrier {
     this.output = new Output(shared.chunks, "encrypted" in socket);
   }
 
-  /** Bytes that are gathered or on their way to the client's system. */
+  /** Bytes of the output and of the current write. */
   get unsentBytes(): number {
     return this.output.size + this.writingBytes;
   }
 
-  /** All bytes that the client's system has not taken: those, and the ones that wait for its windows. */
+  /** All untaken bytes: `unsentBytes`, and those in the queues of streams. */
   get untakenBytes(): number {
     return this.queuedBytes + this.unsentBytes;
   }
@@ -181,21 +182,21 @@ export class ConnectionWriter implements StreamCarrier {
     this.schedule();
   }
 
-  /** Sends a frame that no window applies to. */
+  /** Sends a frame without flow control. */
   sendFrame(frame: Uint8Array): void {
     this.output.append(frame);
     this.frameBytes += frame.length;
     this.schedule();
   }
 
-  /** The client allows more bytes on the connection. @returns false: more than there can be (RFC 9113 §6.9.1) */
+  /** Adds to the connection's window. @returns false: the window is too large (RFC 9113 §6.9.1) */
   openWindow(bytes: number): boolean {
     this.sendWindow += bytes;
     this.pump();
     return this.sendWindow <= maxWindowBytes;
   }
 
-  /** The client allows more, or less, on a stream. @returns as `openWindow` */
+  /** Adds to a stream's window, or subtracts from it. @returns as `openWindow` */
   openStreamWindow(stream: ServerStream, bytes: number): boolean {
     stream.sendWindow += bytes;
     if (stream.queue !== undefined && stream.sendWindow > 0) {
@@ -205,7 +206,7 @@ export class ConnectionWriter implements StreamCarrier {
     return stream.sendWindow <= maxWindowBytes;
   }
 
-  /** A stream is over: what waits on it is not sent. */
+  /** Drops the queue of a closed stream. */
   forget(stream: ServerStream): void {
     this.waiting.delete(stream);
     this.queuedBytes -= stream.queue?.size ?? 0;
@@ -213,8 +214,9 @@ export class ConnectionWriter implements StreamCarrier {
   }
 
   /**
-   * Ends the gathering of a chunk's answers and writes them. Acknowledgements alone, as of the ping that grpc-go sends with most
-   * requests, let go first what the chunk asked for: they are a write and wake the client.
+   * Writes the answers that were collected while a chunk was read. Acknowledgements alone, as of the ping that grpc-go sends
+   * with most
+   * requests, wait for the answers to the chunk's requests: a write of their own would wake the client once more.
    */
   release(): void {
     this.isHeld = false;
@@ -225,7 +227,7 @@ export class ConnectionWriter implements StreamCarrier {
     }
   }
 
-  /** Writes what has been gathered, unless a write is under way. */
+  /** Writes the output, unless a write is in progress. */
   flush(): void {
     this.isScheduled = false;
     if (this.writingBytes > 0 || this.isClosed || this.output.size === 0) return;
@@ -244,7 +246,7 @@ export class ConnectionWriter implements StreamCarrier {
     this.write(this.writingParts, this.onWritten);
   }
 
-  /** Writes all that is left, and ends the socket. */
+  /** Writes the remaining output, and ends the socket. */
   end(): void {
     if (this.isClosed) return;
     const rest = this.output.take();
@@ -268,7 +270,7 @@ export class ConnectionWriter implements StreamCarrier {
   }
 
   private readonly onWritten = (error?: Error | null): void => {
-    if (this.isClosed || error) return; // the socket closes, which ends everything
+    if (this.isClosed || error) return; // the socket closes, which ends the connection
     for (const { chunk } of this.writingParts) if (chunk !== undefined) this.shared.chunks.giveBack(chunk);
     this.writingParts = emptyList();
     this.writingBytes = this.writingSlack = 0;
@@ -290,7 +292,7 @@ export class ConnectionWriter implements StreamCarrier {
     this.shared.flushes.add(this);
   }
 
-  /** Whether a message of so many bytes can be sent now, in one frame. */
+  /** Whether a message of this length can be sent now, in one frame. */
   private mayPass(stream: ServerStream, length: number): boolean {
     return (
       stream.queue === undefined &&
@@ -309,17 +311,17 @@ export class ConnectionWriter implements StreamCarrier {
     this.updateAccount();
   }
 
-  /** Sends what waits, a frame of each stream after the other, as far as there is room. */
+  /** Sends from the queues, one frame of each stream in turn, while there is room. */
   private pump(): void {
     for (const stream of this.waiting) {
       const { queue } = stream;
       const room = Math.min(this.sendWindow, maxGatheredBytes - this.output.size);
       if (room <= 0) return;
       this.waiting.delete(stream);
-      if (queue === undefined || stream.sendWindow <= 0) continue; // its window will open again
+      if (queue === undefined || stream.sendWindow <= 0) continue; // queued again when its window opens
       this.sendPart(stream, queue, Math.min(room, stream.sendWindow, maxFrameBytes, queue.size));
       if (queue.size > 0)
-        this.waiting.add(stream); // behind the others
+        this.waiting.add(stream); // to the end of the queue
       else this.onQueueSent(stream);
     }
   }
@@ -401,7 +403,7 @@ export class ConnectionWriter implements StreamCarrier {
     return end;
   }
 
-  /** Writes trailers, or headers and trailers in one frame if nothing was sent before. */
+  /** Writes trailers, or, if no headers were sent, headers and trailers in one frame. */
   private writeEnd(stream: ServerStream, { code, details }: AnswerEnd): void {
     const { output } = this;
     const text = encodeStatusMessage(details).slice(0, maxStatusTextBytes);
@@ -429,7 +431,7 @@ export class ConnectionWriter implements StreamCarrier {
     this.schedule();
   }
 
-  /** Tells the account how much more, or less, is kept for this client than before. */
+  /** Reports changes of the untaken bytes to the account. */
   private updateAccount(): void {
     if (this.isClosed) return;
     const kept = this.untakenBytes + this.output.slack + this.writingSlack;
@@ -444,5 +446,5 @@ const ok: AnswerEnd = { code: 0, details: "" };
 /** The end of an answer that has its status in its headers. */
 const noTrailers: AnswerEnd = { code: 0, details: "" };
 const endFlags = frameFlag.endHeaders | frameFlag.endStream;
-/** The largest window that there can be (RFC 9113 §6.9.1). */
+/** The largest possible window (RFC 9113 §6.9.1). */
 export const maxWindowBytes = 2 ** 31 - 1;
