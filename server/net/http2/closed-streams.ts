@@ -1,7 +1,7 @@
 import { emptyList } from "../../../platform/index.js";
 import { rememberedStreams } from "./limits.js";
 
-/** How a stream was closed: by the ends of both sides, by the client's reset, by the server's. */
+/** The ways to close a stream: by the ends of both sides, by the client's reset, by the server's. */
 export type Closing = "ended" | "reset by client" | "reset by server";
 
 /** Records how the most recently closed streams were closed. */

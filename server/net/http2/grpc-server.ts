@@ -22,7 +22,7 @@ export interface GrpcServerOptions {
   readonly clock: Clock;
 }
 
-/** At a stop, the interval in which a client must read some of its last answers, and close after all of them; in milliseconds. */
+/** The interval, at a stop, in which a client must read some of its last answers, and close after all of them; in milliseconds. */
 const drainCheckMs = 500;
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 

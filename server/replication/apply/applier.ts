@@ -27,7 +27,7 @@ import type { Alarms } from "./alarms.js";
 import type { Membership } from "./membership.js";
 import type { SeenProposals } from "./seen-proposals.js";
 
-/** This member and its incarnation: the applier answers their proposals. */
+/** The member and its incarnation: the applier answers their proposals. */
 export interface Self {
   readonly member: MemberId;
   readonly incarnation: number;
