@@ -2,7 +2,7 @@ import { ServerError } from "../base/index.js";
 import { RpcError, statusCode } from "../rpc/index.js";
 import { JsonScanner } from "./json-scanner.js";
 
-/** Bounds the bodies being received, over all connections; a body beyond it is refused: too many requests. */
+/** Bounds the memory of incomplete bodies, over all connections; a body beyond the bound is refused: too many requests. */
 export class BodyBudget {
   private bytes = 0;
 
@@ -21,24 +21,24 @@ export class BodyBudget {
 
 const minCapacity = 512;
 
-/** Finds the values of JSON in a body that comes in pieces. */
+/** Finds the JSON values in a body that arrives in pieces. */
 export class BodyReader {
   private readonly scanner = new JsonScanner();
-  /** The beginning of a value whose end has not come, in memory that has room for more. */
+  /** The beginning of an incomplete value, in a buffer with room for more. */
   private memory: Buffer = Buffer.alloc(0);
   private length = 0;
 
-  /** @param maxBytes a larger value is refused */
+  /** @param maxBytes the maximum size of a value; a larger one is refused */
   constructor(
     private readonly maxBytes: number,
     private readonly budget: BodyBudget,
   ) {}
 
   /**
-   * Takes a piece, of which only a value that does not end is kept.
+   * Reads a piece; only an incomplete value at its end is kept.
    *
-   * @param onValue takes a value, without space before it; false: the rest is dropped
-   * @throws InvalidJsonError, RpcError, ServerError: the reader takes nothing more then
+   * @param onValue called with a value, without space before it; returns false to drop the rest
+   * @throws InvalidJsonError, RpcError, ServerError: the reader must not be used any more
    */
   push(piece: Buffer, onValue: (json: Buffer) => boolean): void {
     let from = 0;
@@ -52,12 +52,12 @@ export class BodyReader {
     if (from < piece.length) this.keep(piece.subarray(from));
   }
 
-  /** Says that nothing follows. @throws InvalidJsonError if a value has not ended */
+  /** Ends the body. @throws InvalidJsonError if a value is incomplete */
   finish(onValue: (json: Buffer) => boolean): void {
     if (this.scanner.finish()) onValue(this.takeValue(Buffer.alloc(0)));
   }
 
-  /** Drops what is kept. May be called twice. */
+  /** Frees the memory. May be called twice. */
   close(): void {
     this.budget.giveBack(this.memory.length);
     this.memory = Buffer.alloc(0);

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-/** Counts the bytes of answers that the client of a connection has not taken (`UntakenAnswers`). */
+/** Counts the untaken bytes of a connection (`UntakenAnswers`). */
 export interface AnswerAccount {
-  /** Whether an answer that can be refused, as nothing was done for it, is kept all the same. */
+  /** Whether there is room for an answer that can be refused, as its request had no effect. */
   readonly admits: boolean;
-  /** Whether a stream should send nothing more before its client has taken what it has. */
+  /** Whether a stream should pause until its client has read its answers. */
   readonly isPressed: boolean;
   keep(bytes: number): void;
   release(bytes: number): void;
@@ -14,11 +14,11 @@ export interface AnswerAccount {
 export interface ClientSide {
   readonly headers: IncomingHttpHeaders;
   readonly account: AnswerAccount;
-  /** The address and port that it connects from; undefined: none, as on a unix socket. */
+  /** The client's address and port; undefined: none, as on a unix socket. */
   readonly remoteAddress: string | undefined;
-  /** False: a request without an end, as of a WebSocket, is answered once its first value has come. */
+  /** False: the request has no end, as of a WebSocket, and is answered after its first value. */
   readonly endsBody: boolean;
-  /** Sends an answer of one message, in pieces, and ends. @param onTaken the client's system has it */
+  /** Sends an answer of one message, in pieces, and ends. @param onTaken called when it is written to the client's socket */
   answer(
     httpStatus: number,
     fields: Readonly<Record<string, string>>,
@@ -27,7 +27,7 @@ export interface ClientSide {
   ): void;
   /** Begins the answer of a stream. */
   begin(httpStatus: number, fields: Readonly<Record<string, string>>): void;
-  /** Sends a line. @param onTaken the client's system has it */
+  /** Sends a line. @param onTaken called when it is written to the client's socket */
   write(line: string, onTaken: () => void): void;
   /** Ends the answer. */
   end(): void;

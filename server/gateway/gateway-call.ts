@@ -18,27 +18,27 @@ import type { OpenGatewayCalls } from "./open-gateway-calls.js";
 import type { MethodSchema } from "./message-schema.js";
 import { metadataOf, timeoutOf } from "./request-metadata.js";
 
-/** A body has this long for so many bytes; then its connection is closed. */
+/** A body must arrive at a rate of this many bytes per timeout; else its connection is closed. */
 const progressBytes = 64 * 1024;
 
-/** The parts that all calls of a gateway share. */
+/** The components that all calls of a gateway share. */
 export interface CallContext {
   readonly clock: Clock;
-  /** Bytes of a message that a method takes. */
+  /** The maximum size of a request message, in bytes. */
   readonly maxMessageBytes: number;
   readonly maxBodyBytes: number;
   readonly bodies: BodyBudget;
-  /** The calls under way. */
+  /** The calls in progress. */
   readonly calls: OpenGatewayCalls;
   onUnexpected(error: unknown): void;
 }
 
-/** A call over HTTP: its body, its metadata, its deadline, and its one end. */
+/** A call over HTTP: its body, its metadata, its deadline, and its end. */
 export abstract class GatewayCall implements Call {
   readonly principal = undefined;
-  /** The end has been given, or nobody waits for it. */
+  /** Whether the call has ended, by its answer or a cancellation. */
   protected isOver = false;
-  /** True: the rest of the body is not read. */
+  /** Whether the body is complete, or the rest of it is not needed. */
   protected hasBody = false;
   private readonly body: BodyReader;
   private readonly deadlineAt: number;
@@ -46,10 +46,10 @@ export abstract class GatewayCall implements Call {
   private stopBodyTimer: (() => void) | undefined;
   private bytesOfTimer = 0;
   private onCancel: (() => void) | undefined;
-  /** Time at which the method was called; undefined: not yet. */
+  /** The time at which the method was called; undefined: not yet. */
   private beganAt: number | undefined;
 
-  /** @throws RpcError if the client's timeout is none */
+  /** @throws RpcError if the client's timeout is malformed */
   constructor(
     protected readonly context: CallContext,
     protected readonly client: ClientSide,
@@ -82,14 +82,14 @@ export abstract class GatewayCall implements Call {
     this.onCancel = bothCallbacks(this.onCancel, callback);
   }
 
-  /** Takes a piece of the body. */
+  /** Handles a piece of the body. */
   onBody(piece: Buffer): void {
     this.bytesOfTimer += piece.length;
     if (this.stopBodyTimer !== undefined && this.bytesOfTimer >= progressBytes) this.startBodyTimer();
     this.read(() => this.body.push(piece, (json) => this.onJson(json)));
   }
 
-  /** Takes the end of the body. */
+  /** Handles the end of the body. */
   onBodyEnd(): void {
     this.endBodyTimer();
     this.read(() => this.body.finish((json) => this.onJson(json)));
@@ -97,7 +97,7 @@ export abstract class GatewayCall implements Call {
     if (!this.isOver) this.onAllRead();
   }
 
-  /** The client has gone away. */
+  /** Handles the end of the connection by the client. */
   onGone(): void {
     const { onCancel } = this;
     if (this.endOnce(statusCode.canceled) && onCancel !== undefined) this.guard(onCancel);
@@ -105,13 +105,13 @@ export abstract class GatewayCall implements Call {
 
   /** Ends the call with a status, if it has not ended. */
   abstract endWith(status: GrpcStatus): void;
-  /** Takes a request. An error that it throws is one of the body. */
+  /** Handles a request message. An error that it throws is reported as an error of the body. */
   protected abstract onRequest(message: Buffer): void;
-  /** The body has ended. */
+  /** Called at the end of the body. */
   protected abstract onAllRead(): void;
-  /** The body is not JSON, or too large; what follows in it is dropped. */
+  /** Called if the body is not JSON, or too large; the rest of it is dropped. */
   protected abstract onBadBody(status: GrpcStatus): void;
-  /** The call has ended, whoever ended it; called once. */
+  /** Called once, at the end of the call. */
   protected abstract onOver(): void;
 
   /** Ends the call with an error's status. */
@@ -119,13 +119,13 @@ export abstract class GatewayCall implements Call {
     if (!this.isOver) this.endWith(statusOf(error, this.context));
   }
 
-  /** The method is about to be called. */
+  /** Counts the begin of the method. */
   protected begin(): void {
     this.stats.started++;
     this.beganAt = this.context.clock.now();
   }
 
-  /** Ends the call once. @returns whether it was under way: the caller gives the answer */
+  /** Ends the call once. @returns whether it was in progress: then the caller sends the answer */
   protected endOnce(code: number): boolean {
     if (this.isOver) return false;
     this.isOver = true;
@@ -139,13 +139,13 @@ export abstract class GatewayCall implements Call {
     return true;
   }
 
-  /** Waits no longer for the body. */
+  /** Ends the time limit of the body. */
   protected endBodyTimer(): void {
     this.stopBodyTimer?.();
     this.stopBodyTimer = undefined;
   }
 
-  /** Calls a service; others that are told of the same event must still be told should it throw. */
+  /** Calls a callback of a service, and catches its error: other callbacks of the same event must still be called. */
   protected guard(run: () => void): void {
     try {
       run();
@@ -172,7 +172,7 @@ export abstract class GatewayCall implements Call {
     this.stopBodyTimer = this.context.clock.after(maxHttpRequestMs, () => this.client.destroy());
   }
 
-  /** Takes a value of the body. @returns whether another one is wanted */
+  /** Handles a value of the body. @returns whether another one is expected */
   private onJson(json: Buffer): boolean {
     const message = encodeJson(json, this.schema.request);
     const { maxMessageBytes } = this.context;
@@ -193,7 +193,7 @@ export abstract class GatewayCall implements Call {
   }
 }
 
-/** The words of Go's gRPC. */
+/** The text of grpc-go. */
 const tooLarge = (bytes: number, max: number): GrpcStatus => ({
   code: statusCode.resourceExhausted,
   details: `grpc: received message larger than max (${bytes} vs. ${max})`,

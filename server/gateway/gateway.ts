@@ -14,7 +14,7 @@ import { WebSocketClientSide } from "./web-socket-client-side.js";
 import { asksForWebSocket, upgradeHead, webSocketRefusal } from "./web-socket-frames.js";
 import { sendStatus, UnaryGatewayCall, unknownMethod } from "./unary-gateway-call.js";
 
-/** Counts the answers that clients do not take, by connection (`UntakenAnswers`). */
+/** Counts the untaken answers, by connection (`UntakenAnswers`). */
 export interface AnswerAccounts {
   add(connection: Socket): AnswerAccount;
   delete(account: AnswerAccount): void;
@@ -22,22 +22,22 @@ export interface AnswerAccounts {
 
 /** Settings of a gateway. */
 export interface GatewayOptions {
-  /** Methods that it serves: those that etcd has a path for. */
+  /** The methods; those with a path in etcd's gateway are served. */
   readonly methods: readonly Method[];
-  /** Bytes of the largest message that a method takes. */
+  /** The maximum size of a request message, in bytes. */
   readonly maxMessageBytes: number;
   readonly accounts: AnswerAccounts;
   readonly clock: Clock;
 }
 
-/** Bytes of JSON for a byte of a message: base64, names and spaces. A value of more bytes is refused. */
+/** Bytes of JSON per byte of a message: base64, names and spaces. A larger value is refused. */
 const jsonBytesPerByte = 8;
 
-/** Bytes of bodies that are being received, over all connections; one that needs more is refused: too many requests. */
+/** The maximum number of bytes of incomplete bodies, over all connections; beyond, a body is refused: too many requests. */
 const maxBytesOfBodies = 128 * 1024 * 1024;
 
 /**
- * etcd's JSON gateway: the methods of gRPC as paths of HTTP/1.1, with JSON for messages.
+ * etcd's JSON gateway: gRPC methods as paths of HTTP/1.1, with JSON messages.
  *
  * @see etcd v3.7, "Why gRPC gateway"
  */
@@ -48,7 +48,7 @@ export class Gateway {
   private readonly context: CallContext;
   private schemas: Schemas | undefined;
 
-  /** @param onUnexpectedError told of what nobody foresaw, which its client is told as INTERNAL */
+  /** @param onUnexpectedError called with unexpected errors; the client gets INTERNAL */
   constructor(
     private readonly options: GatewayOptions,
     onUnexpectedError: (error: unknown) => void,
@@ -65,7 +65,7 @@ export class Gateway {
     };
   }
 
-  /** Whether a path is one of the gateway's, known or not. */
+  /** Whether a path belongs to the gateway, known or not. */
   serves(path: string): boolean {
     return path.startsWith("/v3/") || path.startsWith("/v3beta/");
   }
@@ -89,15 +89,15 @@ export class Gateway {
     });
   }
 
-  /** Whether a request asks for a WebSocket on one of the gateway's paths, in a way that it can have one. */
+  /** Whether a request is a valid request for a WebSocket on a path of the gateway. */
   takesWebSocket(request: IncomingMessage): boolean {
     return this.serves(request.url ?? "") && asksForWebSocket(request) && webSocketRefusal(request) === undefined;
   }
 
   /**
-   * Answers a request that asks for a WebSocket, whose method is POST.
+   * Answers a request for a WebSocket, as a request of method POST.
    *
-   * @param seen what has been read behind the request
+   * @param seen the bytes that were read behind the request
    */
   serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void {
     const { socket } = request;
@@ -111,12 +111,12 @@ export class Gateway {
     });
   }
 
-  /** Waits until no call waits for its one answer, but no longer than this. */
+  /** Waits until no unary call is in progress, for `patienceMs` at most. */
   settle(patienceMs: number): Promise<void> {
     return this.context.calls.whenAnswered(patienceMs);
   }
 
-  /** Lets calls with one answer end for `graceMs`, then ends what is left, and the streams. */
+  /** Waits up to `graceMs` for unary calls, then ends the remaining calls and the streams. */
   async stop(graceMs: number): Promise<void> {
     await this.settle(graceMs);
     this.context.calls.endAll(serverStopped);
@@ -131,7 +131,7 @@ export class Gateway {
     return account;
   }
 
-  /** Makes the call of a route. @returns undefined: the client has been told why there is none */
+  /** Creates the call of a route. @returns undefined: the client has got an error instead */
   private open(path: string, client: ClientSide, schema: MethodSchema): GatewayCall | undefined {
     const { context } = this;
     try {
@@ -157,7 +157,7 @@ export class Gateway {
     }
   }
 
-  /** Finds the messages of a method. Their tables are made with the first request: few members are ever asked. */
+  /** Finds the messages of a method. The tables are built at the first request: most members get none. */
   private withSchema(path: string, client: ClientSide, use: (schema: MethodSchema) => void): void {
     const known = this.schemaOf.get(path);
     if (known !== undefined) return use(known);
@@ -181,7 +181,7 @@ export class Gateway {
   }
 }
 
-/** Finds the gRPC path of a path, which may be one of an early release. */
+/** Returns the gRPC path of a gateway path, also for the paths of early releases. */
 const routeOf = (path: string): string | undefined =>
   routes.get(path.startsWith("/v3beta/") ? `/v3/${path.slice("/v3beta/".length)}` : path);
 
@@ -189,7 +189,7 @@ const notFound: GrpcStatus = { code: statusCode.notFound, details: "Not Found" }
 const notAllowed: GrpcStatus = { code: statusCode.unimplemented, details: "Method Not Allowed" };
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 
-/** Refuses a WebSocket with the page of etcd's. */
+/** Refuses a WebSocket with the same page as etcd. */
 const refuseWebSocket = (response: ServerResponse, status: 400 | 405): void => {
   const text = status === 400 ? "Bad Request\n" : "Method Not Allowed\n";
   response.writeHead(status, {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { remoteAddressOf } from "../base/index.js";
 import type { AnswerAccount, ClientSide } from "./client-side.js";
 
-/** The client of a request of HTTP/1.1. */
+/** The client of an HTTP/1.1 request. */
 export class HttpClientSide implements ClientSide {
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string | undefined;

@@ -1,4 +1,4 @@
-/** A body that is not the JSON of a request; `message` is etcd's. */
+/** The error of a body that is not valid JSON, or not the JSON of its message; `message` is etcd's. */
 export class InvalidJsonError extends Error {
   override readonly name = "InvalidJsonError";
 }

@@ -1,4 +1,4 @@
-// Integers as protojson takes them: `1`, `1.0` and `1e0` are the same, as numbers and as strings.
+// Integers by the rules of protojson: `1`, `1.0` and `1e0` are the same, as numbers and as strings.
 
 interface Range {
   readonly min: bigint;
@@ -13,13 +13,13 @@ export const integerRanges: Readonly<Record<"int32" | "uint32" | "int64" | "uint
   uint64: { min: 0n, max: 2n ** 64n - 1n },
 };
 
-/** The longest numbers there are have 20 digits; more are not even looked at. */
+/** The longest valid integers have 20 digits; longer ones are not parsed. */
 const maxDigits = 20;
 const plainDigits = /^(?:0|[1-9]\d{0,14})$/;
 /** A number at the beginning of a text, up to a character that ends it. Its exponent may lack digits, as in Go. */
 const leadingNumber = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+|[+-]?(?=[^])))?(?![-+._a-zA-Z0-9])/;
 
-/** Reads the text of a number. @returns undefined: it is not an integer of this range */
+/** Parses an integer. @returns undefined: the text is no integer within the range */
 export const integerOf = (text: string, { min, max }: Range): bigint | undefined => {
   if (plainDigits.test(text)) return inRange(BigInt(text), min, max);
   const [, sign = "", whole = "", fraction = "", exponent = ""] = leadingNumber.exec(text) ?? [];
@@ -31,7 +31,7 @@ export const integerOf = (text: string, { min, max }: Range): bigint | undefined
 const inRange = (value: bigint, min: bigint, max: bigint): bigint | undefined =>
   value >= min && value <= max ? value : undefined;
 
-/** Moves the point by the exponent. @returns undefined: something is left behind it, or there are too many digits */
+/** Shifts the decimal point by the exponent. @returns undefined: digits are left behind the point, or there are too many digits */
 const shiftPoint = (whole: string, fraction: string, exponentText: string): string | undefined => {
   if (whole === "" && fraction === "") return "0";
   const exponent = exponentText === "" ? 0 : Number(exponentText);

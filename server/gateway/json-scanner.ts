@@ -1,8 +1,8 @@
-// Finds where values of JSON end in a body that arrives in pieces, and refuses what is no JSON in the words of Go's encoding/json.
+// Finds the ends of JSON values in a body that arrives in pieces, and refuses invalid JSON with the text of Go's encoding/json.
 
 import { InvalidJsonError } from "./invalid-json-error.js";
 
-/** The place within a value, named by what is to come next, or by what the last byte was part of. */
+/** The state within a value, named after the expected element, or after the element of the last byte. */
 type State =
   | "beginValue"
   | "beginValueOrEmpty"
@@ -18,25 +18,26 @@ type State =
 type NumberState =
   "negative" | "zero" | "digits" | "point" | "fraction" | "exponent" | "exponentSign" | "exponentDigits";
 
-/** An object before the colon, an object behind it, or an array. */
+/** The container of the current value: an object, before or after the colon, or an array. */
 type Within = "name" | "member" | "array";
 
-/** Objects and arrays within each other; one more is refused, as by Go. */
+/** The maximum depth of objects and arrays, as in Go; deeper ones are refused. */
 const maxDepth = 10_000;
 
 /**
- * Scans one value after the other, as Go's `json.Decoder` does. Fed with `{"a":1} {"b`, `scan` returns 7, the end of the first
- * value, and then from there -1: the second goes on in the next piece.
+ * Scans one value after the other, as Go's `json.Decoder` does. For `{"a":1} {"b`, `scan` from 0 returns 7, the end of the
+ * first
+ * value; from 7 it returns -1: the second value continues in the next piece.
  */
 export class JsonScanner {
   private state: State = "beginValue";
   private readonly within: Within[] = [];
-  /** Rest of the literal (`true`) that is being read, and its whole. */
+  /** The missing rest of the current literal (`true`), and the whole literal. */
   private expected = "";
   private word = "";
   private unicodeDigits = 0;
 
-  /** True: nothing but space has been seen of the next value. */
+  /** Whether only space was read since the last value. */
   get isBetweenValues(): boolean {
     return this.state === "beginValue" && this.within.length === 0;
   }
@@ -44,7 +45,7 @@ export class JsonScanner {
   /**
    * Scans from an offset on.
    *
-   * @returns the offset behind the value's last byte; -1: it does not end in these bytes
+   * @returns the offset behind the last byte of the value; -1: the value is incomplete
    * @throws InvalidJsonError
    */
   scan(bytes: Uint8Array, from: number): number {
@@ -65,7 +66,7 @@ export class JsonScanner {
     return -1;
   }
 
-  /** Says that nothing follows. @returns whether a value, which is a number then, ends with it; @throws InvalidJsonError */
+  /** Ends the body. @returns whether it ends a value, which is a number then; @throws InvalidJsonError */
   finish(): boolean {
     if (this.isBetweenValues) return false;
     if (this.within.length > 0 || !this.endsBefore(space)) throw new InvalidJsonError("unexpected EOF");
@@ -211,7 +212,7 @@ const quote = 0x22;
 const backslash = 0x5c;
 const escapes = Buffer.from('bfnrt\\/"');
 
-/** Returns the offset of the first byte from `at` on that is not plain text of a string. */
+/** Returns the offset of the next byte that is not plain text of a string. */
 const skipText = (bytes: Uint8Array, from: number): number => {
   let at = from;
   for (; at < bytes.length; at++) {
@@ -230,7 +231,7 @@ const isHexDigit = (byte: number): boolean =>
 const isNumberEnd = (state: State): state is NumberState =>
   state === "zero" || state === "digits" || state === "fraction" || state === "exponentDigits";
 
-/** Returns the state behind another byte of a number; undefined: no number has it there. */
+/** Returns the state after another byte of a number; undefined: the number may not continue with it. */
 const afterNumberByte = (state: NumberState, byte: number): NumberState | undefined => {
   const isExponent = byte === 0x65 || byte === 0x45;
   switch (state) {
@@ -265,14 +266,14 @@ const numberProblem = (state: NumberState): string => {
 const invalidByteError = (byte: number, where: string): InvalidJsonError =>
   new InvalidJsonError(`invalid character ${quoteByte(byte)} ${where}`);
 
-/** Shows a byte as Go shows it: as the character of that number. */
+/** Formats a byte as Go does: as the character with that number. */
 const quoteByte = (byte: number): string => {
   if (byte === 0x27) return "'\\''";
   if (byte === quote) return "'\"'";
   const named = namedCharacters.get(byte);
   if (named !== undefined) return `'${named}'`;
   if (byte < space || byte === 0x7f) return `'\\x${byte.toString(16).padStart(2, "0")}'`;
-  // Latin-1's control characters, its no-break space and its soft hyphen are not printable for Go.
+  // Go does not print Latin-1's control characters, its no-break space and its soft hyphen.
   if ((byte >= 0x80 && byte <= 0xa0) || byte === 0xad) return `'\\u${byte.toString(16).padStart(4, "0")}'`;
   return `'${String.fromCharCode(byte)}'`;
 };

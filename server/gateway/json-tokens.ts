@@ -1,5 +1,6 @@
-// The tokens of one value of JSON that `JsonScanner` has found: as in Go's protojson, down to its words about strings that are
-// not Unicode.
+// The tokens of a JSON value that `JsonScanner` has found: as in Go's protojson, including its errors about strings that are
+// not
+// Unicode.
 
 import { isUtf8 } from "node:buffer";
 import { InvalidJsonError } from "./invalid-json-error.js";
@@ -7,20 +8,20 @@ import { InvalidJsonError } from "./invalid-json-error.js";
 /** The kinds of tokens. A name is the string before a colon. */
 export type TokenKind = "{" | "}" | "[" | "]" | "name" | "string" | "number" | "bool" | "null" | "end";
 
-/** Reads one token after the other. The properties speak of the last one that was read. */
+/** Reads one token after the other. The properties describe the last token. */
 export class JsonTokens {
   kind: TokenKind = "end";
-  /** Offsets of the token. */
+  /** The offsets of the token. */
   start = 0;
   end = 0;
-  /** Content of a name or a string: a character for each byte of its UTF-8. */
+  /** The content of a name or a string: one character per byte of its UTF-8. */
   content = "";
   private hasPeeked = false;
 
-  /** @param text a character for each byte */
+  /** @param text the value, one character per byte */
   constructor(private readonly text: string) {}
 
-  /** Returns the token as it stands there. */
+  /** The text of the token. */
   get raw(): string {
     return this.rawAt(this.start, this.end);
   }
@@ -29,26 +30,26 @@ export class JsonTokens {
     return this.text.slice(start, end);
   }
 
-  /** Reads the next token. @throws InvalidJsonError if it is a string that is not Unicode */
+  /** Reads the next token. @throws InvalidJsonError for a string that is not Unicode */
   next(): TokenKind {
     if (this.hasPeeked) this.hasPeeked = false;
     else this.read();
     return this.kind;
   }
 
-  /** Reads the next token, which `next` then returns once more. */
+  /** Reads the next token; `next` returns it once more. */
   peek(): TokenKind {
     const kind = this.next();
     this.hasPeeked = true;
     return kind;
   }
 
-  /** Makes an error that tells the place of a token. @param message a character for each byte */
+  /** Returns an error with the position of a token. @param message one character per byte */
   error(message: string, at = this.start): InvalidJsonError {
     return new InvalidJsonError(`proto: (${this.place(at)}): ${fromBytes(message)}`);
   }
 
-  /** Makes the error of a token that does not belong there. */
+  /** Returns the error of an unexpected token. */
   unexpectedTokenError(): InvalidJsonError {
     return this.syntaxError(`unexpected token ${fromBytes(this.raw)}`);
   }
@@ -57,7 +58,7 @@ export class JsonTokens {
     return new InvalidJsonError(`proto: syntax error (${this.place(this.start)}): ${message}`);
   }
 
-  /** Tells line and column, which counts characters. */
+  /** Returns the line and column; columns are counted in characters. */
   private place(at: number): string {
     const lines = fromBytes(this.text.slice(0, at)).split("\n");
     return `line ${lines.length}:${Array.from(lines.at(-1) ?? "").length + 1}`;
@@ -123,7 +124,7 @@ export class JsonTokens {
     }
   }
 
-  /** Reads `\uXXXX`, or two of them that are a surrogate pair. */
+  /** Reads `\uXXXX`, or a surrogate pair of them. */
   private unicode(inner: string, at: number): { readonly character: string; readonly length: number } {
     const unit = parseInt(inner.slice(at + 2, at + 6), 16);
     if (unit < 0xd800 || unit > 0xdfff) return { character: String.fromCharCode(unit), length: 6 };
@@ -140,19 +141,19 @@ export class JsonTokens {
 const notAscii = /[\x80-\xff]/;
 const shortEscapes: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
-/** Reads UTF-8 that has a character for each byte. */
+/** Decodes UTF-8 from one character per byte. */
 export const fromBytes = (bytes: string): string =>
   notAscii.test(bytes) ? Buffer.from(bytes, "latin1").toString() : bytes;
 
 const toBytes = (text: string): string => Buffer.from(text).toString("latin1");
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
-/** Spaces, commas and colons tell nothing that the scanner has not checked. */
+/** Spaces, commas and colons: `JsonScanner` has checked them. */
 const isBetweenTokens = (code: number): boolean => code === 0x2c || code === 0x3a || isSpace(code);
-/** Whether a number or a literal goes on; NaN: the text has ended. */
+/** Whether a number or a literal continues; NaN: the end of the text. */
 const isWord = (code: number): boolean => code >= 0 && !isBetweenTokens(code) && code !== 0x7d && code !== 0x5d;
 
-/** Writes bytes as Go's `%q` does. */
+/** Quotes bytes as Go's `%q` does. */
 const quoteBytes = (bytes: Buffer): string => {
   let shown = "";
   for (let at = 0; at < bytes.length;) {

@@ -1,4 +1,6 @@
-// Requests in JSON as protobuf messages, by the rules of Go's protojson with unknown fields dropped, and in its words.
+// Converts requests from JSON to protobuf messages, by the rules of Go's protojson with unknown fields ignored, and with its
+// error
+// texts.
 
 import { integerOf, integerRanges } from "./json-integer.js";
 import { InvalidJsonError } from "./invalid-json-error.js";
@@ -6,11 +8,11 @@ import { fromBytes, JsonTokens } from "./json-tokens.js";
 import type { FieldSchema, MessageSchema } from "./message-schema.js";
 import { WireBuffer } from "./wire-buffer.js";
 
-/** Messages within each other, as which 500 transactions are read; with more, the stack might overflow. */
+/** The maximum depth of messages, which allows 500 nested transactions; a greater depth might overflow the stack. */
 const maxDepth = 1_000;
 
 /**
- * Encodes one value of JSON, which the scanner has found to be well-formed, as a message.
+ * Encodes one well-formed JSON value as a message.
  *
  * @throws InvalidJsonError
  */
@@ -38,7 +40,7 @@ class MessageReader {
     }
   }
 
-  /** Reads a member of an object that is a field, whose name has been read. */
+  /** Reads the value of a field; its name has been read. */
   private member(field: FieldSchema, seen: Set<FieldSchema | string>, depth: number): void {
     const { tokens } = this;
     const { start, end } = tokens;
@@ -78,7 +80,7 @@ class MessageReader {
       throw tokens.error(`invalid value for ${field.type} field ${field.jsonName}: ${tokens.raw}`);
   }
 
-  /** Writes the token that was read as a field. @returns whether it is a value of the field's type */
+  /** Writes the current token as a field. @returns whether the token is a value of the field's type */
   private scalar(field: FieldSchema): boolean {
     const { output, tokens } = this;
     switch (field.type) {
@@ -118,7 +120,7 @@ class MessageReader {
     return text === text.trim() ? integerOf(text, integerRanges[type]) : undefined;
   }
 
-  /** Reads a name or a number; a name that the enum does not have says nothing. */
+  /** Reads a name or a number; an unknown name is ignored. */
   private enumValue(field: FieldSchema): boolean {
     const { tokens } = this;
     if (tokens.kind === "number") return this.number(field, integerOf(tokens.raw, integerRanges.int32));
@@ -135,7 +137,7 @@ class MessageReader {
     return true;
   }
 
-  /** Skips the value of a name that no field has. */
+  /** Skips the value of an unknown name. */
   private skipValue(): void {
     const { tokens } = this;
     let open = 0;
@@ -147,10 +149,10 @@ class MessageReader {
   }
 }
 
-/** Go's decoders skip line ends, which a string has as escapes. */
+/** Go's base64 decoders skip line ends, which are escaped in a string. */
 const withoutLineEnds = (text: string): string => (/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, "") : text);
 
-/** Whether text is base64 of one alphabet, padded if it `isPadded`. Bits beyond the last byte do not matter. */
+/** Whether a text is base64 of one alphabet, padded if it `isPadded`. Unused bits of the last character are ignored. */
 const isBase64 = (text: string, isPadded: boolean): boolean => {
   const alphabet = /[-_]/.test(text) ? /^[A-Za-z0-9_-]*(={0,2})$/ : /^[A-Za-z0-9+/]*(={0,2})$/;
   const padding = alphabet.exec(text)?.[1];

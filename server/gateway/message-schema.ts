@@ -1,16 +1,16 @@
-// Names, numbers and types of the fields of etcd's messages, from the tables that are generated from its .proto files.
+// Names, numbers and types of the fields of etcd's messages, from the descriptors that are generated from its .proto files.
 
 import { type FieldRow, type FieldType, messageTables } from "../../proto/index.js";
 
 /** A field of a message. */
 export interface FieldSchema {
-  /** Name as in the .proto file, which answers are written with; requests may also have `jsonName`. */
+  /** The name in the .proto file, used in answers; requests may also use `jsonName`. */
   readonly name: string;
   readonly jsonName: string;
   readonly number: number;
   readonly type: FieldType;
   readonly isList: boolean;
-  /** Full name of the oneof that the field is a member of. */
+  /** The full name of the oneof that contains the field. */
   readonly oneof: string | undefined;
   /** Returns the type of a message field. */
   readonly message: () => MessageSchema;
@@ -19,22 +19,22 @@ export interface FieldSchema {
   readonly enumNames: ReadonlyMap<number, string>;
 }
 
-/** A type of messages. */
+/** A message type. */
 export interface MessageSchema {
   /** All fields, in the order of the .proto file. */
   readonly fields: readonly FieldSchema[];
-  /** The same by both names, and by number. */
+  /** The fields by both names, and by number. */
   readonly byName: ReadonlyMap<string, FieldSchema>;
   readonly byNumber: ReadonlyMap<number, FieldSchema>;
 }
 
-/** The messages that a method takes and gives. */
+/** The request and response message of a method. */
 export interface MethodSchema {
   readonly request: MessageSchema;
   readonly response: MessageSchema;
 }
 
-/** Knows the messages of all methods. Making one takes a millisecond. */
+/** Finds the messages of methods. Construction takes a millisecond. */
 export class Schemas {
   private readonly tables = messageTables();
   private readonly messages = new Map<string, MessageSchema>();
@@ -71,7 +71,7 @@ export class Schemas {
     return {
       ...{ name, jsonName, number, type, isList },
       oneof: oneof === "" ? undefined : oneof,
-      message: () => this.of(typeName), // asked for when it is needed: a transaction contains transactions
+      message: () => this.of(typeName), // looked up on demand: a transaction contains transactions
       enumNumbers: new Map(values),
       enumNames: new Map(values.map(([value, number]) => [number, value])),
     };

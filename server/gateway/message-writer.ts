@@ -1,28 +1,29 @@
-// Protobuf messages as JSON, as Go's protojson writes them with the names of the .proto files: 64-bit numbers are strings, bytes
-// base64, and what has its default is left out.
+// Writes protobuf messages as JSON, as Go's protojson does with the names of the .proto files: 64-bit integers are strings,
+// bytes
+// are base64, and fields with default values are omitted.
 
 import type { FieldSchema, MessageSchema } from "./message-schema.js";
 
-/** Writes an encoded message as JSON. @throws Error if it is none */
+/** Writes an encoded message as JSON. @throws Error if the bytes are no message */
 export const jsonOf = (message: Uint8Array, schema: MessageSchema): string => {
   const writer = new MessageWriter(bufferOf(message));
   return writer.message(schema, 0, message.length);
 };
 
 /**
- * Writes the same in slices, each of which takes a turn of the event loop.
+ * Writes an encoded message in slices, each in a turn of the event loop.
  *
- * @returns what yields after each slice, and returns the text in pieces
+ * @returns a generator that yields after each slice, and returns the text in pieces
  */
 export const jsonSlices = (message: Uint8Array, schema: MessageSchema): Generator<void, string[]> =>
   new MessageWriter(bufferOf(message)).slices(schema, message.length);
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** Bytes of a message of which one slice is made, and one piece of text. */
+/** Bytes of a message per slice and per piece of text. */
 const sliceBytes = 64 * 1024;
 
-/** Reads the fields of a message where they lie, and of those within it. */
+/** Reads the fields of a message and its nested messages in place. */
 class MessageWriter {
   private at = 0;
   /** The field that was read last. */
@@ -32,7 +33,7 @@ class MessageWriter {
 
   constructor(private readonly bytes: Buffer) {}
 
-  /** Writes the message that lies from `start` to `end`. */
+  /** Writes the message from offset `start` to `end`. */
   message(schema: MessageSchema, start: number, end: number): string {
     const values: Values = new Map();
     this.at = start;
@@ -53,7 +54,7 @@ class MessageWriter {
     return pieces;
   }
 
-  /** Writes the message that lies from `start` to `end` in small parts. */
+  /** Writes the message from offset `start` to `end` in small parts. */
   private *parts(schema: MessageSchema, start: number, end: number): Generator<void, string[]> {
     const values: Values = new Map();
     this.at = start;
@@ -70,7 +71,7 @@ class MessageWriter {
     return partsOf(schema, values);
   }
 
-  /** Looks at the next field. @returns undefined, with nothing read: it is no message, or not a large one */
+  /** Checks the next field. @returns undefined, with nothing read: the field is no message, or a small one */
   private largeMessage(schema: MessageSchema) {
     const { at } = this;
     const tag = this.varint();
@@ -83,7 +84,7 @@ class MessageWriter {
     return undefined;
   }
 
-  /** Reads a field. @returns its value; undefined: it need not be told */
+  /** Reads a field. @returns its value; undefined: it is omitted */
   private next(schema: MessageSchema): string | undefined {
     const tag = this.varint();
     const field = schema.byNumber.get(Math.floor(tag / 8));
@@ -92,11 +93,11 @@ class MessageWriter {
       return undefined;
     }
     const value = this.value(field, tag % 8);
-    this.found = field; // behind the fields within it
+    this.found = field; // after its nested fields were read
     return value;
   }
 
-  /** Reads a value. @returns undefined: it has its default, and is not part of a oneof or a list */
+  /** Reads a value. @returns undefined: the default, outside of oneofs and lists */
   private value(field: FieldSchema, wireType: number): string | undefined {
     if (wireType === 2) {
       const length = this.varint();
@@ -119,7 +120,7 @@ class MessageWriter {
     return JSON.stringify(this.bytes.toString("utf8", start, end));
   }
 
-  /** Writes the numbers of a list that share one field. */
+  /** Writes the numbers of a packed list. */
   private writePacked(field: FieldSchema, start: number, end: number): string | undefined {
     const numbers: string[] = [];
     this.at = start;
@@ -160,13 +161,13 @@ class MessageWriter {
   }
 }
 
-/** Parts of text by field; of a list, those of all its values with commas between them. */
+/** Texts by field; for a list, the texts of all values with commas between them. */
 type Values = Map<FieldSchema, string[]>;
 
 const partsPerPiece = 500;
 
 const add = (values: Values, field: FieldSchema, parts: string[]): void => {
-  const before = field.isList ? values.get(field) : undefined; // of all other fields the last value counts
+  const before = field.isList ? values.get(field) : undefined; // of a field that is no list, the last value counts
   if (before === undefined) values.set(field, parts);
   else {
     before.push(",");
@@ -174,7 +175,7 @@ const add = (values: Values, field: FieldSchema, parts: string[]): void => {
   }
 };
 
-/** Puts the parts of an object together, its fields in the order of the .proto file. */
+/** Joins the parts of an object, with its fields in the order of the .proto file. */
 const partsOf = (schema: MessageSchema, values: Values): string[] => {
   const parts = ["{"];
   for (const field of schema.fields) {
@@ -190,7 +191,7 @@ const partsOf = (schema: MessageSchema, values: Values): string[] => {
 
 const isNumeric = ({ type }: FieldSchema): boolean => type !== "message" && type !== "bytes" && type !== "string";
 
-/** Whether nobody can tell the field's default from its absence. */
+/** Whether the field's default is the same as its absence. */
 const isImplicit = ({ isList, oneof }: FieldSchema): boolean => !isList && oneof === undefined;
 
 const numberText = ({ type, enumNames }: FieldSchema, value: bigint): string => {

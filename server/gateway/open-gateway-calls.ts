@@ -1,15 +1,15 @@
 import type { Clock } from "../../platform/index.js";
 import type { GrpcStatus } from "../rpc/index.js";
 
-/** A call as the set of those under way sees it. */
+/** A call, as the set of open calls uses it. */
 interface OpenCall {
   endWith(status: GrpcStatus): void;
 }
 
-/** The calls of a gateway that are under way. */
+/** The calls of a gateway that are in progress. */
 export class OpenGatewayCalls {
   private readonly open = new Set<OpenCall>();
-  /** The calls with one answer. */
+  /** The unary calls. */
   private readonly unary = new Set<OpenCall>();
   private readonly waiting = new Set<() => void>();
 
@@ -19,7 +19,7 @@ export class OpenGatewayCalls {
     this.open.add(call);
   }
 
-  /** Has `whenAnswered` wait for a call, too. */
+  /** Counts a call among those that `whenAnswered` waits for. */
   waitFor(call: OpenCall): void {
     this.unary.add(call);
   }
@@ -29,7 +29,7 @@ export class OpenGatewayCalls {
     if (this.unary.delete(call) && this.unary.size === 0) for (const onAnswered of [...this.waiting]) onAnswered();
   }
 
-  /** Waits until no call waits for its one answer, but no longer than this. */
+  /** Waits until no unary call is in progress, for `patienceMs` at most. */
   async whenAnswered(patienceMs: number): Promise<void> {
     if (this.unary.size === 0 || patienceMs === 0) return;
     await new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** etcd's paths, each with its method. Two of some there are for clients of early releases. */
+/** etcd's paths, by service and method. Some methods have two paths, for clients of early releases. */
 const paths: Readonly<Record<string, readonly [method: string, path: string][]>> = {
   "etcdserverpb.KV": [
     ["Range", "kv/range"],

@@ -20,11 +20,11 @@ import { answerFields, errorFields } from "./unary-gateway-call.js";
 const ok: GrpcStatus = { code: statusCode.ok, details: "" };
 const noBytes = Buffer.alloc(0);
 
-/** A call whose answer is a stream: a line of JSON for each message. */
+/** A call with a stream of answers: a line of JSON for each message. */
 abstract class LinesCall extends GatewayCall {
   private hasBegun = false;
   private onDrained: () => void = () => undefined;
-  /** Messages and bytes that the client's system has not taken. */
+  /** Messages and bytes that are not yet written to the client's socket. */
   private unsentMessages = 0;
   private unsentBytes = 0;
   protected isFull = false;
@@ -155,7 +155,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
   }
 }
 
-/** A call with a stream of requests, which are the values of its body, and a stream of answers. */
+/** A call with a stream of requests, the values of its body, and a stream of answers. */
 export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown> {
   private readonly sink: RequestSink<never> | undefined;
   private hasRequest = false;
@@ -171,7 +171,7 @@ export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown
     try {
       const sink = method.open(this, this);
       if (this.isOver)
-        sink.onClosed(); // it was over before it had anybody to tell
+        sink.onClosed(); // ended during `open`, before there was a sink
       else this.sink = sink;
     } catch (error) {
       this.failWith(error);
@@ -196,7 +196,7 @@ export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown
   protected override onRequest(message: Buffer): void {
     this.hasRequest = true;
     this.stats.countReceived(message.length);
-    this.endBodyTimer(); // from now on the client may take its time
+    this.endBodyTimer(); // from now on the body has no time limit
     try {
       this.sink?.onRequest(decodeWith(this.method.decode, message, "stream"));
     } catch (error) {
@@ -217,7 +217,7 @@ export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown
     this.sink?.onClosed();
   }
 
-  /** Tells the service that no request follows. A stream that was asked nothing, and goes on all the same, ends with `problem`. */
+  /** Half-closes the stream. A stream without any request that continues all the same ends with `problem`. */
   private halfClose(problem: GrpcStatus): void {
     this.endBodyTimer();
     this.runGuarded(() => this.sink?.onHalfClose());

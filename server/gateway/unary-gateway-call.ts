@@ -15,10 +15,10 @@ import { httpStatusOf, statusJson } from "./http-status.js";
 import type { MethodSchema } from "./message-schema.js";
 import { jsonOf, jsonSlices } from "./message-writer.js";
 
-/** An answer of more bytes is written in slices. */
+/** A longer answer is written in slices; in bytes. */
 const maxBytesAtOnce = 256 * 1024;
 
-/** Fields of an answer that a method gave, as etcd's gateway sends them. */
+/** Header fields of a method's answer, as etcd's gateway sends them. */
 export const answerFields = {
   "Content-Type": "application/json",
   "Grpc-Metadata-Content-Type": "application/grpc",
@@ -71,7 +71,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
 
   protected override onRequest(message: Buffer): void {
     this.request = message;
-    this.hasBody = true; // a second one is ignored
+    this.hasBody = true; // a second request is ignored
     if (!this.client.endsBody) this.handle();
   }
 
@@ -81,7 +81,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   }
 
   protected override onBadBody(status: GrpcStatus): void {
-    this.badBody = status; // told at the end of the body: until then most clients do not read
+    this.badBody = status; // reported at the end of the body: most clients do not read before
     if (!this.client.endsBody) this.endWith(status);
   }
 
@@ -127,7 +127,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   }
 }
 
-/** Makes the error of a method that is not there, in the words of Go's gRPC. */
+/** Returns the error of an unknown method, with the text of grpc-go. */
 export const unknownMethod = ({ path }: Pick<Method, "path">): RpcError => {
   const [, service = "", name = ""] = path.split("/");
   return new RpcError({ code: statusCode.unimplemented, details: `unknown method ${name} for service ${service}` });

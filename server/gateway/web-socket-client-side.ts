@@ -6,12 +6,12 @@ import type { GatewayCall } from "./gateway-call.js";
 import { closePayload, frame, FrameReader, type FrameSink } from "./web-socket-frames.js";
 
 const lineEnd = Buffer.from("\n");
-/** Bytes of answers to pings that a client does not take; then its connection is closed. */
+/** The maximum number of untaken bytes of answers to pings; beyond, the connection is closed. */
 const maxPongBytes = 64 * 1024;
-/** The time for a client to take the end of its answers and to close its side, in milliseconds. */
+/** The time for a client to read the end of its answers and to close its side, in milliseconds. */
 const lingerMs = 5_000;
 
-/** The client of a WebSocket: each of its messages is a part of the body, each line of the answer a text message. */
+/** The client of a WebSocket: each of its messages is a piece of the body, each line of the answer a text message. */
 export class WebSocketClientSide implements ClientSide, FrameSink {
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string | undefined;
@@ -29,7 +29,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     this.remoteAddress = remoteAddressOf(request.socket);
   }
 
-  /** Gives the call all that comes, of which `seen` has been read. */
+  /** Passes all frames to the call; `seen` has the bytes that were read already. */
   serve(call: GatewayCall, seen: Buffer): void {
     this.call = call;
     this.socket.on("close", () => call.onGone());
@@ -50,7 +50,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
   }
 
   begin(): void {
-    // a WebSocket has no status
+    // a WebSocket has no HTTP status
   }
 
   write(line: string, onTaken: () => void): void {
@@ -87,14 +87,15 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     this.call?.onGone();
     if (this.isClosed) return;
     this.isClosed = true;
-    // The server closes the connection, as RFC 6455 §7.1.1 has it: a client that has broken the protocol might not.
+    // The server closes the connection (RFC 6455 §7.1.1): a client that violates the protocol might not.
     this.socket.end(frame("close", answer), () => this.socket.destroy());
   }
 }
 
 /**
- * Returns the field Authorization. A token comes as `Sec-WebSocket-Protocol: Bearer, TOKEN`, or as a cookie: a browser can set no other
- * field. A protocol without one stands for an empty token, as in etcd.
+ * Returns the field Authorization. The token is in `Sec-WebSocket-Protocol: Bearer, TOKEN` or in a cookie, as a browser can set
+ * no
+ * other field. A protocol without a token means an empty token, as in etcd.
  */
 const tokenOf = ({ cookie, "sec-websocket-protocol": protocol = "" }: IncomingHttpHeaders): string | undefined => {
   const fromCookie = /(?:^|;\s*)token=([^;]*)/.exec(cookie ?? "")?.[1];

@@ -1,14 +1,14 @@
-// WebSocket (RFC 6455), the server's side: as much as etcd's gateway needs.
+// The server's side of WebSocket (RFC 6455), as far as etcd's gateway needs it.
 
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
-/** Whether a request asks for a WebSocket. */
+/** Whether a request is one for a WebSocket. */
 export const asksForWebSocket = ({ headers: { upgrade, connection } }: IncomingMessage): boolean =>
   upgrade?.toLowerCase() === "websocket" && /(?:^|[\s,])upgrade(?:$|[\s,])/i.test(connection ?? "");
 
-/** Returns the HTTP status that refuses a request for a WebSocket; undefined: it can have one. */
+/** Returns the HTTP status that refuses a request for a WebSocket; undefined: it is valid. */
 export const webSocketRefusal = ({ method, headers }: IncomingMessage): 400 | 405 | undefined => {
   if (method !== "GET") return 405;
   return headers["sec-websocket-version"] === "13" && isKey(headers) ? undefined : 400;
@@ -17,7 +17,7 @@ export const webSocketRefusal = ({ method, headers }: IncomingMessage): 400 | 40
 const isKey = ({ "sec-websocket-key": key }: IncomingMessage["headers"]): boolean =>
   key !== undefined && /^[A-Za-z0-9+/]{22}==$/.test(key);
 
-/** Returns the head of the answer that agrees to a WebSocket. `Bearer` is the one protocol: a token follows it. */
+/** Returns the head of the answer that accepts a WebSocket. `Bearer` is the only protocol; a token follows it. */
 export const upgradeHead = ({ headers }: IncomingMessage): string => {
   const accept = createHash("sha1")
     .update(`${headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
@@ -31,10 +31,10 @@ export const upgradeHead = ({ headers }: IncomingMessage): string => {
 
 const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 const maxControlBytes = 125;
-/** The last length that RFC 6455 §5.2 knows is 2^63-1; nobody sends so much. */
+/** RFC 6455 §5.2 allows lengths up to 2^63-1; a length beyond 2^53-1 is refused. */
 const maxFrameBytes = Number.MAX_SAFE_INTEGER;
 
-/** Makes a frame of the server. */
+/** Encodes a frame of the server. */
 export const frame = (kind: "text" | "close" | "pong", payload: Buffer): Buffer => {
   const { length } = payload;
   const head = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10);
@@ -59,7 +59,7 @@ const sendableCodes: ReadonlySet<number> = new Set([
 const isSendable = (code: number): boolean =>
   sendableCodes.has(code) || (code >= closeCodes.first && code <= closeCodes.last);
 
-/** Makes the payload of a close frame. @param code undefined: without one */
+/** Encodes the payload of a close frame. @param code undefined: none */
 export const closePayload = (code?: number, reason = ""): Buffer => {
   if (code === undefined) return Buffer.alloc(0);
   const payload = Buffer.from(`..${reason}`).subarray(0, maxControlBytes);
@@ -67,19 +67,19 @@ export const closePayload = (code?: number, reason = ""): Buffer => {
   return payload;
 };
 
-/** Takes what frames say. */
+/** Handles the content of frames. */
 export interface FrameSink {
-  /** Takes a piece of a message. */
+  /** Handles a piece of a message. */
   onPiece(piece: Buffer): void;
   onMessageEnd(): void;
   onPing(payload: Buffer): void;
-  /** Called once; the reader takes nothing more. @param answer the payload of the close frame that answers it */
+  /** Called once; the reader reads no further frame. @param answer the payload of the close frame to answer with */
   onClose(answer: Buffer): void;
 }
 
-/** Reads the frames of a client, of whose messages nothing is kept. */
+/** Reads the frames of a client; messages are passed on in pieces and not stored. */
 export class FrameReader {
-  /** The head of a frame, or a whole control frame, of which something is missing. */
+  /** An incomplete head of a frame, or an incomplete control frame. */
   private pending = Buffer.alloc(0);
   private left = 0;
   private mask = Buffer.alloc(4);
@@ -105,7 +105,7 @@ export class FrameReader {
     this.pending = Buffer.from(rest); // at most a head and 125 bytes
   }
 
-  /** Reads a frame, or the beginning of its payload. @returns the rest; undefined: more has to come before */
+  /** Reads a frame, or the beginning of its payload. @returns the rest; undefined: the frame is incomplete */
   private frame(bytes: Buffer): Buffer | undefined {
     const [first = 0, second] = bytes;
     if (second === undefined) return undefined;
@@ -140,7 +140,7 @@ export class FrameReader {
     return length === 0 ? bytes.subarray(start) : this.payload(bytes.subarray(start));
   }
 
-  /** Names what breaks the protocol in the head of a frame, in the words of etcd's gateway; empty: nothing. */
+  /** Returns the protocol violation in the head of a frame, with the text of etcd's gateway; empty: none. */
   private faultOf(first: number, second: number): string {
     const kind = first & 0x0f;
     const isFinal = (first & 0x80) !== 0;

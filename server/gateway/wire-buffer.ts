@@ -1,22 +1,22 @@
-/** Bytes of a length that is written behind what it counts: five groups of seven bits, the last ones zero. Decoders take it. */
+/** Bytes of a length that is written after the content: five groups of seven bits, the last ones zero. Decoders accept that. */
 const laterLengthBytes = 5;
 
-/** Encoded fields of a message, with the messages within it. */
+/** Encodes the fields of a message and its nested messages. */
 export class WireBuffer {
   private bytes: Buffer;
   private at = 0;
 
-  /** @param expectedLength about what is to be written */
+  /** @param expectedLength the approximate number of bytes */
   constructor(expectedLength: number) {
     this.bytes = Buffer.allocUnsafe(Math.max(expectedLength, 64));
   }
 
-  /** Writes the tag of a field that has a length. */
+  /** Writes the tag of a field of wire type 2, which has a length. */
   lengthTag(field: number): void {
     this.varint(field * 8 + 2);
   }
 
-  /** Writes a number below 2^53 that is not negative. */
+  /** Writes a non-negative integer below 2^53. */
   varint(value: number): void {
     this.reserve(8);
     let rest = value;
@@ -24,7 +24,7 @@ export class WireBuffer {
     this.bytes[this.at++] = rest;
   }
 
-  /** Writes 64 bits: a negative number, too, has ten bytes. */
+  /** Writes a 64-bit integer; a negative one takes ten bytes. */
   varint64(value: bigint): void {
     if (value >= 0n && value <= Number.MAX_SAFE_INTEGER) {
       this.varint(Number(value));
@@ -36,7 +36,7 @@ export class WireBuffer {
     this.bytes[this.at++] = Number(rest);
   }
 
-  /** Writes bytes with their length. @param bytes a character for each */
+  /** Writes bytes with their length. @param bytes one character per byte */
   latin1(bytes: string): void {
     this.varint(bytes.length);
     this.reserve(bytes.length);
@@ -44,7 +44,7 @@ export class WireBuffer {
     this.at += bytes.length;
   }
 
-  /** Writes what valid base64 of either alphabet stands for, with its length. */
+  /** Decodes valid base64 of either alphabet, and writes the bytes with their length. */
   base64(text: string): void {
     const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
     const length = Math.floor(((text.length - padding) * 3) / 4);
@@ -54,7 +54,7 @@ export class WireBuffer {
     this.at += length;
   }
 
-  /** Begins a message within the message. @returns what `leave` has to be given behind it */
+  /** Begins a nested message. @returns the argument for `leave` at its end */
   enter(): number {
     this.reserve(laterLengthBytes);
     this.at += laterLengthBytes;
@@ -67,7 +67,7 @@ export class WireBuffer {
       this.bytes[at] = (rest & 0x7f) | (at < start - 1 ? 0x80 : 0);
   }
 
-  /** Returns all that was written. */
+  /** Returns the written bytes. */
   finish(): Buffer {
     return this.bytes.subarray(0, this.at);
   }

@@ -1,14 +1,14 @@
 import { type Page, textPage } from "./page.js";
 
-/** The hosts under whose names a member is asked over HTTP, and the origins whose pages may read its answers. */
+/** The host names under which a member is served over HTTP, and the origins whose pages may read its answers. */
 export interface AccessRules {
-  /** Origins as browsers send them (etcd: `--cors`); none, or `*`: all. */
+  /** Allowed origins, in the form of the field `Origin` (etcd: `--cors`); none, or `*`: all. */
   readonly origins: readonly string[];
-  /** Names of hosts (etcd: `--host-whitelist`); none, or `*`: all. */
+  /** Allowed host names (etcd: `--host-whitelist`); none, or `*`: all. */
   readonly hosts: readonly string[];
 }
 
-/** Rules that let everybody in. */
+/** Rules that allow everything. */
 export const openAccess: AccessRules = { origins: [], hosts: [] };
 
 const isOpen = (names: readonly string[]): boolean => names.length === 0 || names.includes("*");
@@ -26,8 +26,9 @@ const corsHeadersOf = (origin: string): Readonly<Record<string, string>> => ({
 });
 
 /**
- * Refuses a request that was sent to another host. A page of a browser can have its own host's name resolve to a member's address; the
- * name that it then sends gives it away (DNS rebinding, CVE-2018-5702).
+ * Refuses a request for another host. A web page can have the name of its own host resolve to a member's address; the field
+ * `Host`
+ * then has that name (DNS rebinding, CVE-2018-5702).
  */
 export const hostRefusal = ({ hosts }: AccessRules, hostField = ""): Page | undefined => {
   const host = /^\[(.*)\]:\d*$/.exec(hostField)?.[1] ?? /^([^:]*):\d*$/.exec(hostField)?.[1] ?? hostField;

@@ -1,4 +1,4 @@
-/** The last result of a health check, and how many there were. */
+/** The last result of a health check, and the number of results of each kind. */
 export interface CheckResults {
   isWell: boolean;
   succeeded: number;
@@ -7,12 +7,12 @@ export interface CheckResults {
 
 /** Counts the answers of a member's health pages. */
 export class HealthStats {
-  /** Answers of `/health`. */
+  /** The number of healthy answers of `/health`. */
   healthy = 0;
   unhealthy = 0;
   private readonly results = new Map<string, CheckResults>();
 
-  /** The checks that were run, by the page and their name, with a slash between. */
+  /** The results by page and check, with a slash between. */
   get checks(): Iterable<readonly [check: string, results: CheckResults]> {
     return this.results;
   }

@@ -6,7 +6,7 @@ import { statusOfError } from "../rpc/index.js";
 import type { HealthStats } from "./health-stats.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
-/** The parts of a member that its health checks read. */
+/** The components that the health checks read. */
 export interface HealthParts {
   readonly application: Pick<Application, "range">;
   readonly node: Pick<RaftNode, "status">;
@@ -14,17 +14,18 @@ export interface HealthParts {
   readonly stats: HealthStats;
 }
 
-/** The active alarms, as this member has applied them; `Applier` implements it. */
+/** The alarms that this member has applied; `Applier` implements it. */
 export interface AppliedAlarms {
   readonly alarms: { readonly all: readonly AlarmMember[] };
 }
 
-/** Returns why a member is not well; undefined: it is. */
+/** Returns the reason why a check fails; undefined: it succeeds. */
 type Check = () => string | undefined | Promise<string | undefined>;
 
 /**
- * etcd's health pages: `/health` for load balancers, `/livez` (restart the process if it fails) and `/readyz` (send it no
- * clients while it fails) with their single checks below them.
+ * etcd's health pages: `/health` for load balancers, `/livez` (if it fails, restart the process) and `/readyz` (while it fails,
+ * send
+ * no clients), with a page for each check below the latter two.
  *
  * @see etcd v3.7, Monitoring etcd, "Health check"
  */
@@ -34,7 +35,7 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
     ["data_corruption", () => (isCorrupt(parts) ? "alarm activated: CORRUPT" : undefined)],
     serializable,
     ["linearizable_read", () => readProblem(parts, false)],
-    ["non_learner", () => undefined], // only voters exist
+    ["non_learner", () => undefined], // all members are voters
   ];
   return [
     ["/health", (query) => countHealth(parts, query)],
@@ -52,7 +53,11 @@ const countHealth = async (parts: HealthParts, query: URLSearchParams): Promise<
   return page;
 };
 
-/** Says at once that there is no leader, or which alarm is active, unless the query says `exclude=NOSPACE`; else a read has to succeed, which needs a quorum unless the query says `serializable=true`. */
+/**
+ * Fails without a leader, or while an alarm is active that the query does not exclude (`exclude=NOSPACE`). Otherwise reads a
+ * key,
+ * which needs a quorum unless the query has `serializable=true`.
+ */
 const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
   const excluded = new Set(query.getAll("exclude"));
   const alarm = parts.applied.alarms.all.map((active) => alarmName(active.alarm)).find((name) => !excluded.has(name));
@@ -70,7 +75,7 @@ const unhealthyPage = (reason: string): Page => textPage(503, JSON.stringify({ h
 
 type NamedCheck = readonly [name: string, check: Check];
 
-/** Makes the page of all checks, and one for each. */
+/** Returns the page of all checks, and a page for each. */
 const checkPages = (page: string, checks: readonly NamedCheck[], stats: HealthStats): [string, PageHandler][] => {
   const counted = checks.map(([name, check]): NamedCheck => [
     name,
@@ -86,7 +91,10 @@ const checkPages = (page: string, checks: readonly NamedCheck[], stats: HealthSt
   ];
 };
 
-/** Runs checks. A line tells of each with `verbose`, or if one fails; `exclude` leaves one out and may be repeated. */
+/**
+ * Runs the checks. The body has a line for each if one fails, or with `verbose`; `exclude` leaves a check out and may be
+ * repeated.
+ */
 const checkPage = async (checks: readonly NamedCheck[], query: URLSearchParams): Promise<Page> => {
   const excluded = new Set(query.getAll("exclude"));
   const results = await Promise.all(
@@ -109,7 +117,7 @@ const readProblem = async ({ application }: HealthParts, isSerializable: boolean
     await resultOf(application.range, anonymousCaller, request);
     return undefined;
   } catch (error) {
-    if (isNoUser(error)) return undefined; // so much was read that it is known: authentication is on, and asks for a user
+    if (isNoUser(error)) return undefined; // the refusal shows that the state was read: authentication is on, and the request has no user
     return statusOfError(error, () => undefined).details;
   }
 };

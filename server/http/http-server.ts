@@ -7,46 +7,46 @@ import type { Page } from "./page.js";
 import type { Pages } from "./pages.js";
 import { readTarget, redirectPage } from "./request-target.js";
 
-/** A connection, and the end of the time that its client has. */
+/** The state of a connection. */
 interface Connection {
-  /** Requests that are being answered, or wait for those before them. */
+  /** The number of requests that are being answered or wait. */
   requests: number;
-  /** Begins the answer of each request that was sent behind another one: one after the other, in order. */
+  /** Begins the answers of the waiting requests, in order: one request is answered at a time. */
   readonly waiting: (() => void)[];
-  /** The answer of the newest request, until it has ended: only that request may still be on its way. */
+  /** The answer to the newest request, until its end: only the newest request may be incomplete. */
   newest: ServerResponse | undefined;
-  /** The status for what came behind the whole requests and is no HTTP; undefined: all was. */
+  /** The status for invalid bytes behind the complete requests; undefined: there are none. */
   malformed: string | undefined;
   stopTimer: () => void;
 }
 
-/** The error of Node's parser, by its code. */
+/** The status for an error of Node's parser, by its code. */
 const statusOfParserError: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
   HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
 };
 
-/** The most requests of one connection that may be under way or wait; one more closes it. */
+/** The maximum number of requests of a connection that are being answered or wait; one more closes it. */
 const maxRequestsAtOnce = 1_000;
 
 /** Serves the paths that are no pages: etcd's JSON gateway. */
 export interface PathServer {
-  /** Whether a path is one of its own. */
+  /** Whether a path belongs to this server. */
   serves(path: string): boolean;
-  /** Answers a request. Header fields that are set already are sent with its own. */
+  /** Answers a request. Header fields that are already set are sent with the answer. */
   serve(request: IncomingMessage, response: ServerResponse, path: string): void;
-  /** Whether a request asks for a WebSocket that `serveWebSocket` takes. Of any other upgrade nothing is known: it is ignored. */
+  /** Whether a request is one for a WebSocket that `serveWebSocket` accepts. Any other upgrade is ignored. */
   takesWebSocket(request: IncomingMessage): boolean;
   serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void;
-  /** Waits until no request waits for its one answer, but no longer than this. */
+  /** Waits until no unary call is in progress, for `patienceMs` at most. */
   settle(patienceMs: number): Promise<void>;
-  /** Lets such requests end for `graceMs`, then ends what is left, and the streams. */
+  /** Waits up to `graceMs` for unary calls, then ends the remaining calls and the streams. */
   stop(graceMs: number): Promise<void>;
 }
 
 /**
- * Serves HTTP/1.1 on connections that somebody else accepted. A connection has `maxHttpRequestMs` to send its first request, and
- * `maxConnectionWithoutRequestMs` between two, however slowly it sends; then it is closed.
+ * Serves HTTP/1.1 on accepted connections. A connection has `maxHttpRequestMs` to send its first request, and
+ * `maxConnectionWithoutRequestMs` between two, at whatever rate it sends; then it is closed.
  */
 export class HttpServer {
   private readonly server: Server;
@@ -64,14 +64,14 @@ export class HttpServer {
     if (gateway !== undefined)
       this.server.on("upgrade", (request, _socket, seen) => this.upgrade(request, seen, gateway));
     this.server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.onMalformed(error, socket));
-    // Node's own timers need a server that listens; `until` has the bounds.
+    // Node's own timers work only on a listening server; `until` sets the limits.
     this.server.keepAliveTimeout = 0;
   }
 
   /**
    * Serves a connection.
    *
-   * @param seen what has been read of the socket
+   * @param seen the bytes that were read from the socket already
    */
   serve(socket: Socket, seen: Buffer): void {
     if (this.isDraining || socket.destroyed) {
@@ -91,9 +91,9 @@ export class HttpServer {
   }
 
   /**
-   * Closes connections once their requests are answered; those that have none at once.
+   * Closes each connection when its requests are answered; a connection without requests at once.
    *
-   * @returns when changes and reads under way are answered; `graceMs` is the longest time to wait for that
+   * @returns when the unary calls in progress are answered, after `graceMs` at the latest
    */
   async drain(graceMs = 0): Promise<void> {
     this.isDraining = true;
@@ -117,11 +117,11 @@ export class HttpServer {
     return this.clock.after(ms, () => socket.destroy());
   }
 
-  /** Answers the requests of a connection one after the other, as etcd does: a client may send them together. */
+  /** Answers the requests of a connection one after the other, as etcd does: a client may pipeline them. */
   private take(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const connection = this.connections.get(socket);
-    if (connection === undefined) return; // it has closed
+    if (connection === undefined) return; // closed meanwhile
     connection.requests++;
     if (connection.requests > maxRequestsAtOnce) {
       socket.destroy();
@@ -153,12 +153,13 @@ export class HttpServer {
   }
 
   /**
-   * Refuses what is no HTTP, and closes the connection. The requests before it are answered first, as in etcd: Node's own refusal would
-   * stand in the place of their answers.
+   * Refuses invalid bytes, and closes the connection. The requests before them are answered first, as in etcd: Node's own
+   * refusal would
+   * be sent before their answers.
    */
   private onMalformed({ code = "" }: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.connections.get(socket);
-    if (connection?.malformed !== undefined) return; // more of the same
+    if (connection?.malformed !== undefined) return; // a further error in the same bytes
     if (connection === undefined || !socket.writable) {
       socket.destroy();
       return;
@@ -204,7 +205,7 @@ export class HttpServer {
     } else this.send(response, fields, await this.pages(method, target.path + target.query, headers));
   }
 
-  /** Hands a connection to the gateway, which ends it. */
+  /** Passes a connection to the gateway, which ends it. */
   private upgrade(request: IncomingMessage, seen: Buffer, gateway: PathServer): void {
     const { socket, url = "" } = request;
     const connection = this.connections.get(socket);
@@ -219,7 +220,10 @@ export class HttpServer {
     gateway.serveWebSocket(request, seen, target.path);
   }
 
-  /** Refuses a request for a host that is not listed. Over TLS every host is served, as in etcd: the certificate proves the name. */
+  /**
+   * Refuses a request for a host that is not allowed. Over TLS every host is served, as in etcd: the certificate authenticates
+   * the name.
+   */
   private refusal({ socket, headers }: IncomingMessage, host = headers.host): Page | undefined {
     return "encrypted" in socket ? undefined : hostRefusal(this.access, host);
   }
@@ -237,14 +241,17 @@ export class HttpServer {
   }
 }
 
-/** The answer to the target `*` of another method than OPTIONS. */
+/** The answer to the target `*` with a method other than OPTIONS. */
 const badTarget: Page = { status: 400, fields: { Connection: "close" }, body: "" };
 
-/** Whether requests wait for their answer that have come as a whole. */
+/** Whether complete requests wait for their answers. */
 const hasWholeRequests = ({ requests, newest }: Connection): boolean =>
   requests > (newest === undefined || newest.req.complete ? 0 : 1);
 
-/** Makes the class of requests that are upgraded only if the gateway takes them. Node upgrades all, or none, otherwise. */
+/**
+ * Returns the class of requests that are upgraded only if the gateway accepts them. Otherwise Node upgrades all requests, or
+ * none.
+ */
 const upgradableBy = (gateway: PathServer): typeof IncomingMessage =>
   class extends IncomingMessage {
     private asks = false;

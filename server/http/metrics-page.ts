@@ -6,10 +6,10 @@ import { type Page, textPage } from "./page.js";
 
 const gzipText = promisify(gzip);
 
-/** Compresses at the fastest level: the default one takes three times the time for a text of metrics, and saves a fifth of the bytes. */
+/** Compresses at the fastest level: the default level takes three times the time for metrics, and saves a fifth of the bytes. */
 const compress = (text: string): Promise<Uint8Array> => gzipText(text, { level: constants.Z_BEST_SPEED });
 
-/** Makes the page of metrics: compressed if the client takes that, and with the content type of etcd. */
+/** Returns the page of metrics: compressed if the client accepts that, and with etcd's content type. */
 export const metricsPage = async (metrics: () => Promise<string>, headers: IncomingHttpHeaders): Promise<Page> => {
   try {
     const text = await metrics();
@@ -21,11 +21,11 @@ export const metricsPage = async (metrics: () => Promise<string>, headers: Incom
   }
 };
 
-/** All names are plain ASCII, so that both ways of writing them are the same; a client is told what it has asked for. */
+/** Returns the escaping that the client has requested: all names are plain ASCII, so both escapings are the same. */
 const escapingOf = (accept = ""): string =>
   /\bescaping\s*=\s*allow-utf-8\b/.test(accept) ? "allow-utf-8" : "underscores";
 
-/** Whether an Accept-Encoding names gzip, and not with a weight of 0 (RFC 9110 §12.5.3). */
+/** Whether an Accept-Encoding includes gzip, with a weight above 0 (RFC 9110 §12.5.3). */
 const takesGzip = (accepted: string | string[] = ""): boolean =>
   String(accepted)
     .split(",")

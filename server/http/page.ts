@@ -7,10 +7,10 @@ export interface Page {
   readonly body: string | Uint8Array;
 }
 
-/** Makes the answer of one path; never rejects. */
+/** Returns the answer of one path; never rejects. */
 export type PageHandler = (query: URLSearchParams) => Page | Promise<Page>;
 
-/** Makes a page of one line of text for programs and people. Browsers are told to take it as text, as by Go's `http.Error`. */
+/** Returns a page of one line of text. `nosniff` keeps browsers from guessing another type, as in Go's `http.Error`. */
 export const textPage = (status: number, line: string, fields: Readonly<Record<string, string>> = {}): Page => ({
   status,
   contentType: "text/plain; charset=utf-8",

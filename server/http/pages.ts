@@ -4,13 +4,13 @@ import { type HealthParts, healthPages } from "./health.js";
 import { metricsPage } from "./metrics-page.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
-/** The parts of a member that its pages show. */
+/** The components that the pages show. */
 export interface PagesParts extends HealthParts {
   readonly versions: ReportedVersions;
   readonly numbers: NumberSources;
 }
 
-/** Tells the numbers of a member. */
+/** Provides the numbers of a member. */
 export interface NumberSources {
   /** Returns all metrics in the text format of Prometheus. */
   metrics(): Promise<string>;
@@ -21,7 +21,7 @@ export interface NumberSources {
 /** Answers a request for a page; never rejects. */
 export type Pages = (method: string, url: string, headers?: IncomingHttpHeaders) => Page | Promise<Page>;
 
-/** Makes the pages that a member serves over HTTP/1.1, as etcd does on its client port. */
+/** Builds the pages that a member serves over HTTP/1.1, as etcd does on its client port. */
 export const createPages = (parts: PagesParts): Pages => {
   const version = versionPage(parts.versions);
   const handlers = new Map<string, PageHandler>([
@@ -32,7 +32,7 @@ export const createPages = (parts: PagesParts): Pages => {
   return (method, url, headers = {}) => {
     if (method === "OPTIONS") return { status: 200, body: "" };
     const [path = "", ...query] = url.split("?");
-    if (path === "/metrics") return metricsPage(() => parts.numbers.metrics(), headers); // for any method
+    if (path === "/metrics") return metricsPage(() => parts.numbers.metrics(), headers); // any method
     const handler = handlers.get(path);
     if (handler === undefined) return textPage(404, "404 page not found");
     if (method !== "GET") return textPage(405, "Method Not Allowed", { Allow: "GET" });
@@ -40,7 +40,7 @@ export const createPages = (parts: PagesParts): Pages => {
   };
 };
 
-/** Writes variables as Go's `expvar` does: one a line. */
+/** Formats variables as Go's `expvar` does: one per line. */
 const variablesPage = (numbers: NumberSources): Page => {
   const lines = Object.entries(numbers.variables()).map(
     ([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`,

@@ -1,14 +1,14 @@
 import type { Page } from "./page.js";
 
-/** The target of a request (RFC 9112 §3.2), as Go's servers read it. */
+/** The target of a request (RFC 9112 §3.2), parsed as in Go. */
 export interface RequestTarget {
-  /** Path with its escapes resolved; a question mark stays escaped, as no path has one. */
+  /** The path with its escapes resolved; a question mark stays escaped, as no path contains one. */
   readonly path: string;
-  /** `?` and what follows it, or nothing. */
+  /** The query with its `?`, or an empty text. */
   readonly query: string;
-  /** Host of a whole URL, as proxies are sent one: it counts instead of the field `Host`. */
+  /** The host of an absolute URL, as sent to proxies: replaces the field `Host`. */
   readonly host: string | undefined;
-  /** The path to ask for instead, if this one has empty parts, `.` or `..`, or is `/v3`. */
+  /** The path to redirect to, if this one has empty segments, `.` or `..`, or is `/v3`. */
   readonly redirect: string | undefined;
 }
 
@@ -17,7 +17,7 @@ const brokenEscape = /%(?![0-9a-f]{2})/i;
 
 const brokenHost = /^\[[^\]]*$/;
 
-/** Reads a target that begins with a slash, or is a whole URL. @returns undefined: its host, or an escape in its path, is none */
+/** Parses a target: a path, or an absolute URL. @returns undefined: the host, or an escape in the path, is invalid */
 export const readTarget = (target: string): RequestTarget | undefined => {
   const [, host, rest = target] = wholeUrl.exec(target) ?? [];
   const queryAt = rest.indexOf("?");
@@ -32,7 +32,7 @@ export const readTarget = (target: string): RequestTarget | undefined => {
   };
 };
 
-/** Resolves the escapes of a path. One that is not UTF-8 keeps them: no page has such a name. */
+/** Resolves the escapes of a path. A path that is not UTF-8 keeps them: no page has such a name. */
 const unescapePath = (escaped: string): string => {
   if (!escaped.includes("%")) return escaped;
   try {
@@ -42,7 +42,7 @@ const unescapePath = (escaped: string): string => {
   }
 };
 
-/** Leaves out empty parts and `.`, and the part before each `..`. */
+/** Removes empty segments, `.`, and the segment before each `..`. */
 const cleanPath = (path: string): string => {
   const parts: string[] = [];
   for (const part of path.split("/"))
@@ -53,7 +53,7 @@ const cleanPath = (path: string): string => {
 
 const htmlEscapes: Readonly<Record<string, string>> = { "&": "&amp;", "'": "&#39;" };
 
-/** Makes the answer that sends a client to another path. */
+/** Returns the redirection to another path. */
 export const redirectPage = (method: string, path: string, query: string): Page => {
   const url = encodeURI(path.replaceAll("#", "%23")).replaceAll(/[!*'()]/g, hexEscape) + query; // Go escapes twice, too
   if (method !== "GET" && method !== "HEAD") return { status: 307, fields: { Location: url }, body: "" };

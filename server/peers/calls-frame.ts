@@ -4,7 +4,7 @@ import { FrameError } from "./frame.js";
 /** The first byte of a calls frame; consensus messages begin with their kind, a smaller number. */
 const callsMark = 0xff;
 
-/** Tells whether a frame carries calls, not a consensus message. */
+/** Whether a frame contains calls, not a consensus message. */
 export const isCallsFrame = (payload: Uint8Array): boolean => payload[0] === callsMark;
 
 /** Encodes calls and responses as one frame. */

@@ -13,10 +13,10 @@ import {
   type Refusal,
 } from "./hello.js";
 
-/** The time after which a connection without an answer to the hello is closed. */
+/** The time after which a connection without an answer to the hello is closed, in milliseconds. */
 const handshakeMs = 5_000;
 
-/** The two ends of a connection to dial. */
+/** The sender and the receiver of a hello. */
 export interface DialOptions {
   readonly clusterId: ClusterId;
   readonly from: MemberId;
@@ -56,10 +56,10 @@ export const dial = (address: PortAddress, purpose: Purpose, options: DialOption
       reader.push(chunk, (payload) => take(payload));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      socket.destroy(error); // not a member's protocol
+      socket.destroy(error); // the answer is not of the peer protocol
     }
   });
-  socket.on("error", (error) => (cause = error)); // "close" follows and does the work
+  socket.on("error", (error) => (cause = error)); // the event "close" follows and is handled above
   socket.on("close", () => {
     cancelHandshake();
     listener.onClosed(cause);

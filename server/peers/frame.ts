@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { crc32 } from "node:zlib";
 
 // A frame between members: payload length (4 bytes, big-endian), crc32 of the payload (4 bytes), payload.
-// TCP's own checksum misses about one error in 65 536; a log entry must not be altered on its way.
+// TCP's own checksum misses about one error in 65 536; a log entry must not be altered in transit.
 
 /** The size of a frame's header. */
 export const frameHeaderBytes = 8;
@@ -29,7 +29,7 @@ export const frameHeader = (payload: Uint8Array): Buffer => {
   return header;
 };
 
-/** Fills in the header at the beginning of `first`; the payload, which is there, is the rest of it and `rest`. */
+/** Writes the header at the beginning of `first`, for a payload that is the rest of `first` and `rest`. */
 export const fillFrameHeader = (first: Uint8Array, rest: readonly Uint8Array[]): void => {
   let length = first.length - frameHeaderBytes;
   let checksum = crc32(first.subarray(frameHeaderBytes));
@@ -41,7 +41,7 @@ export const fillFrameHeader = (first: Uint8Array, rest: readonly Uint8Array[]):
   putNumber(first, 4, checksum);
 };
 
-/** Writes 32 bits, big-endian, without the view that `DataView` and `Buffer` would need. */
+/** Writes 32 bits, big-endian, without allocating a `DataView` or a `Buffer`. */
 const putNumber = (bytes: Uint8Array, at: number, value: number): void => {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
@@ -59,7 +59,7 @@ export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): vo
   socket.uncork();
 };
 
-/** Splits a byte stream into frames. Memory is used for bytes received, not for the length that a header announces. */
+/** Divides a byte stream into frames. Memory is used for received bytes, not for the length that a header announces. */
 export class FrameReader {
   private chunks: Buffer[] = [];
   private buffered = 0;

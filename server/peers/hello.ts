@@ -2,7 +2,7 @@ import type { MemberId } from "../../raft/index.js";
 import type { ClusterId } from "../base/index.js";
 
 // The first frame of each side. The dialling member sends a hello: cluster, its own id and incarnation, the id of the receiver.
-// The receiver accepts or sends a refusal. Nothing else is read before.
+// The receiver accepts, or sends a refusal. Further frames are read after that.
 
 /** The version of the peer protocol; both sides must have the same. */
 export const peerProtocolVersion = 6;
@@ -19,7 +19,7 @@ export interface Incarnation {
   readonly directory: bigint;
   /** The number of the incarnation, which counts the starts of the directory: an older copy has a smaller one. */
   readonly start: number;
-  /** The random id of the run: an older copy may reach a number that was used already. */
+  /** The random id of the run: an older copy of the directory may reach a start number that was used before. */
   readonly run: bigint;
 }
 
@@ -51,7 +51,7 @@ export const encodeHello = ({ clusterId, from, to, incarnation, purpose }: Omit<
   return bytes;
 };
 
-/** Decodes a hello; undefined if it is not one. Of another version only the version and the ids are valid. */
+/** Decodes a hello; undefined if it is malformed. If its version differs, only the version and the ids are valid. */
 export const decodeHello = (bytes: Buffer): Hello | undefined => {
   if (bytes.length < incarnationAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
   const version = bytes.readUInt16BE(magic.length);
@@ -90,6 +90,6 @@ export const decodeHelloAnswer = (bytes: Buffer): Refusal | undefined => {
 
 /**
  * The interval of keepalives from the accepting side, in milliseconds: each is another empty answer. TCP alone takes minutes to
- * detect a connection that went silent.
+ * detect a silent connection.
  */
 export const keepaliveMs = 1_000;

@@ -20,7 +20,10 @@ import type { PeerStats } from "./peer-stats.js";
 import type { PeersListener } from "./peers-listener.js";
 import { SocketChannel } from "./socket-channel.js";
 
-/** The largest message: more than any append, which is one entry of the largest proposal or a batch of small ones. */
+/**
+ * The maximum size of a message, in bytes: larger than any append, which has one entry of the largest proposal or a batch of
+ * small ones.
+ */
 const maxMessageBytes = 512 * 1024 * 1024;
 const handshakeMs = 5_000;
 
@@ -48,7 +51,7 @@ export class IncomingLinks {
   private readonly loggedReasons: string[] = [];
   private closed = false;
 
-  /** @param outgoing the links to the other members; one is dialled at once when its peer connects */
+  /** @param outgoing the links to the peers; a link is dialled at once when its peer connects */
   constructor(
     private readonly options: IncomingLinksOptions,
     private readonly outgoing: ReadonlyMap<MemberId, Pick<OutgoingLink, "redial">>,
@@ -71,7 +74,7 @@ export class IncomingLinks {
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     const reader = new FrameReader(maxHelloBytes);
     let take = (payload: Buffer): void => {
-      take = () => undefined; // nothing is read before the answer, nor after a refusal
+      take = () => undefined; // no frame is read before the answer, nor after a refusal
       void greet(decodeHello(payload));
     };
     const greet = async (hello: Hello | undefined): Promise<void> => {
@@ -98,7 +101,7 @@ export class IncomingLinks {
         socket.destroy();
       }
     });
-    socket.on("error", () => undefined); // "close" follows and does the work
+    socket.on("error", () => undefined); // the event "close" follows and is handled above
     socket.on("close", () => {
       cancelHandshake();
       this.unknown.delete(socket);
@@ -160,7 +163,7 @@ export class IncomingLinks {
   }
 
   private logRefusal(reason: string): void {
-    if (this.loggedReasons.includes(reason)) return; // the peer retries every second; one line is enough
+    if (this.loggedReasons.includes(reason)) return; // the peer redials every second; one line is enough
     this.loggedReasons.push(reason);
     if (this.loggedReasons.length > maxLoggedReasons) this.loggedReasons.shift();
     this.options.logger.warn("refused a peer connection", { reason });

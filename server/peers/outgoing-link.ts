@@ -7,16 +7,16 @@ import { keepaliveMs, type Refusal } from "./hello.js";
 import type { PeerTraffic } from "./peer-stats.js";
 import type { PeersListener } from "./peers-listener.js";
 
-/** The bytes queued for a slow member; beyond them messages are dropped, as if the network had lost them. */
+/** The maximum number of bytes queued for a slow peer; beyond it messages are dropped, as if the network had lost them. */
 const maxQueuedBytes = 64 * 1024 * 1024;
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
-/** The number of keepalives that may be missed in a row before the connection is closed and dialled again. */
+/** The number of consecutive keepalives that may be missed before the connection is closed and dialled again. */
 const maxMissedKeepalives = 3;
 
 /** The options of `OutgoingLink`. */
 export interface OutgoingLinkOptions extends DialOptions {
-  /** The addresses of the member, tried in turn until one answers. */
+  /** The addresses of the peer, tried in turn until one answers. */
   readonly addresses: readonly PortAddress[];
   readonly logger: Logger;
 }
@@ -33,9 +33,9 @@ export class OutgoingLink {
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
   private missedKeepalives = 0;
-  /** The reason of the last refusal, which is logged once. */
+  /** The reason of the last refusal; logged once. */
   private refusedBecause: string | undefined;
-  /** The reason why TLS failed last, which is logged once. */
+  /** The reason of the last TLS failure; logged once. */
   private insecureBecause: string | undefined;
   private listener: LinkListener | undefined;
   private resolveTried: () => void = () => undefined;
@@ -48,7 +48,7 @@ export class OutgoingLink {
     private readonly traffic: PeerTraffic,
   ) {}
 
-  /** Tells whether the link is established. */
+  /** Whether the link is established. */
   get isUp(): boolean {
     return this.isEstablished;
   }
@@ -59,9 +59,9 @@ export class OutgoingLink {
     this.dialNext(listener);
   }
 
-  /** Dials at once instead of after the retry delay: the peer has just connected, so it is up. */
+  /** Dials at once instead of after the retry delay: the peer has just connected, so it is running. */
   redial(): void {
-    if (this.socket !== undefined || this.listener === undefined) return; // connected, or about to be
+    if (this.socket !== undefined || this.listener === undefined) return; // connected, or being dialled
     this.cancelRetry?.();
     this.dialNext(this.listener);
   }
@@ -75,7 +75,7 @@ export class OutgoingLink {
   /**
    * Sends complete frames, given in pieces, with one system call; without a link, or beyond the bound, they are dropped.
    *
-   * @returns whether `pieces` are in use no more: the system has taken them. Otherwise they must stay as they are
+   * @returns whether the socket is done with `pieces`; otherwise they must not be changed
    */
   sendFrames(pieces: readonly Uint8Array[]): boolean {
     const { writableSocket } = this;
@@ -83,11 +83,11 @@ export class OutgoingLink {
     if (pieces.length > 1) writableSocket.cork();
     for (const piece of pieces) writableSocket.write(piece);
     if (pieces.length > 1) writableSocket.uncork();
-    // TLS takes the bytes encrypted when the socket hands them on, and reports that later: they count as in use until then.
+    // TLS encrypts the bytes later and reports that by its length: they count as in use until then.
     return writableSocket.writableLength === 0;
   }
 
-  /** The socket, unless nothing may be sent. */
+  /** The socket; undefined if no message may be sent. */
   private get writableSocket(): Socket | undefined {
     const { socket } = this;
     const isWritable = socket !== undefined && this.isEstablished && socket.writableLength <= maxQueuedBytes;

@@ -6,8 +6,9 @@ export interface PeerAdmission {
   /** The incarnation of this member, for its hellos. */
   readonly own: Incarnation;
   /**
-   * Admits a peer's incarnation unless it is stale. When the promise resolves it is durable: no message of the peer may be
-   * used before.
+   * Admits a peer's incarnation unless it is stale. The incarnation is durable when the promise resolves: no message of the
+   * peer may
+   * be used before.
    *
    * @returns the refusal; undefined if the peer is admitted
    */

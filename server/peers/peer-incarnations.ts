@@ -5,8 +5,9 @@ import type { Incarnation, Refusal } from "./hello.js";
 import type { PeerAdmission } from "./peer-admission.js";
 
 // Raft relies on each member's durable state (paper §5.1, figure 2). A member whose data directory was emptied, or is an older
-// copy, has lost votes and acknowledgements and cannot detect that; its peers can. So each member announces its incarnation, and
-// each peer stores it durably and refuses an older one. Fencing, in other words.
+// copy,
+// has lost votes and acknowledgements and cannot detect that; its peers can. So each member announces its incarnation, and each
+// peer stores it durably and refuses an older one: a fence.
 
 /** The content of the file `peers`. */
 export interface PeersFile {
@@ -28,9 +29,9 @@ export interface PeerIncarnationsOptions {
   readonly random: () => number;
 }
 
-/** The starts of members that were applied from the log; `Applier` implements it. */
+/** The incarnations in the applied log; `Applier` implements it. */
 export interface AppliedStarts {
-  /** Returns the number of a member's last start; 0 if there is none. */
+  /** Returns the number of a member's newest incarnation; 0: none. */
   lastStartOf(member: MemberId): number;
 }
 
@@ -64,7 +65,7 @@ export class PeerIncarnations implements PeerAdmission {
     return peerIncarnations;
   }
 
-  /** Refuses also the incarnations that are older than the starts in the applied log. */
+  /** Makes `admitPeer` refuse, too, incarnations that are older than those in the applied log. */
   watchLog(applied: AppliedStarts): void {
     this.applied = applied;
   }
@@ -82,10 +83,10 @@ export class PeerIncarnations implements PeerAdmission {
     return this.reasonStale(member, incarnation); // a newer incarnation may have been admitted meanwhile
   }
 
-  /** Fences this directory: a peer refused it as stale, so it is not used again, not even after a restart. */
+  /** Fences this directory: a peer refused it as stale, so it is not used again, also after a restart. */
   fence(reason: string): void {
     this.file.fencedBecause = reason;
-    this.save().catch(() => undefined); // a peer refuses the next start, too
+    this.save().catch(() => undefined); // if the write fails, a peer refuses the next start, too
   }
 
   /** Waits for the last write. */
@@ -109,7 +110,7 @@ export class PeerIncarnations implements PeerAdmission {
     return `member ${formatId(this.options.self)}`;
   }
 
-  /** Writes the file; resolves when its present content is durable. */
+  /** Writes the file; resolves when its current content is durable. */
   private save(): Promise<void> {
     const write = this.lastWrite.then(() => this.options.directory.replacePeers(formatPeersFile(this.file)));
     this.lastWrite = write.catch(() => undefined);

@@ -1,26 +1,26 @@
 import { exponentialBounds, Histogram } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
 
-/** A heartbeat that is not answered for so long is lost, in milliseconds. */
+/** The time after which an unanswered heartbeat counts as lost, in milliseconds. */
 const lostAfterMs = 5_000;
 
 /** Counts the traffic with one peer. */
 export class PeerTraffic {
-  /** Tells whether the link to the peer is established. */
+  /** Whether the link to the peer is established. */
   isActive = false;
-  /** Ends of established links to the peer. */
+  /** The number of closed links to the peer. */
   disconnects = 0;
-  /** Bytes on the links, with what frames the messages. */
+  /** Bytes on the links, including frames. */
   sentBytes = 0;
   receivedBytes = 0;
-  /** Messages that were dropped for lack of a link; bytes that are no message. */
+  /** Messages that were dropped without a link; received bytes that are no message. */
   sentFailures = 0;
   receivedFailures = 0;
-  /** The time from a heartbeat of this member, which leads, to the answer. */
+  /** Round-trip times of the heartbeats of this member as a leader. */
   readonly roundTripSeconds = new Histogram(exponentialBounds(0.0001, 2, 16));
   private awaited: { readonly round: number; readonly sentAt: number } | undefined;
 
-  /** Notes a heartbeat that is sent; its answer is measured unless an earlier one is still awaited. */
+  /** Records a sent heartbeat; its answer is measured unless an earlier answer is pending. */
   onHeartbeat(round: number, now: number): void {
     if (this.awaited === undefined || now - this.awaited.sentAt > lostAfterMs) this.awaited = { round, sentAt: now };
   }

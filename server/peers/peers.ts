@@ -27,13 +27,13 @@ export interface PeersOptions {
   readonly self: MemberId;
   /** The incarnations of this member and of its peers. */
   readonly incarnations: PeerAdmission;
-  /** The other members. */
+  /** The peers. */
   readonly peers: readonly Peer[];
-  /** Name for which the certificates of the others must be valid; undefined: the hosts of their addresses. */
+  /** The name for which the certificates of peers must be valid; undefined: the hosts of their addresses. */
   readonly certificateName?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Counts what is exchanged with each peer; absent: nobody asks. */
+  /** Counts the traffic with each peer; absent: not counted. */
   readonly stats?: PeerStats;
 }
 
@@ -94,7 +94,7 @@ export class Peers implements Transport {
     for (const batch of this.batches.values()) batch.length = 0;
   }
 
-  /** Members that are sent the same, as an append is, are sent the same bytes. */
+  /** Members with the same batch of messages, such as an append, get the same encoded bytes. */
   private sendBatches(): void {
     let encoded: readonly PeerMessage[] = [];
     let frames: readonly Uint8Array[] = [];
@@ -145,6 +145,6 @@ export class Peers implements Transport {
   }
 }
 
-/** Tells whether two batches are of the same messages, not of equal ones. */
+/** Whether two batches have the same message objects. */
 const areSame = (a: readonly PeerMessage[], b: readonly PeerMessage[]): boolean =>
   a.length === b.length && a.every((message, at) => message === b[at]);

@@ -13,7 +13,7 @@ export class SnapshotConnections {
    * Opens a channel.
    *
    * @param addresses the member's addresses, tried in turn until one answers
-   * @throws ChannelClosedError if peer is unreachable or refuses the hello
+   * @throws ChannelClosedError if the peer is unreachable or refuses the hello
    */
   async open(addresses: readonly PortAddress[], options: DialOptions): Promise<SnapshotChannel> {
     let failure = new ChannelClosedError("peer has no address");
@@ -50,7 +50,7 @@ export class SnapshotConnections {
         onPayload: (payload) => channel?.push(payload),
         onClosed: (cause) => {
           this.sockets.delete(socket);
-          reject(new ChannelClosedError("peer is unreachable", { cause })); // without effect after `resolve`
+          reject(new ChannelClosedError("peer is unreachable", { cause })); // no effect after `resolve`
         },
       });
       this.sockets.add(socket);

@@ -3,7 +3,7 @@ import type { Clock } from "../../platform/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { writeFrames } from "./frame.js";
 
-/** The time after `close` in which the last payloads may be sent; then the socket is destroyed. */
+/** The time after `close` to send the last payloads, in milliseconds; then the socket is destroyed. */
 const lingerMs = 5_000;
 
 interface Waiting {
@@ -11,9 +11,9 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A snapshot's channel over a socket. The reader of the socket passes it the payloads. */
+/** A snapshot's channel over a socket. The reader of the socket calls `push` with the payloads. */
 export class SocketChannel implements SnapshotChannel {
-  /** Payloads received before `receive` was called. The socket is paused then, so these are at most one read's. */
+  /** Payloads received before a call of `receive`. The socket is paused then, so there are at most those of one read. */
   private readonly arrived: Uint8Array[] = [];
   private receiver: Waiting | undefined;
   private senders: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
@@ -60,7 +60,7 @@ export class SocketChannel implements SnapshotChannel {
     if (this.ended !== undefined) return;
     this.endChannel(reason);
     this.socket.end();
-    // Further input is read and dropped: with unread input the system would discard our last payload.
+    // Further input is read and dropped: with unread input the system would discard the last payload.
     this.socket.resume();
     const cancel = this.clock.after(lingerMs, () => this.socket.destroy());
     this.socket.once("close", cancel);

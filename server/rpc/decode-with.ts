@@ -1,6 +1,6 @@
 import { RpcError, statusCode } from "./status.js";
 
-/** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
+/** @throws RpcError with the text of grpc-go if the bytes are no such message */
 export const decodeWith = <Request>(
   decode: (bytes: Uint8Array) => Request,
   bytes: Uint8Array,

@@ -1,4 +1,4 @@
-// Calls as services see them: the method table, statuses, large messages.
+// The method table, statuses and large messages: the interface between engines and services.
 
 export { bothCallbacks, unixDeadline } from "./call-ends.js";
 export { decodeWith } from "./decode-with.js";

@@ -1,5 +1,6 @@
-// Messages of many keys, encoded in slices: what takes a turn of the event loop each for ten thousand keys. The generated code
-// writes all fields of a message at once.
+// Encodes messages of many keys in slices: a turn of the event loop for each ten thousand keys. The generated code encodes a
+// whole
+// message at once.
 
 import {
   encodeDeleteRangeResponse,
@@ -17,37 +18,37 @@ import type { Sliced } from "../../store/index.js";
 import { allocateMessage } from "./framed-message.js";
 import { fieldSize, ListMessage, sizeOfFields } from "./list-message.js";
 
-/** A repeated field of bytes, or of messages that are encoded. */
+/** A repeated field of bytes, or of encoded messages. */
 interface Items {
   readonly tag: number;
   readonly items: readonly Uint8Array[];
 }
 
-/** A message within a message. */
+/** A nested message. */
 interface Nested {
   readonly tag: number;
   readonly parts: readonly Part[];
 }
 
-/** A part of a message: encoded fields, or what becomes fields. */
+/** A part of a message: encoded fields, or fields to encode. */
 export type Part = Uint8Array | Items | Nested;
 
-/** A message most of which are the items of one repeated field. */
+/** A message that consists mostly of the items of one repeated field. */
 export type LargeList = Pick<ListMessage, "head" | "tag" | "items" | "tail">;
 
-/** Told how many keys were looked at since it was asked last; true: others are to run. */
+/** Called with the number of keys since the last call; true: other work has to run. */
 export type ShouldYield = (keys: number) => boolean;
 
-/** Tags: field number and wire type 2, as all of these have a length. */
+/** Returns the tag of a field: its number and wire type 2, as all of these have a length. */
 const tagOf = (field: number): number => (field << 3) | 2;
 
 /** An answer with more items, or more bytes in them, is encoded in slices. */
 const maxItemsAtOnce = 500;
 const maxBytesAtOnce = 256 * 1024;
-/** Copying so many bytes takes about as long as visiting a key. */
+/** Copying this number of bytes takes about as long as handling a key. */
 const bytesPerKey = 4 * 1024;
 
-/** Whether encoding these at once would hold up others. @param most the bytes of them that would not */
+/** Whether encoding these items at once would delay others. @param most the number of bytes that would not */
 export const areMany = (items: readonly Uint8Array[], most = maxBytesAtOnce): boolean => {
   if (items.length > maxItemsAtOnce) return true;
   let bytes = 0;
@@ -55,7 +56,7 @@ export const areMany = (items: readonly Uint8Array[], most = maxBytesAtOnce): bo
   return bytes > most;
 };
 
-// A header is given as its encoded field.
+// A header is passed as its encoded field.
 
 /** The tag of the keys in a RangeResponse. */
 export const rangeKvsTag = tagOf(2);
@@ -82,7 +83,7 @@ export const leasesParts = (header: Uint8Array, leases: readonly Uint8Array[]): 
   { tag: tagOf(2), items: leases },
 ];
 
-/** The field `events` of a WatchResponse. @param events each an encoded Event */
+/** Returns the field `events` of a WatchResponse. @param events each an encoded Event */
 export const eventsParts = (events: readonly Uint8Array[]): Part[] => [{ tag: tagOf(11), items: events }];
 
 const opParts = ({ response }: RawResponseOp): Part[] => {
@@ -101,7 +102,7 @@ const opParts = ({ response }: RawResponseOp): Part[] => {
   }
 };
 
-/** Whether any part of a transaction's answer is worth encoding in slices. */
+/** Whether any part of a transaction's answer is large enough to encode in slices. */
 export const hasMany = ({ responses }: RawTxnResponse): boolean => {
   if (responses.length > maxItemsAtOnce) return true;
   return responses.some(({ response }) => {
@@ -111,7 +112,7 @@ export const hasMany = ({ responses }: RawTxnResponse): boolean => {
   });
 };
 
-/** Encodes a message in slices: the lengths first, then the bytes into memory of the right size. */
+/** Encodes a message in slices: adds up the lengths first, then writes into a buffer of the exact size. */
 export function* encodeParts(parts: readonly Part[], shouldYield: ShouldYield): Sliced<Uint8Array> {
   const sizes = new Map<Part, number>();
   const size = yield* sizeOfAll(parts, sizes, shouldYield);
@@ -130,7 +131,7 @@ function* sizeOfAll(parts: readonly Part[], sizes: Map<Part, number>, shouldYiel
   return total;
 }
 
-/** Bytes of all fields of items, or of the content of a nested message. */
+/** Returns the bytes of all fields of the items, or of the content of a nested message. */
 function* sizeOf(part: Part, sizes: Map<Part, number>, shouldYield: ShouldYield): Sliced<number> {
   if (part instanceof Uint8Array) return part.length;
   if ("parts" in part) return yield* sizeOfAll(part.parts, sizes, shouldYield);
@@ -143,16 +144,20 @@ function* sizeOf(part: Part, sizes: Map<Part, number>, shouldYield: ShouldYield)
 }
 
 const lengthsPerLook = 256;
-/** Adding up so many lengths takes about as long as visiting a key: each is read from an object that no cache may hold. */
+/**
+ * Adding up this number of lengths takes about as long as handling a key: each is read from an object that is not in a CPU
+ * cache.
+ */
 const lengthsPerKey = 8;
 
-/** A list in pieces: each but the last ends behind the item with which it has so many bytes, or behind so many items. */
+/** Limits of a piece of a list: its last item is the one that reaches either. */
 const maxPieceBytes = 512 * 1024;
 const maxPieceItems = 2_048;
 
 /**
- * Divides a message that is mostly a list, in slices. No byte of it is copied: each piece is a message of its own, and together they
- * are the whole.
+ * Divides a message that is mostly a list, in slices. No byte is copied: each piece is a message of its own, and the
+ * concatenation is
+ * the whole message.
  */
 export function* listPieces(whole: LargeList, shouldYield: ShouldYield): Sliced<ListMessage[]> {
   const { head, tag, items, tail } = whole;
@@ -176,7 +181,7 @@ export function* listPieces(whole: LargeList, shouldYield: ShouldYield): Sliced<
   return pieces;
 }
 
-/** Items whose bytes are added up before it is looked whether a piece has enough. */
+/** Items between two checks of a piece's size. */
 const itemsPerLook = 16;
 const noBytes = new Uint8Array(0);
 

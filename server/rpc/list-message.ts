@@ -1,15 +1,16 @@
 import { numberSize, writeNumber } from "../../proto/index.js";
 
 /**
- * An encoded message most of which are the items of one repeated field, in pieces: fields before them, the items, fields behind them.
- * An engine copies each piece once, to where it is sent from. The items must not change until then.
+ * An encoded list message in pieces: the fields before the items, the items of one repeated field, the fields after them. An
+ * engine
+ * copies each piece once, to its output. The items must not change until then.
  */
 export class ListMessage {
   /** Bytes of the whole message. */
   readonly length: number;
 
   /**
-   * @param tag the tag of the field that the items are of, one byte
+   * @param tag the tag of the items' field, one byte
    * @param itemBytes bytes of the items as fields; absent: they are added up
    */
   constructor(
@@ -33,10 +34,10 @@ export class ListMessage {
   }
 }
 
-/** Bytes of a field with so many bytes, its tag and their number included. */
+/** Returns the bytes of a field of wire type 2 with content of this length, including tag and length. */
 export const fieldSize = (length: number): number => 1 + numberSize(length) + length;
 
-/** Returns the bytes of the items from `from` on, below `to`, as fields. A plain loop: in a generator it is ten times as slow. */
+/** Returns the bytes of the items from `from` to `to - 1`, as fields. A plain loop: in a generator it is ten times as slow. */
 export const sizeOfFields = (items: readonly Uint8Array[], from: number, to: number): number => {
   let size = 0;
   for (let n = from; n < to; n++) size += fieldSize(items[n]?.length ?? 0);

@@ -1,32 +1,32 @@
-// The methods of a server, independent of the gRPC engine that carries them.
+// The methods of a server, independent of the gRPC engine.
 
 import type { Caller, ResultHandler } from "../base/index.js";
 import { ListMessage } from "./list-message.js";
 import { MethodStats } from "./method-stats.js";
 
-/** The call around a request, and the caller that made it. */
+/** A call and its caller. */
 export interface Call extends Caller {
-  /** Calls back once when the client goes away before the answer. */
+  /** Registers a callback, called once if the client cancels before the answer. */
   onCancelled(callback: () => void): void;
 }
 
-/** Takes the one answer of a unary call, or its encoding; a second one is ignored. */
+/** Receives the single answer of a unary call, or its encoding; a second answer is ignored. */
 export interface Reply<Response> {
   send(response: Response | Uint8Array): void;
-  /** Takes the answer as its client decodes it. Absent: the client takes bytes alone. */
+  /** Receives the answer as its client would decode it. Absent: the client accepts bytes only. */
   sendMessage?(message: unknown): void;
-  /** Takes the answer in pieces that together are one message. Absent: it is to be sent in one. */
+  /** Receives the answer in pieces that together are one message. Absent: the answer must be one piece. */
   sendPieces?(pieces: readonly ListMessage[]): void;
   fail(error: unknown): void;
 }
 
-/** Takes the answers of a server stream. After `fail` or `end` nothing more is sent. */
+/** Receives the answers of a server stream. After `fail` or `end` no answer is sent. */
 export interface StreamReply<Response> {
-  /** False: enough is buffered; `onDrain` says when to go on. What is sent all the same is buffered too. */
+  /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
   readonly send: (response: Response) => boolean;
-  /** Calls back each time the buffer has drained after a `send` that said false. */
+  /** Registers a callback, called each time the buffer has drained after a `send` that returned false. */
   readonly onDrain: (callback: () => void) => void;
-  /** Calls back once when the stream is over, whoever ended it; at once if it is already. */
+  /** Registers a callback, called once at the end of the stream; at once if it has ended. */
   readonly onClosed: (callback: () => void) => void;
   readonly fail: (error: unknown) => void;
   readonly end: () => void;
@@ -39,33 +39,33 @@ export interface Encoder<Message> {
   encode(message: Message): { finish(): Uint8Array };
 }
 
-/** Encodes answers that are put together as bytes, or of pieces. */
+/** Encodes answers that are bytes already, or in pieces. */
 export const encodedAlready: Encoder<Uint8Array | ListMessage> = {
   encode: (message) => ({ finish: () => (message instanceof ListMessage ? message.toBytes() : message) }),
 };
 
-/** Makes the handler of an operation's outcome that sends it as the answer to a call. */
+/** Returns the handler that sends an operation's result as the answer to a call. */
 export type Answering<Result, Response> = (reply: Reply<Response>) => ResultHandler<Result>;
 
-/** Sends a result as it is. */
+/** Sends a result unchanged. */
 export const sendPlain = <Response>(reply: Reply<Response>): ResultHandler<Response> => ({
   onResult: (response) => reply.send(response),
   onError: (error) => reply.fail(error),
 });
 
-/** A method with one request and one response: an operation of the application, and how its result is answered. */
+/** A method with one request and one response: an operation of the application, and the conversion of its result. */
 export interface UnaryMethod<Request = never, Result = never, Response = unknown> {
   readonly kind: "unary";
   /** `/package.Service/Method` */
   readonly path: string;
   readonly stats: MethodStats;
-  /** Decodes a request, whose keys and values are where they lie in `bytes`: nobody changes these any more. */
+  /** Decodes a request. Its keys and values are views of `bytes`, which is not changed any more. */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
-  /** Serves a request; tells `handler` of the outcome, or throws. */
+  /** Serves a request; calls `handler` with the result, or throws. */
   readonly handle: (call: Call, request: Request, handler: ResultHandler<Result>) => void;
   readonly answer: Answering<Result, Response>;
-  /** True for a method that only reads: its answer may be refused, should there be no room for it. */
+  /** Whether the method only reads: its answer may be refused for lack of room. */
   readonly isRead: boolean;
 }
 
@@ -79,35 +79,39 @@ export interface ServerStreamMethod<Request = never, Response = unknown> {
   readonly handle: (request: Request, call: Call, reply: StreamReply<Response>) => void;
 }
 
-/** Bytes that only one of several messages has. */
+/** The bytes that differ in several messages. */
 export interface Labelled {
   readonly label: Uint8Array;
 }
 
-/** The server's side of a stream in both directions. After `fail` or `end` nothing more is sent. */
+/** The server's side of a bidirectional stream. After `fail` or `end` no answer is sent. */
 export interface ResponseStream<Response> {
-  /** False: enough is buffered; `onDrain` says when to go on. What is sent all the same is buffered too. */
+  /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
   readonly send: (response: Response) => boolean;
   /**
-   * Sends a message for each of `labels[from]` up to, not including, `labels[to]`, as long as there is room: `head`, the label and
-   * `tail`, which do not change any more.
+   * Sends a message for each of `labels[from]` to `labels[to - 1]`, while there is room: `head`, the label and `tail`, which do
+   * not
+   * change any more.
    *
-   * @returns how many were sent, the first ones; if not all, `onDrain` says when to go on
+   * @returns the number of sent messages, in order; if fewer than all, `onDrain` is called when there is room
    */
   sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number;
-  /** Calls back each time the buffer has drained after a `send` that said false, or a `sendEach` that did not send all. */
+  /**
+   * Registers a callback, called each time the buffer has drained after a `send` that returned false, or an incomplete
+   * `sendEach`.
+   */
   readonly onDrain: (callback: () => void) => void;
   readonly fail: (error: unknown) => void;
   readonly end: () => void;
 }
 
-/** Takes what comes of a stream in both directions. */
+/** Receives the requests of a bidirectional stream. */
 export interface RequestSink<Request> {
   /** Handles a request; an error that it throws ends the stream. */
   readonly onRequest: (request: Request) => void;
-  /** The client will send no more, and may go on listening. */
+  /** Called when the client sends no more requests; it may still read answers. */
   readonly onHalfClose: () => void;
-  /** The stream is over, whoever ended it; called once. */
+  /** Called once, at the end of the stream. */
   readonly onClosed: () => void;
 }
 
@@ -117,15 +121,16 @@ export interface BidiMethod<Request = never, Response = unknown> {
   readonly path: string;
   readonly stats: MethodStats;
   /**
-   * Decodes a request, whose keys and values are where they lie in `bytes`: a sink that keeps some for long copies them, so as not to
-   * keep all that arrived with them.
+   * Decodes a request. Its keys and values are views of `bytes`: a sink that keeps some for long copies them, so as not to
+   * retain the
+   * whole buffer.
    */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly open: (call: Call, stream: ResponseStream<Response>) => RequestSink<Request>;
 }
 
-/** A method of etcd's API that this server does not implement yet: UNIMPLEMENTED for every request. */
+/** A method of etcd's API that this server does not implement: UNIMPLEMENTED for every request. */
 export interface UnimplementedMethod {
   readonly kind: "unimplemented";
   readonly path: string;
@@ -134,10 +139,10 @@ export interface UnimplementedMethod {
   readonly responseStream: boolean;
 }
 
-/** Any method; the types of its messages are known only to itself. */
+/** Any method; its message types are erased. */
 export type Method = UnaryMethod | ServerStreamMethod | BidiMethod | UnimplementedMethod;
 
-/** Makes a unary method of codecs and an operation. */
+/** Builds a unary method from codecs and an operation. */
 export const unary = <Request, Result, Response>(
   path: string,
   request: Decoder<Request>,
@@ -153,10 +158,10 @@ export const unary = <Request, Result, Response>(
   encode: (message) => (message instanceof Uint8Array ? message : response.encode(message as Response).finish()),
   handle,
   answer,
-  isRead, // also if false: code that serves calls of all methods is compiled for objects of one shape
+  isRead, // Always present: code that serves the calls of all methods is compiled for objects of one shape.
 });
 
-/** Makes a unary method that changes nothing. */
+/** Builds a unary method without effects. */
 export const unaryRead = <Request, Result, Response>(
   path: string,
   request: Decoder<Request>,
@@ -165,7 +170,7 @@ export const unaryRead = <Request, Result, Response>(
   answer: Answering<Result, Response>,
 ): Method => unary(path, request, response, handle, answer, true);
 
-/** Makes a server-streaming method of codecs and a handler. */
+/** Builds a server-streaming method from codecs and a handler. */
 export const serverStream = <Request, Response>(
   path: string,
   request: Decoder<Request>,
@@ -180,7 +185,7 @@ export const serverStream = <Request, Response>(
   handle,
 });
 
-/** Makes a method with streams in both directions of codecs and of what opens a stream. */
+/** Builds a bidirectional method from codecs and a function that opens a stream. */
 export const bidi = <Request, Response>(
   path: string,
   request: Decoder<Request>,
@@ -195,13 +200,13 @@ export const bidi = <Request, Response>(
   open,
 });
 
-/** Makes a method that is refused. */
+/** Builds a method that is refused. */
 export const unimplementedMethod = (
   path: string,
   { requestStream, responseStream }: Pick<UnimplementedMethod, "requestStream" | "responseStream">,
 ): UnimplementedMethod => ({ kind: "unimplemented", path, stats: new MethodStats(), requestStream, responseStream });
 
-/** A generated service definition, as far as the table needs it. */
+/** The part of a generated service definition that the table uses. */
 export interface ServiceDefinition {
   readonly fullName: string;
   readonly methods: Readonly<
@@ -209,7 +214,7 @@ export interface ServiceDefinition {
   >;
 }
 
-/** The methods of `services` that are not among `methods`. */
+/** Returns the methods of `services` that are not in `methods`. */
 export const unimplementedMethods = (
   services: readonly ServiceDefinition[],
   methods: readonly Method[],

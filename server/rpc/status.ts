@@ -1,7 +1,7 @@
 import { StoreError, type StoreErrorCode } from "../../store/index.js";
 import { ServerError, type ServerErrorCode } from "../base/index.js";
 
-/** gRPC status codes, by number as on the wire. */
+/** gRPC status codes. */
 export const statusCode = {
   ok: 0,
   canceled: 1,
@@ -20,13 +20,13 @@ export const statusCode = {
   unauthenticated: 16,
 } as const;
 
-/** The status of an error, as a client sees it. */
+/** The status of an error for a client. */
 export interface GrpcStatus {
   readonly code: number;
   readonly details: string;
 }
 
-/** A failure that is already in gRPC's terms. */
+/** An error with a gRPC status. */
 export class RpcError extends Error {
   override readonly name = "RpcError";
   constructor(readonly status: GrpcStatus) {
@@ -123,7 +123,7 @@ const statusOf = {
   "server-stopped": { code: unavailable, details: "etcdserver: server stopped" },
 } satisfies Record<StoreErrorCode | ServerErrorCode, GrpcStatus>;
 
-/** The status of any error of a handler. An unexpected error is INTERNAL, and is passed to `onUnexpected`. */
+/** Returns the status of any error of a handler. An unexpected error is INTERNAL, and is passed to `onUnexpected`. */
 export const statusOfError = (error: unknown, onUnexpected: (error: unknown) => void): GrpcStatus => {
   if (error instanceof StoreError || error instanceof ServerError) return statusOf[error.code];
   if (error instanceof RpcError) return error.status;
