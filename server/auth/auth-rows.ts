@@ -23,14 +23,14 @@ export const storedRole = (value: Role): Stored<Role> => ({
   row: { table: tables.roles, key: rowKeyOf(value.name), row: Role.encode(value).finish() },
 });
 
-/** Returns the row that tells whether authentication is on, and the revision. */
+/** Returns the row with the auth revision and whether authentication is on. */
 export const statusRow = (status: AuthStatus): TableRow => ({
   table: tables.status,
   key: "",
   row: AuthStatus.encode(status).finish(),
 });
 
-/** Users, roles and the status, as the tables have them; without a status, nothing was ever changed. */
+/** The contents of the tables; without a status, there was never any change. */
 export interface AuthRows {
   readonly status: AuthStatus | undefined;
   readonly users: readonly User[];

@@ -16,20 +16,20 @@ import { endOf, isOpenEnded, keyText } from "./key-range.js";
 import { compareNames, root } from "./names.js";
 import { UserPermissions } from "./user-permissions.js";
 
-/** Most users, and most roles; one more is refused. */
+/** The maximum number of users, and of roles; a further one is refused. */
 export const maxUsers = 10_000;
 export const maxRoles = 10_000;
-/** Most permissions of a role; one more is refused. */
+/** The maximum number of permissions of a role; a further one is refused. */
 export const maxPermissions = 1_000;
-/** Bytes of the rows of all users and roles; a change that goes beyond is refused. */
+/** The maximum size of the rows of all users and roles, in bytes; a change beyond it is refused. */
 export const maxAuthBytes = 16 * 1024 * 1024;
 
 const firstRevision = 1n;
 const noBytes = new Uint8Array();
 
 /**
- * Users, roles and permissions, and whether they are enforced. Deterministic: the same changes give the same state, and the same
- * refusals, on every member. Each change that is made raises the revision, but for `enable` (as in etcd).
+ * Users, roles and permissions, and whether authentication is on. Deterministic: the same changes give the same state, and the
+ * same refusals, on every member. Each change raises the auth revision, except `enable` (as in etcd).
  */
 export class AuthState {
   private readonly users = new Map<string, Stored<User>>();
@@ -37,9 +37,9 @@ export class AuthState {
   private enabled = false;
   private changes = firstRevision;
   private bytes = 0;
-  /** The rows of now; undefined: there was a change since they were listed. */
+  /** The current rows; undefined: there was a change since they were listed. */
   private listed: readonly TableRow[] | undefined = undefined;
-  /** The permissions of users that were asked for at this revision. */
+  /** The merged permissions of users at the current auth revision, computed on demand. */
   private readonly permissions = new Map<string, UserPermissions | "all">();
 
   constructor(rows?: AuthRows) {
@@ -50,12 +50,12 @@ export class AuthState {
     this.changes = rows.status.revision;
   }
 
-  /** Tells whether users, roles and permissions are enforced. */
+  /** Whether authentication is on. */
   get isEnabled(): boolean {
     return this.enabled;
   }
 
-  /** The number of changes, beginning with 1. */
+  /** The auth revision: the number of changes, beginning with 1. */
   get revision(): bigint {
     return this.changes;
   }
@@ -70,7 +70,7 @@ export class AuthState {
     return [...this.roles.keys()].sort(compareNames);
   }
 
-  /** The rows of the tables; the list does not change any more. */
+  /** The rows of the tables; a change replaces the list. */
   get rows(): readonly TableRow[] {
     return (this.listed ??= this.listRows());
   }
@@ -85,7 +85,7 @@ export class AuthState {
     return this.roles.get(name)?.value;
   }
 
-  /** Returns the merged permissions of a user; "all": it has the role root. Undefined: there is no such user. */
+  /** Returns the merged permissions of a user; "all": it has the role root; undefined: there is no such user. */
   permissionsOf(name: string): UserPermissions | "all" | undefined {
     const known = this.permissions.get(name);
     if (known !== undefined) return known;
@@ -96,7 +96,7 @@ export class AuthState {
     return merged;
   }
 
-  /** Begins to enforce. @throws ServerError `root-user-missing`, `root-role-missing` */
+  /** Turns authentication on. @throws ServerError `root-user-missing`, `root-role-missing` */
   enable(): void {
     if (this.enabled) return;
     const user = this.user(root);
@@ -106,7 +106,7 @@ export class AuthState {
     this.listed = undefined;
   }
 
-  /** Ends enforcing. @returns whether that changes anything */
+  /** Turns authentication off. @returns whether it was on */
   disable(): boolean {
     if (!this.enabled) return false;
     this.enabled = false;
@@ -175,7 +175,7 @@ export class AuthState {
     this.noteChange();
   }
 
-  /** Deletes a role and takes it from all users. @throws ServerError `invalid-auth-management`, `role-not-found` */
+  /** Deletes a role, also from all users. @throws ServerError `invalid-auth-management`, `role-not-found` */
   deleteRole(name: string): void {
     if (this.enabled && name === root) throw refusal("invalid-auth-management", "the role root is needed");
     const { row } = this.storedRole(name);
@@ -187,7 +187,7 @@ export class AuthState {
   }
 
   /**
-   * Adds a permission to a role, or changes the type of the one for the same keys.
+   * Adds a permission to a role, or changes the type of the permission for the same keys.
    *
    * @throws ServerError `permission-not-given`, `invalid-auth-management`, `role-not-found`, `auth-limit`
    */
@@ -196,7 +196,7 @@ export class AuthState {
     if (!hasKeys(given)) throw refusal("invalid-auth-management", "a permission for no key");
     const perm = copyPermission(given);
     const role = this.existingRole(name);
-    // etcd looks at the first permission of the key alone: of two, the type of the second one stays.
+    // etcd changes only the first permission of the key: a second one keeps its type.
     const others = role.keyPermission.filter((other) => !isForSame(other, perm));
     if (others.length >= maxPermissions) throw refusal("auth-limit", `the role has ${maxPermissions} permissions`);
     const keyPermission =
@@ -287,14 +287,14 @@ const withoutRole = (user: User, role: string): User => ({
   roles: user.roles.filter((other) => other !== role),
 });
 
-/** Reads a hash as the log has it. @throws ServerError `no-password-user` if it is not base64 */
+/** Decodes a hash from a command. @throws ServerError `no-password-user` if it is not base64 */
 const hashOf = (base64: string): Uint8Array => {
   const bytes = Buffer.from(base64, "base64");
   if (bytes.toString("base64") !== base64) throw refusal("no-password-user", "the hash is not in base64");
   return Uint8Array.from(bytes);
 };
 
-/** Copies what is kept: the request's bytes are part of an entry of the log. */
+/** Copies a permission: the request's bytes are part of a log entry, which would stay in memory. */
 const copyPermission = ({ permType, key, rangeEnd }: Permission): Permission => ({
   permType,
   key: Uint8Array.from(key),

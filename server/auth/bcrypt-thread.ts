@@ -1,4 +1,4 @@
-// A thread of its own for bcrypt: one hash takes tens of milliseconds, in which requests go on.
+// Runs bcrypt in a thread of its own: one hash takes tens of milliseconds, which would delay requests.
 
 import { randomBytes } from "node:crypto";
 import { Worker } from "node:worker_threads";
@@ -7,7 +7,7 @@ import { maxQueuedPasswords, ServerError } from "../base/index.js";
 import { bcryptWorkerUrl } from "./bcrypt-worker-url.js";
 import { type Bcrypt, BcryptPasswords, type Passwords } from "./passwords.js";
 
-/** A password that waits to be hashed, or is being hashed. */
+/** A queued password. */
 interface Job {
   readonly password: string;
   readonly salt: string;
@@ -19,23 +19,23 @@ interface Job {
 type Answer = { readonly hash: string } | { readonly error: string };
 
 /**
- * Hashes passwords one after the other in a worker thread, which starts with the first one and does not keep the process alive.
- * A worker that fails is replaced at the next password.
+ * Hashes passwords one after the other in a worker thread, which starts at the first password and does not keep the process
+ * alive. A worker that fails is replaced at the next password.
  */
 export class BcryptThread implements Bcrypt {
-  /** The first one is being hashed. */
+  /** The queue; the first password is being hashed. */
   private readonly jobs: Job[] = [];
   private worker: Worker | undefined;
   private isClosed = false;
 
   constructor(private readonly start: () => Worker = startWorker) {}
 
-  /** Passwords that are being hashed or wait for it. */
+  /** The number of queued passwords, with the one being hashed. */
   get pending(): number {
     return this.jobs.length;
   }
 
-  /** @throws ServerError `too-many-requests` if `maxQueuedPasswords` wait; `server-stopped` once it is closed */
+  /** @throws ServerError `too-many-requests` if `maxQueuedPasswords` are queued; `server-stopped` after `close` */
   hash(password: string, salt: string): Promise<string> {
     return new Promise((resolve, reject) => {
       if (this.isClosed) throw new ServerError("server-stopped", "passwords are no longer hashed");
@@ -46,7 +46,7 @@ export class BcryptThread implements Bcrypt {
     });
   }
 
-  /** Ends the thread; passwords that wait are refused. */
+  /** Ends the thread; queued passwords are refused. */
   close(): void {
     this.isClosed = true;
     void this.worker?.terminate();
@@ -77,7 +77,7 @@ export class BcryptThread implements Bcrypt {
     else job?.reject(new Error(`Cannot hash a password: ${answer.error}`));
   }
 
-  /** Fails the passwords of a worker that ended by itself. An `error` comes before its `exit`. */
+  /** Fails the passwords of a worker that ended by itself. Its event `error` comes before `exit`. */
   private onEnd(worker: Worker, error: Error): void {
     if (worker !== this.worker) return;
     this.worker = undefined;
@@ -89,8 +89,8 @@ export class BcryptThread implements Bcrypt {
   }
 }
 
-/** Starts the worker without the flags of this process, which may load more than it needs. */
+/** Starts the worker without the flags of this process, which may load more modules. */
 const startWorker = (): Worker => new Worker(bcryptWorkerUrl, { name: "bcrypt", execArgv: [] });
 
-/** Passwords of a member in a process: hashed in a thread, with the machine's randomness. */
+/** Returns the passwords of a member in a process: hashed in a thread, with the machine's random numbers. */
 export const threadPasswords = (cost: number): Passwords => new BcryptPasswords(new BcryptThread(), cost, randomBytes);

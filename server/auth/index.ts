@@ -1,4 +1,4 @@
-// Users and what they may do: the replicated state, its rules, passwords, tokens.
+// Users and their rights: the replicated state, its rules, passwords, tokens.
 
 export { AuthState } from "./auth-state.js";
 export { readAuthRows } from "./auth-rows.js";

@@ -8,12 +8,12 @@ import type { JwtMethod, JwtSettings } from "../config/index.js";
 
 /** The keys of one signing method. */
 export interface JwtKeys {
-  /** Undefined: tokens are verified, and none are made. */
+  /** Undefined: this member verifies tokens, and issues none. */
   readonly signing: KeyObject | undefined;
   readonly verifying: KeyObject;
 }
 
-/** The kind of keys that a method needs, as Node and etcd call it; of elliptic curves, the one that belongs to the method. */
+/** The kind of keys of a method, by the names of Node and etcd; for elliptic curves, with the method's curve. */
 interface KeyKind {
   readonly type: "rsa" | "ec" | "ed25519";
   readonly name: string;
@@ -27,7 +27,7 @@ const curves: Readonly<Partial<Record<JwtMethod, string>>> = {
   ES512: "secp521r1",
 };
 
-/** Reads the keys. @throws StartError in etcd's words, with the file */
+/** Reads the keys. @throws StartError with etcd's text, and the file */
 export const readJwtKeys = ({ method, publicKeyFile, privateKeyFile }: JwtSettings): JwtKeys => {
   const [publicText, privateText] = [readKeyFile(publicKeyFile), readKeyFile(privateKeyFile)];
   if (method.startsWith("HS")) {
@@ -48,7 +48,7 @@ export const readJwtKeys = ({ method, publicKeyFile, privateKeyFile }: JwtSettin
   return { signing, verifying };
 };
 
-/** @returns undefined for no file and for an empty one */
+/** @returns undefined for no file, and for an empty one */
 const readKeyFile = (file: string | undefined): Buffer | undefined => {
   if (file === undefined) return undefined;
   try {
@@ -68,7 +68,7 @@ const kindOf = (method: JwtMethod): KeyKind => {
   return method === "EdDSA" ? { type: "ed25519", name: "Ed25519" } : { type: "rsa", name: "RSA" };
 };
 
-/** Reads a public key, or that of a certificate. Node would take a private one, too. */
+/** Parses a public key, or the public key of a certificate. Node would accept a private key, too. */
 const publicKeyOf = (text: Buffer): KeyObject => {
   if (text.includes("PRIVATE KEY-----")) throw new Error("this is a private key");
   return createPublicKey(text);

@@ -1,4 +1,4 @@
-// JSON Web Tokens: the member that is asked signs one, and every member with the key can verify it.
+// JSON Web Tokens: the member that serves the login signs a token, and every member with the key can verify it.
 
 import type * as Jose from "jose";
 import { ServerError } from "../base/index.js";
@@ -6,20 +6,20 @@ import type { JwtSettings } from "../config/index.js";
 import type { Identity, TokenSource } from "./identity.js";
 import { type JwtKeys, readJwtKeys } from "./jwt-keys.js";
 
-/** Bounds the cached verified tokens; beyond it the oldest one is verified again at its next use. */
+/** Bounds the cached verified tokens; beyond it, the oldest one is verified again at its next use. */
 export const maxVerifiedTokens = 10_000;
-/** Characters of a token that is remembered; a longer one is verified at each use. */
+/** The maximum length of a cached token; a longer one is verified at each use. */
 const maxRememberedLength = 4_096;
 
 interface VerifiedToken {
   readonly identity: Identity;
-  /** Milliseconds since 1970; infinite: the token has no end. */
+  /** Milliseconds since 1970; Infinity: the token does not expire. */
   readonly expiresAt: number;
 }
 
 /**
- * etcd's JSON Web Tokens: a user's name, the revision of users and roles at the login, and the second in which the token ends.
- * Nothing is kept of them but which ones were found valid. After a change of users or roles all older ones are stale.
+ * etcd's JSON Web Tokens: the name of a user, the auth revision of the login, and the second of the expiry. Members store no
+ * tokens, and cache those that were verified. A token is stale after any change of users or roles.
  */
 export class JwtTokens implements TokenSource {
   private readonly verified = new Map<string, VerifiedToken>();
@@ -38,7 +38,7 @@ export class JwtTokens implements TokenSource {
     return new JwtTokens(await import("jose"), settings, keys, now);
   }
 
-  /** The number of tokens that are known to be valid. */
+  /** The number of cached tokens. */
   get size(): number {
     return this.verified.size;
   }
@@ -57,7 +57,7 @@ export class JwtTokens implements TokenSource {
       .sign(this.keys.signing);
   }
 
-  /** Answers at once for a token that was verified before. */
+  /** Answers synchronously for a cached token. */
   verify(token: string): Identity | undefined | Promise<Identity | undefined> {
     const known = this.verified.get(token);
     if (known === undefined) return this.verifyNew(token);
@@ -66,9 +66,9 @@ export class JwtTokens implements TokenSource {
     return undefined;
   }
 
-  /** Does nothing: a token of a user that has changed is stale by its revision. */
+  /** Does nothing: a token of a changed user is stale by its auth revision. */
   dropUser(): void {
-    // nothing is kept by user
+    // tokens are not stored by user
   }
 
   dropAll(): void {
@@ -84,7 +84,7 @@ export class JwtTokens implements TokenSource {
     return identity;
   }
 
-  /** @returns the claims of a token whose signature and times are right */
+  /** @returns the claims of a token with a valid signature and valid times */
   private async payloadOf(token: string): Promise<Jose.JWTPayload | undefined> {
     const { errors, jwtVerify } = this.jose;
     try {

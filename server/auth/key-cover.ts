@@ -3,29 +3,29 @@ interface Interval {
   readonly to: string;
 }
 
-/** The union of intervals of keys `[from, to)`. Keys are text of one character per byte; `endOfKeys` is behind all of them. */
+/** The union of key intervals `[from, to)`. Keys are text of one character per byte; `endOfKeys` is greater than all keys. */
 export class KeyCover {
-  /** The same keys in as few intervals as possible, ascending. */
+  /** The union as disjoint intervals, ascending. */
   private readonly merged: readonly Interval[];
 
   constructor(intervals: readonly Interval[]) {
     this.merged = merge(intervals);
   }
 
-  /** Tells whether all keys in `[from, to)` are covered. If there are none, `from` has to be, as in etcd's interval tree. */
+  /** Whether all keys in `[from, to)` are covered. For an empty interval, `from` has to be covered, as in etcd's interval tree. */
   covers(from: string, to: string): boolean {
     if (from >= to) return this.endFrom(from) !== undefined;
     const interval = this.lastFrom(from);
     return interval !== undefined && to <= interval.to;
   }
 
-  /** The end of what is covered from `key` on without a gap; undefined: `key` itself is not covered. */
+  /** Returns the end of the covered keys from `key` on without a gap; undefined: `key` itself is not covered. */
   endFrom(key: string): string | undefined {
     const interval = this.lastFrom(key);
     return interval !== undefined && key < interval.to ? interval.to : undefined;
   }
 
-  /** Finds the last interval that begins at `key` or before. */
+  /** Finds the last interval that begins at or before `key`. */
   private lastFrom(key: string): Interval | undefined {
     const { merged } = this;
     let low = 0;

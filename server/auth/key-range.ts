@@ -1,4 +1,4 @@
-/** The end of an interval to the last key: no byte of a key gives such a character. */
+/** The end of an open-ended interval: greater than every key, whose characters are bytes. */
 export const endOfKeys = "\uffff";
 
 /** A request or permission for keys: one key, or `[key, rangeEnd)`. */
@@ -12,10 +12,10 @@ export interface KeyRange {
 export const keyText = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 
-/** Tells whether a range goes on to the last key. */
+/** Whether a range has no upper bound. */
 export const isOpenEnded = ({ rangeEnd }: KeyRange): boolean => rangeEnd.length === 1 && rangeEnd[0] === 0;
 
-/** Returns the end of the interval of a range whose key is `from`. */
+/** Returns the end of the interval of a range; `from` is its key as text. */
 export const endOf = (from: string, range: KeyRange): string => {
   if (range.rangeEnd.length === 0) return `${from}\0`;
   return isOpenEnded(range) ? endOfKeys : keyText(range.rangeEnd);

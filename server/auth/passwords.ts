@@ -1,13 +1,16 @@
-// Passwords as etcd keeps them: bcrypt hashes, which etcd and this member take from each other.
+// Passwords as etcd stores them: bcrypt hashes, exchangeable with etcd.
 
 import { timingSafeEqual } from "node:crypto";
 import { ServerError } from "../base/index.js";
 
-/** The bytes that bcrypt reads of a password. A longer one cannot be set; at a login the rest is ignored, as in etcd. */
+/**
+ * The number of bytes of a password that bcrypt uses. A longer password cannot be set; at a login the rest is ignored, as in
+ * etcd.
+ */
 const maxPasswordBytes = 72;
 
 const saltBytes = 16;
-/** Characters of a hash, and of its beginning: version, cost and salt. */
+/** The number of characters of a hash, and of its beginning: version, cost and salt. */
 const hashLength = 60;
 const saltLength = 29;
 
@@ -16,30 +19,30 @@ export interface Passwords {
   /** @throws ServerError `password-too-long`, `too-many-requests`, `server-stopped` */
   hash(password: string): Promise<string>;
   /**
-   * Tells whether a hash is the password's.
+   * Checks a password against a hash.
    *
-   * @param hash undefined: there is no such user. The answer is false, after as much time as with a hash
+   * @param hash undefined: there is no such user. The answer is false, after the same time as with a hash
    * @throws ServerError `too-many-requests`, `server-stopped`
    */
   verify(password: string, hash: string | undefined): Promise<boolean>;
-  /** Refuses further passwords, and those that wait. */
+  /** Refuses further passwords, and the queued ones. */
   close(): void;
 }
 
-/** bcrypt itself, somewhere. */
+/** An implementation of bcrypt. */
 export interface Bcrypt {
-  /** @param salt version, cost and salt, as at the beginning of a hash */
+  /** @param salt version, cost and salt: the beginning of a hash */
   hash(password: string, salt: string): Promise<string>;
   close(): void;
 }
 
-/** Passwords with salts of its own. */
+/** Passwords with a random salt each. */
 export class BcryptPasswords implements Passwords {
-  /** Compared with the password of an unknown user. */
+  /** The hash for passwords of unknown users. */
   private decoy: string | undefined;
 
   /**
-   * @param cost a power of two of rounds, from 4 to 31
+   * @param cost the logarithm of the number of rounds, from 4 to 31
    * @param randomBytes returns random bytes for a salt
    */
   constructor(
@@ -65,26 +68,26 @@ export class BcryptPasswords implements Passwords {
     this.bcrypt.close();
   }
 
-  /** Makes a salt of version 2a, as etcd's. */
+  /** Returns a salt of version 2a, as etcd's. */
   private newSalt(): string {
     return `$2a$${String(this.cost).padStart(2, "0")}$${encodeSalt(this.randomBytes(saltBytes))}`;
   }
 }
 
 /**
- * Returns the part of a password that bcrypt reads, as a string that keeps no longer one in memory. A character has at least one
+ * Returns the part of a password that bcrypt uses, as a string that does not retain a longer one. A character has at least one
  * byte, and at most two code units, of which the last may be cut off.
  */
 const readPart = (password: string): string =>
   password.length <= maxPasswordBytes ? password : Buffer.from(password.slice(0, maxPasswordBytes + 1)).toString();
 
-/** Tells whether this is a bcrypt hash: version 2a, 2b or 2y, which are the same; a cost in range; salt and hash. */
+/** Whether a text is a bcrypt hash: version 2a, 2b or 2y, which are the same; a valid cost; salt and hash. */
 const isHash = (text: string): boolean => /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/.test(text);
 
 const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const bcryptAlphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** Encodes in bcrypt's base64: an alphabet of its own, and no padding. */
+/** Encodes in bcrypt's base64: a different alphabet, without padding. */
 const encodeSalt = (bytes: Uint8Array): string =>
   Buffer.from(bytes)
     .toString("base64")

@@ -1,4 +1,4 @@
-// etcd's rules of who may do what.
+// etcd's rules of permissions.
 
 import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from "../../proto/index.js";
 import { type LeaseId, leaseIdFrom } from "../../store/index.js";
@@ -9,9 +9,9 @@ import type { KeyRange } from "./key-range.js";
 import { root } from "./names.js";
 import type { UserPermissions } from "./user-permissions.js";
 
-/** The keys of leases, on which permissions depend; `KvStore` implements it. */
+/** The attached keys of leases, on which permissions depend; `KvStore` implements it. */
 export interface LeasedKeys {
-  /** The first key attached to a lease now, at or after `from`; undefined: there is none, or no such lease. */
+  /** Returns the first key attached to a lease, at or after `from`; undefined: there is none, or no such lease. */
   firstAttachedKey(id: LeaseId, from: string): string | undefined;
 }
 
@@ -19,22 +19,22 @@ const noBytes = new Uint8Array();
 
 /** The rights of a request's user at the current state. Every method throws a ServerError if the user lacks the right. */
 export class Rights {
-  /** The permissions; "all": those of root. Undefined: not asked for yet. */
+  /** The permissions; "all": those of root. Undefined: not computed yet. */
   private known: UserPermissions | "all" | undefined = undefined;
 
-  /** @param identity undefined: the caller has proved to be no user */
+  /** @param identity undefined: the caller is not authenticated */
   constructor(
     private readonly state: AuthState,
     private readonly identity: Identity | undefined,
   ) {}
 
-  /** Checks that the caller is a user. @throws ServerError `user-name-empty` */
+  /** Checks that the caller is authenticated. @throws ServerError `user-name-empty` */
   checkUser(): Identity {
     if (this.identity === undefined) throw new ServerError("user-name-empty", "the request has no token");
     return this.identity;
   }
 
-  /** Tells whether the caller has the role root. */
+  /** Whether the caller has the role root. */
   get isRoot(): boolean {
     const { identity } = this;
     return identity !== undefined && this.state.permissionsOf(identity.name) === "all";
@@ -47,12 +47,12 @@ export class Rights {
     if (!this.state.existingUser(name).roles.includes(root)) throw denial(name, "the role root is required");
   }
 
-  /** Checks that a user may be shown: the caller itself, or any to root. */
+  /** Checks the right to see a user: the caller itself, or, with the role root, any. */
   checkUserShown(name: string): void {
     if ((this.identity?.name ?? "") !== name) this.checkRoot();
   }
 
-  /** Checks that a role may be shown: one of the caller's, or any to root. */
+  /** Checks the right to see a role: one of the caller's, or, with the role root, any. */
   checkRoleShown(role: string): void {
     const user = this.identity === undefined ? undefined : this.state.user(this.identity.name);
     if (user?.roles.includes(role) !== true) this.checkRoot();
@@ -70,7 +70,7 @@ export class Rights {
     if (permissions !== "all" && !permissions.mayWrite(range)) throw this.denial("keys may not be written");
   }
 
-  /** Checks a put, whose lease may have no keys that the caller may not write. */
+  /** Checks a put; with a lease, the right to write all keys that are attached to the lease. */
   checkPut({ key, prevKv, lease }: PutRequest, leases: LeasedKeys): void {
     const range = { key, rangeEnd: noBytes };
     this.checkWrite(range);
@@ -107,7 +107,7 @@ export class Rights {
     if (permissions !== "all" && permissions.readableUntil(key) === undefined) throw this.denial("a key of the lease");
   }
 
-  /** Goes from range to range of the user's, and not from key to key: a lease may have very many. */
+  /** Iterates over the user's ranges, not over the keys: a lease may have very many. */
   private checkLease(
     id: LeaseId,
     leases: LeasedKeys,
@@ -134,7 +134,7 @@ export class Rights {
         return this.checkDeleteRange(request.value);
       case "requestTxn":
         return this.checkTxn(request.value, leases);
-      case undefined: // refused elsewhere
+      case undefined: // refused before, by the check of the shape
     }
   }
 

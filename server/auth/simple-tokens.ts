@@ -3,7 +3,7 @@ import type { LogIndex } from "../../raft/index.js";
 import type { AuthState } from "./auth-state.js";
 import type { Identity, TokenSource } from "./identity.js";
 
-/** Most tokens; beyond it the tenth that was not used for longest becomes invalid. */
+/** The maximum number of tokens; beyond it, the least recently used tenth is dropped. */
 export const maxTokens = 50_000;
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -11,31 +11,31 @@ const prefixLetters = 16;
 
 /** The options of `SimpleTokens`. */
 export interface SimpleTokensOptions {
-  /** The time after its last use at which a token becomes invalid, in milliseconds (etcd: `--auth-token-ttl`). */
+  /** The time after its last use at which a token expires, in milliseconds (etcd: `--auth-token-ttl`). */
   readonly ttlMs: number;
   readonly clock: Pick<Clock, "now">;
 }
 
 interface Token {
-  /** The user, at the revision of the last use. */
+  /** The user, with the auth revision of the last use. */
   identity: Identity;
   expiresAt: number;
 }
 
 /**
- * etcd's simple tokens: 16 random letters, and the index of the log entry of the login. All members keep them in memory, each for
- * as long as it is used there; they end with the member.
+ * etcd's simple tokens: 16 random letters, and the log index of the login. All members hold them in memory, each until it
+ * expires there; a member loses them when it stops.
  */
 export class SimpleTokens implements TokenSource {
   private readonly tokens = new Map<string, Token>();
 
-  /** @param secret returns a random whole number in `[0, bound)` that nobody can guess */
+  /** @param secret returns an unpredictable random integer in `[0, bound)` */
   constructor(
     private readonly options: SimpleTokensOptions,
     private readonly secret: (bound: number) => number,
   ) {}
 
-  /** The number of tokens that are kept, those that have expired since their last use too. */
+  /** The number of stored tokens, including expired ones that were not used since. */
   get size(): number {
     return this.tokens.size;
   }
@@ -82,13 +82,13 @@ export class SimpleTokens implements TokenSource {
   }
 }
 
-/** Returns the log index that a token names as etcd's simple tokens do; undefined: none. */
+/** Returns the log index in a simple token; undefined: the token has none. */
 export const indexOfToken = (token: string): number | undefined => {
   const [, index] = /^[^.]*\.(\d{1,16})$/.exec(token) ?? [];
   return index === undefined ? undefined : Number(index);
 };
 
-/** Makes tokens invalid whose users are gone, or have another password, in a state that replaces another one. */
+/** Drops the tokens of users that do not exist, or have another password, in a state that replaces the former one. */
 export const dropReplacedTokens = (tokens: TokenSource, before: AuthState, after: AuthState): void => {
   if (!after.isEnabled) return tokens.dropAll();
   for (const name of before.userNames) {

@@ -13,22 +13,22 @@ export class UserPermissions {
     this.writable = coverOf(permissions, Permission_Type.WRITE);
   }
 
-  /** Tells whether all keys of a range may be read. */
+  /** Whether all keys of a range may be read. */
   mayRead(range: KeyRange): boolean {
     return covers(this.readable, range);
   }
 
-  /** Tells whether all keys of a range may be written. */
+  /** Whether all keys of a range may be written. */
   mayWrite(range: KeyRange): boolean {
     return covers(this.writable, range);
   }
 
-  /** The end of the keys from `key` on that may be read, without a gap; undefined: `key` itself may not. */
+  /** Returns the end of the readable keys from `key` on, without a gap; undefined: `key` itself may not be read. */
   readableUntil(key: string): string | undefined {
     return this.readable.endFrom(key);
   }
 
-  /** The end of the keys from `key` on that may be written, without a gap; undefined: `key` itself may not. */
+  /** Returns the end of the writable keys from `key` on, without a gap; undefined: `key` itself may not be written. */
   writableUntil(key: string): string | undefined {
     return this.writable.endFrom(key);
   }

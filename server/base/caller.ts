@@ -1,34 +1,34 @@
 import type { ProposalUser } from "../../proto/index.js";
 
-/** The party that asks a member for something: a client of a gRPC engine, or a program in the same process. */
+/** The caller of a request: a client of a gRPC engine or of the gateway, or code in the same process. */
 export interface Caller {
-  /** Name of the user that the caller has proved to be; undefined: anonymous. */
+  /** The name of the authenticated user; undefined: anonymous. */
   readonly principal: string | undefined;
-  /** Common name of the certificate that the caller has presented, where `--client-cert-auth` makes it a user's. */
+  /** The common name of the client's certificate, if `--client-cert-auth` makes it the name of a user. */
   readonly certificateName?: string | undefined;
-  /** The user that the caller's changes are made as; absent: authentication is off, or it has not been asked for yet. */
+  /** The user for whom the caller's changes are proposed; absent: authentication is off, or the caller is not authenticated yet. */
   readonly user?: ProposalUser | undefined;
-  /** The address and port that it connects from; absent: none, as on a unix socket or in the same process. */
+  /** The address and port of the client; absent: none, as on a unix socket or in the same process. */
   readonly remoteAddress?: string | undefined;
   /** Returns the first value of a metadata key, which is in lower case; undefined if absent. */
   metadata(key: string): string | undefined;
-  /** Returns when the caller stops waiting, in Unix milliseconds; Infinity: never. */
+  /** Returns the deadline in Unix milliseconds; Infinity: none. */
   deadline(): number;
 }
 
-/** The end of a connection, as Node's sockets tell it. */
+/** The remote end of a connection, by the names of Node's sockets. */
 interface RemoteEnd {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
 }
 
-/** Returns the address and port of the other end of a connection, as a caller tells it. */
+/** Returns the address and port of the remote end of a connection, in the format of `Caller`. */
 export const remoteAddressOf = ({ remoteAddress: address, remotePort: port }: RemoteEnd): string | undefined => {
   if (address === undefined || port === undefined) return undefined;
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 };
 
-/** A caller without a name, without metadata, and with all the time in the world. */
+/** A caller without name, metadata and deadline. */
 export const anonymousCaller: Caller = {
   principal: undefined,
   metadata: () => undefined,

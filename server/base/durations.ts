@@ -1,19 +1,19 @@
 import { Histogram } from "../../platform/index.js";
 
-/** The durations of one kind of work, in seconds: of the work that succeeded, and of the other. */
+/** The durations of one kind of work, in seconds: of successful work, and of failed work. */
 export interface Durations {
   readonly success: Histogram;
   readonly failure: Histogram;
 }
 
-/** Measures how long work of several kinds takes. */
+/** Measures the durations of several kinds of work. */
 export class DurationsByKind<Kind extends string> {
   private readonly kinds = new Map<Kind, Durations>();
 
   /** @param bounds upper bounds of the buckets, in seconds */
   constructor(private readonly bounds: readonly number[]) {}
 
-  /** Counts a piece of work that has ended. */
+  /** Counts a finished piece of work. */
   observe(kind: Kind, hasSucceeded: boolean, seconds: number): void {
     let durations = this.kinds.get(kind);
     if (durations === undefined) {
@@ -23,7 +23,7 @@ export class DurationsByKind<Kind extends string> {
     (hasSucceeded ? durations.success : durations.failure).observe(seconds);
   }
 
-  /** The durations by kind, of the kinds that there were. */
+  /** The durations by kind, of the kinds that occurred. */
   get all(): Iterable<readonly [Kind, Durations]> {
     return this.kinds;
   }

@@ -71,7 +71,7 @@ export class ServerError extends Error {
   }
 }
 
-/** The member cannot start or go on as configured; the message says what to do. */
+/** The member cannot start or continue as configured; the message has a remedy. */
 export class StartError extends Error {
   override readonly name = "StartError";
 }
@@ -81,8 +81,8 @@ export const describeStale = (own: number, known: number, witness: string): stri
   `started ${own === 1 ? "once" : `${own} times`}, ${witness} has seen ${known} starts`;
 
 /**
- * An error for a stale data directory: emptied, or an older copy. It lacks votes and acknowledgements of the member, and its
- * proposals may be skipped as repeats.
+ * An error for a stale data directory: emptied, or an older copy. The directory lacks votes and acknowledgements of the member,
+ * and the member's proposals may be skipped as repeats.
  */
 export class StaleDirectoryError extends StartError {
   /** @param evidence the reason why the directory is stale */

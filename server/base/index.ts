@@ -1,4 +1,4 @@
-// The terms of a member: errors, limits, log lines, URLs, versions.
+// The basic types of a member: errors, limits, log lines, URLs, versions.
 
 export { anonymousCaller, type Caller, remoteAddressOf } from "./caller.js";
 export { certificateNameOf, setCertificateName } from "./certificate-names.js";

@@ -4,18 +4,18 @@ import { isError } from "../../platform/index.js";
 export const logLevels = ["debug", "info", "warn", "error", "panic", "fatal"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** `console`: time, level and message separated by tabs, then the fields as JSON, as zap writes it. */
+/** `console`: time, level and message separated by tabs, then the fields as JSON, in the format of zap. */
 export type LogFormat = "json" | "console";
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes one line a message, by default a JSON object: `level`, `ts`, `msg`, then the fields. */
+/** Writes one line per message, by default a JSON object: `level`, `ts`, `msg`, then the fields. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** The last line of a process that cannot go on. */
+  /** Logs the last line of a process that cannot continue. */
   fatal(message: string, fields?: LogFields): void;
 }
 
@@ -52,17 +52,17 @@ const consoleLine = ({ level, ts, msg }: LineHead, fields: LogFields): string =>
   return (Object.keys(fields).length === 0 ? words : [...words, JSON.stringify(fields, toPrintable)]).join("\t");
 };
 
-/** Ids are shown as people know them, 16 hex digits; errors by their message and causes. */
+/** Formats ids as 16 hex digits, and errors by their message and causes. */
 const toPrintable = (_key: string, value: unknown): unknown => {
   if (typeof value === "bigint") return formatId(value);
   if (isError(value)) return errorText(value);
   return value;
 };
 
-/** A 64-bit id as etcd prints it: hex digits without leading zeros. */
+/** Formats a 64-bit id as etcd does: hex digits without leading zeros. */
 export const formatId = (id: bigint): string => BigInt.asUintN(64, id).toString(16);
 
-/** The message of an error with those of its causes. */
+/** Returns the message of an error with those of its causes. */
 export const errorText = (error: unknown): string => {
   if (!isError(error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${errorText(error.cause)}`;

@@ -1,13 +1,13 @@
 const initialCapacity = 16;
 
 /**
- * Values by number, for what comes and goes with each request. A `Map` copies itself every few deletions, and its former copies
- * lie linked behind one another: once the collector has moved one to the old generation, each later copy follows, with
- * everything that was ever in it, and a request's short-lived objects are collected as if they were old. The slots of this
- * table stay where they are. Open addressing with linear probing; an example with eight slots:
+ * Values by number, for items that come and go with each request. A `Map` copies itself every few deletions, and its former
+ * copies are linked to one another: once the garbage collector has moved one copy to the old generation, each later copy
+ * follows, with everything that was ever in it, and a request's short-lived objects are collected as if they were old. The
+ * slots of this table are never copied on deletion. Open addressing with linear probing; an example with eight slots:
  *
- *   set 7, 23, 9     [- 7 23 - - 9 - -]     7 and 23 have the same home, so 23 lies one slot further
- *   delete 7         [- 23 - - - 9 - -]     23 moves to its home: no search stops short of it
+ *   set 7, 23, 9     [- 7 23 - - 9 - -]     7 and 23 have the same preferred slot, so 23 is one slot further
+ *   delete 7         [- 23 - - - 9 - -]     23 moves to its preferred slot: a search would end at the empty slot
  */
 export class NumberTable<Value extends object> {
   private keys = new Float64Array(initialCapacity);
@@ -41,7 +41,7 @@ export class NumberTable<Value extends object> {
     const mask = this.slots.length - 1;
     for (let slot = (hole + 1) & mask; this.slots[slot] !== undefined; slot = (slot + 1) & mask) {
       const home = this.preferredSlotOf(Number(this.keys[slot]));
-      if (((slot - home) & mask) < ((slot - hole) & mask)) continue; // its home lies behind the hole
+      if (((slot - home) & mask) < ((slot - hole) & mask)) continue; // its preferred slot is behind the hole
       this.keys[hole] = Number(this.keys[slot]);
       this.slots[hole] = this.slots[slot];
       hole = slot;
@@ -49,12 +49,12 @@ export class NumberTable<Value extends object> {
     this.slots[hole] = undefined;
   }
 
-  /** The values of now, in no order that means anything. */
+  /** Returns the current values, in no particular order. */
   values(): Value[] {
     return this.slots.filter((value) => value !== undefined);
   }
 
-  /** The slot that has `key`, or the empty one that it would take. */
+  /** Returns the slot of `key`, or the empty slot for it. */
   private slotOf(key: number): number {
     const mask = this.slots.length - 1;
     let slot = this.preferredSlotOf(key);
@@ -62,7 +62,7 @@ export class NumberTable<Value extends object> {
     return slot;
   }
 
-  /** The slot where the search for a key begins. Multiplied, so that numbers in a row do not fill slots in a row. */
+  /** Returns the slot where the search for a key begins. A multiplication spreads consecutive numbers over the slots. */
   private preferredSlotOf(key: number): number {
     return (Math.imul(key, 0x9e3779b1) >>> 8) & (this.slots.length - 1);
   }

@@ -4,8 +4,8 @@ import { DamagedError, StoreVersionError } from "../../store/index.js";
 import { StartError } from "./errors.js";
 
 /**
- * Turns what kept a member from opening its data into one line that says what to do; its cause names what is wrong,
- * and where. Errors that nobody foresaw stay as they are.
+ * Converts an error of opening the data directory to one line with a remedy; its cause names the problem and the place.
+ * Unexpected errors are returned unchanged.
  */
 export const asStartError = (error: unknown, dataDir: string): unknown => {
   if (error instanceof StartError) return error;
@@ -13,8 +13,8 @@ export const asStartError = (error: unknown, dataDir: string): unknown => {
   return advice === undefined ? error : new StartError(advice, { cause: error });
 };
 
-// Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it
-// had never promised anything, and what a majority acknowledged could be lost (Raft paper §5.1, persistent state).
+// Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it had never
+// done so, and entries that a majority acknowledged could be lost (Raft paper §5.1, persistent state).
 export const whatToDoAboutDamage =
   "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop; " +
   "a member of `minietcd cluster` can be rebuilt from the others (--reset-member)";
@@ -24,7 +24,7 @@ const adviceFor = (error: unknown, dataDir: string): string | undefined => {
     return `data directory ${dataDir} is damaged: ${whatToDoAboutDamage}`;
   if (error instanceof WalVersionError || error instanceof StoreVersionError)
     return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
-  // `level` says only that opening failed; its cause says why.
+  // `level` reports only that opening failed; its cause has the reason.
   return (
     adviceForCode(errorCode(error), dataDir) ??
     adviceForCode(codeOfCause(causeOf(error)), dataDir) ??
@@ -34,10 +34,10 @@ const adviceFor = (error: unknown, dataDir: string): string | undefined => {
   );
 };
 
-/** The system refused: nothing is wrong with the program. */
+/** Whether the system refused an operation: the program is not at fault. */
 const isOfSystem = (error: unknown): boolean => isError(error) && "syscall" in error;
 
-/** The system's error texts by code: LevelDB passes on the text only. */
+/** The system's error texts by code: LevelDB returns the text only. */
 const wordsOfLevel: readonly (readonly [string, string])[] = [
   ["No space left on device", "ENOSPC"],
   ["Disk quota exceeded", "EDQUOT"],

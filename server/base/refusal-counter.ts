@@ -1,11 +1,11 @@
 import type { Clock } from "../../platform/index.js";
 
-/** The time between two reports, in milliseconds. */
+/** The minimum time between two reports, in milliseconds. */
 const reportEveryMs = 10_000;
 
 /**
- * Counts refusals of one kind for a log that they must not fill: the first is reported at once, the next ones with the first
- * that comes ten seconds after the last report.
+ * Counts refusals of one kind, with few log lines: the first one is reported at once, later ones together, with the first
+ * refusal that comes ten seconds after the last report.
  */
 export const refusalCounter = (clock: Clock, report: (count: number) => void): (() => void) => {
   let count = 0;

@@ -1,4 +1,4 @@
-/** Takes the outcome of a request: exactly one of both is called, once. */
+/** Receives the outcome of a request: exactly one of the methods is called, once. */
 export interface ResultHandler<Result> {
   onResult(result: Result): void;
   onError(error: unknown): void;

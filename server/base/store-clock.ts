@@ -1,7 +1,7 @@
 import type { Clock } from "../../platform/index.js";
 import type { StoreClock } from "../../store/index.js";
 
-/** The member's clock, as the store needs it. */
+/** Adapts the member's clock to the store. */
 export const storeClockOf = (clock: Clock): StoreClock => ({
   now: () => clock.now(),
   setTimeout: (callback, ms) => clock.after(ms, callback),

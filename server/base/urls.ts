@@ -6,17 +6,17 @@ export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** An address, and whether TLS is spoken there. */
+/** An address, and whether it uses TLS. */
 export type PortAddress = Address & { readonly isSecure?: boolean };
 
-/** A URL as etcd's flags take it: the text (which ids are computed from) and where it points. */
+/** A URL of etcd's flags: the text (from which ids are computed) and the address. */
 export interface MemberUrl {
   readonly text: string;
   readonly scheme: "http" | "https" | "unix" | "unixs";
   readonly address: Address;
 }
 
-/** A URL that etcd would refuse; the message is etcd's. */
+/** A URL that etcd refuses; the message is etcd's. */
 export class UrlError extends Error {
   override readonly name = "UrlError";
 }
@@ -26,7 +26,7 @@ const pattern = /^([a-z]+):\/\/([^/?#]*)([^?#]*)(.*)$/;
 /**
  * Parses one URL of a listen or advertise flag.
  *
- * @throws UrlError in the words of etcd's own flag parser
+ * @throws UrlError with the text of etcd's flag parser
  */
 export const parseMemberUrl = (text: string): MemberUrl => {
   const match = pattern.exec(text.trim());
@@ -53,7 +53,7 @@ const parseHostAndPort = (host: string, url: string): { host: string; port: numb
 /** Parses a comma-separated list of URLs. */
 export const parseMemberUrls = (list: string): MemberUrl[] => list.split(",").map(parseMemberUrl);
 
-/** Listen URLs must name an address of this machine: an IP or `localhost`. */
+/** Checks a listen URL: an address of this machine, which is an IP or `localhost`. */
 export const mustBeBindable = (url: MemberUrl): MemberUrl => {
   const { address } = url;
   if (address.kind === "tcp" && address.host !== "localhost" && isIP(address.host) === 0)
@@ -61,7 +61,7 @@ export const mustBeBindable = (url: MemberUrl): MemberUrl => {
   return url;
 };
 
-/** URLs of members must name an address that others can connect to. */
+/** Checks the URL of a member: an address that others can connect to. */
 export const mustBeConnectable = (url: MemberUrl): MemberUrl => {
   const problem = url.address.kind === "unix" ? socketPathProblem(url.address.path) : undefined;
   if (problem !== undefined) throw new UrlError(`cannot connect to ${url.text}: ${problem}`);
@@ -72,7 +72,7 @@ export const mustBeConnectable = (url: MemberUrl): MemberUrl => {
 export const isLoopback = (address: Address): boolean =>
   address.kind === "unix" || address.host === "localhost" || address.host === "::1" || address.host.startsWith("127.");
 
-/** The addresses to bind for one listen address: `localhost` is both 127.0.0.1 and ::1. */
+/** Returns the addresses to bind for one listen address: `localhost` is both 127.0.0.1 and ::1. */
 export const bindAddresses = (address: Address): Address[] =>
   address.kind === "tcp" && address.host === "localhost"
     ? [

@@ -1,7 +1,7 @@
 /** The versions that a member reports: of the server, of the cluster, and of the storage schema. */
 export interface ReportedVersions {
   readonly server: string;
-  /** The version that all members of the cluster have in common: none is newer than the release they follow. */
+  /** The cluster version: the minor version that all members support. */
   readonly cluster: string;
   readonly storage: string;
 }

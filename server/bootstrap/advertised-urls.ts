@@ -1,4 +1,4 @@
-// The URLs that a member advertises, held against those that the new cluster has of it: a host may stand for its address.
+// Compares the URLs that a member advertises with its URLs in the new cluster: a host name is equal to its address.
 
 import { isIP } from "node:net";
 import { type HostResolver, LookupError, lookUpHost } from "../../platform/dns/index.js";
@@ -6,7 +6,7 @@ import type { Clock } from "../../platform/index.js";
 import { formatAddress, type Logger, type MemberUrl, parseMemberUrl } from "../base/index.js";
 import type { InitialMember } from "../config/index.js";
 
-/** The time in which all hosts must be found. */
+/** The time limit for the lookup of all hosts, in milliseconds. */
 const resolveTimeoutMs = 30_000;
 const retryMs = 1_000;
 
@@ -15,7 +15,7 @@ interface Environment {
   readonly logger: Logger;
 }
 
-/** Returns the difference between the URLs of a member in its cluster and those that it advertises, in etcd's words; undefined: none. */
+/** Returns the difference between a member's URLs in its cluster and its advertised URLs, with etcd's text; undefined: none. */
 export const differenceOf = async (
   { name, peerUrls }: InitialMember,
   advertisedUrls: readonly MemberUrl[],
@@ -41,7 +41,7 @@ export const differenceOf = async (
   return `failed to resolve ${advertised.join(",")} to match --initial-cluster=${initialClusterOf(advertised)} (${reason})`;
 };
 
-/** @returns the first difference, after hosts have become addresses where the texts differ; undefined: none */
+/** @returns the first difference, with the addresses of hosts if the texts differ; undefined: none */
 const mismatchOf = async (
   a: readonly string[],
   b: readonly string[],
@@ -73,7 +73,7 @@ const firstDifference = (a: readonly string[], b: readonly string[]): readonly s
   return at < 0 ? undefined : [a[at] ?? "", b[at] ?? ""];
 };
 
-/** Returns the URL with its host's address. `localhost` stays, as in etcd: it is two addresses. */
+/** Returns the URL with the address of its host. `localhost` is not replaced, as in etcd: it has two addresses. */
 const resolve = async (
   { text, scheme, address }: MemberUrl,
   deadline: number,

@@ -1,10 +1,11 @@
-// Members that DNS names. Services, names, errors and their order are etcd's: ids follow from the URLs, and so must be the same.
+// Finds the initial members by DNS. Services, names, errors and their order are etcd's: ids are computed from the URLs, and so
+// must be the same.
 
 import { type HostResolver, LookupError, lookUpHost, lookUpService } from "../../platform/dns/index.js";
 import { formatAddress, type Logger, type MemberUrl, StartError } from "../base/index.js";
 import type { DnsDiscovery, InitialMember } from "../config/index.js";
 
-/** The one who asks: its name, and the URLs by which it recognises itself. */
+/** The searching member: its name, and the URLs by which it finds its own record. */
 export interface Asker {
   readonly name: string;
   readonly peerUrls: readonly MemberUrl[];
@@ -13,28 +14,28 @@ export interface Asker {
 /** The environment of a search. */
 export interface SearchEnvironment {
   readonly resolver: HostResolver;
-  /** Returns a uniform number in [0, 1): hosts of one priority come in an order of chance. */
+  /** Returns a uniform number in [0, 1): hosts of the same priority are in random order. */
   readonly random: () => number;
   readonly logger: Logger;
 }
 
-/** A member by one record: its name, or a number for one of the others, and its URL. */
+/** A member of one record: its name, or a number if it is another member, and its URL. */
 interface Entry {
   readonly name: string;
   readonly url: string;
 }
 
-/** Failure of one of the two services, in etcd's words. */
+/** The failure of one of the two services, with etcd's text. */
 class ServiceError extends Error {
   override readonly name = "ServiceError";
 }
 
 /**
- * Looks up the members of a new cluster: the SRV records of `_etcd-server-ssl._tcp.<domain>`, whose URLs say https, and of
- * `_etcd-server._tcp.<domain>`. The record with the address of a URL of the asker is the asker's; the others are numbered, as DNS does
- * not know their names. Those with the same number in both services count as one member with two URLs.
+ * Looks up the members of a new cluster: the SRV records of `_etcd-server-ssl._tcp.<domain>`, which give https URLs, and of
+ * `_etcd-server._tcp.<domain>`. The record with the address of one of the asker's URLs is the asker's; the others are numbered,
+ * as DNS does not have their names. Members with the same number in both services are one member with two URLs.
  *
- * @throws StartError if there is none, or none of the asker's
+ * @throws StartError if there are no members, or if none is the asker
  */
 export const discoverMembers = async (
   { domain, serviceName }: DnsDiscovery,
@@ -76,7 +77,7 @@ interface Question {
   readonly domain: string;
 }
 
-/** @returns the reason why there are none, if there are none */
+/** @returns the reason for an empty list */
 const entriesOf = async (
   question: Question,
   asker: Asker,
@@ -90,7 +91,7 @@ const entriesOf = async (
   }
 };
 
-/** Finds the asker's URLs by their addresses. Sockets of this machine are in no DNS. */
+/** Finds the asker's URLs by their addresses. URLs of unix sockets have no address in DNS. */
 const ownUrls = async ({ peerUrls }: Asker, resolver: HostResolver): Promise<ReadonlyMap<string, MemberUrl>> => {
   const own = new Map<string, MemberUrl>();
   for (const url of peerUrls) {
@@ -138,7 +139,7 @@ const recordsOf = async (context: string, { service, domain }: Question, { resol
   }
 };
 
-/** Records name hosts with a dot at their end, and so do etcd's errors. */
+/** Host names in records end with a dot, also in etcd's errors. */
 const addressOf = async (host: string, resolver: HostResolver): Promise<string | LookupError> => {
   try {
     return await lookUpHost(resolver, host, `${host}.`);

@@ -1,3 +1,3 @@
-// The members that a new cluster begins with: named by flags, or found in DNS.
+// The initial members of a new cluster, from flags or DNS.
 
 export { findInitialMembers, type InitialMembers } from "./initial-members.js";

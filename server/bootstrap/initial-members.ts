@@ -1,4 +1,4 @@
-// The members that a new cluster begins with, checked as etcd checks them.
+// Finds the initial members of a new cluster, with etcd's checks.
 
 import { type HostResolver, systemHosts } from "../../platform/dns/index.js";
 import type { Clock } from "../../platform/index.js";
@@ -7,13 +7,13 @@ import type { InitialMember, MemberConfig } from "../config/index.js";
 import { differenceOf } from "./advertised-urls.js";
 import { discoverMembers } from "./dns-discovery.js";
 
-/** The members that a new cluster begins with. */
+/** The initial members of a new cluster. */
 export interface InitialMembers {
   readonly all: readonly InitialMember[];
   readonly self: InitialMember;
   /**
-   * Name for which the certificates of the others must be valid, in place of the hosts of their URLs: the domain, if DNS has named
-   * https URLs and there is no authority of the cluster's own to vouch for them. Undefined: those hosts.
+   * The name for which the certificates of peers must be valid, in place of the hosts of their URLs: the domain, if DNS has
+   * given https URLs and no certificate authority is configured. Undefined: the hosts.
    */
   readonly certificateName: string | undefined;
 }
@@ -26,10 +26,10 @@ interface Environment {
 }
 
 /**
- * Finds the members of a new cluster, by flags or in DNS. Needed once: afterwards the data directory knows them, and neither the
- * `initial-*` flags nor DNS have a say.
+ * Finds the members of a new cluster, by flags or in DNS. Called only for a new data directory, which records them: afterwards
+ * the `initial-*` flags and DNS have no effect.
  *
- * @throws StartError in etcd's words, if this member is not among them under the URLs that it advertises
+ * @throws StartError with etcd's text, if this member is not among them with its advertised URLs
  */
 export const findInitialMembers = async (
   config: MemberConfig,

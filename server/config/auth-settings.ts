@@ -1,10 +1,10 @@
-// The flags for users: how they are known after a login, and the cost of their passwords.
+// The flags for users: the kind of their tokens, and the cost of their passwords.
 
 import { StartError } from "../base/index.js";
 import { durationMs, FlagValueError } from "./flag-values.js";
 import { readNumber } from "./read-flag.js";
 
-/** The signing methods of JSON Web Tokens that etcd takes. */
+/** The signing methods of JSON Web Tokens that etcd accepts. */
 export const jwtMethods = [
   ...(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const),
   ...(["ES256", "ES384", "ES512", "HS256", "HS384", "HS512", "EdDSA"] as const),
@@ -13,28 +13,28 @@ export const jwtMethods = [
 /** A signing method of JSON Web Tokens. */
 export type JwtMethod = (typeof jwtMethods)[number];
 
-/** The JSON Web Tokens of a member (etcd: `--auth-token=jwt,…`). */
+/** The settings of JSON Web Tokens (etcd: `--auth-token=jwt,…`). */
 export interface JwtSettings {
   readonly kind: "jwt";
   readonly method: JwtMethod;
-  /** PEM. Alone, tokens are verified, and none are made. */
+  /** A PEM file. Without a private key, the member verifies tokens and issues none. */
   readonly publicKeyFile: string | undefined;
-  /** PEM; of the methods HS…, the secret itself. */
+  /** A PEM file; for the methods HS…, the secret itself. */
   readonly privateKeyFile: string | undefined;
   readonly ttlMs: number;
 }
 
-/** Tokens that the members keep in memory. */
+/** The settings of tokens that the members hold in memory. */
 export interface SimpleTokenSettings {
   readonly kind: "simple";
-  /** Time after the last use (etcd: `--auth-token-ttl`). */
+  /** The time after the last use until the expiry, in milliseconds (etcd: `--auth-token-ttl`). */
   readonly ttlMs: number;
 }
 
-/** The settings of users. */
+/** The settings for users. */
 export interface AuthSettings {
   readonly tokens: SimpleTokenSettings | JwtSettings;
-  /** A power of two of rounds. */
+  /** The logarithm of the number of bcrypt rounds. */
   readonly bcryptCost: number;
 }
 
@@ -53,9 +53,9 @@ const mostBcryptCost = 31;
 const defaultJwtTtlMs = 5 * 60_000;
 const jwtOptions = ["sign-method", "pub-key", "priv-key", "ttl"];
 
-/** @throws FlagError, StartError in etcd's words */
+/** @throws FlagError, StartError with etcd's texts */
 export const readAuthSettings = (flags: AuthFlags): AuthSettings => {
-  // 0 is the default, as in etcd.
+  // 0 means the default, as in etcd.
   const ttlSeconds = readNumber("auth-token-ttl", "uint", flags.authTokenTtl) || Number(defaultAuthFlags.authTokenTtl);
   const { kind, options } = parts(flags.authToken);
   return {
@@ -64,7 +64,7 @@ export const readAuthSettings = (flags: AuthFlags): AuthSettings => {
   };
 };
 
-/** Returns a warning about options of `--auth-token` that have no effect; undefined: all have one, or the value is malformed. */
+/** Returns a warning about options of `--auth-token` without effect; undefined: there are none, or the value is malformed. */
 export const authTokenWarning = (text: string): string | undefined => {
   const [kind, ...options] = text.split(",");
   const known = kind === "jwt" ? jwtOptions : [];
@@ -72,19 +72,19 @@ export const authTokenWarning = (text: string): string | undefined => {
   return names.length === 0 ? undefined : `unknown options: ${names.join(", ")}`;
 };
 
-/** Returns a warning about a cost that is not used; undefined: it is. */
+/** Returns a warning about a cost that is out of range; undefined: it is used. */
 export const bcryptCostWarning = (text: string): string | undefined => {
   const used = bcryptCost(text);
   return used === readNumber("bcrypt-cost", "uint", text) ? undefined : `out of range, ${used} is used`;
 };
 
-/** Reads the cost: out of range it is the default, as in etcd. */
+/** Parses the cost; out of range it is the default, as in etcd. */
 const bcryptCost = (text: string): number => {
   const given = readNumber("bcrypt-cost", "uint", text);
   return given >= leastBcryptCost && given <= mostBcryptCost ? given : Number(defaultAuthFlags.bcryptCost);
 };
 
-/** Splits `jwt,name=value,…`. No text is simple tokens. */
+/** Parses `jwt,name=value,…`. An empty text means simple tokens. */
 const parts = (text: string): { readonly kind: "simple" | "jwt"; readonly options: ReadonlyMap<string, string> } => {
   const [kind = "", ...rest] = text.split(",");
   const options = new Map<string, string>();

@@ -1,13 +1,13 @@
 // The cipher suites of `--cipher-suites`: Go's names, which are IANA's, and those of OpenSSL.
 
-/** Suites of TLS 1.3, which have the same names everywhere. */
+/** Suites of TLS 1.3, which have the same names in Go and OpenSSL. */
 export const tls13Suites: readonly string[] = [
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
   "TLS_CHACHA20_POLY1305_SHA256",
 ];
 
-/** OpenSSL's name of each suite that Go's `crypto/tls` knows, the insecure ones included, and of two old names that etcd takes. */
+/** OpenSSL's name of each suite in Go's `crypto/tls`, the insecure ones included, and of two old names that etcd accepts. */
 export const cipherNames: ReadonlyMap<string, string> = new Map([
   ...tls13Suites.map((name): [string, string] => [name, name]),
   ["TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "ECDHE-ECDSA-AES128-SHA"],

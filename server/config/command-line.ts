@@ -1,4 +1,4 @@
-// The command line of a member, read as Go's `flag` package reads it.
+// Parses the command line of a member by the rules of Go's `flag` package.
 
 import { FlagError } from "./config.js";
 import type { GivenFlag } from "./settings.js";
@@ -7,14 +7,14 @@ import { nearestFlag } from "./nearest-flag.js";
 
 export type CommandLine =
   | { readonly kind: "help" | "version" }
-  /** A word that is neither a flag nor a value ends the flags. */
+  /** A word that is neither a flag nor a value; it ends the flags. */
   | { readonly kind: "word"; readonly word: string }
   | { readonly kind: "flags"; readonly given: readonly GivenFlag[] };
 
 /**
- * Reads flags with one dash or two. Switches take a value only behind "=", all others also from the next word.
+ * Parses flags with one dash or two. Switches have a value only behind "=", all others also in the next word.
  *
- * @throws FlagError in Go's words
+ * @throws FlagError with Go's text
  */
 export const readCommandLine = (args: readonly string[]): CommandLine => {
   const given: GivenFlag[] = [];

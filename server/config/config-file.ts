@@ -1,5 +1,5 @@
 // `--config-file`: all settings in one YAML file, whose keys are names of flags. As in etcd, values have YAML's types (no
-// number in quotes, durations in nanoseconds), and keys that nobody knows are passed over; here with a warning.
+// number in quotes, durations in nanoseconds), and unknown keys are ignored; minietcd warns about them.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -15,7 +15,7 @@ export interface FileFlags {
   readonly unknown: readonly string[];
 }
 
-/** Sections of the file, and the flags that their keys stand for. */
+/** Sections of the file, with the flags of their keys. */
 const sections: ReadonlyMap<string, (key: string) => string> = new Map([
   ["client-transport-security", (key: string) => clientTlsFlags.get(key) ?? key],
   ["peer-transport-security", (key: string) => peerTlsFlags.get(key) ?? `peer-${key}`],
@@ -47,7 +47,7 @@ export const readConfigFile = (path: string): FileFlags => {
     else if (value !== null) given.push({ flag, text: textOf(flag, key, value), source: { kind: "file", path, key } });
   };
   for (const [key, value] of Object.entries(parse(path))) {
-    const name = key.toLowerCase(); // as Go's JSON reads keys
+    const name = key.toLowerCase(); // keys are case-insensitive, as in Go's JSON
     const flagOf = sections.get(name);
     if (flagOf === undefined) add(name, key, value);
     else for (const [inner, each] of Object.entries(objectOf(key, value))) add(flagOf(inner), `${key}.${inner}`, each);
@@ -57,7 +57,7 @@ export const readConfigFile = (path: string): FileFlags => {
 
 const require = createRequire(import.meta.url);
 
-/** Aliases that a file may resolve to; more is an attempt to fill the memory. */
+/** The maximum number of resolved aliases: bounds the memory that a small file can expand to. */
 const maxAliases = 100;
 
 const parse = (path: string): Record<string, unknown> => {
@@ -68,9 +68,9 @@ const parse = (path: string): Record<string, unknown> => {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new StartError(code === "ENOENT" ? `open ${path}: no such file or directory` : `open ${path}: ${message}`);
   }
-  // Loaded here, as few members have such a file: it would be a tenth of the time that a member takes to start.
+  // Loaded on demand, as few members have such a file: loading takes a tenth of a member's start.
   const { parseDocument } = require("yaml") as typeof Yaml;
-  // YAML 1.1, as etcd's reader; of a key that is there twice the last one counts.
+  // YAML 1.1, as in etcd; the last one of duplicate keys is used.
   const document = parseDocument(text, { version: "1.1", uniqueKeys: false, prettyErrors: true });
   const [error] = document.errors;
   if (error !== undefined) throw new StartError(`error converting YAML to JSON: yaml: ${error.message.trim()}`);
@@ -86,13 +86,13 @@ const objectOf = (key: string, value: unknown): Record<string, unknown> => {
 
 const jsonTypeOf = (value: unknown): string => (Array.isArray(value) ? "array" : typeof value);
 
-/** Lists are written as such; everything else that takes several values is comma-separated text. */
+/** Flags whose values are lists in the file; other flags with several values have comma-separated text. */
 const listFlags = new Set([
   ...["log-outputs", "cipher-suites", "discovery-endpoints", "client-cert-allowed-hostname"],
   ...["client-cert-allowed-cn", "peer-cert-allowed-cn", "peer-cert-allowed-hostname"],
 ]);
 
-/** The value as the command line would have it. */
+/** Returns the value as on the command line. */
 const textOf = (flag: Flag, key: string, value: unknown): string => {
   const fail = (goType: string): never => {
     const what = typeof value === "number" && goType !== "string" ? `number ${value}` : jsonTypeOf(value);

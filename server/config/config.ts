@@ -18,7 +18,7 @@ import { defaultTlsFlags, type MemberTls, readTls, type TlsServerFlags } from ".
 
 export { FlagError } from "./read-flag.js";
 
-/** A member of the cluster as `--initial-cluster` names it. */
+/** A member in `--initial-cluster`. */
 export interface InitialMember {
   readonly name: string;
   readonly peerUrls: readonly string[];
@@ -27,30 +27,33 @@ export interface InitialMember {
 /** A domain whose SRV records name the members of a new cluster. */
 export interface DnsDiscovery {
   readonly domain: string;
-  /** Tells clusters of one domain apart: the end of their services' names; "": none. */
+  /** Distinguishes several clusters of one domain: a suffix of the services' names; "": none. */
   readonly serviceName: string;
 }
 
-/** History that is compacted without anybody asking for it. */
+/** Automatic compaction of the history. */
 export type AutoCompaction =
-  /** Revisions older than this go. */
+  /** Revisions older than this, in milliseconds, are removed. */
   | { readonly mode: "periodic"; readonly retentionMs: number }
-  /** Number of revisions to keep. */
+  /** The number of revisions to keep. */
   | { readonly mode: "revision"; readonly retention: number };
 
 /** The settings of a member. Durations in milliseconds, sizes in bytes. */
 export interface MemberConfig {
   readonly name: string;
   readonly dataDir: string;
-  /** Place of the data: files whose writes are synced, or are not (etcd: `--unsafe-no-fsync`), or memory alone. */
+  /** The storage: files with synced writes, files without syncs (etcd: `--unsafe-no-fsync`), or memory. */
   readonly storage: "disk" | "unsynced disk" | "memory";
   readonly listenClientUrls: readonly MemberUrl[];
   readonly advertiseClientUrls: readonly MemberUrl[];
   readonly listenPeerUrls: readonly MemberUrl[];
   readonly initialAdvertisePeerUrls: readonly MemberUrl[];
-  /** The members of a new cluster, by their flags; empty if DNS names them. */
+  /** The members of a new cluster, from flags; empty with DNS discovery. */
   readonly initialCluster: readonly InitialMember[];
-  /** The domain that names the members of a new cluster, in place of `initialCluster` (etcd: `--discovery-srv`, `--discovery-srv-name`). */
+  /**
+   * The domain with the members of a new cluster, in place of `initialCluster` (etcd: `--discovery-srv`,
+   * `--discovery-srv-name`).
+   */
   readonly discovery: DnsDiscovery | undefined;
   /** False: `initialCluster` is derived from the name and `--initial-advertise-peer-urls`. */
   readonly isInitialClusterGiven: boolean;
@@ -58,51 +61,51 @@ export interface MemberConfig {
   readonly initialClusterToken: string;
   readonly heartbeatMs: number;
   readonly electionMs: number;
-  /** Most operations in one transaction (etcd: `--max-txn-ops`). */
+  /** The maximum number of operations in one transaction (etcd: `--max-txn-ops`). */
   readonly maxTxnOps: number;
-  /** Largest proposal (etcd: `--max-request-bytes`). */
+  /** The maximum size of a proposal (etcd: `--max-request-bytes`). */
   readonly maxRequestBytes: number;
-  /** Applied entries after which the log is cut (etcd: `--snapshot-count`). */
+  /** The number of applied entries after which the log is compacted (etcd: `--snapshot-count`). */
   readonly snapshotCount: number;
-  /** Entries that a cut leaves for members that are behind (etcd: `--snapshot-catchup-entries`). */
+  /** The number of entries that a compaction of the log keeps for slow followers (etcd: `--snapshot-catchup-entries`). */
   readonly snapshotCatchUpEntries: number;
-  /** The interval of progress notices for watchers that ask for them (etcd: `--watch-progress-notify-interval`). */
+  /** The interval of progress notices for watchers that request them (etcd: `--watch-progress-notify-interval`). */
   readonly watchProgressMs: number;
-  /** The bytes at which the store takes no more; below 0: any number (etcd: `--quota-backend-bytes`). */
+  /** The quota; below 0: no quota (etcd: `--quota-backend-bytes`). */
   readonly quotaBytes: number;
   /** Whether this member deactivates its alarm NOSPACE once there is space again. */
   readonly disarmsItself: boolean;
   /**
-   * The time between the checkpoints of a lease: over a change of leader it keeps its remaining time, but for so much (etcd:
-   * `--feature-gates=LeaseCheckpoint=…`). Undefined: a new leader gives it its full time.
+   * The interval of a lease's checkpoints: after a change of leader the lease has its remaining time, except for up to one
+   * interval (etcd: `--feature-gates=LeaseCheckpoint=…`). Undefined: a new leader restarts the full TTL.
    */
   readonly leaseCheckpointMs: number | undefined;
-  /** Undefined: history is kept until a client compacts it. */
+  /** Undefined: only clients compact the history. */
   readonly autoCompaction: AutoCompaction | undefined;
-  /** Calls and streams at a time on a client's connection; undefined: any number (etcd: `--max-concurrent-streams`). */
+  /** Concurrent calls and streams of a client's connection; undefined: no limit (etcd: `--max-concurrent-streams`). */
   readonly maxConcurrentStreams: number | undefined;
-  /** Time between pings to a client; undefined: none (etcd: `--grpc-keepalive-interval`). */
+  /** The interval of pings to a client; undefined: no pings (etcd: `--grpc-keepalive-interval`). */
   readonly keepAliveMs: number | undefined;
-  /** The time in which a client must answer a ping (etcd: `--grpc-keepalive-timeout`). */
+  /** The time for the answer to a ping (etcd: `--grpc-keepalive-timeout`). */
   readonly keepAliveTimeoutMs: number;
-  /** Shortest time between a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
+  /** The minimum interval of a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
   readonly minPingIntervalMs: number;
-  /** Implementation of gRPC that serves clients. */
+  /** The gRPC engine. */
   readonly rpcEngine: "native" | "grpc-js";
-  /** JSON over HTTP, for clients without gRPC (etcd: `--enable-grpc-gateway`). */
+  /** Whether the JSON gateway is on, for clients without gRPC (etcd: `--enable-grpc-gateway`). */
   readonly gateway: boolean;
-  /** Origins of web pages, and names of hosts, that HTTP is served to; `*` or none: all (etcd: `--cors`, `--host-whitelist`). */
+  /** Origins of web pages, and host names, with access over HTTP; `*` or none: all (etcd: `--cors`, `--host-whitelist`). */
   readonly origins: readonly string[];
   readonly hosts: readonly string[];
   /** The etcd release that the member reports. */
   readonly emulatedVersion: EmulatedVersion;
-  /** Extensive: also how long calls take, by method. */
+  /** Extensive: also durations of calls, by method. */
   readonly metrics: "basic" | "extensive";
-  /** URLs for metrics and health alone. */
+  /** URLs for metrics and health only. */
   readonly listenMetricsUrls: readonly MemberUrl[];
-  /** File that a line is appended to for each change that a client asks for; undefined: none. */
+  /** The file of the audit log, which has a line for each change that a client requests; undefined: none. */
   readonly auditLog: string | undefined;
-  /** Whether the member carries out requests on a cluster in memory while it is idle, to have its code compiled. */
+  /** Whether the idle member serves requests on a temporary cluster, so that V8 compiles its code. */
   readonly warmUp: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -112,7 +115,7 @@ export interface MemberConfig {
   readonly auth: AuthSettings;
 }
 
-/** The flags of `minietcd`, with etcd's names and defaults; all values as text, as they come from the command line. */
+/** The flags of `minietcd`, with etcd's names and defaults; all values are text, as on the command line. */
 export interface ServerFlags extends TlsServerFlags, AuthFlags {
   readonly name: string;
   readonly dataDir: string | undefined;
@@ -208,16 +211,16 @@ export const defaultFlags: ServerFlags = {
 const rpcEngines = ["native", "grpc-js"] as const;
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
-/** The setting of etcd. */
+/** etcd's interval, in milliseconds. */
 const leaseCheckpointMs = 5 * 60_000;
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
 const shortestWatchProgressMs = 100;
 
 /**
- * Reads and checks the flags together.
+ * Parses and checks the flags together.
  *
- * @throws FlagError for a value that cannot be read, StartError for values that do not go together; both in etcd's words
+ * @throws FlagError for a malformed value, StartError for contradictory values; both with etcd's texts
  */
 export const configFromFlags = (flags: ServerFlags): MemberConfig => {
   const listenClientUrls = urls("listen-client-urls", flags.listenClientUrls ?? defaultClientUrl);
@@ -242,11 +245,11 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     electionMs: count("election-timeout", flags.electionTimeout),
     maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
     maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
-    // 0 is the default, as in etcd.
+    // 0 means the default, as in etcd.
     snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
     snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
     watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
-    // 0 is the default, as in etcd.
+    // 0 means the default, as in etcd.
     quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
     disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
     leaseCheckpointMs: hasLeaseCheckpoints(flags) ? leaseCheckpointMs : undefined,
@@ -261,7 +264,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     warmUp: readSwitch("warm-up", flags.warmUp),
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
-    metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text is basic in etcd, too
+    metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text means basic, as in etcd
     listenMetricsUrls,
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
@@ -284,14 +287,17 @@ const urls = (flag: string, value: string): MemberUrl[] => {
   }
 };
 
-/** The cluster of this member alone, or none if DNS is to name the members; as in etcd, the name of a service is enough for that. */
+/**
+ * Returns a cluster of this member alone, or none with DNS discovery; as in etcd, the name of a service is enough for the
+ * latter.
+ */
 const defaultCluster = ({ name, discoverySrv, discoverySrvName }: ServerFlags, urls: readonly MemberUrl[]): string =>
   discoverySrv + discoverySrvName === "" ? urls.map(({ text }) => `${name}=${text}`).join(",") : "";
 
 const discovery = ({ discoverySrv, discoverySrvName }: ServerFlags): DnsDiscovery | undefined =>
   discoverySrv === "" ? undefined : { domain: discoverySrv, serviceName: discoverySrvName };
 
-/** @throws StartError for memory and a data directory together */
+/** @throws StartError for memory together with a data directory */
 const storage = ({ memory, unsafeNoFsync, dataDir }: ServerFlags): MemberConfig["storage"] => {
   const isInMemory = readSwitch("memory", memory);
   const isUnsynced = readSwitch("unsafe-no-fsync", unsafeNoFsync);
@@ -305,7 +311,7 @@ const count = (flag: string, value: string): number => readNumber(flag, "uint", 
 
 const duration = (flag: string, value: string): number => readNumber(flag, "duration", value);
 
-/** Reads the interval of progress notices: a short one is raised, and 0 or less is the default, as in etcd. */
+/** Parses the interval of progress notices: a short one is raised, and 0 or less means the default, as in etcd. */
 const watchProgress = (value: string): number => {
   const given = duration("watch-progress-notify-interval", value);
   const interval =
@@ -313,7 +319,7 @@ const watchProgress = (value: string): number => {
   return Math.max(shortestWatchProgressMs, interval);
 };
 
-/** Whether checkpoints are on: by default, unlike in etcd. One is always persistent, so either gate switches them off. */
+/** Whether checkpoints are on: by default, unlike in etcd. A checkpoint is always persistent, so either gate turns them off. */
 const hasLeaseCheckpoints = ({ featureGates: text }: ServerFlags): boolean => {
   const given = givenGates(text);
   const isOn = given.get("LeaseCheckpoint") ?? given.get("AllAlpha") ?? true;
@@ -327,10 +333,10 @@ const hourMs = 3_600_000;
 
 const maxInt64 = 2n ** 63n - 1n;
 
-/** Whether Go's `strconv.Atoi` reads it as a number that is not negative: `+5`, `08` and `-0` are some. */
+/** Whether Go's `strconv.Atoi` parses the text as a non-negative number: `+5`, `08` and `-0` are valid. */
 const isCount = (text: string): boolean => /^(\+?\d+|-0+)$/.test(text) && BigInt(text.replace("+", "")) <= maxInt64;
 
-/** A bare number is hours, or revisions; 0 is off. */
+/** Parses the retention. A bare number is hours, or revisions; 0 is off. */
 const autoCompaction = ({
   autoCompactionMode: mode,
   autoCompactionRetention: text,
@@ -360,7 +366,7 @@ const retentionOf = (text: string): number => {
   }
 };
 
-/** No bound, and none is announced to clients; 0 means the same, as in etcd. */
+/** The largest value, which means no limit, and announces none to clients; 0 means the same, as in etcd. */
 const unlimitedStreams = 0xffff_ffff;
 
 const streamLimit = (flags: ServerFlags): number | undefined => {
@@ -368,9 +374,9 @@ const streamLimit = (flags: ServerFlags): number | undefined => {
   return given === 0 || given === unlimitedStreams ? undefined : given;
 };
 
-/** gRPC's own shortest time between pings. */
+/** gRPC's minimum interval of pings, in milliseconds. */
 const shortestKeepAliveMs = 1_000;
-/** gRPC's own shortest time between a client's pings; etcd leaves it in force where the flag is not positive. */
+/** gRPC's minimum interval of a client's pings, in milliseconds; as in etcd, in force if the flag is not positive. */
 const defaultMinPingIntervalMs = 5 * 60 * 1_000;
 
 const minPingInterval = (flags: ServerFlags): number => {
@@ -389,7 +395,7 @@ const logOutputs = (text: string): string[] => {
   const outputs = [...new Set(text.split(",").filter((output) => output !== ""))];
   if (outputs.length > 1 && outputs.includes("default"))
     throw new StartError('multi logoutput for "default" is not supported yet');
-  // systemd takes what is written to standard error into its journal.
+  // systemd passes standard error to its journal.
   return (outputs.length === 0 ? ["default"] : outputs).map((output) =>
     output === "default" || output === "systemd/journal" ? "stderr" : output,
   );
@@ -404,7 +410,7 @@ const oneOf = <Choice extends string>(flag: string, value: string, choices: read
   return choice;
 };
 
-/** Parses `name=url,name=url2,other=url3`; a name may repeat, one entry a URL. */
+/** Parses `name=url,name=url2,other=url3`; each URL of a name is an entry. */
 const parseInitialCluster = (value: string): InitialMember[] => {
   const members = new Map<string, string[]>();
   for (const part of value.split(",").filter((text) => text.trim() !== "")) {

@@ -3,19 +3,19 @@ import { variableOf } from "./flag.js";
 import type { GivenFlag } from "./settings.js";
 import { allFlags } from "./flag-table.js";
 
-/** Variables that etcd itself reads elsewhere or that its images set; they are no flags. */
+/** Variables of etcd that are no flags: etcd reads them elsewhere, or its images set them. */
 const otherVariables = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY", "ETCD_VERSION"];
 
 export interface EnvironmentFlags {
   readonly given: readonly GivenFlag[];
-  /** Variables that look like etcd's but are no flag. */
+  /** Variables with etcd's prefix that are no flag. */
   readonly unknown: readonly string[];
 }
 
 /**
- * Reads the ETCD_* variables of flags; empty ones count as not set.
+ * Returns the ETCD_* variables of flags; an empty one counts as not set.
  *
- * @throws StartError if a flag was given on the command line, too: etcd refuses to choose
+ * @throws StartError if a flag was given on the command line, too, as in etcd
  */
 export const readEnvironment = (
   environment: Readonly<NodeJS.ProcessEnv>,

@@ -1,4 +1,5 @@
-// Every flag of etcd 3.4 to 3.7 and what becomes of it here, and those that etcd does not have. Help, docs/flags.md and the tests come from this table.
+// All flags of etcd 3.4 to 3.7 with their effect in minietcd, and minietcd's own flags. Help, docs/flags.md and tests use this
+// table.
 
 import { emulatedVersions, logLevels } from "../base/index.js";
 import { authTokenWarning, bcryptCostWarning } from "./auth-settings.js";
@@ -405,7 +406,7 @@ const unsafe: FlagGroup = {
 
 const oldFlag = (flag: Flag, until: "3.4" | "3.5" | "3.6"): Flag => ({ ...flag, until });
 
-/** 3.4 to 3.6 have these flags of 3.7 under names of experiments. */
+/** Returns a flag of 3.4 to 3.6 that has become a flag of 3.7 without "experimental-". */
 const experimentalFlag = (
   name: string,
   flag: string,
@@ -422,7 +423,7 @@ const byName = new Map(
     .map((flag) => [flag.name, flag]),
 );
 
-/** The flag of the same name, without "experimental-". */
+/** Returns the old name of a flag of 3.7 with the same name without "experimental-". */
 const twinFlag = (name: string, until?: "3.4"): Flag => {
   const { kind = "string", fallback = "" } = byName.get(name) ?? {};
   return experimentalFlag(name, name, kind, fallback, until);
@@ -497,7 +498,7 @@ const older: FlagGroup = {
   ],
 };
 
-/** etcd takes these and ignores them, whatever their value. */
+/** etcd accepts these and ignores them, whatever their value. */
 const ignoredByEtcd: FlagGroup = {
   title: "Flags that etcd itself ignores",
   flags: [
@@ -507,7 +508,7 @@ const ignoredByEtcd: FlagGroup = {
   ].map((name) => ignoredFlag(name, "any", "", "etcd ignores it, too")),
 };
 
-/** The flag that is not among the settings: it tells where they are. */
+/** The flag that names the file of all settings, and so is not one of them. */
 const configFile: FlagGroup = {
   title: "Configuration file",
   flags: [
@@ -515,7 +516,7 @@ const configFile: FlagGroup = {
   ],
 };
 
-/** minietcd's own. */
+/** minietcd's own flags. */
 const own: FlagGroup = {
   title: "Flags that etcd does not have",
   flags: [

@@ -1,4 +1,4 @@
-// Values of flags, read as Go's `flag` package and etcd read them.
+// Parses the values of flags by the rules of Go's `flag` package and of etcd.
 
 import { parseMemberUrls, UrlError } from "../base/index.js";
 import type { FlagKind } from "./flag.js";
@@ -6,13 +6,13 @@ import { nearestName } from "./nearest-name.js";
 
 export type FlagValue = string | boolean | number | readonly string[];
 
-/** A value that cannot be read; the message is the reason alone, in etcd's words. */
+/** A malformed value; the message is only the reason, with etcd's text. */
 export class FlagValueError extends Error {
   override readonly name = "FlagValueError";
 }
 
 /**
- * Reads a value.
+ * Parses a value.
  *
  * @returns durations in milliseconds; numbers beyond 2^53-1 saturate
  * @throws FlagValueError
@@ -49,7 +49,7 @@ const choice = (choices: readonly string[], text: string): string => {
   return text;
 };
 
-/** Go's `strconv.ParseBool`. */
+/** The texts of Go's `strconv.ParseBool`. */
 const booleans: ReadonlyMap<string, boolean> = new Map([
   ...["1", "t", "T", "TRUE", "true", "True"].map((text) => [text, true] as const),
   ...["0", "f", "F", "FALSE", "false", "False"].map((text) => [text, false] as const),
@@ -77,13 +77,13 @@ const parseInteger = (text: string): bigint | undefined => {
 
 const integer = (text: string, range: { readonly from: bigint; readonly to: bigint }): number => {
   const value = parseInteger(text);
-  // Go's unsigned integers take no sign.
+  // Go's unsigned integers have no sign.
   if (value === undefined || (range.from === 0n && /^[+-]/.test(text))) throw new FlagValueError("parse error");
   if (value < range.from || value > range.to) throw new FlagValueError("value out of range");
   return Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
 };
 
-/** etcd's own type, whose errors are `strconv`'s. */
+/** Parses etcd's own type, with the errors of `strconv`. */
 const uint32 = (text: string): number => {
   const value = /^[+-]/.test(text) ? undefined : parseInteger(text);
   const problem = value === undefined ? "invalid syntax" : value > 0xffff_ffffn ? "value out of range" : undefined;
@@ -92,10 +92,10 @@ const uint32 = (text: string): number => {
 };
 
 const unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
-/** 2^63 ns, where Go's durations end. */
+/** 2^63 ns, the limit of Go's durations. */
 const longestDurationMs = 2 ** 63 / 1e6;
 
-/** A duration as Go writes it, "1m30s", in milliseconds. */
+/** Parses a duration in Go's format, "1m30s", to milliseconds. */
 export const durationMs = (text: string): number => {
   const [, sign = "", amount = ""] = /^([+-]?)(.+)$/.exec(text) ?? [];
   const parts = [...amount.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)];
@@ -118,7 +118,7 @@ const urls = (text: string): string[] => {
   }
 };
 
-/** etcd's feature gates, those of 3.6 and 3.7, and their stages in 3.7. */
+/** etcd's feature gates of 3.6 and 3.7, with their stages in 3.7. */
 export const featureGates = [
   { name: "AllAlpha", stage: "ALPHA" },
   { name: "AllBeta", stage: "BETA" },
@@ -133,7 +133,7 @@ export const featureGates = [
   { name: "TxnModeWriteWithSharedBuffer", stage: "BETA" },
 ] as const;
 
-/** Returns the feature gates of a value that was checked; of one that is given twice, the last. */
+/** Returns the feature gates in a valid value; for a repeated gate, the last one. */
 export const givenGates = (text: string): ReadonlyMap<string, boolean> =>
   new Map(
     gates(text).map((part) => {

@@ -1,6 +1,6 @@
-// A flag of etcd: how its value reads, and what a member does with it.
+// The description of a flag: the type of its value, and its effect.
 
-/** The type of a flag's value; the names are those of Go's `flag` package, as far as it has them. */
+/** The type of a flag's value, named as in Go's `flag` package if it has the type. */
 export type FlagKind =
   | "string"
   | "bool"
@@ -10,22 +10,22 @@ export type FlagKind =
   | "duration"
   /** Comma-separated; "" is none. */
   | "urls"
-  /** The same, or `*`. */
+  /** Comma-separated URLs, or `*`. */
   | "origins"
   /** Comma-separated. */
   | "strings"
   /** Comma-separated `Name=true|false`. */
   | "gates"
-  /** Takes anything, or nothing: etcd itself ignores it. */
+  /** Any value, or none: etcd ignores it. */
   | "any"
   | { readonly oneOf: readonly string[] };
 
 export type FlagEffect =
-  /** The member does what `text` says. */
+  /** The member does what `text` describes. */
   | { readonly kind: "works"; readonly text: string }
-  /** Accepted with one warning, unless the value says what the member does anyway. */
+  /** Accepted with one warning, unless the value describes the member's behaviour. */
   | { readonly kind: "no-effect"; readonly why: string }
-  /** The member does not start, unless the value asks for nothing. */
+  /** The member does not start, unless the value requests nothing. */
   | { readonly kind: "refused"; readonly why: string }
   /** An older name of another flag. */
   | { readonly kind: "same-as"; readonly flag: string };
@@ -34,16 +34,16 @@ export interface Flag {
   /** The name, without dashes. */
   readonly name: string;
   readonly kind: FlagKind;
-  /** etcd's default, as text. A flag that is given with it is as good as not given. */
+  /** etcd's default, as text. The flag with this value is the same as no flag. */
   readonly fallback: string;
   readonly effect: FlagEffect;
-  /** The last version of etcd that has it; absent: 3.7 does. */
+  /** The last version of etcd with the flag; absent: 3.7 has it. */
   readonly until?: "3.4" | "3.5" | "3.6";
-  /** Values beside the default that say what the member does anyway. */
+  /** Values other than the default that describe the member's behaviour. */
   readonly harmless?: readonly string[];
-  /** etcd does not read it from a file: there it is a word like any other. */
+  /** Whether etcd does not accept the flag in a file, where it is an unknown key. */
   readonly isCommandLineOnly?: boolean;
-  /** Returns a warning about a part of a value that has no effect; undefined if all of it does. */
+  /** Returns a warning about a part of the value without effect; undefined: there is none. */
   readonly warning?: (value: string) => string | undefined;
   /** Returns etcd's reason to refuse a well-formed value; undefined if it is accepted. */
   readonly check?: (value: string) => string | undefined;
@@ -54,5 +54,5 @@ export interface FlagGroup {
   readonly flags: readonly Flag[];
 }
 
-/** `listen-client-urls` is also ETCD_LISTEN_CLIENT_URLS. */
+/** Returns the variable of a flag: ETCD_LISTEN_CLIENT_URLS for `listen-client-urls`. */
 export const variableOf = (flag: string): string => `ETCD_${flag.toUpperCase().replaceAll("-", "_")}`;

@@ -1,4 +1,4 @@
-// A member's settings: flags, environment, files, and the identities that follow from them.
+// The settings of a member: flags, environment, files, and the ids that are computed from them.
 
 export {
   jwtMethods,

@@ -1,7 +1,7 @@
 import { allFlags } from "./flag-table.js";
 import { nearestName } from "./nearest-name.js";
 
-/** Returns the nearest current flag to an unknown name. */
+/** Returns the current flag with the most similar name, if any is similar. */
 export const nearestFlag = (name: string): string | undefined => {
   const current = allFlags.filter(({ until, kind }) => until === undefined && kind !== "any");
   return nearestName(

@@ -1,9 +1,9 @@
-// Names that may be meant by a name that is not known.
+// Suggests a known name for an unknown one.
 
-/** Typing errors that are taken for one of a known name: so many letters, and no more than a third of them. */
+/** The maximum number of typing errors in a name: this many letters, and a third of the letters. */
 const maxTypingErrors = 3;
 
-/** Returns the known name that is most like `name`, if one is alike. */
+/** Returns the known name that is most similar to `name`, if any is similar. */
 export const nearestName = (name: string, known: readonly string[]): string | undefined => {
   const distances = known
     .map((other) => ({ other, distance: editDistance(name, other) }))
@@ -11,7 +11,7 @@ export const nearestName = (name: string, known: readonly string[]): string | un
   return distances.sort((a, b) => a.distance - b.distance)[0]?.other;
 };
 
-/** Letters to insert, remove or replace (Levenshtein). */
+/** Returns the number of letters to insert, remove or replace (Levenshtein). */
 const editDistance = (from: string, to: string): number => {
   let row = Array.from({ length: to.length + 1 }, (_, n) => n);
   for (const [i, letter] of Array.from(from).entries()) {

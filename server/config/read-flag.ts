@@ -1,14 +1,14 @@
-// Values of flags as numbers and switches.
+// Parses the values of flags to numbers, lists and switches.
 
 import type { FlagKind } from "./flag.js";
 import { FlagValueError, parseFlagValue } from "./flag-values.js";
 
-/** A flag whose value cannot be read; etcd shows its usage then and exits with 2. */
+/** A flag with a malformed value; etcd shows its usage then and exits with 2. */
 export class FlagError extends Error {
   override readonly name = "FlagError";
 }
 
-/** Reads a number, or a duration as milliseconds. @throws FlagError in Go's words */
+/** Parses a number, or a duration to milliseconds. @throws FlagError with Go's text */
 export const readNumber = (flag: string, kind: Exclude<FlagKind, object>, text: string): number => {
   try {
     return Number(parseFlagValue(kind, text));
@@ -19,10 +19,10 @@ export const readNumber = (flag: string, kind: Exclude<FlagKind, object>, text: 
   }
 };
 
-/** Reads words between commas. @throws FlagError in Go's words */
+/** Parses a comma-separated list. @throws FlagError with Go's text */
 export const readList = (flag: string, kind: "origins" | "strings", text: string): readonly string[] => {
   try {
-    return (parseFlagValue(kind, text) as readonly string[]).slice(); // of these kinds alone
+    return (parseFlagValue(kind, text) as readonly string[]).slice(); // lists, for these kinds
   } catch (error) {
     if (error instanceof FlagValueError)
       throw new FlagError(`invalid value "${text}" for flag -${flag}: ${error.message}`);
@@ -30,7 +30,7 @@ export const readList = (flag: string, kind: "origins" | "strings", text: string
   }
 };
 
-/** Reads a boolean. @throws FlagError in Go's words */
+/** Parses a boolean. @throws FlagError with Go's text */
 export const readSwitch = (flag: string, value: string): boolean => {
   try {
     return parseFlagValue("bool", value) === true;

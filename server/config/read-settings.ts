@@ -8,24 +8,24 @@ import { configFileFlag, readValue, settingsFrom, type GivenFlag } from "./setti
 /** The flags of a member, and the warnings about them for its log. */
 export interface MemberSettings {
   readonly flags: ServerFlags;
-  /** The file that all settings come from, if there is one. */
+  /** The file with the settings, if there is one. */
   readonly configFile: string | undefined;
-  /** A line for each flag that has no effect or goes by an old name. */
+  /** A line for each flag without effect, or given by an old name. */
   readonly warnings: readonly string[];
   readonly unknownVariables: readonly UnknownName[];
-  /** Keys of the file. */
+  /** Keys of the file that are no flag. */
   readonly unknownKeys: readonly UnknownName[];
 }
 
-/** A name that is none of a flag, and has no effect. */
+/** A name that is no flag, and has no effect. */
 export interface UnknownName {
   readonly name: string;
-  /** The name that may have been meant. */
+  /** The known name that is most similar. */
   readonly didYouMean: string | undefined;
 }
 
 /**
- * Reads the settings from the configuration file, if one is named; otherwise from the command line and the variables.
+ * Reads the settings from the configuration file, if there is one; otherwise from the command line and the variables.
  *
  * @throws FlagError, StartError
  */
@@ -33,7 +33,7 @@ export const readSettings = (
   commandLine: readonly GivenFlag[],
   environment: Readonly<NodeJS.ProcessEnv>,
 ): MemberSettings => {
-  commandLine.forEach(readValue); // also of flags that a file takes the place of
+  commandLine.forEach(readValue); // also the flags that a file overrides
   const named = commandLine.findLast(({ flag }) => flag.name === configFileFlag)?.text;
   const configFile = named === undefined || named === "" ? environment[variableOf(configFileFlag)] : named;
   if (configFile !== undefined && configFile !== "") {

@@ -5,8 +5,8 @@ import { memberIdOf } from "./identity.js";
 import type { Logger } from "../base/index.js";
 
 /**
- * Logs which flags of a start on an existing data directory are used and which are ignored: the cluster it belongs to
- * and its members are in the directory, only `--name` and `--advertise-client-urls` can change.
+ * Logs which flags are used and which are ignored at a start on an existing data directory: the directory has the cluster and
+ * its members, only `--name` and `--advertise-client-urls` can change.
  */
 export const logIgnoredFlags = (
   config: MemberConfig,
@@ -34,7 +34,7 @@ export const logIgnoredFlags = (
 const initialClusterText = (members: readonly InitialMember[]): string =>
   members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
 
-/** Names are compared where the member has published one. */
+/** Names are compared for members that have published one. */
 const sameMembers = (given: readonly InitialMember[], members: readonly Member[]): boolean =>
   given.length === members.length &&
   given.every(({ name, peerUrls }) =>

@@ -1,5 +1,5 @@
-// Settings from command line, variables or a file, judged by the table: which flags a member follows, which it warns
-// of, which keep it from starting.
+// Combines the settings of command line, variables or a file by the table: which flags have an effect, which give a warning,
+// and which are refused.
 
 import { defaultFlags, FlagError, type ServerFlags } from "./config.js";
 import { StartError } from "../base/index.js";
@@ -7,7 +7,7 @@ import type { Flag } from "./flag.js";
 import { findFlag } from "./flag-table.js";
 import { FlagValueError, parseFlagValue, type FlagValue } from "./flag-values.js";
 
-/** A value that was given, with the place it comes from. */
+/** A given value, with its source. */
 export interface GivenFlag {
   readonly flag: Flag;
   readonly text: string;
@@ -21,7 +21,7 @@ export type FlagSource =
 
 export interface Settings {
   readonly flags: ServerFlags;
-  /** A line for each flag that has no effect or goes by an old name. */
+  /** A line for each flag without effect, or given by an old name. */
   readonly warnings: readonly string[];
 }
 
@@ -29,17 +29,17 @@ export interface Settings {
 export const configFileFlag = "config-file";
 
 /**
- * Judges all values that were given; of a flag that was given twice in one place, the last one.
+ * Checks all given values; of a flag that is repeated in one source, the last value is used.
  *
- * @throws FlagError for a value that cannot be read on the command line; StartError for one of a variable or a file, for
- * flags that are refused, and for an old and a new name of one flag together
+ * @throws FlagError for a malformed value on the command line; StartError for one in a variable or a file, for refused flags,
+ * and for an old and a new name of one flag together
  */
 export const settingsFrom = (given: readonly GivenFlag[]): Settings => {
   given.forEach(readValue);
   const last = new Map<string, GivenFlag>();
   for (const each of given) {
     if (each.flag.name === configFileFlag) continue;
-    last.delete(each.flag.name); // the order is that of what counts
+    last.delete(each.flag.name); // reinserted, so that the order is that of the used values
     last.set(each.flag.name, each);
   }
   const flags: Record<string, string> = {};
@@ -60,14 +60,14 @@ export const settingsFrom = (given: readonly GivenFlag[]): Settings => {
   return { flags: { ...defaultFlags, ...flags }, warnings };
 };
 
-/** The flag itself, or the one whose old name it is. */
+/** Returns the flag, or, for an old name, the flag with the new name. */
 export const meaningOf = (flag: Flag): Flag =>
   flag.effect.kind === "same-as" ? (findFlag(flag.effect.flag) ?? flag) : flag;
 
-/** `max-txn-ops` is `maxTxnOps` of ServerFlags. */
+/** Returns the property of ServerFlags: `maxTxnOps` for `max-txn-ops`. */
 export const propertyOf = (flag: string): string => flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
-/** Names a flag as the user has written it: on the command line, as a variable, or in the file. */
+/** Formats a flag as in its source: on the command line, as a variable, or in the file. */
 const labelOf = ({ flag, source }: GivenFlag): string => {
   switch (source.kind) {
     case "command line":
@@ -85,7 +85,7 @@ const checkValue = ({ flag, text, source }: GivenFlag): void => {
   if (problem !== undefined) throw new StartError(problem);
 };
 
-/** @throws FlagError, StartError if the value cannot be read */
+/** @throws FlagError, StartError if the value is malformed */
 export const readValue = ({ flag, text, source }: GivenFlag): FlagValue => {
   try {
     return parseFlagValue(flag.kind, text);
@@ -101,12 +101,12 @@ export const readValue = ({ flag, text, source }: GivenFlag): FlagValue => {
   }
 };
 
-/** Whether the value says what the member does anyway. */
+/** Whether the value describes the member's behaviour. */
 const isHarmless = ({ kind, fallback, harmless = [] }: Flag, value: FlagValue): boolean =>
   kind !== "any" &&
   [fallback, ...harmless].some((text) => JSON.stringify(parseFlagValue(kind, text)) === JSON.stringify(value));
 
-/** @returns the warning for a flag without effect */
+/** @returns the warning about a flag without effect */
 const judge = (given: GivenFlag, { effect }: Flag): string[] => {
   if (effect.kind === "no-effect") return [`${labelOf(given)} has no effect: ${effect.why}`];
   if (effect.kind !== "refused") return [];

@@ -1,4 +1,4 @@
-// The flags for TLS, and the TLS of a member's ports that follows from them.
+// The TLS settings of a member's ports, from its flags.
 
 import { formatAddress, type MemberUrl, StartError } from "../base/index.js";
 import { readNumber, readSwitch } from "./read-flag.js";
@@ -58,28 +58,28 @@ export const defaultTlsFlags: TlsServerFlags = {
   tlsMaxVersion: "",
 };
 
-/** TLS of a member. */
+/** The TLS settings of a member. */
 export interface MemberTls {
   /** TLS of the client URLs with https; undefined: there are none. */
   readonly client: TlsSettings | undefined;
-  /** TLS of the peer URLs with https, this member's and the others'; undefined: no flag says anything about it. */
+  /** TLS of the peer URLs with https, of this member and its peers; undefined: there are no flags for it. */
   readonly peer: TlsSettings | undefined;
-  /** Lines about flags that do less than they seem to. */
+  /** Warnings about flags with less effect than they suggest. */
   readonly warnings: readonly string[];
 }
 
-/** URLs that a member listens at. */
+/** The URLs that a member listens on. */
 interface ListenUrls {
   readonly listenClientUrls: readonly MemberUrl[];
   readonly listenPeerUrls: readonly MemberUrl[];
-  /** URLs with the TLS of the client URLs, as in etcd. */
+  /** The metrics URLs, which use the TLS of the client URLs, as in etcd. */
   readonly listenMetricsUrls: readonly MemberUrl[];
 }
 
 /**
  * Reads the flags for TLS.
  *
- * @throws StartError for flags that do not go together, and for a URL with https and no certificate; both in etcd's words
+ * @throws StartError for contradictory flags, and for an https URL without a certificate; both with etcd's texts
  */
 export const readTls = (flags: TlsServerFlags, listen: ListenUrls): MemberTls => {
   const { listenClientUrls, listenPeerUrls, listenMetricsUrls } = listen;

@@ -1,4 +1,4 @@
-// The TLS of a member's ports, from its flags. Rules and error texts are etcd's.
+// The TLS settings of one kind of port, from its flags. Rules and error texts are etcd's.
 
 import { getCiphers } from "node:tls";
 import { type MemberUrl, StartError } from "../base/index.js";
@@ -13,33 +13,33 @@ export interface CertificateFiles {
 /** Bounds on the handshakes of all ports. */
 export interface TlsLimits {
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
-  /** Undefined: the newest there is. */
+  /** Undefined: the newest version. */
   readonly maxVersion: "TLSv1.2" | "TLSv1.3" | undefined;
-  /** Names of OpenSSL, separated by colons; undefined: Node's, AES-128 first. */
+  /** Names of OpenSSL, separated by colons; undefined: Node's ciphers, AES-128 first. */
   readonly ciphers: string | undefined;
 }
 
-/** Conditions on the certificates that the other side presents. */
+/** Conditions on the certificates of the other side. */
 export interface PeerCertificateRules {
-  /** The file of the authorities that certificates are checked against; undefined: those that come with Node. */
+  /** The file of trusted certificate authorities; undefined: Node's. */
   readonly trustedCa: string | undefined;
   /** Whether a client has to present a certificate. */
   readonly isRequired: boolean;
   /** The file of revoked certificates. */
   readonly revoked: string | undefined;
-  /** Common names, one of which the certificate must have; empty: any. */
+  /** Allowed common names of the certificate; empty: any. */
   readonly commonNames: readonly string[];
-  /** Names and addresses, one of which the certificate must be valid for; empty: any. */
+  /** Names and addresses of which the certificate must be valid for one; empty: any. */
   readonly hostnames: readonly string[];
-  /** Whether a client's certificate that names hosts must name the one that it connects from. */
+  /** Whether a client's certificate with host names must be valid for the client's host. */
   readonly checksClientHost: boolean;
 }
 
-/** TLS of a kind of port: of the clients' or of the peers'. */
+/** The TLS settings of the client ports or of the peer ports. */
 export interface TlsSettings {
-  /** The port's own certificate; `validYears`: one is made, signed by itself. */
+  /** The port's own certificate; `validYears`: a self-signed one is generated. */
   readonly certificate: CertificateFiles | { readonly validYears: number };
-  /** The certificate that this member presents when it connects to others; undefined: the port's own. */
+  /** The certificate that this member presents as a client of others; undefined: the port's own. */
   readonly dialCertificate: CertificateFiles | undefined;
   readonly rules: PeerCertificateRules;
   /** Whether the common name of a client's certificate names the user. */
@@ -63,10 +63,10 @@ export interface TlsFlags {
 }
 
 /**
- * Reads the TLS of one kind of port.
+ * Reads the TLS settings of one kind of port.
  *
- * @returns undefined if neither a certificate nor automatic ones are asked for
- * @throws StartError for flags that do not go together
+ * @returns undefined if there is neither a certificate nor an automatic one
+ * @throws StartError for contradictory flags
  */
 export const tlsSettings = (flags: TlsFlags, limits: TlsLimits, validYears: number): TlsSettings | undefined => {
   const { certFile: cert, keyFile: key, clientCertFile, clientKeyFile } = flags;
@@ -89,7 +89,7 @@ export const tlsSettings = (flags: TlsFlags, limits: TlsLimits, validYears: numb
   };
 };
 
-/** Certificates that members have made themselves are not checked: nobody could. */
+/** Self-signed certificates of members are not verified, as no authority has signed them. */
 const noRules: PeerCertificateRules = {
   trustedCa: undefined,
   isRequired: false,
@@ -125,7 +125,7 @@ const versions = { "TLS1.2": "TLSv1.2", "TLS1.3": "TLSv1.3" } as const;
 /**
  * Reads `--tls-min-version`, `--tls-max-version` and `--cipher-suites`.
  *
- * @throws StartError for a suite that is not known, and for bounds that leave nothing
+ * @throws StartError for an unknown suite, and for contradictory bounds
  */
 export const tlsLimits = (min: string, max: string, suites: readonly string[]): TlsLimits => {
   const minVersion = versionOf(min) ?? "TLSv1.2";
@@ -139,7 +139,7 @@ export const tlsLimits = (min: string, max: string, suites: readonly string[]): 
   if (chosen.length === 0 && maxVersion === "TLSv1.2")
     throw new StartError("--cipher-suites names none of TLS1.2, and --tls-max-version is TLS1.2");
   return {
-    // As in Go, the suites of TLS 1.3 cannot be chosen: they are always all there.
+    // As in Go, the suites of TLS 1.3 cannot be configured: all are enabled.
     minVersion: chosen.length === 0 ? "TLSv1.3" : minVersion,
     maxVersion,
     ciphers: [...tls13Suites, ...chosen].join(":"),
@@ -160,5 +160,5 @@ const cipherOf = (suite: string): string => {
   return name;
 };
 
-/** A URL that is served over TLS. */
+/** Whether a URL uses TLS. */
 export const isSecureUrl = ({ scheme }: Pick<MemberUrl, "scheme">): boolean => scheme === "https" || scheme === "unixs";

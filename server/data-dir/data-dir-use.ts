@@ -1,4 +1,4 @@
-// Operations on data directories in which no member runs.
+// Operations on the data directories of stopped members.
 
 import { join, resolve } from "node:path";
 import { DirectoryFiles } from "./directory-files.js";
@@ -27,7 +27,7 @@ export const lockFolder = async (folder: string, disk: MemberDisk = machineDisk)
   }
 };
 
-/** Whether a member runs in this directory. */
+/** Whether a member runs on this directory. */
 export const isInUse = async (dataDir: string, disk: MemberDisk = machineDisk): Promise<boolean> => {
   const files = new DirectoryFiles(disk, dataDir);
   if (!(await files.names()).includes("lock")) return false;
@@ -40,10 +40,10 @@ export const isInUse = async (dataDir: string, disk: MemberDisk = machineDisk): 
 };
 
 /**
- * Removes all data of stopped members: after that, each starts as a new one. All directories are checked and locked before
- * anything is removed; one that does not exist is no mistake.
+ * Removes all data of stopped members: after that, each starts as a new one. All directories are checked and locked before any
+ * file is removed; a missing directory is no error.
  *
- * @throws StartError if one is in use, or holds what is not a minietcd member's
+ * @throws StartError if a directory is in use, or has files that are not a member's
  */
 export const clearDataDirectories = async (
   dataDirs: readonly string[],
@@ -60,7 +60,7 @@ export const clearDataDirectories = async (
         throw asStartError(error, dataDir);
       }
     }
-    // The lock itself stays: whoever waits for it must not be given another one.
+    // The lock's file remains: a waiting process must not get another one.
     for (const { files } of locked)
       for (const name of await files.names())
         if (name !== "lock") await toPromise((done) => disk.removeTree(files.pathOf(name), done));

@@ -11,7 +11,7 @@ import { type DirectoryLock, type MemberDisk, replaceFile, ensureDirectory, toPr
 import { asStartError } from "../base/index.js";
 
 /**
- * A member's directory, held by this process alone:
+ * A member's directory, locked by this process:
  * `<data-dir>/member/{format.json,lock/,incarnation,peers,wal/,store-<n>/,store-current}`.
  */
 export class DataDirectory {
@@ -19,7 +19,7 @@ export class DataDirectory {
     private readonly disk: MemberDisk,
     private readonly files: DirectoryFiles,
     private readonly lock: DirectoryLock,
-    /** Undefined: nothing was ever acknowledged from here; `begin` makes it somebody's. */
+    /** Undefined: the directory is new, and was never acknowledged from; `begin` sets the owner. */
     readonly owner: DirectoryOwner | undefined,
   ) {}
 
@@ -35,7 +35,7 @@ export class DataDirectory {
       await ensureDirectory(disk, files.member);
       const lock = await files.lock();
       try {
-        // What is read from here on is acted upon, but whoever replaced it may have been killed before that was durable.
+        // The files read below may have been replaced by a process that was killed before the replacement was durable.
         await syncDirectory(disk, files.member);
         const owner = await files.owner();
         if (owner === undefined) await removeUnfinished(disk, files);
@@ -58,12 +58,12 @@ export class DataDirectory {
     return this.files.storeInUse();
   }
 
-  /** The path of the first store, which is made before `begin`. */
+  /** The path of the first store, which is created before `begin`. */
   get firstStorePath(): string {
     return this.files.pathOf("store-1");
   }
 
-  /** Returns a path without a file, for another store. One at a time: the store of a former attempt is removed. */
+  /** Returns an unused path for another store. A single one at a time: the unused store of a former attempt is removed. */
   async newStorePath(): Promise<string> {
     await this.removeUnusedStores();
     const numbers = (await this.files.stores()).map((name) => Number(name.slice("store-".length)));
@@ -71,26 +71,26 @@ export class DataDirectory {
   }
 
   /**
-   * Makes the store at `path` the one in use, now and after a crash: `store-current` is the commit point. Everything in
-   * it must have been synced.
+   * Makes the store at `path` the one in use, also after a crash: `store-current` is the commit point. The store must be
+   * synced.
    *
-   * @param installed what it contains of the log, should that be more than the log on disk has; undefined: it is the first
+   * @param installed the store's log position, if the log on disk ends before it; undefined: it is the first store
    */
   async useStore(path: string, installed: LogPosition | undefined): Promise<void> {
-    // Names must not come later than the file that says they are there. LevelDB leaves the one of its `CURRENT` to chance.
+    // The entries of the folder must be durable before `store-current` is. LevelDB does not sync the entry of its `CURRENT`.
     await syncDirectory(this.disk, path);
     await syncDirectory(this.disk, this.files.member);
     await this.replace("store-current", formatStoreInUse({ path, installed }));
   }
 
-  /** Removes every store but the one in use: what a snapshot replaced, or one that was never whole. */
+  /** Removes every store but the one in use: replaced by a snapshot, or never complete. */
   async removeUnusedStores(): Promise<void> {
     const inUse = basename((await this.store()).path);
     for (const name of await this.files.stores())
       if (name !== inUse) await removeTree(this.disk, this.files.pathOf(name));
   }
 
-  /** Gives the directory to this member. The last step of a bootstrap, which starts over if it is cut short. */
+  /** Records the owner of the directory. The last step of a bootstrap, which starts over after a crash. */
   async begin(owner: DirectoryOwner): Promise<void> {
     await this.replace("format.json", formatOwner(owner));
   }
@@ -102,17 +102,17 @@ export class DataDirectory {
     return next;
   }
 
-  /** Reads the notes about the other members and this one; undefined: there are none yet. */
+  /** Reads the file `peers`; undefined: there is none yet. */
   readPeers(): Promise<string | undefined> {
     return this.files.peers();
   }
 
-  /** Replaces the notes; resolves when they are on disk. */
+  /** Replaces the file `peers`; resolves when it is durable. */
   replacePeers(text: string): Promise<void> {
     return this.replace("peers", text);
   }
 
-  /** Lets go of the directory. */
+  /** Releases the lock. */
   async close(): Promise<void> {
     await this.lock.close();
   }
@@ -122,7 +122,7 @@ export class DataDirectory {
   }
 }
 
-/** Removes the files of a bootstrap that did not reach `begin`: nothing was promised from them. */
+/** Removes the files of a bootstrap that did not reach `begin`: the member had not voted or acknowledged. */
 const removeUnfinished = async (disk: MemberDisk, files: DirectoryFiles): Promise<void> => {
   for (const name of await files.names()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
 };

@@ -10,7 +10,7 @@ import {
 } from "../../platform/index.js";
 import { type ClusterId, formatId, StartError } from "../base/index.js";
 
-/** The version of everything below `member/`; a newer one is refused. */
+/** The version of the files below `member/`; a newer one is refused. */
 export const formatVersion = 1;
 
 /** The owner of the data in a directory. */
@@ -23,19 +23,19 @@ export interface DirectoryOwner {
 export interface StoreInUse {
   readonly path: string;
   /**
-   * The log position that it contained when it replaced another store; undefined: it is the first. After a crash
-   * at that moment the log does not reach as far, which would be damage otherwise.
+   * The store's log position when it replaced another store; undefined: it is the first. After a crash at that moment the log
+   * ends before this position, which would be damage otherwise.
    */
   readonly installed: LogPosition | undefined;
 }
 
-/** The directory was written by a newer version, and left untouched. */
+/** The error for a directory of a newer version, which is left unchanged. */
 export class NewerDirectoryError extends StartError {}
 
-/** The directory is being rebuilt from those of the other members, and that has not been finished. */
+/** The error for a directory whose rebuild is unfinished. */
 export class UnfinishedRebuildError extends StartError {}
 
-/** The name of the note that a rebuild leaves in a directory until it has ended. */
+/** The file that a rebuild keeps in a directory until its end. */
 export const rebuildNote = "rebuild";
 
 /** Formats `store-current`. */
@@ -50,7 +50,7 @@ export const formatOwner = (owner: DirectoryOwner): string => {
   return JSON.stringify({ formatVersion, ...ids }) + "\n";
 };
 
-/** The files of a member's directory, read and checked. Nothing is changed here but the lock. */
+/** Reads and checks the files of a member's directory. Only `lock` changes it. */
 export class DirectoryFiles {
   /** `<data-dir>/member` */
   readonly member: string;
@@ -66,7 +66,7 @@ export class DirectoryFiles {
     return join(this.member, name);
   }
 
-  /** None, if there is no such directory. */
+  /** Returns the names of all files; none, if there is no such directory. */
   async names(): Promise<readonly string[]> {
     return (await this.namesIn(this.member)) ?? [];
   }
@@ -76,7 +76,7 @@ export class DirectoryFiles {
     return (await this.names()).filter((name) => /^store-\d+$/.test(name));
   }
 
-  /** @throws StartError if what is there is not ours: to be asked before anything is created, so that it stays untouched */
+  /** Called before any file is created. @throws StartError if the directory has files of another program */
   async refuseForeign(): Promise<void> {
     const names = await this.names();
     if (names.includes("snap"))
@@ -90,7 +90,7 @@ export class DirectoryFiles {
       throw new StartError(`${this.pathOf(foreign)} is not a file of minietcd: choose another --data-dir`);
   }
 
-  /** @throws StartError if there is anything in the data directory, or in its folder `member`, that is not a member's */
+  /** @throws StartError if the data directory, or its folder `member`, has files that are not a member's */
   async refuseAllButMember(): Promise<void> {
     const foreign = ((await this.namesIn(resolve(this.dataDir))) ?? []).find((name) => name !== "member");
     if (foreign !== undefined)
@@ -100,7 +100,7 @@ export class DirectoryFiles {
     await this.refuseForeign();
   }
 
-  /** @throws StartError if a member runs here */
+  /** @throws StartError if a member runs on the directory */
   async lock(): Promise<DirectoryLock> {
     try {
       return await this.disk.lock(this.pathOf("lock"));
@@ -113,10 +113,10 @@ export class DirectoryFiles {
   }
 
   /**
-   * Undefined: no member has begun here.
+   * Returns the owner; undefined: no member has started here.
    *
-   * @throws StartError if the file is damaged, or gone: a member that votes and acknowledges again without knowing what it
-   * promised can undo what a majority acknowledged; NewerDirectoryError; UnfinishedRebuildError
+   * @throws StartError if the file is damaged, or missing: a member that votes and acknowledges again without its state can
+   * undo entries that a majority acknowledged; NewerDirectoryError; UnfinishedRebuildError
    */
   async owner(): Promise<DirectoryOwner | undefined> {
     if ((await this.names()).includes(rebuildNote))
@@ -150,10 +150,10 @@ export class DirectoryFiles {
   }
 
   /**
-   * The number of the last start; 0: there was none.
+   * Returns the number of the last start; 0: there was none.
    *
-   * @throws StartError if it cannot be read, or is gone: starting at 1 again would be fatal quietly, as all members would
-   * skip what this one proposes, as repeats
+   * @throws StartError if the file is damaged, or missing: after a start with number 1, all members would skip this member's
+   * proposals as repeats, without any error
    */
   async incarnation(): Promise<number> {
     const path = this.pathOf("incarnation");
@@ -168,12 +168,12 @@ export class DirectoryFiles {
     return last;
   }
 
-  /** Reads the notes about the other members; undefined: there are none yet. */
+  /** Reads the file `peers`; undefined: there is none yet. */
   peers(): Promise<string | undefined> {
     return readText(this.disk, this.pathOf("peers"));
   }
 
-  /** Whether a member was started here: its log and the count of its starts come after `format.json`. */
+  /** Whether a member was started here: its log and the number of its starts are written after `format.json`. */
   private async wasStarted(): Promise<boolean> {
     if ((await this.names()).includes("incarnation")) return true;
     return ((await this.namesIn(this.pathOf("wal"))) ?? []).some((name) => name.endsWith(".wal"));
@@ -186,7 +186,7 @@ export class DirectoryFiles {
 
 const putBack = "put the file back as it was, the rest of the directory belongs to it";
 
-/** Undefined: it is damaged. */
+/** Undefined: the file is damaged. */
 const parseFormat = (text: string): (DirectoryOwner & { readonly formatVersion: number }) | undefined => {
   try {
     const { formatVersion, clusterId, memberId } = (JSON.parse(text) ?? {}) as Record<string, unknown>;

@@ -1,9 +1,9 @@
-// The contents of a member's directory replaced as a whole. A note in the directory keeps a member from starting there until
+// Replaces the contents of a member's directory as a whole. A file in the directory keeps a member from starting there until
 // the last file is durable:
 //
-//   rebuild: "moving m2.damaged-1"      the former files are being moved to that folder; a repetition goes on with that
-//   rebuild: "building m2.damaged-1"    they are all there; a repetition removes what it finds here, and begins anew
-//   no note                             the directory is whole, with new files or, before the first note, with its former ones
+// rebuild: "moving m2.damaged-1"      the former files are being moved to that folder; a repetition continues with that
+// rebuild: "building m2.damaged-1"    all are moved; a repetition removes the new files, and starts over
+// no such file                        the directory is complete, with new files or, before a rebuild, with its former ones
 
 import { basename, dirname, join, resolve } from "node:path";
 import {
@@ -24,7 +24,7 @@ import {
   type StoreInUse,
 } from "./directory-files.js";
 
-/** The bytes that are copied at a time. */
+/** The number of bytes that are copied at a time. */
 const sliceBytes = 1024 * 1024;
 
 /** The small files of a rebuilt directory. */
@@ -34,14 +34,14 @@ export interface RebuiltFiles {
   readonly incarnation: number;
   /** The content of `peers`. */
   readonly peers: string;
-  /** The store in use; its name alone counts. */
+  /** The store in use; only its name is used. */
   readonly store: StoreInUse;
 }
 
-/** The stages of a rebuild, as its note names them. */
+/** The stages of a rebuild, as recorded in its file. */
 type Stage = "moving" | "building";
 
-/** New contents for the directory of a member, which the caller has locked. */
+/** A rebuild of a member's directory, which the caller has locked. */
 export class DirectoryRebuild {
   private constructor(
     private readonly disk: MemberDisk,
@@ -51,8 +51,8 @@ export class DirectoryRebuild {
   ) {}
 
   /**
-   * Moves the former files aside, into a folder beside the data directory. From now on, until `finish`, no member starts here.
-   * After an interruption, goes on where it was.
+   * Moves the former files to a folder beside the data directory. From now on, until `finish`, no member starts here. After an
+   * interruption, continues where it ended.
    */
   static async begin(dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<DirectoryRebuild> {
     const note = await readText(disk, files.pathOf(rebuildNote));
@@ -68,12 +68,12 @@ export class DirectoryRebuild {
     return rebuild;
   }
 
-  /** The path of a file or folder to be. */
+  /** Returns the path of a new file or folder. */
   pathOf(name: string): string {
     return this.files.pathOf(name);
   }
 
-  /** Copies the files of a folder, all of them or those named, into the folder `name` of this directory; they are durable then. */
+  /** Copies the files of a folder, or the named ones, to the folder `name` of this directory; resolves when they are durable. */
   async copyFolder(from: string, name: string, names?: readonly string[]): Promise<void> {
     const to = this.pathOf(name);
     await ensureDirectory(this.disk, to);
@@ -82,7 +82,7 @@ export class DirectoryRebuild {
     await toPromise((done) => this.disk.syncDirectory(to, done));
   }
 
-  /** Writes the small files, and lets members start here again. */
+  /** Writes the small files, and allows members to start here again. */
   async finish({ owner, incarnation, peers, store }: RebuiltFiles): Promise<void> {
     await this.write("incarnation", `${incarnation}\n`);
     await this.write("peers", peers);
@@ -125,7 +125,7 @@ export class DirectoryRebuild {
 const contentsOf = (names: readonly string[]): string[] =>
   names.filter((name) => name !== "lock" && name !== rebuildNote && name !== `${rebuildNote}.tmp`);
 
-/** A name that is free, beside the data directory; undefined: there is nothing to move. */
+/** Returns an unused name beside the data directory; undefined: there are no files to move. */
 const asideFor = async (dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<string | undefined> => {
   if (contentsOf(await files.names()).length === 0) return undefined;
   const taken = await toPromise<readonly string[]>((done) => disk.list(dirname(resolve(dataDir)), done));

@@ -1,4 +1,4 @@
-// A member's directory: its files and lock, its identity, and whether log and store belong together.
+// A member's directory: its files and lock, its identity, and the comparison of log and store.
 
 export { clearDataDirectories, isInUse, lockFolder } from "./data-dir-use.js";
 export { DataDirectory } from "./data-dir.js";

@@ -1,4 +1,4 @@
-// The comparison of a log and a store at start: they are written one after the other, and the member may have ended in between.
+// Compares a log and a store at the start: they are written one after the other, and a crash may have come in between.
 
 import {
   noMember,
@@ -14,11 +14,11 @@ import {
 import { StartError } from "../base/index.js";
 
 /**
- * Whether the log must begin anew behind what the store contains: it was replaced by a snapshot, and the member ended
- * before its log could follow. Entries that the log may have there instead were never committed.
+ * Whether the log must restart empty after the store's position: a snapshot has replaced the store, and a crash came before the
+ * log followed. The log's other entries beyond were never committed.
  *
- * @param installed what the store contained when it was put in the place of another; undefined: it never was
- * @throws StartError if the two do not belong together
+ * @param installed the store's position when it replaced another store; undefined: it never did
+ * @throws StartError if log and store do not belong together
  */
 export const mustRestart = (
   { base, entries }: Pick<RecoveredLog, "base" | "entries">,
@@ -40,7 +40,7 @@ export const mustRestart = (
         "their files are damaged or from another backup",
     );
   }
-  // Nothing is applied between an installation and the restart of the log, so then it is exactly this position.
+  // No entry is applied between an installation and the restart of the log, so the position is exactly this one.
   if (installed?.index === index && installed.term === term) return true;
   throw new StartError(
     `the store contains the log up to entry ${index} of term ${term}, but the write-ahead log ` +
@@ -56,13 +56,13 @@ const configurationAt = ({ base, entries }: Pick<RecoveredLog, "base" | "entries
   return configuration;
 };
 
-/** Makes the log begin anew, empty, after `base`. Resolves to what it is then, once that is durable. */
+/** Restarts the log, empty, after `base`. Resolves to the recovered log once that is durable. */
 export const restartLog = async (
   wal: Pick<Wal, "restart">,
   { hardState }: RecoveredLog,
   base: LogBase,
 ): Promise<RecoveredLog> => {
-  // The snapshot came from a leader of at least that term; a crash may have kept the log from hearing of it.
+  // The snapshot came from a leader of at least that term; before a crash, the log may not have recorded the term.
   const isNews = base.term > hardState.term;
   const restarted = {
     term: (isNews ? base.term : hardState.term) satisfies Term,
