@@ -69,8 +69,7 @@ export class Access {
 
   /**
    * Calls `run` if the caller has the rights that `check` asks for: at once, or once the caller is authenticated. Later errors
-   * go
-   * to `failing`. Nothing is applied between `check` and `run`.
+   * go to `failing`. Nothing is applied between `check` and `run`.
    *
    * @throws ServerError if the caller is refused at once
    */

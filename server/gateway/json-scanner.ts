@@ -26,8 +26,7 @@ const maxDepth = 10_000;
 
 /**
  * Scans one value after the other, as Go's `json.Decoder` does. For `{"a":1} {"b`, `scan` from 0 returns 7, the end of the
- * first
- * value; from 7 it returns -1: the second value continues in the next piece.
+ * first value; from 7 it returns -1: the second value continues in the next piece.
  */
 export class JsonScanner {
   private state: State = "beginValue";

@@ -1,6 +1,5 @@
 // The tokens of a JSON value that `JsonScanner` has found: as in Go's protojson, including its errors about strings that are
-// not
-// Unicode.
+// not Unicode.
 
 import { isUtf8 } from "node:buffer";
 import { InvalidJsonError } from "./invalid-json-error.js";

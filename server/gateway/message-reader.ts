@@ -1,6 +1,5 @@
 // Converts requests from JSON to protobuf messages, by the rules of Go's protojson with unknown fields ignored, and with its
-// error
-// texts.
+// error texts.
 
 import { integerOf, integerRanges } from "./json-integer.js";
 import { InvalidJsonError } from "./invalid-json-error.js";

@@ -1,6 +1,5 @@
 // Writes protobuf messages as JSON, as Go's protojson does with the names of the .proto files: 64-bit integers are strings,
-// bytes
-// are base64, and fields with default values are omitted.
+// bytes are base64, and fields with default values are omitted.
 
 import type { FieldSchema, MessageSchema } from "./message-schema.js";
 

@@ -3,8 +3,7 @@ import { RpcError, statusCode } from "../rpc/index.js";
 
 /**
  * Returns the value of gRPC metadata from the fields of an HTTP request: `Grpc-Metadata-Token` is `token`. `Authorization`
- * needs no
- * prefix.
+ * needs no prefix.
  */
 export const metadataOf = (headers: IncomingHttpHeaders, key: string): string | undefined => {
   const value = headers[`grpc-metadata-${key}`] ?? (key === "authorization" ? headers.authorization : undefined);

@@ -94,8 +94,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
 
 /**
  * Returns the field Authorization. The token is in `Sec-WebSocket-Protocol: Bearer, TOKEN` or in a cookie, as a browser can set
- * no
- * other field. A protocol without a token means an empty token, as in etcd.
+ * no other field. A protocol without a token means an empty token, as in etcd.
  */
 const tokenOf = ({ cookie, "sec-websocket-protocol": protocol = "" }: IncomingHttpHeaders): string | undefined => {
   const fromCookie = /(?:^|;\s*)token=([^;]*)/.exec(cookie ?? "")?.[1];

@@ -27,8 +27,7 @@ const corsHeadersOf = (origin: string): Readonly<Record<string, string>> => ({
 
 /**
  * Refuses a request for another host. A web page can have the name of its own host resolve to a member's address; the field
- * `Host`
- * then has that name (DNS rebinding, CVE-2018-5702).
+ * `Host` then has that name (DNS rebinding, CVE-2018-5702).
  */
 export const hostRefusal = ({ hosts }: AccessRules, hostField = ""): Page | undefined => {
   const host = /^\[(.*)\]:\d*$/.exec(hostField)?.[1] ?? /^([^:]*):\d*$/.exec(hostField)?.[1] ?? hostField;

@@ -24,8 +24,7 @@ type Check = () => string | undefined | Promise<string | undefined>;
 
 /**
  * etcd's health pages: `/health` for load balancers, `/livez` (if it fails, restart the process) and `/readyz` (while it fails,
- * send
- * no clients), with a page for each check below the latter two.
+ * send no clients), with a page for each check below the latter two.
  *
  * @see etcd v3.7, Monitoring etcd, "Health check"
  */
@@ -55,8 +54,7 @@ const countHealth = async (parts: HealthParts, query: URLSearchParams): Promise<
 
 /**
  * Fails without a leader, or while an alarm is active that the query does not exclude (`exclude=NOSPACE`). Otherwise reads a
- * key,
- * which needs a quorum unless the query has `serializable=true`.
+ * key, which needs a quorum unless the query has `serializable=true`.
  */
 const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
   const excluded = new Set(query.getAll("exclude"));

@@ -154,8 +154,7 @@ export class HttpServer {
 
   /**
    * Refuses invalid bytes, and closes the connection. The requests before them are answered first, as in etcd: Node's own
-   * refusal would
-   * be sent before their answers.
+   * refusal would be sent before their answers.
    */
   private onMalformed({ code = "" }: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.connections.get(socket);

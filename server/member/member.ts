@@ -160,8 +160,7 @@ export class Member implements AsyncDisposable {
 
   /**
    * Stops serving clients; resolves when the calls in progress have ended, after 5 s at the latest. Streams and consensus
-   * continue.
-   * To stop several members, drain all of them first, while there is a quorum for their calls.
+   * continue. To stop several members, drain all of them first, while there is a quorum for their calls.
    */
   async drain(): Promise<void> {
     void this.stopAccepting();
@@ -181,8 +180,7 @@ export class Member implements AsyncDisposable {
 
   /**
    * Stops in order: no new calls; transfer of leadership; end of calls in progress; streams; links; store, log, lock. Consensus
-   * runs
-   * until the links close, so that those calls can still succeed. May be called twice.
+   * runs until the links close, so that those calls can still succeed. May be called twice.
    */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown(stopGraceMs);

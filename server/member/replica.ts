@@ -76,8 +76,7 @@ interface ReplicaOptions {
 
 /**
  * A member's copy of the log and the state: consensus, files, store, and pending requests. Receives the events of consensus and
- * of
- * the links, and calls the components that handle them.
+ * of the links, and calls the components that handle them.
  */
 export class Replica implements NodeListener, PeersListener {
   readonly clusterId: ClusterId;

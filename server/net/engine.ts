@@ -11,8 +11,7 @@ export interface EngineOptions {
   readonly maxRequestBytes: number;
   /**
    * The maximum number of concurrent calls and streams of a connection; a further one waits at the client, or is refused.
-   * Absent:
-   * no bound.
+   * Absent: no bound.
    */
   readonly maxConcurrentStreams?: number | undefined;
   /** Rules for the client of each connection. */

@@ -46,10 +46,9 @@ export interface ConnectionRules {
 /**
  * A client's HTTP/2 connection, which Node reads and writes as if it were the socket. Between the two:
  *
- * - `:authority` is changed to one that Node accepts. Node ends a request whose `:authority` is not `host:port` (RFC 9113
- * §8.3.1).
- * grpc-go sends the endpoint as it was configured, `http://host:port` or the path of a unix socket, and Go's servers accept
- * that.
+ * - `:authority` is changed to one that Node accepts. Node ends a request whose `:authority` is not `host:port` (RFC
+ *   9113 §8.3.1). grpc-go sends the endpoint as it was configured, `http://host:port` or the path of a unix socket, and Go's
+ *   servers accept that.
  * - Nothing that could end a request reaches Node in the same tick as the request's headers (`NodeInput`).
  * - Resets reach Node at the rate that it allows.
  * - A client that pings too often, or never begins a request, gets a GOAWAY as from etcd, and its connection ends.

@@ -15,8 +15,7 @@ interface Served {
 
 /**
  * The connections of a grpc-js server. Each is injected separately, with an interceptor of its own: grpc-js gives a call only
- * the
- * address of its peer, and clients of unix sockets have none.
+ * the address of its peer, and clients of unix sockets have none.
  */
 export class ServedConnections {
   private readonly served = new Map<string, Served>();

@@ -24,14 +24,11 @@ export interface AnsweredConnection {
 
 /**
  * Counts the bytes of untaken answers over all connections and streams. Every answer is sent or kept while the sum is small.
- * Under
- * pressure, a connection with many untaken bytes gets no more answers to reads, and is closed when its client has read nothing
- * for
- * five seconds; above the bound, no connection gets any.
+ * Under pressure, a connection with many untaken bytes gets no more answers to reads, and is closed when its client has read
+ * nothing for five seconds; above the bound, no connection gets any.
  *
  * One connection requests 200 values of 1 MiB and reads none: 129 are kept for it, the others are refused, and five seconds
- * later
- * the connection is closed. Other clients get their values meanwhile.
+ * later the connection is closed. Other clients get their values meanwhile.
  */
 export class UntakenAnswers {
   private readonly connections = new Set<UntakenOfConnection>();

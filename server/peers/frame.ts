@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { crc32 } from "node:zlib";
 
-// A frame between members: payload length (4 bytes, big-endian), crc32 of the payload (4 bytes), payload.
-// TCP's own checksum misses about one error in 65 536; a log entry must not be altered in transit.
+// A frame between members: payload length (4 bytes, big-endian), crc32 of the payload (4 bytes), payload. TCP's own checksum
+// misses about one error in 65 536; a log entry must not be altered in transit.
 
 /** The size of a frame's header. */
 export const frameHeaderBytes = 8;

@@ -7,8 +7,7 @@ export interface PeerAdmission {
   readonly own: Incarnation;
   /**
    * Admits a peer's incarnation unless it is stale. The incarnation is durable when the promise resolves: no message of the
-   * peer may
-   * be used before.
+   * peer may be used before.
    *
    * @returns the refusal; undefined if the peer is admitted
    */

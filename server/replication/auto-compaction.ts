@@ -63,9 +63,9 @@ const notesPerPeriod = 10;
  * Compacts revisions that are older than a period. Ten times per period, or per hour if that is shorter, the newest revision is
  * noted; a compaction goes up to the oldest note of the period. With a period of one hour:
  *
- * 0:00 … 0:54  notes r0 … r9, no compaction
- * 1:00         compacts up to r0: revisions superseded before 0:00 are removed
- * 2:00         compacts up to r9, the note of 0:54
+ *     0:00 … 0:54  notes r0 … r9, no compaction
+ *     1:00         compacts up to r0: revisions superseded before 0:00 are removed
+ *     2:00         compacts up to r9, the note of 0:54
  *
  * The first compaction comes after a whole period, the next ones every period, or every hour if that is shorter.
  */

@@ -57,8 +57,7 @@ export interface ProposalSpace {
  * acknowledgement of a forwarded proposal, and repeats must not overload a slow leader.
  *
  * A leader appends the proposals of a member in the order of their transmission. The timeout restarts whenever the oldest
- * pending
- * proposal is applied: those behind it are not lost but queued, and a second copy of large ones would double the work.
+ * pending proposal is applied: those behind it are not lost but queued, and a second copy of large ones would double the work.
  */
 const firstPatienceMs = 500;
 
@@ -67,8 +66,7 @@ const decisionsOfOneLeader = new Set<CommandKind>(["leaseExpiry", "leaseCheckpoi
 
 /**
  * The maximum number of pending proposals, and of bytes of each, for which the decoded command is cached. A decoded command
- * refers
- * to the buffer of its client's request, which may be larger than the command.
+ * refers to the buffer of its client's request, which may be larger than the command.
  */
 const maxKeptProposals = 1_000;
 const maxKeptBytes = 1_024;
@@ -152,8 +150,7 @@ export class Proposals<Results extends ResultsByKind> {
 
   /**
    * Returns the cached proposal of `data`, if it is the next one to apply. The entries of a leader have the very buffer that
-   * was
-   * proposed, which is not changed: no need to decode it.
+   * was proposed, which is not changed: no need to decode it.
    */
   findKept(data: Uint8Array): DecodedProposal | undefined {
     const pending = this.pending.get(this.nextToApply);
@@ -345,10 +342,8 @@ export class Proposals<Results extends ResultsByKind> {
 
   /**
    * Ends proposals that cannot be applied any more. Every member records a window of `maxPendingProposals` sequences of this
-   * member
-   * (`SeenProposals`), and skips sequences beyond it. A lost proposal must not hold the window back: later ones were applied,
-   * so
-   * it never will be.
+   * member (`SeenProposals`), and skips sequences beyond it. A lost proposal must not hold the window back: later ones were
+   * applied, so it never will be.
    */
   private giveUpBelow(sequence: number): void {
     for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {

@@ -35,12 +35,11 @@ const partBelowQuota = 0.9;
 
 /**
  * Compares the size of the store with its quota before a write is proposed. A measurement reads the size of every file, so it
- * is
- * taken only after the store has written an eighth of the remaining room, and while the quota seems to be exceeded:
+ * is taken only after the store has written an eighth of the remaining room, and while the quota seems to be exceeded:
  *
- * measured  1.0 GiB of 2 GiB: writes pass until 128 MiB more are on disk
- * measured  1.9 GiB of 2 GiB: writes pass until 12.8 MiB more are on disk
- * measured  2.0 GiB of 2 GiB: each write waits for a measurement, and is refused while the store is too large
+ *     measured  1.0 GiB of 2 GiB: writes pass until 128 MiB more are on disk
+ *     measured  1.9 GiB of 2 GiB: writes pass until 12.8 MiB more are on disk
+ *     measured  2.0 GiB of 2 GiB: each write waits for a measurement, and is refused while the store is too large
  */
 export class SpaceQuota {
   /** The size at the last measurement; Infinity before the first. */

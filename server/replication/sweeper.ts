@@ -5,8 +5,7 @@ const sweepMs = 50;
 
 /**
  * Sweeps a queue with deadlines while it is not empty. A deadline can be the number of a sweep: then no request reads the
- * clock, and
- * the time in which the process was frozen does not count.
+ * clock, and the time in which the process was frozen does not count.
  */
 export class Sweeper {
   /** The number of sweeps so far. */

@@ -1,6 +1,5 @@
 // Messages in a buffer with their gRPC frame. grpc-js frames a message by copying it, in one turn of the event loop: for 10 MB
-// that
-// is 4 to 7 ms of CPU, most of it for the allocation of memory.
+// that is 4 to 7 ms of CPU, most of it for the allocation of memory.
 
 import type { ServerInterceptor } from "@grpc/grpc-js";
 
@@ -13,8 +12,7 @@ const frames = new WeakMap<Uint8Array, Buffer>();
 
 /**
  * Allocates a buffer for an encoded message, with room for the frame's prefix before it. `sendFromFrame` recognizes the buffer
- * by its
- * identity.
+ * by its identity.
  */
 export const allocateMessage = (length: number): Buffer => {
   const frame = Buffer.allocUnsafe(prefixBytes + length);
@@ -27,8 +25,7 @@ export const allocateMessage = (length: number): Buffer => {
 
 /**
  * Makes grpc-js send `message` from its frame, if it has one: replaces a private method of the call. A version of grpc-js
- * without
- * that method copies, as for every other message.
+ * without that method copies, as for every other message.
  */
 export const sendFromFrame = (call: InterceptedCall, message: Uint8Array): void => {
   const frame = frames.get(message);

@@ -1,6 +1,5 @@
 // Encodes messages of many keys in slices: a turn of the event loop for each ten thousand keys. The generated code encodes a
-// whole
-// message at once.
+// whole message at once.
 
 import {
   encodeDeleteRangeResponse,
@@ -156,8 +155,7 @@ const maxPieceItems = 2_048;
 
 /**
  * Divides a message that is mostly a list, in slices. No byte is copied: each piece is a message of its own, and the
- * concatenation is
- * the whole message.
+ * concatenation is the whole message.
  */
 export function* listPieces(whole: LargeList, shouldYield: ShouldYield): Sliced<ListMessage[]> {
   const { head, tag, items, tail } = whole;

@@ -2,8 +2,7 @@ import { numberSize, writeNumber } from "../../proto/index.js";
 
 /**
  * An encoded list message in pieces: the fields before the items, the items of one repeated field, the fields after them. An
- * engine
- * copies each piece once, to its output. The items must not change until then.
+ * engine copies each piece once, to its output. The items must not change until then.
  */
 export class ListMessage {
   /** Bytes of the whole message. */

@@ -90,8 +90,7 @@ export interface ResponseStream<Response> {
   readonly send: (response: Response) => boolean;
   /**
    * Sends a message for each of `labels[from]` to `labels[to - 1]`, while there is room: `head`, the label and `tail`, which do
-   * not
-   * change any more.
+   * not change any more.
    *
    * @returns the number of sent messages, in order; if fewer than all, `onDrain` is called when there is room
    */
@@ -122,8 +121,7 @@ export interface BidiMethod<Request = never, Response = unknown> {
   readonly stats: MethodStats;
   /**
    * Decodes a request. Its keys and values are views of `bytes`: a sink that keeps some for long copies them, so as not to
-   * retain the
-   * whole buffer.
+   * retain the whole buffer.
    */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;

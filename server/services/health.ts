@@ -10,8 +10,7 @@ import { type Method, sendPlain, RpcError, serverStream, statusCode, unary } fro
 
 /**
  * grpc.health.v1: the service "" is the member, which is SERVING whenever it answers: it accepts no calls before it is ready,
- * and
- * ends its streams when it stops.
+ * and ends its streams when it stops.
  *
  * @param check throws to refuse a caller: etcd checks the metadata of these requests, too
  */

@@ -7,8 +7,7 @@ type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
 
 /**
  * gRPC's server reflection, which etcd does not have: programs such as grpcurl learn etcd's services and messages from the
- * member.
- * The messages of v1 and v1alpha are the same; only v1 is listed.
+ * member. The messages of v1 and v1alpha are the same; only v1 is listed.
  *
  * @param check throws to refuse a caller, as for requests of health
  * @see gRPC, server reflection protocol

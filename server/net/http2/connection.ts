@@ -79,8 +79,7 @@ const maxCopiedBytes = 2 * 1024 * 1024;
 
 /**
  * A client's connection (RFC 9113), from the end of the preface to the close of its socket. Each type of frame has a method
- * below; an
- * error of the client is thrown where it is detected, and ends the stream or the connection here.
+ * below; an error of the client is thrown where it is detected, and ends the stream or the connection here.
  */
 export class ServerConnection implements WrittenConnection {
   readonly streams = new NumberTable<ServerStream>();
@@ -505,8 +504,7 @@ export class ServerConnection implements WrittenConnection {
 
   /**
    * Waits until the output is sent and the client closes. The input is read and dropped: with unread bytes, the system would
-   * discard
-   * the output.
+   * discard the output.
    */
   private finish(): void {
     this.isOver = true;

@@ -20,12 +20,10 @@ export interface Expiring {
 
 /**
  * Holds the deadlines of all calls with one timer, which runs while there are any. A deadline is in the slot of its tick; a
- * deadline
- * beyond one turn of the wheel stays in the slot when the slot is checked.
+ * deadline beyond one turn of the wheel stays in the slot when the slot is checked.
  *
  * With slots of 20 ms, a deadline at 130 ms is in slot 6 and expires at 140 ms; a deadline at 5 250 ms is in slot 6, too (5 120
- * ms
- * are one turn), stays there at 140 ms and expires at 5 260 ms.
+ * ms are one turn), stays there at 140 ms and expires at 5 260 ms.
  */
 export class DeadlineWheel {
   private readonly slots = new Array<Expiring | undefined>(slotCount).fill(undefined);

@@ -4,8 +4,7 @@ import type { HeaderField } from "./header-field.js";
  * HPACK's dynamic table (RFC 7541 §2.3.2): a ring in which the newest field has index 0 and the oldest are evicted.
  *
  * With room for 100 bytes: after adding `a: 1` and `b: 2` (34 bytes each), index 0 is `b: 2` and index 1 is `a: 1`, 68 bytes;
- * with
- * `c: 3`, 102 bytes would be too many, so `a: 1` is evicted and index 1 is `b: 2`.
+ * with `c: 3`, 102 bytes would be too many, so `a: 1` is evicted and index 1 is `b: 2`.
  */
 export class DynamicTable {
   private readonly ring: (HeaderField | undefined)[];

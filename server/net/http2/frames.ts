@@ -43,12 +43,10 @@ export interface FrameHandler {
 
 /**
  * Divides the bytes of a client, after the preface, into frames. A frame within one chunk is passed on without a copy; a frame
- * in
- * several chunks is assembled in a buffer of its own size.
+ * in several chunks is assembled in a buffer of its own size.
  *
  * For example, of a chunk `[9-byte header, 100 bytes of a payload of 150]` the reader holds a buffer of 159 bytes, 109 of which
- * are
- * filled; the next chunk fills the other 50, the frame is passed on, and the rest of that chunk is read in place.
+ * are filled; the next chunk fills the other 50, the frame is passed on, and the rest of that chunk is read in place.
  */
 export class FrameReader {
   private held: Buffer | undefined;

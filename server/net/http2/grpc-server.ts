@@ -76,8 +76,7 @@ export class GrpcServer {
 
   /**
    * Drains, waits up to `graceMs` for calls in progress, then ends the remaining calls and the streams. Clients that keep
-   * reading
-   * their last answers have another `graceMs` for that.
+   * reading their last answers have another `graceMs` for that.
    */
   async stop(graceMs: number): Promise<void> {
     await this.drain(graceMs);

@@ -13,8 +13,7 @@ const changing = "grpc-timeout";
 
 /**
  * Decodes the header blocks of one connection, in order. Most fields of most blocks are an index, so an existing object;
- * literals are
- * looked up in the cache by their bytes. Only fields that were not sent before are decoded.
+ * literals are looked up in the cache by their bytes. Only fields that were not sent before are decoded.
  */
 export class HpackDecoder {
   /** The fields of the last decoded block. */

@@ -1,6 +1,5 @@
 // Encodes the header blocks of answers (RFC 7541). A gRPC server sends few different fields, so this is no general encoder: the
-// two
-// fields of every answer are in the client's dynamic table after the first answer, and all others are sent as literals.
+// two fields of every answer are in the client's dynamic table after the first answer, and all others are sent as literals.
 
 import { staticTable } from "./header-field.js";
 

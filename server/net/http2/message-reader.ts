@@ -26,8 +26,7 @@ export interface MessageRules {
 
 /**
  * Reads the messages of one request (gRPC over HTTP/2: a flag, four bytes of length, the message) from the data of its frames.
- * A
- * message within one frame is passed on without a copy; a message in several frames is assembled in a buffer of its size.
+ * A message within one frame is passed on without a copy; a message in several frames is assembled in a buffer of its size.
  */
 export class MessageReader {
   /** An incomplete message with its prefix; at first only as long as the prefix. */

@@ -4,8 +4,7 @@ import type { ServerStream } from "./stream.js";
 
 /**
  * The DATA frame at the end of a connection's output, which further messages of the same stream extend: a client handles each
- * frame
- * by itself, which costs it more than reading a small message.
+ * frame by itself, which costs it more than reading a small message.
  *
  * An event for 20 watchers of one stream, 300 bytes each: the first message begins a frame, the others extend it to 6 000
  * bytes.

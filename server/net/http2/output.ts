@@ -77,8 +77,7 @@ export class Output {
 
   /**
    * Adds bytes of any length that are not changed any more: a few are copied, many are referred to. Bytes within a much larger
-   * buffer
-   * are copied: a client that does not read would retain the whole buffer.
+   * buffer are copied: a client that does not read would retain the whole buffer.
    */
   add(bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (this.isOnePiece || end - start < minSharedBytes || bytes.buffer.byteLength > 2 * bytes.length) {

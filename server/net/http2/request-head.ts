@@ -18,8 +18,8 @@ export interface RequestHead {
 
 /**
  * Builds heads from decoded header fields. Equal fields are the same objects, whatever index or literal the client sent for
- * them, so
- * the head of an earlier request is found by them. Only `grpc-timeout`, which changes with each request, is kept apart.
+ * them, so the head of an earlier request is found by them. Only `grpc-timeout`, which changes with each request, is kept
+ * apart.
  */
 export class RequestHeads {
   /** `grpc-timeout` of the last request. */

@@ -75,8 +75,7 @@ export class SendQueue {
 
   /**
    * Copies the queued messages in pieces: a piece retains the whole buffer that contains it, which a client that does not read
-   * must
-   * not cause.
+   * must not cause.
    *
    * @param most no further message is copied after this number of bytes
    * @returns the number of copied bytes

@@ -18,8 +18,7 @@ export class ClientSettings {
 
   /**
    * Applies the settings of a frame in order. A frame has room for thousands of windows, and each would cost a walk over all
-   * streams:
-   * only the last one is applied.
+   * streams: only the last one is applied.
    *
    * @throws ConnectionError for a value that is not allowed
    */

@@ -34,8 +34,7 @@ export interface StreamCarrier {
 
 /**
  * A stream of a connection (RFC 9113 §5.1), from the headers of its request on; idle and closed streams have no object.
- * Subclasses
- * serve requests and handle the events. The connection sends the frames, as it owns their order.
+ * Subclasses serve requests and handle the events. The connection sends the frames, as it owns their order.
  *
  * | state | isRemoteEnded | isLocalEnded |
  * | --- | --- | --- |

@@ -49,8 +49,7 @@ const firstWindowBytes = 65_535;
 /**
  * Writes the frames of one connection. They are collected, and written to the socket once for all answers of one turn; one such
  * write is in progress at a time, the next begins when it is complete. Data waits in the queues of its streams while the
- * client's
- * windows are closed or there is much output; streams that may send alternate, a frame each.
+ * client's windows are closed or there is much output; streams that may send alternate, a frame each.
  */
 export class ConnectionWriter implements StreamCarrier {
   readonly headers = new HpackEncoder();
@@ -215,8 +214,7 @@ export class ConnectionWriter implements StreamCarrier {
 
   /**
    * Writes the answers that were collected while a chunk was read. Acknowledgements alone, as of the ping that grpc-go sends
-   * with most
-   * requests, wait for the answers to the chunk's requests: a write of their own would wake the client once more.
+   * with most requests, wait for the answers to the chunk's requests: a write of their own would wake the client once more.
    */
   release(): void {
     this.isHeld = false;

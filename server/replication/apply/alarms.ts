@@ -3,8 +3,8 @@ import { ServerError } from "../../base/index.js";
 import type { AlarmRegistry } from "./commands/index.js";
 
 /**
- * The maximum number of active alarms: any client may activate alarms for ids of no member. A further one is refused with
- * "too many requests".
+ * The maximum number of active alarms: any client may activate alarms for ids of no member. A further one is refused with "too
+ * many requests".
  */
 const maxAlarms = 256;
 

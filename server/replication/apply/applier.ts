@@ -68,9 +68,8 @@ const slowApplyMs = 100;
 
 /**
  * The maximum number of entries, plus the changes of keys that they make, in one round: about 2 ms. After a stall of the disk,
- * or
- * while this member catches up, thousands of entries are ready at once; a transaction or the revocation of leases changes many
- * keys. A single entry with more changes is applied in slices, and other work runs between the slices.
+ * or while this member catches up, thousands of entries are ready at once; a transaction or the revocation of leases changes
+ * many keys. A single entry with more changes is applied in slices, and other work runs between the slices.
  */
 export const maxWorkPerRound = 200;
 

@@ -30,8 +30,7 @@ export interface SeenCopy {
 
 /**
  * Distinguishes the first copy of a proposal from its repeats, so that a member may retransmit a proposal that may be lost.
- * Part
- * of the replicated state: every member admits and skips the same entries. Bounded: one bit for each of the
+ * Part of the replicated state: every member admits and skips the same entries. Bounded: one bit for each of the
  * `maxPendingProposals` of a member.
  */
 export class SeenProposals {
