@@ -4,21 +4,24 @@ import { Member } from "./member/index.js";
 import { warmUpMember } from "./warm-up-member.js";
 import { systemClock, systemRandom } from "../platform/index.js";
 
-/** Options of a member that a program runs within itself. The defaults are etcd's. */
+/** Options of a member within a program. The defaults are etcd's. */
 export interface StartMemberOptions {
   /** The member's name in its cluster. Default: `default`. */
   readonly name?: string | undefined;
-  /** The data directory, for this member alone. Default: `<name>.etcd`. */
+  /** The data directory, used by this member only. Default: `<name>.etcd`. */
   readonly dataDir?: string | undefined;
   /** The URLs for clients, separated by commas. Default: `http://localhost:2379`. */
   readonly clientUrls?: string | undefined;
-  /** The URLs for the other members, separated by commas. Default: `http://localhost:2380`. */
+  /** The URLs for the peers, separated by commas. Default: `http://localhost:2380`. */
   readonly peerUrls?: string | undefined;
-  /** Names and peer URLs of all members of the cluster, including this one. Default: this one alone. */
+  /** Names and peer URLs of all members of the cluster, including this one. Default: this member only. */
   readonly members?: Readonly<Record<string, string>> | undefined;
   /** Receives the log lines. Default: lines of JSON on standard error, from level `warn` on or that of `flags`. */
   readonly logger?: Logger | undefined;
-  /** Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. Only `{ warmUp: "true" }` has it warm up. */
+  /**
+   * Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. The warm-up is off
+   * unless `{ warmUp: "true" }`.
+   */
   readonly flags?: Partial<ServerFlags> | undefined;
   /** Aborts the start: the member is stopped, and the start rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;

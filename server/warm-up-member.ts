@@ -3,8 +3,8 @@ import type { MemberConfig } from "./config/index.js";
 import type { Member, MemberEnvironment } from "./member/index.js";
 
 /**
- * Warms up a member that is ready; resolves once nothing of the warm-up is left. An error is a line of the debug log. The code for
- * it is loaded here: no start waits for that.
+ * Warms up a member that is ready; resolves at the end of the warm-up. An error is a line of the debug log. The code for the
+ * warm-up is loaded here, so that no start waits for that.
  */
 export const warmUpMember = async (
   member: Member,

@@ -25,7 +25,7 @@ export interface CallsSender {
   sendCalls(to: MemberId, calls: Calls): void;
 }
 
-/** The numbers reserved for the calls of one incarnation; the next one starts behind them. */
+/** The numbers reserved for the calls of one incarnation; the next incarnation starts behind them. */
 const callsPerIncarnation = 2 ** 32;
 
 interface Outbox {
@@ -80,7 +80,7 @@ export class PeerCalls implements RequestSender, LeaderResponseSender {
     this.leader.onLeaderReachable();
   }
 
-  /** Forgets the calls of a peer whose link closed: it retransmits them. */
+  /** Drops the calls of a peer whose link closed: the peer retransmits them. */
   onLinkClosed(peer: MemberId): void {
     this.served.onLinkClosed(peer);
   }

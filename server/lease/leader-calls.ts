@@ -7,9 +7,9 @@ import type { LeaderRequest, LeaderResponse, ResponseTo } from "./served-calls.j
 interface PendingCall {
   readonly number: number;
   readonly request: LeaderRequest;
-  /** The sweep that ends the wait. */
+  /** The number of the sweep that ends the wait. */
   readonly deadline: number;
-  /** The sweep that sends it again. */
+  /** The number of the sweep that retransmits the call. */
   retransmitAt: number;
   readonly handler: ResultHandler<LeaderResponse>;
 }
@@ -41,7 +41,7 @@ const retransmitMs = 500;
 export class LeaderCalls {
   private leader: MemberId = noMember;
   private term = 0;
-  /** Tells that this member led, stepped down for lack of a quorum, and has known no leader since. */
+  /** Whether this member led, stepped down for lack of a quorum, and has known no leader since. */
   private hasLostQuorum = false;
   /** The pending calls by number. */
   private pending = new NumberTable<PendingCall>();
@@ -124,7 +124,7 @@ export class LeaderCalls {
     if (this.leader !== noMember) this.sender.sendRequest(this.leader, call.number, call.request);
   }
 
-  /** The pending calls of now, oldest first. */
+  /** The current pending calls, oldest first. */
   private inOrder(): PendingCall[] {
     return this.pending.values().sort(byNumber);
   }
@@ -134,7 +134,7 @@ export class LeaderCalls {
     const { sweeps } = this.sweeper;
     const due = this.pending.values().filter((call) => Math.min(call.deadline, call.retransmitAt) <= sweeps);
     for (const call of due.sort(byNumber)) {
-      if (!this.pending.has(call.number)) continue; // the end of another one has ended it
+      if (!this.pending.has(call.number)) continue; // ended by the callback of another one
       if (call.deadline <= sweeps) {
         this.pending.delete(call.number);
         call.handler.onError(this.timeoutError());
@@ -149,7 +149,7 @@ export class LeaderCalls {
   }
 }
 
-/** Oldest first. */
+/** Orders calls, oldest first. */
 const byNumber = (a: PendingCall, b: PendingCall): number => a.number - b.number;
 
 const lostQuorumError = (): ServerError => new ServerError("no-leader", "this leader lost its quorum");

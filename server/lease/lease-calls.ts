@@ -5,7 +5,7 @@ import type { LeaseKeeper } from "./lease-keeper.js";
 import { encodeLeaseKeys } from "./lease-keys.js";
 import type { CallServer, LeaderResponse, ServedCall } from "./served-calls.js";
 
-/** The calls that wait for a quorum round as one read, and are served without a pause: about 1 ms. */
+/** The number of calls that wait for a quorum round as one read, and are served in one turn: about 1 ms. */
 export const maxCallsPerRead = 200;
 
 const noKeys = new Uint8Array();
@@ -42,7 +42,7 @@ export class LeaseCalls implements CallServer {
     try {
       this.reads.whenLinearizable(read);
     } catch (error) {
-      read.onError(error); // too many reads, or this member stops: the callers have deadlines
+      read.onError(error); // too many reads, or this member stops: the calls end at their deadlines
     }
   }
 
@@ -79,7 +79,7 @@ export class LeaseCalls implements CallServer {
       const encoded = await store.runInSlices((shouldYield) => encodeLeaseKeys(keys, shouldYield));
       return keeper.isLeader ? this.describeLease(query, encoded) : undefined;
     } catch (error) {
-      if (error instanceof LeaseNotFoundError) return this.describeLease(query, noKeys); // it has just been revoked
+      if (error instanceof LeaseNotFoundError) return this.describeLease(query, noKeys); // just revoked
       throw error;
     }
   }

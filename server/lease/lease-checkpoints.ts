@@ -6,10 +6,10 @@ import type { LeaseTerm, Remaining } from "./lease-term.js";
 
 /** The bound on uncommitted checkpoint entries; beyond it no further checkpoint is proposed. */
 const maxCheckpointsUnderWay = 4;
-/** The leases in one entry that gives them their TTL again. */
+/** The maximum number of leases in one entry that restores their TTL. */
 const maxClearsPerEntry = 500;
 
-/** A renewal that is answered once no member knows an earlier time of the lease. */
+/** A renewal that is answered once no member has an earlier remaining time of the lease. */
 interface Clearing {
   readonly term: LeaseTerm;
   readonly lease: Lease;
@@ -17,12 +17,13 @@ interface Clearing {
 }
 
 /**
- * The proposals of a leader about the time that leases have left. A checkpoint lets the next leader go on with that time; the
- * first renewal after one takes it back before it is answered, or the next leader could end the lease earlier than promised.
+ * The proposals of a leader about the remaining times of leases. After a checkpoint, the next leader continues with that time.
+ * The first renewal after a checkpoint restores the TTL on all members before it is answered; otherwise the next leader could
+ * end the lease earlier than promised.
  */
 export class LeaseCheckpoints {
   private underWay = 0;
-  /** Bounded by the calls that the leader serves. */
+  /** The renewals of this turn; bounded by the calls that the leader serves. */
   private clearings: Clearing[] = [];
 
   constructor(
@@ -36,10 +37,10 @@ export class LeaseCheckpoints {
     const due = term.takeCheckpoints(now);
     if (due.length === 0) return;
     this.underWay++;
-    this.propose(term, due, () => this.underWay--); // after a failure the next one is five minutes away
+    this.propose(term, due, () => this.underWay--); // a failed checkpoint is not repeated: the next one comes after the interval
   }
 
-  /** Has all members give a renewed lease its TTL again. @param settle called once, later */
+  /** Restores the TTL of a renewed lease on all members. @param settle called once, later */
   clear(term: LeaseTerm, lease: Lease, settle: (isCleared: boolean) => void): void {
     if (this.clearings.push({ term, lease, settle }) === 1) this.clock.soon(() => this.flush());
   }

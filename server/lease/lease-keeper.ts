@@ -9,7 +9,10 @@ import type { Proposals, ResultsByKind } from "../replication/index.js";
 
 /** The interval at which the leader looks for expired leases, in milliseconds. */
 export const sweepMs = 50;
-/** The longest step of the keeper's clock, in milliseconds: a blocked member receives no keep-alives. */
+/**
+ * The maximum step of the keeper's clock, in milliseconds: a blocked member receives no keep-alives, so the rest does not
+ * count.
+ */
 const longestStepMs = 500;
 /** The bound on uncommitted expiry entries; beyond it no further expiry is proposed. */
 const maxExpiriesUnderWay = 20;
@@ -19,20 +22,20 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   /** The election timeout, in milliseconds: a new leader's extension of every lease. */
   readonly electionMs: number;
-  /** The time between the checkpoints of a lease, in milliseconds; undefined: there are none. */
+  /** The interval of a lease's checkpoints, in milliseconds; undefined: no checkpoints. */
   readonly checkpointMs?: number | undefined;
 }
 
 /**
  * The clock of all leases while this member leads, as etcd's primary lessor: proposes the revocation of expired leases. The
- * proposal bears the leader's term and has no effect in another one, so a deposed leader revokes nothing.
+ * proposal has the leader's term and no effect in another one, so a deposed leader revokes nothing.
  */
 export class LeaseKeeper {
   readonly stats = new LeaseStats();
   private current: LeaseTerm | undefined = undefined;
   /** The term in which this member leads. */
   private ledTerm: Term | undefined = undefined;
-  /** The term of the entry that was applied last. */
+  /** The term of the last applied entry. */
   private appliedTerm: Term | undefined = undefined;
   private pendingExpiries = 0;
   private time = 0;
@@ -58,8 +61,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * An entry of this term was applied, and so was everything before it. Only then a new leader restarts the time of all leases, at
-   * their last checkpoints: before, it may not have applied that the former leader renewed one.
+   * Called when an entry of this term, and all entries before it, are applied. Only then does a new leader restart the time of
+   * all leases, at their last checkpoints: before, it may not have applied a renewal of the former leader.
    */
   onTermApplied(term: Term): void {
     this.appliedTerm = term;
@@ -80,7 +83,7 @@ export class LeaseKeeper {
   }
 
   /**
-   * Renews a lease. To be called after a quorum has confirmed the leader since the client's request.
+   * Renews a lease. Called after a quorum has confirmed the leader since the client's request.
    *
    * @param answer called with the TTL in seconds; 0 if there is no such lease; undefined if this member does not lead
    */
@@ -96,7 +99,7 @@ export class LeaseKeeper {
       });
   }
 
-  /** Tells whether this member leads and has applied an entry of its term, and so knows the remaining time of leases. */
+  /** Whether this member leads and has applied an entry of its term, and so knows the remaining time of leases. */
   get isLeader(): boolean {
     return this.current !== undefined;
   }
@@ -107,7 +110,7 @@ export class LeaseKeeper {
   }
 
   /**
-   * Lists all leases, in slices; if this member leads, in the order of expiry.
+   * Lists all leases, in slices; if this member leads, in the order of their expiry.
    *
    * @param shouldYield called with the number of leases since its last call; true ends the slice
    */
@@ -136,7 +139,7 @@ export class LeaseKeeper {
     ended?.endTerm();
   }
 
-  /** Returns the keeper's time, which stands still while this member is frozen. */
+  /** Returns the keeper's time, which does not advance while this member is frozen. */
   private now(): number {
     return this.time + Math.min(this.options.clock.now() - this.sweptAt, longestStepMs);
   }
@@ -161,7 +164,7 @@ export class LeaseKeeper {
 
   private propose(current: LeaseTerm, expired: readonly Lease[]): void {
     const leases = expired.map(({ id, generation }) => ({ id, generation: BigInt(generation) }));
-    // A second proposal is harmless: the generation distinguishes a lease granted since from the expired one.
+    // A repeated proposal is harmless: the generation distinguishes a lease granted since from the expired one.
     const onSettled = (): void => {
       if (this.current !== current) return;
       this.pendingExpiries--;

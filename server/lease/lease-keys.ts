@@ -3,13 +3,14 @@ import { writeNumber } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
 import { fieldSize, type ShouldYield } from "../rpc/index.js";
 
-/** The field `keys` of etcdserverpb.LeaseTimeToLiveResponse: number 5, with a length. */
+/** The tag of the field `keys` of etcdserverpb.LeaseTimeToLiveResponse: number 5, with a length. */
 const keysTag = (5 << 3) | 2;
 const keysPerLook = 50;
 
 /**
- * Encodes the field `keys` of a LeaseTimeToLiveResponse, in slices: the lengths first, then all keys into one buffer. A buffer for each
- * of tens of thousands of keys would be garbage that holds up the member for many milliseconds when it is collected.
+ * Encodes the field `keys` of a LeaseTimeToLiveResponse, in slices: adds up the lengths first, then writes all keys into one
+ * buffer. One buffer per key would be garbage whose collection delays the member by many milliseconds, with tens of thousands
+ * of keys.
  *
  * @param keys the keys, one character per byte
  */
@@ -28,7 +29,7 @@ export function* encodeLeaseKeys(keys: readonly string[], shouldYield: ShouldYie
   return encoded;
 }
 
-/** The size of up to `keysPerLook` keys as fields. */
+/** Returns the size of up to `keysPerLook` keys as fields. */
 const sizeOfSome = (keys: readonly string[], first: number): number => {
   const end = Math.min(keys.length, first + keysPerLook);
   let size = 0;
@@ -36,7 +37,7 @@ const sizeOfSome = (keys: readonly string[], first: number): number => {
   return size;
 };
 
-/** Writes up to `keysPerLook` keys as fields. @returns where the next field begins */
+/** Writes up to `keysPerLook` keys as fields. @returns the offset of the next field */
 const writeSome = (keys: readonly string[], first: number, target: Buffer, from: number): number => {
   const end = Math.min(keys.length, first + keysPerLook);
   let at = from;
@@ -49,7 +50,7 @@ const writeSome = (keys: readonly string[], first: number, target: Buffer, from:
   return at;
 };
 
-/** Decodes what `encodedLeaseKeys` gives, key by key. */
+/** Decodes the result of `encodeLeaseKeys`, key by key. */
 export function* decodeLeaseKeys(encoded: Uint8Array): Generator<string> {
   const reader = new BinaryReader(encoded);
   while (reader.pos < reader.len) {

@@ -1,12 +1,12 @@
-/** An item of a queue, with its place in the heap. */
+/** An item of a queue, with its position in the heap. */
 export interface Due {
-  /** The time at which it is due, in milliseconds. */
+  /** The due time, in milliseconds. */
   dueAt: number;
-  /** The item's place in the heap, -1 outside. Changed by the queue only. */
+  /** The item's position in the heap, -1 outside. Set by the queue only. */
   position: number;
 }
 
-/** A priority queue by due time: a binary heap whose items know their places, so that any can be moved or removed. */
+/** A priority queue by due time: a binary heap whose items have their positions, so that any can be moved or removed. */
 export class LeaseQueue<Item extends Due> {
   private readonly items: Item[] = [];
 
@@ -14,10 +14,10 @@ export class LeaseQueue<Item extends Due> {
   constructor(items: readonly Item[]) {
     for (const item of items) item.position = this.items.push(item) - 1;
     const parents = this.items.slice(0, items.length >> 1);
-    for (const parent of parents.reverse()) this.sink(parent); // from below: most sink by one place, if at all
+    for (const parent of parents.reverse()) this.sink(parent); // bottom up: most items sink by one position, if at all
   }
 
-  /** The item that is due first. */
+  /** The item with the earliest due time. */
   get first(): Item | undefined {
     return this.items[0];
   }

@@ -3,37 +3,37 @@ import { slicedSort, type Lease, type LeaseId, type Sliced } from "../../store/i
 import { LeaseQueue, type Due } from "./lease-queue.js";
 import type { LeaseStats } from "./lease-stats.js";
 
-/** The most leases in one expiry entry; with one entry per sweep these are etcd's 1000 per second. */
+/** The maximum number of leases in one expiry entry; with one entry per sweep these are etcd's 1000 per second. */
 export const maxExpiriesPerSweep = 50;
-/** The keys after which an expiry entry takes no further lease: they bound the time to apply it. */
+/** The number of keys after which an expiry entry gets no further lease: bounds the time to apply it. */
 const maxKeysPerSweep = 500;
-/** The most leases visited in one sweep, renewed ones included; the rest waits for the next sweep. */
+/** The maximum number of leases visited in one sweep, renewed ones included; the rest waits for the next sweep. */
 const maxVisitsPerSweep = 2_000;
 /** The delay after which an expiry is proposed again, in milliseconds (as in etcd). */
 export const expiryRetryMs = 3_000;
 
-/** The most leases in one checkpoint entry; with one entry per sweep these are etcd's 1000 per second. */
+/** The maximum number of leases in one checkpoint entry; with one entry per sweep these are etcd's 1000 per second. */
 const maxCheckpointsPerSweep = 50;
 
 /** A lease while this member leads. */
 interface TimedLease extends Due, Lease {
   expiresAt: number;
-  /** The time at which it was granted, renewed or checkpointed last, or the term began. */
+  /** The time of the last grant, renewal or checkpoint, or of the begin of the term. */
   refreshedAt: number;
-  /** Tells that members may know a time that it has left, which a renewal makes wrong. */
+  /** Whether members may have a remaining time of the lease, which a renewal makes wrong. */
   isCheckpointed: boolean;
-  /** Tells that its expiry was proposed: it cannot be renewed any more. */
+  /** Whether the lease's expiry was proposed: it cannot be renewed any more. */
   isEnding: boolean;
-  /** The keep-alives that came too late: answered once it is revoked. */
+  /** The keep-alives that came too late: answered when the lease is revoked. */
   waiting: ((seconds: number | undefined) => void)[] | undefined;
 }
 
-/** The place of a lease in the order of the next checkpoints. */
+/** A lease in the order of the next checkpoints. */
 interface NextCheckpoint extends Due {
   readonly lease: TimedLease;
 }
 
-/** The time that a lease has left. */
+/** The remaining time of a lease. */
 export interface Remaining {
   readonly lease: Lease;
   readonly seconds: number;
@@ -42,9 +42,9 @@ export interface Remaining {
 /** The beginning of a leader's term. */
 export interface TermStart {
   readonly now: number;
-  /** The extension of every lease: a client has to find the new leader first. */
+  /** The extension of every lease, in milliseconds: clients have to find the new leader first. */
   readonly graceMs: number;
-  /** The time between the checkpoints of a lease; undefined: there are none. */
+  /** The interval of a lease's checkpoints, in milliseconds; undefined: no checkpoints. */
   readonly checkpointMs: number | undefined;
 }
 
@@ -60,11 +60,11 @@ export interface LeaseInfo {
 export class LeaseTerm {
   private readonly leases = new Map<LeaseId, TimedLease>();
   private readonly queue: LeaseQueue<TimedLease>;
-  /** The leases that live longer than the time between two checkpoints. */
+  /** The leases with a TTL longer than the interval of checkpoints. */
   private readonly checkpoints: LeaseQueue<NextCheckpoint>;
   private readonly checkpointMs: number;
 
-  /** Restarts the time of every lease at its last checkpoint: what was renewed since has none. */
+  /** Restarts the time of every lease at its last checkpoint; a renewal since then has removed the checkpoint. */
   constructor(
     readonly term: Term,
     leases: Iterable<Lease>,
@@ -106,32 +106,32 @@ export class LeaseTerm {
     if (lease === undefined) answer(0);
     else if (lease.isEnding || lease.expiresAt <= now) (lease.waiting ??= []).push(answer);
     else {
-      lease.expiresAt = now + lease.ttlSeconds * 1_000; // its places in the queues are corrected when it is due
+      lease.expiresAt = now + lease.ttlSeconds * 1_000; // its positions in the queues are corrected when the former time is due
       lease.refreshedAt = now;
       this.stats.renewed++;
       answer(lease.ttlSeconds);
     }
   }
 
-  /** Tells whether members may know a time left of a lease, or are about to. */
+  /** Whether members may have a remaining time of a lease, or soon will. */
   isCheckpointed(id: LeaseId): boolean {
     return this.leases.get(id)?.isCheckpointed === true;
   }
 
-  /** Notes that all members give a lease its TTL again. */
+  /** Records that all members have restored the TTL of a lease. */
   onCheckpointCleared(id: LeaseId): void {
     const lease = this.leases.get(id);
     if (lease !== undefined) lease.isCheckpointed = false;
   }
 
-  /** Returns the time left of leases whose checkpoint is due. */
+  /** Returns the remaining times of leases whose checkpoint is due. */
   takeCheckpoints(now: number): Remaining[] {
     const due: Remaining[] = [];
     for (let visits = 0; visits < maxVisitsPerSweep && due.length < maxCheckpointsPerSweep; visits++) {
       const next = this.checkpoints.first;
       if (next === undefined || next.dueAt > now) break;
       const { lease } = next;
-      // The extension at the beginning of a term is this leader's alone: members never keep more than the TTL.
+      // Without the extension at the beginning of a term, which only this leader uses: members never have more than the TTL.
       const seconds = Math.min(Math.ceil((lease.expiresAt - now) / 1_000), lease.ttlSeconds);
       if (this.leases.get(lease.id) !== lease || lease.isEnding || seconds <= 0) {
         this.checkpoints.remove(next);
@@ -164,9 +164,7 @@ export class LeaseTerm {
     return { grantedSeconds: lease.ttlSeconds, remainingSeconds: remaining };
   }
 
-  /**
-   * Lists the leases in the order of expiry, in slices. A lease that is renewed meanwhile may keep its former place.
-   */
+  /** Lists the leases in the order of their expiry, in slices. A lease that is renewed meanwhile may keep its former position. */
   listByExpiry(shouldYield: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
     return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, shouldYield);
   }
@@ -214,7 +212,7 @@ export class LeaseTerm {
   }
 }
 
-/** @param from the time from which on it has its remaining time, or its TTL */
+/** @param from the time at which the lease has its remaining time, or its TTL */
 const timedLeaseOf = (
   { id, ttlSeconds, generation, remainingSeconds }: Lease,
   from: number,

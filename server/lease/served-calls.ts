@@ -18,7 +18,7 @@ export interface ServedCall {
 
 /** Serves the calls of all members; `LeaseCalls` implements it. */
 export interface CallServer {
-  /** Serves calls that arrived together, each of which is answered once. */
+  /** Serves calls that arrived together; each is answered once. */
   serve(calls: readonly ServedCall[]): void;
 }
 
@@ -52,12 +52,12 @@ export class ServedCalls {
     if (calls.length > 0) this.server.serve(calls);
   }
 
-  /** Forgets the calls of a member whose link closed. */
+  /** Drops the calls of a member whose link closed. */
   onLinkClosed(from: MemberId): void {
     this.underWay.delete(from);
   }
 
-  /** Registers a call; returns undefined for one that is dropped: it is being served, or the member retransmits it. */
+  /** Registers a call; returns undefined if it is dropped: it is being served, or the member will retransmit it. */
   private begin(from: MemberId, number: number, request: LeaderRequest): ServedCall | undefined {
     const underWay = this.callsFrom(from);
     if (underWay.has(number) || underWay.size >= maxServedCalls) return undefined;
@@ -85,7 +85,7 @@ class CallUnderWay implements ServedCall {
 
   answer(response: LeaderResponse | undefined): void {
     this.underWay.delete(this.number);
-    // After a closed link the member retransmits. Numbers are never reused, so a late response is harmless.
+    // After a closed link the member retransmits the call. Numbers are never reused, so a late response is harmless.
     if (response !== undefined) this.sender.sendResponse(this.from, this.number, response);
   }
 }

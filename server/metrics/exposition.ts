@@ -1,11 +1,11 @@
-// The text format of Prometheus, version 0.0.4. A scrape writes some 1,600 lines, of which only the numbers change: the text of labels and of
-// bounds is kept beside the objects that it was made of, for as long as these live.
+// The text format of Prometheus, version 0.0.4. A scrape has some 1,600 lines, in which only the numbers change: the texts of
+// labels and bounds are cached for as long as their objects live.
 
 import type { Family, HistogramSample, Labels } from "./family.js";
 
 /**
- * Writes families in the text format of Prometheus, version 0.0.4, each after its help and type. As by Go's library, labels are sorted by name
- * and a family without samples is left out.
+ * Formats families in the text format of Prometheus, version 0.0.4, each with its help and type. As in Go's library, labels are
+ * sorted by name and a family without samples is omitted.
  */
 export const expose = (families: readonly Family[]): string => {
   let text = "";
@@ -35,7 +35,7 @@ const histogramLines = (name: string, { labels, histogram }: HistogramSample): s
 
 const keptLabels = new WeakMap<Labels, string>();
 
-/** Returns the labels in braces; of none, nothing. */
+/** Formats labels in braces; without labels, an empty text. */
 const labelsText = (labels: Labels): string => {
   const kept = keptLabels.get(labels);
   if (kept !== undefined) return kept;
@@ -48,7 +48,7 @@ const labelsText = (labels: Labels): string => {
 
 const keptBounds = new WeakMap<readonly number[], readonly string[]>();
 
-/** Returns the text of bounds, and of the one above all. */
+/** Returns the texts of the bounds, and of the infinite one. */
 const boundTexts = (bounds: readonly number[]): readonly string[] => {
   const kept = keptBounds.get(bounds);
   if (kept !== undefined) return kept;
@@ -57,7 +57,7 @@ const boundTexts = (bounds: readonly number[]): readonly string[] => {
   return texts;
 };
 
-/** Returns a bound as Go writes it: the text is a label, so that another one for the same number would be another bucket than etcd's. */
+/** Formats a bound as Go does: the text is a label, so another text of the same number would be another bucket than etcd's. */
 const boundText = (bound: number): string =>
   bound === 0 || (bound >= 1e-4 && bound < 1e6)
     ? String(bound)
@@ -66,7 +66,7 @@ const boundText = (bound: number): string =>
 const valueText = (value: number): string => {
   if (value === Infinity) return "+Inf";
   if (value === -Infinity) return "-Inf";
-  return String(value); // NaN, and numbers as Go's reader and others take them
+  return String(value); // NaN, and numbers in a format that Go's parser accepts
 };
 
 const escapeHelp = (help: string): string => help.replaceAll("\\", String.raw`\\`).replaceAll("\n", String.raw`\n`);

@@ -1,7 +1,7 @@
 import type { Durations } from "../base/index.js";
 import type { Histogram } from "../../platform/index.js";
 
-/** Names and values that tell the samples of a family apart. */
+/** The names and values that distinguish the samples of a family. */
 export type Labels = Readonly<Record<string, string>>;
 
 /** A number with its labels. */
@@ -16,7 +16,7 @@ export interface HistogramSample {
   readonly histogram: Histogram;
 }
 
-/** Samples under one name, as a scrape finds them. */
+/** The samples with one name, at one scrape. */
 export type Family =
   | {
       readonly type: "counter" | "gauge";
@@ -33,7 +33,7 @@ export type Family =
 
 const noLabels: Labels = {};
 
-/** A number that only grows; or several, each with its labels. */
+/** Returns a number that only grows; or several, each with its labels. */
 export const counter = (name: string, help: string, value: number | readonly NumberSample[]): Family => ({
   type: "counter",
   name,
@@ -41,7 +41,7 @@ export const counter = (name: string, help: string, value: number | readonly Num
   samples: samplesOf(value),
 });
 
-/** A number that grows and falls; or several, each with its labels. */
+/** Returns a number that grows and falls; or several, each with its labels. */
 export const gauge = (name: string, help: string, value: number | readonly NumberSample[]): Family => ({
   type: "gauge",
   name,
@@ -49,10 +49,10 @@ export const gauge = (name: string, help: string, value: number | readonly Numbe
   samples: samplesOf(value),
 });
 
-/** A gauge that says something with its labels alone: its value is 1. */
+/** Returns a gauge whose labels are the information: its value is 1. */
 export const info = (name: string, help: string, labels: Labels): Family => gauge(name, help, [{ labels, value: 1 }]);
 
-/** A distribution; or several, each with its labels. */
+/** Returns a distribution; or several, each with its labels. */
 export const histogram = (name: string, help: string, value: Histogram | readonly HistogramSample[]): Family => ({
   type: "histogram",
   name,
@@ -60,7 +60,7 @@ export const histogram = (name: string, help: string, value: Histogram | readonl
   samples: "counts" in value ? [{ labels: noLabels, histogram: value }] : value,
 });
 
-/** Durations with a label that says whether the work succeeded; those that never happened are left out, as in etcd. */
+/** Returns durations with a label for success; empty ones are omitted, as in etcd. */
 export const outcomes = ({ success, failure }: Durations, labels: Labels = noLabels): readonly HistogramSample[] =>
   [
     { labels: { ...labels, success: "true" }, histogram: success },

@@ -1,14 +1,14 @@
 import type { Method, MethodStats } from "../rpc/index.js";
 import { counter, type Family, histogram, type Labels, type NumberSample } from "./family.js";
 
-/** The names of status codes, by number, as Go's library writes them. */
+/** The names of status codes, by number, as in grpc-go. */
 const codeNames = [
   ...["OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"],
   ...["PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"],
   ...["Internal", "Unavailable", "DataLoss", "Unauthenticated"],
 ];
 
-/** The calls of each method, as go-grpc-prometheus names them; and the bytes of all together. */
+/** The calls of each method, with the names of go-grpc-prometheus; and the bytes of all methods together. */
 export const grpcFamilies = (methods: readonly Method[]): Family[] => {
   const labelled = methods.map((method) => ({ ...labelsOf(method), stats: method.stats }));
   const each = (read: (stats: MethodStats) => number): NumberSample[] =>
@@ -58,7 +58,7 @@ export const grpcFamilies = (methods: readonly Method[]): Family[] => {
   return [...families, histogram("grpc_server_handling_seconds", help, handling)];
 };
 
-/** The labels of a method's calls: of all, and of those that ended with each status code. */
+/** The labels of a method's calls: of all, and by status code. */
 interface MethodLabels {
   readonly labels: Labels;
   readonly byCode: readonly Labels[];
@@ -66,7 +66,7 @@ interface MethodLabels {
 
 const keptLabels = new WeakMap<Method, MethodLabels>();
 
-/** Returns the same objects at each scrape, so that their text is written once. */
+/** Returns the same objects at each scrape, so that their texts are formatted once. */
 const labelsOf = (method: Method): MethodLabels => {
   const kept = keptLabels.get(method);
   if (kept !== undefined) return kept;

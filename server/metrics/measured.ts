@@ -1,4 +1,4 @@
-// The parts of a member that its metrics tell of, each as far as they need it.
+// The components of a member that its metrics read, reduced to what they need.
 
 import type { Clock } from "../../platform/index.js";
 import type { MemberId, RaftNode, Wal } from "../../raft/index.js";
@@ -30,14 +30,14 @@ export interface MeasuredReplica {
   readonly peerStats: PeerStats;
 }
 
-/** A feature gate; `Feature` of the configuration. */
+/** A feature gate; `Feature` of the configuration implements it. */
 export interface MeasuredFeature {
   readonly name: string;
   readonly stage: string;
   readonly isEnabled: boolean;
 }
 
-/** A member, as its metrics see it. */
+/** A member, as its metrics read it. */
 export interface MeasuredMember {
   readonly replica: MeasuredReplica;
   readonly versions: ReportedVersions;

@@ -8,7 +8,7 @@ import { processFamilies } from "./process-families.js";
 import { serverFamilies } from "./server-families.js";
 import { storeFamilies } from "./store-families.js";
 
-/** Returns all metrics of a member, as they are now. */
+/** Returns the current metrics of a member. */
 export const familiesOf = async (member: MeasuredMember): Promise<Family[]> => {
   const { replica, methods } = member;
   const [size, ofProcess] = await Promise.all([replica.store.size(), processFamilies()]);

@@ -3,7 +3,7 @@ import type { PeerTraffic } from "../peers/index.js";
 import { counter, type Family, gauge, histogram, type NumberSample } from "./family.js";
 import type { MeasuredReplica } from "./measured.js";
 
-/** etcd's metrics of the links to the other members. Without other members they have no samples. */
+/** etcd's metrics of the links to the peers. Without peers they have no samples. */
 export const peerFamilies = ({ id, applier, peerStats }: MeasuredReplica): Family[] => {
   const Local = formatId(id);
   const peers = [...peerStats.all].map(([peer, traffic]) => ({ name: formatId(peer), traffic }));

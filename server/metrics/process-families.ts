@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { processDescriptors } from "../resources/index.js";
 import { counter, type Family, gauge, info } from "./family.js";
 
-/** The process, as all Prometheus libraries name it. What the system does not tell is left out. */
+/** The metrics of the process, with the names of all Prometheus libraries. Those that the system does not provide are omitted. */
 export const processFamilies = async (): Promise<Family[]> => {
   const { user, system } = process.cpuUsage();
   const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
@@ -47,7 +47,7 @@ const openDescriptors = async (): Promise<number | undefined> => {
   }
 };
 
-/** The size of the address space, in bytes. */
+/** Returns the size of the address space, in bytes. */
 const virtualMemory = async (): Promise<number | undefined> => {
   try {
     const size = /^VmSize:\s+(\d+) kB$/m.exec(await readFile("/proc/self/status", "latin1"))?.[1];

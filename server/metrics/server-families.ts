@@ -14,7 +14,7 @@ const requestNames = {
   publish: "ClusterMemberAttrSet",
   leaseGrant: "LeaseGrant",
   leaseRevoke: "LeaseRevoke",
-  leaseExpiry: "LeaseExpiry", // ours: etcd revokes one at a time
+  leaseExpiry: "LeaseExpiry", // minietcd's own name: etcd revokes one lease at a time
   alarm: "Alarm",
   leaseCheckpoint: "LeaseCheckpoint",
   authEnable: "AuthEnable",
@@ -31,7 +31,7 @@ const requestNames = {
   roleRevokePermission: "AuthRoleRevokePermission",
 } as const satisfies Record<CommandKind, string>;
 
-/** etcd's metrics of a member and its part in consensus. */
+/** etcd's metrics of a member and its role in consensus. */
 export const serverFamilies = (member: MeasuredMember): Family[] => {
   const { replica, versions } = member;
   const { cluster, server } = versions;

@@ -3,7 +3,7 @@ import { formatId } from "../base/index.js";
 import { processDescriptors } from "../resources/index.js";
 import type { MeasuredMember } from "./measured.js";
 
-/** Values by name, each of which can be written as JSON. */
+/** Values by name, each of which can be encoded as JSON. */
 export type Variables = Readonly<Record<string, unknown>>;
 
 const states = {
@@ -14,8 +14,8 @@ const states = {
 } as const satisfies Record<Role, string>;
 
 /**
- * Returns the variables of etcd's `/debug/vars`, a few hundred bytes. The command line is left out: a program that embeds a member may have
- * secrets there. Of Go's numbers of memory there are those that Node has, too.
+ * Returns the variables of etcd's `/debug/vars`, a few hundred bytes. The command line is omitted: a program that embeds a
+ * member may have secrets there. Of Go's memory statistics, those that Node also has are included.
  */
 export const debugVariables = ({ replica }: Pick<MeasuredMember, "replica">): Variables => {
   const { heapUsed, heapTotal, rss } = process.memoryUsage();

@@ -14,7 +14,7 @@ export interface ResetOptions {
   readonly dataDir: string;
   /** The directories of all other members. */
   readonly others: readonly string[];
-  /** A folder for copies of the stores, which are read whole. */
+  /** A folder for copies of the stores, which are read completely. */
   readonly temporary: string;
 }
 
@@ -22,7 +22,7 @@ export interface ResetOptions {
 export interface ResetReport {
   /** The directory from which the data was copied. */
   readonly source: string;
-  /** The end of the log that the member has now. */
+  /** The end of the member's new log. */
   readonly last: LogPosition;
   /** The folder with the member's former files; undefined: there were none. */
   readonly aside: string | undefined;
@@ -30,10 +30,11 @@ export interface ResetReport {
 
 /**
  * Rebuilds the directory of a member that lost its data, under its own identity, from those of all other members: a copy of the
- * most advanced one, in a term in which it cannot have voted. `raft/core/rebuild.ts` says why no acknowledged write can be lost.
- * All members must be stopped; their directories are locked meanwhile. May be repeated after an interruption.
+ * most advanced one, in a term in which the lost member cannot have voted. `raft/core/rebuild.ts` explains why no acknowledged
+ * write can be lost. All members must be stopped; their directories are locked meanwhile. May be repeated after an
+ * interruption.
  *
- * @throws StartError if a member runs, if any other directory has lost something or is stale, or if one is missing
+ * @throws StartError if a member runs, if another directory has lost data or is stale, or if one is missing
  */
 export const resetMember = async ({ dataDir, others, temporary }: ResetOptions): Promise<ResetReport> => {
   const locks: DirectoryLock[] = [];
@@ -70,7 +71,7 @@ const lockTarget = async (dataDir: string, files: DirectoryFiles): Promise<Direc
   return files.lock();
 };
 
-/** Reads the lost member's notes about the others; undefined: they are lost, too. */
+/** Reads the file `peers` of the lost member; undefined: it is lost, too. */
 const readHint = async (target: DirectoryFiles): Promise<PeersFile | undefined> => {
   try {
     const text = await ignoreMissing(target.peers());
@@ -100,14 +101,14 @@ const rebuild = async (
   };
   await directory.finish({
     owner: lost,
-    incarnation: lost.incarnation, // the next start counts on
+    incarnation: lost.incarnation, // the next start adds one
     peers: formatPeersFile(peers),
     store: source.store,
   });
   return { source: source.dataDir, last: source.last, aside: directory.aside };
 };
 
-/** Writes term and vote behind the last record of a log: its entries stay. */
+/** Writes term and vote behind the last record of a log; its entries are not changed. */
 const writeHardState = async (directory: string, hardState: HardState): Promise<void> => {
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<never>((_, reject) => (fail = reject));

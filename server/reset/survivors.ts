@@ -1,4 +1,5 @@
-// The members from which a lost one is rebuilt: whether each of them is whole, and what they know of the lost one.
+// Checks the members from which a lost one is rebuilt: whether each of them is whole, and what they have recorded of the lost
+// one.
 
 import { type MemberId, type Survivor } from "../../raft/index.js";
 import { type ClusterId, describeStale, formatId, StartError } from "../base/index.js";
@@ -6,19 +7,19 @@ import type { DirectoryFiles } from "../data-dir/index.js";
 import type { Incarnation, PeersFile } from "../peers/index.js";
 import { examineFiles, type MemberState } from "../verify/index.js";
 
-/** A member whose directory is whole. */
+/** A member with a complete directory. */
 export interface WholeMember extends MemberState, Survivor {
   readonly dataDir: string;
   readonly files: DirectoryFiles;
 }
 
-/** The member to rebuild, as the others know it. */
+/** The member to rebuild, as the others have recorded it. */
 export interface LostMember {
   readonly clusterId: ClusterId;
   readonly memberId: MemberId;
-  /** The id of its directory; undefined: none of the others has met it. */
+  /** The id of its directory; undefined: no other member has met it. */
   readonly directory: bigint | undefined;
-  /** The number of its last start that any of the others knows of. */
+  /** The newest incarnation that any other member has recorded. */
   readonly incarnation: number;
 }
 
@@ -26,7 +27,7 @@ export interface LostMember {
  * Reads the state of a member whose directory the caller has locked.
  *
  * @param temporary a folder for a copy of the store
- * @throws StartError if it has lost anything, or has none yet
+ * @throws StartError if it has lost data, or was never started
  */
 export const readWholeMember = async (
   dataDir: string,
@@ -47,8 +48,8 @@ const whyOne = "an acknowledged write may be on no other member, so nothing can 
 /**
  * Checks that these are all other members of one cluster, and that none of them is stale: emptied, or an older copy.
  *
- * @param hint the notes of the lost member about the others, if they can be read
- * @returns the one that is missing
+ * @param hint the file `peers` of the lost member, if it can be read
+ * @returns the missing member
  * @throws StartError
  */
 export const findLostMember = (others: readonly WholeMember[], hint: PeersFile | undefined): LostMember => {
@@ -77,7 +78,7 @@ export const findLostMember = (others: readonly WholeMember[], hint: PeersFile |
   return { clusterId: first.clusterId, memberId, directory: met[0]?.directory, incarnation: Math.max(0, ...starts) };
 };
 
-/** Checks a member's directory against everything that anybody has noted of it. */
+/** Checks a member's directory against all records of its incarnations. */
 const checkCurrent = (member: WholeMember, others: readonly WholeMember[], hint: PeersFile | undefined): void => {
   const { dataDir, memberId, peers, incarnation } = member;
   const notes = [...others.map((other) => other.peers), ...(hint === undefined ? [] : [hint])];
@@ -93,7 +94,7 @@ const checkCurrent = (member: WholeMember, others: readonly WholeMember[], hint:
 const staleError = (dataDir: string, own: number, known: number): StartError =>
   new StartError(`${dataDir} is stale: ${describeStale(own, known, "another member")}: ${whyOne}`);
 
-/** Returns the last start of each of the members that another one of them has met. */
+/** Returns the newest incarnation of each member that another member has recorded. */
 export const lastMet = (members: readonly WholeMember[]): Map<MemberId, Incarnation> => {
   const met = new Map<MemberId, Incarnation>();
   for (const { memberId } of members)

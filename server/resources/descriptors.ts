@@ -6,28 +6,28 @@ import { shortageOf } from "../../raft/index.js";
 import { maxClientConnections, maxUnknownPeerConnections, StartError } from "../base/index.js";
 
 /**
- * Descriptors that a member may need beside its connections: lock 4, log 8 (a segment, the next one, directories that are
- * synced), stores 28 (the one in use and one that a snapshot makes, each with 4 files that stay open and those of LevelDB's
- * compaction), listeners 8, the member's small files 8, those kept for need 8.
+ * Descriptors that a member may need in addition to its connections: lock 4, log 8 (a segment, the next one, directories that
+ * are synced), stores 28 (the one in use and one from a snapshot, each with 4 open files and those of LevelDB's compaction),
+ * listeners 8, the member's small files 8, spare ones 8.
  */
 const descriptorsOfMember = 64;
-/** The descriptors for each other member: a connection in either direction, their replacements, and a snapshot's. */
+/** The descriptors for each peer: a connection in either direction, their replacements, and a snapshot's. */
 const descriptorsOfPeer = 8;
-/** Peer connections that have not said hello get a quarter of the rest at most. */
+/** The divisor of the remaining descriptors that bounds the unknown peer connections: a quarter. */
 const shareOfUnknownPeers = 4;
-/** The fewest descriptors for connections with which a member starts. */
+/** The minimum number of descriptors for connections with which a member starts. */
 const minConnections = 20;
-/** The limit where the system names none: the lowest usual one. */
+/** The limit if the system reports none: the lowest usual one. */
 const assumedLimit = 10_240;
-/** The open descriptors where the system does not list them: Node's own. */
+/** The number of open descriptors if the system does not list them: Node's own. */
 const assumedInUse = 32;
 
-/** Kept open, to be given up when LevelDB cannot open a file for a read that cannot wait. */
+/** The number of spare descriptors, closed when LevelDB cannot open a file for a read that cannot wait. */
 const spareCount = 4;
-/** The free descriptors without which no store is written: LevelDB's compaction, which follows, opens up to four files at a time. */
+/** The number of free descriptors without which no store is written: LevelDB's compaction opens up to four files at a time. */
 const freeForStore = 8;
 
-/** Bounds the connections that are open at the same time, over all their users. */
+/** Bounds the concurrent connections of all users. */
 export class ConnectionSlots {
   private taken = 0;
 
@@ -37,7 +37,7 @@ export class ConnectionSlots {
     return Math.max(0, this.capacity());
   }
 
-  /** False: there is none left. */
+  /** Takes a slot; false: none is left. */
   take(): boolean {
     if (this.taken >= this.max) return false;
     this.taken += 1;
@@ -49,7 +49,7 @@ export class ConnectionSlots {
   }
 }
 
-/** Opens and closes descriptors that stand for nothing. */
+/** Opens and closes spare descriptors. */
 export interface DescriptorSystem {
   /** Undefined: the process or the system has none left. */
   open(): number | undefined;
@@ -68,22 +68,22 @@ const nodeDescriptors: DescriptorSystem = {
   close: (descriptor) => fs.closeSync(descriptor),
 };
 
-/** The part of the descriptors that one member may use for connections. */
+/** The descriptors that one member may use for connections. */
 export interface DescriptorShare {
-  /** The descriptors of client connections; shared by all members in this process. */
+  /** The slots of client connections; shared by all members in this process. */
   readonly clients: ConnectionSlots;
-  /** Peer connections that have not said hello. */
+  /** The maximum number of unknown peer connections. */
   readonly unknownPeers: number;
-  /** Ends the share: others may use what was reserved. May be called twice. */
+  /** Ends the share: its reserved descriptors are free again. May be called twice. */
   release(): void;
 }
 
 /**
- * Divides the descriptors of the process among the members in it. Each member reserves what its log, its store and the
- * other members need; client connections get what is left, however many clients connect.
+ * Divides the descriptors of the process among its members. Each member reserves the number that its log, its store and its
+ * peers need; the rest is for client connections.
  *
- * With 160 descriptors, 20 of them open, one of three members reserves 64 + 2 * 8 = 80. Of the 60 that remain, peer
- * connections without a hello get 15, clients 45.
+ * With 160 descriptors, 20 of them open, one of three members reserves 64 + 2 * 8 = 80. Of the remaining 60, unknown peer
+ * connections get 15, clients 45.
  */
 export class Descriptors {
   private reserved = 0;
@@ -91,19 +91,19 @@ export class Descriptors {
   private readonly clients = new ConnectionSlots(() => Math.min(maxClientConnections, this.unreserved));
 
   constructor(
-    /** The number of descriptors that the process may have open. */
+    /** The maximum number of open descriptors of the process. */
     readonly limit: number,
-    /** The number of descriptors that were open before there was a member. */
+    /** The number of descriptors that were open before the first member. */
     readonly inUse: number,
     private readonly system: DescriptorSystem = nodeDescriptors,
   ) {}
 
-  /** Reads the limit and what is open now. Node has raised the soft limit to the hard one by then. */
+  /** Reads the limit and the number of open descriptors. Node has raised the soft limit to the hard one at its start. */
   static ofProcess(): Descriptors {
     return new Descriptors(readLimit(), countOpen());
   }
 
-  /** @throws StartError if so little would remain that clients could not connect */
+  /** @throws StartError if too few descriptors for client connections would remain */
   share(otherMembers: number): DescriptorShare {
     const own = descriptorsOfMember + otherMembers * descriptorsOfPeer;
     const available = this.unreserved - own;
@@ -123,7 +123,7 @@ export class Descriptors {
     return { clients: this.clients, unknownPeers, release };
   }
 
-  /** Whether a store can be written now; keeps some for need first. */
+  /** Whether a store can be written now; opens the spare descriptors first. */
   areFree(): boolean {
     if (!this.open(spareCount - this.spare.length, this.spare)) return false;
     const free: number[] = [];
@@ -134,14 +134,14 @@ export class Descriptors {
     }
   }
 
-  /** Closes what was kept for need. False: it has been given up already. */
+  /** Closes the spare descriptors; false: they are closed already. */
   lend(): boolean {
     const lent = this.spare.splice(0);
     for (const descriptor of lent) this.system.close(descriptor);
     return lent.length > 0;
   }
 
-  /** Opens `count` into `into`. False: there are too few. */
+  /** Opens `count` descriptors into `into`; false: there are too few. */
   private open(count: number, into: number[]): boolean {
     for (let n = 0; n < count; n++) {
       const descriptor = this.system.open();
@@ -158,7 +158,7 @@ export class Descriptors {
 
 let shared: Descriptors | undefined;
 
-/** Returns the descriptors of this process, as counted when the first member asks. */
+/** Returns the descriptors of this process, counted at the first call. */
 export const processDescriptors = (): Descriptors => (shared ??= Descriptors.ofProcess());
 
 const readLimit = (): number => {
@@ -173,7 +173,7 @@ const limitFromProcfs = (): number | undefined => {
   return soft === undefined ? undefined : Number(soft);
 };
 
-/** Any system with limits. Takes some 20 ms, as the report holds everything else, too. */
+/** Any system with limits. Takes some 20 ms, as the report contains much else. */
 const limitFromReport = (): number | undefined => {
   const report = process.report.getReport() as { readonly userLimits?: { readonly open_files?: { soft?: unknown } } };
   const soft = report.userLimits?.open_files?.soft;

@@ -1,4 +1,4 @@
-// Disk space and file descriptors: reserves, and waiting while there is too little.
+// Disk space and file descriptors: reserves, and waiting for them.
 
 export { ConnectionSlots, Descriptors, processDescriptors, type DescriptorShare } from "./descriptors.js";
 export { LogSpace } from "./log-space.js";

@@ -2,9 +2,12 @@ import type { Clock } from "../../platform/index.js";
 import type { Shortage } from "../../raft/index.js";
 import type { Logger } from "../base/index.js";
 
-/** The time between two attempts to make the next part of the log, in milliseconds. */
+/** The interval of attempts to create the next segment of the log, in milliseconds. */
 const retryMs = 1_000;
-/** The attempts after which leadership is handed over again, should it have come back; if all disks are full it wanders. */
+/**
+ * The number of attempts after which a member that leads again transfers the leadership again; if all disks are full, it moves
+ * on and on.
+ */
 const transferRetries = 30;
 
 /** The options of `LogSpace`. */
@@ -17,13 +20,13 @@ export interface LogSpaceOptions {
 
 /** A log that waits for space; `Wal` implements it. */
 export interface WaitingLog {
-  /** Tries again to make the next part of the log. */
+  /** Tries again to create the next segment. */
   retryNextSegment(): void;
 }
 
-/** A member that can give up leadership; `Replica` implements it. */
+/** A member that can transfer the leadership; `Replica` implements it. */
 export interface LeadingMember {
-  /** Has another member lead, if this one does. */
+  /** Transfers the leadership, if this member leads. */
   transferLeadership(): Promise<void>;
 }
 
@@ -39,9 +42,9 @@ const messages = {
 } satisfies Record<Shortage, object>;
 
 /**
- * Tells whether there is space for the log. A full disk is no failure, and neither is a process or a system without file
- * descriptors: until there are some again this member's clients may only read. If it leads, it transfers leadership; it still
- * takes what other members forward until then, as the others can be a majority while its own copy waits.
+ * Watches the disk space of the log. A shortage, also of file descriptors, is no failure: until its end this member's clients
+ * may only read. If it leads, it transfers the leadership; until then it accepts forwarded proposals, as the others can be a
+ * majority while its own copy waits.
  */
 export class LogSpace {
   private stopRetrying: (() => void) | undefined;
@@ -66,13 +69,13 @@ export class LogSpace {
     this.log = log;
   }
 
-  /** Transfers leadership when there is a shortage, as a leader should be able to write, and again after a while. */
+  /** Transfers the leadership at a shortage, as a leader should be able to write, and again every `transferRetries` attempts. */
   watchLeadership(leadership: LeadingMember): void {
     this.leadership = leadership;
     if (this.isFull) this.transferLeadership();
   }
 
-  /** Handles the beginning or end of a shortage. */
+  /** Called at the beginning and the end of a shortage. */
   onFull(full: boolean, shortage: Shortage): void {
     if (full === this.isFull) return;
     const { clock, logger, directory } = this.options;

@@ -1,22 +1,22 @@
 import type { Clock } from "../../platform/index.js";
 import type { Logger } from "../base/index.js";
 
-/** The time between two looks while there is too little, in milliseconds. */
+/** The interval of checks during a shortage, in milliseconds. */
 const retryMs = 1_000;
 
 /** The options of `Shortfall`. */
 export interface ShortfallOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Logged when there is too little, and when there is enough again. */
+  /** The log lines at the beginning and at the end of a shortage. */
   readonly messages: { readonly missing: string; readonly again: string };
-  /** The directory that both log lines name. */
+  /** The directory in both log lines. */
   readonly directory: string;
-  /** Error text for waiting operations when this is stopped. */
+  /** The text of the error of waiting operations after `stop`. */
   readonly stopped: string;
 }
 
-/** Lets operations wait for a resource that the process or the machine has too little of. */
+/** Lets operations wait for a scarce resource of the process or the machine. */
 export abstract class Shortfall {
   private readonly waiting = new Set<() => void>();
   private isMissing = false;
@@ -27,7 +27,7 @@ export abstract class Shortfall {
   /**
    * Resolves once there is enough.
    *
-   * @throws Error if this is stopped before
+   * @throws Error after `stop`
    */
   async whenAvailable(): Promise<void> {
     while (!this.isStopped && !(await this.checkAgain())) await this.pause();
@@ -35,9 +35,9 @@ export abstract class Shortfall {
   }
 
   /**
-   * Resolves once there is enough, after a while: an operation has failed for the lack of it.
+   * Resolves once there is enough, one interval later at the earliest: an operation has failed for lack of it.
    *
-   * @throws Error if this is stopped before
+   * @throws Error after `stop`
    */
   async whenAvailableAgain(): Promise<void> {
     this.report(true);
@@ -45,7 +45,7 @@ export abstract class Shortfall {
     await this.whenAvailable();
   }
 
-  /** Tells whether there is enough now. */
+  /** Whether there is enough now. */
   protected abstract isThere(): Promise<boolean>;
 
   /** Ends all waits. */

@@ -14,8 +14,8 @@ export interface StoreDescriptorsOptions {
 }
 
 /**
- * Lets writes to the store wait while the process, or the system, has hardly a file descriptor left. Once LevelDB's compaction
- * has failed for lack of one, LevelDB takes no write any more until it is opened again.
+ * Lets writes to the store wait while the process, or the system, has few file descriptors left. After a compaction has failed
+ * for lack of one, LevelDB accepts no write until it is reopened.
  */
 export class StoreDescriptors extends Shortfall implements DescriptorSource {
   private readonly descriptors: StoreDescriptorsOptions["descriptors"];
@@ -43,9 +43,9 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
   }
 
   /**
-   * Repeats an operation, which must bear that, until it does not fail for lack of descriptors.
+   * Repeats an operation, which must allow that, while it fails for lack of descriptors.
    *
-   * @throws what it fails with for any other reason; Error if this is stopped before
+   * @throws any other error of the operation; Error after `stop`
    */
   async outlast<T>(operation: () => Promise<T>): Promise<T> {
     for (;;) {

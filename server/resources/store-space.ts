@@ -6,15 +6,15 @@ import { Shortfall } from "./shortfall.js";
 export interface StoreSpaceOptions {
   readonly disk: Pick<Disk, "freeBytes">;
   readonly directory: string;
-  /** The space to leave free: with less, nothing is written. */
+  /** The space to leave free, in bytes: with less, writes wait. */
   readonly reserveBytes: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
- * Lets writes to the store wait while the disk is nearly full. LevelDB takes no write any more after one has failed, until it
- * is opened again, for which it needs space itself; one that waits holds up only what is applied, and the log says what that is.
+ * Lets writes to the store wait while the disk is nearly full. After a failed write, LevelDB accepts no write until it is
+ * reopened, which needs space, too. A waiting write delays only the apply of further entries, which are in the log.
  */
 export class StoreSpace extends Shortfall {
   constructor(private readonly space: StoreSpaceOptions) {
@@ -28,7 +28,7 @@ export class StoreSpace extends Shortfall {
     });
   }
 
-  /** A disk that does not tell how full it is may still take the write. */
+  /** A disk that does not report its free space may still have room. */
   protected override isThere(): Promise<boolean> {
     const { disk, directory, reserveBytes } = this.space;
     return new Promise((resolve) => {

@@ -8,7 +8,7 @@ export class InactivityTimer {
   private missed = 0;
   private readonly cancel: () => void;
 
-  /** @param most the checks without a `reset` that are tolerated @param onTooLong called at each further check */
+  /** @param most the number of checks without a `reset` that are tolerated @param onTooLong called at each further check */
   constructor(clock: Clock, most: number, onTooLong: () => void) {
     this.cancel = clock.every(checkIntervalMs, () => {
       if (++this.missed > most) onTooLong();

@@ -8,7 +8,7 @@ import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } 
 import { checkIntervalMs, InactivityTimer } from "./inactivity-timer.js";
 import type { NewStore } from "./new-store.js";
 
-/** The seconds without a payload after which the channel is closed; the leader then starts another snapshot. */
+/** The number of seconds without a payload after which the channel is closed; the leader then starts another snapshot. */
 const maxInactiveChecks = 10;
 
 /** The header of a snapshot: its sender and its position. */
@@ -35,11 +35,11 @@ export const receiveHeader = async (
 };
 
 /**
- * A snapshot being received, after its header. A chunk is received only when the one before is written: the disk bounds the
- * sender, and one chunk is in memory.
+ * A snapshot being received, after its header. A chunk is received only after the previous one is written: the disk limits the
+ * sender, and a single chunk is in memory.
  */
 export class IncomingSnapshot {
-  /** The bytes of rows written so far. */
+  /** The bytes of rows written. */
   bytes = 0;
   private readonly stopProgress: () => void;
   private readonly inactivity: InactivityTimer;

@@ -2,20 +2,20 @@ import type { Entry, LogIndex, RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { Logger } from "../base/index.js";
 
-/** The most bytes of entries kept for slow followers: the log is also in memory. */
+/** The maximum number of bytes of entries kept for slow followers: the log is also in memory. */
 const tailBytes = 64 * 1024 * 1024;
-/** The most entries kept for slow followers: an empty entry takes memory, too. */
+/** The maximum number of entries kept for slow followers: an empty entry takes memory, too. */
 const maxTailEntries = 1_000_000;
-/** The bytes of applied entries that make a truncation due before `--snapshot-count` entries do. */
+/** The number of bytes of applied entries at which a truncation is due before `--snapshot-count` entries. */
 const dueBytes = 64 * 1024 * 1024;
-/** The bytes of log kept while a snapshot is being sent; beyond them its receiver will need another snapshot. */
+/** The maximum number of bytes of log kept while a snapshot is being sent; beyond it the receiver will need another snapshot. */
 const maxHeldBytes = 512 * 1024 * 1024;
 
 /** The options of `LogTruncation`. */
 export interface LogTruncationOptions {
-  /** The applied entries between two truncations (etcd: `--snapshot-count`). */
+  /** The number of applied entries between two truncations (etcd: `--snapshot-count`). */
   readonly snapshotCount: number;
-  /** The entries kept for slow followers, which then need no snapshot (etcd: `--snapshot-catchup-entries`). */
+  /** The number of entries kept for slow followers, which then need no snapshot (etcd: `--snapshot-catchup-entries`). */
   readonly catchUpEntries: number;
   /** The index before the first entry of the log. */
   readonly base: LogIndex;
@@ -30,8 +30,8 @@ export interface LogTruncationOptions {
  */
 export class LogTruncation {
   /**
-   * The total bytes of all entries up to an index, for the entries that may be kept: a ring. The numbers of a Float64Array would be
-   * doubles to V8: with the first one in a field it discards the compiled code of all callers.
+   * The total bytes of all entries up to an index, for the entries that may be kept: a ring. An array, as a Float64Array has
+   * doubles for V8: the first double in a field discards the compiled code of all callers.
    */
   private readonly bytesUpTo: number[];
   private readonly snapshotCount: number;
@@ -45,7 +45,7 @@ export class LogTruncation {
   private lastIndex: LogIndex;
   private lastBytes = 0;
   private isTruncating = false;
-  /** The snapshots whose receivers need the entries after them. */
+  /** The number of snapshots whose receivers need the entries after them. */
   private holds = 0;
 
   constructor(
@@ -75,7 +75,7 @@ export class LogTruncation {
     this.lastBytes = this.baseBytes = this.totalBytes;
   }
 
-  /** Keeps the log as it is, up to a bound, until `release`: the receiver of a snapshot will need the entries after it. */
+  /** Prevents truncation, up to a bound, until `release`: the receiver of a snapshot needs the entries after it. */
   hold(): void {
     this.holds++;
   }
@@ -105,7 +105,7 @@ export class LogTruncation {
         this.isTruncating = false;
         this.truncateIfDue();
       },
-      () => void (this.isTruncating = false), // the store has reported its failure: the log stays
+      () => void (this.isTruncating = false), // the store reports its failure itself: the log is not truncated
     );
   }
 
@@ -115,7 +115,7 @@ export class LogTruncation {
     this.lastBytes = this.totalBytes;
     const throughBytes = this.bytesThrough(through);
     await this.store.flush();
-    if (through <= this.base) return; // nothing beyond the kept entries, or a snapshot was installed meanwhile
+    if (through <= this.base) return; // only kept entries, or a snapshot was installed meanwhile
     this.node.compact(through);
     this.base = through;
     this.baseBytes = throughBytes;

@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import type { LogIndex, LogPosition, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
 
-/** An error for a message that was altered on the way, or was not sent by a member. */
+/** An error for a message that was altered in transit, or was not sent by a member. */
 export class SnapshotDamagedError extends Error {
   override readonly name = "SnapshotDamagedError";
 }
@@ -45,7 +45,7 @@ export interface Refused {
   readonly reason: string;
 }
 
-/** The largest reason sent, as the sender reads only small answers; the whole one is in the receiver's log. */
+/** The maximum length of a sent reason, as the sender reads only small answers; the complete one is in the receiver's log. */
 const maxReasonBytes = 400;
 
 const kinds = { begin: 1, rows: 2, end: 3, progress: 4, installed: 5, refused: 6 } as const;

@@ -22,15 +22,15 @@ export interface NewStore {
    * @throws DamagedError, StoreVersionError
    */
   finish(): Promise<AppliedState>;
-  /** Makes it the store in use, now and after a crash. After a failure only the next start can tell which store is in use. */
+  /** Makes this store the one in use, also after a crash. After a failure, only the next start finds out which store is in use. */
   install(): Promise<void>;
-  /** Removes it; not allowed after `install` has begun. */
+  /** Removes this store; not allowed after `install` has begun. */
   discard(): Promise<void>;
 }
 
 /** Opens the rows of stores. */
 export interface BackendSource {
-  /** Opens, or makes, the rows of a store at a path that the directory names. */
+  /** Opens, or creates, the rows of a store at a path in the data directory. */
   openBackend(path: string): Promise<StoreBackend>;
 }
 
@@ -51,7 +51,7 @@ export class NewStores {
 
   constructor(private readonly options: NewStoresOptions) {}
 
-  /** Creates an empty store; the rest of a former attempt is removed. @throws Error after `close` */
+  /** Creates an empty store; removes the rest of a former attempt. @throws Error after `close` */
   async create(): Promise<NewStore> {
     if (this.closed) throw new Error("Cannot make a store: the member is stopping");
     let onGone: () => void = () => undefined;

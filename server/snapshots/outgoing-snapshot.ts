@@ -8,13 +8,16 @@ import type { RateLimiter } from "./rate-limiter.js";
 import { InactivityTimer } from "./inactivity-timer.js";
 
 /**
- * The bytes of rows in one message; a larger row goes alone. Small, because a chunk is built and sent without a pause: a leader
- * must answer other requests meanwhile.
+ * The maximum number of bytes of rows in one message; a larger row is sent alone. Small, because a chunk is built and sent in
+ * one turn of the event loop, between other requests of the leader.
  */
 const chunkBytes = 128 * 1024;
-/** The seconds without progress messages after which the channel is closed. */
+/** The number of seconds without progress messages after which the channel is closed. */
 const maxInactiveChecks = 5;
-/** The seconds without further rows written after which the channel is closed; writing and verifying must take less. */
+/**
+ * The number of seconds without further written rows after which the channel is closed; a chunk, or the verification, must take
+ * less.
+ */
 const maxStalledChecks = 300;
 
 /** An error for a snapshot that the receiver refused or could not install. */
@@ -41,9 +44,9 @@ export interface OutgoingSnapshotOptions {
   readonly rateLimiter: RateLimiter;
 }
 
-/** A snapshot being sent to one member. One chunk is in memory at a time; the channel's room bounds the sending. */
+/** A snapshot being sent to one member. A single chunk is in memory at a time; the room of the channel limits the rate. */
 export class OutgoingSnapshot {
-  /** The bytes of messages sent so far. */
+  /** The bytes of sent messages. */
   bytes = 0;
 
   constructor(private readonly options: OutgoingSnapshotOptions) {}
@@ -60,7 +63,7 @@ export class OutgoingSnapshot {
     const answered = this.receiveAnswers(inactivity, stall);
     const sent = this.sendRows().catch(async (error: unknown) => {
       channel.close(errorText(error));
-      await answered; // the receiver's own reason counts, if it sent one
+      await answered; // the receiver's own reason is reported, if there is one
       throw error;
     });
     try {

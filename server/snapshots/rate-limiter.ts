@@ -1,6 +1,6 @@
 import type { Clock } from "../../platform/index.js";
 
-/** Limits all callers together to a number of bytes per second, first come, first served. */
+/** Limits all callers together to a number of bytes per second, in the order of their calls. */
 export class RateLimiter {
   /** The time from which on further bytes are available, in milliseconds. */
   private availableAt = -Infinity;

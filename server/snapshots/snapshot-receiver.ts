@@ -16,7 +16,7 @@ export interface SnapshotReceiverOptions {
   readonly newStores: Pick<NewStores, "create">;
 }
 
-/** A complete snapshot that consensus has to decide about. */
+/** A complete snapshot, offered to consensus. */
 interface Offered {
   readonly store: NewStore;
   readonly state: AppliedState;
@@ -28,7 +28,7 @@ interface Receiving {
   readonly incoming: IncomingSnapshot;
   readonly channel: SnapshotChannel;
   offered: Offered | undefined;
-  /** Tells that the installation has begun: the new store may be in use. */
+  /** Whether the installation has begun: the new store may be in use. */
   isInstalling: boolean;
   /** Resolves once the store is in use or removed. */
   ended: Promise<void>;
@@ -64,7 +64,7 @@ export class SnapshotReceiver {
   }
 
   /**
-   * Replaces the store by the offered snapshot. To be called only while nothing is applied.
+   * Replaces the store by the offered snapshot. Called only while no entry is being applied.
    *
    * @returns the replicated state of the snapshot
    * @throws Error if no snapshot was offered; an error of the disk
@@ -91,7 +91,7 @@ export class SnapshotReceiver {
     if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("not newer than the log"));
   }
 
-  /** Ends the snapshot being received; one that is being installed is completed. */
+  /** Ends the snapshot that is being received; an installation is completed. */
   stop(): void {
     this.stopped = true;
     const { current } = this;

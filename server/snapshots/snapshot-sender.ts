@@ -9,13 +9,16 @@ import { OutgoingSnapshot, type StoreRows } from "./outgoing-snapshot.js";
 
 /** The bytes per second of all snapshots together. */
 const bytesPerSecond = 64 * 1024 * 1024;
-/** The delay after a first failure; it doubles with each further one. */
+/** The delay after a first failure, in milliseconds; it doubles with each further one. */
 const firstRetryMs = 250;
-/** The longest delay after a failure. */
+/** The maximum delay after a failure, in milliseconds. */
 const longestRetryMs = 2_000;
-/** The delay after a success: the follower's own acknowledgement arrives earlier, unless it is lost. */
+/** The delay after a success, in milliseconds: the follower's own acknowledgement arrives earlier, unless it is lost. */
 const acknowledgeMs = 1_000;
-/** The time after a snapshot in which the log is not truncated: the follower needs the entries after it (as in etcd). */
+/**
+ * The time after a snapshot in which the log is not truncated, in milliseconds: the follower needs the entries after it (as in
+ * etcd).
+ */
 const catchUpMs = 30_000;
 
 /** The options of `SnapshotSender`. */
@@ -35,7 +38,7 @@ interface Sending {
   readonly peer: MemberId;
   readonly leaderTerm: Term;
   channel: SnapshotChannel | undefined;
-  /** The reason to end it; undefined while it may go on. */
+  /** The reason of a cancellation; undefined: not canceled. */
   canceled: string | undefined;
   /** Reports the end before the delay has passed; undefined while the snapshot is being sent. */
   endNow: (() => void) | undefined;
@@ -49,7 +52,7 @@ export class SnapshotSender {
   private readonly timers = new Set<() => void>();
   private stopped = false;
 
-  /** @param log stays as it is while a snapshot is being sent, and for a while afterwards */
+  /** @param log not truncated while a snapshot is being sent, and for `catchUpMs` afterwards */
   constructor(
     private readonly options: SnapshotSenderOptions,
     private readonly node: Pick<RaftNode, "onSnapshotEnded">,
@@ -59,7 +62,7 @@ export class SnapshotSender {
     this.rateLimiter = new RateLimiter(options.clock, bytesPerSecond);
   }
 
-  /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. Consensus is told of its end. */
+  /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. The end is reported to consensus. */
   sendSnapshot(peer: MemberId, leaderTerm: Term): void {
     if (this.stopped || this.sending.has(peer)) return;
     const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
@@ -145,7 +148,7 @@ export class SnapshotSender {
     }
   }
 
-  /** Calls back once after `ms`, unless stopped before. @returns cancels it */
+  /** Calls back once after `ms`, unless stopped before. @returns a function that cancels the call */
   private schedule(ms: number, callback: () => void): () => void {
     const cancelTimer = this.options.clock.after(ms, () => {
       this.timers.delete(cancelTimer);

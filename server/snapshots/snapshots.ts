@@ -29,13 +29,13 @@ export interface SnapshotsOptions {
   readonly applied: LogPosition;
 }
 
-/** Log compaction: truncation of the log, and the snapshots that it makes necessary. Raft paper §7. */
+/** Log compaction: truncation of the log, and snapshots for followers that need truncated entries. Raft paper §7. */
 export class Snapshots implements LogCompactor, SnapshotTransfers {
   private readonly truncation: LogTruncation;
   private readonly sender: SnapshotSender;
   private readonly receiver: SnapshotReceiver;
 
-  /** @param node decides who needs a snapshot and whether one is installed */
+  /** @param node decides which follower needs a snapshot and whether a received one is installed */
   constructor(
     options: SnapshotsOptions,
     private readonly node: Pick<RaftNode, "status" | "onSnapshotReceived" | "onSnapshotEnded" | "compact">,

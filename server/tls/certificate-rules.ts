@@ -1,4 +1,4 @@
-// Conditions that a certificate must fulfil after its chain has been verified. Each function returns the reason to refuse it.
+// Conditions on a certificate, checked after its chain has been verified. Each function returns the reason to refuse it.
 
 import type { X509Certificate } from "node:crypto";
 import { lookup, reverse } from "node:dns/promises";
@@ -6,13 +6,16 @@ import { isIP } from "node:net";
 import { isError } from "../../platform/index.js";
 import type { PeerCertificateRules } from "../config/index.js";
 
-/** Makes serial numbers of different origin comparable: hex digits in lower case, without leading zeros. */
+/**
+ * Converts a serial number to hex digits in lower case, without leading zeros, so that numbers of different sources can be
+ * compared.
+ */
 export const canonicalNumber = (hex: string): string => hex.toLowerCase().replace(/^0+(?=.)/, "");
 
-/** The certificates of a chain are at most this many; a longer one is not looked at further. */
+/** The maximum number of certificates of a chain that are checked. */
 const maxChainLength = 16;
 
-/** Tells of a certificate of the chain that was revoked. */
+/** Returns the reason to refuse a chain with a revoked certificate. */
 export const revokedReason = (leaf: X509Certificate, revoked: ReadonlySet<string>): string | undefined => {
   let certificate: X509Certificate | undefined = leaf;
   for (let n = 0; certificate !== undefined && n < maxChainLength; n++) {
@@ -23,7 +26,7 @@ export const revokedReason = (leaf: X509Certificate, revoked: ReadonlySet<string
   return undefined;
 };
 
-/** Describes a certificate that has neither an allowed name nor an allowed host. */
+/** Returns the reason to refuse a certificate without an allowed common name or host. */
 export const nameReason = (
   certificate: X509Certificate,
   { commonNames, hostnames }: Pick<PeerCertificateRules, "commonNames" | "hostnames">,
@@ -36,8 +39,8 @@ export const nameReason = (
 };
 
 /**
- * Returns the common name of a certificate's subject, the last of several; undefined if it has none. `subject` of an X509Certificate is a
- * text with escapes, in which a part may have several names; the legacy form has each name as it is.
+ * Returns the common name of a certificate's subject, the last of several; undefined if it has none. `subject` of an
+ * X509Certificate is a text with escapes, in which a part may have several names; the legacy form has each name separately.
  */
 export const commonNameOf = (certificate: Pick<X509Certificate, "toLegacyObject">): string | undefined => {
   const { subject } = certificate.toLegacyObject() as {
@@ -47,13 +50,13 @@ export const commonNameOf = (certificate: Pick<X509Certificate, "toLegacyObject"
   return typeof names === "object" ? names.at(-1) : names;
 };
 
-/** Whether the alternative names of the certificate have this host; its common name does not count, as in Go. */
+/** Whether a certificate is valid for a host by its alternative names; its common name is ignored, as in Go. */
 const isValidFor = (certificate: X509Certificate, host: string): boolean =>
   isIP(host) === 0
     ? certificate.checkHost(host, { subject: "never" }) !== undefined
     : certificate.checkIP(host) !== undefined;
 
-/** Names of hosts, as far as a certificate has them. */
+/** Returns the alternative names of a certificate. */
 const alternativeNames = ({
   subjectAltName = "",
 }: X509Certificate): { dns: readonly string[]; ip: readonly string[] } => {
@@ -64,9 +67,9 @@ const alternativeNames = ({
 };
 
 /**
- * Tells of a client whose certificate names hosts, none of which the client connects from (etcd: `checkCertSAN`).
+ * Returns the reason to refuse a client whose certificate has host names, but not the client's (etcd: `checkCertSAN`).
  *
- * @param address of the client; undefined: it is on this machine
+ * @param address the client's; undefined: the client is on this machine
  */
 export const hostReason = async (
   certificate: X509Certificate,
@@ -90,7 +93,7 @@ const isOneOf = async (address: string, certificate: X509Certificate, names: rea
   return false;
 };
 
-/** A name that cannot be resolved is one that does not match. */
+/** Returns no records for a name that cannot be resolved: it does not match. */
 const orNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {
   try {
     return await asked;

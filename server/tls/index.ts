@@ -1,4 +1,4 @@
-// TLS of a member's ports and of its connections to others: certificates, handshakes, conditions on the other side.
+// TLS of a member's ports and of its connections to peers: certificates, handshakes, conditions on certificates.
 
 export { makeCertificateFiles, openCertificates, type PortCertificates } from "./port-certificates.js";
 export { TlsAcceptor, type TlsAcceptorOptions } from "./tls-acceptor.js";

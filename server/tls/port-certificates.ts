@@ -1,4 +1,4 @@
-// The certificates of one kind of port: read from files, or made once and kept.
+// The certificates of one kind of port: read from files, or generated once and stored.
 
 import { constants, X509Certificate } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,25 +10,25 @@ import type { CertificateFiles, TlsSettings } from "../config/index.js";
 import { ReloadedFiles } from "./reloaded-files.js";
 import type { KeyPair } from "./self-signed.js";
 
-/** The certificates that a kind of port presents, trusts and refuses, as of now. */
+/** The current certificates of a kind of port: its own, the trusted and the revoked ones. */
 export interface PortCertificates {
-  /** Options of the context that handshakes of the port take place in; another object when a file has changed. */
+  /** Returns the TLS context of handshakes on the port; another object when a file has changed. */
   server(): SecureContextOptions;
-  /** The context for connections to others. */
+  /** Returns the TLS context for connections to peers. */
   dial(): SecureContext;
-  /** Serial numbers of revoked certificates. */
+  /** Returns the serial numbers of revoked certificates. */
   listRevoked(): ReadonlySet<string>;
 }
 
-/** The place and the names of certificates that are made here. */
+/** The location and the host names of generated certificates. */
 export interface SelfSignedPlace {
-  /** Undefined: they are kept in memory. */
+  /** Undefined: they are held in memory. */
   readonly directory: string | undefined;
   readonly urls: readonly MemberUrl[];
 }
 
 /**
- * Opens the certificates, and makes those that are to be made.
+ * Opens the certificates, and generates those that are configured to be generated.
  *
  * @throws StartError if a file cannot be used
  */
@@ -74,7 +74,7 @@ const pathsOf = (source: PairSource): string[] => ("files" in source ? [source.f
 
 const cheapestSuite = "TLS_AES_128_GCM_SHA256";
 
-/** Node's suites; of those of TLS 1.3, AES-128 comes first, as Go's servers choose it: encryption takes a quarter less CPU than with AES-256. */
+/** Node's cipher suites; of those of TLS 1.3, AES-128 comes first, as in Go's servers: it takes a quarter less CPU than AES-256. */
 const ownCiphers = [cheapestSuite, ...DEFAULT_CIPHERS.split(":").filter((name) => name !== cheapestSuite)].join(":");
 
 /** @throws StartError if OpenSSL cannot use them */
@@ -93,7 +93,7 @@ const contextOptions = (
     ...(limits.maxVersion === undefined ? {} : { maxVersion: limits.maxVersion }),
     ciphers: limits.ciphers ?? ownCiphers,
     ...(ca === undefined ? {} : { ca }),
-    // A resumed session would be taken without a look at its certificate.
+    // A resumed session would be accepted without a check of its certificate.
     ...(rules.isRequired ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
   };
   if (ca !== undefined) checkAuthorities(rules.trustedCa ?? "", ca);
@@ -109,7 +109,7 @@ const contextOptions = (
 
 const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** OpenSSL takes a file without a certificate for one that trusts nobody. @throws StartError */
+/** Checks the file: OpenSSL accepts a file without certificates, and then trusts none. @throws StartError */
 const checkAuthorities = (path: string, file: Buffer): void => {
   const found = file.toString("latin1").match(pemCertificate) ?? [];
   try {
@@ -121,7 +121,7 @@ const checkAuthorities = (path: string, file: Buffer): void => {
     throw new StartError(`no certificate in ${path}: name a PEM file with the trusted certificates`);
 };
 
-/** Go's words for what OpenSSL says. */
+/** Returns Go's text for an error of OpenSSL. */
 const wordsOf = (error: Error): string => {
   switch (errorCode(error) ?? "") {
     case "ERR_OSSL_X509_KEY_VALUES_MISMATCH":
@@ -134,10 +134,10 @@ const wordsOf = (error: Error): string => {
   }
 };
 
-/** The time before its end in which a certificate is warned of, in days. */
+/** The number of days before the expiry of a certificate from which on there is a warning. */
 const warnedDays = 30;
 
-/** Warns of a certificate that clients refuse, or will soon refuse: at start, and when it is replaced. */
+/** Warns of a certificate that has expired or will soon: at the start, and when it is replaced. */
 const warnOfExpiry = (path: string, file: Buffer, logger: Logger): void => {
   const { validFrom, validTo } = new X509Certificate(file);
   const now = new Date().getTime();
@@ -149,7 +149,7 @@ const warnOfExpiry = (path: string, file: Buffer, logger: Logger): void => {
     logger.warn("the TLS certificate expires soon: replace its files (no restart is needed)", fields);
 };
 
-/** Finds the pair that was made at an earlier start, or makes one. */
+/** Finds the certificate of an earlier start, or generates one. */
 const ownPair = async (
   { directory, urls }: SelfSignedPlace,
   validYears: number,
@@ -172,13 +172,13 @@ const ownPair = async (
   return { files };
 };
 
-/** Makes a certificate that is signed by itself. The library that does it is loaded for this only. */
+/** Generates a self-signed certificate. The library for that is loaded on demand. */
 const makePair = async (hosts: readonly string[], validYears: number): Promise<KeyPair> => {
   const { makeSelfSigned } = await import("./self-signed.js");
   return makeSelfSigned([...new Set(hosts)], validYears, new Date());
 };
 
-/** Finds the pair in a directory, or writes a new one there. */
+/** Finds the certificate in a directory, or generates and writes a new one. */
 const pairIn = async (
   directory: string,
   make: () => Promise<KeyPair>,
@@ -190,8 +190,8 @@ const pairIn = async (
 };
 
 /**
- * Makes a certificate that is signed by itself and valid for a year, in `cert.pem` and `key.pem` of a directory, unless one is there that has not
- * ended. Members of a cluster on one machine can share it.
+ * Generates a self-signed certificate that is valid for a year, in `cert.pem` and `key.pem` of a directory, unless there is one
+ * that has not expired. Members of a cluster on one machine can share it.
  *
  * @throws StartError if the files cannot be read or written
  */
@@ -200,7 +200,7 @@ export const makeCertificateFiles = async (directory: string, hosts: readonly st
   return files;
 };
 
-/** Whether both files are there; a certificate that has expired is replaced. */
+/** Whether both files exist and the certificate has not expired. */
 const isUsable = ({ cert, key }: CertificateFiles): boolean => {
   try {
     readFileSync(key);
@@ -217,7 +217,7 @@ const writePair = (directory: string, files: CertificateFiles, pair: KeyPair): v
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileSync(files.key, pair.key, { mode: 0o600 });
-    chmodSync(files.key, 0o600); // an older file keeps its mode
+    chmodSync(files.key, 0o600); // an existing file keeps its mode
     writeFileSync(files.cert, pair.cert);
   } catch (cause) {
     throw new StartError(`cannot write certificates to ${directory}`, { cause });

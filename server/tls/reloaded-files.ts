@@ -3,16 +3,16 @@ import { errorCode } from "../../platform/index.js";
 import { type Logger, StartError } from "../base/index.js";
 
 /**
- * Keeps a value that is made of the contents of files, and makes it anew when one of them has been replaced or written. A file is looked
- * at whenever the value is asked for, which is before a handshake: replaced certificates need no restart.
+ * A value that is built from the contents of files, and rebuilt when one of them has changed. The files are checked at each
+ * call of `get`, which is before a handshake: replaced certificates need no restart.
  */
 export class ReloadedFiles<T> {
   private stamp: string;
   private value: T;
 
   /**
-   * @param load makes the value; called with the contents in the order of `paths`
-   * @throws StartError if a file cannot be read, and what `load` throws
+   * @param load builds the value; called with the contents in the order of `paths`
+   * @throws StartError if a file cannot be read, and the errors of `load`
    */
   constructor(
     private readonly paths: readonly string[],
@@ -23,7 +23,10 @@ export class ReloadedFiles<T> {
     this.value = load(paths.map(readFile));
   }
 
-  /** Returns the value of the files as they are now; the one before, if they cannot be used, as while only one of two is replaced. */
+  /**
+   * Returns the value of the current files; the previous value, if they cannot be used, for example while one of two is
+   * replaced.
+   */
   get(): T {
     const stamp = this.stampNow();
     if (stamp === this.stamp) return this.value;
@@ -38,7 +41,7 @@ export class ReloadedFiles<T> {
     return this.value;
   }
 
-  /** Describes the files; another description means that one has changed. */
+  /** Returns the state of the files; it differs if a file has changed. */
   private stampNow(): string {
     return this.paths
       .map((path) => {
@@ -49,7 +52,7 @@ export class ReloadedFiles<T> {
   }
 }
 
-/** @throws StartError in Go's words */
+/** @throws StartError with Go's text */
 const readFile = (path: string): Buffer => {
   try {
     return readFileSync(path);
@@ -61,7 +64,7 @@ const readFile = (path: string): Buffer => {
       EACCES: "permission denied",
     };
     const reason = reasons[code];
-    // The words of the cause would say the same again.
+    // The text of the cause would repeat the message.
     throw reason === undefined
       ? new StartError(`open ${path}: ${code}`, { cause: error })
       : new StartError(`open ${path}: ${reason}`);

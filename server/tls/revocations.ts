@@ -1,4 +1,4 @@
-// Certificate revocation lists. Loaded only where a flag names one.
+// Certificate revocation lists. Loaded only if a flag names one.
 
 import "reflect-metadata";
 import { X509Crl } from "@peculiar/x509";
@@ -7,10 +7,11 @@ import { StartError } from "../base/index.js";
 import { canonicalNumber } from "./certificate-rules.js";
 
 /**
- * Reads the serial numbers of a list, as hex digits without leading zeros. As in etcd, a number counts whatever authority the list is of.
+ * Reads the serial numbers of a list, as hex digits without leading zeros. As in etcd, a number applies to certificates of any
+ * authority.
  *
  * @param path for the message
- * @throws StartError if it is no list
+ * @throws StartError if the contents are no list
  */
 export const revokedNumbers = (contents: Buffer, path: string): ReadonlySet<string> => {
   try {

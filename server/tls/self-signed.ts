@@ -1,4 +1,4 @@
-// Certificates that are signed by themselves, for --auto-tls and --peer-auto-tls. Loaded only for these: the library is larger than a member.
+// Self-signed certificates for --auto-tls and --peer-auto-tls. Loaded only for these: the library is larger than a member.
 
 import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";
@@ -23,7 +23,7 @@ export interface KeyPair {
 const yearMs = 365 * 24 * 60 * 60 * 1_000;
 const algorithm = { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" };
 
-/** Makes a certificate as etcd does, with a new key. */
+/** Generates a certificate as etcd does, with a new key. */
 export const makeSelfSigned = async (hosts: readonly string[], validYears: number, now: Date): Promise<KeyPair> => {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -49,7 +49,7 @@ export const makeSelfSigned = async (hosts: readonly string[], validYears: numbe
   return { cert: `${certificate.toString("pem")}\n`, key: `${PemConverter.encode(pkcs8, "PRIVATE KEY")}\n` };
 };
 
-/** A positive number of 126 bits. */
+/** Returns a positive number of 126 bits. */
 const serialNumber = (): string => {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;

@@ -7,45 +7,48 @@ import { commonNameOf, hostReason, nameReason, revokedReason } from "./certifica
 import type { PortCertificates } from "./port-certificates.js";
 import { handshakeFailure } from "./tls-errors.js";
 
-/** The time that a handshake may take, as in etcd, in milliseconds. */
+/** The time limit of a handshake, as in etcd, in milliseconds. */
 const handshakeMs = 10_000;
-/** Handshakes under way at a time, unless the port has another bound; one more connection is closed at once. */
+/** The default for the maximum number of handshakes in progress; one more connection is closed at once. */
 const defaultMaxHandshakes = 1_000;
-/** Kinds of failures that are logged apart; all others share one line in ten seconds. */
+/** The maximum number of reasons that are logged separately; all others share one line in ten seconds. */
 const maxLoggedReasons = 16;
 
 /** Settings of an acceptor. */
 export interface TlsAcceptorOptions {
-  /** Names the port in the log. */
+  /** The kind of port, for the log. */
   readonly port: "client" | "peer";
   readonly settings: TlsSettings;
   readonly certificates: PortCertificates;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Handshakes under way at a time; one more connection is closed at once. */
+  /** The maximum number of handshakes in progress; one more connection is closed at once. */
   readonly maxHandshakes?: number;
 }
 
-/** A connection whose handshake is under way. */
+/** A handshake in progress. */
 interface Handshake {
   readonly raw: Socket;
-  /** Noted before, as a connection that the other side has broken has none. */
+  /** Recorded at the start, as a socket has no address after a connection error. */
   readonly address: string;
   readonly stopTimer: () => void;
   readonly onSecure: (socket: TLSSocket, commonName: string | undefined) => void;
 }
 
 /**
- * Does the server's side of handshakes on connections that somebody else accepted. Certificates, authorities and revocations are
- * those of the files at that moment.
+ * Performs the server's side of handshakes on accepted connections, with the certificates, authorities and revocations in the
+ * files at that moment.
  */
 export class TlsAcceptor {
-  /** Never listens. Each handshake has an object of its own that inherits from this one: its events tell which handshake they are of. */
+  /**
+   * A server that does not listen. Each handshake has an object that inherits from it, which identifies the handshake in
+   * events.
+   */
   private readonly server: Server;
   private readonly handshakes = new Map<Server, Handshake>();
   private applied: SecureContextOptions;
   private readonly counters = new Map<string, () => void>();
-  /** The refusal that was counted last. */
+  /** The last counted refusal. */
   private last: LogFields = {};
   private isClosed = false;
 
@@ -54,7 +57,7 @@ export class TlsAcceptor {
     this.applied = certificates.server();
     this.server = createServer({
       ...this.applied,
-      // A client that speaks both wants a page, which is HTTP/1.1 here; those of gRPC offer HTTP/2 alone.
+      // A browser offers both protocols and gets HTTP/1.1, for the pages; gRPC clients offer HTTP/2 only.
       ...(options.port === "client" ? { ALPNProtocols: ["http/1.1", "h2"] } : {}),
       requestCert: settings.rules.isRequired,
       rejectUnauthorized: settings.rules.isRequired,
@@ -73,7 +76,7 @@ export class TlsAcceptor {
     };
     const onError = (server: Server, error: Error, socket: TLSSocket): void => {
       const handshake = take(server);
-      if (handshake === undefined) return; // it was ended here
+      if (handshake === undefined) return; // ended by `close` or by its time limit
       handshake.stopTimer();
       this.refuse(socket, handshake.address, handshakeFailure(error, codeOf(socket)));
     };
@@ -86,13 +89,13 @@ export class TlsAcceptor {
   }
 
   /**
-   * Does the handshake on a connection. A connection that fails is closed, and the reason logged.
+   * Performs the handshake on a connection. If it fails, the connection is closed, and the reason logged.
    *
-   * @param onSecure called once the other side has proved what it has to prove; with the common name of its verified certificate
+   * @param onSecure called after a handshake with a valid certificate of the client, if one is required, and its common name
    */
   secure(raw: Socket, onSecure: Handshake["onSecure"]): void {
     const { clock, maxHandshakes = defaultMaxHandshakes } = this.options;
-    raw.on("error", () => undefined); // "close" follows
+    raw.on("error", () => undefined); // the event "close" follows
     const address = addressOf(raw);
     if (this.handshakes.size >= maxHandshakes) {
       this.log("too many handshakes are under way", address);
@@ -108,12 +111,12 @@ export class TlsAcceptor {
     this.handshakes.set(own, { raw, address, stopTimer, onSecure });
     raw.once("close", () => {
       stopTimer();
-      clock.soon(() => this.handshakes.delete(own)); // once the end of its TLS is known, which says more
+      clock.soon(() => this.handshakes.delete(own)); // later, when the TLS error is known, which has the reason
     });
     own.emit("connection", raw);
   }
 
-  /** Ends the handshakes under way. */
+  /** Ends the handshakes in progress. */
   close(): void {
     this.isClosed = true;
     for (const { raw } of this.handshakes.values()) raw.destroy();
@@ -127,7 +130,7 @@ export class TlsAcceptor {
   }
 
   private async admit({ raw, address, stopTimer, onSecure }: Handshake, socket: TLSSocket): Promise<void> {
-    socket.on("error", () => undefined); // "close" follows
+    socket.on("error", () => undefined); // the event "close" follows
     const reason = await this.reasonToRefuse(socket);
     stopTimer();
     if (socket.destroyed || raw.destroyed) return;
@@ -153,7 +156,7 @@ export class TlsAcceptor {
     socket.destroy();
   }
 
-  /** Logs a refusal; of each reason the first at once, then one in ten seconds, with their number. */
+  /** Logs a refusal; for each reason, the first one at once, then one line in ten seconds, with their number. */
   private log(reason: string, address: string): void {
     if (this.isClosed) return;
     this.last = { "remote-addr": address, error: reason };
@@ -173,7 +176,7 @@ export class TlsAcceptor {
 const addressOf = ({ remoteAddress, remotePort }: Socket): string =>
   remoteAddress === undefined ? "" : `${remoteAddress}:${remotePort ?? 0}`;
 
-/** Returns OpenSSL's reason to refuse the client's certificate. Node's types call it an error; it is text. */
+/** Returns OpenSSL's reason to refuse the client's certificate. Node's types declare it as an error; it is a text. */
 const codeOf = (socket: TLSSocket): string | undefined => {
   const code: unknown = socket.authorizationError;
   return typeof code === "string" ? code : undefined;

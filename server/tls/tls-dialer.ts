@@ -4,33 +4,33 @@ import type { TlsSettings } from "../config/index.js";
 import { nameReason } from "./certificate-rules.js";
 import type { PortCertificates } from "./port-certificates.js";
 
-/** A certificate that is valid and still not one of those that are allowed. */
+/** The error for a valid certificate that the rules do not allow. */
 class CertificateRefusedError extends Error {
   override readonly name = "CertificateRefusedError";
   readonly code = "ERR_TLS_CERTIFICATE_REFUSED";
 }
 
-/** The certificates of a member, and its rules for those of others. */
+/** The certificates of a member, and its rules for those of peers. */
 export interface DialledTls {
   readonly settings: TlsSettings;
   readonly certificates: PortCertificates;
 }
 
 /**
- * Connects to other members over TLS. Their certificates must be valid for the host of the URL, or for a name that is given in its
- * place; members that make their certificates themselves check none.
+ * Connects to peers over TLS. Their certificates must be valid for the host of the URL, or for a given name; members with
+ * generated certificates verify none.
  */
 export class TlsDialer {
   /**
-   * @param own undefined: this member presents no certificate, and trusts the authorities that come with Node
-   * @param name for which certificates must be valid; undefined: the host of the address
+   * @param own undefined: this member presents no certificate, and trusts Node's authorities
+   * @param name the name for which certificates must be valid; undefined: the host of the address
    */
   constructor(
     private readonly own: DialledTls | undefined,
     private readonly name?: string,
   ) {}
 
-  /** Returns a dialer whose certificates must be valid for a name, whatever the address. */
+  /** Returns a dialer that requires certificates to be valid for a name, at any address. */
   expectName(name: string): TlsDialer {
     return new TlsDialer(this.own, name);
   }

@@ -1,13 +1,13 @@
 import { errorCode, isError } from "../../platform/index.js";
 
-/** OpenSSL's codes for a first record that is none of TLS. */
+/** OpenSSL's codes for a first record that is not TLS. */
 const notTls = new Set([
   ...["ERR_SSL_HTTP_REQUEST", "ERR_SSL_HTTPS_PROXY_REQUEST", "ERR_SSL_WRONG_VERSION_NUMBER"],
   ...["ERR_SSL_PACKET_LENGTH_TOO_LONG", "ERR_SSL_UNKNOWN_PROTOCOL", "ERR_SSL_RECORD_TOO_SMALL"],
 ]);
 
 /**
- * Describes why a handshake failed, for the log.
+ * Describes the failure of a handshake, for the log.
  *
  * @param unverified OpenSSL's reason to refuse the other side's certificate; undefined: there is none
  */
@@ -40,7 +40,7 @@ const advice: Readonly<Record<string, string>> = {
 
 const adviceFor = (code: string): string => advice[code] ?? code;
 
-/** Whether an error is about TLS, not about reaching the other side. */
+/** Whether an error is one of TLS, not of the connection. */
 export const isTlsError = (error: unknown): boolean => {
   const code = errorCode(error) ?? "";
   return code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS") || code in advice;

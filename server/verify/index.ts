@@ -1,4 +1,4 @@
-// A data directory checked without a member.
+// Checks a data directory without a member.
 
 export {
   examineFiles,

@@ -1,4 +1,4 @@
-// A look at a store on disk that changes nothing.
+// Checks a store on disk without changing it.
 
 import { constants } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
@@ -22,7 +22,7 @@ export type StoreReport =
       /** -1: never compacted. */
       readonly compactRevision: number;
       readonly leases: number;
-      /** The applier's state; undefined: nothing was ever written. */
+      /** The applier's state; undefined: no round was ever written. */
       readonly applied: AppliedState | undefined;
     }
   | { readonly kind: "damaged" | "newer" | "unreadable"; readonly reason: string };
@@ -30,8 +30,8 @@ export type StoreReport =
 /**
  * Reads all of the store at `path`, as a start does: every row with its checksum, and whether any is missing.
  *
- * What is read is a copy in a folder of its own below `temporary`, as LevelDB changes a directory when it opens it: it
- * writes what its log holds into tables, and begins new files.
+ * The check reads a copy in a folder below `temporary`, as LevelDB changes a directory when it opens it: it writes the content
+ * of its log to tables, and begins new files.
  *
  * @throws StartError if there is no room for the copy
  */
@@ -66,7 +66,7 @@ const copyFiles = async (from: string, to: string): Promise<void> => {
 
 const readStore = async (path: string): Promise<StoreReport> => {
   const backend = await openDiskBackend(path);
-  // Only a compaction that was interrupted would be written, when it goes on: into the copy.
+  // Opening writes only if it continues an interrupted compaction: into the copy.
   const store = await openStore({ backend, clock: storeClockOf(systemClock), onFailure: () => undefined });
   try {
     return reportOf(store);
@@ -83,7 +83,7 @@ const reportOf = (store: KvStore): StoreReport => ({
   applied: store.marker && readAppliedState(store.marker, store),
 });
 
-/** Undefined: nothing that a store's files can be blamed for. */
+/** Undefined: the error is not caused by the store's files. */
 const kindOf = (error: unknown): "damaged" | "newer" | "unreadable" | undefined => {
   if (error instanceof DamagedError) return "damaged";
   if (error instanceof StoreVersionError) return "newer";

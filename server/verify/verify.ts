@@ -1,5 +1,5 @@
-// A look at the files of a member that does not run: what is there, what is wrong with it, and what can be done. Changes
-// nothing but the lock, and has no advice that would make a member forget what it promised to the others.
+// Checks the files of a stopped member: describes them, their damage, and remedies. Changes only the lock. No remedy makes a
+// member forget its votes or acknowledgements.
 
 import { access, constants, stat } from "node:fs/promises";
 import { basename } from "node:path";
@@ -30,11 +30,11 @@ import { checkStore } from "./store-check.js";
 
 /** A finding about one part of a member's files. */
 export interface Finding {
-  /** A file or directory below `member/`, or what two of them are to each other. */
+  /** A file or directory below `member/`, or the relation of two of them. */
   readonly part: string;
-  /** The content of the part; if something is wrong, the damage, with file and place. */
+  /** The content of the part, or its damage, with file and position. */
   readonly text: string;
-  /** The advice; undefined if nothing has to be done. */
+  /** The remedy; undefined if none is needed. */
   readonly advice: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface VerifyOptions {
   readonly temporary: string;
 }
 
-/** The state of a stopped member, as its files have it. */
+/** The state of a stopped member, from its files. */
 export interface MemberState extends DirectoryOwner {
   /** The number of its last start. */
   readonly incarnation: number;
@@ -52,7 +52,7 @@ export interface MemberState extends DirectoryOwner {
   readonly store: StoreInUse;
   readonly applied: AppliedState;
   readonly hardState: HardState;
-  /** The end of the log with which the next start begins. */
+  /** The end of the log at the next start. */
   readonly last: LogPosition;
   /** The segments of the log, oldest first. */
   readonly segments: readonly string[];
@@ -61,7 +61,7 @@ export interface MemberState extends DirectoryOwner {
 /** The result of `examineFiles`. */
 export interface Examination {
   readonly findings: readonly Finding[];
-  /** Undefined: something is wrong, or the member has not been started to the end yet. */
+  /** Undefined: there is damage, or the first start of the member was not completed. */
   readonly state: MemberState | undefined;
 }
 
@@ -72,9 +72,9 @@ export const examineFiles = async (files: DirectoryFiles, temporary: string): Pr
 };
 
 /**
- * Checks all files of a stopped member, and what they are to each other.
+ * Checks all files of a stopped member, and their relations.
  *
- * @throws StartError if there is nothing to check, a member runs there, or the files may not be read
+ * @throws StartError if there are no files, a member runs there, or the files may not be read
  */
 export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions): Promise<readonly Finding[]> => {
   const files = new DirectoryFiles(machineDisk, dataDir);
@@ -92,7 +92,7 @@ export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions)
   }
 };
 
-/** Translates an error that kept the files from being checked into advice. Unexpected errors stay as they are. */
+/** Converts an error that prevented the check to a remedy. Unexpected errors are returned unchanged. */
 const asVerifyError = (error: unknown, member: string): unknown => {
   const code = errorCode(error) ?? "";
   const place = isError(error) && "path" in error && typeof error.path === "string" ? error.path : member;
@@ -102,7 +102,10 @@ const asVerifyError = (error: unknown, member: string): unknown => {
   return error;
 };
 
-/** Keeps a member from starting meanwhile; where nothing can be written none can run. Returns what lets go again. */
+/**
+ * Keeps a member from starting during the check; a directory that is not writable needs no lock. Returns a function that
+ * unlocks.
+ */
 const holdLock = async (files: DirectoryFiles): Promise<() => Promise<void>> => {
   try {
     await access(files.pathOf("lock"), constants.W_OK);
@@ -114,7 +117,7 @@ const holdLock = async (files: DirectoryFiles): Promise<() => Promise<void>> => 
   return () => lock.close();
 };
 
-/** Undefined: that part is damaged, and what depends on it cannot be checked. */
+/** Undefined: that part is damaged, and parts that depend on it cannot be checked. */
 type Maybe<T> = T | undefined;
 
 type Complete<T> = { readonly [Key in keyof T]: Exclude<T[Key], undefined> };
@@ -182,7 +185,7 @@ class Verification {
     const path = this.files.pathOf(part);
     const text = await this.files.peers();
     if (text === undefined) {
-      // It is made by the first start, behind the count of starts.
+      // The first start creates the file after it has counted itself.
       if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member knows no peer yet");
       else
         this.addFinding(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
@@ -271,7 +274,7 @@ class Verification {
 
   /**
    * @param found undefined for a log that has not begun
-   * @returns the end of the log with which the next start begins; undefined: the two do not belong together
+   * @returns the end of the log at the next start; undefined: log and store do not belong together
    */
   private compareLogAndStore(
     found: RecoveredLog | undefined,
@@ -295,7 +298,7 @@ class Verification {
     }
   }
 
-  /** Whether the store is that of the member, and not from before its last starts. */
+  /** Checks that the store belongs to the member, and is not older than its last starts. */
   private compareIdentities(applied: AppliedState, owner: Maybe<DirectoryOwner>, incarnation: Maybe<number>): void {
     if (owner === undefined) return;
     const { memberId } = owner;
@@ -333,7 +336,7 @@ const restoreFormat =
 const restorePeers =
   'put the file back, {"directory":"…","members":{}} and a newline: the directory as the same file of another member names ' +
   "it at this one's id";
-/** Advises a number above all earlier ones: otherwise the other members skip this member's new writes as repeats. */
+/** Advises a number above all earlier ones: otherwise the peers skip this member's new writes as repeats. */
 const restoreIncarnation = (path: string): string =>
   `write a number that is higher than the count of its starts, as 1000000, and a newline into ${path}`;
 
