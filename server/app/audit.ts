@@ -15,7 +15,7 @@ export interface AuditSink {
 
 /** Bytes of a key that are logged. A longer key is cut, and its length logged. */
 const maxKeyBytes = 1_024;
-/** Changes of a transaction that are logged. Of a larger transaction, the number of changes is logged, too. */
+/** Changes of a transaction that are logged. A larger transaction is logged with its number of changes. */
 const maxTxnChanges = 64;
 
 type Fields = Readonly<Record<string, unknown>>;

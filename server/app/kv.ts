@@ -54,8 +54,8 @@ type Propose = <Kind extends KeyChange>(
 ) => void;
 
 /**
- * The operations of etcd's KV. They check the shape of the request, the caller's user and the space quota, in this order, then
- * propose the change or read. Rights on keys are checked at the state that is read or changed.
+ * The operations of etcd's KV: check the shape of the request, the caller's user and the space quota, in this order, then
+ * propose or read. Rights on keys are checked at the state that is read or changed.
  */
 export const kvOperations = (
   { store, proposals, reads }: KvParts,

@@ -35,7 +35,7 @@ export class Locks {
     }
   }
 
-  /** Deletes the key of a lock. As in etcd, a missing key is no error. */
+  /** Deletes the key of a lock. A missing key is no error, as in etcd. */
   async unlock(caller: Caller, { key }: UnlockRequest): Promise<Answer<UnlockResponse>> {
     const { revision } = await resultOf(this.operations.deleteRange, caller, DeleteRangeRequest.create({ key }));
     return { response: { header: undefined }, revision };

@@ -77,7 +77,7 @@ export class BcryptThread implements Bcrypt {
     else job?.reject(new Error(`Cannot hash a password: ${answer.error}`));
   }
 
-  /** Fails the passwords of a worker that ended by itself. Its event `error` comes before `exit`. */
+  /** Fails the passwords of a worker that ended by itself. The event `error` comes before `exit`. */
   private onEnd(worker: Worker, error: Error): void {
     if (worker !== this.worker) return;
     this.worker = undefined;

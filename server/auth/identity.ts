@@ -11,7 +11,7 @@ export interface Identity {
 export interface TokenSource {
   /** Returns the random beginning of a token; empty: members do not store tokens. */
   newPrefix(): string;
-  /** Issues a token for a user. With a prefix, called on every member with the same arguments. */
+  /** Issues a token for a user. Called on every member with the same arguments, if there is a prefix. */
   assign(name: string, revision: bigint, prefix: string, index: LogIndex): string | Promise<string>;
   /** @returns the user of a token; undefined: the token is invalid */
   verify(token: string, currentRevision: bigint): Identity | undefined | Promise<Identity | undefined>;

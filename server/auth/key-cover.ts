@@ -12,7 +12,7 @@ export class KeyCover {
     this.merged = merge(intervals);
   }
 
-  /** Whether all keys in `[from, to)` are covered. For an empty interval, `from` has to be covered, as in etcd's interval tree. */
+  /** Whether all keys in `[from, to)` are covered. An empty interval is covered if `from` is, as in etcd's interval tree. */
   covers(from: string, to: string): boolean {
     if (from >= to) return this.endFrom(from) !== undefined;
     const interval = this.lastFrom(from);

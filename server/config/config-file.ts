@@ -1,5 +1,5 @@
-// `--config-file`: all settings in one YAML file, whose keys are names of flags. As in etcd, values have YAML's types (no
-// number in quotes, durations in nanoseconds), and unknown keys are ignored; minietcd warns about them.
+// `--config-file`: all settings in one YAML file, whose keys are names of flags. Values have YAML's types (no number in quotes,
+// durations in nanoseconds), and unknown keys are ignored, as in etcd; minietcd warns about them.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -139,7 +139,7 @@ export const tlsLimits = (min: string, max: string, suites: readonly string[]): 
   if (chosen.length === 0 && maxVersion === "TLSv1.2")
     throw new StartError("--cipher-suites names none of TLS1.2, and --tls-max-version is TLS1.2");
   return {
-    // As in Go, the suites of TLS 1.3 cannot be configured: all are enabled.
+    // The suites of TLS 1.3 cannot be configured, as in Go: all are enabled.
     minVersion: chosen.length === 0 ? "TLSv1.3" : minVersion,
     maxVersion,
     ciphers: [...tls13Suites, ...chosen].join(":"),

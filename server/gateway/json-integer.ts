@@ -16,7 +16,7 @@ export const integerRanges: Readonly<Record<"int32" | "uint32" | "int64" | "uint
 /** The longest valid integers have 20 digits; longer ones are not parsed. */
 const maxDigits = 20;
 const plainDigits = /^(?:0|[1-9]\d{0,14})$/;
-/** A number at the beginning of a text, up to a character that ends it. Its exponent may lack digits, as in Go. */
+/** A number at the beginning of a text, up to a character that ends it. The exponent may lack digits, as in Go. */
 const leadingNumber = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+|[+-]?(?=[^])))?(?![-+._a-zA-Z0-9])/;
 
 /** Parses an integer. @returns undefined: the text is no integer within the range */

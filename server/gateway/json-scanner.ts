@@ -25,8 +25,8 @@ type Within = "name" | "member" | "array";
 const maxDepth = 10_000;
 
 /**
- * Scans one value after the other, as Go's `json.Decoder` does. For `{"a":1} {"b`, `scan` from 0 returns 7, the end of the
- * first value; from 7 it returns -1: the second value continues in the next piece.
+ * Scans one value after the other, as Go's `json.Decoder` does. Example: in `{"a":1} {"b`, `scan` from 0 returns 7, the end of
+ * the first value; from 7 it returns -1: the second value continues in the next piece.
  */
 export class JsonScanner {
   private state: State = "beginValue";

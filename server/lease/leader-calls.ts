@@ -86,8 +86,8 @@ export class LeaderCalls {
   }
 
   /**
-   * Handles a change of leader or term. A member that led and then knows no leader in the same term has stepped down for lack of
-   * a quorum: pending calls fail. In a greater term another member is about to lead, and calls wait for it.
+   * Handles a change of leader or term. A member that led and then knows no leader in the same term has stepped down for lack
+   * of a quorum: pending calls fail. A greater term means that another member is about to lead: calls wait for it.
    */
   onLeaderChange({ id, leader, term }: LeaderStatus): void {
     this.hasLostQuorum = leader === noMember && this.leader === id && this.term === term;

@@ -9,8 +9,8 @@ const keysPerLook = 50;
 
 /**
  * Encodes the field `keys` of a LeaseTimeToLiveResponse, in slices: adds up the lengths first, then writes all keys into one
- * buffer. One buffer per key would be garbage whose collection delays the member by many milliseconds, with tens of thousands
- * of keys.
+ * buffer. A buffer per key would be garbage whose collection delays the member by many milliseconds, with tens of thousands of
+ * keys.
  *
  * @param keys the keys, one character per byte
  */

@@ -85,7 +85,7 @@ export class Member implements AsyncDisposable {
     let early: Error | undefined;
     try {
       const createEngine = await loadEngine(config.rpcEngine);
-      // With TLS, a connection is first in a handshake, then waits for its hello: half of the share for each.
+      // A connection with TLS is first in a handshake, then waits for its hello: half of the share for each.
       const handshakes = config.tls.peer === undefined ? 0 : Math.ceil(share.unknownPeers / 2);
       const secure = (tls = await SecurePorts.open(config, environment, handshakes));
       const parts = new ProcessParts(share.unknownPeers - handshakes, storageOf(config.storage), tls.dialer);

@@ -356,7 +356,7 @@ const createCore = (
 ): RaftCore =>
   new RaftCore({
     id: memberId,
-    // As in etcd, the bootstrap's configuration has term 1: the first leader is elected in term 2.
+    // The bootstrap's configuration has term 1, as in etcd: the first leader is elected in term 2.
     recovered: { hardState: { ...hardState, term: Math.max(1, hardState.term) as Term }, base, entries },
     applied: applied.index,
     heartbeatTicks: heartbeatTicksOf(config),

@@ -4,8 +4,8 @@
 import type { Family, HistogramSample, Labels } from "./family.js";
 
 /**
- * Formats families in the text format of Prometheus, version 0.0.4, each with its help and type. As in Go's library, labels are
- * sorted by name and a family without samples is omitted.
+ * Formats families in the text format of Prometheus, version 0.0.4, each with its help and type. Labels are sorted by name and
+ * a family without samples is omitted, as in Go's library.
  */
 export const expose = (families: readonly Family[]): string => {
   let text = "";

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { processDescriptors } from "../resources/index.js";
 import { counter, type Family, gauge, info } from "./family.js";
 
-/** The metrics of the process, with the names of all Prometheus libraries. Those that the system does not provide are omitted. */
+/** The metrics of the process, with the names of all Prometheus libraries. Metrics that the system does not provide are omitted. */
 export const processFamilies = async (): Promise<Family[]> => {
   const { user, system } = process.cpuUsage();
   const { rss, heapTotal, heapUsed, external } = process.memoryUsage();

@@ -15,7 +15,7 @@ const states = {
 
 /**
  * Returns the variables of etcd's `/debug/vars`, a few hundred bytes. The command line is omitted: a program that embeds a
- * member may have secrets there. Of Go's memory statistics, those that Node also has are included.
+ * member may have secrets there. Go's memory statistics are included if Node has them.
  */
 export const debugVariables = ({ replica }: Pick<MeasuredMember, "replica">): Variables => {
   const { heapUsed, heapTotal, rss } = process.memoryUsage();

@@ -70,7 +70,7 @@ const bindUrl = async (
       servers.push(await bind(other.kind === "tcp" ? { ...other, port } : other, onConnection));
     } catch (error) {
       if (!isMissingFamily(error)) throw error;
-      // On a machine without IPv6, 127.0.0.1 is the only address of localhost.
+      // 127.0.0.1 is the only address of localhost on a machine without IPv6.
     }
   }
   return servers.slice(before).map(boundAddress);

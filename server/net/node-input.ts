@@ -13,9 +13,9 @@ interface Piece {
 
 /**
  * Bytes for Node, and the part of them that it may read in one tick. Node reports a new stream one tick after it has read the
- * headers; until then the stream must stay open, as its handlers rely on it. So the headers of a request are the last bytes of
- * a tick, with one exception, for speed: further requests and their data, as every client sends them. Neither can end an
- * earlier request, as long as
+ * headers; until then the stream must stay open, as its handlers rely on it. The headers of a request are therefore the last
+ * bytes of a tick, with one exception, for speed: further requests and their data, as every client sends them. Neither can end
+ * an earlier request, as long as
  *
  * - no stream gets more data than its headers declare: none declares a length;
  * - Node does not end the connection for too many streams: no more are open than it has accepted before, and it has reset none.
@@ -32,7 +32,7 @@ export class NodeInput {
 
   constructor(private readonly streams: StreamTable) {}
 
-  /** Begins a frame that `streams` does not know yet. Its bytes follow. */
+  /** Begins a frame that `streams` does not know yet; its bytes follow. */
   begin(header: FrameHeader): void {
     const piece = this.last();
     piece.isHarmless &&= this.isHarmless(header);

@@ -10,7 +10,7 @@ const maxStrikes = 2;
 
 /**
  * Counts a client's pings by the rules of etcd's gRPC server: an early one is a strike, and headers or data to the client reset
- * the strikes. On an idle connection, pings at 0, 1, 2 and 3 s give 0, 1, 2 and 3 strikes; the third is too many.
+ * the strikes. Example on an idle connection: pings at 0, 1, 2 and 3 s give 0, 1, 2 and 3 strikes; the third is too many.
  */
 export class PingPolicy {
   private lastPingAt = -Infinity;

@@ -1,6 +1,6 @@
 /**
  * Node answers the thousandth RST_STREAM in a burst, or more than 33 a second after that, with a GOAWAY that ends every call of
- * the connection. So resets are passed on at a lower rate.
+ * the connection; resets are passed on at a lower rate.
  */
 const burst = 900;
 const perSecond = 30;

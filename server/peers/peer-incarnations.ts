@@ -5,8 +5,8 @@ import type { Incarnation, Refusal } from "./hello.js";
 import type { PeerAdmission } from "./peer-admission.js";
 
 // Raft relies on each member's durable state (paper §5.1, figure 2). A member whose data directory was emptied, or is an older
-// copy, has lost votes and acknowledgements and cannot detect that; its peers can. So each member announces its incarnation,
-// and each peer stores it durably and refuses an older one: a fence.
+// copy, has lost votes and acknowledgements and cannot detect that; its peers can. Each member therefore announces its
+// incarnation, and each peer stores it durably and refuses an older one: a fence.
 
 /** The content of the file `peers`. */
 export interface PeersFile {

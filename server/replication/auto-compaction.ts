@@ -61,7 +61,7 @@ const notesPerPeriod = 10;
 
 /**
  * Compacts revisions that are older than a period. Ten times per period, or per hour if that is shorter, the newest revision is
- * noted; a compaction goes up to the oldest note of the period. With a period of one hour:
+ * noted; a compaction goes up to the oldest note of the period. Example with a period of one hour:
  *
  *     0:00 … 0:54  notes r0 … r9, no compaction
  *     1:00         compacts up to r0: revisions superseded before 0:00 are removed

@@ -78,8 +78,8 @@ const etcdEnvelopeBytes = 14;
  * The pending proposals of this member. Each has a sequence number, waits until that number is applied here, and ends exactly
  * once: with its result, an error that says that it was not applied, or "outcome unknown" at the deadline.
  *
- * A proposal that was sent to a lost leader may be in the log or not. So each new leader gets all pending proposals again, the
- * same bytes under the same numbers; if both copies are committed, `SeenProposals` skips the second one.
+ * A proposal that was sent to a lost leader may be in the log or not. Each new leader therefore gets all pending proposals
+ * again, the same bytes under the same numbers; if both copies are committed, `SeenProposals` skips the second one.
  */
 export class Proposals<Results extends ResultsByKind> {
   /** The durations from a proposal to its end. An applied proposal counts as a success, whatever its result. */
@@ -366,7 +366,7 @@ export class Proposals<Results extends ResultsByKind> {
     return this.answeredBelow;
   }
 
-  /** Returns the error of a proposal at its deadline. As in etcd, an election since then is named as the likely cause. */
+  /** Returns the error of a proposal at its deadline. An election since then is named as the likely cause, as in etcd. */
   private overdueError({ copies, beganUnder }: Pending<unknown>): ServerError {
     if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
     if (this.leader !== noMember && beganUnder !== this.elections)

@@ -82,8 +82,8 @@ export interface DescriptorShare {
  * Divides the descriptors of the process among its members. Each member reserves the number that its log, its store and its
  * peers need; the rest is for client connections.
  *
- * With 160 descriptors, 20 of them open, one of three members reserves 64 + 2 * 8 = 80. Of the remaining 60, unknown peer
- * connections get 15, clients 45.
+ * Example: of 160 descriptors 20 are open, and one of three members reserves 64 + 2 * 8 = 80; unknown peer connections get 15
+ * of the remaining 60, clients 45.
  */
 export class Descriptors {
   private reserved = 0;

@@ -59,7 +59,7 @@ export interface UnaryMethod<Request = never, Result = never, Response = unknown
   /** `/package.Service/Method` */
   readonly path: string;
   readonly stats: MethodStats;
-  /** Decodes a request. Its keys and values are views of `bytes`, which is not changed any more. */
+  /** Decodes a request. The keys and values are views of `bytes`, which is not changed any more. */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   /** Serves a request; calls `handler` with the result, or throws. */
@@ -120,7 +120,7 @@ export interface BidiMethod<Request = never, Response = unknown> {
   readonly path: string;
   readonly stats: MethodStats;
   /**
-   * Decodes a request. Its keys and values are views of `bytes`: a sink that keeps some for long copies them, so as not to
+   * Decodes a request. The keys and values are views of `bytes`: a sink that keeps some for long copies them, so as not to
    * retain the whole buffer.
    */
   readonly decode: (bytes: Uint8Array) => Request;

@@ -7,8 +7,8 @@ import { StartError } from "../base/index.js";
 import { canonicalNumber } from "./certificate-rules.js";
 
 /**
- * Reads the serial numbers of a list, as hex digits without leading zeros. As in etcd, a number applies to certificates of any
- * authority.
+ * Reads the serial numbers of a list, as hex digits without leading zeros. A number applies to certificates of any authority,
+ * as in etcd.
  *
  * @param path for the message
  * @throws StartError if the contents are no list

@@ -319,7 +319,7 @@ export class ServerConnection implements WrittenConnection {
     this.onBlock(block, whole, 0, whole.length);
   }
 
-  /** Handles a complete header block. It is decoded in any case, as later blocks depend on the dynamic table. */
+  /** Handles a complete header block. The block is decoded in any case, as later blocks depend on the dynamic table. */
   private onBlock(
     { stream: id, isLast, dependsOnItself }: HeaderBlock,
     bytes: Buffer,

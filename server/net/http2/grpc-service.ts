@@ -103,7 +103,7 @@ class RefusedCall extends GrpcCall {
   }
 }
 
-/** A request that is not gRPC. As HTTP clients expect, it is read to its end and then answered, with a body. */
+/** A request that is not gRPC. The request is read to its end and then answered, with a body, as HTTP clients expect. */
 class RefusedRequest extends ServerStream {
   constructor(
     client: ServerConnection,

@@ -1,5 +1,5 @@
-// The Huffman code of HPACK (RFC 7541, appendix B). It is canonical: with the symbols ordered by the length of their codes,
-// then by value, each code is the one before it plus one, shifted to its own length. So the lengths alone define the code.
+// The Huffman code of HPACK (RFC 7541, appendix B). The code is canonical: with the symbols ordered by the length of their
+// codes, then by value, each code is the one before it plus one, shifted to its own length; the lengths alone define the code.
 
 /** The symbols of each code length, in hex: `30-32` stands for 0x30, 0x31 and 0x32. 0x100 is the end-of-string symbol. */
 const symbolsByLength: readonly (readonly [bits: number, symbols: string])[] = [

@@ -3,7 +3,7 @@ import type { Output } from "./output.js";
 
 const noBytes = new Uint8Array(0);
 
-/** An item up to this size is not divided if the frame has room for it: the rest of the output chunk stays empty. In bytes. */
+/** An item up to this size is not divided if the frame has room for it: the rest of the output chunk stays empty. The unit is bytes. */
 const maxWholeBytes = 1024;
 
 /** Copies a message in pieces to the output, part by part. */

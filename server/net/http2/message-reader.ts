@@ -81,7 +81,7 @@ export class MessageReader {
     this.partial = undefined;
   }
 
-  /** Allocates a message whose length is known. Its bytes, with the prefix, are copied by `fill`. */
+  /** Allocates a message whose length is known. `fill` copies the bytes, with the prefix. */
   private begin(prefix: Buffer, at: number, length: number): boolean {
     if (length > this.rules.maxMessageBytes) return this.refuse(tooLarge(length, this.rules.maxMessageBytes));
     const size = messagePrefixBytes + length;
@@ -132,7 +132,7 @@ const tooLarge = (bytes: number, most: number): GrpcStatus => ({
 });
 const tooManyPartial: GrpcStatus = { code: resourceExhausted, details: "etcdserver: too many requests" };
 
-/** Decompresses a message whose flag is not 0. Its size is bounded, so that a small message cannot become a large one. */
+/** Decompresses a message whose flag is not 0. The size is bounded, so that a small message cannot become a large one. */
 const decompress = (
   flag: number,
   encoding: string | undefined,

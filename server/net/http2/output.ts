@@ -28,7 +28,7 @@ export interface OutputPart {
   readonly chunk: Buffer | undefined;
 }
 
-/** The size from which on a buffer is written without a copy: a further part of a write costs less than the copy. In bytes. */
+/** The size from which on a buffer is written without a copy: a further part of a write costs less than the copy. The unit is bytes. */
 export const minSharedBytes = 4 * 1024;
 
 /**

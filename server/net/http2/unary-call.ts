@@ -6,7 +6,7 @@ import { GrpcCall } from "./grpc-call.js";
 import type { RequestHead } from "./request-head.js";
 import { lengthOf } from "./send-queue.js";
 
-/** A call with one request and one answer. One object is the stream, the call and the reply, to save allocations. */
+/** A call with one request and one answer. A single object is the stream, the call and the reply, to save allocations. */
 export class UnaryCall extends GrpcCall implements Reply<unknown> {
   private hasRequest = false;
 

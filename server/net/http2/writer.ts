@@ -47,8 +47,8 @@ const maxStatusTextBytes = 8 * 1024;
 const firstWindowBytes = 65_535;
 
 /**
- * Writes the frames of one connection. They are collected, and written to the socket once for all answers of one turn; one such
- * write is in progress at a time, the next begins when it is complete. Data waits in the queues of its streams while the
+ * Writes the frames of one connection. Frames are collected, and written to the socket once for all answers of one turn; one
+ * such write is in progress at a time, the next begins when it is complete. Data waits in the queues of its streams while the
  * client's windows are closed or there is much output; streams that may send alternate, a frame each.
  */
 export class ConnectionWriter implements StreamCarrier {
