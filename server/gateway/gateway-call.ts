@@ -18,7 +18,7 @@ import type { OpenGatewayCalls } from "./open-gateway-calls.js";
 import type { MethodSchema } from "./message-schema.js";
 import { metadataOf, timeoutOf } from "./request-metadata.js";
 
-/** A body must arrive at a rate of this many bytes per timeout; else its connection is closed. */
+/** The bytes of a body that must arrive within each `maxHttpRequestMs`; else its connection is closed. */
 const progressBytes = 64 * 1024;
 
 /** The components that all calls of a gateway share. */

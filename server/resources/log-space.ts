@@ -5,8 +5,8 @@ import type { Logger } from "../base/index.js";
 /** The interval of attempts to create the next segment of the log, in milliseconds. */
 const retryMs = 1_000;
 /**
- * The number of attempts after which a member that leads again transfers the leadership again; if all disks are full, it moves
- * on and on.
+ * The number of attempts after which a member that leads again transfers the leadership again; if all disks are full, each new
+ * leader transfers the leadership again.
  */
 const transferRetries = 30;
 
