@@ -111,7 +111,7 @@ const tellChecks = async (): Promise<void> => {
 
 /** Measures the time of a check, in milliseconds. Each check gets a new string, as each request does. */
 const checkCost = async (tokens: TokenSource): Promise<number> => {
-  const token = await tokens.assign(user.name, 7n, tokens.newPrefix(), 1 as LogIndex);
+  const token = await tokens.assign(user.name, 7n, tokens.createPrefix(), 1 as LogIndex);
   await tokens.verify(token, 7n);
   const bytes = Buffer.from(token);
   const given = Array.from({ length: checks }, () => bytes.toString("latin1"));

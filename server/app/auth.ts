@@ -122,7 +122,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
       read(
         caller,
         (rights) => rights.checkUserShown(name),
-        () => ({ header: undefined, roles: [...access.auth.existingUser(name).roles] }),
+        () => ({ header: undefined, roles: [...access.auth.requireUser(name).roles] }),
         handler,
       ),
     userList: (caller, _request, handler) =>
@@ -149,7 +149,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
         caller,
         (rights) => rights.checkRoleShown(role),
         () => {
-          const { keyPermission } = access.auth.existingRole(role);
+          const { keyPermission } = access.auth.requireRole(role);
           return { header: undefined, perm: role === root ? [rootPermission] : [...keyPermission] };
         },
         handler,
@@ -203,7 +203,7 @@ const logInAtRevision = async (
   const hash = user === undefined ? undefined : Buffer.from(user.password).toString();
   if (!(await passwords.verify(password, hash)))
     throw new ServerError("authentication-failed", "no such user, or a wrong password");
-  const value = { name, tokenPrefix: tokens.newPrefix(), authRevision };
+  const value = { name, tokenPrefix: tokens.createPrefix(), authRevision };
   const login = await new Promise<CommandResults["login"]>((resolve, reject) => {
     proposals.propose({ $case: "login", value }, { onResult: resolve, onError: (error) => reject(asError(error)) });
   });

@@ -40,7 +40,7 @@ export class Elections {
     try {
       if (place.found !== undefined && Buffer.compare(place.found, value) !== 0)
         await this.change(call.caller, place, putOf(place, value));
-      await this.queue.untilFirst(call, name, place);
+      await this.queue.whenFirst(call, name, place);
     } catch (error) {
       await this.queue.leave(call.caller, place);
       throw error;
@@ -70,7 +70,7 @@ export class Elections {
 
   /** Reads the leader. @throws ServerError `no-elected-leader` */
   async leader(caller: Caller, { name }: LeaderRequest): Promise<ElectedLeader> {
-    const { response, revision } = await this.queue.first(caller, name);
+    const { response, revision } = await this.queue.readFirst(caller, name);
     const kv = firstOf(response);
     if (kv === undefined) throw new ServerError("no-elected-leader", "there is no candidate");
     return { kv, revision };
@@ -95,7 +95,7 @@ export class Elections {
 /** An observer of an election, until its call ends. */
 export class Observation {
   /** Rejects with the error that ends the observation. */
-  readonly over: Promise<never>;
+  readonly whenOver: Promise<never>;
   private watch: EventWatch | undefined;
 
   constructor(
@@ -104,7 +104,7 @@ export class Observation {
     private readonly name: Uint8Array,
     private readonly observer: LeaderReceiver,
   ) {
-    this.over = this.run();
+    this.whenOver = this.run();
   }
 
   /** Continues after the observer had no room. */
@@ -115,9 +115,9 @@ export class Observation {
   private async run(): Promise<never> {
     this.queue.count(this.call.signal);
     for (;;) {
-      const { response, revision } = await this.queue.first(this.call.caller, this.name);
+      const { response, revision } = await this.queue.readFirst(this.call.caller, this.name);
       const kv = firstOf(response);
-      const leader = kv === undefined ? await this.firstCandidate(revision) : { kv, revision };
+      const leader = kv === undefined ? await this.whenCandidate(revision) : { kv, revision };
       this.call.signal.throwIfAborted();
       if (leader === undefined) continue; // a compaction removed the revision where the watch starts
       this.observer.onLeader(leader);
@@ -126,14 +126,14 @@ export class Observation {
   }
 
   /** Waits for the first candidate. */
-  private async firstCandidate(after: number): Promise<ElectedLeader | undefined> {
+  private async whenCandidate(after: number): Promise<ElectedLeader | undefined> {
     let candidate: ElectedLeader | undefined;
     const take = (event: RawEvent): boolean => {
       if (event.type !== eventType.put) return false;
       candidate = leaderOf(event);
       return true;
     };
-    await this.until(take, { ...queueInterval(this.name), startRevision: BigInt(after + 1) });
+    await this.watchUntil(take, { ...queueInterval(this.name), startRevision: BigInt(after + 1) });
     return candidate;
   }
 
@@ -144,10 +144,10 @@ export class Observation {
       this.observer.onLeader(leaderOf(event));
       return false;
     };
-    return this.until(take, { key, startRevision: BigInt(revision + 1) });
+    return this.watchUntil(take, { key, startRevision: BigInt(revision + 1) });
   }
 
-  private until(take: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
+  private watchUntil(take: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
     this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), take });
     return this.queue.watch(this.call, this.watch, request);
   }

@@ -17,18 +17,18 @@ const noBytes = new Uint8Array();
 /** An internal watch of the member, which ends at a certain event. */
 export class EventWatch implements WatchListener {
   /** Resolves after that event, or when a compaction has removed the watch's history. */
-  readonly over: Promise<void>;
+  readonly whenOver: Promise<void>;
   private session: WatchSession | undefined;
   private isOver = false;
   private resolve: () => void = () => undefined;
   private reject: (error: Error) => void = () => undefined;
 
   constructor(private readonly taker: EventTaker) {
-    this.over = new Promise((resolve, reject) => {
+    this.whenOver = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.over.catch(() => undefined); // the owner handles the rejection
+    this.whenOver.catch(() => undefined); // the owner handles the rejection
   }
 
   /** Begins the watch. @throws ServerError if it is refused */

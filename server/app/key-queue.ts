@@ -86,7 +86,7 @@ export class KeyQueue {
    * @returns whether there were any
    * @throws the error that ends the wait, or the signal's reason
    */
-  async untilFirst({ caller, signal }: QueuedCall, name: Uint8Array, place: Place): Promise<boolean> {
+  async whenFirst({ caller, signal }: QueuedCall, name: Uint8Array, place: Place): Promise<boolean> {
     if (this.waiting >= maxQueuedCalls) throw new ServerError("too-many-requests", `${maxQueuedCalls} calls wait`);
     this.waiting += 1;
     try {
@@ -99,7 +99,7 @@ export class KeyQueue {
         });
         const before = firstOf(response);
         if (before === undefined) return hasWaited;
-        await this.untilDeleted({ caller, signal }, before.key, revision);
+        await this.whenDeleted({ caller, signal }, before.key, revision);
       }
     } finally {
       this.waiting -= 1;
@@ -107,7 +107,7 @@ export class KeyQueue {
   }
 
   /** Reads the first place of the queue. */
-  first(caller: Caller, name: Uint8Array): Promise<Answer<RawRangeResponse>> {
+  readFirst(caller: Caller, name: Uint8Array): Promise<Answer<RawRangeResponse>> {
     return this.read(caller, firstKeyRequest(name));
   }
 
@@ -140,14 +140,14 @@ export class KeyQueue {
     signal.addEventListener("abort", stop);
     try {
       watch.open(this.operations, caller, WatchCreateRequest.create(request));
-      await watch.over;
+      await watch.whenOver;
     } finally {
       signal.removeEventListener("abort", stop);
       watch.close();
     }
   }
 
-  private untilDeleted(call: QueuedCall, key: Uint8Array, revision: number): Promise<void> {
+  private whenDeleted(call: QueuedCall, key: Uint8Array, revision: number): Promise<void> {
     const watch = new EventWatch({ hasRoom: () => true, take: () => true });
     return this.watch(call, watch, { key, startRevision: BigInt(revision + 1), filters: [Filter.NOPUT] });
   }

@@ -43,7 +43,7 @@ export class Locks {
 
   private async wait(call: QueuedCall, name: Uint8Array, place: Place): Promise<Answer<LockResponse>> {
     const { key } = place;
-    const hasWaited = await this.queue.untilFirst(call, name, place);
+    const hasWaited = await this.queue.whenFirst(call, name, place);
     if (!hasWaited) return { response: { header: undefined, key }, revision: place.takenAt };
     const { response, revision } = await this.queue.read(call.caller, { key });
     if (response.count === 0n) throw new ServerError("session-expired", "the lease has ended");

@@ -173,7 +173,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   private refusalOf({ key, rangeEnd, startRevision, watchId }: WatchCreateRequest): string | undefined {
     if (startRevision < 0n) return "etcdserver: mvcc: required revision has been compacted";
     const isOpenEnded = rangeEnd.length === 0 || isZeroByte(rangeEnd);
-    if (!isOpenEnded && Buffer.compare(orZeroByte(key), rangeEnd) >= 0) return "mvcc: watcher range is empty";
+    if (!isOpenEnded && Buffer.compare(zeroByteIfEmpty(key), rangeEnd) >= 0) return "mvcc: watcher range is empty";
     if (this.watches.has(watchId) && watchId !== 0n) return "mvcc: duplicate watch ID provided on the WatchStream";
     if (this.watches.size >= maxWatchersPerStream) return "etcdserver: too many requests";
     return undefined;
@@ -184,7 +184,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
     const reason = this.refusalOf(request);
     if (admitted?.refusal !== undefined) return this.reply({ kind: "refused", ...admitted.refusal, revision });
     if (reason !== undefined) return this.reply({ kind: "refused", reason, revision });
-    const watchId = request.watchId === 0n ? this.freeId() : request.watchId;
+    const watchId = request.watchId === 0n ? this.takeFreeId() : request.watchId;
     this.watches.set(watchId, new SessionWatch(this, watchId, request, admitted?.user));
     if (request.progressNotify) this.startTicks();
     this.reply({ kind: "created", watchId, revision });
@@ -202,7 +202,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
     return true;
   }
 
-  private freeId(): bigint {
+  private takeFreeId(): bigint {
     while (this.watches.has(this.nextId)) this.nextId += 1n;
     return this.nextId++;
   }
@@ -266,10 +266,10 @@ function* noWork(): Sliced<void> {
   // for listeners without `prepare`
 }
 
-const rangeOf = ({ key, rangeEnd }: WatchCreateRequest): KeyRange => ({ key: orZeroByte(key), rangeEnd });
+const rangeOf = ({ key, rangeEnd }: WatchCreateRequest): KeyRange => ({ key: zeroByteIfEmpty(key), rangeEnd });
 
 const optionsOf = ({ key, rangeEnd, startRevision, prevKv, filters }: WatchCreateRequest): WatchOptions => ({
-  key: orZeroByte(key),
+  key: zeroByteIfEmpty(key),
   rangeEnd,
   startRevision: counterFromRequest(startRevision),
   prevKv,
@@ -280,4 +280,4 @@ const optionsOf = ({ key, rangeEnd, startRevision, prevKv, filters }: WatchCreat
 const zeroByte = new Uint8Array(1);
 const isZeroByte = (bytes: Uint8Array): boolean => bytes.length === 1 && bytes[0] === 0;
 /** Replaces an empty key by a zero byte: as key and range end together, the interval of all keys. */
-const orZeroByte = (key: Uint8Array): Uint8Array => (key.length === 0 ? zeroByte : key);
+const zeroByteIfEmpty = (key: Uint8Array): Uint8Array => (key.length === 0 ? zeroByte : key);

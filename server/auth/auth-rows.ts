@@ -12,13 +12,13 @@ export interface Stored<Value> {
 }
 
 /** Returns a user with its row. */
-export const storedUser = (value: User): Stored<User> => ({
+export const storedUserOf = (value: User): Stored<User> => ({
   value,
   row: { table: tables.users, key: rowKeyOf(value.name), row: User.encode(value).finish() },
 });
 
 /** Returns a role with its row. */
-export const storedRole = (value: Role): Stored<Role> => ({
+export const storedRoleOf = (value: Role): Stored<Role> => ({
   value,
   row: { table: tables.roles, key: rowKeyOf(value.name), row: Role.encode(value).finish() },
 });

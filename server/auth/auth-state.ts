@@ -11,7 +11,7 @@ import {
 } from "../../proto/index.js";
 import type { TableRow } from "../../store/index.js";
 import { ServerError, type ServerErrorCode } from "../base/index.js";
-import { type AuthRows, statusRow, type Stored, storedRole, storedUser } from "./auth-rows.js";
+import { type AuthRows, statusRow, type Stored, storedRoleOf, storedUserOf } from "./auth-rows.js";
 import { endOf, isOpenEnded, keyText } from "./key-range.js";
 import { compareNames, root } from "./names.js";
 import { UserPermissions } from "./user-permissions.js";
@@ -132,7 +132,7 @@ export class AuthState {
   /** @throws ServerError `invalid-auth-management`, `user-not-found` */
   deleteUser(name: string): void {
     if (this.enabled && name === root) throw refusal("invalid-auth-management", "the user root is needed");
-    const { row } = this.storedUser(name);
+    const { row } = this.requireStoredUser(name);
     this.users.delete(name);
     this.bytes -= sizeOf(row);
     this.noteChange();
@@ -140,7 +140,7 @@ export class AuthState {
 
   /** @throws ServerError `user-not-found`, `no-password-user`, `auth-limit` */
   changePassword({ name, hashedPassword }: AuthUserChangePasswordRequest): void {
-    const user = this.existingUser(name);
+    const user = this.requireUser(name);
     const hasPassword = user.options?.noPassword !== true;
     this.putUser({ ...user, password: hasPassword ? hashOf(hashedPassword) : noBytes });
     this.noteChange();
@@ -148,8 +148,8 @@ export class AuthState {
 
   /** @throws ServerError `user-not-found`, `role-not-found`, `auth-limit` */
   grantRole(name: string, role: string): void {
-    const user = this.existingUser(name);
-    if (role !== root) this.existingRole(role);
+    const user = this.requireUser(name);
+    if (role !== root) this.requireRole(role);
     if (user.roles.includes(role)) return; // no change, and no error, as in etcd
     this.putUser({ ...user, roles: [...user.roles, role].sort(compareNames) });
     this.noteChange();
@@ -159,7 +159,7 @@ export class AuthState {
   revokeRole(name: string, role: string): void {
     if (this.enabled && name === root && role === root)
       throw refusal("invalid-auth-management", "the user root needs the role root");
-    const user = this.existingUser(name);
+    const user = this.requireUser(name);
     if (!user.roles.includes(role))
       throw refusal("role-not-granted", `${JSON.stringify(name)} does not have ${JSON.stringify(role)}`);
     this.putUser(withoutRole(user, role));
@@ -178,7 +178,7 @@ export class AuthState {
   /** Deletes a role, also from all users. @throws ServerError `invalid-auth-management`, `role-not-found` */
   deleteRole(name: string): void {
     if (this.enabled && name === root) throw refusal("invalid-auth-management", "the role root is needed");
-    const { row } = this.storedRole(name);
+    const { row } = this.requireStoredRole(name);
     this.roles.delete(name);
     this.bytes -= sizeOf(row);
     for (const { value: user } of this.users.values())
@@ -195,7 +195,7 @@ export class AuthState {
     if (given === undefined) throw refusal("permission-not-given", "the request has no permission");
     if (!hasKeys(given)) throw refusal("invalid-auth-management", "a permission for no key");
     const perm = copyPermission(given);
-    const role = this.existingRole(name);
+    const role = this.requireRole(name);
     // etcd changes only the first permission of the key: a second one keeps its type.
     const others = role.keyPermission.filter((other) => !isForSame(other, perm));
     if (others.length >= maxPermissions) throw refusal("auth-limit", `the role has ${maxPermissions} permissions`);
@@ -209,7 +209,7 @@ export class AuthState {
 
   /** @throws ServerError `role-not-found`, `permission-not-granted` */
   revokePermission({ role: name, key, rangeEnd }: AuthRoleRevokePermissionRequest): void {
-    const role = this.existingRole(name);
+    const role = this.requireRole(name);
     const kept = role.keyPermission.filter((permission) => !isForSame(permission, { key, rangeEnd }));
     if (kept.length === role.keyPermission.length)
       throw refusal("permission-not-granted", `${JSON.stringify(name)} has no permission for exactly these keys`);
@@ -218,37 +218,37 @@ export class AuthState {
   }
 
   /** @throws ServerError `user-not-found` */
-  existingUser(name: string): User {
-    return this.storedUser(name).value;
+  requireUser(name: string): User {
+    return this.requireStoredUser(name).value;
   }
 
   /** @throws ServerError `role-not-found` */
-  existingRole(name: string): Role {
-    return this.storedRole(name).value;
+  requireRole(name: string): Role {
+    return this.requireStoredRole(name).value;
   }
 
   private rolesOf({ roles }: User): Role[] {
     return roles.map((role) => this.role(role)).filter((role) => role !== undefined);
   }
 
-  private storedUser(name: string): Stored<User> {
+  private requireStoredUser(name: string): Stored<User> {
     const stored = this.users.get(name);
     if (stored === undefined) throw refusal("user-not-found", `there is no user ${JSON.stringify(name)}`);
     return stored;
   }
 
-  private storedRole(name: string): Stored<Role> {
+  private requireStoredRole(name: string): Stored<Role> {
     const stored = this.roles.get(name);
     if (stored === undefined) throw refusal("role-not-found", `there is no role ${JSON.stringify(name)}`);
     return stored;
   }
 
   private putUser(user: User): void {
-    this.put(this.users, textOf(user.name), storedUser(user));
+    this.put(this.users, textOf(user.name), storedUserOf(user));
   }
 
   private putRole(role: Role): void {
-    this.put(this.roles, textOf(role.name), storedRole(role));
+    this.put(this.roles, textOf(role.name), storedRoleOf(role));
   }
 
   private put<Value>(all: Map<string, Stored<Value>>, name: string, stored: Stored<Value>): void {

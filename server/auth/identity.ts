@@ -10,7 +10,7 @@ export interface Identity {
 /** Issues and verifies the tokens of users that have logged in. */
 export interface TokenSource {
   /** Returns the random beginning of a token; empty: members do not store tokens. */
-  newPrefix(): string;
+  createPrefix(): string;
   /** Issues a token for a user. Called on every member with the same arguments, if there is a prefix. */
   assign(name: string, revision: bigint, prefix: string, index: LogIndex): string | Promise<string>;
   /** @returns the user of a token; undefined: the token is invalid */

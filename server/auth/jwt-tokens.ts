@@ -43,7 +43,7 @@ export class JwtTokens implements TokenSource {
     return this.verified.size;
   }
 
-  newPrefix(): string {
+  createPrefix(): string {
     return "";
   }
 

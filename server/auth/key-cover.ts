@@ -15,18 +15,18 @@ export class KeyCover {
   /** Whether all keys in `[from, to)` are covered. An empty interval is covered if `from` is, as in etcd's interval tree. */
   covers(from: string, to: string): boolean {
     if (from >= to) return this.endFrom(from) !== undefined;
-    const interval = this.lastFrom(from);
+    const interval = this.findLastFrom(from);
     return interval !== undefined && to <= interval.to;
   }
 
   /** Returns the end of the covered keys from `key` on without a gap; undefined: `key` itself is not covered. */
   endFrom(key: string): string | undefined {
-    const interval = this.lastFrom(key);
+    const interval = this.findLastFrom(key);
     return interval !== undefined && key < interval.to ? interval.to : undefined;
   }
 
   /** Finds the last interval that begins at or before `key`. */
-  private lastFrom(key: string): Interval | undefined {
+  private findLastFrom(key: string): Interval | undefined {
     const { merged } = this;
     let low = 0;
     let high = merged.length;

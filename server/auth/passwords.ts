@@ -54,12 +54,12 @@ export class BcryptPasswords implements Passwords {
   async hash(password: string): Promise<string> {
     if (Buffer.byteLength(password) > maxPasswordBytes)
       throw new ServerError("password-too-long", `a password has at most ${maxPasswordBytes} bytes`);
-    return this.bcrypt.hash(password, this.newSalt());
+    return this.bcrypt.hash(password, this.createSalt());
   }
 
   async verify(password: string, hash: string | undefined): Promise<boolean> {
     const known = hash !== undefined && isHash(hash);
-    const expected = known ? hash : (this.decoy ??= this.newSalt().padEnd(hashLength, "."));
+    const expected = known ? hash : (this.decoy ??= this.createSalt().padEnd(hashLength, "."));
     const actual = await this.bcrypt.hash(readPart(password), expected.slice(0, saltLength));
     return timingSafeEqual(Buffer.from(actual), Buffer.from(expected)) && known;
   }
@@ -69,7 +69,7 @@ export class BcryptPasswords implements Passwords {
   }
 
   /** Returns a salt of version 2a, as etcd's. */
-  private newSalt(): string {
+  private createSalt(): string {
     return `$2a$${String(this.cost).padStart(2, "0")}$${encodeSalt(this.randomBytes(saltBytes))}`;
   }
 }

@@ -44,7 +44,7 @@ export class Rights {
   checkRoot(): void {
     const { name } = this.checkUser();
     if (name === "") throw new ServerError("user-name-empty", "the user has no name");
-    if (!this.state.existingUser(name).roles.includes(root)) throw denial(name, "the role root is required");
+    if (!this.state.requireUser(name).roles.includes(root)) throw denial(name, "the role root is required");
   }
 
   /** Checks the right to see a user: the caller itself, or, with the role root, any. */

@@ -40,7 +40,7 @@ export class SimpleTokens implements TokenSource {
     return this.tokens.size;
   }
 
-  newPrefix(): string {
+  createPrefix(): string {
     return Array.from({ length: prefixLetters }, () => letters[this.secret(letters.length)] ?? "").join("");
   }
 

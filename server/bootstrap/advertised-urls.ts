@@ -49,7 +49,7 @@ const mismatchOf = async (
   resolver: HostResolver,
 ): Promise<string | undefined> => {
   if (a.length !== b.length) return `len(${list(a)}) != len(${list(b)})`;
-  if (firstDifference(a, b) === undefined) return undefined;
+  if (findDifference(a, b) === undefined) return undefined;
   const deadline = environment.clock.now() + resolveTimeoutMs;
   const resolved: string[][] = [];
   for (const urls of [a, b]) {
@@ -62,13 +62,13 @@ const mismatchOf = async (
     resolved.push(each.sort());
   }
   const [ours = [], theirs = []] = resolved;
-  const different = firstDifference(ours, theirs);
+  const different = findDifference(ours, theirs);
   return different && `resolved urls: ${different.map((url) => JSON.stringify(url)).join(" != ")}`;
 };
 
 const list = (urls: readonly string[]): string => `[${urls.map((url) => JSON.stringify(url)).join(" ")}]`;
 
-const firstDifference = (a: readonly string[], b: readonly string[]): readonly string[] | undefined => {
+const findDifference = (a: readonly string[], b: readonly string[]): readonly string[] | undefined => {
   const at = a.findIndex((url, position) => url !== b[position]);
   return at < 0 ? undefined : [a[at] ?? "", b[at] ?? ""];
 };

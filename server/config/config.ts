@@ -12,7 +12,7 @@ import {
   UrlError,
 } from "../base/index.js";
 import { type AuthFlags, type AuthSettings, defaultAuthFlags, readAuthSettings } from "./auth-settings.js";
-import { durationMs, FlagValueError, givenGates } from "./flag-values.js";
+import { durationMs, FlagValueError, featureGatesOf } from "./flag-values.js";
 import { FlagError, readList, readNumber, readSwitch } from "./read-flag.js";
 import { defaultTlsFlags, type MemberTls, readTls, type TlsServerFlags } from "./tls-flags.js";
 
@@ -321,7 +321,7 @@ const watchProgress = (value: string): number => {
 
 /** Whether checkpoints are on: by default, unlike in etcd. A checkpoint is always persistent, so either gate turns them off. */
 const hasLeaseCheckpoints = ({ featureGates: text }: ServerFlags): boolean => {
-  const given = givenGates(text);
+  const given = featureGatesOf(text);
   const isOn = given.get("LeaseCheckpoint") ?? given.get("AllAlpha") ?? true;
   const isPersistent = given.get("LeaseCheckpointPersist") ?? isOn;
   if (isPersistent && !isOn && given.has("LeaseCheckpointPersist"))

@@ -4,7 +4,7 @@
 import { emulatedVersions, logLevels } from "../base/index.js";
 import { authTokenWarning, bcryptCostWarning } from "./auth-settings.js";
 import type { Flag, FlagGroup, FlagKind } from "./flag.js";
-import { givenGates } from "./flag-values.js";
+import { featureGatesOf } from "./flag-values.js";
 
 type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check" | "warning">;
 
@@ -32,7 +32,7 @@ const followedGates = new Set(["LeaseCheckpoint", "LeaseCheckpointPersist"]);
 const gatesOnInEtcd = new Set(["AllBeta", "FastLeaseKeepAlive", "TxnModeWriteWithSharedBuffer"]);
 
 const gateWarning = (value: string): string | undefined => {
-  const idle = [...givenGates(value)].filter(
+  const idle = [...featureGatesOf(value)].filter(
     ([name, isOn]) => !followedGates.has(name) && !(name === "AllAlpha" && !isOn) && isOn !== gatesOnInEtcd.has(name),
   );
   if (idle.length === 0) return undefined;

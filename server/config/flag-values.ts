@@ -40,7 +40,7 @@ export const parseFlagValue = (kind: FlagKind, text: string): FlagValue => {
     case "origins":
       return text === "*" ? ["*"] : urls(text);
     case "gates":
-      return gates(text);
+      return parseGates(text);
   }
 };
 
@@ -134,9 +134,9 @@ export const featureGates = [
 ] as const;
 
 /** Returns the feature gates in a valid value; for a repeated gate, the last one. */
-export const givenGates = (text: string): ReadonlyMap<string, boolean> =>
+export const featureGatesOf = (text: string): ReadonlyMap<string, boolean> =>
   new Map(
-    gates(text).map((part) => {
+    parseGates(text).map((part) => {
       const [name = "", value = ""] = part.split("=").map((word) => word.trim());
       return [name, booleans.get(value) === true];
     }),
@@ -151,7 +151,7 @@ const unknownGate = (name: string): FlagValueError => {
   return new FlagValueError(`unrecognized feature gate: ${name}${suggestion}`);
 };
 
-const gates = (text: string): string[] => {
+const parseGates = (text: string): string[] => {
   const given = text.split(",").filter((part) => part.trim() !== "");
   for (const part of given) {
     const [name = "", value] = part.split(/=(.*)/s).map((word) => word.trim());

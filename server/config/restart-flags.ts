@@ -21,10 +21,10 @@ export const logIgnoredFlags = (
   const ignore = (flag: string, given: string, used: string): void =>
     logger.warn(`--${flag} is ignored: the cluster has already been initialized`, { given, used });
   const cluster = initialClusterText(members.map(({ name, peerURLs }) => ({ name, peerUrls: peerURLs })));
-  if (config.isInitialClusterGiven && !sameMembers(config.initialCluster, members))
+  if (config.isInitialClusterGiven && !areSameMembers(config.initialCluster, members))
     ignore("initial-cluster", initialClusterText(config.initialCluster), cluster);
   const advertised = config.initialAdvertisePeerUrls.map(({ text }) => text).join(",");
-  if (advertised !== defaultFlags.initialAdvertisePeerUrls && !sameUrls(advertised.split(","), self.peerURLs))
+  if (advertised !== defaultFlags.initialAdvertisePeerUrls && !areSameUrls(advertised.split(","), self.peerURLs))
     ignore("initial-advertise-peer-urls", advertised, self.peerURLs.join(","));
   const token = config.initialClusterToken;
   if (token !== defaultFlags.initialClusterToken && memberIdOf(self.peerURLs, token) !== memberId)
@@ -35,11 +35,11 @@ const initialClusterText = (members: readonly InitialMember[]): string =>
   members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
 
 /** Names are compared for members that have published one. */
-const sameMembers = (given: readonly InitialMember[], members: readonly Member[]): boolean =>
+const areSameMembers = (given: readonly InitialMember[], members: readonly Member[]): boolean =>
   given.length === members.length &&
   given.every(({ name, peerUrls }) =>
-    members.some((member) => sameUrls(peerUrls, member.peerURLs) && (member.name === "" || member.name === name)),
+    members.some((member) => areSameUrls(peerUrls, member.peerURLs) && (member.name === "" || member.name === name)),
   );
 
-const sameUrls = (a: readonly string[], b: readonly string[]): boolean =>
+const areSameUrls = (a: readonly string[], b: readonly string[]): boolean =>
   [...a].sort().join(",") === [...b].sort().join(",");

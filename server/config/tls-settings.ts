@@ -107,16 +107,16 @@ const rulesOf = (flags: TlsFlags): PeerCertificateRules => {
         `(cns=${quoteNames(commonNames)}, hostnames=${quoteNames(hostnames)})`,
     );
   return {
-    trustedCa: orUndefined(trustedCaFile),
+    trustedCa: undefinedIfEmpty(trustedCaFile),
     isRequired: flags.clientCertAuth || trustedCaFile !== "",
-    revoked: orUndefined(crlFile),
+    revoked: undefinedIfEmpty(crlFile),
     commonNames,
     hostnames,
     checksClientHost: flags.checksClientHost,
   };
 };
 
-const orUndefined = (text: string): string | undefined => (text === "" ? undefined : text);
+const undefinedIfEmpty = (text: string): string | undefined => (text === "" ? undefined : text);
 
 const quoteNames = (names: readonly string[]): string => `[${names.map((name) => JSON.stringify(name)).join(" ")}]`;
 

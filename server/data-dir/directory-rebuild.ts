@@ -56,7 +56,8 @@ export class DirectoryRebuild {
    */
   static async begin(dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<DirectoryRebuild> {
     const note = await readText(disk, files.pathOf(rebuildNote));
-    const [stage, name] = note === undefined ? ["moving" as const, await asideFor(dataDir, files, disk)] : parse(note);
+    const [stage, name] =
+      note === undefined ? ["moving" as const, await findAsideName(dataDir, files, disk)] : parse(note);
     const aside = name === undefined ? undefined : join(dirname(resolve(dataDir)), name);
     const rebuild = new DirectoryRebuild(disk, files, aside);
     if (stage === "moving") {
@@ -126,7 +127,7 @@ const contentsOf = (names: readonly string[]): string[] =>
   names.filter((name) => name !== "lock" && name !== rebuildNote && name !== `${rebuildNote}.tmp`);
 
 /** Returns an unused name beside the data directory; undefined: there are no files to move. */
-const asideFor = async (dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<string | undefined> => {
+const findAsideName = async (dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<string | undefined> => {
   if (contentsOf(await files.names()).length === 0) return undefined;
   const taken = await toPromise<readonly string[]>((done) => disk.list(dirname(resolve(dataDir)), done));
   const nameOf = (n: number): string => `${basename(resolve(dataDir))}.damaged-${n}`;

@@ -21,14 +21,14 @@ const leadingNumber = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+|[+-]?(?=[^]
 
 /** Parses an integer. @returns undefined: the text is no integer within the range */
 export const integerOf = (text: string, { min, max }: Range): bigint | undefined => {
-  if (plainDigits.test(text)) return inRange(BigInt(text), min, max);
+  if (plainDigits.test(text)) return valueInRange(BigInt(text), min, max);
   const [, sign = "", whole = "", fraction = "", exponent = ""] = leadingNumber.exec(text) ?? [];
   if (whole === "") return undefined;
   const digits = shiftPoint(whole === "0" ? "" : whole, fraction.replace(/0+$/, ""), exponent);
-  return digits === undefined ? undefined : inRange(BigInt(sign + digits), min, max);
+  return digits === undefined ? undefined : valueInRange(BigInt(sign + digits), min, max);
 };
 
-const inRange = (value: bigint, min: bigint, max: bigint): bigint | undefined =>
+const valueInRange = (value: bigint, min: bigint, max: bigint): bigint | undefined =>
   value >= min && value <= max ? value : undefined;
 
 /** Shifts the decimal point by the exponent. @returns undefined: digits are left behind the point, or there are too many digits */

@@ -37,7 +37,7 @@ class MessageWriter {
     const values: Values = new Map();
     this.at = start;
     while (this.at < end) {
-      const value = this.next(schema);
+      const value = this.readField(schema);
       if (value !== undefined && this.found !== undefined) add(values, this.found, [value]);
     }
     return partsOf(schema, values).join("");
@@ -58,9 +58,9 @@ class MessageWriter {
     const values: Values = new Map();
     this.at = start;
     while (this.at < end) {
-      const large = this.largeMessage(schema);
+      const large = this.peekLargeMessage(schema);
       if (large === undefined) {
-        const value = this.next(schema);
+        const value = this.readField(schema);
         if (value !== undefined && this.found !== undefined) add(values, this.found, [value]);
       } else add(values, large.field, yield* this.parts(large.field.message(), large.start, large.end));
       if (this.at - this.sliceStart < sliceBytes) continue;
@@ -71,7 +71,7 @@ class MessageWriter {
   }
 
   /** Checks the next field. @returns undefined, with nothing read: the field is no message, or a small one */
-  private largeMessage(schema: MessageSchema) {
+  private peekLargeMessage(schema: MessageSchema) {
     const { at } = this;
     const tag = this.varint();
     const field = schema.byNumber.get(Math.floor(tag / 8));
@@ -84,7 +84,7 @@ class MessageWriter {
   }
 
   /** Reads a field. @returns its value; undefined: it is omitted */
-  private next(schema: MessageSchema): string | undefined {
+  private readField(schema: MessageSchema): string | undefined {
     const tag = this.varint();
     const field = schema.byNumber.get(Math.floor(tag / 8));
     if (field === undefined) {

@@ -64,7 +64,7 @@ export class HttpServer {
     if (gateway !== undefined)
       this.server.on("upgrade", (request, _socket, seen) => this.upgrade(request, seen, gateway));
     this.server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.onMalformed(error, socket));
-    // Node's own timers work only on a listening server; `until` sets the limits.
+    // Node's own timers work only on a listening server; `destroyAfter` sets the limits.
     this.server.keepAliveTimeout = 0;
   }
 
@@ -78,7 +78,7 @@ export class HttpServer {
       socket.destroy();
       return;
     }
-    const stopTimer = this.until(socket, maxHttpRequestMs);
+    const stopTimer = this.destroyAfter(socket, maxHttpRequestMs);
     const connection: Connection = { requests: 0, waiting: [], newest: undefined, malformed: undefined, stopTimer };
     this.connections.set(socket, connection);
     socket.once("close", () => {
@@ -113,7 +113,7 @@ export class HttpServer {
     for (const socket of this.connections.keys()) socket.destroy();
   }
 
-  private until(socket: Socket, ms: number): () => void {
+  private destroyAfter(socket: Socket, ms: number): () => void {
     return this.clock.after(ms, () => socket.destroy());
   }
 
@@ -149,7 +149,11 @@ export class HttpServer {
     if (this.isDraining) socket.end();
     const next = this.isDraining ? undefined : connection.waiting.shift();
     if (next !== undefined) next();
-    else connection.stopTimer = this.until(socket, this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs);
+    else
+      connection.stopTimer = this.destroyAfter(
+        socket,
+        this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs,
+      );
   }
 
   /**
@@ -170,7 +174,7 @@ export class HttpServer {
   /** Closes a connection with a status; without one if a part of an answer has been sent. */
   private refuse(socket: Socket, connection: Connection, status: string): void {
     connection.stopTimer();
-    connection.stopTimer = this.until(socket, maxHttpRequestMs);
+    connection.stopTimer = this.destroyAfter(socket, maxHttpRequestMs);
     const isBegun = connection.newest?.headersSent === true;
     const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n`;
     socket.end(isBegun ? "" : head + status, () => socket.destroy());

@@ -110,13 +110,13 @@ export class LeaderCalls {
   }
 
   private failAll(error: ServerError): void {
-    const left = this.inOrder();
+    const left = this.pendingInOrder();
     this.pending = new NumberTable();
     for (const { handler } of left) handler.onError(error);
   }
 
   private retransmitAll(): void {
-    for (const call of this.inOrder()) this.sendCall(call);
+    for (const call of this.pendingInOrder()) this.sendCall(call);
   }
 
   private sendCall(call: PendingCall): void {
@@ -125,7 +125,7 @@ export class LeaderCalls {
   }
 
   /** The current pending calls, oldest first. */
-  private inOrder(): PendingCall[] {
+  private pendingInOrder(): PendingCall[] {
     return this.pending.values().sort(byNumber);
   }
 

@@ -75,7 +75,7 @@ export class LeaseTerm {
     for (const lease of leases) this.leases.set(lease.id, timedLeaseOf(lease, now + graceMs, now));
     this.queue = new LeaseQueue([...this.leases.values()]);
     const lasting = [...this.leases.values()].filter((lease) => this.needsCheckpoints(lease));
-    this.checkpoints = new LeaseQueue(lasting.map((lease) => this.nextCheckpoint(lease)));
+    this.checkpoints = new LeaseQueue(lasting.map((lease) => this.checkpointOf(lease)));
   }
 
   /** Adds a lease. */
@@ -83,7 +83,7 @@ export class LeaseTerm {
     const added = timedLeaseOf(lease, now, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
-    if (this.needsCheckpoints(added)) this.checkpoints.add(this.nextCheckpoint(added));
+    if (this.needsCheckpoints(added)) this.checkpoints.add(this.checkpointOf(added));
   }
 
   /** Removes a lease and answers the keep-alives that came too late. */
@@ -152,7 +152,7 @@ export class LeaseTerm {
     return ttlSeconds * 1_000 > this.checkpointMs;
   }
 
-  private nextCheckpoint(lease: TimedLease): NextCheckpoint {
+  private checkpointOf(lease: TimedLease): NextCheckpoint {
     return { lease, dueAt: lease.refreshedAt + this.checkpointMs, position: -1 };
   }
 

@@ -12,18 +12,18 @@ export const peerFamilies = ({ id, applier, peerStats }: MeasuredReplica): Famil
     peers.map(({ name, traffic }): NumberSample => ({ labels: label(name), value: read(traffic) }));
   const From = (From: string) => ({ From });
   const To = (To: string) => ({ To });
-  const both = (Remote: string) => ({ Local, Remote });
+  const labelsOf = (Remote: string) => ({ Local, Remote });
   return [
     gauge("etcd_network_known_peers", "The current number of known peers.", known),
     gauge(
       "etcd_network_active_peers",
       "The current number of active peer connections.",
-      sample(({ isActive }) => Number(isActive), both),
+      sample(({ isActive }) => Number(isActive), labelsOf),
     ),
     counter(
       "etcd_network_disconnected_peers_total",
       "The total number of disconnected peers.",
-      sample(({ disconnects }) => disconnects, both),
+      sample(({ disconnects }) => disconnects, labelsOf),
     ),
     counter(
       "etcd_network_peer_sent_bytes_total",

@@ -103,12 +103,12 @@ export class Http2Connection extends Duplex {
       if (this.dismissed) return;
       this.fromClient.push(chunk);
       this.runDueResets();
-      this.handOn();
+      this.passOn();
       if (this.input.size > maxQueuedBytes) socket.pause();
     });
     socket.on("end", () => {
       this.clientHasEnded = true;
-      this.handOn();
+      this.passOn();
     });
     socket.on("close", () => this.destroy());
     socket.resume();
@@ -131,7 +131,7 @@ export class Http2Connection extends Duplex {
   override _read(): void {
     this.isWanted = true;
     // Called before Node gets the previous piece: callbacks for that piece, in the next tick, run before the tick after it.
-    process.nextTick(() => process.nextTick(() => this.handOn()));
+    process.nextTick(() => process.nextTick(() => this.passOn()));
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
@@ -170,7 +170,7 @@ export class Http2Connection extends Duplex {
   }
 
   /** Passes to Node the bytes of one tick, if it has read the former ones. */
-  private handOn(): void {
+  private passOn(): void {
     if (!this.isWanted || this.dismissed) return;
     const bytes = this.input.take();
     if (bytes !== undefined) {
@@ -232,7 +232,7 @@ export class Http2Connection extends Duplex {
     this.resetTimer = setTimeout(() => {
       this.resetsAreDue = true;
       this.runDueResets();
-      this.handOn();
+      this.passOn();
     }, waitMs);
   }
 

@@ -64,7 +64,7 @@ export class FrameCutter {
       if (this.visitor.wantsWhole(header)) {
         const end = at + frameHeaderBytes + header.length;
         if (bytes.length < end) break;
-        this.handOn(bytes.subarray(unseen, at));
+        this.passOn(bytes.subarray(unseen, at));
         this.visitor.onWhole(header, bytes.subarray(at, end));
         at = unseen = end;
       } else {
@@ -72,11 +72,11 @@ export class FrameCutter {
         this.remaining = frameHeaderBytes + header.length;
       }
     }
-    this.handOn(bytes.subarray(unseen, at));
+    this.passOn(bytes.subarray(unseen, at));
     this.held = bytes.subarray(at);
   }
 
-  private handOn(bytes: Buffer): void {
+  private passOn(bytes: Buffer): void {
     if (bytes.length > 0) this.visitor.onBytes(bytes);
   }
 }

@@ -34,12 +34,12 @@ export class NodeInput {
 
   /** Begins a frame that `streams` does not know yet; its bytes follow. */
   begin(header: FrameHeader): void {
-    const piece = this.last();
+    const piece = this.lastPiece();
     piece.isHarmless &&= this.isHarmless(header);
   }
 
   add(bytes: Buffer): void {
-    this.last().bytes.push(bytes);
+    this.lastPiece().bytes.push(bytes);
     this.size += bytes.length;
   }
 
@@ -69,7 +69,7 @@ export class NodeInput {
     return bytes;
   }
 
-  private last(): Piece {
+  private lastPiece(): Piece {
     const last = this.isOpen ? this.pieces.at(-1) : undefined;
     if (last !== undefined) return last;
     const piece = { bytes: [], isHarmless: true };

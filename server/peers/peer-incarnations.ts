@@ -124,8 +124,8 @@ const newPeersFile = (random: () => number): PeersFile => ({
 });
 
 const drawId = (random: () => number): bigint => {
-  const half = (): bigint => BigInt(Math.floor(random() * 2 ** 32));
-  return (half() << 32n) | half();
+  const drawHalf = (): bigint => BigInt(Math.floor(random() * 2 ** 32));
+  return (drawHalf() << 32n) | drawHalf();
 };
 
 /** Formats the file `peers`. */

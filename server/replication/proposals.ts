@@ -186,7 +186,7 @@ export class Proposals<Results extends ResultsByKind> {
    * @param isApplied returns whether the snapshot contains the proposal of that number
    */
   onSnapshotInstalled(isApplied: (sequence: number) => boolean): void {
-    for (const [sequence] of [...this.inOrder()])
+    for (const [sequence] of [...this.pendingInOrder()])
       if (isApplied(sequence))
         this.giveUp(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
   }
@@ -195,7 +195,7 @@ export class Proposals<Results extends ResultsByKind> {
   stop(): void {
     this.stopped = true;
     this.sweeper.stop();
-    for (const [sequence] of [...this.inOrder()])
+    for (const [sequence] of [...this.pendingInOrder()])
       this.giveUp(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
   }
 
@@ -263,7 +263,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   private sendAllAgain(): void {
-    for (const [sequence, pending] of this.inOrder()) {
+    for (const [sequence, pending] of this.pendingInOrder()) {
       this.takeBack(pending);
       pending.patienceMs = firstPatienceMs;
       if (pending.once) this.giveUp(sequence, this.overdueError(pending));
@@ -276,7 +276,7 @@ export class Proposals<Results extends ResultsByKind> {
     if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
     this.hasUnsent = false; // a refusal, which may come synchronously, sets it again
     const now = this.options.clock.now();
-    for (const [sequence, pending] of this.inOrder()) {
+    for (const [sequence, pending] of this.pendingInOrder()) {
       if (pending.sentAt !== undefined) continue;
       if (this.repeats.isAtLimit) {
         this.hasUnsent = true;
@@ -290,7 +290,7 @@ export class Proposals<Results extends ResultsByKind> {
   /** Retransmits proposals to another member that leads, after their retransmit timeout. */
   private sendLost(now: number): void {
     if (this.leader === noMember || this.leader === this.options.member) return;
-    for (const [sequence, pending] of this.inOrder()) {
+    for (const [sequence, pending] of this.pendingInOrder()) {
       if (pending.sentAt === undefined || pending.once) continue;
       if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.patienceMs) continue;
       if (this.repeats.isAtLimit && !pending.isRepeat) continue;
@@ -329,7 +329,7 @@ export class Proposals<Results extends ResultsByKind> {
 
   private sweep(): boolean {
     const now = this.options.clock.now();
-    for (const [sequence, pending] of this.inOrder()) {
+    for (const [sequence, pending] of this.pendingInOrder()) {
       if (pending.deadline > now) break; // later ones have later deadlines
       this.giveUp(sequence, this.overdueError(pending));
     }
@@ -353,7 +353,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /** Iterates over the pending proposals in order, including later additions: the first one has the nearest deadline. */
-  private *inOrder(): Generator<readonly [sequence: number, Pending<Results[CommandKind]>]> {
+  private *pendingInOrder(): Generator<readonly [sequence: number, Pending<Results[CommandKind]>]> {
     for (let sequence = this.floor(); sequence <= this.sequence; sequence++) {
       const pending = this.pending.get(sequence);
       if (pending !== undefined) yield [sequence, pending];

@@ -6,7 +6,13 @@ import { levelDirectory } from "../../store/index.js";
 import { asStartError, StartError } from "../base/index.js";
 import { DirectoryFiles, DirectoryRebuild } from "../data-dir/index.js";
 import { formatPeersFile, parsePeersFile, type PeersFile } from "../peers/index.js";
-import { findLostMember, lastMet, type LostMember, readWholeMember, type WholeMember } from "./survivors.js";
+import {
+  findLostMember,
+  recordedIncarnationsOf,
+  type LostMember,
+  readWholeMember,
+  type WholeMember,
+} from "./survivors.js";
 
 /** The options of `resetMember`. */
 export interface ResetOptions {
@@ -96,7 +102,7 @@ const rebuild = async (
   await writeHardState(directory.pathOf("wal"), hardState);
   const peers = {
     directory: lost.directory ?? randomBytes(8).readBigUInt64BE(),
-    incarnations: lastMet(survivors),
+    incarnations: recordedIncarnationsOf(survivors),
     fencedBecause: undefined,
   };
   await directory.finish({

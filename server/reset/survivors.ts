@@ -95,7 +95,7 @@ const staleError = (dataDir: string, own: number, known: number): StartError =>
   new StartError(`${dataDir} is stale: ${describeStale(own, known, "another member")}: ${whyOne}`);
 
 /** Returns the newest incarnation of each member that another member has recorded. */
-export const lastMet = (members: readonly WholeMember[]): Map<MemberId, Incarnation> => {
+export const recordedIncarnationsOf = (members: readonly WholeMember[]): Map<MemberId, Incarnation> => {
   const met = new Map<MemberId, Incarnation>();
   for (const { memberId } of members)
     for (const { peers } of members) {

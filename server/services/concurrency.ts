@@ -85,7 +85,7 @@ export const concurrencyMethods = (
         observer.isFull = false;
         observation.resume();
       });
-      observation.over.catch((error: unknown) => reply.fail(asUnknown(error)));
+      observation.whenOver.catch((error: unknown) => reply.fail(asUnknown(error)));
     }),
   ];
 };

@@ -84,17 +84,17 @@ export const hostReason = async (
 
 const isOneOf = async (address: string, certificate: X509Certificate, names: readonly string[]): Promise<boolean> => {
   if (names.length === 0) return false;
-  const known = await orNone(reverse(address));
+  const known = await recordsOrNone(reverse(address));
   if (known.some((name) => isValidFor(certificate, name))) return true;
   for (const name of names) {
-    const addresses = name.startsWith("*") ? [] : await orNone(lookup(name, { all: true }));
+    const addresses = name.startsWith("*") ? [] : await recordsOrNone(lookup(name, { all: true }));
     if (addresses.some((each) => each.address === address)) return true;
   }
   return false;
 };
 
 /** Returns no records for a name that cannot be resolved: it does not match. */
-const orNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {
+const recordsOrNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {
   try {
     return await asked;
   } catch (error) {

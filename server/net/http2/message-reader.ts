@@ -64,7 +64,7 @@ export class MessageReader {
         if (!this.begin(bytes, at, length)) return;
         continue;
       }
-      if (!this.handOn(bytes[at] ?? 0, bytes, at + messagePrefixBytes, messageEnd)) return;
+      if (!this.passOn(bytes[at] ?? 0, bytes, at + messagePrefixBytes, messageEnd)) return;
       at = messageEnd;
     }
   }
@@ -105,10 +105,10 @@ export class MessageReader {
       this.filled = messagePrefixBytes;
       return at + used;
     }
-    return this.handOn(partial[0] ?? 0, partial, messagePrefixBytes, partial.length) ? at + used : -1;
+    return this.passOn(partial[0] ?? 0, partial, messagePrefixBytes, partial.length) ? at + used : -1;
   }
 
-  private handOn(flag: number, bytes: Buffer, start: number, end: number): boolean {
+  private passOn(flag: number, bytes: Buffer, start: number, end: number): boolean {
     const { maxMessageBytes } = this.rules;
     if (end - start > maxMessageBytes) return this.refuse(tooLarge(end - start, maxMessageBytes));
     const message = bytes.subarray(start, end);

@@ -121,7 +121,7 @@ export class ConnectionWriter implements StreamCarrier {
     output.end = this.writeHeaders(bytes, output.end, stream);
     if (isDirect) {
       output.end = this.writeMessage(bytes, output.end, stream, message);
-      this.noteGathered(stream, 1, length);
+      this.countGathered(stream, 1, length);
     } else {
       (stream.queue ??= new SendQueue()).add(message, noBytes);
       this.enqueue(stream, length);
@@ -332,7 +332,7 @@ export class ConnectionWriter implements StreamCarrier {
     output.end = writeFrameHeader(bytes, output.end, length, frameType.data, flags, stream.id);
     this.queuedBytes -= length;
     this.spend(stream, length);
-    this.noteGathered(stream, queue.moveTo(output, length), length);
+    this.countGathered(stream, queue.moveTo(output, length), length);
     this.schedule();
   }
 
@@ -343,7 +343,7 @@ export class ConnectionWriter implements StreamCarrier {
     else if (end !== undefined) this.writeEnd(stream, end);
   }
 
-  private noteGathered(stream: ServerStream, messages: number, bytes: number): void {
+  private countGathered(stream: ServerStream, messages: number, bytes: number): void {
     if (stream.gatheredBytes === 0) this.gathering.push(stream);
     stream.gathered += messages;
     stream.gatheredBytes += bytes;
@@ -391,7 +391,7 @@ export class ConnectionWriter implements StreamCarrier {
     output.end = at + tail.length;
     stream.sendWindow -= length;
     this.sendWindow -= length;
-    this.noteGathered(stream, 1, length);
+    this.countGathered(stream, 1, length);
   }
 
   private writeOkTrailers(bytes: Buffer, at: number, stream: ServerStream): number {

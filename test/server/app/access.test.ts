@@ -10,7 +10,7 @@ import { refused, withToken } from "./authorization-fixtures.js";
 
 /** A token as a JSON Web Token is: it tells its revision itself. */
 const tokens: TokenSource = {
-  newPrefix: () => "",
+  createPrefix: () => "",
   assign: () => "",
   verify: (token) => Promise.resolve({ name: "ann", revision: BigInt(token) }),
   dropUser: () => undefined,

@@ -160,5 +160,5 @@ test("an observer gets each leader and value, and misses none while its stream i
   await told(4);
   assert.deepEqual(values(), ["1", "1b", "1c", "2"]);
   own.giveUp();
-  await assert.rejects(observation.over, { name: "AbortError" });
+  await assert.rejects(observation.whenOver, { name: "AbortError" });
 });

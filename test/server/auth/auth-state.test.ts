@@ -30,7 +30,7 @@ const grant = (state: AuthState, name: string, permType: Permission_Type, key: s
   state.grantPermission({ name, perm: { permType, key: bytes(key), rangeEnd: bytes(rangeEnd) } });
 
 const permissionsOf = (state: AuthState, role: string): unknown[] =>
-  state.existingRole(role).keyPermission.map(({ permType, key, rangeEnd }) => [permType, text(key), text(rangeEnd)]);
+  state.requireRole(role).keyPermission.map(({ permType, key, rangeEnd }) => [permType, text(key), text(rangeEnd)]);
 
 /** A state with the user and role root, and authentication on. */
 const enabledState = (): AuthState => {
@@ -129,7 +129,7 @@ test("a deleted role is taken from all users; names and roles are sorted", () =>
       ["r", "t"],
     ],
   );
-  for (const user of ["bob", "ann"]) assert.deepEqual(state.existingUser(user).roles, ["r", "t"]);
+  for (const user of ["bob", "ann"]) assert.deepEqual(state.requireUser(user).roles, ["r", "t"]);
 });
 
 test("permissions are sorted by key, and the type of one for the same keys is replaced", () => {
@@ -156,7 +156,7 @@ test("rows restore the same state, and there are no rows before the first change
   const restored = new AuthState(readAuthRows(sourceOf(state.rows)));
   assert.deepEqual(restored.rows, state.rows);
   assert.deepEqual(
-    [restored.isEnabled, restored.revision, restored.userNames, restored.existingUser("ünal").roles],
+    [restored.isEnabled, restored.revision, restored.userNames, restored.requireUser("ünal").roles],
     [true, state.revision, ["root", "ünal"], ["r"]],
   );
   assert.equal(state.rows, state.rows, "listed once");

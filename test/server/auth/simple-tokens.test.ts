@@ -15,7 +15,7 @@ const tokensAt = () => {
 
 test("every member that applies a login accepts its token, and renews it at each use", () => {
   const [one, other] = [tokensAt(), tokensAt()];
-  const prefix = one.tokens.newPrefix();
+  const prefix = one.tokens.createPrefix();
   assert.match(prefix, /^[A-Za-z]{16}$/);
   const token = one.tokens.assign("ann", 3n, prefix, at(7));
   assert.equal(token, `${prefix}.7`);

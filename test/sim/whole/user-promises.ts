@@ -38,7 +38,7 @@ export class UserPromises {
       assert.ok(auth !== undefined, `${name} runs`);
       assert.deepEqual([auth.isEnabled, auth.revision], [this.isOn, this.revision], `users and roles of ${name}`);
       for (const [user, roles] of this.users)
-        assert.deepEqual(auth.existingUser(user).roles, [...roles].sort(), `roles of ${user} at ${name}`);
+        assert.deepEqual(auth.requireUser(user).roles, [...roles].sort(), `roles of ${user} at ${name}`);
     }
   }
 
