@@ -121,7 +121,7 @@ export class Observation {
       this.call.signal.throwIfAborted();
       if (leader === undefined) continue; // a compaction removed the revision where the watch starts
       this.observer.onLeader(leader);
-      await this.tell(leader);
+      await this.sendValues(leader);
     }
   }
 
@@ -138,7 +138,7 @@ export class Observation {
   }
 
   /** Sends the values of a leader until its key is deleted. */
-  private tell({ kv: { key }, revision }: ElectedLeader): Promise<void> {
+  private sendValues({ kv: { key }, revision }: ElectedLeader): Promise<void> {
     const take = (event: RawEvent): boolean => {
       if (event.type === eventType.delete) return true;
       this.observer.onLeader(leaderOf(event));

@@ -2,7 +2,7 @@ import { RawEvent, type WatchCreateRequest } from "../../proto/index.js";
 import type { WatchBatch } from "../../store/index.js";
 import { type Caller, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
-import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
+import type { WatchView, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 
 /** Receives the events of one watch. */
 export interface EventTaker {
@@ -51,7 +51,7 @@ export class EventWatch implements WatchListener {
     return noBytes;
   }
 
-  onEvents(_watches: readonly ToldWatch[], from: number, to: number, { events }: WatchBatch): number {
+  onEvents(_watches: readonly WatchView[], from: number, to: number, { events }: WatchBatch): number {
     if (this.isOver) return to - from;
     if (!this.taker.hasRoom()) return 0;
     if (events.some((bytes) => this.taker.take(RawEvent.decode(bytes)))) this.end();

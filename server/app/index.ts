@@ -18,7 +18,7 @@ export type {
   ChunkReceiver,
   ChunkSession,
   RangeChunk,
-  ToldWatch,
+  WatchView,
   KeepAliveSession,
   SessionListener,
   WatchAnswer,

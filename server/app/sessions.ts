@@ -98,7 +98,7 @@ export type WatchAnswer =
   | { readonly kind: "progress"; readonly watchId: bigint | undefined; readonly revision: Revision };
 
 /** A watch as the listener of its session sees it. */
-export interface ToldWatch {
+export interface WatchView {
   /** The label that the listener returned from `onWatch`. */
   readonly label: Uint8Array;
   /** Whether large batches are sent in fragments. */
@@ -113,7 +113,7 @@ export interface EventReceiver {
    *
    * @returns the number of watches that there was room for; if fewer than all, `WatchSession.resume` follows
    */
-  onEvents(watches: readonly ToldWatch[], from: number, to: number, batch: WatchBatch): number;
+  onEvents(watches: readonly WatchView[], from: number, to: number, batch: WatchBatch): number;
   /**
    * Prepares a batch of many events in slices before it is received. The batch will have the same list.
    *

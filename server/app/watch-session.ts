@@ -10,7 +10,7 @@ import type { KeyRange } from "../auth/index.js";
 import type { Access } from "./access.js";
 import type { Application } from "./application.js";
 import type { RequestStats } from "./request-stats.js";
-import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
+import type { WatchView, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 import { type AdmittedWatch, type RecheckedSession, WatchAccess, WatchRechecks } from "./watch-access.js";
 
 export interface WatchSettings {
@@ -223,7 +223,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
 }
 
 /** A watch of a session. */
-class SessionWatch implements ToldWatch {
+class SessionWatch implements WatchView {
   /** Whether a compaction has removed history that the watch needs. The id stays in use until the caller cancels the watch. */
   isCompacted = false;
   /** Whether no events were sent since the last tick. */

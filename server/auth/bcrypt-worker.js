@@ -8,12 +8,12 @@ if (parentPort === null) throw new Error("this file is run as a worker");
 const port = parentPort;
 
 /** @param {{ password: string, salt: string }} job */
-const hashed = ({ password, salt }) => {
+const hash = ({ password, salt }) => {
   try {
     return { hash: hashSync(password, salt) };
   } catch (error) {
-    return { error: String(error) }; // of a salt that is none
+    return { error: String(error) }; // the salt is invalid
   }
 };
 
-port.on("message", (job) => port.postMessage(hashed(job)));
+port.on("message", (job) => port.postMessage(hash(job)));

@@ -55,7 +55,7 @@ export const settingsFrom = (given: readonly GivenFlag[]): Settings => {
       const warning = flag.warning?.(each.text);
       if (warning !== undefined) warnings.push(`${labelOf(each)}: ${warning}`);
     }
-    if (flag.effect.kind !== "works" && !isHarmless(flag, readValue(each))) warnings.push(...judge(each, flag));
+    if (flag.effect.kind !== "works" && !isHarmless(flag, readValue(each))) warnings.push(...checkEffect(each, flag));
   }
   return { flags: { ...defaultFlags, ...flags }, warnings };
 };
@@ -107,7 +107,7 @@ const isHarmless = ({ kind, fallback, harmless = [] }: Flag, value: FlagValue): 
   [fallback, ...harmless].some((text) => JSON.stringify(parseFlagValue(kind, text)) === JSON.stringify(value));
 
 /** @returns the warning about a flag without effect */
-const judge = (given: GivenFlag, { effect }: Flag): string[] => {
+const checkEffect = (given: GivenFlag, { effect }: Flag): string[] => {
   if (effect.kind === "no-effect") return [`${labelOf(given)} has no effect: ${effect.why}`];
   if (effect.kind !== "refused") return [];
   const { flag, source } = given;

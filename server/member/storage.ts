@@ -30,7 +30,7 @@ export interface Storage extends BackendSource {
   /** Space to leave free; absent: none. */
   readonly reserves?: SpaceReserves | undefined;
   /** The file descriptors of the process; absent: not counted. */
-  readonly descriptors?: Pick<Descriptors, "areFree" | "lend"> | undefined;
+  readonly descriptors?: Pick<Descriptors, "hasFree" | "releaseSpares"> | undefined;
 }
 
 /** A compaction of LevelDB writes up to 26 MiB anew; after a failed one, LevelDB accepts no more writes. */

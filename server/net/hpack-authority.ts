@@ -15,7 +15,7 @@ const unacceptable = /[^!$%&'()*+,\-.0-9:;=A-Z[\]_a-z~]/g;
  * `/run/s` becomes `-run-s`. The length does not change, as HPACK evicts from its dynamic table by length. A block without such
  * characters, or that cannot be decoded, is returned unchanged; Node handles its errors.
  */
-export const amendAuthority = (block: Buffer): Buffer => {
+export const sanitizeAuthority = (block: Buffer): Buffer => {
   if (isIndexedOnly(block)) return block;
   const reader = new FieldReader(block);
   for (let field = reader.next(); field !== undefined; field = reader.next()) {

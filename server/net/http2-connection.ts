@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
 import { certificateNameOf, maxConnectionWithoutRequestMs, remoteAddressOf } from "../base/index.js";
-import { amendAuthority, hasContentLength } from "./hpack-authority.js";
+import { sanitizeAuthority, hasContentLength } from "./hpack-authority.js";
 import {
   encodeFrame,
   encodeGoAway,
@@ -207,7 +207,7 @@ export class Http2Connection extends Duplex {
     this.onFrame(header);
     const { start, end } = headerBlockOf(header.flags, frame);
     const block = frame.subarray(start, end);
-    const amended = amendAuthority(block);
+    const amended = sanitizeAuthority(block);
     const payload = [frame.subarray(frameHeaderBytes, start), amended, frame.subarray(end)];
     const isTooLarge = header.length + amended.length - block.length > maxFrameBytes;
     if (amended === block || isTooLarge) this.input.add(frame);

@@ -84,7 +84,7 @@ export class SpaceQuota {
     if (this.waiting >= maxPendingProposals)
       throw new ServerError("too-many-requests", `${this.waiting} writes wait for the size of the store`);
     this.waiting++;
-    void this.judge(cost).then((refusal) => {
+    void this.checkQuota(cost).then((refusal) => {
       this.waiting--;
       if (refusal !== undefined) return handler.onError(refusal);
       try {
@@ -100,7 +100,7 @@ export class SpaceQuota {
   }
 
   /** @returns the reason to refuse a write; undefined: it passes. Never rejects */
-  private async judge(cost: number): Promise<ServerError | undefined> {
+  private async checkQuota(cost: number): Promise<ServerError | undefined> {
     await this.measuring; // the measurement in progress may have begun before space was freed
     if (this.hasRoomFor(cost)) return undefined;
     await this.measure();

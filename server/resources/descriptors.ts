@@ -124,7 +124,7 @@ export class Descriptors {
   }
 
   /** Whether a store can be written now; opens the spare descriptors first. */
-  areFree(): boolean {
+  hasFree(): boolean {
     if (!this.open(spareCount - this.spare.length, this.spare)) return false;
     const free: number[] = [];
     try {
@@ -135,7 +135,7 @@ export class Descriptors {
   }
 
   /** Closes the spare descriptors; false: they are closed already. */
-  lend(): boolean {
+  releaseSpares(): boolean {
     const lent = this.spare.splice(0);
     for (const descriptor of lent) this.system.close(descriptor);
     return lent.length > 0;

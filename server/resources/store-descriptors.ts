@@ -7,7 +7,7 @@ import { Shortfall } from "./shortfall.js";
 
 /** The options of `StoreDescriptors`. */
 export interface StoreDescriptorsOptions {
-  readonly descriptors: Pick<Descriptors, "areFree" | "lend">;
+  readonly descriptors: Pick<Descriptors, "hasFree" | "releaseSpares">;
   readonly directory: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,11 +35,11 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
   }
 
   protected override isThere(): Promise<boolean> {
-    return Promise.resolve(this.descriptors.areFree());
+    return Promise.resolve(this.descriptors.hasFree());
   }
 
   lend(): boolean {
-    return this.descriptors.lend();
+    return this.descriptors.releaseSpares();
   }
 
   /**
@@ -47,7 +47,7 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
    *
    * @throws any other error of the operation; Error after `stop`
    */
-  async outlast<T>(operation: () => Promise<T>): Promise<T> {
+  async retryForDescriptors<T>(operation: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await operation();

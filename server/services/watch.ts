@@ -1,6 +1,6 @@
 import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
 import type { Sliced, WatchBatch } from "../../store/index.js";
-import type { Application, ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
+import type { Application, WatchView, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
 import { bidi, encodedAlready, type ShouldYield, type Method, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 import { encodeWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
@@ -56,7 +56,7 @@ class WatchResponder implements WatchListener {
     return encodeWatchId(watchId);
   }
 
-  onEvents(watches: readonly ToldWatch[], from: number, to: number, { revision, events }: WatchBatch): number {
+  onEvents(watches: readonly WatchView[], from: number, to: number, { revision, events }: WatchBatch): number {
     const head = this.responses.headerAt(revision);
     const tail = this.responses.encodeEvents(events);
     if (head.length + maxWatchIdBytes + tail.length < this.fragmentBytes)
@@ -79,7 +79,7 @@ class WatchResponder implements WatchListener {
   }
 
   /** @returns whether there was room for the events */
-  private sendLarge(watch: ToldWatch, head: Uint8Array, tail: Uint8Array, events: readonly Uint8Array[]): boolean {
+  private sendLarge(watch: WatchView, head: Uint8Array, tail: Uint8Array, events: readonly Uint8Array[]): boolean {
     if (!watch.fragment) return this.stream.sendEach([watch], 0, 1, head, tail) === 1;
     const [first = noBytes, ...rest] = this.responses.fragments(head, watch.label, events, this.fragmentBytes);
     if (this.stream.sendEach([{ label: noBytes }], 0, 1, first, noBytes) === 0) return false;

@@ -1,5 +1,5 @@
 import type { WatchCreateRequest } from "../../proto/index.js";
-import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../../server/app/index.js";
+import type { WatchView, WatchAnswer, WatchListener, WatchSession } from "../../server/app/index.js";
 import type { Sliced, WatchBatch } from "../../store/index.js";
 import type { Timeline } from "../index.js";
 
@@ -68,7 +68,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
     this.listener.onError(error);
   }
 
-  onEvents(watches: readonly ToldWatch[], from: number, to: number, batch: WatchBatch): number {
+  onEvents(watches: readonly WatchView[], from: number, to: number, batch: WatchBatch): number {
     if (!this.isToBeCanceled()) return this.listener.onEvents(watches, from, to, batch);
     queueMicrotask(() => this.cancelAll()); // later, because the session accepts no request while a write is applied
     return to - from;

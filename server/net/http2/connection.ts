@@ -47,7 +47,7 @@ export interface Service {
 }
 
 /** Checks the rate of a client's pings. */
-export interface PingJudge {
+export interface PingChecker {
   /** Called when headers or data were sent to the client. */
   onSent(): void;
   /** @returns true: the client pings too often, the connection ends */
@@ -118,7 +118,7 @@ export class ServerConnection implements WrittenConnection {
     private readonly service: Service,
     private readonly shared: SharedParts,
     readonly account: AnswerAccount,
-    private readonly pings: PingJudge,
+    private readonly pings: PingChecker,
     private readonly limits: ConnectionLimits,
   ) {
     this.openedAt = this.heardAt = shared.clock.now();

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../platform/index.js";
 import { statusCode, type GrpcStatus, type Method } from "../../rpc/index.js";
 import { CallContext } from "./call-context.js";
-import { ServerConnection, sweepMs, type ConnectionLimits, type PingJudge, type SharedParts } from "./connection.js";
+import { ServerConnection, sweepMs, type ConnectionLimits, type PingChecker, type SharedParts } from "./connection.js";
 import { FlushQueue } from "./flush-queue.js";
 import { GrpcService } from "./grpc-service.js";
 import { maxStreams } from "./limits.js";
@@ -56,7 +56,7 @@ export class GrpcServer {
    *
    * @param seen the bytes that were read from the socket already
    */
-  serve(socket: Socket, seen: Buffer, account: AnswerAccount, pings: PingJudge): void {
+  serve(socket: Socket, seen: Buffer, account: AnswerAccount, pings: PingChecker): void {
     if (this.isDraining || socket.destroyed) {
       socket.destroy();
       return;

@@ -1,6 +1,6 @@
 // HTTP/2 for gRPC over sockets: frames, header blocks, streams and calls.
 
-export type { PingJudge } from "./connection.js";
+export type { PingChecker } from "./connection.js";
 export {
   frame,
   frameFlag,

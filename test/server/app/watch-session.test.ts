@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Event, PutRequest, WatchCreateRequest } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/application.js";
 import { resultOf } from "../../../server/app/result-of.js";
-import type { ToldWatch, WatchAnswer, WatchListener } from "../../../server/app/sessions.js";
+import type { WatchView, WatchAnswer, WatchListener } from "../../../server/app/sessions.js";
 import type { WatchBatch } from "../../../store/index.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { within } from "../../support/deadline.js";
@@ -26,7 +26,7 @@ class Recorder implements WatchListener {
     return Buffer.from(String(watchId));
   }
 
-  onEvents(watches: readonly ToldWatch[], from: number, to: number, { events }: WatchBatch): number {
+  onEvents(watches: readonly WatchView[], from: number, to: number, { events }: WatchBatch): number {
     const values = events.map((event) => Buffer.from(Event.decode(event).kv?.value ?? []).toString());
     let told = 0;
     for (const { label } of watches.slice(from, to)) {

@@ -82,19 +82,19 @@ test("the limit and the number of open descriptors are read from the system", ()
 test("a store is written only with spare descriptors, and a read may use the reserved ones", () => {
   const { state, descriptors } = system(12);
   const own = new Descriptors(160, 20, descriptors);
-  assert.equal(own.areFree(), true);
+  assert.equal(own.hasFree(), true);
   assert.equal(state.open.size, 4, "kept for need");
   state.free = 11;
-  assert.equal(own.areFree(), false);
+  assert.equal(own.hasFree(), false);
   assert.equal(state.open.size, 4);
-  assert.equal(own.lend(), true);
+  assert.equal(own.releaseSpares(), true);
   assert.equal(state.open.size, 0);
-  assert.equal(own.lend(), false);
+  assert.equal(own.releaseSpares(), false);
   state.free = 3;
-  assert.equal(own.areFree(), false);
-  assert.equal(own.lend(), true, "what there was has been kept");
+  assert.equal(own.hasFree(), false);
+  assert.equal(own.releaseSpares(), true, "what there was has been kept");
   state.free = 12;
-  assert.equal(own.areFree(), true);
+  assert.equal(own.hasFree(), true);
 });
 
 test("the store's wait for descriptors is logged once, and ends by itself", async () => {
@@ -171,7 +171,7 @@ for (const code of ["EMFILE", "ENFILE"])
       operations = 0;
       return diskError(code, operation);
     };
-    const done = source.outlast(() => directory.useStore("/m1/member/store-2", undefined));
+    const done = source.retryForDescriptors(() => directory.useStore("/m1/member/store-2", undefined));
     for (let attempt = 0; attempt < 4; attempt++) {
       await turn();
       clock.advance(1_000);
@@ -189,7 +189,7 @@ test("a failure for another reason than descriptors is not repeated", async () =
   const source = new StoreDescriptors({ descriptors: own, directory: "/d", clock, logger });
   const failure = Object.assign(new Error("EIO: no"), { code: "EIO" });
   await assert.rejects(
-    source.outlast(() => Promise.reject(failure)),
+    source.retryForDescriptors(() => Promise.reject(failure)),
     failure,
   );
 });
