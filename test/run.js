@@ -52,7 +52,7 @@ const folderOf = (path) => {
 const suiteOf = (path) => Object.keys(folders).find((suite) => folders[suite].includes(folderOf(path))) ?? "unit";
 
 /** Every n-th path from `first` on: files of one subfolder, which often take long together, come into several groups. */
-const every = (n, paths, first) => paths.filter((_, index) => index % n === first);
+const everyNthOf = (n, paths, first) => paths.filter((_, index) => index % n === first);
 
 /** Test files of a folder that share a process: few loads, and still enough processes for all cores. */
 const groupSize = 16;
@@ -66,7 +66,10 @@ const entriesOf = (suite, paths) => {
   const groups = [...new Set(paths.map(folderOf))].flatMap((name) => {
     const own = paths.filter((path) => folderOf(path) === name);
     const count = Math.ceil(own.length / groupSize);
-    return Array.from({ length: count }, (_, n) => [`${name}-${n}`, groupFile(`${name}-${n}`, every(count, own, n))]);
+    return Array.from({ length: count }, (_, n) => [
+      `${name}-${n}`,
+      groupFile(`${name}-${n}`, everyNthOf(count, own, n)),
+    ]);
   });
   return Object.fromEntries(groups);
 };

@@ -15,7 +15,7 @@ import { handTo } from "../server/net/engines.js";
 import { bytesCodec } from "../server/net/http2/raw-client.js";
 
 /** A connection to an engine that sends requests back, in a unary call and in a stream. */
-const connected = async (t: TestContext): Promise<LoadConnection> => {
+const connect = async (t: TestContext): Promise<LoadConnection> => {
   const engine = createNativeEngine({
     clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
@@ -57,7 +57,7 @@ const call = (connection: LoadConnection, path: string, bytes: Uint8Array) =>
   });
 
 test("calls at the same time get their own answers, and a call of no method its status", async (t) => {
-  const connection = await connected(t);
+  const connection = await connect(t);
   const texts = Array.from({ length: 300 }, (_, n) => `request ${n}`);
   const answers = await Promise.all(texts.map((text) => call(connection, "/t.S/Echo", Buffer.from(text))));
   assert.deepEqual(
@@ -70,7 +70,7 @@ test("calls at the same time get their own answers, and a call of no method its 
 });
 
 test("messages larger than a frame or a window arrive complete, in both directions", async (t) => {
-  const connection = await connected(t);
+  const connection = await connect(t);
   const bytes = Buffer.alloc(1_000_000, "0123456789");
   const answers = await Promise.all([1, 2, 3].map(() => call(connection, "/t.S/Echo", bytes)));
   for (const [status, answer] of answers) {
@@ -80,7 +80,7 @@ test("messages larger than a frame or a window arrive complete, in both directio
 });
 
 test("a stream gets an answer to each of its messages", async (t) => {
-  const connection = await connected(t);
+  const connection = await connect(t);
   const sent = ["a", "b", "c"];
   const received = await new Promise<string[]>((resolve, reject) => {
     const texts: string[] = [];

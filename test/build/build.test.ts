@@ -46,7 +46,7 @@ const contents = (folder: string): Record<string, string> => {
 };
 
 /** The contents of dist after a build of `export const a = VALUE;`. */
-const builtFrom = (value: number): Record<string, string> => ({
+const buildFilesOf = (value: number): Record<string, string> => ({
   "a.d.ts": `export declare const a = ${value};`,
   "a.js": `// a.ts\nvar a = ${value};\nexport {\n  a\n};`,
 });
@@ -54,14 +54,14 @@ const builtFrom = (value: number): Record<string, string> => ({
 const buildFolders = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith("dist"));
 
 /** Id of a process that has ended. */
-const deadPid = (): number => spawnSync(process.execPath, ["--version"]).pid;
+const findDeadPid = (): number => spawnSync(process.execPath, ["--version"]).pid;
 
 test("a build of changed sources replaces dist, and removes deleted modules", async () => {
   await using folder = await project("export const a = 1;");
   mkdirSync(join(folder.path, "dist"));
   writeFileSync(join(folder.path, "dist", "gone.js"), "");
   assert.equal(await build(folder.path), 0);
-  assert.deepEqual(contents(folder.path), builtFrom(1));
+  assert.deepEqual(contents(folder.path), buildFilesOf(1));
   assert.deepEqual(buildFolders(folder.path), ["dist"]);
 });
 
@@ -104,12 +104,12 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const)
     assert.notEqual(code, 0);
     assert.deepEqual(contents(folder.path), before);
     assert.equal(await build(folder.path), 0);
-    assert.deepEqual(contents(folder.path), builtFrom(2));
+    assert.deepEqual(contents(folder.path), buildFilesOf(2));
   });
 
 test("a build that was killed between its renames is undone by the next one", async () => {
   await using folder = await project('export const a: number = "wrong";');
-  const previous = join(folder.path, `dist.previous-${deadPid()}`);
+  const previous = join(folder.path, `dist.previous-${findDeadPid()}`);
   mkdirSync(previous);
   writeFileSync(join(previous, "a.js"), "export const a = 0;");
   assert.notEqual(await build(folder.path), 0);

@@ -5,7 +5,7 @@ import { Client, discoverEndpoints, toText } from "../../client/index.js";
 import { DnsServer, type Zone } from "../support/dns-server.js";
 import { FakeServer } from "./fake-server.js";
 
-async function discovered(zone: Zone, domain: string, serviceName?: string): Promise<readonly string[]> {
+async function discover(zone: Zone, domain: string, serviceName?: string): Promise<readonly string[]> {
   await using server = await DnsServer.start(zone);
   const resolver = new Resolver();
   resolver.setServers([server.address]);
@@ -29,29 +29,29 @@ describe("endpoints of a domain", () => {
 
   test("are those of both services, with TLS first", async () => {
     const both = ["https://secure.example.com:2379", "http://plain.example.com:2379"];
-    assert.deepEqual(await discovered(zone, "example.com"), both);
+    assert.deepEqual(await discover(zone, "example.com"), both);
   });
 
   test("are those of one service if the other does not exist", async () => {
-    assert.deepEqual(await discovered(zone, "plain.example.com"), ["http://plain.example.com:2379"]);
+    assert.deepEqual(await discover(zone, "plain.example.com"), ["http://plain.example.com:2379"]);
   });
 
   test("are those of one cluster of several, by the name of its service", async () => {
-    assert.deepEqual(await discovered(zone, "example.com", "blue"), ["https://blue.example.com:2379"]);
+    assert.deepEqual(await discover(zone, "example.com", "blue"), ["https://blue.example.com:2379"]);
   });
 
   test("that has neither service are not found, and the error has both failures", async () => {
     const message =
       "dns lookup errors: lookup _etcd-client-ssl._tcp.nowhere.example.com on SERVER: no such host" +
       " and lookup _etcd-client._tcp.nowhere.example.com on SERVER: no such host";
-    await assert.rejects(discovered(zone, "nowhere.example.com"), { name: "DiscoveryError", message });
+    await assert.rejects(discover(zone, "nowhere.example.com"), { name: "DiscoveryError", message });
   });
 
   test("are endpoints of a client", async () => {
     const kvs = [{ key: Buffer.from("k"), value: Buffer.from("v"), createRevision: 1n, modRevision: 1n, version: 1n }];
     await using server = await FakeServer.start({ Range: { header: { revision: 1n }, kvs, count: 1n } });
     const port = Number(server.endpoint.split(":").at(-1));
-    const found = await discovered(
+    const found = await discover(
       { services: { "_etcd-client._tcp.here.example.com": record("localhost", port) } },
       "here.example.com",
     );

@@ -11,10 +11,10 @@ import { passTime } from "./virtual-time.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
-const unavailable = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
+const unavailableError = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
 
 /** Nobody listens there. (0 would be none; a port that was just free is.) */
-const deadEndpoint = async () => `127.0.0.1:${(await freePorts(1))[0]!}`;
+const findDeadEndpoint = async () => `127.0.0.1:${(await freePorts(1))[0]!}`;
 
 const failure = async (promise: Promise<unknown>): Promise<EtcdError> => {
   const error: unknown = await promise.then(
@@ -29,14 +29,14 @@ describe("a dead endpoint", () => {
   test("is skipped by reads and writes without a wait", async () => {
     await using server = await FakeServer.start({ Range: oneKey("k", "v"), Put: putAt(7n) });
     // Waiting for the dead one to answer would take an hour.
-    const endpoints = [await deadEndpoint(), server.endpoint];
+    const endpoints = [await findDeadEndpoint(), server.endpoint];
     await using client = new Client({ endpoints, dialTimeoutMs: 3_600_000, requestTimeoutMs: 3_600_000 });
     assert.equal(await client.kv.getText("k"), "v");
     assert.equal((await client.kv.put("k", "v")).header.revision, 7);
   });
 
   test("without another endpoint is an error that names it and the reason, and says that nothing was sent", async () => {
-    const endpoint = await deadEndpoint();
+    const endpoint = await findDeadEndpoint();
     const clock = new VirtualClock();
     await using client = new Client({ endpoints: [endpoint], dialTimeoutMs: 1_000 }, clock);
     const error = await passTime(clock, failure(client.kv.put("k", "v")));
@@ -62,19 +62,19 @@ describe("a dead endpoint", () => {
 
 describe("a server that cannot answer", () => {
   test("a read goes to the next", async () => {
-    await using first = await FakeServer.start({ Range: unavailable("etcdserver: request timed out") });
-    await using second = await FakeServer.start({ Range: unavailable("etcdserver: leader changed") });
+    await using first = await FakeServer.start({ Range: unavailableError("etcdserver: request timed out") });
+    await using second = await FakeServer.start({ Range: unavailableError("etcdserver: leader changed") });
     await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const value = client.kv.getText("k");
-    await Promise.all([first.called(), second.called()]);
+    await Promise.all([first.waitForCall(), second.waitForCall()]);
     second.answers = { Range: oneKey("k", "v") };
     assert.equal(await value, "v");
   });
 
   test("a write that may have been carried out is not sent again", async () => {
     const answers = {
-      Put: unavailable("etcdserver: request timed out"),
-      Txn: unavailable("etcdserver: server stopped"),
+      Put: unavailableError("etcdserver: request timed out"),
+      Txn: unavailableError("etcdserver: server stopped"),
     };
     await using first = await FakeServer.start(answers);
     await using second = await FakeServer.start(answers);
@@ -89,40 +89,40 @@ describe("a server that cannot answer", () => {
 
   test("a write that certainly was not carried out goes to the next", async () => {
     const endpoints = [];
-    await using first = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
-    await using second = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
+    await using first = await FakeServer.start({ Put: unavailableError("etcdserver: no leader") });
+    await using second = await FakeServer.start({ Put: unavailableError("etcdserver: no leader") });
     endpoints.push(first.endpoint, second.endpoint);
     await using client = patientClient({ endpoints });
     const put = client.kv.put("k", "v");
-    await Promise.all([first.called(), second.called()]);
+    await Promise.all([first.waitForCall(), second.waitForCall()]);
     first.answers = second.answers = { Put: putAt(7n) };
     assert.equal((await put).header.revision, 7);
   });
 
   test("a transaction that only reads is a read", async () => {
-    await using first = await FakeServer.start({ Txn: unavailable("etcdserver: request timed out") });
-    await using second = await FakeServer.start({ Txn: unavailable("etcdserver: request timed out") });
+    await using first = await FakeServer.start({ Txn: unavailableError("etcdserver: request timed out") });
+    await using second = await FakeServer.start({ Txn: unavailableError("etcdserver: request timed out") });
     await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const txn = client.kv.txn({ failure: [{ op: "get", key: "k" }] });
-    await Promise.all([first.called(), second.called()]);
+    await Promise.all([first.waitForCall(), second.waitForCall()]);
     first.answers = second.answers = { Txn: { succeeded: true } };
     assert.equal((await txn).succeeded, true);
   });
 });
 
 test("after a request times out at a server, the next request goes to another server", async () => {
-  await using first = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
-  await using second = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
+  await using first = await FakeServer.start({ Range: unavailableError("etcdserver: no leader") });
+  await using second = await FakeServer.start({ Range: unavailableError("etcdserver: no leader") });
   await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
   const connected = client.kv.get("k"); // to both
-  await Promise.all([first.called(), second.called()]);
+  await Promise.all([first.waitForCall(), second.waitForCall()]);
   first.answers = second.answers = { Put: "never" };
   await connected;
   for (const server of [first, second]) server.calls.length = 0;
   const timeout = new AbortController();
   const signal = AbortSignal.any([timeout.signal, new AbortController().signal]);
   const kept = failure(client.kv.put("k", "v", { signal }));
-  await Promise.race([first.called(), second.called()]);
+  await Promise.race([first.waitForCall(), second.waitForCall()]);
   timeout.abort(new DOMException("as AbortSignal.timeout() does", "TimeoutError"));
   await kept;
   const [frozen, other] = first.calls.length > 0 ? [first, second] : [second, first];
@@ -137,7 +137,7 @@ describe("a connection that breaks under a request", () => {
     await using second = await FakeServer.start({ Range: "drop" });
     await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const value = client.kv.getText("k");
-    await Promise.race([first.called(), second.called()]);
+    await Promise.race([first.waitForCall(), second.waitForCall()]);
     first.answers = second.answers = { Range: oneKey("k", "v") };
     assert.equal(await value, "v");
   });

@@ -155,7 +155,7 @@ export class FakeServer implements AsyncDisposable {
   }
 
   /** Resolves with the next call, or at once if one has come already. */
-  async called(): Promise<void> {
+  async waitForCall(): Promise<void> {
     if (this.calls.length === 0) await new Promise<void>((resolve) => this.waiting.add(resolve));
   }
 

@@ -48,14 +48,14 @@ const change = (revision: bigint) => ({ type: 0 as const, kv: { key: Uint8Array.
 const created = WatchResponse.create({ created: true, header: { revision: 1n } });
 
 /** The watch that the iterator rests on. */
-async function watched({ server }: Subject): Promise<WatchStream> {
+async function acceptWatch({ server }: Subject): Promise<WatchStream> {
   const stream = await server.stream<WatchRequest, WatchResponse>();
   await stream.request();
   stream.send(created);
   return stream;
 }
 
-const threeCalls = (subject: Subject): void => {
+const callThreeTimes = (subject: Subject): void => {
   subject.pending = [1, 2, 3].map(() => subject.iterator.next());
   for (const each of subject.pending) each.catch(() => undefined); // looked at later
 };
@@ -64,27 +64,27 @@ const threeCalls = (subject: Subject): void => {
 const states: Record<string, (subject: Subject) => Promise<void>> = {
   "that was not started": () => Promise.resolve(),
   "with three calls of next() waiting": async (subject) => {
-    threeCalls(subject);
-    await watched(subject);
+    callThreeTimes(subject);
+    await acceptWatch(subject);
   },
   "that has given an item and has more": async (subject) => {
     subject.server.answers = { Range: oneKey("k/1", "v") }; // for an election: there is a leader
     const first = subject.iterator.next();
     if (subject.close !== undefined)
-      (await watched(subject)).send(WatchResponse.create({ events: [change(2n), change(3n)] }));
+      (await acceptWatch(subject)).send(WatchResponse.create({ events: [change(2n), change(3n)] }));
     assert.equal((await first).done, false);
   },
   "that waits after its first item": async (subject) => {
     subject.server.answers = { Range: oneKey("k/1", "v") };
     const first = subject.iterator.next();
-    if (subject.close !== undefined) (await watched(subject)).send(WatchResponse.create({ events: [change(2n)] }));
+    if (subject.close !== undefined) (await acceptWatch(subject)).send(WatchResponse.create({ events: [change(2n)] }));
     assert.equal((await first).done, false);
-    threeCalls(subject);
-    if (subject.close === undefined) await watched(subject);
+    callThreeTimes(subject);
+    if (subject.close === undefined) await acceptWatch(subject);
   },
   "whose server has gone": async (subject) => {
-    threeCalls(subject);
-    const stream = await watched(subject);
+    callThreeTimes(subject);
+    const stream = await acceptWatch(subject);
     await subject.server.stop();
     await stream.whenEnded();
   },

@@ -26,39 +26,39 @@ const wrongPassword = {
 const tokens = (refusal: Failing = invalidToken) => {
   let newest = 0;
   const authenticate = () => ({ token: `t${++newest}` });
-  const checked =
+  const requireToken =
     (answer: object) =>
     ({ token }: Call) =>
       token === `t${newest}` ? answer : refusal;
   const expire = () => {
     newest += 1;
   };
-  return { authenticate, checked, expire };
+  return { authenticate, checked: requireToken, expire };
 };
 
-async function connected(answers: Answers = {}, options: Partial<ClientOptions> = {}) {
+async function connect(answers: Answers = {}, options: Partial<ClientOptions> = {}) {
   const server = await FakeServer.start(answers);
   const client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: anHour, auth: alice, ...options });
   const dispose = async () => {
     await client.close();
     await server[Symbol.asyncDispose]();
   };
-  const called = () => server.calls.map(({ method, token }) => `${method} ${token ?? "-"}`);
-  return { server, client, called, [Symbol.asyncDispose]: dispose };
+  const listCalls = () => server.calls.map(({ method, token }) => `${method} ${token ?? "-"}`);
+  return { server, client, called: listCalls, [Symbol.asyncDispose]: dispose };
 }
 
-const refused = (reason: AuthError["reason"]) => (error: unknown) =>
+const isRefusal = (reason: AuthError["reason"]) => (error: unknown) =>
   error instanceof AuthError && error.reason === reason && error.outcome === "failed";
 
 /** Waits until as many calls of this method have come. */
-async function calledFor(server: FakeServer, method: string, times = 1): Promise<void> {
+async function waitForCalls(server: FakeServer, method: string, times = 1): Promise<void> {
   while (server.calls.filter((call) => call.method === method).length < times) await new Promise(setImmediate);
 }
 
 describe("a client with a user", () => {
   test("sends its token with every kind of call, and logs in once", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: authenticate });
+    await using pair = await connect({ Authenticate: authenticate });
     const { client, server } = pair;
     const { kv, lease, maintenance, cluster, auth } = client;
     const calls = [
@@ -90,7 +90,7 @@ describe("a client with a user", () => {
   test("sends its token with watches and renewals", async () => {
     const { authenticate } = tokens();
     const granted = LeaseGrantResponse.create({ ID: 7n, TTL: 30n });
-    await using pair = await connected({ Authenticate: authenticate, LeaseGrant: granted });
+    await using pair = await connect({ Authenticate: authenticate, LeaseGrant: granted });
     const watch = pair.client.watch("k");
     const watching = await pair.server.stream();
     const lease = await pair.client.lease.hold({ ttlSeconds: 30 });
@@ -107,7 +107,7 @@ describe("a client with a user", () => {
   for (const refusal of [invalidToken, oldRevision])
     test(`logs in again once for all requests that end with "${refusal.details}", and repeats them`, async () => {
       const { authenticate, checked, expire } = tokens(refusal);
-      await using pair = await connected({ Authenticate: authenticate, Put: checked(putAt(5n)) });
+      await using pair = await connect({ Authenticate: authenticate, Put: checked(putAt(5n)) });
       await pair.client.kv.put("k", "v");
       expire();
       const results = await Promise.all(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
@@ -121,8 +121,8 @@ describe("a client with a user", () => {
 
   test("fails a request whose token is refused after three more logins", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: authenticate, Put: invalidToken });
-    await assert.rejects(pair.client.kv.put("k", "v"), refused("invalid-token"));
+    await using pair = await connect({ Authenticate: authenticate, Put: invalidToken });
+    await assert.rejects(pair.client.kv.put("k", "v"), isRefusal("invalid-token"));
     const once = ["Authenticate -"];
     assert.deepEqual(
       pair.called(),
@@ -132,9 +132,9 @@ describe("a client with a user", () => {
 
   test("fails all requests that wait for a failed login; the next request logs in again", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: wrongPassword });
+    await using pair = await connect({ Authenticate: wrongPassword });
     const results = await Promise.allSettled(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
-    for (const result of results) assert.ok(result.status === "rejected" && refused("wrong-password")(result.reason));
+    for (const result of results) assert.ok(result.status === "rejected" && isRefusal("wrong-password")(result.reason));
     assert.deepEqual(pair.called(), ["Authenticate -"]);
     pair.server.answers = { Authenticate: authenticate };
     await pair.client.kv.put("k", "v");
@@ -142,11 +142,11 @@ describe("a client with a user", () => {
   });
 
   test("ends all waiting requests when it is closed during a login", async () => {
-    await using pair = await connected({ Authenticate: "never" });
+    await using pair = await connect({ Authenticate: "never" });
     const results = Promise.allSettled([pair.client.kv.put("a", "v"), pair.client.kv.get("b")]);
     const watch = pair.client.watch("k");
     const events = assert.rejects(watch.batches().next(), { code: "cancelled" });
-    await calledFor(pair.server, "Authenticate");
+    await waitForCalls(pair.server, "Authenticate");
     await pair.client.close();
     for (const result of await results)
       assert.ok(result.status === "rejected" && (result.reason as EtcdError).code === "cancelled");
@@ -155,7 +155,7 @@ describe("a client with a user", () => {
 
   test("continues a login for the others when a waiting request is aborted or late", async () => {
     let answer: (message: object) => void = () => undefined;
-    await using pair = await connected({ Authenticate: new Promise<object>((resolve) => (answer = resolve)) });
+    await using pair = await connect({ Authenticate: new Promise<object>((resolve) => (answer = resolve)) });
     const giveUp = new AbortController();
     const given = assert.rejects(pair.client.kv.put("a", "v", { signal: giveUp.signal }), { code: "cancelled" });
     const late = assert.rejects(pair.client.kv.put("b", "v", { timeoutMs: 50 }), {
@@ -163,7 +163,7 @@ describe("a client with a user", () => {
       outcome: "failed",
     });
     const patient = pair.client.kv.put("c", "v");
-    await calledFor(pair.server, "Authenticate");
+    await waitForCalls(pair.server, "Authenticate");
     giveUp.abort();
     await Promise.all([given, late]);
     answer({ token: "t1" });
@@ -173,10 +173,10 @@ describe("a client with a user", () => {
 
   test("sends no token while authentication is off, and logs in once it is on", async () => {
     const { authenticate, checked } = tokens(noUser);
-    await using pair = await connected({ Authenticate: notEnabled });
+    await using pair = await connect({ Authenticate: notEnabled });
     await pair.client.kv.put("k", "v");
     await pair.client.kv.put("k", "v");
-    await assert.rejects(pair.client.auth.login(), refused("not-enabled"));
+    await assert.rejects(pair.client.auth.login(), isRefusal("not-enabled"));
     pair.server.answers = { Authenticate: authenticate, Put: checked({}) };
     await pair.client.kv.put("k", "v");
     const before = ["Authenticate -", "Put -", "Put -", "Authenticate -"];
@@ -185,15 +185,15 @@ describe("a client with a user", () => {
 
   test("does not log in again when a server misses the name of a user to add", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: authenticate, UserAdd: noUser });
-    await assert.rejects(pair.client.auth.userAdd({ user: "", password: "x" }), refused("no-user"));
+    await using pair = await connect({ Authenticate: authenticate, UserAdd: noUser });
+    await assert.rejects(pair.client.auth.userAdd({ user: "", password: "x" }), isRefusal("no-user"));
     assert.deepEqual(pair.called(), ["Authenticate -", "UserAdd t1"]);
   });
 
   test("logs in again for a read in chunks whose token is refused", async () => {
     const { authenticate, checked, expire } = tokens();
     const chunk = { rangeResponse: { count: 1n } };
-    await using pair = await connected({ Authenticate: authenticate, RangeStream: checked(chunk) });
+    await using pair = await connect({ Authenticate: authenticate, RangeStream: checked(chunk) });
     await pair.client.kv.getStream("k");
     expire();
     assert.equal((await pair.client.kv.getStream("k")).count, 1);
@@ -202,7 +202,7 @@ describe("a client with a user", () => {
 
   test("repeats a read that was sent again without a token, while another request logs in", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: authenticate });
+    await using pair = await connect({ Authenticate: authenticate });
     const { server, client } = pair;
     await client.auth.login();
     let failRange: (failing: object) => void = () => undefined;
@@ -213,13 +213,13 @@ describe("a client with a user", () => {
       Put: ({ token }: Call) => (token === "t1" ? invalidToken : {}),
     };
     const read = client.kv.get("k");
-    await calledFor(server, "Range");
+    await waitForCalls(server, "Range");
     const write = client.kv.put("k", "v");
-    await calledFor(server, "Put"); // and then a login, in which the client has no token
-    await calledFor(server, "Authenticate", 2);
+    await waitForCalls(server, "Put"); // and then a login, in which the client has no token
+    await waitForCalls(server, "Authenticate", 2);
     server.answers = { ...server.answers, Range: ({ token }: Call) => (token === undefined ? noUser : {}) };
     failRange({ code: status.UNAVAILABLE, details: "etcdserver: leader changed" });
-    await calledFor(server, "Range", 2);
+    await waitForCalls(server, "Range", 2);
     logIn({ token: "t2" });
     await Promise.all([read, write]);
     const range = pair.called().filter((call) => call.startsWith("Range"));
@@ -228,7 +228,7 @@ describe("a client with a user", () => {
 
   test("logs in on request, repeatedly", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: authenticate });
+    await using pair = await connect({ Authenticate: authenticate });
     await pair.client.auth.login();
     await pair.client.auth.login();
     await pair.client.kv.get("k");
@@ -238,16 +238,16 @@ describe("a client with a user", () => {
 
 describe("credentials", () => {
   test("can be a given token, which is sent and never renewed", async () => {
-    await using pair = await connected({ Range: invalidToken }, { auth: { token: "given" } });
+    await using pair = await connect({ Range: invalidToken }, { auth: { token: "given" } });
     await pair.client.kv.put("k", "v");
-    await assert.rejects(pair.client.kv.get("k"), refused("invalid-token"));
+    await assert.rejects(pair.client.kv.get("k"), isRefusal("invalid-token"));
     assert.deepEqual(pair.called(), ["Put given", "Range given"]);
   });
 
   test("are read from a function at each login", async () => {
     const given = ["old", "new"];
     const refuseOld = ({ token }: Call) => (token === "new" ? {} : invalidToken);
-    await using pair = await connected(
+    await using pair = await connect(
       { Put: refuseOld },
       { auth: () => Promise.resolve({ token: given.shift() ?? "" }) },
     );
@@ -257,13 +257,13 @@ describe("credentials", () => {
 
   test("whose function fails make the request fail, with that error as the cause", async () => {
     const cause = new Error("the vault is closed");
-    await using pair = await connected({}, { auth: () => Promise.reject(cause) });
+    await using pair = await connect({}, { auth: () => Promise.reject(cause) });
     await assert.rejects(pair.client.kv.put("k", "v"), { code: "unauthenticated", cause });
     assert.deepEqual(pair.called(), []);
   });
 
   test("do not appear in errors or inspection", async () => {
-    await using pair = await connected({ Authenticate: wrongPassword });
+    await using pair = await connect({ Authenticate: wrongPassword });
     const error: unknown = await pair.client.kv.put("k", "v").catch((reason: unknown) => reason);
     for (const shown of [
       inspect(error, { depth: 20, showHidden: true }),
@@ -302,16 +302,16 @@ describe("credentials", () => {
 type WatchStreamOfServer = FakeStream<WatchRequest, WatchResponse>;
 
 /** The first revision that the next watch on a stream asks for. */
-async function askedFor(stream: WatchStreamOfServer): Promise<bigint | undefined> {
+async function startRevisionOf(stream: WatchStreamOfServer): Promise<bigint | undefined> {
   const { requestUnion } = await stream.request();
   return requestUnion?.$case === "createRequest" ? requestUnion.value.startRevision : undefined;
 }
 
-const created = (watchId: bigint, revision: bigint) =>
+const createdResponse = (watchId: bigint, revision: bigint) =>
   WatchResponse.create({ created: true, watchId, header: { revision } });
-const changed = (watchId: bigint, modRevision: bigint) =>
+const changeResponse = (watchId: bigint, modRevision: bigint) =>
   WatchResponse.create({ watchId, header: { revision: modRevision }, events: [{ kv: { modRevision } }] });
-const notCreated = (cancelReason: string) =>
+const notCreatedResponse = (cancelReason: string) =>
   WatchResponse.create({ created: true, canceled: true, watchId: -1n, cancelReason });
 
 describe("streams of a client with a user", () => {
@@ -321,52 +321,52 @@ describe("streams of a client with a user", () => {
   ])
     test(`go on with another token, without a gap, when a watch is refused with "${reason}"`, async () => {
       const { authenticate } = tokens();
-      await using pair = await connected({ Authenticate: authenticate });
+      await using pair = await connect({ Authenticate: authenticate });
       const first = pair.client.watch("a");
       const before: WatchStreamOfServer = await pair.server.stream();
-      await askedFor(before);
-      before.send(created(0n, 4n));
-      before.send(changed(0n, 5n));
+      await startRevisionOf(before);
+      before.send(createdResponse(0n, 4n));
+      before.send(changeResponse(0n, 5n));
       const batches = first.batches();
       assert.equal((await batches.next()).value?.revision, 5);
 
       const second = pair.client.watch("b");
-      await askedFor(before);
-      before.send(notCreated(`rpc error: code = ${name} desc = ${reason}`));
+      await startRevisionOf(before);
+      before.send(notCreatedResponse(`rpc error: code = ${name} desc = ${reason}`));
       const after: WatchStreamOfServer = await pair.server.stream();
       assert.equal(after.metadata.get("token"), "t2");
-      assert.deepEqual([await askedFor(after), await askedFor(after)], [6n, 0n]);
-      after.send(created(0n, 5n));
-      after.send(created(1n, 5n));
+      assert.deepEqual([await startRevisionOf(after), await startRevisionOf(after)], [6n, 0n]);
+      after.send(createdResponse(0n, 5n));
+      after.send(createdResponse(1n, 5n));
       assert.equal(await second.ready(), 6);
-      after.send(changed(0n, 6n));
+      after.send(changeResponse(0n, 6n));
       assert.equal((await batches.next()).value?.revision, 6);
       await before.whenEnded();
     });
 
   test("end with the refusal when the watch is refused after three more logins", async () => {
     const { authenticate } = tokens();
-    await using pair = await connected({ Authenticate: authenticate });
+    await using pair = await connect({ Authenticate: authenticate });
     const watch = pair.client.watch("a");
     const end = assert.rejects(watch.batches().next(), { name: "WatchEndedError", code: "unauthenticated" });
     for (let login = 1; login <= 4; login++) {
       const stream: WatchStreamOfServer = await pair.server.stream();
-      await askedFor(stream);
-      stream.send(notCreated(`rpc error: code = Unauthenticated desc = ${invalidToken.details}`));
+      await startRevisionOf(stream);
+      stream.send(notCreatedResponse(`rpc error: code = Unauthenticated desc = ${invalidToken.details}`));
     }
     await end;
     assert.equal(pair.called().length, 4);
   });
 
   test("end with an AuthError when the login fails", async () => {
-    await using pair = await connected({ Authenticate: wrongPassword });
-    await assert.rejects(pair.client.watch("a").batches().next(), refused("wrong-password"));
+    await using pair = await connect({ Authenticate: wrongPassword });
+    await assert.rejects(pair.client.watch("a").batches().next(), isRefusal("wrong-password"));
   });
 
   test("of renewals are opened again with another token, and the lease is kept", async () => {
     const { authenticate } = tokens();
     const granted = LeaseGrantResponse.create({ ID: 7n, TTL: 30n });
-    await using pair = await connected({ Authenticate: authenticate, LeaseGrant: granted });
+    await using pair = await connect({ Authenticate: authenticate, LeaseGrant: granted });
     const lease = await pair.client.lease.hold({ ttlSeconds: 30 });
     const before = await pair.server.stream();
     before.fail(invalidToken);

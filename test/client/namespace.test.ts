@@ -16,7 +16,7 @@ import {
 import { FakeServer, oneKey } from "./fake-server.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-const last = (server: FakeServer): unknown => server.calls.at(-1)?.request;
+const lastRequestOf = (server: FakeServer): unknown => server.calls.at(-1)?.request;
 const interval = ({ key, rangeEnd }: { key: Uint8Array; rangeEnd: Uint8Array }) => [toText(key), toText(rangeEnd)];
 
 test("keys and intervals go to the server with the prefix, and come back without", async () => {
@@ -35,19 +35,19 @@ test("keys and intervals go to the server with the prefix, and come back without
       (await get()).kvs.map(({ key }) => toText(key)),
       ["a"],
     );
-    assert.deepEqual(interval(last(server) as RangeRequest), sent);
+    assert.deepEqual(interval(lastRequestOf(server) as RangeRequest), sent);
   }
   await kv.put("k", "v");
-  assert.equal(toText((last(server) as PutRequest).key), "app/x/k");
+  assert.equal(toText((lastRequestOf(server) as PutRequest).key), "app/x/k");
   await kv.delete("k", { prefix: true });
-  assert.deepEqual(interval(last(server) as DeleteRangeRequest), ["app/x/k", "app/x/l"]);
+  assert.deepEqual(interval(lastRequestOf(server) as DeleteRangeRequest), ["app/x/k", "app/x/l"]);
 });
 
 test("a prefix of 0xff bytes has no end", async () => {
   await using server = await FakeServer.start({});
   await using client = new Client({ endpoints: [server.endpoint] });
   await client.namespace(Uint8Array.of(0xff)).kv.get("a", { fromKey: true });
-  assert.deepEqual((last(server) as RangeRequest).rangeEnd, Buffer.of(0));
+  assert.deepEqual((lastRequestOf(server) as RangeRequest).rangeEnd, Buffer.of(0));
 });
 
 test("an empty key is refused, as it is without namespace", async () => {
@@ -70,7 +70,7 @@ test("transactions have the prefix in every comparison and operation, nested one
     failure: [{ op: "delete", key: "c" }],
   });
   assert.equal(responses[0]?.op === "get" && toText(responses[0].kvs[0]!.key), "a");
-  const { compare, success, failure } = last(server) as TxnRequest;
+  const { compare, success, failure } = lastRequestOf(server) as TxnRequest;
   const [nested, deletion] = [success[0]?.request, failure[0]?.request];
   const put = nested?.$case === "requestTxn" ? nested.value.failure[0]?.request : undefined;
   assert.equal(toText(compare[0]!.key), "app/a");

@@ -14,7 +14,7 @@ import { eventually, within } from "../support/deadline.js";
 import { type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { patientClient } from "../support/patient-client.js";
 import { testPromises } from "./promises-on-cluster.js";
-import { lengthened, scaledMs } from "../support/machine-speed.js";
+import { lengthen, scaledMs } from "../support/machine-speed.js";
 
 const deadlineMs = 30_000;
 
@@ -51,16 +51,19 @@ const lossOf = (lease: LeaseKeepAlive) => within(deadlineMs, "the loss of the le
 
 export const testClient = (kind: ServerKind): void =>
   testPromises("the client", kind, [
-    ["one member frozen: few of 30 puts end as unknown, all reads succeed, and the next go elsewhere", frozenMember],
+    [
+      "one member frozen: few of 30 puts end as unknown, all reads succeed, and the next go elsewhere",
+      checkFrozenMember,
+    ],
     ["a watch misses and repeats nothing while every member is killed in turn", watchThroughKills],
     ["a watch gives what its server says whole, and how far the server is when asked", watchResponses],
-    ["a watch behind a compaction says so by name, and can go on", compactedWatch],
-    ["a watch whose member dies, with history compacted meanwhile, is never silent", compactedWhileAway],
-    ["a slow reader gets everything", slowReader],
+    ["a watch behind a compaction says so by name, and can go on", checkCompactedWatch],
+    ["a watch whose member dies, with history compacted meanwhile, is never silent", compactWhileAway],
+    ["a slow reader gets everything", checkSlowReader],
     ["a kept lease outlives the leader, and goes when it is not kept", leaseThroughKill],
     ["a lease that is closed at any moment of its first renewal ends in silence", leaseClosedAtOnce],
-    ["a revoked lease is reported as gone", revokedLease],
-    ["a lease that no member can renew is reported lost before it can have run out", unconfirmedLease],
+    ["a revoked lease is reported as gone", checkRevokedLease],
+    ["a lease that no member can renew is reported lost before it can have run out", checkUnconfirmedLease],
     ["a lock has one holder at a time, in order, while the leader is killed", lockThroughKill],
     ["a lock that is waited for can be given up, and leaves nothing behind", lockGivenUp],
     ["an election has one leader after the other, and whoever observes sees each", election],
@@ -86,7 +89,7 @@ async function clientOfFollower({ members }: EtcdCluster): Promise<{ client: Cli
  * A member that is frozen does not close its connections: npm etcd3 lets 8 to 16 of such 30 puts hang for over 10 s. A follower, as
  * etcd's followers do not send again what was with a frozen leader: such requests end after 7 s there, whatever a client does.
  */
-async function frozenMember(_client: Client, cluster: EtcdCluster): Promise<void> {
+async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise<void> {
   const { client: ours, used: frozen } = await clientOfFollower(cluster);
   await using client = ours;
   await using lease = await client.lease.hold({ ttlSeconds: 10 });
@@ -146,25 +149,25 @@ async function watchResponses(client: Client): Promise<void> {
   await using watch = client.watch("whole/", { prefix: true });
   await watch.ready();
   const responses = watch.responses();
-  const next = async (what: string) => {
+  const nextEvent = async (what: string) => {
     const { value } = await within(deadlineMs, what, responses.next());
     return value ?? assert.fail("the watch ended");
   };
   const keys = ["whole/1", "whole/2"];
   const success = keys.map((key) => ({ op: "put", key, value: "v" }) as const);
   const { header: written } = await client.kv.txn({ success });
-  const { header, events } = await next("both changes");
+  const { header, events } = await nextEvent("both changes");
   assert.deepEqual([header.clusterId, header.revision], [written.clusterId, written.revision]);
   assert.deepEqual(
     events.map(({ kv }) => [toText(kv.key), kv.modRevision]),
     keys.map((key) => [key, written.revision]),
   );
   client.requestWatchProgress();
-  const progress = await next("progress");
+  const progress = await nextEvent("progress");
   assert.deepEqual([progress.header.revision, progress.events], [written.revision, []]);
 }
 
-async function compactedWatch(client: Client): Promise<void> {
+async function checkCompactedWatch(client: Client): Promise<void> {
   const { header: first } = await client.kv.put("compacted", "1");
   await client.kv.put("compacted", "2");
   const { header: last } = await client.kv.put("compacted", "3");
@@ -177,7 +180,7 @@ async function compactedWatch(client: Client): Promise<void> {
 }
 
 /** A watcher of npm etcd3 ends with an error event without reason here, and in silence if nobody listens for that. */
-async function compactedWhileAway(others: Client, { members }: EtcdCluster): Promise<void> {
+async function compactWhileAway(others: Client, { members }: EtcdCluster): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [own.endpoint] });
   const watch = client.watch("away");
@@ -202,7 +205,7 @@ async function compactedWhileAway(others: Client, { members }: EtcdCluster): Pro
   assert.deepEqual(await within(deadlineMs, "what came after", onwards), ["4"]);
 }
 
-async function slowReader(client: Client): Promise<void> {
+async function checkSlowReader(client: Client): Promise<void> {
   const slow = client.watch("slow", { delivery: { bufferBytes: 2_000 } });
   const first = await slow.ready();
   const count = 50;
@@ -216,8 +219,8 @@ async function slowReader(client: Client): Promise<void> {
 }
 
 async function leaseThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
-  const kept = await client.lease.hold({ ttlSeconds: lengthened(4) });
-  const left = await client.lease.grant({ ttlSeconds: lengthened(4) });
+  const kept = await client.lease.hold({ ttlSeconds: lengthen(4) });
+  const left = await client.lease.grant({ ttlSeconds: lengthen(4) });
   const { header } = await client.kv.put("lease/kept", "v", { lease: kept.id });
   await client.kv.put("lease/left", "v", { lease: left.id });
   const changes = client.watch("lease/", { prefix: true, only: "delete", startRevision: header.revision });
@@ -249,16 +252,16 @@ async function leaseClosedAtOnce(client: Client): Promise<void> {
   }
 }
 
-async function revokedLease(client: Client): Promise<void> {
-  const lease = await client.lease.hold({ ttlSeconds: lengthened(4) });
+async function checkRevokedLease(client: Client): Promise<void> {
+  const lease = await client.lease.hold({ ttlSeconds: lengthen(4) });
   await client.lease.revoke(lease.id);
   const loss = await lossOf(lease);
   assert.ok(loss instanceof LeaseLostError);
   assert.equal(loss.reason, "gone");
 }
 
-async function unconfirmedLease(client: Client, { members }: EtcdCluster): Promise<void> {
-  const lease = await client.lease.hold({ ttlSeconds: lengthened(3) });
+async function checkUnconfirmedLease(client: Client, { members }: EtcdCluster): Promise<void> {
+  const lease = await client.lease.hold({ ttlSeconds: lengthen(3) });
   for (const member of members) member.signal("SIGSTOP");
   try {
     assert.equal((await lossOf(lease))?.reason, "unconfirmed");
@@ -274,12 +277,12 @@ async function unconfirmedLease(client: Client, { members }: EtcdCluster): Promi
 
 async function lockThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
   await using other = patientClient({ endpoints: cluster.endpoints });
-  const held = await client.lock("locks/a", { ttlSeconds: lengthened(10) });
+  const held = await client.lock("locks/a", { ttlSeconds: lengthen(10) });
   assert.equal(await other.tryLock("locks/a"), undefined);
   const order: string[] = [];
   let holders = 0;
   const hold = async (name: string, who: Client) => {
-    await using lock = await who.lock("locks/a", { ttlSeconds: lengthened(10) });
+    await using lock = await who.lock("locks/a", { ttlSeconds: lengthen(10) });
     assert.equal(++holders, 1);
     await putForSure(who, "locks/last", name);
     order.push(name);
@@ -310,7 +313,7 @@ async function lockGivenUp(client: Client): Promise<void> {
   const late = await failure(client.lock("locks/b", { timeoutMs: 100 }));
   assert.ok(late instanceof EtcdError);
   assert.equal(late.code, "deadline-exceeded");
-  await using lease = await client.lease.hold({ ttlSeconds: lengthened(10) });
+  await using lease = await client.lease.hold({ ttlSeconds: lengthen(10) });
   const giveUp = new AbortController();
   const waiting = client.lock("locks/b", { lease, signal: giveUp.signal });
   const count = async () => (await client.kv.get("locks/b/", { prefix: true })).count;
@@ -320,10 +323,10 @@ async function lockGivenUp(client: Client): Promise<void> {
   assert.ok(cancelled instanceof EtcdError);
   assert.deepEqual([cancelled.code, cancelled.cause], ["cancelled", "enough"]);
   assert.equal(await count(), 1);
-  const guarded = () => client.kv.txn({ compare: [held.held], success: [{ op: "put", key: "guarded", value: "v" }] });
-  assert.ok((await guarded()).succeeded);
+  const putIfHeld = () => client.kv.txn({ compare: [held.held], success: [{ op: "put", key: "guarded", value: "v" }] });
+  assert.ok((await putIfHeld()).succeeded);
   await held.release();
-  assert.ok(!(await guarded()).succeeded);
+  assert.ok(!(await putIfHeld()).succeeded);
   assert.equal(await count(), 0);
 }
 
@@ -338,8 +341,8 @@ async function election(client: Client): Promise<void> {
     }
     return values;
   })();
-  const first = await jobs.campaign("first", { ttlSeconds: lengthened(10) });
-  const second = jobs.campaign("second", { ttlSeconds: lengthened(10) });
+  const first = await jobs.campaign("first", { ttlSeconds: lengthen(10) });
+  const second = jobs.campaign("second", { ttlSeconds: lengthen(10) });
   await first.proclaim("first, busy");
   const leader = await jobs.leader();
   assert.equal(leader && toText(leader.value), "first, busy");
@@ -348,7 +351,7 @@ async function election(client: Client): Promise<void> {
   assert.ok(error instanceof EtcdError);
   assert.deepEqual([error.code, error.message], ["failed-precondition", "election: not leader"]);
   await (await second).resign();
-  await using lease = await client.lease.hold({ ttlSeconds: lengthened(10) });
+  await using lease = await client.lease.hold({ ttlSeconds: lengthen(10) });
   await jobs.campaign("third", { lease });
   const again = await jobs.campaign("last", { lease }); // under the same lease: says something else
   assert.deepEqual(await within(deadlineMs, "all leaders", observed), [

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type Client, EtcdError, type Mirror, toText } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
-import { lengthened } from "../support/machine-speed.js";
+import { lengthen } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 import { testPromises } from "./promises-on-cluster.js";
 
@@ -15,22 +15,22 @@ const texts = async (values: readonly Promise<Uint8Array>[]): Promise<string[]> 
 
 export const testRecipes = (kind: ServerKind): void =>
   testPromises("recipes", kind, [
-    ["transactions that count at the same time lose nothing", countingAtOnce],
+    ["transactions that count at the same time lose nothing", checkConcurrentCounting],
     ["a transaction reads one revision, and its own writes", readsOneRevision],
-    ["a transaction gives up after its last run, and writes nothing when its function fails", abortedTransaction],
+    ["a transaction gives up after its last run, and writes nothing when its function fails", checkAbortedTransaction],
     ["a queue gives each element once, in order", queue],
     ["a priority queue gives the lowest number first", priorityQueue],
     ["a barrier holds until it is released", barrier],
     ["a double barrier is entered and left together", doubleBarrier],
     ["a lock's signal is raised with its release", lockSignal],
     ["a namespace has keys, watches, locks and transactions of its own", namespace],
-    ["a watch with resync loses nothing while its member is away and the history is compacted", resyncedWatch],
+    ["a watch with resync loses nothing while its member is away and the history is compacted", checkResyncedWatch],
     ["a mirror is the truth again after a compaction that it missed", mirrorThroughCompaction],
     ["an instance is found while it is registered, and registered again when its lease is revoked", services],
-    ["syncEndpoints finds all members from one", syncedEndpoints],
+    ["syncEndpoints finds all members from one", checkSyncedEndpoints],
   ]);
 
-async function countingAtOnce(client: Client): Promise<void> {
+async function checkConcurrentCounting(client: Client): Promise<void> {
   const add = async (by: number) =>
     client.stm(async (tx) => {
       const count = Number((await tx.getText("stm/count")) ?? 0);
@@ -62,7 +62,7 @@ async function readsOneRevision(client: Client): Promise<void> {
   assert.equal(await client.kv.getText("stm/a"), undefined);
 }
 
-async function abortedTransaction(client: Client): Promise<void> {
+async function checkAbortedTransaction(client: Client): Promise<void> {
   const conflict = client.stm(
     async (tx) => {
       await tx.get("stm/x");
@@ -122,7 +122,7 @@ async function doubleBarrier(client: Client): Promise<void> {
   const [first, second, third] = barriers as [(typeof barriers)[0], (typeof barriers)[0], (typeof barriers)[0]];
   let inside = 0;
   const enter = async (one: typeof first) => {
-    await one.enter({ ttlSeconds: lengthened(10) });
+    await one.enter({ ttlSeconds: lengthen(10) });
     inside++;
   };
   const entering = [enter(first), enter(second)];
@@ -136,11 +136,11 @@ async function doubleBarrier(client: Client): Promise<void> {
 }
 
 async function lockSignal(client: Client): Promise<void> {
-  const held = await client.lock("signal", { ttlSeconds: lengthened(10) });
+  const held = await client.lock("signal", { ttlSeconds: lengthen(10) });
   assert.ok(!held.signal.aborted);
   await held.release();
   assert.deepEqual([held.signal.aborted, held.lost.aborted], [true, false]);
-  const lost = await client.lock("signal", { ttlSeconds: lengthened(3) });
+  const lost = await client.lock("signal", { ttlSeconds: lengthen(3) });
   assert.ok(lost.revision > held.revision);
   const [kv] = (await client.kv.get(lost.key)).kvs;
   await client.lease.revoke(kv!.lease);
@@ -167,14 +167,14 @@ async function namespace(client: Client): Promise<void> {
     all.kvs.map(({ key }) => toText(key)),
     ["a", "b"],
   );
-  await using lock = await app.lock("lock", { ttlSeconds: lengthened(10) });
+  await using lock = await app.lock("lock", { ttlSeconds: lengthen(10) });
   assert.equal(await client.tryLock("app/lock"), undefined);
   assert.ok((await app.kv.txn({ compare: [lock.held], success: [{ op: "put", key: "a", value: "3" }] })).succeeded);
   assert.equal(await client.kv.getText("app/a"), "3");
 }
 
 /** Kills the only member of a client, changes four keys, compacts, and starts it again. */
-async function missed(client: Client, { members }: EtcdCluster, prefix: string): Promise<void> {
+async function makeMemberMissChanges(client: Client, { members }: EtcdCluster, prefix: string): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await own.stop("SIGKILL");
   await using others = patientClient({ endpoints: rest.map(({ endpoint }) => endpoint) });
@@ -189,7 +189,7 @@ async function missed(client: Client, { members }: EtcdCluster, prefix: string):
   await put("5");
 }
 
-async function resyncedWatch(client: Client, cluster: EtcdCluster): Promise<void> {
+async function checkResyncedWatch(client: Client, cluster: EtcdCluster): Promise<void> {
   for (const name of ["1", "3", "same"]) await client.kv.put(`resync/${name}`, "old");
   await using own = patientClient({ endpoints: [cluster.member(0).endpoint] });
   const watch = own.watch("resync/", { prefix: true, delivery: { resync: true } });
@@ -201,7 +201,7 @@ async function resyncedWatch(client: Client, cluster: EtcdCluster): Promise<void
       if (new Set(seen).size === 5) break;
     }
   })();
-  await missed(client, cluster, "resync/");
+  await makeMemberMissChanges(client, cluster, "resync/");
   await within(deadlineMs, "all changes", all);
   const names = ["put resync/1 new", "put resync/2 new", "put resync/4 new", "put resync/5 new"];
   assert.deepEqual([...new Set(seen)].sort(), ["delete resync/3 ", ...names]);
@@ -215,7 +215,7 @@ async function mirrorThroughCompaction(client: Client, cluster: EtcdCluster): Pr
   await using own = patientClient({ endpoints: [cluster.member(0).endpoint] });
   await using mirror = await own.mirror("mirror/");
   assert.equal(mirror.size, 3);
-  await missed(client, cluster, "mirror/");
+  await makeMemberMissChanges(client, cluster, "mirror/");
   const { header } = await client.kv.put("mirror/last", "v");
   await mirror.reached(header.revision, { timeoutMs: deadlineMs });
   const { kvs } = await client.kv.get("mirror/", { prefix: true });
@@ -232,7 +232,7 @@ async function services(client: Client): Promise<void> {
     return value?.map(({ address }) => address);
   };
   assert.deepEqual(await next(), []);
-  const instance = await client.register({ service: "web", address: "a:1", ttlSeconds: lengthened(3) });
+  const instance = await client.register({ service: "web", address: "a:1", ttlSeconds: lengthen(3) });
   assert.deepEqual(await next(), ["a:1"]);
   const [kv] = (await client.kv.get(instance.key)).kvs;
   await client.lease.revoke(kv!.lease);
@@ -242,7 +242,7 @@ async function services(client: Client): Promise<void> {
   await lists.return();
 }
 
-async function syncedEndpoints(_: Client, { members }: EtcdCluster): Promise<void> {
+async function checkSyncedEndpoints(_: Client, { members }: EtcdCluster): Promise<void> {
   const [first] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [first.endpoint] });
   assert.equal((await client.syncEndpoints()).length, 3);

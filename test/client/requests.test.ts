@@ -23,7 +23,7 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
 /** A time-out that no test reaches: one whose request should have ended hangs. */
 const anHour = 3_600_000;
 
-async function connected(answers: Answers = {}) {
+async function connect(answers: Answers = {}) {
   const server = await FakeServer.start(answers);
   const client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: anHour });
   const dispose = async () => {
@@ -35,11 +35,11 @@ async function connected(answers: Answers = {}) {
 
 describe("requests", () => {
   test("a get sends every option", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     const bounds = { minModRevision: 1, maxModRevision: 2, minCreateRevision: 3, maxCreateRevision: 4 };
     const what = { limit: 5, revision: 6, serializable: true, keysOnly: true, countOnly: true };
     await pair.client.kv.get("a", { rangeEnd: "b", sortBy: "modRevision", order: "descending", ...what, ...bounds });
-    assert.deepEqual(plain(pair.server.calls[0]?.request), {
+    assert.deepEqual(plainOf(pair.server.calls[0]?.request), {
       key: "a",
       rangeEnd: "b",
       limit: 5n,
@@ -57,13 +57,13 @@ describe("requests", () => {
   });
 
   test("a prefix and an open end become intervals, also of all keys", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     await pair.client.kv.get("ab", { prefix: true });
     await pair.client.kv.get("ab", { fromKey: true });
     await pair.client.kv.get("", { prefix: true });
     await pair.client.kv.delete("", { fromKey: true });
     const intervals = pair.server.calls.map(({ request }) => {
-      const { key, rangeEnd } = plain(request) as { key: string; rangeEnd: string };
+      const { key, rangeEnd } = plainOf(request) as { key: string; rangeEnd: string };
       return [key, rangeEnd];
     });
     const all = ["\0", "\0"];
@@ -72,7 +72,7 @@ describe("requests", () => {
   });
 
   test("a transaction is sent with each kind of condition and of step", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     await pair.client.kv.txn({
       compare: [
         { key: "a", target: "version", is: "=", than: 1 },
@@ -85,7 +85,11 @@ describe("requests", () => {
       ],
       failure: [{ op: "txn", success: [{ op: "get", key: "d" }] }],
     });
-    const { compare, success, failure: otherwise } = plain(pair.server.calls[0]?.request) as Record<string, unknown[]>;
+    const {
+      compare,
+      success,
+      failure: otherwise,
+    } = plainOf(pair.server.calls[0]?.request) as Record<string, unknown[]>;
     assert.deepEqual(compare, [
       { result: 0, target: 0, key: "a", targetUnion: { $case: "version", value: 1n }, rangeEnd: "" },
       { result: 3, target: 3, key: "b", targetUnion: { $case: "value", value: "x" }, rangeEnd: "c" },
@@ -104,7 +108,7 @@ describe("answers", () => {
   test("keys and values are plain bytes, counters numbers, ids exact", async () => {
     const kv = { key: utf8("k"), value: Uint8Array.of(255, 0), version: 3n, createRevision: 4n, modRevision: 9n };
     const header = { clusterId: 2n ** 64n - 1n, memberId: 2n ** 53n + 1n, revision: 9n, raftTerm: 2n };
-    await using pair = await connected({ Range: { header, kvs: [{ ...kv, lease: -5n }], more: true, count: 7n } });
+    await using pair = await connect({ Range: { header, kvs: [{ ...kv, lease: -5n }], more: true, count: 7n } });
     assert.deepEqual(await pair.client.kv.get("k"), {
       header: { ...header, revision: 9, raftTerm: 2 },
       kvs: [{ ...kv, version: 3, createRevision: 4, modRevision: 9, lease: -5n }],
@@ -114,12 +118,12 @@ describe("answers", () => {
   });
 
   test("a counter beyond 2^53-1 is an error, not a rounded number", async () => {
-    await using pair = await connected({ Range: { count: 2n ** 53n } });
+    await using pair = await connect({ Range: { count: 2n ** 53n } });
     await assert.rejects(pair.client.kv.get("k"), CounterError);
   });
 
   test("getText of a missing key is undefined; of a value that is not UTF-8 it is an error", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     assert.equal(await pair.client.kv.getText("k"), undefined);
     pair.server.answers = { Range: { kvs: [{ key: utf8("k"), value: Uint8Array.of(255) }] } };
     await assert.rejects(pair.client.kv.getText("k"), TypeError);
@@ -132,7 +136,7 @@ describe("answers", () => {
       { response: { $case: "responseTxn", value: { succeeded: true } } },
       { response: { $case: "responseDeleteRange", value: { deleted: 2n } } },
     ];
-    await using pair = await connected({ Txn: { responses } });
+    await using pair = await connect({ Txn: { responses } });
     const result = await pair.client.kv.txn({});
     assert.deepEqual(
       result.responses.map(({ op }) => op),
@@ -141,7 +145,7 @@ describe("answers", () => {
   });
 
   test("an error has the server's code and text, and the outcome of a write", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     const outcomes = [
       [status.NOT_FOUND, "etcdserver: requested lease not found", "not-found", "failed"],
       [status.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted", "out-of-range", "failed"],
@@ -166,7 +170,7 @@ describe("answers", () => {
 });
 
 describe("a request without an answer", () => {
-  const ends = async (promise: Promise<unknown>) => {
+  const endOf = async (promise: Promise<unknown>) => {
     const error = await failure(promise);
     assert.ok(error instanceof EtcdError);
     return [error.code, error.outcome];
@@ -181,8 +185,8 @@ describe("a request without an answer", () => {
       [() => client.kv.get("k", { timeoutMs }), "failed"],
       [() => client.kv.put("k", "v", { timeoutMs }), "unknown"],
     ] as const) {
-      const end = ends(request());
-      await server.called();
+      const end = endOf(request());
+      await server.waitForCall();
       server.calls.length = 0;
       clock.advance(timeoutMs);
       assert.deepEqual(await end, ["deadline-exceeded", outcome]);
@@ -190,10 +194,10 @@ describe("a request without an answer", () => {
   });
 
   test("ends when its signal is aborted, and keeps the reason", async () => {
-    await using pair = await connected({ Put: "never" });
+    await using pair = await connect({ Put: "never" });
     const giveUp = new AbortController();
     const put = failure(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
-    await pair.server.called();
+    await pair.server.waitForCall();
     giveUp.abort("enough");
     const error = await put;
     assert.ok(error instanceof EtcdError);
@@ -201,13 +205,13 @@ describe("a request without an answer", () => {
   });
 
   test("can share its signal with any number of others, without a warning of Node's", async () => {
-    await using pair = await connected({ Range: "never" });
+    await using pair = await connect({ Range: "never" });
     const warnings: Error[] = [];
     const remember = (warning: Error) => warnings.push(warning);
     process.on("warning", remember);
     const giveUp = new AbortController();
-    const gets = Array.from({ length: 20 }, () => ends(pair.client.kv.get("k", { signal: giveUp.signal })));
-    await pair.server.called();
+    const gets = Array.from({ length: 20 }, () => endOf(pair.client.kv.get("k", { signal: giveUp.signal })));
+    await pair.server.waitForCall();
     giveUp.abort();
     for (const end of await Promise.all(gets)) assert.deepEqual(end, ["cancelled", "failed"]);
     process.off("warning", remember);
@@ -216,7 +220,7 @@ describe("a request without an answer", () => {
 
   test("leaves no listener on its signal when it has ended, and neither does a stream", async () => {
     const chunk = { rangeResponse: { count: 1n } };
-    await using pair = await connected({ RangeStream: chunk });
+    await using pair = await connect({ RangeStream: chunk });
     const { client, server } = pair;
     const { signal } = new AbortController();
     const parts = client.maintenance.snapshot(server.endpoint, { signal });
@@ -247,32 +251,32 @@ describe("a request without an answer", () => {
   });
 
   test("is not sent if its signal is already aborted", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     const put = pair.client.kv.put("k", "v", { signal: AbortSignal.abort() });
-    assert.deepEqual(await ends(put), ["cancelled", "failed"]);
+    assert.deepEqual(await endOf(put), ["cancelled", "failed"]);
     assert.equal(pair.server.calls.length, 0);
   });
 
   test("ends with the client, which can be closed twice", async () => {
-    await using pair = await connected({ Put: "never" });
-    const put = ends(pair.client.kv.put("k", "v"));
-    await pair.server.called();
+    await using pair = await connect({ Put: "never" });
+    const put = endOf(pair.client.kv.put("k", "v"));
+    await pair.server.waitForCall();
     await pair.client.close();
     await pair.client.close();
     assert.deepEqual(await put, ["cancelled", "unknown"]);
-    assert.deepEqual(await ends(pair.client.kv.put("k", "v")), ["cancelled", "failed"]);
+    assert.deepEqual(await endOf(pair.client.kv.put("k", "v")), ["cancelled", "failed"]);
   });
 
   test("is not sent when the client is closed, or its signal aborted, in the same turn", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     await pair.client.kv.get("k"); // so that it need not wait for a connection
     pair.server.calls.length = 0;
     const giveUp = new AbortController();
-    const put = ends(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
+    const put = endOf(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
     giveUp.abort();
     assert.deepEqual(await put, ["cancelled", "failed"]);
     const orphans = [pair.client.kv.put("k", "v"), pair.client.watch("k").batches().next()];
-    const ended = Promise.all(orphans.map(ends));
+    const ended = Promise.all(orphans.map(endOf));
     await pair.client.close();
     for (const end of await ended) assert.deepEqual(end, ["cancelled", "failed"]);
     assert.deepEqual(pair.server.calls, []);
@@ -282,7 +286,7 @@ describe("a request without an answer", () => {
     const server = await FakeServer.start();
     await server[Symbol.asyncDispose]();
     const client = new Client({ endpoints: [server.endpoint], dialTimeoutMs: anHour, requestTimeoutMs: anHour });
-    const get = ends(client.kv.get("k"));
+    const get = endOf(client.kv.get("k"));
     await client.close();
     assert.deepEqual(await get, ["cancelled", "failed"]);
   });
@@ -372,11 +376,11 @@ test("prefixEnd returns the first key behind a prefix, and leaves the prefix unc
 });
 
 /** A request with its bytes as text. */
-const plain = (request: unknown): unknown => {
+const plainOf = (request: unknown): unknown => {
   if (request instanceof Uint8Array) return Buffer.from(request).toString();
-  if (Array.isArray(request)) return request.map(plain);
+  if (Array.isArray(request)) return request.map(plainOf);
   if (typeof request !== "object" || request === null) return request;
-  return Object.fromEntries(Object.entries(request as RangeRequest).map(([name, value]) => [name, plain(value)]));
+  return Object.fromEntries(Object.entries(request as RangeRequest).map(([name, value]) => [name, plainOf(value)]));
 };
 
 const withBigints = (_: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);

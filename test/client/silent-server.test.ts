@@ -15,7 +15,7 @@ const deadlineMs = 20_000;
 const answers = { Range: oneKey("k", "v"), Put: putAt(7n) };
 
 /** Two servers that a client is connected to, in the order in which it uses them. */
-async function connected() {
+async function connect() {
   const servers = await Promise.all([FakeServer.start(answers), FakeServer.start(answers)]);
   const clock = new VirtualClock();
   const endpoints = servers.map(({ endpoint }) => endpoint);
@@ -38,15 +38,15 @@ async function connected() {
     await Promise.all(servers.map((server) => server.stop()));
   };
   /** Lets time pass until something has happened. */
-  const eventual = <T>(promise: Promise<T>) => passTime(clock, promise);
-  return { client, used, other, eventual, [Symbol.asyncDispose]: dispose };
+  const passTimeUntil = <T>(promise: Promise<T>) => passTime(clock, promise);
+  return { client, used, other, eventual: passTimeUntil, [Symbol.asyncDispose]: dispose };
 }
 
 const count = ({ calls }: FakeServer, method: string) => calls.filter((call) => call.method === method).length;
 
 describe("a server that falls silent", () => {
   test("receives few of many writes, which end with an unknown outcome; the others go to another server", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     pair.used.freeze();
     const puts = Array.from({ length: 30 }, () => pair.client.kv.put("k", "v", { timeoutMs: 4_000 }));
     const outcomes = await pair.eventual(Promise.allSettled(puts));
@@ -61,7 +61,7 @@ describe("a server that falls silent", () => {
   });
 
   test("receives no more requests until it answers again", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     pair.used.freeze();
     assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
     await pair.eventual(Promise.all([1, 2, 3].map(() => pair.client.kv.put("k", "v"))));
@@ -74,7 +74,7 @@ describe("a server that falls silent", () => {
   });
 
   test("does not delay a read while the others elect a leader: the read is sent to them again", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     pair.used.freeze();
     const changing = { code: 14, details: "etcdserver: leader changed" };
     const isElected = () => count(pair.other, "Range") > 2;
@@ -84,7 +84,7 @@ describe("a server that falls silent", () => {
   });
 
   test("loses its watches and renewals to another server", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     pair.used.answers = { ...answers, LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }) };
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     pair.client.watch("k");
@@ -119,14 +119,14 @@ describe("a server that falls silent", () => {
 
 describe("a server that is slow, but answers others", () => {
   test("receives a read that is also sent to another server: the first answer counts", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     pair.used.answers = { Range: "never" };
     assert.equal(await pair.eventual(pair.client.kv.getText("k", { timeoutMs: 4_000 })), "v");
     assert.deepEqual([count(pair.used, "Range"), count(pair.other, "Range")], [1, 1]);
   });
 
   test("receives a write that waits and is not sent to another server", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     pair.used.answers = { Put: "never" };
     const expected = { code: "deadline-exceeded", outcome: "unknown", endpoint: pair.used.endpoint };
     await pair.eventual(assert.rejects(pair.client.kv.put("k", "v", { timeoutMs: 2_000 }), expected));
@@ -134,7 +134,7 @@ describe("a server that is slow, but answers others", () => {
   });
 
   test("receives all of many concurrent writes", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     await Promise.all(Array.from({ length: 100 }, () => pair.client.kv.put("k", "v")));
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [100, 0]);
   });

@@ -15,7 +15,7 @@ type SnapshotStream = FakeStream<SnapshotRequest, SnapshotResponse>;
 const part = (text: string, remainingBytes = 0n) =>
   SnapshotResponse.create({ blob: Buffer.from(text), remainingBytes, version: "3.7.0" });
 
-async function connected() {
+async function connect() {
   const server = await FakeServer.start();
   const client = new Client({ endpoints: [server.endpoint] });
   const iterator = client.maintenance.snapshot(server.endpoint);
@@ -28,7 +28,7 @@ async function connected() {
 }
 
 test("a backup comes in parts, and ends when the server has sent all of them", async () => {
-  await using subject = await connected();
+  await using subject = await connect();
   const { server, iterator } = subject;
   const first = iterator.next();
   const stream: SnapshotStream = await server.stream();
@@ -45,7 +45,7 @@ test("a backup comes in parts, and ends when the server has sent all of them", a
 });
 
 test("an interrupted backup is an error after the parts that arrived", async () => {
-  await using subject = await connected();
+  await using subject = await connect();
   const { server, iterator } = subject;
   const [first, second] = [iterator.next(), iterator.next()];
   second.catch(() => undefined); // looked at later
@@ -59,7 +59,7 @@ test("an interrupted backup is an error after the parts that arrived", async () 
 
 test("a backup that is abandoned, or whose client is closed, leaves no stream open", async () => {
   for (const leave of ["return", "close"] as const) {
-    await using subject = await connected();
+    await using subject = await connect();
     const { server, client, iterator } = subject;
     const waiting = [iterator.next(), iterator.next()];
     const stream: SnapshotStream = await server.stream();

@@ -29,7 +29,7 @@ test("syncEndpoints uses the voters that have started, and drops the others", as
   first.answers = { ...first.answers, Put: new Promise((resolve) => (answer = resolve)) };
   first.calls.length = 0;
   const put = client.kv.put("k", "v");
-  await first.called();
+  await first.waitForCall();
   assert.deepEqual(await client.syncEndpoints(), [`http://${second.endpoint}/`]);
   assert.equal(await client.kv.getText("k"), "second");
   const moved = await second.stream<WatchRequest, WatchResponse>();

@@ -43,7 +43,7 @@ const serve = async (
   return { folder, authority, endpoint };
 };
 
-const mutual = async (folder: string, authority: TestAuthority): Promise<Partial<ServerFlags>> => ({
+const mutualFlags = async (folder: string, authority: TestAuthority): Promise<Partial<ServerFlags>> => ({
   trustedCaFile: await authority.writeTo(folder),
   clientCertAuth: "true",
 });
@@ -67,7 +67,7 @@ test("a client that trusts the authority works with https endpoints, and with en
 });
 
 test("mutual TLS: streams and calls work with a certificate", async (t) => {
-  const { authority, endpoint } = await serve(t, mutual);
+  const { authority, endpoint } = await serve(t, mutualFlags);
   const { cert, key } = await authority.issue({ commonName: "alice" });
   const tls = { ca: authority.cert, cert, key: Buffer.from(key) };
   assert.equal(await textOver(endpoint, tls), "v");
@@ -83,7 +83,7 @@ test("mutual TLS: streams and calls work with a certificate", async (t) => {
 });
 
 test("a connection that fails in TLS is an error with the reason and a hint", async (t) => {
-  const { authority, endpoint } = await serve(t, mutual);
+  const { authority, endpoint } = await serve(t, mutualFlags);
   const { authority: other, endpoint: foreign } = await serve(t, async (folder, own) => {
     const { files } = await own.issueTo(folder, "elsewhere", { hosts: ["elsewhere.example"] });
     return { certFile: files.cert, keyFile: files.key };
@@ -124,7 +124,7 @@ test("certificates that cannot be used are refused with the reason when the clie
 });
 
 test("minietcdctl takes etcdctl's flags and variables for TLS", async (t) => {
-  const { folder, authority, endpoint } = await serve(t, mutual);
+  const { folder, authority, endpoint } = await serve(t, mutualFlags);
   const { files } = await authority.issueTo(folder, "alice", { commonName: "alice" });
   const cacert = join(folder, "root.pem");
   await writeFile(cacert, authority.cert);

@@ -123,7 +123,7 @@ const commandRows = (): string[][] => {
 };
 
 /** Tells of notes on methods, fields, paths or commands that are not there. */
-export function staleNotes(): string[] {
+export function findStaleNotes(): string[] {
   const known = new Set([
     ...services.flatMap(pathsOf).map(methodName),
     ...messages().flatMap(({ name, fields }) => fields.map((field) => `${name}.${field.name}`)),

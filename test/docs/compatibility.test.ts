@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { compatibilityDocument, staleNotes } from "./compatibility-document.js";
+import { compatibilityDocument, findStaleNotes } from "./compatibility-document.js";
 
 test("docs/compatibility.md matches the tables of methods, paths, flags and commands", () => {
   const document = compatibilityDocument();
@@ -10,5 +10,5 @@ test("docs/compatibility.md matches the tables of methods, paths, flags and comm
 });
 
 test("every note of docs/compatibility.md names an existing method, field or command", () => {
-  assert.deepEqual(staleNotes(), []);
+  assert.deepEqual(findStaleNotes(), []);
 });

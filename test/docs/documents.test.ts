@@ -21,11 +21,11 @@ const run = promisify(execFile);
 const readme = readFileSync("README.md", "utf8");
 
 /** The fenced blocks of a language. */
-const blocks = (text: string, language: string): string[] =>
+const blocksIn = (text: string, language: string): string[] =>
   [...text.matchAll(new RegExp("```" + language + "\n([\\s\\S]*?)```", "g"))].map((match) => match[1] ?? "");
 
 test("README.md: one member by hand starts, and can be written to", async () => {
-  const line = /^minietcd (--.*)$/m.exec(blocks(readme, "sh").join(""))?.[1];
+  const line = /^minietcd (--.*)$/m.exec(blocksIn(readme, "sh").join(""))?.[1];
   assert.ok(line !== undefined, "the command is there");
   const [clients = 0, peers = 0] = await freePorts(2);
   const urls = { client: `http://127.0.0.1:${clients}`, peer: `http://127.0.0.1:${peers}` };
@@ -36,7 +36,7 @@ test("README.md: one member by hand starts, and can be written to", async () => 
   await using folder = await tempFolder();
   const words = line.replaceAll("http://localhost:2380", urls.peer).split(" ");
   await using member = MinietcdProcess.start([...words, ...elsewhere], { cwd: folder.path });
-  await member.until("readiness", ({ stderr }) => stderr.includes("ready to serve") || undefined);
+  await member.waitFor("readiness", ({ stderr }) => stderr.includes("ready to serve") || undefined);
   const { stdout } = await run(process.execPath, ["dist/cli/minietcdctl.js", "put", "a", "1"], {
     env: { PATH: process.env["PATH"], ETCDCTL_ENDPOINTS: `127.0.0.1:${clients}` },
   });
@@ -63,11 +63,11 @@ const runFile = async (name: string, text: string, nodeOptions: readonly string[
 };
 
 test("README.md: the test with a server in its process passes", async () => {
-  assert.match(await runSource(blocks(readme, "ts")[0] ?? ""), /# pass 1\n/);
+  assert.match(await runSource(blocksIn(readme, "ts")[0] ?? ""), /# pass 1\n/);
 });
 
 test("docs/embedding.md: the program prints what its comment says", async () => {
-  const [source = ""] = blocks(readFileSync("docs/embedding.md", "utf8"), "ts");
+  const [source = ""] = blocksIn(readFileSync("docs/embedding.md", "utf8"), "ts");
   await using folder = await tempFolder();
   const [clients = 0, peers = 0] = await freePorts(2);
   const moved = source
@@ -80,11 +80,11 @@ test("docs/embedding.md: the program prints what its comment says", async () => 
 const fromContainers = readFileSync("docs/coming-from-testcontainers.md", "utf8");
 
 test("docs/coming-from-testcontainers.md: the program's assertion holds", async () => {
-  await runCompiled(blocks(fromContainers, "ts")[0] ?? assert.fail("the program is there"));
+  await runCompiled(blocksIn(fromContainers, "ts")[0] ?? assert.fail("the program is there"));
 });
 
 test("docs/coming-from-testcontainers.md: the member as a process starts, in memory", async () => {
-  const line = /^npx minietcd (.*)$/m.exec(blocks(fromContainers, "sh").join(""))?.[1];
+  const line = /^npx minietcd (.*)$/m.exec(blocksIn(fromContainers, "sh").join(""))?.[1];
   assert.ok(line !== undefined, "the command is there");
   const [client = 0, peer = 0] = await freePorts(2);
   const words = line
@@ -92,7 +92,7 @@ test("docs/coming-from-testcontainers.md: the member as a process starts, in mem
     .replace("127.0.0.1:12380", `127.0.0.1:${peer}`);
   await using folder = await tempFolder();
   await using member = MinietcdProcess.start(words.split(" "), { cwd: folder.path });
-  await member.until("readiness", ({ stderr }) => stderr.includes("ready to serve") || undefined);
+  await member.waitFor("readiness", ({ stderr }) => stderr.includes("ready to serve") || undefined);
   assert.deepEqual(readdirSync(folder.path), []);
 });
 
@@ -100,7 +100,10 @@ test("docs/coming-from-testcontainers.md: the member as a process starts, in mem
 const kitImports =
   'import assert from "node:assert/strict";\nimport { startTestCluster, startTestServer } from "minietcd/testing";\n';
 
-const kitBlocks = blocks(readFileSync("docs/testing.md", "utf8"), "ts").map((source, n) => ({ source, number: n + 1 }));
+const kitBlocks = blocksIn(readFileSync("docs/testing.md", "utf8"), "ts").map((source, n) => ({
+  source,
+  number: n + 1,
+}));
 for (const { source, number } of kitBlocks)
   test(`docs/testing.md: block ${number} runs, and its assertions hold`, async () => {
     const isWhole = source.includes("import ");
@@ -150,7 +153,7 @@ describe("the programs of documents and README.md's commands, with the cluster o
   });
 
   const programs = ["README.md", "docs/coming-from-etcd3.md"].flatMap((document) =>
-    blocks(readFileSync(document, "utf8"), "js").map((source, position) => ({ document, source, position })),
+    blocksIn(readFileSync(document, "utf8"), "js").map((source, position) => ({ document, source, position })),
   );
   for (const { document, source, position } of programs)
     test(`program ${position + 1} of ${document} prints what its comments say`, async () => {
@@ -162,7 +165,7 @@ describe("the programs of documents and README.md's commands, with the cluster o
     });
 
   test("the commands print the shown output", async () => {
-    const [session = ""] = blocks(readme, "console");
+    const [session = ""] = blocksIn(readme, "console");
     let environment: NodeJS.ProcessEnv = { PATH: process.env["PATH"], ...patientVariables() };
     for (const step of session.split(/^\$ /m).slice(1)) {
       const [command = "", ...output] = step.split("\n");

@@ -9,11 +9,11 @@ const glossary = readFileSync("docs/glossary.md", "utf8");
 const [entries = "", avoided = ""] = glossary.split("\n## Words to avoid\n");
 
 /** The words in the first column of all tables, without their heads. */
-const firstCells = (text: string): string[] =>
+const firstCellsOf = (text: string): string[] =>
   [...text.matchAll(/^\| (?!(?:term|word|---) )([^|]+) \|/gm)].flatMap(([, cell = ""]) => cell.split(", "));
 
 test("each term of the glossary has one entry", () => {
-  const terms = firstCells(entries);
+  const terms = firstCellsOf(entries);
   assert.ok(terms.length > 100, "the tables are there");
   assert.deepEqual(
     terms.filter((term, at) => terms.indexOf(term) !== at),
@@ -30,7 +30,7 @@ const files = [
 ].filter((path) => /\.(md|ts|txt)$/.test(path) && path !== "docs/glossary.md");
 
 test("no file uses a word that the glossary says to avoid", () => {
-  const words = firstCells(avoided);
+  const words = firstCellsOf(avoided);
   assert.ok(words.length > 5, "the table is there");
   const forms = words.map((word) => word.replace(/^hand /, "hand(?:s|ed|ing)? ").replaceAll(" ", "\\s+"));
   const pattern = new RegExp(`\\b(?:${forms.join("|")})(?:s|ed)?\\b`, "i");

@@ -78,18 +78,19 @@ export function testExamples(kind: ServerKind): void {
 async function discover(cluster: EtcdCluster): Promise<void> {
   const { endpoints } = cluster;
   const start = (...args: string[]) => ExampleProcess.start("service-discovery/main.ts", { endpoints, args });
-  const registered = (service: ExampleProcess, name: string) => service.after(`Registered: /discovery/${name} = `);
+  const waitForRegistration = (service: ExampleProcess, name: string) =>
+    service.after(`Registered: /discovery/${name} = `);
 
   await using srv1 = start("1");
-  const address1 = await registered(srv1, "srv1");
+  const address1 = await waitForRegistration(srv1, "srv1");
   await using gateway = start("0");
   const url = await gateway.after("Gateway: ");
   await gateway.after("Exist services: ");
   await using srv2 = ExampleProcess.start("service-discovery/main.ts", { endpoints, input: "2\n" });
-  const address2 = await registered(srv2, "srv2");
+  const address2 = await waitForRegistration(srv2, "srv2");
   await gateway.after('PUT "/discovery/srv2"');
   await using srv3 = start("3");
-  const address3 = await registered(srv3, "srv3");
+  const address3 = await waitForRegistration(srv3, "srv3");
   await gateway.after('PUT "/discovery/srv3"');
   const ask = async () => (await fetch(`${url}/hello`)).text();
   const inTurn = [await ask(), await ask(), await ask(), await ask()];
@@ -106,7 +107,7 @@ async function discover(cluster: EtcdCluster): Promise<void> {
   const leader = await leaderOf(cluster);
   await leader.stop("SIGKILL");
   await using srv4 = start("4");
-  const address4 = await registered(srv4, "srv4");
+  const address4 = await waitForRegistration(srv4, "srv4");
   await gateway.after('PUT "/discovery/srv4"');
   await srv3.end("SIGKILL");
   await gateway.after('DELETE "/discovery/srv3"'); // more than a TTL after the leader's death: the others have stayed

@@ -21,8 +21,8 @@ const takeDescriptors = ({ running }: ClusterMember): Promise<unknown> =>
 const giveDescriptors = ({ running }: ClusterMember): Promise<unknown> =>
   run("prlimit", ["--pid", String(running.pid), "--nofile=1024:"]);
 
-const says = (member: ClusterMember, message: string): Promise<unknown> =>
-  member.running.until(`it says "${message}"`, ({ log }) => log.find(({ msg }) => msg === message), deadlineMs);
+const waitForLog = (member: ClusterMember, message: string): Promise<unknown> =>
+  member.running.waitFor(`it says "${message}"`, ({ log }) => log.find(({ msg }) => msg === message), deadlineMs);
 
 const noLogDescriptors = "no file descriptors for the write-ahead log: writes are refused until there are some";
 const logAgain = "there are file descriptors for the write-ahead log again: writes go on";
@@ -57,9 +57,9 @@ test("a leader without file descriptors transfers leadership, refuses writes and
 
   await takeDescriptors(leader);
   await writeHalfSegment(elsewhere);
-  await says(leader, noLogDescriptors);
-  await says(leader, "leadership transfer finished");
-  await says(leader, noStoreDescriptors);
+  await waitForLog(leader, noLogDescriptors);
+  await waitForLog(leader, "leadership transfer finished");
+  await waitForLog(leader, noStoreDescriptors);
   await elsewhere.kv.put("during", "v");
   assert.equal(await here.kv.getText("during"), "v", "a linearizable read");
   await assert.rejects(
@@ -68,8 +68,8 @@ test("a leader without file descriptors transfers leadership, refuses writes and
   );
 
   await giveDescriptors(leader);
-  await says(leader, logAgain);
-  await says(leader, storeAgain);
+  await waitForLog(leader, logAgain);
+  await waitForLog(leader, storeAgain);
   await here.kv.put("taken", "again");
   assert.equal(await here.kv.getText("refused"), undefined);
   await assertSameHash(cluster);
@@ -87,7 +87,7 @@ test("a single member without file descriptors refuses writes, and accepts them 
   assert.match(String(refusal), /etcdserver: too many requests/);
   assert.equal(await client.kv.getText("before"), "v");
   await giveDescriptors(member);
-  await says(member, logAgain);
+  await waitForLog(member, logAgain);
   await writeHalfSegment(client);
   assertWhole(member);
   await member.restart();

@@ -23,7 +23,7 @@ const deadlineMs = 30_000;
 /** MiB that a member leaves free on a disk: the log 48 MiB beyond a segment of 16, the store 32. */
 const belowLogReserve = 45;
 
-const logged =
+const waitForLog =
   (message: string | RegExp) =>
   ({ log }: { readonly log: readonly Record<string, unknown>[] }): true | undefined =>
     log.some(({ msg }) => (typeof message === "string" ? msg === message : message.test(String(msg))))
@@ -75,8 +75,8 @@ test("a leader whose disk is full transfers leadership, refuses writes and serve
 
   await disk.fillUpTo(belowLogReserve);
   await writeHalfSegment(elsewhere);
-  await leader.running.until("it says that there is no space", logged(noLogSpace), deadlineMs);
-  await leader.running.until("it has handed over", logged("leadership transfer finished"), deadlineMs);
+  await leader.running.waitFor("it says that there is no space", waitForLog(noLogSpace), deadlineMs);
+  await leader.running.waitFor("it has handed over", waitForLog("leadership transfer finished"), deadlineMs);
   const successor = await cluster.leader();
   assert.notEqual(successor, leader);
 
@@ -89,13 +89,13 @@ test("a leader whose disk is full transfers leadership, refuses writes and serve
   // Not a byte is left: what the others write waits here, and nothing fails.
   await disk.fillUpTo(0);
   await elsewhere.kv.put("after", "all of it is full");
-  await leader.running.until("the store waits, too", logged(noStoreSpace), deadlineMs);
+  await leader.running.waitFor("the store waits, too", waitForLog(noStoreSpace), deadlineMs);
   assert.ok(leader.isRunning);
 
-  await disk.empty();
-  await leader.running.until(
+  await disk.removeBallast();
+  await leader.running.waitFor(
     "it finds space",
-    logged("there is space for the write-ahead log again: writes go on"),
+    waitForLog("there is space for the write-ahead log again: writes go on"),
     deadlineMs,
   );
   await here.kv.put("taken", "again");
@@ -151,7 +151,11 @@ test("a leader that cannot write its store serves only serializable reads; a res
   }
   await run("prlimit", ["--pid", String(leader.running.pid), `--fsize=${await sizeOfStoreLog(leader)}`]);
   await elsewhere.kv.put("during", "v");
-  await leader.running.until("it says so", logged(/^the store cannot be written: this member only serves/), deadlineMs);
+  await leader.running.waitFor(
+    "it says so",
+    waitForLog(/^the store cannot be written: this member only serves/),
+    deadlineMs,
+  );
   await elsewhere.kv.put("after", "v");
   const { kvs } = await here.kv.get("large", { serializable: true });
   assert.equal(kvs.length, 1);
@@ -174,7 +178,7 @@ test("a member that is killed on a full disk says so when it starts, and starts 
   await disk.fillUpTo(0);
   await assertDoesNotStart(member, /cannot write to data directory .*: free some space/);
   await cluster.client.kv.put("without", "it");
-  await disk.empty();
+  await disk.removeBallast();
   await member.restart();
   await using client = member.client();
   assert.equal(await client.kv.getText("without"), "it");
@@ -253,7 +257,7 @@ for (const [what, folder, pattern, at] of damaged)
   });
 
 /** Reads what a stopped member promised from its log; "nothing" if that has not begun. */
-const promised = async (member: ClusterMember): Promise<string> => {
+const promisedText = async (member: ClusterMember): Promise<string> => {
   const { log, problem } = await checkWal(nodeDisk, join(member.dataDir, "member", "wal"));
   assert.equal(problem, undefined);
   if (log === undefined) return "nothing";
@@ -274,7 +278,7 @@ for (const starts of [1, 2])
     await leader.kill("SIGKILL");
     await other.kill("SIGKILL");
     other.launch();
-    await other.running.until("it asks for votes", logged("starting local member"), deadlineMs);
+    await other.running.waitFor("it asks for votes", waitForLog("starting local member"), deadlineMs);
     for (const attempt of ["told by the other", "not forgotten"]) {
       member.launch();
       const { code } = await member.running.waitForExit();
@@ -283,7 +287,7 @@ for (const starts of [1, 2])
       const error = String(fatal?.["error"]);
       assert.match(error, /^stale data directory: member [0-9a-f]+ has seen/, attempt);
       assert.match(error, /has seen start \d of another data directory: put back/, attempt);
-      assert.equal(await promised(member), "nothing");
+      assert.equal(await promisedText(member), "nothing");
     }
     const refused = other.running.log.find(({ msg }) => msg === "refused a peer connection");
     assert.match(String(refused?.["reason"]), /^member [0-9a-f]+ is stale: /);

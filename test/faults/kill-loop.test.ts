@@ -16,16 +16,16 @@ import {
 } from "./checks.js";
 import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
-import { lengthened, scaledMs } from "../support/machine-speed.js";
+import { lengthen, scaledMs } from "../support/machine-speed.js";
 
 /** A write that begins after the leader was killed is acknowledged within this on a quiet machine. */
 const failoverMs = 2_000;
 /** All members have to start first. */
 const restartMs = 15_000;
 /** About as long as a start takes: an instant of it is hit. */
-const startMs = lengthened(600);
+const startMs = lengthen(600);
 
-const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
+const uniqueValueOf = (writer: number, n: number): string => `${writer}/${n}`;
 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
@@ -37,15 +37,15 @@ const summary = ({ writes }: Writers): string =>
 
 test("20 kills of the leader fail no write at other members and lose no write, and a new write succeeds within 2 s", async (t) => {
   await using cluster = await startCluster();
-  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
+  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: uniqueValueOf });
   const gaps: number[] = [];
   const kills: Kill[] = [];
   for (let round = 0; round < 20; round++) {
-    await writers.firstNewWrite(restartMs);
+    await writers.timeFirstNewWrite(restartMs);
     const leader = await cluster.leader();
     const from = performance.now();
     await leader.kill("SIGKILL");
-    gaps.push(await writers.firstNewWrite(failoverMs));
+    gaps.push(await writers.timeFirstNewWrite(failoverMs));
     kills.push({ endpoint: leader.endpoint, from, until: performance.now() });
     await leader.restart();
   }
@@ -60,14 +60,14 @@ test("20 kills of the leader fail no write at other members and lose no write, a
 
 test("five kills of all members at once lose no acknowledged write", async (t) => {
   await using cluster = await startCluster();
-  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
+  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: uniqueValueOf });
   const gaps: number[] = [];
   for (let round = 0; round < 5; round++) {
-    await writers.firstNewWrite(restartMs);
+    await writers.timeFirstNewWrite(restartMs);
     await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
     const began = performance.now();
     await cluster.start();
-    await writers.firstNewWrite(restartMs);
+    await writers.timeFirstNewWrite(restartMs);
     gaps.push(performance.now() - began);
   }
   await writers.stop();
@@ -89,9 +89,9 @@ test("a member survives repeated kills at any instant during compactions", async
   const compacting = compactAgainAndAgain(cluster, stopCompacting.signal);
   for (let round = 0; round < 20; round++) {
     const member = cluster.member(round % cluster.members.length);
-    await anyInstantWithin(lengthened(300));
+    await anyInstantWithin(lengthen(300));
     await member.kill("SIGKILL");
-    await writers.firstNewWrite(failoverMs);
+    await writers.timeFirstNewWrite(failoverMs);
     member.launch();
     if (round % 2 === 1) {
       await anyInstantWithin(startMs); // and while it reads its files, or catches up

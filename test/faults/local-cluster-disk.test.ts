@@ -28,9 +28,9 @@ test("a local cluster on a disk that is too small says so, and starts once there
   await using supervisor = await startLocalCluster(disk.path);
   const told =
     /^\d\d:\d\d:\d\d m\d: no space for the write-ahead log: writes are refused until there is some, see .*\.log$/m;
-  await supervisor.until("the lack of space is told", ({ stderr }) => told.test(stderr) || undefined, deadlineMs);
+  await supervisor.waitFor("the lack of space is told", ({ stderr }) => told.test(stderr) || undefined, deadlineMs);
   await disk.growTo(1024);
-  await supervisor.until("the table", ({ stdout }) => stdout.includes("Ctrl-C stops") || undefined, deadlineMs);
+  await supervisor.waitFor("the table", ({ stdout }) => stdout.includes("Ctrl-C stops") || undefined, deadlineMs);
   assert.deepEqual(await supervisor.end("SIGINT"), { code: 0, signal: null });
 });
 
@@ -64,7 +64,7 @@ test("a member whose log file is on a full disk serves, and logs again once ther
   try {
     await using user = patientClient({ endpoints: [client] });
     await eventually(deadlineMs, "an answer", () => user.kv.put("k", "v"));
-    await disk.empty();
+    await disk.removeBallast();
     member.kill("SIGTERM");
     assert.deepEqual(await ended, [null, "SIGTERM"]);
     assert.match(await readFile(join(disk.path, "member.log"), "utf8"), /"msg":"stopped"[^\n]*\n$/);

@@ -32,18 +32,18 @@ test("10 000 leases that expire at once are revoked at a bounded rate, and the c
   for (let n = 0; n < count; n += perBatch) await make(n, ttlSeconds);
   // A new leader gives all of them the same time.
   await (await cluster.leader()).kill("SIGKILL");
-  const left = async (): Promise<number> =>
+  const countLeft = async (): Promise<number> =>
     (await client.kv.get("k/", { prefix: true, countOnly: true, timeoutMs: scaledMs(longEnoughMs) })).count;
-  assert.equal(await left(), count);
+  assert.equal(await countLeft(), count);
   let slowest = 0;
   const began = await eventually(60_000 + ttlSeconds * 1_000, "the first to go", async () =>
-    (await left()) < count ? performance.now() : undefined,
+    (await countLeft()) < count ? performance.now() : undefined,
   );
   await eventually(60_000, "the last to go", async () => {
     const sentAt = performance.now();
     await client.kv.put("other", "v", { timeoutMs: scaledMs(longEnoughMs) });
     slowest = Math.max(slowest, performance.now() - sentAt);
-    return (await left()) === 0 ? true : undefined;
+    return (await countLeft()) === 0 ? true : undefined;
   });
   const tookMs = performance.now() - began;
   t.diagnostic(`10 000 leases in ${tookMs.toFixed(0)} ms; the slowest put meanwhile ${slowest.toFixed(0)} ms`);

@@ -18,7 +18,7 @@ export class SmallDisk implements AsyncDisposable {
     return new SmallDisk(path);
   }
 
-  async freeBytes(): Promise<number> {
+  async countFreeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(this.path);
     return bavail * bsize;
   }
@@ -28,7 +28,7 @@ export class SmallDisk implements AsyncDisposable {
     const ballast = await open(this.ballast, "a");
     try {
       for (;;) {
-        const excess = (await this.freeBytes()) - freeMebibytes * mebibyte;
+        const excess = (await this.countFreeBytes()) - freeMebibytes * mebibyte;
         if (excess <= 0) return;
         await ballast.write(Buffer.alloc(Math.min(excess, mebibyte), 1));
       }
@@ -38,7 +38,7 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   /** Gives back what `fillUpTo` took. */
-  empty(): Promise<void> {
+  removeBallast(): Promise<void> {
     return rm(this.ballast, { force: true });
   }
 

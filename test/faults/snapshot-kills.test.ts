@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { lengthened } from "../support/machine-speed.js";
+import { lengthen } from "../support/machine-speed.js";
 import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
 import { assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
 import { instantsOf } from "./instants.js";
@@ -12,9 +12,9 @@ import { Writers } from "./writers.js";
 const shortLog = ["--snapshot-count=5", "--snapshot-catchup-entries=2"];
 const restartMs = 15_000;
 /** About as long as a transfer and an installation take: an instant of either is hit. */
-const transferMs = lengthened(400);
+const transferMs = lengthen(400);
 
-const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
+const uniqueValueOf = (writer: number, n: number): string => `${writer}/${n}`;
 
 const count = ({ members }: TestCluster, message: string): number =>
   members.reduce((sum, member) => sum + member.running.log.filter(({ msg }) => msg === message).length, 0);
@@ -22,17 +22,21 @@ const count = ({ members }: TestCluster, message: string): number =>
 test("20 kills of members that receive or send snapshots lose no acknowledged write", async (t) => {
   const anyInstantWithin = instantsOf(t);
   await using cluster = await startCluster({ flags: shortLog });
-  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
+  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: uniqueValueOf });
   let begun = 0;
   let installed = 0;
   for (let round = 0; round < 20; round++) {
-    await writers.firstNewWrite(restartMs);
+    await writers.timeFirstNewWrite(restartMs);
     const leader = await cluster.leader();
     const away = cluster.members.find((member) => member !== leader)!;
     await away.kill("SIGKILL");
-    await writers.firstNewWrite(restartMs);
+    await writers.timeFirstNewWrite(restartMs);
     away.launch();
-    await away.running.until("a start", ({ log }) => log.find(({ msg }) => msg === "starting local member"), restartMs);
+    await away.running.waitFor(
+      "a start",
+      ({ log }) => log.find(({ msg }) => msg === "starting local member"),
+      restartMs,
+    );
     await anyInstantWithin(transferMs);
     begun += count(cluster, "receiving database snapshot");
     installed += count(cluster, "applied snapshot");
@@ -40,7 +44,7 @@ test("20 kills of members that receive or send snapshots lose no acknowledged wr
     await Promise.all(victims.map((member) => member.kill("SIGKILL")));
     await cluster.start();
   }
-  await writers.firstNewWrite(restartMs);
+  await writers.timeFirstNewWrite(restartMs);
   await writers.stop();
   t.diagnostic(`${begun} snapshots were begun before a kill, ${installed} installed`);
   assertRevisionsInOrder(writers.writes);

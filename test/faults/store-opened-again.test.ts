@@ -44,7 +44,7 @@ test("a store continues after a disk that was full in the middle of a batch has 
     ...always,
     whenAvailableAgain: async () => {
       waits += 1;
-      await disk.empty();
+      await disk.removeBallast();
     },
   };
   const backend = new PatientBackend(await openDiskBackend(root), { space });

@@ -54,13 +54,13 @@ export class Writers implements AsyncDisposable {
    * @param timeoutMs on a quiet machine
    * @throws Error if that takes longer
    */
-  async firstNewWrite(timeoutMs: number): Promise<number> {
+  async timeFirstNewWrite(timeoutMs: number): Promise<number> {
     const from = performance.now();
     const deadline = new Deadline(timeoutMs);
     let elapsed: number | undefined;
     const underWay: Promise<void>[] = [];
     while (elapsed === undefined) {
-      if (deadline.isOver) throw new Error(deadline.missed("a new write is acknowledged"));
+      if (deadline.isOver) throw new Error(deadline.timeoutText("a new write is acknowledged"));
       const probe = `probe/${this.probes++}`;
       underWay.push(
         this.write(this.prober, probe, probe).then((write) => {

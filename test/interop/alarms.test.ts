@@ -129,7 +129,7 @@ const linesOf = async (
   return asked.lines;
 };
 
-const alike = async (
+const assertSameLines = async (
   flags: readonly string[],
   run: (asked: Asked) => Promise<void>,
   isComparable: (line: string) => boolean = () => true,
@@ -140,7 +140,7 @@ const alike = async (
 };
 
 test("alarms that are activated by hand refuse the same requests until they are deactivated", () =>
-  alike([], async (asked) => {
+  assertSameLines([], async (asked) => {
     await asked.tryEverything("no alarm", 2n);
     await asked.alarm(Action.ACTIVATE, AlarmType.NONE);
     await asked.alarm(Action.ACTIVATE, AlarmType.NOSPACE);
@@ -162,7 +162,7 @@ test("alarms that are activated by hand refuse the same requests until they are 
 
 for (const quota of ["1", "0", "-7", "0x40000000"])
   test(`--quota-backend-bytes=${quota} refuses the same requests, and is reported alike`, () =>
-    alike(
+    assertSameLines(
       [`--quota-backend-bytes=${quota}`],
       async (asked) => {
         await asked.tryEverything("at the start", 1n);

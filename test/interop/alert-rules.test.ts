@@ -28,7 +28,7 @@ const buckets = (name: string, labels: string, isFast: boolean): Series => ({
 
 const ofInstance = { instance: "a" };
 const ofMethod = { instance: "a", grpc_service: "etcdserverpb.KV", grpc_method: "Put" };
-const handled = (code: string): string =>
+const handledTotal = (code: string): string =>
   `grpc_server_handled_total{instance="a",grpc_service="etcdserverpb.KV",grpc_method="Put",grpc_code="${code}"}`;
 
 /** The labels with which each alert fires, the series that make it fire, and some that do not. */
@@ -77,8 +77,8 @@ const alerts: Readonly<Record<string, readonly [labels: object, bad: Series, goo
   ],
   etcdGRPCRequestsFailing: [
     ofMethod,
-    { [handled("OK")]: "0+10x20", [handled("Unavailable")]: "0+10x20" },
-    { [handled("OK")]: "0+10x20", [handled("Unavailable")]: "0x20", [handled("NotFound")]: "0+10x20" },
+    { [handledTotal("OK")]: "0+10x20", [handledTotal("Unavailable")]: "0+10x20" },
+    { [handledTotal("OK")]: "0+10x20", [handledTotal("Unavailable")]: "0x20", [handledTotal("NotFound")]: "0+10x20" },
   ],
 };
 

@@ -17,22 +17,18 @@ for (const kind of ["etcd", "minietcd"] satisfies ServerKind[])
     try {
       for (let n = 0; n < 5; n++) await client.kv.put("k", `${n}`);
       const { header } = await client.kv.put("k", "last");
-      const at = (revision: number) => client.kv.get("k", { revision }).then(() => "there", codeOf);
+      const readAt = (revision: number) => client.kv.get("k", { revision }).then(() => "there", codeOf);
       await eventually(
         deadlineMs,
         "the compaction",
-        async () => (await at(header.revision - 1)) === "compacted" || undefined,
+        async () => (await readAt(header.revision - 1)) === "compacted" || undefined,
       );
-      assert.equal(await at(header.revision), "there");
+      assert.equal(await readAt(header.revision), "there");
       const completed =
         /"msg":"completed auto periodic compaction","revision":\d+,"compact-period":"1s","took":"[^"]+s"/;
-      const logged = () => cluster.members.map((member) => member.log).join("");
-      await eventually(
-        deadlineMs,
-        "the log line of a completed compaction",
-        () => completed.test(logged()) || undefined,
-      );
-      assert.match(logged(), /"msg":"starting auto periodic compaction","revision":\d+,"compact-period":"1s"/);
+      const logs = () => cluster.members.map((member) => member.log).join("");
+      await eventually(deadlineMs, "the log line of a completed compaction", () => completed.test(logs()) || undefined);
+      assert.match(logs(), /"msg":"starting auto periodic compaction","revision":\d+,"compact-period":"1s"/);
     } finally {
       await client.close();
     }

@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { builtTool } from "../support/built-tools.js";
+import { pathOfTool } from "../support/built-tools.js";
 import { type ServerKind, startEtcdCluster } from "../support/etcd-process.js";
 import { scaledMs, slowness } from "../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
@@ -63,7 +63,7 @@ describe("a program over mutual TLS on", () => {
   /** Runs a program on a fresh member, and gives the lines that it prints. */
   const transcript = async (program: Program, kind: ServerKind, flags: readonly string[] = []): Promise<string[]> => {
     const { ca, client, tls, flags: own } = files;
-    const installed = builtTool(program.folder);
+    const installed = pathOfTool(program.folder);
     const [file, ...args] = program.command(installed);
     const { PATH } = process.env;
     await using cluster = await startEtcdCluster({ kind, tls, flags: [...own, ...flags] });

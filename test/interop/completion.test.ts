@@ -15,17 +15,17 @@ function output(shell: string, ...args: readonly string[]): string {
   return stdout.trim();
 }
 
-const inQuotes = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
+const quoteAll = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
 
 const shells: Readonly<Record<string, Complete>> = {
   bash: (script, words) => {
-    const line = `COMP_WORDS=(${inQuotes(words)}); COMP_CWORD=${words.length - 1}; _minietcdctl`;
+    const line = `COMP_WORDS=(${quoteAll(words)}); COMP_CWORD=${words.length - 1}; _minietcdctl`;
     return output("bash", "--norc", "-c", `${script}\n${line}; echo "\${COMPREPLY[*]}"`).split(" ");
   },
   // The builtin works only at a prompt; it takes the words that begin with what is there, and so does this.
   zsh: (script, words) => {
     const standIns = "compdef() {}; _files() {}; compadd() { shift; print -rl -- ${(M)@:#$words[CURRENT]*} }";
-    const line = `words=(${inQuotes(words)}); CURRENT=${words.length}; _minietcdctl`;
+    const line = `words=(${quoteAll(words)}); CURRENT=${words.length}; _minietcdctl`;
     return output("zsh", "-fc", `${standIns}\n${script}\n${line}`).split("\n");
   },
   fish: (script, words) => {
@@ -37,14 +37,14 @@ const shells: Readonly<Record<string, Complete>> = {
 for (const [shell, complete] of Object.entries(shells))
   test(`completion ${shell} completes commands, subcommands and flags`, () => {
     const script = execFileSync(process.execPath, [program, "completion", shell], { encoding: "utf8" });
-    const completed = (...words: readonly string[]) => [...complete(script, ["minietcdctl", ...words])].sort();
-    assert.deepEqual(completed("de"), ["defrag", "del"]);
-    assert.deepEqual(completed("lease", "g"), ["grant"]);
-    assert.deepEqual(completed("--hex", "lease", "re"), ["revoke"]);
-    assert.deepEqual(completed("get", "--max-c"), ["--max-create-rev"]);
-    assert.deepEqual(completed("endpoint", "status", "--cl"), ["--cluster"]);
-    assert.deepEqual(completed("completion", "po"), ["powershell"]);
-    assert.deepEqual(completed("hel"), ["help"]);
-    assert.deepEqual(completed("help", "de"), ["defrag", "del"]);
-    assert.deepEqual(completed("get", "no-such-file"), [""]);
+    const completionsOf = (...words: readonly string[]) => [...complete(script, ["minietcdctl", ...words])].sort();
+    assert.deepEqual(completionsOf("de"), ["defrag", "del"]);
+    assert.deepEqual(completionsOf("lease", "g"), ["grant"]);
+    assert.deepEqual(completionsOf("--hex", "lease", "re"), ["revoke"]);
+    assert.deepEqual(completionsOf("get", "--max-c"), ["--max-create-rev"]);
+    assert.deepEqual(completionsOf("endpoint", "status", "--cl"), ["--cluster"]);
+    assert.deepEqual(completionsOf("completion", "po"), ["powershell"]);
+    assert.deepEqual(completionsOf("hel"), ["help"]);
+    assert.deepEqual(completionsOf("help", "de"), ["defrag", "del"]);
+    assert.deepEqual(completionsOf("get", "no-such-file"), [""]);
   });

@@ -19,14 +19,14 @@ const programIn = (language: string): string =>
   assert.fail(`there is a program in ${language}`);
 
 /** Runs a program beside a test server. Returns what it prints. */
-const printed = async (command: string, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> => {
+const outputOf = async (command: string, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> => {
   await using server = await startTestServer();
   const env = { ...environment, ETCD_ENDPOINTS: server.endpoint };
   return (await run(command, words, { env, timeout: scaledMs(300_000) })).stdout;
 };
 
 test("the program in Python prints what it has put", async () => {
-  assert.equal(await printed("/usr/bin/python3", ["-c", programIn("python")], {}), "hello\n");
+  assert.equal(await outputOf("/usr/bin/python3", ["-c", programIn("python")], {}), "hello\n");
 });
 
 test("the program in Go prints what it has put", async () => {
@@ -37,5 +37,5 @@ test("the program in Go prints what it has put", async () => {
   await writeFile(join(folder.path, "src/greeting/main.go"), source);
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, GO111MODULE: "off", GOPATH: `${folder.path}:/usr/share/gocode`, CGO_ENABLED: "0" };
-  assert.equal(await printed("/usr/bin/go", ["run", "greeting"], env), "hello\n");
+  assert.equal(await outputOf("/usr/bin/go", ["run", "greeting"], env), "hello\n");
 });

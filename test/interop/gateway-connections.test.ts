@@ -42,7 +42,7 @@ function talk(endpoint: string, { first, then, isWhole = () => false }: Talk): P
 }
 
 /** Has the same said to both servers. @returns what `read` makes of the answers */
-async function compared<T>(name: string, talked: Talk, read: (answer: Buffer) => T): Promise<T> {
+async function askBoth<T>(name: string, talked: Talk, read: (answer: Buffer) => T): Promise<T> {
   const answers = clusters.map(async (cluster) => read(await talk(cluster.member(0).endpoint, talked)));
   const [etcd, ours] = (await Promise.all(answers)) as [T, T];
   assert.deepEqual(ours, etcd, name);
@@ -67,20 +67,20 @@ const mask = Buffer.of(1, 2, 3, 4);
 /** A frame of fewer than 126 bytes. */
 const frame = (first: number, payload: Uint8Array): Buffer =>
   Buffer.concat([Buffer.of(first, 0x80 | payload.length), mask, payload.map((byte, at) => byte ^ mask[at % 4]!)]);
-const closing = (code: number, reason: Uint8Array = Buffer.alloc(0)): Buffer =>
+const closeFrame = (code: number, reason: Uint8Array = Buffer.alloc(0)): Buffer =>
   frame(0x88, Buffer.concat([Buffer.of(code >> 8, code & 0xff), reason]));
 
 /** Ways in which a client closes a WebSocket, or breaks its protocol. */
 const ends: Readonly<Record<string, Buffer>> = {
-  normal: closing(1000, Buffer.from("bye")),
-  "going away": closing(1001),
+  normal: closeFrame(1000, Buffer.from("bye")),
+  "going away": closeFrame(1001),
   "without a code": frame(0x88, Buffer.alloc(0)),
   "half a code": frame(0x88, Buffer.of(3)),
-  "a code of applications": closing(4999),
-  "a code that is not sent": closing(1005),
-  "a code that is none": closing(999),
-  "a reason that is no text": closing(1000, Buffer.of(0xff)),
-  "behind a ping": Buffer.concat([frame(0x89, Buffer.from("ping")), closing(1000)]),
+  "a code of applications": closeFrame(4999),
+  "a code that is not sent": closeFrame(1005),
+  "a code that is none": closeFrame(999),
+  "a reason that is no text": closeFrame(1000, Buffer.of(0xff)),
+  "behind a ping": Buffer.concat([frame(0x89, Buffer.from("ping")), closeFrame(1000)]),
   "not masked": Buffer.of(0x81, 1, 0x7b),
   "reserved bits": frame(0xf1, Buffer.from("{}")),
   "an unknown kind": frame(0x83, Buffer.from("{}")),
@@ -93,9 +93,9 @@ const ends: Readonly<Record<string, Buffer>> = {
 };
 
 test("a WebSocket ends with the same frames", async () => {
-  const behindHead = (answer: Buffer) => answer.subarray(answer.indexOf("\r\n\r\n") + 4).toString("latin1");
+  const bodyOf = (answer: Buffer) => answer.subarray(answer.indexOf("\r\n\r\n") + 4).toString("latin1");
   for (const [name, bytes] of Object.entries(ends)) {
-    const frames = await compared(name, { first: requestFor(handshake), then: bytes }, behindHead);
+    const frames = await askBoth(name, { first: requestFor(handshake), then: bytes }, bodyOf);
     assert.notEqual(frames, "", name);
   }
 });
@@ -103,19 +103,19 @@ test("a WebSocket ends with the same frames", async () => {
 test("an invalid WebSocket handshake is refused in the same way", async () => {
   const passing = /\r\n(?:Date|Connection): [^\r]*/g;
   const page = (answer: Buffer) => answer.toString().replaceAll(passing, "").split("\r\n").sort();
-  const without = (name: keyof typeof handshake) =>
+  const fieldsWithout = (name: keyof typeof handshake) =>
     Object.fromEntries(Object.entries(handshake).filter(([each]) => each !== name));
   const asked = [
-    requestFor(without("Sec-WebSocket-Version")),
+    requestFor(fieldsWithout("Sec-WebSocket-Version")),
     requestFor({ ...handshake, "Sec-WebSocket-Version": "8" }),
-    requestFor(without("Sec-WebSocket-Key")),
+    requestFor(fieldsWithout("Sec-WebSocket-Key")),
     requestFor({ ...handshake, "Sec-WebSocket-Key": "abc" }),
     requestFor(handshake, "POST"),
   ];
   for (const first of asked) {
-    const [status = ""] = (
-      await compared(first, { first, isWhole: (answer) => /\r\n\r\n.+/.test(answer) }, page)
-    ).slice(-1);
+    const [status = ""] = (await askBoth(first, { first, isWhole: (answer) => /\r\n\r\n.+/.test(answer) }, page)).slice(
+      -1,
+    );
     assert.notEqual(status, "", first);
   }
 });
@@ -151,7 +151,7 @@ test("requests that are sent together are answered in their order", async () => 
     post("kv/range", `{"key":"${base64("k")}"}`),
   ];
   const isWhole = (answer: string) => answersIn(Buffer.from(answer)).length === requests.length && answer.endsWith("}");
-  const answers = await compared("answers", { first: requests.join(""), isWhole }, answersIn);
+  const answers = await askBoth("answers", { first: requests.join(""), isWhole }, answersIn);
   assert.equal(answers.length, requests.length);
   assert.match(answers.at(-1)!, new RegExp(`"value":"${base64("last")}"`));
 });

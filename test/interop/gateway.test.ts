@@ -36,11 +36,11 @@ const answerOf = ({ statusCode, headers }: IncomingMessage, body: string): Answe
     .filter(([name]) => !passing.has(name))
     .map(([name, value]) => `${name}: ${String(value)}`)
     .sort(),
-  body: body.split("\n").map(normal).join("\n"),
+  body: body.split("\n").map(normalize).join("\n"),
 });
 
 /** A line of JSON without what differs from cluster to cluster; protobuf's errors begin with one of two spaces, by build. */
-const normal = (line: string): string => {
+const normalize = (line: string): string => {
   try {
     return JSON.stringify(JSON.parse(line), (name, value: unknown) => (masked.has(name) ? "…" : value)).replaceAll(
       "proto:\u00a0",

@@ -14,7 +14,7 @@ const requests = 3_000;
 const fields = ["content-type: application/grpc", "te: trailers", "grpc-timeout: 60S"];
 
 /** A message with gRPC's prefix: not compressed, and its length. */
-const framed = (message: Uint8Array): Buffer => {
+const frameOf = (message: Uint8Array): Buffer => {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
@@ -24,7 +24,7 @@ for (const engine of ["native", "grpc-js"])
   test(`h2load: ${requests} puts on 20 connections, 32 streams at a time on each, all succeed: ${engine}`, async () => {
     await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
     const body = join(cluster.folder, "put");
-    await writeFile(body, framed(PutRequest.encode(PutRequest.create({ key: Buffer.from("k") })).finish()));
+    await writeFile(body, frameOf(PutRequest.encode(PutRequest.create({ key: Buffer.from("k") })).finish()));
     const load = ["--requests", String(requests), "--clients", "20", "--max-concurrent-streams", "32", "--data", body];
     const url = `http://${cluster.member(0).address}/etcdserverpb.KV/Put`;
     const { stdout } = await promisify(execFile)("h2load", [

@@ -30,7 +30,7 @@ interface Family {
   readonly bounds: readonly string[];
 }
 
-const parsed = async (text: string): Promise<ReadonlyMap<string, Family>> => {
+const parse = async (text: string): Promise<ReadonlyMap<string, Family>> => {
   const lines = (await output("/usr/bin/python3", [script], text)).split("\n").filter((line) => line.startsWith("{"));
   return new Map(lines.map((line) => JSON.parse(line) as Family).map((family) => [family.name, family]));
 };
@@ -47,7 +47,7 @@ const work = async ({ endpoints }: EtcdCluster): Promise<void> => {
 };
 
 /** The scrape of a leader of three members, after some work. */
-const scraped = async (kind: ServerKind): Promise<string> => {
+const scrapeLeader = async (kind: ServerKind): Promise<string> => {
   await using cluster = await startEtcdCluster({ kind, members: 3 });
   await work(cluster);
   return await eventually(30_000, "heartbeats of a leader to be measured", async () => {
@@ -102,8 +102,8 @@ test("each of the variables is one of etcd's", async () => {
 });
 
 test("metrics have etcd's names, types, labels and buckets, and omitted ones are listed", async () => {
-  const texts = await Promise.all([scraped("etcd-3.7"), scraped("minietcd")]);
-  const [theirs, ours] = await Promise.all([parsed(texts[0]), parsed(texts[1])]);
+  const texts = await Promise.all([scrapeLeader("etcd-3.7"), scrapeLeader("minietcd")]);
+  const [theirs, ours] = await Promise.all([parse(texts[0]), parse(texts[1])]);
   for (const [name, family] of ours)
     if (!isOfRuntime(name) && (theirs.has(name) || !sinceFirstEvent.includes(name)))
       assert.deepEqual(family, theirs.get(name), name);

@@ -22,7 +22,7 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
 /** Fields of an answer that differ from cluster to cluster. */
 const masked = new Set(["cluster_id", "member_id", "raft_term", "ID", "lease", "clientURLs", "peerURLs"]);
 
-const normal = (answer: string): unknown =>
+const normalize = (answer: string): unknown =>
   JSON.parse(answer, (name, value: unknown) => (masked.has(name) ? "…" : value));
 
 /** One dialogue with a member, and its record. */
@@ -52,7 +52,7 @@ class Dialogue {
     );
     const end = stdout.lastIndexOf("\n");
     const answer = stdout.slice(0, end);
-    this.record.push([path, stdout.slice(end + 1), normal(answer)]);
+    this.record.push([path, stdout.slice(end + 1), normalize(answer)]);
     return JSON.parse(answer) as Json;
   }
 
@@ -65,15 +65,15 @@ class Dialogue {
     const recorded: unknown[] = [];
     try {
       const lines = createInterface({ input: curl.stdout })[Symbol.asyncIterator]();
-      const next = async (): Promise<string> => {
+      const nextLine = async (): Promise<string> => {
         const line = await within(requestTimeoutMs, "an event", lines.next());
         assert.ok(line.done !== true, "the watch ended");
-        recorded.push(normal(line.value));
+        recorded.push(normalize(line.value));
         return line.value;
       };
-      assert.match(await next(), /"created":true/);
+      assert.match(await nextLine(), /"created":true/);
       await change();
-      while (!(await next()).includes(last));
+      while (!(await nextLine()).includes(last));
     } finally {
       curl.kill();
     }
@@ -86,8 +86,8 @@ const folderEnd = "/service/batman0";
 const leader = base64(`${folder}leader`);
 
 /** Patroni's compare of a key that must not be there, or not have changed. */
-const created = (key: string, revision: string): Json => ({ target: "CREATE", create_revision: revision, key });
-const unchanged = (key: string, revision: string): Json => ({ target: "MOD", mod_revision: revision, key });
+const compareCreated = (key: string, revision: string): Json => ({ target: "CREATE", create_revision: revision, key });
+const compareUnchanged = (key: string, revision: string): Json => ({ target: "MOD", mod_revision: revision, key });
 
 /** Two members of a PostgreSQL cluster: the first leads and gives up, the second takes over. */
 const changeOfLeader = async (kind: ServerKind): Promise<unknown[]> => {
@@ -100,7 +100,7 @@ const changeOfLeader = async (kind: ServerKind): Promise<unknown[]> => {
     ask("/v3/kv/put", { key: base64(folder + key), value: base64(value), ...more });
   const acquire = (name: string, lease: unknown): Promise<Json> =>
     ask("/v3/kv/txn", {
-      compare: [created(leader, "0")],
+      compare: [compareCreated(leader, "0")],
       success: [{ request_put: { key: leader, value: base64(name), lease } }],
     });
   const all = { key: base64(folder), range_end: base64(folderEnd) };
@@ -112,7 +112,7 @@ const changeOfLeader = async (kind: ServerKind): Promise<unknown[]> => {
   await put("members/one", '{"role":"replica"}', { lease: first });
   await put("members/two", '{"role":"replica"}', { lease: second });
   const key = base64(`${folder}initialize`);
-  const initialize = { compare: [created(key, "0")], success: [{ request_put: { key, value: base64("7") } }] };
+  const initialize = { compare: [compareCreated(key, "0")], success: [{ request_put: { key, value: base64("7") } }] };
   await ask("/v3/kv/txn", initialize);
   await ask("/v3/kv/txn", initialize);
   await acquire("one", first);
@@ -124,8 +124,8 @@ const changeOfLeader = async (kind: ServerKind): Promise<unknown[]> => {
     await ask("/v3/lease/keepalive", { ID: first });
     await put("status", '{"optime":1}');
     const change = { key: base64(`${folder}config`), value: base64("{}") };
-    await ask("/v3/kv/txn", { compare: [unchanged(change.key, "0")], success: [{ request_put: change }] });
-    await ask("/v3/kv/txn", { compare: [unchanged(change.key, "1")], success: [{ request_put: change }] });
+    await ask("/v3/kv/txn", { compare: [compareUnchanged(change.key, "0")], success: [{ request_put: change }] });
+    await ask("/v3/kv/txn", { compare: [compareUnchanged(change.key, "1")], success: [{ request_put: change }] });
     await ask("/v3/kv/txn", {
       compare: [{ target: "VALUE", value: base64("one"), key: leader }],
       success: [{ request_delete_range: { key: leader } }],

@@ -32,11 +32,11 @@ function etcdctl(endpoint: string, ...args: string[]) {
   };
 }
 
-async function connected(kind: ServerKind) {
+async function connect(kind: ServerKind) {
   const cluster = await startEtcdCluster({ kind });
   const { endpoint } = cluster.member(0);
   const client = patientClient({ endpoints: [endpoint] });
-  const inLine = (name: string, count: number) =>
+  const keysInLine = (name: string, count: number) =>
     eventually(deadlineMs, `${count} in line`, async () => {
       const line = await client.kv.get(`${name}/`, { prefix: true });
       return line.count === count || undefined;
@@ -45,13 +45,13 @@ async function connected(kind: ServerKind) {
     await client.close();
     await cluster[Symbol.asyncDispose]();
   };
-  return { client, endpoint, inLine, [Symbol.asyncDispose]: dispose };
+  return { client, endpoint, inLine: keysInLine, [Symbol.asyncDispose]: dispose };
 }
 
 for (const kind of ["etcd", "minietcd"] as const)
   describe(`on ${kind}`, () => {
     test("a lock held by one client makes the other wait, in either order", async () => {
-      await using pair = await connected(kind);
+      await using pair = await connect(kind);
       const { client, endpoint, inLine } = pair;
       const theirs = etcdctl(endpoint, "lock", "locks/x");
       assert.match(await theirs.line(), /^locks\/x\/[0-9a-f]+$/);
@@ -67,7 +67,7 @@ for (const kind of ["etcd", "minietcd"] as const)
     });
 
     test("two candidates lead one after the other, and both see the leader", async () => {
-      await using pair = await connected(kind);
+      await using pair = await connect(kind);
       const { client, endpoint, inLine } = pair;
       const election = client.election("jobs");
       const theirs = etcdctl(endpoint, "elect", "jobs", "theirs");

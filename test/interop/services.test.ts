@@ -41,7 +41,7 @@ const deadlineMs = scaledMs(30_000);
 
 /** Fields that differ between any two clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
-const withoutIds = (value: unknown): unknown =>
+const omitIds = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (name, inner: unknown) => {
       if (idFields.has(name)) return "id";
@@ -83,7 +83,7 @@ const callOn = (client: Client, path: string, fields: object, onMessage?: (count
     { deadline: Date.now() + deadlineMs },
   );
   call.on("data", (message: unknown) => {
-    messages.push(withoutIds(message));
+    messages.push(omitIds(message));
     if (onMessage?.(messages.length) === true) call.cancel();
   });
   call.on("error", () => undefined); // the status tells
@@ -93,7 +93,7 @@ const callOn = (client: Client, path: string, fields: object, onMessage?: (count
 };
 
 /** Asks both, and asserts that they answer the same. */
-const same = async (path: string, fields: object): Promise<Outcome> => {
+const callBoth = async (path: string, fields: object): Promise<Outcome> => {
   const [etcd, ours] = await Promise.all(clients.map((client) => callOn(client, path, fields)));
   assert.ok(etcd !== undefined && ours !== undefined);
   assert.deepEqual(ours, etcd, path);
@@ -104,11 +104,14 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 const kv = (name: string): string => `/etcdserverpb.KV/${name}`;
 const lock = (name: string): string => `/v3lockpb.Lock/${name}`;
 const election = (name: string): string => `/v3electionpb.Election/${name}`;
-const grant = (ID: bigint) => same("/etcdserverpb.Lease/LeaseGrant", { ID, TTL: 3_600n });
+const grant = (ID: bigint) => callBoth("/etcdserverpb.Lease/LeaseGrant", { ID, TTL: 3_600n });
 
 test("a RangeStream has the chunks and errors of etcd's", async () => {
   for (let n = 0; n < 100; n++)
-    await same(kv("Put"), { key: bytes(`s/${String(n).padStart(3, "0")}`), value: Buffer.alloc(n < 40 ? 100_000 : 9) });
+    await callBoth(kv("Put"), {
+      key: bytes(`s/${String(n).padStart(3, "0")}`),
+      value: Buffer.alloc(n < 40 ? 100_000 : 9),
+    });
   const all = { key: bytes("s/"), rangeEnd: bytes("s0") };
   for (const more of [
     {},
@@ -135,71 +138,71 @@ test("a RangeStream has the chunks and errors of etcd's", async () => {
     { key: bytes("s/003"), rangeEnd: new Uint8Array() },
     { key: bytes("s0"), rangeEnd: bytes("s/") },
   ])
-    await same(kv("RangeStream"), { ...all, ...more });
+    await callBoth(kv("RangeStream"), { ...all, ...more });
 });
 
 test("locks are taken, waited for and released as etcd's", async () => {
   for (const id of [11n, 12n]) await grant(id);
   const name = bytes("l");
-  await same(lock("Lock"), { name, lease: 99n });
-  await same(lock("Lock"), { name, lease: -5n });
-  await same(lock("Unlock"), {});
-  await same(lock("Unlock"), { key: bytes("no key") });
-  await same(lock("Lock"), { name, lease: 11n });
-  await same(lock("Lock"), { name, lease: 11n });
-  const second = same(lock("Lock"), { name, lease: 12n });
+  await callBoth(lock("Lock"), { name, lease: 99n });
+  await callBoth(lock("Lock"), { name, lease: -5n });
+  await callBoth(lock("Unlock"), {});
+  await callBoth(lock("Unlock"), { key: bytes("no key") });
+  await callBoth(lock("Lock"), { name, lease: 11n });
+  await callBoth(lock("Lock"), { name, lease: 11n });
+  const second = callBoth(lock("Lock"), { name, lease: 12n });
   await queueOf("l/", 2);
-  await same(lock("Unlock"), { key: bytes("l/b") });
+  await callBoth(lock("Unlock"), { key: bytes("l/b") });
   await second;
-  await same(kv("Range"), { key: bytes("l/"), rangeEnd: bytes("l0") });
-  const late = same(lock("Lock"), { name, lease: 11n });
+  await callBoth(kv("Range"), { key: bytes("l/"), rangeEnd: bytes("l0") });
+  const late = callBoth(lock("Lock"), { name, lease: 11n });
   await queueOf("l/", 2);
-  await same("/etcdserverpb.Lease/LeaseRevoke", { ID: 11n });
-  await same(lock("Unlock"), { key: bytes("l/c") });
+  await callBoth("/etcdserverpb.Lease/LeaseRevoke", { ID: 11n });
+  await callBoth(lock("Unlock"), { key: bytes("l/c") });
   assert.equal((await late).details, "mutex: session is expired");
 });
 
 test("candidates campaign, proclaim and resign as etcd's", async () => {
   for (const id of [21n, 22n]) await grant(id);
   const name = bytes("e");
-  await same(election("Leader"), { name });
+  await callBoth(election("Leader"), { name });
   for (const method of ["Proclaim", "Resign"])
-    for (const request of [{}, { leader: {} }]) await same(election(method), request);
-  await same(election("Campaign"), { name, lease: 99n });
-  const won = await same(election("Campaign"), { name, lease: 21n, value: bytes("1") });
+    for (const request of [{}, { leader: {} }]) await callBoth(election(method), request);
+  await callBoth(election("Campaign"), { name, lease: 99n });
+  const won = await callBoth(election("Campaign"), { name, lease: 21n, value: bytes("1") });
   const rev = BigInt((won.messages[0] as { leader: { rev: string } }).leader.rev);
   const leader = { name, key: bytes("e/15"), rev, lease: 21n };
-  for (const value of ["1", "2"]) await same(election("Campaign"), { name, lease: 21n, value: bytes(value) });
+  for (const value of ["1", "2"]) await callBoth(election("Campaign"), { name, lease: 21n, value: bytes(value) });
   for (const other of [{}, { rev: 1n }, { lease: 22n }, { key: bytes("") }, { key: bytes("zz") }, { lease: 123n }])
-    await same(election("Proclaim"), { leader: { ...leader, ...other }, value: bytes("3") });
-  await same(election("Leader"), { name });
-  const second = same(election("Campaign"), { name, lease: 22n, value: bytes("second") });
+    await callBoth(election("Proclaim"), { leader: { ...leader, ...other }, value: bytes("3") });
+  await callBoth(election("Leader"), { name });
+  const second = callBoth(election("Campaign"), { name, lease: 22n, value: bytes("second") });
   await queueOf("e/", 2);
-  await same(election("Resign"), { leader: { ...leader, rev: 1n } });
-  await same(election("Resign"), { leader });
+  await callBoth(election("Resign"), { leader: { ...leader, rev: 1n } });
+  await callBoth(election("Resign"), { leader });
   await second;
-  await same(election("Resign"), { leader });
-  await same(election("Proclaim"), { leader, value: bytes("late") });
-  await same(kv("Range"), { key: bytes("e/"), rangeEnd: bytes("e0") });
+  await callBoth(election("Resign"), { leader });
+  await callBoth(election("Proclaim"), { leader, value: bytes("late") });
+  await callBoth(kv("Range"), { key: bytes("e/"), rangeEnd: bytes("e0") });
 });
 
 test("an observer gets the same leaders as from etcd", async () => {
   await grant(31n);
   const name = bytes("o");
   const observed = clients.map((client) => {
-    let begun: () => void = () => undefined;
-    const first = new Promise<void>((resolve) => (begun = resolve));
+    let onBegin: () => void = () => undefined;
+    const first = new Promise<void>((resolve) => (onBegin = resolve));
     const outcome = callOn(client, election("Observe"), { name }, (count) => {
-      begun();
+      onBegin();
       return count === 3;
     });
     return { first, outcome };
   });
-  const won = await same(election("Campaign"), { name, lease: 31n, value: bytes("1") });
+  const won = await callBoth(election("Campaign"), { name, lease: 31n, value: bytes("1") });
   await Promise.all(observed.map(({ first }) => first));
   const rev = BigInt((won.messages[0] as { leader: { rev: string } }).leader.rev);
   for (const value of ["2", "3"])
-    await same(election("Proclaim"), {
+    await callBoth(election("Proclaim"), {
       leader: { name, key: bytes("o/1f"), rev, lease: 31n },
       value: bytes(value),
     });
@@ -224,14 +227,14 @@ test("downgrades, leaders and health are answered as by etcd", async () => {
     "3.6-alpha",
     "03.6",
   ])
-    await same(downgrade, { action: 0, version });
+    await callBoth(downgrade, { action: 0, version });
   for (const request of [{ action: 1, version: "3.5" }, { action: 1, version: "x" }, { action: 2 }, { action: 7 }])
-    await same(downgrade, request);
-  await same("/etcdserverpb.Maintenance/HashKV", {});
-  await same("/etcdserverpb.Maintenance/Defragment", {});
-  for (const targetID of [0n, 5n]) await same("/etcdserverpb.Maintenance/MoveLeader", { targetID });
-  for (const service of ["", "etcdserverpb.KV", "nope"]) await same("/grpc.health.v1.Health/Check", { service });
-  await same("/grpc.health.v1.Health/List", {});
+    await callBoth(downgrade, request);
+  await callBoth("/etcdserverpb.Maintenance/HashKV", {});
+  await callBoth("/etcdserverpb.Maintenance/Defragment", {});
+  for (const targetID of [0n, 5n]) await callBoth("/etcdserverpb.Maintenance/MoveLeader", { targetID });
+  for (const service of ["", "etcdserverpb.KV", "nope"]) await callBoth("/grpc.health.v1.Health/Check", { service });
+  await callBoth("/grpc.health.v1.Health/List", {});
 });
 
 /** Waits until both have so many keys under a prefix. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { builtTool } from "../support/built-tools.js";
+import { pathOfTool } from "../support/built-tools.js";
 import { type EtcdCluster, type ServerKind, startEtcdCluster } from "../support/etcd-process.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
@@ -79,7 +79,7 @@ const describeServer = ({ kind, flags }: Server): void =>
 
     for (const [version, program] of [
       ["3.4", () => "etcdctl"],
-      ["3.7", () => builtTool("etcd/etcdctl")],
+      ["3.7", () => pathOfTool("etcd/etcdctl")],
     ] as const)
       test(`etcdctl ${version} works with a certificate, and not without`, async () => {
         const own = withClientCertificate();

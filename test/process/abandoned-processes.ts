@@ -16,7 +16,7 @@ const members = ["running", "frozen"].map((name) =>
   ]),
 );
 for (const member of members)
-  await member.until("ready", ({ stderr }) => stderr.includes("ready to serve") || undefined);
+  await member.waitFor("ready", ({ stderr }) => stderr.includes("ready to serve") || undefined);
 const other = endWithTests(spawn("sleep", ["1000"], { stdio: "ignore" }));
 members[1]!.signal("SIGSTOP");
 await folder[Symbol.asyncDispose]();

@@ -182,11 +182,11 @@ test("MoveLeader transfers leadership to the named member, and is refused as by 
   assert.ok(own !== undefined && target !== undefined && gone !== undefined);
   const move = (member: ClusterMember, to: bigint): Promise<void> =>
     cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs: scaledMs(timeoutMs) });
-  const refused = (code: string, text: string) => (error: unknown) =>
+  const isRefusal = (code: string, text: string) => (error: unknown) =>
     error instanceof EtcdError && error.code === code && error.message === text;
 
-  await assert.rejects(move(other, target), refused("failed-precondition", "etcdserver: not leader"));
-  await assert.rejects(move(leader, 123n), refused("failed-precondition", "etcdserver: bad leader transferee"));
+  await assert.rejects(move(other, target), isRefusal("failed-precondition", "etcdserver: not leader"));
+  await assert.rejects(move(leader, 123n), isRefusal("failed-precondition", "etcdserver: bad leader transferee"));
   await move(leader, own); // it leads already
   await using putter = new Putter(other, "put/move");
   await putter.more(20);
@@ -199,7 +199,7 @@ test("MoveLeader transfers leadership to the named member, and is refused as by 
   await assertOnceEach(cluster.client, putter.acknowledged);
 
   await other.kill("SIGKILL");
-  const tookTooLong = refused("unknown", "etcdserver: request timed out, leader transfer took too long");
+  const tookTooLong = isRefusal("unknown", "etcdserver: request timed out, leader transfer took too long");
   await assert.rejects(move(transferee, gone), tookTooLong);
   await cluster.client.kv.put("goes", "on", { timeoutMs: scaledMs(timeoutMs) });
 });

@@ -78,10 +78,10 @@ test("client connections beyond the limit are closed at once, and new ones are a
   assert.ok(max > 20 && max < maxFiles - 64, `${max} connections`);
   const path = member.endpoint.slice("unix:".length);
   const first = await occupy([path]);
-  await member.running.until("it says that there are too many", ({ log }) =>
+  await member.running.waitFor("it says that there are too many", ({ log }) =>
     log.find(({ msg }) => msg === "closed client connections at once: too many are open"),
   );
-  await within(20_000, "the end of those that are too many", ended(first, flood - max));
+  await within(20_000, "the end of those that are too many", waitUntilClosed(first, flood - max));
   for (const socket of first) socket.destroy();
   await using client = member.client();
   await client.kv.put("k", "v"); // dialled until the member has seen that the others are gone
@@ -90,7 +90,7 @@ test("client connections beyond the limit are closed at once, and new ones are a
 });
 
 /** Resolves once so many have been closed by the other side. */
-const ended = async (sockets: readonly Socket[], count: number): Promise<void> => {
+const waitUntilClosed = async (sockets: readonly Socket[], count: number): Promise<void> => {
   let left = count - sockets.filter(isClosed).length;
   if (left <= 0) return;
   await new Promise<void>((resolve) => {

@@ -276,16 +276,20 @@ test("each flag and its variable has the documented effect", async () => {
 
 test("without --name and --data-dir the member is `default` in default.etcd, and a restart ignores initial flags", async () => {
   await using folder = await tempFolder();
-  const seen = async (...args: string[]) => {
+  const memberAndCluster = async (...args: string[]) => {
     await using member = startMember(folder.path, args);
     const { members, header } = await member.client.cluster.memberList();
     const [{ ID, name } = { ID: 0n, name: "" }] = members;
     await member.process.end("SIGTERM");
     return { ID, name, clusterId: header.clusterId };
   };
-  const first = await seen();
+  const first = await memberAndCluster();
   assert.equal(first.name, "default");
-  const again = await seen("--data-dir=default.etcd", "--initial-cluster-state=existing", "--initial-cluster-token=x");
+  const again = await memberAndCluster(
+    "--data-dir=default.etcd",
+    "--initial-cluster-state=existing",
+    "--initial-cluster-token=x",
+  );
   assert.deepEqual(again, first);
 });
 
@@ -308,7 +312,7 @@ test("a configuration file starts a member, flags and variables are ignored, and
     cwd: folder.path,
     env: { ETCD_MAX_TXN_OPS: "x" },
   });
-  await process.until("readiness", ({ stdout }) => stdout.includes("ready to serve") || undefined);
+  await process.waitFor("readiness", ({ stdout }) => stdout.includes("ready to serve") || undefined);
   const endpoint = `unix:${join(folder.path, "client")}`;
   const member = new Client({ endpoints: [endpoint], dialTimeoutMs: 15_000, requestTimeoutMs: 15_000 });
   assert.equal((await member.cluster.memberList()).members[0]?.name, "filed");

@@ -23,7 +23,7 @@ const methods: readonly DescMethod[] = [...registry].flatMap((each) => (each.kin
 const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
 
 /** A message of gRPC: a flag, a length, which need not be that of the bytes, and bytes. */
-const framed = (bytes: Uint8Array, { flag = 0, length = bytes.length } = {}): Buffer => {
+const frameOf = (bytes: Uint8Array, { flag = 0, length = bytes.length } = {}): Buffer => {
   const head = Buffer.alloc(5);
   head.writeUInt8(flag, 0);
   head.writeUInt32BE(length, 1);
@@ -37,29 +37,29 @@ const field = (number: number, content: Uint8Array): Buffer => {
   for (; rest > 0x7f; rest >>>= 7) head.push((rest & 0x7f) | 0x80);
   return Buffer.concat([Uint8Array.of(...head, rest), content]);
 };
-const nested = (depth: number): Uint8Array => {
+const nestedBytes = (depth: number): Uint8Array => {
   let inner: Uint8Array = Buffer.alloc(0);
   for (let level = 0; level < depth; level++) inner = field(2, inner);
   return inner;
 };
 /** Malformed at the end, so that nothing of it is carried out. */
-const spoiled = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Uint8Array.of(0x0f)]);
+const spoil = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Uint8Array.of(0x0f)]);
 
 /** Requests, and how a unary call with each may end. */
 const hostile: readonly (readonly [what: string, call: HostileCall, ends: readonly string[]])[] = [
-  ["noise", { body: framed(spoiled(noise(200))) }, ["grpc 13"]],
-  ["much noise", { body: framed(spoiled(noise(100_000))) }, ["grpc 13"]],
-  ["a field that is longer than its message", { body: framed(Uint8Array.of(0x0a, 0xff, 0x7f, 1)) }, ["grpc 13"]],
-  ["messages within each other", { body: framed(spoiled(nested(500))) }, ["grpc 13"]],
+  ["noise", { body: frameOf(spoil(noise(200))) }, ["grpc 13"]],
+  ["much noise", { body: frameOf(spoil(noise(100_000))) }, ["grpc 13"]],
+  ["a field that is longer than its message", { body: frameOf(Uint8Array.of(0x0a, 0xff, 0x7f, 1)) }, ["grpc 13"]],
+  ["messages within each other", { body: frameOf(spoil(nestedBytes(500))) }, ["grpc 13"]],
   ["no message", { body: Buffer.alloc(0) }, ["grpc 2"]],
-  ["half a message", { body: framed(noise(10), { length: 1_000 }) }, ["grpc 2"]],
+  ["half a message", { body: frameOf(noise(10), { length: 1_000 }) }, ["grpc 2"]],
   ["half the head of a message", { body: Buffer.alloc(3) }, ["grpc 2"]],
-  ["two messages", { body: Buffer.concat([framed(spoiled(noise(9))), framed(noise(9))]) }, ["grpc 13"]],
-  ["a message of 4 GiB", { body: framed(noise(10), { length: 0xffff_ffff }) }, ["grpc 8"]],
-  ["a compressed message without a name of its compression", { body: framed(noise(50), { flag: 1 }) }, ["grpc 13"]],
-  ["an unknown compression", { body: framed(noise(50)), headers: { "grpc-encoding": "nope" } }, ["grpc 13"]],
+  ["two messages", { body: Buffer.concat([frameOf(spoil(noise(9))), frameOf(noise(9))]) }, ["grpc 13"]],
+  ["a message of 4 GiB", { body: frameOf(noise(10), { length: 0xffff_ffff }) }, ["grpc 8"]],
+  ["a compressed message without a name of its compression", { body: frameOf(noise(50), { flag: 1 }) }, ["grpc 13"]],
+  ["an unknown compression", { body: frameOf(noise(50)), headers: { "grpc-encoding": "nope" } }, ["grpc 13"]],
   ["another content type", { body: Buffer.from("{}"), headers: { "content-type": "application/json" } }, ["grpc 3"]],
-  ["a deadline that is none", { body: framed(spoiled(noise(9))), headers: { "grpc-timeout": "soon" } }, ["grpc 13"]],
+  ["a deadline that is none", { body: frameOf(spoil(noise(9))), headers: { "grpc-timeout": "soon" } }, ["grpc 13"]],
   ["GET", { body: Buffer.alloc(0), headers: { ":method": "GET" } }, ["grpc 13"]],
 ];
 
@@ -102,7 +102,7 @@ class Witness {
 /** The most memory that a member may take, whatever is sent to it: it has bounds for all that it keeps of requests. */
 const maxResidentBytes = 400 * mebibyte;
 
-async function residentBytes(cluster: TestCluster): Promise<number> {
+async function readResidentBytes(cluster: TestCluster): Promise<number> {
   const page = await (await fetch(`http://${cluster.member(0).address}/metrics`)).text();
   return Number(/^process_resident_memory_bytes (.*)$/m.exec(page)?.[1]);
 }
@@ -123,7 +123,7 @@ async function besideWitness(engine: string, attack: (address: string) => Promis
     member.running.log.filter(({ level }) => level === "error" || level === "fatal"),
     [],
   );
-  const bytes = await residentBytes(cluster);
+  const bytes = await readResidentBytes(cluster);
   assert.ok(bytes < maxResidentBytes, `${Math.round(bytes / mebibyte)} MiB`);
 }
 
@@ -148,7 +148,7 @@ for (const engine of ["native", "grpc-js"] as const) {
 
   test(`${engine}: a message that is too large is refused by every method, on many connections at once`, () =>
     besideWitness(engine, async (address) => {
-      const call = { body: framed(field(1, Buffer.alloc(3 * mebibyte))) };
+      const call = { body: frameOf(field(1, Buffer.alloc(3 * mebibyte))) };
       const ends = methods.map(async (method) => {
         using connection = await HostileConnection.open(address);
         return method.methodKind === "unary" ? await connection.call(pathOf(method), call) : undefined;
@@ -166,13 +166,13 @@ for (const engine of ["native", "grpc-js"] as const) {
       try {
         for (const connection of connections)
           for (const method of methods) {
-            void connection.call(pathOf(method), { body: framed(noise(100), { length: mebibyte }), isOver: false });
+            void connection.call(pathOf(method), { body: frameOf(noise(100), { length: mebibyte }), isOver: false });
             void connection.call(pathOf(method), { body: Buffer.alloc(0), isOver: false });
           }
         using client = await HostileConnection.open(address);
         const [method] = methods;
         assert.ok(method);
-        await within(deadlineMs, "an answer", client.call(pathOf(method), { body: framed(spoiled(noise(9))) }));
+        await within(deadlineMs, "an answer", client.call(pathOf(method), { body: frameOf(spoil(noise(9))) }));
       } finally {
         for (const connection of connections) connection[Symbol.dispose]();
       }
@@ -209,7 +209,7 @@ for (const engine of ["native", "grpc-js"] as const)
           requestUnion: { $case: "createRequest", value: WatchCreateRequest.create({ key: zero, rangeEnd: zero }) },
         }).finish();
         for (const connection of connections)
-          for (let n = 0; n < 500; n++) connection.open("/etcdserverpb.Watch/Watch", framed(watch));
+          for (let n = 0; n < 500; n++) connection.open("/etcdserverpb.Watch/Watch", frameOf(watch));
         await within(deadlineMs, "an answer", post(address, "/v3/kv/put", Buffer.from("["), "application/json"));
         await using client = patientClient({ endpoints: [address] });
         for (let n = 0; n < 50; n++) await client.kv.put("watched", new Uint8Array(4_096));

@@ -46,14 +46,14 @@ export class HostileConnection implements Disposable {
     if (isOver) stream.end(body);
     else stream.write(body);
     return new Promise((resolve) => {
-      const ended = () => {
+      const onEnd = () => {
         const { "grpc-status": status, ":status": http } = seen;
         if (status !== undefined) resolve(`grpc ${Number(status)}`);
         else if (http !== undefined) resolve(`http ${Number(http)}`);
         else resolve(`reset ${stream.rstCode}`);
       };
-      stream.once("end", ended); // "close" comes only once the client has sent all of its message
-      stream.once("close", ended);
+      stream.once("end", onEnd); // "close" comes only once the client has sent all of its message
+      stream.once("close", onEnd);
     });
   }
 

@@ -111,7 +111,7 @@ test("HTTP and TLS on the peer port are named in the log, once each", async () =
     const socket = await say({ path }, Buffer.from(bytes));
     if (!socket.destroyed) await within(5_000, "the end of the connection", once(socket, "close"));
   }
-  await member.running.until("both are named", () => (reasons().length >= 2 ? true : undefined));
+  await member.running.waitFor("both are named", () => (reasons().length >= 2 ? true : undefined));
   assert.equal(reasons().length, 2);
   assert.match(reasons()[0] ?? "", /this is HTTP, .*use the client port/);
   assert.match(reasons()[1] ?? "", /this is TLS, and this peer URL is http/);
@@ -158,14 +158,14 @@ test("a member of another cluster is refused, and both sides log the reason", as
     `--initial-cluster=${names.map((name) => `${name}=${peerUrl(name)}`).join(",")}`,
     "--initial-cluster-token=another",
   ]);
-  const refused = await stranger.until("it is refused by all", ({ log }) => {
+  const refused = await stranger.waitFor("it is refused by all", ({ log }) => {
     const lines = log.filter(({ msg }) => msg === "peer refused connection");
     return lines.length >= cluster.members.length ? lines : undefined;
   });
   for (const { reason } of refused)
     assert.match(String(reason), /^cluster ID mismatch: member [0-9a-f]+ is of cluster/);
   for (const member of cluster.members)
-    await member.running.until("it has refused", ({ log }) =>
+    await member.running.waitFor("it has refused", ({ log }) =>
       log.find(({ msg }) => msg === "refused a peer connection"),
     );
   await cluster.client.kv.put("k", "v");

@@ -9,13 +9,13 @@ import { LeaseTimeToLiveRequest, LeaseTimeToLiveResponse } from "../../proto/ind
 import { eventually, within } from "../support/deadline.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { fastElections, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
-import { lengthened, scaledMs } from "../support/machine-speed.js";
+import { lengthen, scaledMs } from "../support/machine-speed.js";
 
 /** Generous: a busy machine is no failure. Only what must not happen early is measured. */
 const longEnoughMs = 30_000;
 /** In seconds: what a client with its keep-alives can keep on this machine. */
-const shortTtl = lengthened(3);
-const shortestTtl = lengthened(2);
+const shortTtl = lengthen(3);
+const shortestTtl = lengthen(2);
 
 const isThere = async (client: Client, key: string): Promise<boolean> =>
   (await client.kv.get(key, { timeoutMs: scaledMs(longEnoughMs) })).count === 1;
@@ -29,7 +29,7 @@ const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
     return ttlSeconds <= grantedTtlSeconds - 2 ? true : undefined;
   });
 
-const goneAfter = (client: Client, key: string): Promise<true> =>
+const waitUntilGone = (client: Client, key: string): Promise<true> =>
   eventually(longEnoughMs, `${key} is gone`, async () => ((await isThere(client, key)) ? undefined : true));
 
 /** A lease that is kept alive over a stream at one member, as a client of etcd does, until it is told to stop. */
@@ -52,11 +52,11 @@ class Heartbeat {
   }
 
   /** Waits until a keep-alive has been answered that was sent after this time. */
-  async answeredAfter(time: number): Promise<void> {
-    const answered = async () => {
+  async waitForAnswerAfter(time: number): Promise<void> {
+    const waitForAnswer = async () => {
       while (this.lastAt <= time) await new Promise<void>((resolve) => (this.wake = resolve));
     };
-    await within(longEnoughMs, "a keep-alive to be answered", Promise.race([answered(), this.beating]));
+    await within(longEnoughMs, "a keep-alive to be answered", Promise.race([waitForAnswer(), this.beating]));
   }
 
   async stop(): Promise<void> {
@@ -91,10 +91,10 @@ test("the keys of a client that died vanish after its TTL, never before", async 
   await client.kv.put("k", "v", { lease: id });
   const heartbeat = new Heartbeat(await follower(cluster), id, 500);
   // Longer than its TTL, which is real time: the keep-alives matter, and a follower passes them on.
-  await heartbeat.answeredAfter(grantedAt + shortTtl * 1_000);
+  await heartbeat.waitForAnswerAfter(grantedAt + shortTtl * 1_000);
   assert.ok(await isThere(client, "k"));
   await heartbeat.stop();
-  await goneAfter(client, "k");
+  await waitUntilGone(client, "k");
   const after = performance.now() - heartbeat.lastAt;
   t.diagnostic(`gone ${after.toFixed(0)} ms after the last keep-alive, with a TTL of ${shortTtl} s`);
   assert.ok(after >= shortTtl * 1_000, `gone after ${after} ms`);
@@ -116,7 +116,7 @@ test("a kill of the leader expires no kept lease, and gives the others their ful
   await isPartlyUsed(client, dead.id); // or their full time would be no more than what is left
   const killedAt = performance.now();
   await leader.kill("SIGKILL");
-  await goneAfter(client, "dead");
+  await waitUntilGone(client, "dead");
   const after = performance.now() - killedAt;
   t.diagnostic(`gone ${after.toFixed(0)} ms after the kill, with a TTL of ${shortTtl} s`);
   assert.ok(after >= shortTtl * 1_000, `gone after ${after} ms`);
@@ -141,7 +141,7 @@ test("a leader that was frozen beyond the TTL of its leases expires none when it
     await cluster.leader(others);
     const heartbeat = new Heartbeat(others[0]!.endpoint, id, 300);
     // Real time again: it is over, as far as the frozen leader knows.
-    await heartbeat.answeredAfter(grantedAt + shortestTtl * 1_000);
+    await heartbeat.waitForAnswerAfter(grantedAt + shortestTtl * 1_000);
     frozen.resume();
     await cluster.leader(); // it has found out
     // What it proposes now is behind whatever it may have proposed when it woke.
@@ -153,7 +153,7 @@ test("a leader that was frozen beyond the TTL of its leases expires none when it
   } finally {
     frozen.resume();
   }
-  await goneAfter(client, "k");
+  await waitUntilGone(client, "k");
 });
 
 test("a restart of all members keeps leases and gives them their full time", async () => {
@@ -171,7 +171,7 @@ test("a restart of all members keeps leases and gives them their full time", asy
     keys.map((key) => Buffer.from(key).toString()),
     ["k"],
   );
-  await goneAfter(client, "k");
+  await waitUntilGone(client, "k");
   const after = performance.now() - startedAt;
   assert.ok(after >= shortTtl * 1_000, `gone after ${after} ms`);
   assert.deepEqual((await client.lease.list()).ids, []);

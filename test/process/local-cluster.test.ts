@@ -16,11 +16,11 @@ import { MinietcdProcess } from "../support/minietcd-process.js";
 import {
   announcement,
   clientOf,
-  missing,
-  pasted,
+  readMissingMembers,
+  runPasted,
   sixPorts,
   startLocalCluster,
-  usedCluster,
+  prepareCluster,
 } from "../support/local-cluster.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { scaledMs } from "../support/machine-speed.js";
@@ -30,7 +30,7 @@ const run = promisify(execFile);
 const longEnoughMs = 20_000;
 
 /** The environment of commands that are run as pasted, without time-outs of their own. */
-const patientEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, ...patientVariables() });
+const environmentForPasted = (): NodeJS.ProcessEnv => ({ ...process.env, ...patientVariables() });
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -41,7 +41,7 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-const untilGone = (pids: readonly number[]): Promise<boolean> =>
+const waitUntilGone = (pids: readonly number[]): Promise<boolean> =>
   eventually(longEnoughMs, "the end of all members", () => (pids.some(isAlive) ? undefined : true));
 
 test("the table shows the members and the leader, and the examples work as pasted", async () => {
@@ -56,7 +56,7 @@ test("the table shows the members and the leader, and the examples work as paste
   assert.equal(rows.filter(({ role }) => role === "leader").length, 1);
   const outputs = [];
   for (const example of examples)
-    outputs.push((await run("sh", ["-c", example], { cwd: folder.path, env: patientEnvironment() })).stdout);
+    outputs.push((await run("sh", ["-c", example], { cwd: folder.path, env: environmentForPasted() })).stdout);
   assert.equal(outputs[0], "OK\n");
   assert.equal(outputs[1], "greeting\nhello\n");
   assert.ok(outputs.length >= 3);
@@ -74,9 +74,9 @@ test("--auto-tls: clients are served over TLS, the examples work as pasted, and 
       ports.clients.map((port) => `https://127.0.0.1:${port}`),
     );
     const [put = "", get = ""] = examples;
-    assert.equal((await run("sh", ["-c", put], { cwd: folder.path, env: patientEnvironment() })).stdout, "OK\n");
+    assert.equal((await run("sh", ["-c", put], { cwd: folder.path, env: environmentForPasted() })).stdout, "OK\n");
     assert.equal(
-      (await run("sh", ["-c", get], { cwd: folder.path, env: patientEnvironment() })).stdout,
+      (await run("sh", ["-c", get], { cwd: folder.path, env: environmentForPasted() })).stdout,
       "greeting\nhello\n",
     );
     await using client = patientClient({
@@ -126,7 +126,7 @@ test("a cluster in memory serves after the loss of a member, says that it cannot
   const [victim] = rows;
   assert.ok(victim !== undefined);
   process.kill(victim.pid, "SIGKILL");
-  await supervisor.until("the end of a member", ({ stdout }) =>
+  await supervisor.waitFor("the end of a member", ({ stdout }) =>
     /m1 has ended: .*\. A member with data in memory cannot be restarted/.test(stdout) ? true : undefined,
   );
   assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
@@ -173,11 +173,11 @@ test("minietcd cluster reports the loss of the leader, and the printed command s
   await client.kv.put("k", "v");
   const leader = rows.find(({ role }) => role === "leader")!;
   process.kill(leader.pid, "SIGKILL");
-  const command = await supervisor.until("the end of the leader is told", ({ stdout }) => {
+  const command = await supervisor.waitFor("the end of the leader is told", ({ stdout }) => {
     const told = new RegExp(`^\\d\\d:\\d\\d:\\d\\d ${leader.name} has ended: SIGKILL\\..*\\n {2}(node .*)$`, "m");
     return told.exec(stdout)?.[1];
   });
-  await supervisor.until("the new leader is told", ({ stdout }) =>
+  await supervisor.waitFor("the new leader is told", ({ stdout }) =>
     /^\d\d:\d\d:\d\d leader is now m\d \(term \d+\)$/m.exec(stdout) === null ? undefined : true,
   );
 
@@ -203,9 +203,9 @@ test("a second Ctrl-C kills members that do not stop", async () => {
   try {
     for (const pid of pids) process.kill(pid, "SIGSTOP"); // they cannot react
     supervisor.signal("SIGINT");
-    await supervisor.until("the first is taken", ({ stdout }) => (stdout.includes("Stopping") ? true : undefined));
+    await supervisor.waitFor("the first is taken", ({ stdout }) => (stdout.includes("Stopping") ? true : undefined));
     supervisor.signal("SIGINT");
-    await untilGone(pids);
+    await waitUntilGone(pids);
     await supervisor.waitForExit();
   } finally {
     for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGKILL");
@@ -218,7 +218,7 @@ test("the members end when the supervisor is killed", async () => {
   await using supervisor = startLocalCluster(folder.path, await sixPorts());
   const { rows } = await announcement(supervisor);
   await supervisor.end("SIGKILL");
-  await untilGone(rows.map(({ pid }) => pid));
+  await waitUntilGone(rows.map(({ pid }) => pid));
 });
 
 test("a member whose port is in use is named, the others serve, and the printed command starts it later", async () => {
@@ -228,7 +228,7 @@ test("a member whose port is in use is named, the others serve, and the printed 
   await once(other, "listening");
   await using supervisor = startLocalCluster(folder.path, ports);
   const { rows } = await announcement(supervisor);
-  const { starts } = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
+  const { starts } = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
   assert.deepEqual(
     rows.map(({ name }) => name),
     ["m1", "m3"],
@@ -257,19 +257,19 @@ test("a member whose port is in use is named, the others serve, and the printed 
 
 test("the others serve when a member's directory was emptied, and --fresh starts an empty cluster", async () => {
   await using folder = await tempFolder();
-  const ports = await usedCluster(folder.path);
+  const ports = await prepareCluster(folder.path);
   await rm(join(folder.path, "data", "m2"), { recursive: true });
   let fresh: string;
   {
     await using supervisor = startLocalCluster(folder.path, ports);
     const { rows } = await announcement(supervisor);
-    const told = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
+    const told = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
     fresh = told.fresh;
     assert.match(supervisor.stderr, /^m2 cannot start: stale data directory: .*$/m);
     await using client = clientOf(rows);
     assert.equal(await client.kv.getText("k"), "v");
     // The command that is printed is refused while the cluster runs, and touches nothing.
-    await assert.rejects(pasted(fresh, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
+    await assert.rejects(runPasted(fresh, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 1);
       assert.equal(
         stderr,
@@ -279,7 +279,7 @@ test("the others serve when a member's directory was emptied, and --fresh starts
     });
     assert.equal(await client.kv.getText("k"), "v");
     await supervisor.end("SIGINT");
-    const checked = pasted(told.checks[0] ?? "", folder.path);
+    const checked = runPasted(told.checks[0] ?? "", folder.path);
     await assert.rejects(checked, ({ code, stdout }: { code: number; stdout: string }) => {
       assert.equal(code, 1);
       return /^WRONG {2}peers: fenced by a peer/m.test(stdout);
@@ -295,12 +295,12 @@ test("the others serve when a member's directory was emptied, and --fresh starts
 
 test("minietcd cluster with two of three members damaged says so; the third serves once one is repaired", async () => {
   await using folder = await tempFolder();
-  const ports = await usedCluster(folder.path);
+  const ports = await prepareCluster(folder.path);
   const formats = ["m2", "m3"].map((name) => join(folder.path, "data", name, "member", "format.json"));
   const whole = await Promise.all(formats.map((path) => readFile(path)));
   for (const path of formats) await writeFile(path, "x");
   await using supervisor = startLocalCluster(folder.path, ports);
-  const { starts, checks } = await missing(supervisor, /^1 of 3 members runs, but a quorum needs 2\./m);
+  const { starts, checks } = await readMissingMembers(supervisor, /^1 of 3 members runs, but a quorum needs 2\./m);
   assert.deepEqual([starts.length, checks.length], [2, 2]);
   assert.match(supervisor.stderr, /^m2 cannot start: .*format\.json is damaged/m);
   assert.match(supervisor.stderr, /^m3 cannot start: .*format\.json is damaged/m);
@@ -379,7 +379,7 @@ test("npm start: a signal to npm stops the cluster", async () => {
     assert.equal(pids.length, 3);
     npm.kill("SIGTERM");
     await ended;
-    await untilGone(pids);
+    await waitUntilGone(pids);
     await eventually(longEnoughMs, "the last words", () => (stdout.includes("Stopped.") ? true : undefined));
   } finally {
     for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGKILL");

@@ -115,7 +115,7 @@ test("a restart of all members keeps ids, revisions and data", async (t) => {
   for (let n = 0; n < 20; n++) await cluster.client.kv.put(`k/${n % 7}`, `${n}`);
   await cluster.client.kv.delete("k/3");
   await cluster.client.kv.compact(10, { physical: true });
-  const seen = async () => {
+  const readState = async () => {
     const { members } = await cluster.client.cluster.memberList();
     const { kvs, header } = await cluster.client.kv.get("k/", { prefix: true, timeoutMs: scaledMs(longEnoughMs) });
     const past = await cluster.client.kv.get("k/", { prefix: true, revision: 15 });
@@ -130,13 +130,13 @@ test("a restart of all members keeps ids, revisions and data", async (t) => {
       compacted: compacted.message,
     };
   };
-  const before = await seen();
+  const before = await readState();
   assert.equal(before.compacted, "etcdserver: mvcc: required revision has been compacted");
   assert.deepEqual(before.members.map(({ name }) => name).sort(), ["m1", "m2", "m3"]);
 
   await Promise.all(cluster.members.map((member) => member.kill("SIGTERM")));
   await cluster.start();
-  assert.deepEqual(await seen(), before);
+  assert.deepEqual(await readState(), before);
 
   const follower = (await cluster.followers())[0]!;
   await follower.kill("SIGTERM");

@@ -15,12 +15,12 @@ import { MinietcdProcess } from "../support/minietcd-process.js";
 import {
   announcement,
   clientOf,
-  missing,
-  pasted,
+  readMissingMembers,
+  runPasted,
   type Ports,
   sixPorts,
   startLocalCluster,
-  usedCluster,
+  prepareCluster,
 } from "../support/local-cluster.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -49,7 +49,7 @@ const reset = (cwd: string, ports: Ports, name: string): MinietcdProcess =>
   MinietcdProcess.start(["cluster", ...flagsOf(ports), "--reset-member", name], { cwd });
 
 /** Refused: the exit code is 1, and standard error one line. */
-const refused = async (cwd: string, ports: Ports, name: string): Promise<string> => {
+const assertRefused = async (cwd: string, ports: Ports, name: string): Promise<string> => {
   await using supervisor = reset(cwd, ports, name);
   assert.deepEqual(await supervisor.waitForExit(), { code: 1, signal: null });
   assert.match(supervisor.stderr, /^The cluster cannot start: cannot reset m\d: .*\n$/);
@@ -77,12 +77,12 @@ test("a member with a damaged log is named with the command that rebuilds it; af
   {
     await using supervisor = startLocalCluster(folder.path, ports);
     const { rows } = await announcement(supervisor);
-    const told = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
+    const told = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
     assert.match(supervisor.stderr, /^m2 cannot start: data directory .*m2 is damaged: /m);
     command = told.reset ?? "";
     await using client = clientOf(rows);
     await client.kv.put("k/while", "m2 was away");
-    await assert.rejects(pasted(command, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
+    await assert.rejects(runPasted(command, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 1);
       return stderr.includes("data is in use by another process: stop it");
     });
@@ -117,7 +117,7 @@ test("a member with a damaged log is named with the command that rebuilds it; af
 
 test("an emptied directory is rebuilt, twice, and the member is not refused as stale", async () => {
   await using folder = await tempFolder();
-  const ports = await usedCluster(folder.path);
+  const ports = await prepareCluster(folder.path);
   for (let round = 1; round <= 2; round++) {
     await rm(join(folder.path, "data", "m3"), { recursive: true });
     {
@@ -138,7 +138,7 @@ test("an emptied directory is rebuilt, twice, and the member is not refused as s
 
 test("a reset is refused, and changes nothing, if another member runs, is damaged, emptied, or an older copy", async () => {
   await using folder = await tempFolder();
-  const ports = await usedCluster(folder.path);
+  const ports = await prepareCluster(folder.path);
   const data = (...names: string[]): string => join(folder.path, "data", ...names);
   await cp(data("m3"), join(folder.path, "old"), { recursive: true });
   {
@@ -150,25 +150,25 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   const logBefore = await readdir(data("m2", "member", "wal"));
 
   await damageLog(folder.path, "m3");
-  assert.match(await refused(folder.path, ports, "m2"), /data\/m3 is damaged, too: wal: /);
+  assert.match(await assertRefused(folder.path, ports, "m2"), /data\/m3 is damaged, too: wal: /);
   const putBack = async (copy: string): Promise<void> => {
     await rm(data("m3"), { recursive: true, force: true });
     await cp(join(folder.path, copy), data("m3"), { recursive: true });
   };
   await putBack("old");
   assert.match(
-    await refused(folder.path, ports, "m2"),
+    await assertRefused(folder.path, ports, "m2"),
     /data\/m3 is stale: started once, another member has seen 2 starts/,
   );
   await rm(data("m3"), { recursive: true });
-  assert.match(await refused(folder.path, ports, "m2"), /data\/m3 holds no member's data/);
+  assert.match(await assertRefused(folder.path, ports, "m2"), /data\/m3 holds no member's data/);
   await putBack("whole");
 
   // One member runs, started by hand.
   const { starts } = await (async () => {
     await writeFile(data("m3", "member", "format.json"), "x");
     await using supervisor = startLocalCluster(folder.path, ports);
-    const told = await missing(supervisor, /^2 of 3 members run/m);
+    const told = await readMissingMembers(supervisor, /^2 of 3 members run/m);
     await supervisor.end("SIGINT");
     return told;
   })();
@@ -179,7 +179,7 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   const ended = once(started, "exit");
   try {
     await hasStarted(started); // a reset that came first would hold its directory, and it would end
-    assert.match(await refused(folder.path, ports, "m2"), /data\/m3 is in use by another process/);
+    assert.match(await assertRefused(folder.path, ports, "m2"), /data\/m3 is in use by another process/);
   } finally {
     started.kill("SIGKILL");
     await ended;
@@ -198,7 +198,7 @@ const hasStarted = async ({ stderr }: ChildProcessByStdio<null, Readable, Readab
 
 test("a reset that was interrupted is named by the next start, and repeated", async () => {
   await using folder = await tempFolder();
-  const ports = await usedCluster(folder.path);
+  const ports = await prepareCluster(folder.path);
   const member = join(folder.path, "data", "m2", "member");
   await writeFile(join(member, "rebuild"), "building m2.damaged-1\n");
   {

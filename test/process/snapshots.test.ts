@@ -7,7 +7,7 @@ import test from "node:test";
 import type { Client } from "../../client/index.js";
 import { eventually } from "../support/deadline.js";
 import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
-import { shownEvent, WatchStream } from "../support/watch-stream.js";
+import { showEvent, WatchStream } from "../support/watch-stream.js";
 import { scaledMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 30_000;
@@ -28,8 +28,8 @@ const putMany = async (client: Client, count: number, value = "v"): Promise<void
 const linesOf = (member: ClusterMember, message: string): Record<string, unknown>[] =>
   member.running.log.filter(({ msg }) => msg === message);
 
-const installedBy = (member: ClusterMember): Promise<Record<string, unknown>> =>
-  member.running.until("an installed snapshot", () => linesOf(member, "applied snapshot")[0], longEnoughMs);
+const waitForInstall = (member: ClusterMember): Promise<Record<string, unknown>> =>
+  member.running.waitFor("an installed snapshot", () => linesOf(member, "applied snapshot")[0], longEnoughMs);
 
 /** The same history on every member, as far as the newest revision. */
 const assertSame = async (cluster: TestCluster): Promise<void> => {
@@ -58,7 +58,7 @@ test("a member that missed thousands of writes is sent a snapshot, and then equa
   await putMany(cluster.client, 3_000);
   away.launch();
 
-  const { snapshotIndex, bytes, ms } = await installedBy(away);
+  const { snapshotIndex, bytes, ms } = await waitForInstall(away);
   assert.ok(Number(snapshotIndex) > 2_000 && Number(bytes) > 0 && Number(ms) >= 0);
   await away.whenReady();
   await using there = away.client();
@@ -97,16 +97,16 @@ test("watchers at a frozen member that installs a snapshot get every event once"
   // More than a leader has on its way to one that does not answer: the rest is cut off before it is sent.
   await putMany(elsewhere, 1_500, "x".repeat(10_000));
   frozen.resume();
-  await installedBy(frozen);
+  await waitForInstall(frozen);
   await putMany(elsewhere, 100);
 
   await using there = frozen.client();
   const { header } = await there.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
-  const told = (): string[] => watcher.received.flatMap(({ events }) => events.map(shownEvent));
+  const eventsSoFar = (): string[] => watcher.received.flatMap(({ events }) => events.map(showEvent));
   const last = header.revision;
-  await eventually(longEnoughMs, "the last event", () => (told().length >= last - from + 1 ? true : undefined));
+  await eventually(longEnoughMs, "the last event", () => (eventsSoFar().length >= last - from + 1 ? true : undefined));
   assert.deepEqual(
-    told().map((event) => Number(event.split(" ").at(-1))),
+    eventsSoFar().map((event) => Number(event.split(" ").at(-1))),
     Array.from({ length: last - from + 1 }, (_, n) => from + n),
   );
   await assertSame(cluster);
@@ -122,8 +122,8 @@ test("a member killed repeatedly while it receives a snapshot catches up and lea
   for (const moment of [...moments, ...moments, ...moments, "applied snapshot"]) {
     victim.launch();
     // If the kill before came a moment late, it has all of it already.
-    const reached = () => linesOf(victim, moment)[0] ?? linesOf(victim, "ready to serve client requests")[0];
-    await victim.running.until(moment, reached, longEnoughMs);
+    const findLine = () => linesOf(victim, moment)[0] ?? linesOf(victim, "ready to serve client requests")[0];
+    await victim.running.waitFor(moment, findLine, longEnoughMs);
     await victim.kill("SIGKILL");
   }
   await putMany(cluster.client, 100);
@@ -140,7 +140,7 @@ test("the next leader sends a snapshot when the leader dies while it sends one",
   await away.kill("SIGKILL");
   await putMany(cluster.client, 1_000, "x".repeat(16_000));
   away.launch();
-  await leader.running.until("a snapshot begun", () => linesOf(leader, "sending database snapshot")[0], longEnoughMs);
+  await leader.running.waitFor("a snapshot begun", () => linesOf(leader, "sending database snapshot")[0], longEnoughMs);
   await leader.kill("SIGKILL");
   await away.whenReady();
   await leader.restart();

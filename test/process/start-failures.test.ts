@@ -51,7 +51,7 @@ const contents = async (folder: string): Promise<Record<string, string>> => {
 };
 
 /** A member's directory as an orderly stop leaves it, with something in it. */
-const usedDirectory = async () => {
+const prepareDirectory = async () => {
   const cluster = await startCluster({ members: 1 });
   for (let n = 0; n < 200; n++) await cluster.client.kv.put(`k/${n}`, "some value that takes a few bytes");
   const member = cluster.member(0);
@@ -103,7 +103,7 @@ test("a directory in use is refused, and its owner keeps running", async () => {
 });
 
 test("a damaged log is reported with file and offset, and no file is changed", async () => {
-  await using used = await usedDirectory();
+  await using used = await prepareDirectory();
   const wal = join(used.dataDir, "member", "wal");
   const [name = ""] = (await readdir(wal)).sort();
   const bytes = await readFile(join(wal, name));
@@ -118,7 +118,7 @@ test("a damaged log is reported with file and offset, and no file is changed", a
 });
 
 test("a directory of a newer minietcd is refused, and no file is changed", async () => {
-  await using used = await usedDirectory();
+  await using used = await prepareDirectory();
   const path = join(used.dataDir, "member", "format.json");
   const format = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
   await writeFile(path, JSON.stringify({ ...format, formatVersion: 99 }));
@@ -154,5 +154,5 @@ test("joining a cluster that exists is refused until it is supported, and a firs
   const error = await failure([...flags, "--initial-cluster-state=existing"]);
   assert.match(error, /"existing": adding members to a running cluster is not supported yet/);
   await using member = MinietcdProcess.start(flags);
-  await member.until("the member is ready", ({ stderr }) => (stderr.includes("ready to serve") ? true : undefined));
+  await member.waitFor("the member is ready", ({ stderr }) => (stderr.includes("ready to serve") ? true : undefined));
 });

@@ -26,9 +26,9 @@ const packagesOf = async (...flags: readonly string[]): Promise<ReadonlySet<stri
     ],
     { env: { NODE_OPTIONS: `--import=${probe}` } },
   );
-  await member.until("ready", ({ stderr }) => stderr.includes("ready to serve client requests") || undefined);
+  await member.waitFor("ready", ({ stderr }) => stderr.includes("ready to serve client requests") || undefined);
   member.signal("SIGUSR2");
-  const files = await member.until("its files", ({ stdout }) => /^(\[.*\])\n/.exec(stdout)?.[1]);
+  const files = await member.waitFor("its files", ({ stdout }) => /^(\[.*\])\n/.exec(stdout)?.[1]);
   const names = (JSON.parse(files) as string[]).map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]);
   return new Set(names.filter((name) => name !== undefined));
 };

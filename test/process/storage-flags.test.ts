@@ -18,7 +18,7 @@ const startMember = async (folder: string, flags: readonly string[]): Promise<Mi
     [...flags, ...urls, ...peer, `--initial-cluster=default=unix://${folder}/peer`],
     { cwd: folder },
   );
-  await member.until("ready", ({ stderr }) => stderr.includes("ready to serve client requests") || undefined);
+  await member.waitFor("ready", ({ stderr }) => stderr.includes("ready to serve client requests") || undefined);
   await using client = patientClient({ endpoints: [`unix://${folder}/client`] });
   await client.kv.put("k", "v");
   assert.equal(await client.kv.getText("k"), "v");

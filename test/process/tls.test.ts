@@ -47,7 +47,7 @@ test("an acknowledged put survives the loss of the leader, and a stopped member 
     await cluster.client.kv.put(`${n}`, "x".repeat(n * 50), { timeoutMs: scaledMs(longEnoughMs) });
   lost.launch();
   await lost.whenReady();
-  await lost.running.until(
+  await lost.running.waitFor(
     "an installed snapshot",
     ({ log }) => log.find(({ msg }) => msg === "applied snapshot"),
     longEnoughMs,
@@ -84,7 +84,7 @@ test("a hundred clients that never finish their handshake do not block other cli
     (await handshake(member, tls)).destroy();
     const open = connectOpenly(port, "127.0.0.1").on("error", () => undefined);
     open.write("GET /health HTTP/1.1\r\n\r\n");
-    await member.running.until("a line about HTTP", ({ log }) =>
+    await member.running.waitFor("a line about HTTP", ({ log }) =>
       log.find(
         ({ msg, error }) => msg === "rejected connection on client endpoint" && String(error).includes("not TLS"),
       ),

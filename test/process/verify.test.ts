@@ -267,9 +267,9 @@ test("verify reports a loss from the middle of LevelDB's log; a loss from its en
   await stopped.member.restart();
   await using client = stopped.member.client();
   await client.kv.put("large", "x".repeat(80_000)); // three of LevelDB's blocks
-  const newest = async (): Promise<string> =>
+  const newestLog = async (): Promise<string> =>
     stopped.path("store-1", (await stopped.names("store-1", /\.log$/)).at(-1)!);
-  const log = await newest();
+  const log = await newestLog();
   await eventually(
     20_000,
     "the first write to be in the store's files",

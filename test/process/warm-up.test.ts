@@ -23,7 +23,7 @@ const startMember = async (folder: string, flags: readonly string[]): Promise<Mi
     ],
     { cwd: folder },
   );
-  await member.until("ready", ({ log }) => log.find(({ msg }) => msg === "ready to serve client requests"));
+  await member.waitFor("ready", ({ log }) => log.find(({ msg }) => msg === "ready to serve client requests"));
   return member;
 };
 
@@ -68,7 +68,7 @@ test("a member has nothing of its warm-up: no revision, key, metric, socket or f
   const files = await readdir(folder.path);
   const before = process.platform === "linux" ? await socketsOf(member.pid) : 0;
   const appliedBefore = sumOf(await metricsOf(folder.path), "etcd_server_proposals_applied_total");
-  assert.equal(await member.until("the end of the warm-up", warmUpEnd, 60_000), "complete");
+  assert.equal(await member.waitFor("the end of the warm-up", warmUpEnd, 60_000), "complete");
 
   const metrics = await metricsOf(folder.path);
   for (const name of countersOfRequests) assert.equal(sumOf(metrics, name), 0, name);

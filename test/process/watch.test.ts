@@ -7,7 +7,7 @@ import { status } from "@grpc/grpc-js";
 import { EtcdError } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
-import { shownEvent, WatchStream } from "../support/watch-stream.js";
+import { showEvent, WatchStream } from "../support/watch-stream.js";
 import { scaledMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 20_000;
@@ -46,9 +46,9 @@ class Watcher {
     this.stream?.requestProgress();
   }
 
-  async until(what: string, done: () => boolean): Promise<void> {
+  async waitUntil(what: string, isDone: () => boolean): Promise<void> {
     const wait = async (): Promise<void> => {
-      while (!done()) await new Promise<void>((resolve) => (this.wake = resolve));
+      while (!isDone()) await new Promise<void>((resolve) => (this.wake = resolve));
     };
     await within(longEnoughMs, what, Promise.race([wait(), this.ended]));
   }
@@ -80,7 +80,7 @@ class Watcher {
       for (const event of events)
         this.told.push({
           revision: Number(event.kv?.modRevision),
-          event: shownEvent(event),
+          event: showEvent(event),
           response: `${this.streams}/${this.responses}`,
         });
       if (events.length === 0) this.bookmarks.push({ through: Number(header?.revision), count: this.told.length });
@@ -135,7 +135,7 @@ const truthAt = async (member: ClusterMember): Promise<Told[]> => {
   while (!told.at(-1)?.event.includes("k/end")) {
     const { events } = await stream.next();
     for (const event of events)
-      told.push({ revision: Number(event.kv?.modRevision), event: shownEvent(event), response: "" });
+      told.push({ revision: Number(event.kv?.modRevision), event: showEvent(event), response: "" });
   }
   return told;
 };
@@ -152,7 +152,7 @@ describe("with members killed under writers, watches are", () => {
   const goesOn = async (): Promise<void> => {
     const { header } = await eventually(longEnoughMs, "a write", () => cluster.client.kv.put("k/now", ""));
     for (const watcher of watchers) {
-      await watcher.until("news", () => watcher.nextRevision > header.revision + 20);
+      await watcher.waitUntil("news", () => watcher.nextRevision > header.revision + 20);
       const { length } = watcher.bookmarks;
       await eventually(longEnoughMs, "a bookmark", () => {
         watcher.requestProgress(); // not answered while it is behind, and lost with a member
@@ -177,7 +177,7 @@ describe("with members killed under writers, watches are", () => {
     for (const writer of writers) await writer.stop();
     await eventually(longEnoughMs, "the last write", () => cluster.client.kv.put("k/end", ""));
     for (const watcher of watchers)
-      await watcher.until("the end", () => watcher.told.at(-1)?.event.includes("k/end") === true);
+      await watcher.waitUntil("the end", () => watcher.told.at(-1)?.event.includes("k/end") === true);
     const truths = await Promise.all(cluster.members.map(truthAt));
     truth = truths[0]!;
     for (const other of truths) assert.deepEqual(eventsOf(other), eventsOf(truth), "all members tell the same");

@@ -112,7 +112,7 @@ export function outcome<T>(answer: () => T): T | string {
 }
 
 /** Does work in slices. @param between called between each two of them */
-function inSlices<T>(work: Sliced<T>, between: () => void): T {
+function runInSlices<T>(work: Sliced<T>, between: () => void): T {
   for (;;) {
     const slice = work.next();
     if (slice.done === true) return slice.value;
@@ -127,12 +127,12 @@ export function applyToReal(store: KvStore, step: Applied, between: () => void =
       return [PutResponse.decode(RawPutResponse.encode(response).finish()), Number(revision)];
     }
     case "deleteRange": {
-      const { response, revision } = inSlices(store.deleteRange(step.request), between);
+      const { response, revision } = runInSlices(store.deleteRange(step.request), between);
       return [DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()), Number(revision)];
     }
     case "txn": {
       const small = step.atOnce ? store.smallTxn(step.request) : undefined;
-      const { response, revision } = small ?? inSlices(store.txn(step.request), between);
+      const { response, revision } = small ?? runInSlices(store.txn(step.request), between);
       return [TxnResponse.decode(RawTxnResponse.encode(response).finish()), Number(revision)];
     }
     case "compact":
@@ -141,7 +141,7 @@ export function applyToReal(store: KvStore, step: Applied, between: () => void =
     case "grant":
       return store.grantLease({ id: toLeaseId(step.lease), ttlSeconds: 60, generation: 1 });
     case "revoke":
-      return inSlices(store.revokeLease(toLeaseId(step.lease)), between);
+      return runInSlices(store.revokeLease(toLeaseId(step.lease)), between);
   }
 }
 

@@ -42,7 +42,7 @@ async function answer(store: KvStore, request: RangeRequest): Promise<unknown> {
 }
 
 /** Everything that can be asked of a store, and of a watch from each revision on. */
-async function everythingOf(tested: TestStore, requests: readonly RangeRequest[]): Promise<unknown> {
+async function answersOf(tested: TestStore, requests: readonly RangeRequest[]): Promise<unknown> {
   const { store } = tested;
   const { revision, compactRevision } = store;
   const answers: unknown[] = [revision, compactRevision, await attachments(store)];
@@ -52,16 +52,16 @@ async function everythingOf(tested: TestStore, requests: readonly RangeRequest[]
     answers.push(await answer(store, RangeRequest.create({ ...all, revision: BigInt(at) })));
     answers.push(await store.hashKv(at).catch((error: unknown) => String(error)));
     // At the compact revision itself it shows how far the removal is: of two changes of a key in it, one goes.
-    if (at > 0 && at !== compactRevision) answers.push(await toldFrom(tested, at));
+    if (at > 0 && at !== compactRevision) answers.push(await watchFrom(tested, at));
   }
   for (const request of requests) answers.push(await answer(store, request));
   return answers;
 }
 
-async function toldFrom(tested: TestStore, startRevision: number): Promise<unknown> {
+async function watchFrom(tested: TestStore, startRevision: number): Promise<unknown> {
   const recorder = new Recorder(tested, ["\0", "\0"], { startRevision, prevKv: true });
   const isTold = (): boolean => recorder.watch.sendPending() !== undefined || recorder.compacted !== undefined;
-  if (startRevision <= tested.store.revision) await recorder.until(isTold);
+  if (startRevision <= tested.store.revision) await recorder.waitUntil(isTold);
   recorder.watch.close();
   return [recorder.batches, recorder.compacted];
 }
@@ -84,11 +84,11 @@ async function compare({ steps, requests, more, maxBytes, limits }: Plan, create
   await backend.close();
   await using copy = await TestStore.on(disk, limits);
   assert.deepEqual(copy.store.marker, Uint8Array.from(bytes("marker")));
-  assert.deepEqual(await everythingOf(copy, requests), await everythingOf(original, requests));
+  assert.deepEqual(await answersOf(copy, requests), await answersOf(original, requests));
   for (const step of more) assert.deepEqual(await take(copy, step), await take(original, step));
   for (const store of [copy, original]) await store.save();
   await copy.reopen();
-  assert.deepEqual(await everythingOf(copy, requests), await everythingOf(original, requests));
+  assert.deepEqual(await answersOf(copy, requests), await answersOf(original, requests));
 }
 
 const kinds = [

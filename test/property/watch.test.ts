@@ -24,7 +24,7 @@ import {
   memoryDisk,
   op,
   put,
-  shownKv,
+  showKv,
   text,
   turn,
   txn,
@@ -122,8 +122,8 @@ interface Told {
   readonly compacted: number;
 }
 
-const shownChange = (key: string, after: KeyValue | undefined): string =>
-  after === undefined ? `DELETE ${key}` : `PUT ${shownKv(after)}`;
+const changeText = (key: string, after: KeyValue | undefined): string =>
+  after === undefined ? `DELETE ${key}` : `PUT ${showKv(after)}`;
 
 /** A client of one watch: it begins again where it was when the store is restarted, or when it was too slow. */
 class Observer {
@@ -189,8 +189,8 @@ class Observer {
       const { type, kv, prevKv } = Event.decode(encoded);
       assert.ok(kv !== undefined);
       const key = text(kv.key);
-      const event = shownChange(key, type === 0 ? kv : undefined);
-      const shownPrevious = prevKv === undefined ? undefined : shownKv(prevKv);
+      const event = changeText(key, type === 0 ? kv : undefined);
+      const shownPrevious = prevKv === undefined ? undefined : showKv(prevKv);
       const mod = Number(kv.modRevision);
       this.told.push({ revision: mod, batch: this.batches, event, key, prevKv: shownPrevious, compacted });
       this.next = mod + 1;
@@ -324,7 +324,7 @@ const opOf = (change: Change) =>
   change.kind === "put" ? op.put(change.key, change.value) : op.delete(change.key, change.rangeEnd);
 
 /** The changes that an observer is to be told of: those of whole revisions, in order. */
-function expected(
+function expectedChanges(
   { naive }: Outcome,
   { options, start, missed }: Observer,
 ): { revision: number; change: NaiveChange }[] {
@@ -339,7 +339,7 @@ function expected(
   return wanted;
 }
 
-const named = (revision: number, event: string): string => `${revision}: ${event}`;
+const eventText = (revision: number, event: string): string => `${revision}: ${event}`;
 
 function promise(name: string, check: (observer: Observer, outcome: Outcome) => void): void {
   test(`watches are ${name}`, async () => {
@@ -361,12 +361,12 @@ function promise(name: string, check: (observer: Observer, outcome: Outcome) => 
 
 promise("ordered: events come by revision, and within one in the order of its operations", (observer, outcome) => {
   const places = new Map(
-    expected(outcome, observer).map(({ revision, change: { key, after } }, place) => [
-      named(revision, shownChange(key, after)),
+    expectedChanges(outcome, observer).map(({ revision, change: { key, after } }, place) => [
+      eventText(revision, changeText(key, after)),
       place,
     ]),
   );
-  const order = observer.told.map(({ revision, event }) => places.get(named(revision, event)) ?? -1);
+  const order = observer.told.map(({ revision, event }) => places.get(eventText(revision, event)) ?? -1);
   assert.deepEqual(
     order,
     [...order].sort((a, b) => a - b),
@@ -374,23 +374,23 @@ promise("ordered: events come by revision, and within one in the order of its op
 });
 
 promise("unique: no event comes twice, also over restarts", ({ told }) => {
-  const names = told.map(({ revision, event }) => named(revision, event));
+  const names = told.map(({ revision, event }) => eventText(revision, event));
   assert.equal(new Set(names).size, names.length, names.join("\n"));
 });
 
 promise("reliable: everything asked for comes, and nothing else, with what was before", (observer, outcome) => {
-  const all = expected(outcome, observer);
+  const all = expectedChanges(outcome, observer);
   assert.deepEqual(
-    observer.told.map(({ revision, event }) => named(revision, event)),
-    all.map(({ revision, change: { key, after } }) => named(revision, shownChange(key, after))),
+    observer.told.map(({ revision, event }) => eventText(revision, event)),
+    all.map(({ revision, change: { key, after } }) => eventText(revision, changeText(key, after))),
   );
   observer.told.forEach(({ revision, prevKv, compacted }, n) => {
     const { after, before } = all[n]!.change;
     const isCreated = after !== undefined && Number(after.createRevision) === revision;
     const isThere = observer.options.prevKv && !isCreated && before !== undefined;
     // A compaction takes what was before away; one just then may or may not have.
-    if (isThere && revision - 1 >= compacted) assert.equal(prevKv, shownKv(before));
-    else if (prevKv !== undefined) assert.equal(prevKv, isThere ? shownKv(before) : "nothing");
+    if (isThere && revision - 1 >= compacted) assert.equal(prevKv, showKv(before));
+    else if (prevKv !== undefined) assert.equal(prevKv, isThere ? showKv(before) : "nothing");
   });
 });
 
@@ -405,7 +405,7 @@ promise("atomic: all of a revision comes at once", ({ told }) => {
 promise(
   "resumable: from behind the last event nothing is lost, and what is compacted is said to be",
   (observer, outcome) => {
-    const wanted = new Set(expected(outcome, observer).map(({ revision }) => revision));
+    const wanted = new Set(expectedChanges(outcome, observer).map(({ revision }) => revision));
     const told = new Set(observer.told.map(({ revision }) => revision));
     assert.deepEqual(told, wanted);
     for (const { to } of observer.missed) assert.ok(to < outcome.naive.compactRevision);

@@ -121,17 +121,17 @@ interface Decoder<Message> {
 /** Returns what comes of decoding, with all bytes of one class, or that it fails. */
 const outcome = (decode: () => unknown): unknown => {
   try {
-    return plain(decode());
+    return plainOf(decode());
   } catch {
     return "fails";
   }
 };
 
-const plain = (value: unknown): unknown => {
+const plainOf = (value: unknown): unknown => {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return value.map(plainOf);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, plain(field)]));
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, plainOf(field)]));
 };
 
 /** Checks on messages, on messages behind each other (repeated fields, in any order), on cut and on damaged ones. */
@@ -140,7 +140,7 @@ const agrees = <Message>(
   generated: Generated<Message>,
   messages: fc.Arbitrary<Message>,
 ): void => {
-  const same = (given: Uint8Array): void =>
+  const assertReencodes = (given: Uint8Array): void =>
     assert.deepEqual(
       outcome(() => decoder.decode(given)),
       outcome(() => generated.decode(given)),
@@ -149,14 +149,14 @@ const agrees = <Message>(
     fc.property(messages, messages, fc.nat(), fc.nat(255), bytesOfFields, (one, other, position, byte, unknown) => {
       const first = generated.encode(one).finish();
       const second = generated.encode(other).finish();
-      same(first);
-      same(Buffer.concat([first, second]));
-      same(Buffer.concat([first, unknown, second]));
-      same(first.subarray(0, position % (first.length + 1)));
-      if (first.length > 0) same(first.with(position % first.length, byte));
+      assertReencodes(first);
+      assertReencodes(Buffer.concat([first, second]));
+      assertReencodes(Buffer.concat([first, unknown, second]));
+      assertReencodes(first.subarray(0, position % (first.length + 1)));
+      if (first.length > 0) assertReencodes(first.with(position % first.length, byte));
     }),
   );
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), same));
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), assertReencodes));
 };
 
 /** Fields that no message has, and known ones of a wrong type. */
@@ -245,11 +245,11 @@ describe("proposals", () => {
   });
 
   test("plain puts of all short lengths are encoded as by the generated code", () => {
-    const numbersOf = (n: number) => ({ member: 7n, incarnation: 3, sequence: 1 + n * 300, floor: n });
+    const idsOf = (n: number) => ({ member: 7n, incarnation: 3, sequence: 1 + n * 300, floor: n });
     for (let keyLength = 1; keyLength < 140; keyLength++)
       for (const valueLength of [0, 1, 5, 63, 122 - keyLength, 123 - keyLength, 124 - keyLength, 130]) {
         if (valueLength < 0) continue;
-        const given = numbersOf(keyLength + valueLength);
+        const given = idsOf(keyLength + valueLength);
         const value = {
           ...{ key: new Uint8Array(keyLength).fill(200), value: new Uint8Array(valueLength).fill(7), lease: 0n },
           ...{ prevKv: false, ignoreValue: false, ignoreLease: false },

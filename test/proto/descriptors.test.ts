@@ -28,7 +28,7 @@ interface GeneratedMethod {
   readonly responseStream: boolean;
 }
 
-const generatedKind = ({ name, requestStream, responseStream }: GeneratedMethod): string => {
+const generatedKindOf = ({ name, requestStream, responseStream }: GeneratedMethod): string => {
   if (requestStream) return `${name} ${responseStream ? "bidi_streaming" : "client_streaming"}`;
   return `${name} ${responseStream ? "server_streaming" : "unary"}`;
 };
@@ -48,7 +48,7 @@ test("every service of the generated code is described, with its methods", () =>
   ];
   for (const { fullName, methods } of definitions) {
     const described = registry.getService(fullName)?.methods.map(({ name, methodKind }) => `${name} ${methodKind}`);
-    assert.deepEqual(described, Object.values(methods).map(generatedKind), fullName);
+    assert.deepEqual(described, Object.values(methods).map(generatedKindOf), fullName);
   }
 });
 

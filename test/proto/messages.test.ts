@@ -86,7 +86,7 @@ describe("a malformed message", () => {
     assert.throws(() => RangeRequest.decode(Uint8Array.of(0x18, 0xff)));
   });
 
-  const nested = (depth: number): Uint8Array => {
+  const nestedBytes = (depth: number): Uint8Array => {
     let inner: Uint8Array = TxnRequest.encode(TxnRequest.create()).finish();
     for (let level = 0; level < depth; level++) {
       const operation = lengthDelimited(4, inner); // RequestOp.request_txn
@@ -112,11 +112,11 @@ describe("a malformed message", () => {
   });
 
   test("nested transactions are decoded to beyond the depth that a server accepts", () => {
-    for (const depth of [50, 128, 500, 1_249]) assert.equal(TxnRequest.decode(nested(depth)).success.length, 1);
+    for (const depth of [50, 128, 500, 1_249]) assert.equal(TxnRequest.decode(nestedBytes(depth)).success.length, 1);
   });
 
   test("endlessly nested transactions are an error, not a stack overflow", () => {
-    assert.throws(() => TxnRequest.decode(nested(5_000)), /recursion limit/);
+    assert.throws(() => TxnRequest.decode(nestedBytes(5_000)), /recursion limit/);
   });
 });
 
@@ -130,12 +130,12 @@ const lengthDelimited = (field: number, content: Uint8Array): Uint8Array => {
 
 describe("raw twins: keys that are encoded already", () => {
   const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
-  const encoded = (kv: KeyValue) => KeyValue.encode(kv).finish();
+  const encode = (kv: KeyValue) => KeyValue.encode(kv).finish();
 
   test("a range's answer reads as the real message", () => {
     fc.assert(
       fc.property(fc.array(keyValue, { maxLength: 3 }), int64, fc.boolean(), (kvs, count, more) => {
-        const raw = RawRangeResponse.encode({ header, kvs: kvs.map(encoded), more, count }).finish();
+        const raw = RawRangeResponse.encode({ header, kvs: kvs.map(encode), more, count }).finish();
         assert.deepEqual(RangeResponse.decode(raw), { header, kvs, more, count });
         assert.deepEqual(raw, RangeResponse.encode({ header, kvs, more, count }).finish());
       }),
@@ -149,9 +149,9 @@ describe("raw twins: keys that are encoded already", () => {
           header,
           succeeded: true,
           responses: [
-            { response: { $case: "responseRange", value: { header, kvs: [encoded(kv)], more: false, count: 1n } } },
-            { response: { $case: "responsePut", value: { header, prevKv: encoded(kv) } } },
-            { response: { $case: "responseDeleteRange", value: { header, deleted: 1n, prevKvs: [encoded(kv)] } } },
+            { response: { $case: "responseRange", value: { header, kvs: [encode(kv)], more: false, count: 1n } } },
+            { response: { $case: "responsePut", value: { header, prevKv: encode(kv) } } },
+            { response: { $case: "responseDeleteRange", value: { header, deleted: 1n, prevKvs: [encode(kv)] } } },
             { response: { $case: "responseTxn", value: { header, succeeded: false, responses: [] } } },
           ],
         }).finish();
@@ -171,9 +171,9 @@ describe("raw twins: keys that are encoded already", () => {
 
   test("a deletion's answer and an event read as the real message; empty bytes are an absent key", () => {
     const kv = KeyValue.create({ key: Uint8Array.of(1), modRevision: 5n });
-    const deleted = RawDeleteRangeResponse.encode({ header, deleted: 1n, prevKvs: [encoded(kv)] }).finish();
+    const deleted = RawDeleteRangeResponse.encode({ header, deleted: 1n, prevKvs: [encode(kv)] }).finish();
     assert.deepEqual(DeleteRangeResponse.decode(deleted), { header, deleted: 1n, prevKvs: [kv] });
-    const event = RawEvent.encode({ type: 1, kv: encoded(kv), prevKv: new Uint8Array() }).finish();
+    const event = RawEvent.encode({ type: 1, kv: encode(kv), prevKv: new Uint8Array() }).finish();
     assert.deepEqual(Event.decode(event), { type: 1, kv, prevKv: undefined });
   });
 });

@@ -11,7 +11,7 @@ test("a candidate sends its vote requests only once term and vote are durable", 
   while (!harness.isWriting) {
     harness.clock.advance(tickMs);
     if (harness.sent.some(({ message }) => message.kind === "preVote"))
-      harness.hears(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
+      harness.receive(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
   }
   harness.clock.advance(5 * tickMs);
   assert.ok(!harness.sent.some(({ message }) => message.kind === "vote"));
@@ -30,7 +30,7 @@ test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
   harness.start();
   const entries = [commandEntry(1, 2, bytes)];
-  harness.hears(toMemberId(2n), {
+  harness.receive(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
     prevIndex: 0 as LogIndex,
@@ -86,7 +86,7 @@ test("during a slow write heartbeats are sent and reads are confirmed", () => {
   harness.clock.advance(3 * heartbeatTicks * tickMs);
   const beats = harness.sent.flatMap(({ message }) => (message.kind === "heartbeat" ? [message.round] : []));
   assert.ok(beats.length >= 6);
-  harness.hears(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: Math.max(...beats) });
+  harness.receive(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: Math.max(...beats) });
   assert.deepEqual(harness.reads, [{ request: 7, index: 1 }]);
   assert.ok(harness.isWriting);
 });
@@ -118,8 +118,8 @@ test("refusals and leader changes are reported once each", () => {
     { what: "read", number: 6, reason: "no-leader" },
   ]);
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
-  harness.hears(toMemberId(2n), heartbeat);
-  harness.hears(toMemberId(2n), heartbeat);
+  harness.receive(toMemberId(2n), heartbeat);
+  harness.receive(toMemberId(2n), heartbeat);
   assert.deepEqual(
     harness.statuses.map(({ leader, term }) => [leader, term]),
     [[2n, 2]],
@@ -130,11 +130,11 @@ test("a broken invariant stops the node and is reported once", () => {
   const harness = new Harness();
   harness.start();
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
-  harness.hears(toMemberId(2n), heartbeat);
-  harness.hears(toMemberId(3n), heartbeat); // a second leader in one term
+  harness.receive(toMemberId(2n), heartbeat);
+  harness.receive(toMemberId(3n), heartbeat); // a second leader in one term
   assert.match(harness.failures[0]?.message ?? "", /two leaders in one term/);
   const before = harness.events.length;
-  harness.hears(toMemberId(3n), heartbeat);
+  harness.receive(toMemberId(3n), heartbeat);
   harness.node.propose(1, bytes);
   harness.clock.advance(1_000);
   assert.equal(harness.failures.length, 1);
@@ -176,7 +176,7 @@ test("after a stop the end of a write acknowledges nothing", () => {
   harness.start();
   const entries = [commandEntry(1, 2, bytes)];
   const at = { prevIndex: 0 as LogIndex, prevTerm: 0 as Term, commit: 0 as LogIndex };
-  harness.hears(toMemberId(2n), { kind: "append", term: 2 as Term, ...at, entries });
+  harness.receive(toMemberId(2n), { kind: "append", term: 2 as Term, ...at, entries });
   harness.node.stop();
   harness.finishWrite();
   assert.deepEqual(harness.events, ["write 1", "written"]);
@@ -185,7 +185,7 @@ test("after a stop the end of a write acknowledges nothing", () => {
 test("a frozen process counts only a few missed ticks, so it reads its heartbeats before it campaigns", () => {
   const harness = new Harness();
   harness.start();
-  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
+  harness.receive(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
   harness.finishWrite();
   harness.events.length = 0;
   harness.clock.freeze(100 * electionTicks * tickMs);

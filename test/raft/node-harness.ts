@@ -132,7 +132,7 @@ export class Harness {
     this.clock.settle();
   }
 
-  hears(from: MemberId, message: PeerMessage): void {
+  receive(from: MemberId, message: PeerMessage): void {
     this.node.receiveMessage(from, message);
     this.clock.settle();
   }
@@ -148,9 +148,9 @@ export class Harness {
       assert.ok(tick < 100, "no candidacy");
       this.clock.advance(tickMs);
     }
-    this.hears(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
+    this.receive(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
     this.finishWrite();
-    this.hears(toMemberId(2n), { kind: "voteReply", term: 2 as Term, granted: true });
+    this.receive(toMemberId(2n), { kind: "voteReply", term: 2 as Term, granted: true });
     this.finishWrite();
     for (const follower of [toMemberId(2n), toMemberId(3n)]) this.acknowledge(follower, 1);
     assert.equal(this.node.status().role, "leader");
@@ -159,7 +159,7 @@ export class Harness {
   }
 
   acknowledge(from: MemberId, index: number): void {
-    this.hears(from, {
+    this.receive(from, {
       kind: "appendReply",
       term: this.core.status().term,
       accepted: true,

@@ -20,7 +20,7 @@ function follower(): Harness {
 /** Member 2, leader of term 2, sends one entry. */
 const append = (harness: Harness, index: number, commit: number): void => {
   const previous = { index: index - 1, term: index === 1 ? 0 : 2 } as LogPosition;
-  harness.hears(toMemberId(2n), {
+  harness.receive(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
     prevIndex: previous.index,
@@ -69,9 +69,9 @@ test("while a snapshot is installed the node writes hard state, votes, and appli
   const harness = follower();
   receiveSnapshot(harness, 9);
   harness.events.length = 0;
-  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.receive(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
   harness.node.onLinkClosed(toMemberId(2n));
-  harness.hears(toMemberId(3n), {
+  harness.receive(toMemberId(3n), {
     kind: "vote",
     term: 3 as Term,
     lastIndex: 9 as LogIndex,
@@ -143,8 +143,8 @@ test("a follower that needs compacted entries is reported once, and probed after
   harness.node.propose(2, bytes);
   harness.clock.settle();
   harness.events.length = 0;
-  const lacks = (): void =>
-    harness.hears(toMemberId(3n), {
+  const refuseAppend = (): void =>
+    harness.receive(toMemberId(3n), {
       kind: "appendReply",
       term: 2 as Term,
       accepted: false,
@@ -152,13 +152,13 @@ test("a follower that needs compacted entries is reported once, and probed after
       hintIndex: 0 as LogIndex,
       hintTerm: 0 as Term,
     });
-  lacks();
-  lacks();
+  refuseAppend();
+  refuseAppend();
   assert.deepEqual(harness.events.splice(0), ["snapshot needed by 3"]);
   harness.node.onSnapshotEnded(toMemberId(3n));
   harness.clock.settle();
   assert.deepEqual(harness.events, ["send append to 3"]);
-  lacks();
+  refuseAppend();
   assert.equal(harness.events.at(-1), "snapshot needed by 3");
 });
 
@@ -171,7 +171,7 @@ test("a leadership transfer reports the new leader first, then its success", () 
   assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
   assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
   const statuses = harness.statuses.length;
-  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.receive(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
   assert.equal(harness.statuses.length, statuses + 1);
   assert.ok(harness.events.includes("transfer ended true"));
 });
@@ -183,7 +183,7 @@ test("a leadership transfer without an answer ends after an election timeout, an
   harness.clock.settle();
   harness.events.length = 0;
   for (let tick = 0; tick < electionTicks; tick++) {
-    harness.hears(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
+    harness.receive(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
     harness.clock.advance(tickMs);
   }
   assert.ok(harness.events.includes("transfer ended false"));

@@ -30,17 +30,21 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
     random: () => 0.5,
   });
   const ignore = (): void => undefined;
-  const unexpected = (): void => assert.fail("nothing here needs it");
+  const failUnexpectedly = (): void => assert.fail("nothing here needs it");
   const node = new RaftNode({
     core,
     heartbeatTicks,
     clock,
-    log: { append: (_hardState, _entries, done) => clock.soon(done), restart: unexpected, truncate: unexpected },
+    log: {
+      append: (_hardState, _entries, done) => clock.soon(done),
+      restart: failUnexpectedly,
+      truncate: failUnexpectedly,
+    },
     transport: { send: ignore },
   });
   node.start(
-    { apply: (_entries, done) => done(), install: unexpected },
-    { sendSnapshot: unexpected, discardReceived: unexpected },
+    { apply: (_entries, done) => done(), install: failUnexpectedly },
+    { sendSnapshot: failUnexpectedly, discardReceived: failUnexpectedly },
     {
       onReadState: ignore,
       onRefusal: ignore,

@@ -4,10 +4,10 @@ import { toMemberId } from "../../testing/ids.js";
 import type { LogIndex, LogPosition, Term } from "../../raft/core/ids.js";
 import type { Entry, PeerMessage } from "../../raft/core/types.js";
 
-const at = (index: LogIndex, term: Term): string => `${index}/${term}`;
-export const positionText = ({ index, term }: LogPosition): string => at(index, term);
+const entryPosition = (index: LogIndex, term: Term): string => `${index}/${term}`;
+export const positionText = ({ index, term }: LogPosition): string => entryPosition(index, term);
 
-export const entryText = (entry: Entry): string => at(entry.index, entry.term) + contentText(entry);
+export const entryText = (entry: Entry): string => entryPosition(entry.index, entry.term) + contentText(entry);
 
 const contentText = (entry: Entry): string => {
   switch (entry.kind) {
@@ -36,18 +36,20 @@ export function messageText(message: PeerMessage): string {
   switch (message.kind) {
     case "preVote":
     case "vote":
-      return `${message.kind} term=${message.term} last=${at(message.lastIndex, message.lastTerm)}${message.transfer ? " transfer" : ""}`;
+      return `${message.kind} term=${message.term} last=${entryPosition(message.lastIndex, message.lastTerm)}${message.transfer ? " transfer" : ""}`;
     case "preVoteReply":
     case "voteReply":
       return `${message.kind} term=${message.term} ${message.granted ? "granted" : "refused"}`;
     case "append": {
       const { term, prevIndex, prevTerm, commit, entries } = message;
       const listed = entries.length === 0 ? "none" : entries.map(entryText).join(",");
-      return `append term=${term} prev=${at(prevIndex, prevTerm)} commit=${commit} entries=${listed}`;
+      return `append term=${term} prev=${entryPosition(prevIndex, prevTerm)} commit=${commit} entries=${listed}`;
     }
     case "appendReply": {
       const { term, accepted, index, hintIndex, hintTerm } = message;
-      const answer = accepted ? `accepted index=${index}` : `refused index=${index} hint=${at(hintIndex, hintTerm)}`;
+      const answer = accepted
+        ? `accepted index=${index}`
+        : `refused index=${index} hint=${entryPosition(hintIndex, hintTerm)}`;
       return `appendReply term=${term} ${answer}`;
     }
     case "heartbeat":

@@ -2,7 +2,7 @@
 import { votersOnly } from "../../testing/entries.js";
 import type { LogIndex, MemberId, Term } from "../../raft/core/ids.js";
 import type { Input, Notice, Outgoing, PeerMessage } from "../../raft/core/types.js";
-import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
+import { createDisk, Member, write, type Disk } from "../sim/member.js";
 import type { Configuration } from "../../raft/core/configuration.js";
 import {
   configurationOf,
@@ -127,7 +127,7 @@ export class Stage {
     }
     const leader = new Words(words).text("leader");
     if (leader === undefined) return;
-    this.quietly(() => {
+    this.runQuietly(() => {
       const first = this.memberOf(idOf(leader));
       while (first.core.status().role !== "leader") {
         first.step({ kind: "tick" });
@@ -163,7 +163,7 @@ export class Stage {
   }
 
   private newDisk(): Disk {
-    return emptyDisk(this.initial);
+    return createDisk(this.initial);
   }
 
   private setDisk(id: MemberId, words: Words): void {
@@ -243,7 +243,7 @@ export class Stage {
   private runTicks(args: readonly string[]): void {
     const [who, times] = args.length > 1 ? args : [undefined, args[0]];
     const ids = who === undefined ? this.ids : who.split(",").map(idOf);
-    this.quietly(() =>
+    this.runQuietly(() =>
       this.repeat(times, () => {
         for (const id of ids) if (this.members.has(id)) this.step(id, { kind: "tick" });
         this.settle();
@@ -283,7 +283,7 @@ export class Stage {
     for (const { from, to, message } of parcels) if (this.members.has(to)) this.receive(to, from, message);
   }
 
-  private quietly(act: () => void): void {
+  private runQuietly(act: () => void): void {
     this.isQuiet = true;
     act();
     this.isQuiet = false;
@@ -298,7 +298,7 @@ export class Stage {
   }
 
   private settleAndShow(args: readonly string[]): void {
-    this.quietly(() => this.settle());
+    this.runQuietly(() => this.settle());
     this.reportRoles();
     this.show(args);
   }

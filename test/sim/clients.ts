@@ -63,12 +63,12 @@ export class Clients {
   }
 
   /** How many reads a member owes an answer. */
-  unread(seat: Seat): number {
+  countUnanswered(seat: Seat): number {
     return this.openAt(seat).reads.size;
   }
 
   /** Nobody who asked there is answered any more. */
-  crashed(seat: Seat): void {
+  onCrash(seat: Seat): void {
     this.open.delete(seat.id);
   }
 
@@ -82,7 +82,7 @@ export class Clients {
   }
 
   /** A read sees everything that was acknowledged when it began. Raft thesis §6.4. */
-  readAnswered(seat: Seat, { request, index }: ReadState): void {
+  onReadAnswered(seat: Seat, { request, index }: ReadState): void {
     const { reads } = this.openAt(seat);
     const least = reads.get(request);
     assert.ok(least !== undefined, `read ${request} of member ${seat.id} was answered twice, or never asked`);

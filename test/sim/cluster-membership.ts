@@ -1,5 +1,5 @@
 import { Configuration, type ConfigurationMember } from "../../raft/core/configuration.js";
-import { leads, type Ground, type Seat } from "./seat.js";
+import { isLeader, type Ground, type Seat } from "./seat.js";
 
 /** Changes of the members of a cluster: learners come, are promoted and demoted, and members go. Raft thesis §4.1, §4.2.1. */
 export class ClusterMembership {
@@ -10,10 +10,10 @@ export class ClusterMembership {
   /** Asks a leader, or somebody who believes to lead, for one change. */
   change(): void {
     const { seats, random } = this.ground;
-    const leaders = seats.filter(leads);
+    const leaders = seats.filter(isLeader);
     if (leaders.length === 0) return;
     const leader = random.pick(leaders);
-    const configuration = this.next(leader);
+    const configuration = this.nextConfiguration(leader);
     if (configuration === undefined) return;
     this.ground.note(
       `${leader.id} is asked for voters ${configuration.voters.join()}, learners ${configuration.learners.join()}`,
@@ -22,16 +22,16 @@ export class ClusterMembership {
   }
 
   /** One change of one seat that is not the leader's. */
-  private next(leader: Seat): Configuration | undefined {
+  private nextConfiguration(leader: Seat): Configuration | undefined {
     const { seats, random } = this.ground;
     const before = leader.member?.core.status().configuration.members ?? [];
     const { id } = random.pick(seats.filter((seat) => seat !== leader));
     const others = before.filter((member) => member.id !== id);
     const member = before.find((each) => each.id === id);
-    const changed = (isLearner: boolean): ConfigurationMember => ({ id, isLearner, addresses: [] });
-    if (member === undefined) return new Configuration([...others, changed(true)]);
-    if (member.isLearner) return new Configuration(random.chance(0.8) ? [...others, changed(false)] : others);
+    const memberAs = (isLearner: boolean): ConfigurationMember => ({ id, isLearner, addresses: [] });
+    if (member === undefined) return new Configuration([...others, memberAs(true)]);
+    if (member.isLearner) return new Configuration(random.chance(0.8) ? [...others, memberAs(false)] : others);
     if (others.filter(({ isLearner }) => !isLearner).length < 2) return undefined; // two voters at least
-    return new Configuration(random.chance(0.5) ? [...others, changed(true)] : others);
+    return new Configuration(random.chance(0.5) ? [...others, memberAs(true)] : others);
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { LogIndex, LogPosition, MemberId } from "../../raft/core/ids.js";
 import type { Member } from "./member.js";
-import { describe, leads, type Ground, type Seat } from "./seat.js";
+import { describe, isLeader, type Ground, type Seat } from "./seat.js";
 import { SnapshotStreams, type Stream } from "./streams.js";
 
 /** Compacts the logs of a cluster, and sends snapshots to members that lack compacted entries. Raft paper §7. */
@@ -42,7 +42,7 @@ export class ClusterSnapshots {
   }
 
   /** `to` lacks what is not in the log of `seat` any more. */
-  needed(seat: Seat, to: MemberId): void {
+  onNeeded(seat: Seat, to: MemberId): void {
     const { member } = seat;
     if (member === undefined || this.streams.isUnderWay(member, to)) return;
     if (this.ground.random.chance(0.8)) seat.disk.machine = member.lastApplied; // the newest that there is
@@ -54,7 +54,7 @@ export class ClusterSnapshots {
     const { random, seats } = this.ground;
     const seat = random.pick(seats);
     const to = random.pick(seats).id;
-    if (seat.id !== to && leads(seat) && seat.applied > 0) this.needed(seat, to);
+    if (seat.id !== to && isLeader(seat) && seat.applied > 0) this.onNeeded(seat, to);
   }
 
   /** A member begins to take one over. */

@@ -9,7 +9,7 @@ import { Member, write } from "./member.js";
 import { SimNetwork } from "./network.js";
 import { type SeededRandom, toMemberId, votersOnly } from "../../testing/index.js";
 import { Safety } from "./safety.js";
-import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
+import { describe, createSeat, isLeader, type Ground, type Seat } from "./seat.js";
 
 /** Counts of what a simulation did. */
 export interface Work {
@@ -66,12 +66,12 @@ export class SimCluster implements Ground {
     const initial = votersOnly(...ids.slice(0, options.members));
     this.safety = new Safety(initial);
     this.membership = new ClusterMembership(this);
-    this.seats = ids.map((id) => emptySeat(toMemberId(id), initial, random.pick([0, 1, 3, 10])));
+    this.seats = ids.map((id) => createSeat(toMemberId(id), initial, random.pick([0, 1, 3, 10])));
     for (const seat of this.seats) this.start(seat);
   }
 
   /** Runs `act`; a failure tells what led to it. */
-  watched(act: () => void): void {
+  runChecked(act: () => void): void {
     try {
       act();
     } catch (error) {
@@ -166,7 +166,7 @@ export class SimCluster implements Ground {
       configurationAt: ({ index }) => this.safety.configurationAt(index),
       onInstall: (position) => this.snapshots.install(seat, position),
       onNotice: (notice) => this.onNotice(seat, notice),
-      onReadState: (read) => this.clients.readAnswered(seat, read),
+      onReadState: (read) => this.clients.onReadAnswered(seat, read),
       onRefusal: (refusal) => this.clients.refuse(seat, refusal),
     });
     seat.applied = seat.member.lastApplied.index;
@@ -185,7 +185,7 @@ export class SimCluster implements Ground {
     seat.member = undefined;
     seat.frozenUntil = 0;
     seat.transferAskedAt = undefined;
-    this.clients.crashed(seat);
+    this.clients.onCrash(seat);
     this.safety.onCrash(seat.id);
     if (this.random.chance(0.7)) for (const other of this.seats) if (other !== seat) this.closeLink(seat, other);
   }
@@ -194,7 +194,7 @@ export class SimCluster implements Ground {
     this.note(`${seat.id} tells ${describe(notice)}`);
     switch (notice.kind) {
       case "snapshotNeeded":
-        this.snapshots.needed(seat, notice.peer);
+        this.snapshots.onNeeded(seat, notice.peer);
         return;
       case "snapshotRefused":
         return;
@@ -242,11 +242,11 @@ export class SimCluster implements Ground {
     const before = clients.last;
     const isDone = (): boolean =>
       clients.last > before &&
-      this.membersNow().every((seat) => seat.applied >= clients.last && clients.unread(seat) === 0);
+      this.membersNow().every((seat) => seat.applied >= clients.last && clients.countUnanswered(seat) === 0);
     for (let tick = 0; !isDone(); tick++) {
       assert.ok(this.now < until, `no progress within ${maxTicks} ticks of quiet: ${this.describe()}`);
       // What the leader of a lost term took is lost with it, so ask now and then.
-      const leader = this.seats.find(leads);
+      const leader = this.seats.find(isLeader);
       if (tick % this.electionTicks === 0 || this.random.chance(0.05))
         if (leader !== undefined) clients.propose(leader);
       this.tick();
@@ -276,7 +276,7 @@ export class SimCluster implements Ground {
       const status = seat.member?.core.status();
       return status === undefined
         ? `${seat.id} down`
-        : `${seat.id} ${status.role} term=${status.term} last=${status.lastIndex} commit=${status.commit} reads=${this.clients.unread(seat)}`;
+        : `${seat.id} ${status.role} term=${status.term} last=${status.lastIndex} commit=${status.commit} reads=${this.clients.countUnanswered(seat)}`;
     };
     return this.seats.map(show).join(", ");
   }

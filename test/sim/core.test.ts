@@ -27,7 +27,7 @@ const simulate = (seed: number, rebuildRates: readonly number[]): void => {
   const spares = changeRate === 0 ? 0 : random.pick([0, 1, 2]);
   const members = random.pick(rebuildRate > 0 ? [2, 3, 3, 5] : [3, 5]);
   const cluster = new SimCluster({ members, spares, random, ...timing });
-  cluster.watched(() => {
+  cluster.runChecked(() => {
     for (let tick = 0; tick < 1_500; tick++) {
       if (random.chance(faultRate)) cluster.faults.inject();
       if (random.chance(compactRate)) cluster.snapshots.compact();

@@ -16,7 +16,7 @@ export interface Disk {
 }
 
 /** The disk of a new member of a cluster that begins with `configuration`. */
-export const emptyDisk = (configuration: Configuration): Disk => ({
+export const createDisk = (configuration: Configuration): Disk => ({
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
   base: { ...logStart, configuration },
   entries: [],

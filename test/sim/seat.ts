@@ -1,7 +1,7 @@
 import type { Configuration } from "../../raft/core/configuration.js";
 import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, Input } from "../../raft/core/types.js";
-import { emptyDisk, type Disk, type Member } from "./member.js";
+import { createDisk, type Disk, type Member } from "./member.js";
 import type { SimNetwork } from "./network.js";
 import type { SeededRandom } from "../../testing/index.js";
 import type { Safety } from "./safety.js";
@@ -22,9 +22,9 @@ export interface Seat {
   maxDiskTicks: number;
 }
 
-export const emptySeat = (id: MemberId, initial: Configuration, maxDiskTicks: number): Seat => ({
+export const createSeat = (id: MemberId, initial: Configuration, maxDiskTicks: number): Seat => ({
   id,
-  disk: emptyDisk(initial),
+  disk: createDisk(initial),
   member: undefined,
   applied: 0 as LogIndex,
   frozenUntil: 0,
@@ -57,11 +57,11 @@ export interface Ground {
   note(event: string): void;
 }
 
-export const leads = ({ member }: Seat): boolean => member?.core.status().role === "leader";
+export const isLeader = ({ member }: Seat): boolean => member?.core.status().role === "leader";
 
 /** Any seat, but often one that leads, or believes so: that is where it hurts. */
 export const pickSeat = ({ seats, random }: Ground): Seat => {
-  const leaders = seats.filter(leads);
+  const leaders = seats.filter(isLeader);
   return random.pick(leaders.length > 0 && random.chance(0.5) ? leaders : seats);
 };
 

@@ -258,7 +258,7 @@ export class TestStore {
   }
 
   async range(key: string, options: RangeOptions = {}): Promise<RangeResult> {
-    return shown(await this.store.range(range(key, options)));
+    return showRange(await this.store.range(range(key, options)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -319,7 +319,7 @@ export const txn = (
 });
 
 /** A KeyValue as tests like to read it: `k=v c2 m3 v1`, and the lease if it has one. */
-export function shownKv(keyValue: KeyValue): string {
+export function showKv(keyValue: KeyValue): string {
   const { key, value, createRevision, modRevision, version, lease } = keyValue;
   return `${text(key)}=${text(value)} c${createRevision} m${modRevision} v${version}${lease === 0n ? "" : ` l${lease}`}`;
 }
@@ -331,7 +331,7 @@ export interface RangeResult {
   readonly revision: number;
 }
 
-export function shown({ response, revision }: Answer<RawRangeResponse>): RangeResult {
+export function showRange({ response, revision }: Answer<RawRangeResponse>): RangeResult {
   const { kvs, more, count } = RangeResponse.decode(RawRangeResponse.encode(response).finish());
-  return { kvs: kvs.map(shownKv), more, count: Number(count), revision };
+  return { kvs: kvs.map(showKv), more, count: Number(count), revision };
 }

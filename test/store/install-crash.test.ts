@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { Backend, Batch, RowIterator } from "../../store/index.js";
 import { roundState, TestStore, bytes, copyOf, disks, text, turn, type TestDisk } from "./harness.js";
 
-const never = (): Promise<never> => new Promise(() => undefined);
+const waitForever = (): Promise<never> => new Promise(() => undefined);
 
 /** A process that ends after so many steps; then nothing of it happens any more. */
 class MortalProcess {
@@ -23,14 +23,14 @@ class MortalProcess {
 
   /** Two steps: to begin `action`, which then happens as a whole, and to hear of its end. */
   async step<T>(action: () => Promise<T>): Promise<T> {
-    if (this.isOver || --this.left <= 0) return never();
+    if (this.isOver || --this.left <= 0) return waitForever();
     const result = await action();
-    return --this.left <= 0 ? never() : result;
+    return --this.left <= 0 ? waitForever() : result;
   }
 }
 
 /** A backend whose every use is a step. */
-function mortal(inner: Backend, process: MortalProcess, onWrite: () => void): Backend {
+function mortalBackend(inner: Backend, process: MortalProcess, onWrite: () => void): Backend {
   const iterate: Backend["iterate"] = (from, to): RowIterator => {
     const rows = inner.iterate(from, to);
     return { next: (count) => process.step(() => rows.next(count)), close: () => process.step(() => rows.close()) };
@@ -57,7 +57,7 @@ function mortal(inner: Backend, process: MortalProcess, onWrite: () => void): Ba
 /** The disk of a member that will die; the next start opens it as it is. */
 const mortalDisk = (inner: TestDisk, process: MortalProcess, onWrite: () => void): TestDisk => ({
   directory: inner.directory,
-  open: async () => mortal(await inner.open(), process, onWrite),
+  open: async () => mortalBackend(await inner.open(), process, onWrite),
   crash: () => inner.crash(),
   dispose: () => Promise.resolve(),
 });
@@ -85,7 +85,10 @@ interface Found {
 }
 
 /** Returns what the next start finds if the process that installs ends after so many steps, and whether that came to the end. */
-async function found(steps: number, create: () => Promise<TestDisk>): Promise<Found & { readonly isWhole: boolean }> {
+async function stateAfterCrash(
+  steps: number,
+  create: () => Promise<TestDisk>,
+): Promise<Found & { readonly isWhole: boolean }> {
   const process = new MortalProcess();
   const [oldDisk, newDisk] = [await create(), await create()];
   const countWrite = (): void => void (process.writesAfterCommit += process.isCommitted ? 1 : 0);
@@ -102,7 +105,7 @@ async function found(steps: number, create: () => Promise<TestDisk>): Promise<Fo
   process.endAfter(steps);
   goOn(dying);
   let isWhole = false;
-  const next = mortal(copy, process, () => undefined);
+  const next = mortalBackend(copy, process, () => undefined);
   const commit = (): Promise<void> => process.step(() => Promise.resolve(void (process.isCommitted = true)));
   void dying.store.install(next, commit).then(async ({ replaced }) => {
     await replaced;
@@ -139,7 +142,7 @@ for (const { name, create } of disks)
     const outcomes = new Set<string>();
     for (let steps = 1; ; steps++) {
       assert.ok(steps < 200, "it comes to its end");
-      const { state, marker, hash, isWhole } = await found(steps, create);
+      const { state, marker, hash, isWhole } = await stateAfterCrash(steps, create);
       assert.deepEqual(hash, expected.get(marker), `${marker} after ${steps} steps`);
       assert.equal(state === "new", marker === "9");
       outcomes.add(marker);

@@ -25,7 +25,7 @@ import {
   op,
   put,
   range,
-  shown,
+  showRange,
   text,
   turn,
   txn,
@@ -108,7 +108,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     await member.install(leader.store, await memoryDisk());
     assert.deepEqual(recorder.batches, ["rev 5: PUT k=5 5 was 4"], "nothing in the step itself");
     assert.equal(recorder.watch.sendPending(), undefined, "no progress while events are missing");
-    await recorder.caughtUp();
+    await recorder.waitUntilLive();
     assert.equal(recorder.watch.sendPending(), 7);
     putAll([member], 8, 8);
     assert.deepEqual(recorder.batches, [
@@ -139,7 +139,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     const beyond = new Recorder(member, ["k"], { startRevision: 10 });
     await member.install(leader.store, await memoryDisk());
     assert.deepEqual([within.watch.sendPending(), beyond.watch.sendPending()], [undefined, undefined]);
-    await within.caughtUp();
+    await within.waitUntilLive();
     putAll([member], 9, 10);
     assert.deepEqual(within.batches, ["rev 8: PUT k=7 7, PUT k=8 8", "rev 9: PUT k=9 9", "rev 10: PUT k=10 10"]);
     assert.deepEqual(beyond.batches, ["rev 10: PUT k=10 10"]);
@@ -156,7 +156,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     assert.deepEqual([recorder.refusals, recorder.batches], [1, []]);
     recorder.hasRoom = true;
     recorder.watch.resume();
-    await recorder.caughtUp();
+    await recorder.waitUntilLive();
     assert.deepEqual(recorder.batches, ["rev 6: PUT k=2 2, PUT k=3 3, PUT k=4 4, PUT k=5 5, PUT k=6 6"]);
   });
 
@@ -172,7 +172,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     await member.install(leader.store, await memoryDisk());
     waiting.hasRoom = true;
     waiting.watch.resume();
-    await later.caughtUp();
+    await later.waitUntilLive();
     assert.deepEqual([live.compacted, waiting.compacted, later.compacted], [7, 7, undefined]);
     putAll([member], 10, 10);
     assert.deepEqual([live.batches, waiting.batches], [["rev 5: PUT k=5 5"], []]);
@@ -193,12 +193,12 @@ describe("a watcher over an install gets the missing events once and in order", 
     assert.equal(await isSettled(replaced), false);
     halting.letGo();
     await replaced;
-    await recorder.caughtUp();
+    await recorder.waitUntilLive();
     assert.deepEqual(recorder.batches, [
       "rev 8: PUT k=3 3 was 2, PUT k=4 4 was 3, PUT k=5 5 was 4",
       "rev 8: PUT k=6 6 was 5, PUT k=7 7 was 6, PUT k=8 8 was 7",
     ]);
-    await live.caughtUp();
+    await live.waitUntilLive();
     assert.deepEqual(live.batches, ["rev 8: PUT k=6 6, PUT k=7 7, PUT k=8 8"]);
   });
 
@@ -208,11 +208,11 @@ describe("a watcher over an install gets the missing events once and in order", 
     putAll([member], 2, 5);
     const recorders = Array.from({ length: 4 }, () => new Recorder(member, ["k"], { startRevision: 4 }));
     const backend = await copyOf(leader.store, await openMemoryBackend());
-    const told = (): number => recorders.filter(({ batches }) => batches.length > 0).length;
+    const countTold = (): number => recorders.filter(({ batches }) => batches.length > 0).length;
     // The first of them has been told when this takes effect, the last has not.
-    await member.store.install(backend, () => recorders[0]!.until(() => told() > 0));
-    assert.ok(told() > 0 && told() < recorders.length, `${told()} are told`);
-    await recorders.at(-1)!.until(() => recorders.every(({ compacted }) => compacted === 8));
+    await member.store.install(backend, () => recorders[0]!.waitUntil(() => countTold() > 0));
+    assert.ok(countTold() > 0 && countTold() < recorders.length, `${countTold()} are told`);
+    await recorders.at(-1)!.waitUntil(() => recorders.every(({ compacted }) => compacted === 8));
     for (const { batches } of recorders)
       assert.match(batches.join("; "), /^rev \d: PUT k=4 4, PUT k=5 5$/, "of what was read before all are told");
   });
@@ -243,7 +243,7 @@ describe("reads", () => {
     assert.deepEqual((await member.range("k")).kvs, ["k=60 c2 m60 v59"], "new ones see the new");
     let isReplaced = false;
     void replaced.then(() => (isReplaced = true));
-    const { kvs, count, revision } = shown(await reading);
+    const { kvs, count, revision } = showRange(await reading);
     assert.equal(isReplaced, false);
     assert.deepEqual([kvs.length, count, revision], [20, 20, 21]);
     assert.ok(kvs.every((kv) => kv.includes("=old")));
@@ -289,7 +289,7 @@ describe("reads", () => {
 });
 
 /** A store whose writes wait until the test lets them go. */
-async function slowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: ManualClock }> {
+async function openSlowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: ManualClock }> {
   const disk = new SlowDisk(await openMemoryBackend());
   const clock = new ManualClock();
   const onFailure = (error: Error): void => assert.ifError(error);
@@ -301,7 +301,7 @@ async function slowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: Ma
 describe("writes over an install", () => {
   test("a batch under way is written before the commit; later rounds are never written", async () => {
     await using leader = await leaderAt(10);
-    const { disk, store, clock } = await slowMember();
+    const { disk, store, clock } = await openSlowMember();
     store.put(put("k", "2"));
     store.endRound(roundState("2"));
     const first = store.flush();
@@ -360,7 +360,7 @@ describe("writes over an install", () => {
 
   test("a compaction that is removing rows removes no more of them after the commit", async () => {
     await using leader = await leaderAt(10, 6);
-    const { disk, store } = await slowMember();
+    const { disk, store } = await openSlowMember();
     for (let n = 2; n <= 9; n++) store.put(put("k", `${n}`));
     const { finished } = store.compact(5);
     store.endRound(roundState("9"));
@@ -383,7 +383,7 @@ describe("writes over an install", () => {
 
 describe("a failed installation leaves the old state in use", () => {
   /** A new backend, whether it was closed, and what is wrong with it. */
-  async function damaged(leader: TestStore, change: (backend: Backend) => void | Promise<void>) {
+  async function damagedCopyOf(leader: TestStore, change: (backend: Backend) => void | Promise<void>) {
     const inner = await copyOf(leader.store, await openMemoryBackend());
     await change(inner);
     const state = { isClosed: false };
@@ -403,7 +403,7 @@ describe("a failed installation leaves the old state in use", () => {
     return { backend, state };
   }
 
-  const flipped = async (backend: Backend): Promise<void> => {
+  const flipByte = async (backend: Backend): Promise<void> => {
     const key = changeRowKey({ main: 6, sub: 0 });
     const batch = backend.batch();
     batch.put(
@@ -412,7 +412,7 @@ describe("a failed installation leaves the old state in use", () => {
     );
     await batch.write();
   };
-  const newer = async (backend: Backend): Promise<void> => {
+  const raiseFormat = async (backend: Backend): Promise<void> => {
     const batch = backend.batch();
     formatRow.put(batch, 4);
     await batch.write();
@@ -430,15 +430,15 @@ describe("a failed installation leaves the old state in use", () => {
   }
 
   for (const [name, change, expected] of [
-    ["a flipped bit", flipped, /row 6_0 of the new one: checksum/],
-    ["a newer format", newer, StoreVersionError],
+    ["a flipped bit", flipByte, /row 6_0 of the new one: checksum/],
+    ["a newer format", raiseFormat, StoreVersionError],
   ] as const)
     test(`${name} in the new one is named`, async () => {
       await using leader = await leaderAt(10);
       await using member = await TestStore.on(await memoryDisk());
       putAll([member], 2, 4);
       const recorder = new Recorder(member, ["k"]);
-      const { backend, state } = await damaged(leader, change);
+      const { backend, state } = await damagedCopyOf(leader, change);
       const installing = member.store.install(backend, () => assert.fail("committed"));
       await assert.rejects(installing, expected);
       assert.equal(state.isClosed, true);
@@ -453,7 +453,7 @@ describe("a failed installation leaves the old state in use", () => {
     const recorder = new Recorder(member, ["k"]);
     const commit = () => assert.fail("committed");
     await assert.rejects(member.store.install(await openMemoryBackend(), commit), /memory: it does not say what/);
-    const old = await damaged(behind, () => undefined);
+    const old = await damagedCopyOf(behind, () => undefined);
     await assert.rejects(
       member.store.install(old.backend, commit),
       (error) =>
@@ -472,7 +472,7 @@ describe("a failed installation leaves the old state in use", () => {
     const recorder = new Recorder(member, ["k"]);
     member.store.endRound(roundState("4"));
     const flushed = member.store.flush();
-    const { backend, state } = await damaged(leader, () => undefined);
+    const { backend, state } = await damagedCopyOf(leader, () => undefined);
     const failing = member.store.install(backend, () => Promise.reject(new Error("EIO: rename")));
     await assert.rejects(failing, /EIO: rename/);
     assert.equal(state.isClosed, true);

@@ -10,7 +10,7 @@ import {
   LeaseNotFoundError,
 } from "../../store/index.js";
 import { KeyValue } from "../../proto/index.js";
-import { TestStore, deleteRange, disks, op, put, range, shownKv, txn } from "./harness.js";
+import { TestStore, deleteRange, disks, op, put, range, showKv, txn } from "./harness.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
@@ -41,10 +41,10 @@ for (const { name, create } of disks) {
       const { store } = tested;
       assert.equal(store.put(put("b", "1", { prevKv: true })).response.prevKv.length, 0);
       const again = store.put(put("b", "2", { prevKv: true }));
-      assert.equal(shownKv(KeyValue.decode(again.response.prevKv)), "b=1 c2 m2 v1");
+      assert.equal(showKv(KeyValue.decode(again.response.prevKv)), "b=1 c2 m2 v1");
       tested.put("a", "3");
       const { response } = atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true })));
-      const previous = response.prevKvs.map((kv) => shownKv(KeyValue.decode(kv)));
+      const previous = response.prevKvs.map((kv) => showKv(KeyValue.decode(kv)));
       assert.deepEqual(previous, ["a=3 c4 m4 v1", "b=2 c2 m3 v2"]);
       assert.equal(response.deleted, 2n);
       assert.deepEqual(atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true }))).response.prevKvs, []);
@@ -118,20 +118,20 @@ for (const { name, create } of disks) {
       await using tested = await TestStore.on(await create());
       for (const key of ["a", "b", "c", "d"]) tested.put(key, key);
       const all = { rangeEnd: "\0" };
-      const brief = async (options: Parameters<typeof range>[1]): Promise<unknown[]> => {
+      const summaryOf = async (options: Parameters<typeof range>[1]): Promise<unknown[]> => {
         const { kvs, more, count } = await tested.range("a", { ...all, ...options });
         return [kvs.map((kv) => kv[0]).join(""), more, count];
       };
-      assert.deepEqual(await brief({ limit: 2 }), ["ab", true, 4]);
-      assert.deepEqual(await brief({ limit: 4 }), ["abcd", false, 4]);
-      assert.deepEqual(await brief({ limit: -1 }), ["abcd", false, 4]);
-      assert.deepEqual(await brief({ countOnly: true }), ["", false, 4]);
-      assert.deepEqual(await brief({ countOnly: true, keysOnly: true, limit: 1 }), ["", false, 4]);
+      assert.deepEqual(await summaryOf({ limit: 2 }), ["ab", true, 4]);
+      assert.deepEqual(await summaryOf({ limit: 4 }), ["abcd", false, 4]);
+      assert.deepEqual(await summaryOf({ limit: -1 }), ["abcd", false, 4]);
+      assert.deepEqual(await summaryOf({ countOnly: true }), ["", false, 4]);
+      assert.deepEqual(await summaryOf({ countOnly: true, keysOnly: true, limit: 1 }), ["", false, 4]);
       // Filters are inclusive, come before the limit, and do not touch the count.
-      assert.deepEqual(await brief({ minModRevision: 3n, maxModRevision: 4n }), ["bc", false, 4]);
-      assert.deepEqual(await brief({ minCreateRevision: 3n, limit: 2 }), ["bc", true, 4]);
-      assert.deepEqual(await brief({ maxCreateRevision: 3n, limit: 2 }), ["ab", false, 4]);
-      assert.deepEqual(await brief({ maxModRevision: -1n }), ["", false, 4]);
+      assert.deepEqual(await summaryOf({ minModRevision: 3n, maxModRevision: 4n }), ["bc", false, 4]);
+      assert.deepEqual(await summaryOf({ minCreateRevision: 3n, limit: 2 }), ["bc", true, 4]);
+      assert.deepEqual(await summaryOf({ maxCreateRevision: 3n, limit: 2 }), ["ab", false, 4]);
+      assert.deepEqual(await summaryOf({ maxModRevision: -1n }), ["", false, 4]);
     });
 
     test("keys_only omits the value and the lease, at the newest and at past revisions", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Event } from "../../proto/index.js";
 import type { Watch, WatchOptions } from "../../store/index.js";
-import { shownEvent } from "../support/watch-stream.js";
+import { showEvent } from "../support/watch-stream.js";
 import { bytes, turn, type TestStore } from "./harness.js";
 
 type Options = Partial<Omit<WatchOptions, "key" | "rangeEnd">>;
@@ -25,7 +25,7 @@ export class Recorder {
           if (!this.hasRoom) this.refusals += 1;
           if (!this.hasRoom) return 0;
           this.encoded.push(...events);
-          this.batches.push(`rev ${revision}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
+          this.batches.push(`rev ${revision}: ${events.map((event) => showEvent(Event.decode(event))).join(", ")}`);
           return 1;
         },
         onCompacted: (_tag, revision) => (this.compacted = revision),
@@ -36,16 +36,16 @@ export class Recorder {
   }
 
   /** Waits until it has been told everything. */
-  async caughtUp(): Promise<void> {
+  async waitUntilLive(): Promise<void> {
     for (let turns = 0; this.watch.sendPending() === undefined; turns++) {
       assert.ok(turns < 10_000, "it catches up");
       await turn();
     }
   }
 
-  async until(what: () => boolean): Promise<void> {
-    for (let turns = 0; !what(); turns++) {
-      assert.ok(turns < 10_000, String(what));
+  async waitUntil(isDone: () => boolean): Promise<void> {
+    for (let turns = 0; !isDone(); turns++) {
+      assert.ok(turns < 10_000, String(isDone));
       await turn();
     }
   }

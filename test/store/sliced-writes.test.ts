@@ -26,7 +26,7 @@ const limits = { changesPerSlice, changesToldAtOnce: 50, entriesPerSlice: 20 };
 const keys = Array.from({ length: keyCount }, (_, n) => `k${String(n).padStart(3, "0")}`);
 
 /** A store with keys `k…` under lease 7, and one beside them. */
-async function filled(disk = memoryDisk()): Promise<TestStore> {
+async function openFilledStore(disk = memoryDisk()): Promise<TestStore> {
   const tested = await TestStore.on(await disk, limits);
   tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
   for (const key of keys) tested.put(key, "v", { lease: 7n });
@@ -36,7 +36,7 @@ async function filled(disk = memoryDisk()): Promise<TestStore> {
 }
 
 /** Runs the work slice by slice. @returns how many there were */
-async function slices(work: Sliced<unknown>, between: () => void | Promise<void>): Promise<number> {
+async function runInSlices(work: Sliced<unknown>, between: () => void | Promise<void>): Promise<number> {
   for (let count = 1; ; count++) {
     if (work.next().done === true) return count;
     await between();
@@ -52,11 +52,11 @@ const deletions: readonly [name: string, begin: (tested: TestStore) => Sliced<un
 for (const [name, begin] of deletions)
   describe(name, () => {
     test("is applied in slices; reads between them see the previous revision, and later reads the whole new one", async () => {
-      await using tested = await filled();
+      await using tested = await openFilledStore();
       const { store } = tested;
       const { revision } = store;
       const before = await tested.range("k", { rangeEnd: "l" });
-      const count = await slices(begin(tested), async () => {
+      const count = await runInSlices(begin(tested), async () => {
         assert.equal(store.revision, revision);
         assert.deepEqual(await tested.range("k", { rangeEnd: "l" }), before);
         assert.deepEqual((await tested.range("k000")).kvs, before.kvs.slice(0, 1));
@@ -83,13 +83,13 @@ for (const [name, begin] of deletions)
         for (const key of keys) tested.put(key, "v", { lease: 7n });
         const all = new Recorder(tested, ["k", "l"], { prevKv: true });
         const other = new Recorder(tested, ["other"]);
-        await slices(begin(tested), async () => {
+        await runInSlices(begin(tested), async () => {
           await turn();
           assert.deepEqual(all.batches, []);
         });
         tested.put("other", "w");
-        await all.caughtUp();
-        await other.caughtUp();
+        await all.waitUntilLive();
+        await other.waitUntilLive();
         assert.equal(all.batches.length, 1);
         assert.deepEqual(
           all.encoded.map((event) => text(Event.decode(event).kv!.key)),
@@ -100,7 +100,7 @@ for (const [name, begin] of deletions)
     });
 
     test("is on disk as a whole or not at all, also after a crash in the middle of applying it", async () => {
-      await using tested = await filled(levelDisk());
+      await using tested = await openFilledStore(levelDisk());
       const { revision } = tested.store;
       const work = begin(tested);
       for (let n = 0; n < 4; n++) work.next();
@@ -117,7 +117,7 @@ for (const [name, begin] of deletions)
   });
 
 test("no other entry is applied, and no round ends, in the middle of a revision", async () => {
-  await using tested = await filled();
+  await using tested = await openFilledStore();
   const { store } = tested;
   const work = store.revokeLease(toLeaseId(7n));
   work.next();
@@ -143,7 +143,7 @@ test("a write that fails late reverts its changes in slices, and no read has see
   let count = 0;
   await assert.rejects(
     async () =>
-      slices(tested.store.txn(request), async () => {
+      runInSlices(tested.store.txn(request), async () => {
         count += 1;
         assert.equal((await tested.range("k", { rangeEnd: "l", countOnly: true })).count, keyCount);
       }),
@@ -155,13 +155,13 @@ test("a write that fails late reverts its changes in slices, and no read has see
 });
 
 test("the keys of a lease are listed before a revision that ends it, or after it, not in the middle", async () => {
-  await using tested = await filled();
+  await using tested = await openFilledStore();
   const { store } = tested;
   const work = store.deleteRange(deleteRange("k", "k050"));
   work.next();
   let listed: readonly string[] | undefined;
   const listing = store.leaseKeys(toLeaseId(7n)).then((found) => (listed = found));
-  await slices(work, async () => {
+  await runInSlices(work, async () => {
     await turn();
     assert.equal(listed, undefined);
   });
@@ -170,7 +170,7 @@ test("the keys of a lease are listed before a revision that ends it, or after it
 });
 
 test("a compaction goes on only between revisions, and closing the store ends what waits for one", async () => {
-  await using tested = await filled();
+  await using tested = await openFilledStore();
   const { store } = tested;
   for (const key of keys) tested.put(key, "w");
   await tested.save();
@@ -199,7 +199,7 @@ test("a round of many changes is put into its batch in slices, and written when 
   let inThisTurn = 0;
   const mostInTurn: number[] = [];
   const writes: number[] = [];
-  const counting = async (): Promise<Backend> => {
+  const openCounting = async (): Promise<Backend> => {
     const backend = await disk.open();
     return new Proxy(backend, {
       get: (target, name) => {
@@ -227,7 +227,7 @@ test("a round of many changes is put into its batch in slices, and written when 
     });
   };
   await using tested = await TestStore.on(
-    { ...disk, open: counting, crash: () => disk.crash(), dispose: () => disk.dispose() },
+    { ...disk, open: openCounting, crash: () => disk.crash(), dispose: () => disk.dispose() },
     { ...limits, blockBytes: 0 },
   );
   for (const key of keys) tested.put(key, "v");
@@ -244,7 +244,7 @@ test("a round of many changes is put into its batch in slices, and written when 
 });
 
 test("a transaction that only reads is answered at one revision, whatever is applied while it runs", async () => {
-  await using tested = await filled();
+  await using tested = await openFilledStore();
   const { store } = tested;
   const compare = {
     result: Compare_CompareResult.EQUAL,

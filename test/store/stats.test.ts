@@ -26,20 +26,20 @@ test("watches count while they are open, and events once for each watch that get
   const { stats } = tested.store;
   tested.put("k", "1");
   await tested.save();
-  const counts = (): unknown => [stats.watchers, stats.liveWatchers, stats.events];
+  const countsOf = (): unknown => [stats.watchers, stats.liveWatchers, stats.events];
   const past = new Recorder(tested, ["k"], { startRevision: 1 });
   const live = new Recorder(tested, ["k"]);
-  assert.deepEqual(counts(), [2, 1, 0]);
-  await past.caughtUp();
-  assert.deepEqual(counts(), [2, 2, 1]);
+  assert.deepEqual(countsOf(), [2, 1, 0]);
+  await past.waitUntilLive();
+  assert.deepEqual(countsOf(), [2, 2, 1]);
   live.hasRoom = false;
   tested.put("k", "2");
   tested.endRound();
-  assert.deepEqual(counts(), [2, 1, 2]);
+  assert.deepEqual(countsOf(), [2, 1, 2]);
   live.watch.close();
   live.watch.close();
   past.watch.close();
-  assert.deepEqual(counts(), [0, 0, 2]);
+  assert.deepEqual(countsOf(), [0, 0, 2]);
 });
 
 test("synced writes are measured, and compactions with what they remove", async () => {

@@ -5,12 +5,12 @@ import { describe, it } from "node:test";
 import { ESLint } from "eslint";
 import ts from "typescript";
 import tseslint from "typescript-eslint";
-import { callbackMembers, exportedNames, openersIn, wideBags } from "./counts.js";
+import { callbackMembers, exportedNamesOf, openersIn, wideBagsOf } from "./counts.js";
 import { isBeyond } from "./limits.js";
 import { openersRule } from "./openers-rule.js";
 import { cyclesOf } from "./sources.js";
 
-const compiled = (text: string): { file: ts.SourceFile; checker: ts.TypeChecker } => {
+const compile = (text: string): { file: ts.SourceFile; checker: ts.TypeChecker } => {
   const options: ts.CompilerOptions = { strict: true, noLib: true, noResolve: true };
   const file = ts.createSourceFile("a.ts", text, ts.ScriptTarget.ES2022, true);
   const host: ts.CompilerHost = {
@@ -25,7 +25,7 @@ const namesOf = (places: readonly string[]): string[] => places.map((place) => p
 
 describe("function-typed members", () => {
   const count = (text: string): string[] => {
-    const { file, checker } = compiled(text);
+    const { file, checker } = compile(text);
     return namesOf(callbackMembers(file, checker));
   };
 
@@ -51,8 +51,8 @@ describe("option bags", () => {
   const fields = (from: number, to: number): string =>
     Array.from({ length: to - from }, (_, n) => `f${from + n}: number`).join("; ");
   const count = (text: string): string[] => {
-    const { file, checker } = compiled(text);
-    return namesOf(wideBags(file, checker));
+    const { file, checker } = compile(text);
+    return namesOf(wideBagsOf(file, checker));
   };
 
   it("are too wide with nine fields, not with eight", () => {
@@ -71,7 +71,7 @@ describe("option bags", () => {
 
 describe("exported names", () => {
   it("are documented by a comment of their own, which one overload has", () => {
-    const { file } = compiled(`
+    const { file } = compile(`
       /** The head. */
       import type { x } from "y";
       export const a = 1, b = 2;
@@ -85,7 +85,7 @@ describe("exported names", () => {
       /** A type that is not exported. */
       type F = string;
       export { x };`);
-    const { all, undocumented } = exportedNames(file);
+    const { all, undocumented } = exportedNamesOf(file);
     assert.deepEqual(
       [namesOf(all), namesOf(undocumented)],
       [
@@ -114,7 +114,7 @@ describe("openers of comments", () => {
     export const d = /\\/\\*\\* What is not a comment/;`;
 
   it("are counted by kind in doc comments and in the comment at a file's head", () => {
-    const { riddles, pronouns, prepositions } = openersIn(compiled(text).file);
+    const { riddles, pronouns, prepositions } = openersIn(compile(text).file);
     assert.deepEqual(
       riddles.map((place) => place.slice(0, place.indexOf(" "))),
       ["a.ts:1", "a.ts:2"],

@@ -19,7 +19,7 @@ const placeOf = (file: ts.SourceFile, at: number, text: string): Place =>
   `${path.relative("", file.fileName)}:${file.getLineAndCharacterOfPosition(at).line + 1} ${text}`;
 
 /** Interfaces, and type aliases of an object type, that a file declares at its top. */
-const namedShapes = (file: ts.SourceFile): { name: string; members: ts.NodeArray<ts.TypeElement> }[] =>
+const shapesOf = (file: ts.SourceFile): { name: string; members: ts.NodeArray<ts.TypeElement> }[] =>
   file.statements.flatMap((statement) => {
     if (ts.isInterfaceDeclaration(statement)) return [{ name: statement.name.text, members: statement.members }];
     if (ts.isTypeAliasDeclaration(statement) && ts.isTypeLiteralNode(statement.type))
@@ -29,7 +29,7 @@ const namedShapes = (file: ts.SourceFile): { name: string; members: ts.NodeArray
 
 /** Function-typed members of option and listener interfaces: properties and methods, optional ones and aliases included. */
 export const callbackMembers = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] =>
-  namedShapes(file)
+  shapesOf(file)
     .filter(({ name }) => callbackInterface.test(name))
     .flatMap(({ name, members }) =>
       members
@@ -44,7 +44,7 @@ const isFunctionTyped = (member: ts.TypeElement, checker: ts.TypeChecker): boole
 };
 
 /** Option bags of more than eight fields, those of the interfaces that they extend included. */
-export const wideBags = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] =>
+export const wideBagsOf = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] =>
   file.statements
     .filter((statement) => ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))
     .filter(({ name }) => optionBag.test(name.text))
@@ -56,10 +56,10 @@ export const wideBags = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] 
     });
 
 /** Exported declarations of a file; names that it only passes on from another file are not its own. */
-export const exportedNames = (file: ts.SourceFile): { all: Place[]; undocumented: Place[] } => {
+export const exportedNamesOf = (file: ts.SourceFile): { all: Place[]; undocumented: Place[] } => {
   const documented = new Map<string, { place: Place; isDocumented: boolean }>();
   for (const statement of file.statements)
-    for (const { name, node } of exportedBy(statement)) {
+    for (const { name, node } of exportsOf(statement)) {
       const isDocumented = hasDocComment(statement) || documented.get(name)?.isDocumented === true; // of one overload
       documented.set(name, { place: placeOf(file, node.getStart(file), name), isDocumented });
     }
@@ -70,7 +70,7 @@ export const exportedNames = (file: ts.SourceFile): { all: Place[]; undocumented
   };
 };
 
-const exportedBy = (statement: ts.Statement): { name: string; node: ts.Node }[] => {
+const exportsOf = (statement: ts.Statement): { name: string; node: ts.Node }[] => {
   if (!ts.canHaveModifiers(statement)) return [];
   if (ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) !== true) return [];
   if (ts.isVariableStatement(statement))

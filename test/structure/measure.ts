@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import ts from "typescript";
-import { callbackMembers, exportedNames, openersIn, wideBags, type Place } from "./counts.js";
+import { callbackMembers, exportedNamesOf, openersIn, wideBagsOf, type Place } from "./counts.js";
 import type { Measured } from "./limits.js";
 import { rooms } from "./rooms.js";
 import { cyclesOf, importsOf, productSources, sources } from "./sources.js";
@@ -13,7 +13,7 @@ export interface Measurement {
   readonly places: readonly Place[];
 }
 
-const counted = (places: readonly Place[]): Measurement => ({ value: places.length, places });
+const countOf = (places: readonly Place[]): Measurement => ({ value: places.length, places });
 
 const program = (): ts.Program => {
   const { options } = ts.parseJsonConfigFileContent(
@@ -25,7 +25,7 @@ const program = (): ts.Program => {
 };
 
 /** Rooms that others import and that have no `index.ts`. */
-const doorless = (): Place[] =>
+const roomsWithoutDoor = (): Place[] =>
   [...new Set(Object.values(rooms).flat())].filter((room) => !existsSync(`${room}/index.ts`));
 
 /** Measures everything that limits.ts has a limit for. */
@@ -33,18 +33,18 @@ export const measure = (): Record<Measured, Measurement> => {
   const compiled = program();
   const checker = compiled.getTypeChecker();
   const files = productSources.map((path) => compiled.getSourceFile(path)!);
-  const names = files.map(exportedNames);
+  const names = files.map(exportedNamesOf);
   const all = names.flatMap((own) => own.all).length;
   const undocumented = names.flatMap((own) => own.undocumented);
   const comments = files.map(openersIn);
   return {
-    cycles: counted(cyclesOf(new Map(sources.map((file) => [file, importsOf(file)]))).map((files) => files.join(", "))),
-    doorless: counted(doorless()),
-    callbacks: counted(files.flatMap((file) => callbackMembers(file, checker))),
-    wideBags: counted(files.flatMap((file) => wideBags(file, checker))),
+    cycles: countOf(cyclesOf(new Map(sources.map((file) => [file, importsOf(file)]))).map((files) => files.join(", "))),
+    doorless: countOf(roomsWithoutDoor()),
+    callbacks: countOf(files.flatMap((file) => callbackMembers(file, checker))),
+    wideBags: countOf(files.flatMap((file) => wideBagsOf(file, checker))),
     documented: { value: Math.floor((1_000 * (all - undocumented.length)) / all) / 10, places: undocumented },
-    riddles: counted(comments.flatMap(({ riddles }) => riddles)),
-    pronouns: counted(comments.flatMap(({ pronouns }) => pronouns)),
-    prepositions: counted(comments.flatMap(({ prepositions }) => prepositions)),
+    riddles: countOf(comments.flatMap(({ riddles }) => riddles)),
+    pronouns: countOf(comments.flatMap(({ pronouns }) => pronouns)),
+    prepositions: countOf(comments.flatMap(({ prepositions }) => prepositions)),
   };
 };

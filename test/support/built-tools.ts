@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
  *
  * @throws Error with the command that builds it, if it is not there
  */
-export function builtTool(name: string): string {
+export function pathOfTool(name: string): string {
   const program = fileURLToPath(new URL(`../../.tools/${name}`, import.meta.url));
   if (!existsSync(program)) throw new Error(`${program} is not there: run test/interop/tools/build`);
   return program;

@@ -24,7 +24,7 @@ export class Deadline {
   }
 
   /** Text of the error when it is over. */
-  missed(what: string): string {
+  timeoutText(what: string): string {
     return `${what}: not within ${scaledMs(this.timeoutMs)} ms`;
   }
 }
@@ -38,12 +38,12 @@ export class Deadline {
 export const within = async <T>(timeoutMs: number, what: string, promise: Promise<T>): Promise<T> => {
   const deadline = new Deadline(timeoutMs);
   const giveUp = new AbortController();
-  const late = async (): Promise<never> => {
+  const failLate = async (): Promise<never> => {
     do await delay(Math.max(deadline.remainingMs(), 1), undefined, { signal: giveUp.signal });
     while (!deadline.isOver);
-    throw new Error(deadline.missed(what));
+    throw new Error(deadline.timeoutText(what));
   };
-  const expiry = late();
+  const expiry = failLate();
   expiry.catch(() => undefined); // aborted once `promise` has won
   try {
     return await Promise.race([promise, expiry]);
@@ -74,5 +74,5 @@ export const eventually = async <T>(
     }
     await delay(pollMs);
   } while (!deadline.isOver);
-  throw new Error(deadline.missed(what), { cause: failure });
+  throw new Error(deadline.timeoutText(what), { cause: failure });
 };

@@ -1,4 +1,4 @@
-import { lengthened } from "./machine-speed.js";
+import { lengthen } from "./machine-speed.js";
 
 /** etcd's flags for an election timeout that members can keep on this machine: leaders do not change for lack of a core. */
 export const electionFlags = ({
@@ -8,6 +8,6 @@ export const electionFlags = ({
   readonly heartbeatMs: number;
   readonly electionMs: number;
 }): readonly string[] => [
-  `--heartbeat-interval=${lengthened(heartbeatMs)}`,
-  `--election-timeout=${lengthened(electionMs)}`,
+  `--heartbeat-interval=${lengthen(heartbeatMs)}`,
+  `--election-timeout=${lengthen(electionMs)}`,
 ];

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { TlsOptions } from "../../client/index.js";
-import { builtTool } from "./built-tools.js";
+import { pathOfTool } from "./built-tools.js";
 import { endWithTests } from "./child-processes.js";
 import { eventually, within } from "./deadline.js";
 import { patientClient } from "./patient-client.js";
@@ -39,7 +39,7 @@ export interface EtcdClusterOptions {
 const minietcdProgram = fileURLToPath(new URL("../../dist/cli/minietcd.js", import.meta.url));
 const commands: Record<ServerKind, () => readonly [string, ...string[]]> = {
   etcd: () => ["etcd"],
-  "etcd-3.7": () => [builtTool("etcd/etcd")],
+  "etcd-3.7": () => [pathOfTool("etcd/etcd")],
   minietcd: () => [process.execPath, minietcdProgram],
 };
 
@@ -95,14 +95,14 @@ export class EtcdMember {
     for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", keep);
     this.child = child;
     this.exited = new Promise((resolve) => {
-      const ended = () => {
+      const onEnd = () => {
         this.child = undefined;
         resolve();
       };
-      child.once("close", ended);
+      child.once("close", onEnd);
       child.once("error", (error) => {
         keep(`\n${error.message}`);
-        if (child.pid === undefined) ended(); // there will be no "close"
+        if (child.pid === undefined) onEnd(); // there will be no "close"
       });
     });
   }

@@ -47,7 +47,7 @@ export const startLocalCluster = (
 
 /** Waits for its table. */
 export const announcement = (supervisor: MinietcdProcess): Promise<Announcement> =>
-  supervisor.until("the cluster runs", ({ stdout }) => {
+  supervisor.waitFor("the cluster runs", ({ stdout }) => {
     if (!stdout.includes("Ctrl-C stops the cluster")) return undefined;
     const rows = [...stdout.matchAll(/^(m\d) +[0-9a-f]+ +(\S+) +\S+ +(\d+) +(leader|follower)$/gm)].map(
       ([, name = "", clients = "", pid, role = ""]) => ({ name, clients, pid: Number(pid), role }),
@@ -61,11 +61,11 @@ export const clientOf = (rows: readonly Row[]): Client =>
   patientClient({ endpoints: rows.map(({ clients }) => clients) });
 
 /** The cluster's output about members that could not start: the commands it names, and all its words. */
-export const missing = (
+export const readMissingMembers = (
   supervisor: MinietcdProcess,
   text: RegExp,
 ): Promise<{ starts: string[]; checks: string[]; fresh: string; reset: string | undefined }> =>
-  supervisor.until("what could not start is told", ({ stdout }) => {
+  supervisor.waitFor("what could not start is told", ({ stdout }) => {
     if (!text.test(stdout) || !/Ctrl-C stops the (cluster|running members)/.test(stdout)) return undefined;
     const commands = [...stdout.matchAll(/^ {2}(node .*minietcd\.js .*)$/gm)].map(([, command = ""]) => command);
     return {
@@ -77,7 +77,7 @@ export const missing = (
   });
 
 /** A stopped cluster with a key in it. */
-export const usedCluster = async (cwd: string): Promise<Ports> => {
+export const prepareCluster = async (cwd: string): Promise<Ports> => {
   const ports = await sixPorts();
   await using supervisor = startLocalCluster(cwd, ports);
   const { rows } = await announcement(supervisor);
@@ -88,4 +88,4 @@ export const usedCluster = async (cwd: string): Promise<Ports> => {
 };
 
 /** Runs a command as it was printed. */
-export const pasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });
+export const runPasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });

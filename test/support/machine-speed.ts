@@ -19,18 +19,18 @@ const measureMs = (): number => {
 };
 
 /** The measured time of some work, and the processes that share each core: whichever says more. */
-const measured = (): number => Math.max(measureMs() / quietMs, loadavg()[0]! / availableParallelism());
+const measureSlowness = (): number => Math.max(measureMs() / quietMs, loadavg()[0]! / availableParallelism());
 
-const bounded = (factor: number): number => Math.min(Math.max(factor, 1), maxSlowness);
+const clamp = (factor: number): number => Math.min(Math.max(factor, 1), maxSlowness);
 
-let current = bounded(measured());
+let current = clamp(measureSlowness());
 
 /** How many times longer than on a quiet machine things take: from 1 to 50, as of the last measurement. */
 export const slowness = (): number => current;
 
 /** Measures again, which blocks this thread meanwhile. The slowness of a process never falls: load comes in waves. */
 export const remeasure = (): number => {
-  current = Math.max(current, bounded(measured()));
+  current = Math.max(current, clamp(measureSlowness()));
   return current;
 };
 
@@ -49,4 +49,4 @@ const maxLengthening = 5;
  *
  * @param quiet in any unit, what a quiet machine can keep
  */
-export const lengthened = (quiet: number): number => Math.ceil(quiet * Math.min(current, maxLengthening));
+export const lengthen = (quiet: number): number => Math.ceil(quiet * Math.min(current, maxLengthening));

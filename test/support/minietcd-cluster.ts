@@ -63,7 +63,7 @@ export class ClusterMember {
   }
 
   async whenReady(): Promise<void> {
-    await this.running.until(`${this.name} is ready`, readyLine, deadlineMs);
+    await this.running.waitFor(`${this.name} is ready`, readyLine, deadlineMs);
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {

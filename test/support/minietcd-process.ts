@@ -25,7 +25,7 @@ export interface ProcessOptions {
 }
 
 /** Sets the limit, and becomes the program. */
-const limited = (maxFiles: number, program: readonly string[]): readonly string[] => [
+const limitFiles = (maxFiles: number, program: readonly string[]): readonly string[] => [
   "sh",
   "-c",
   `ulimit -n ${maxFiles} && exec "$@"`,
@@ -78,7 +78,7 @@ export class MinietcdProcess implements AsyncDisposable {
     { cwd, env, supervised = false, maxFiles }: ProcessOptions = {},
   ): MinietcdProcess {
     const program = [process.execPath, minietcdProgram, ...args];
-    const [command = "", ...rest] = maxFiles === undefined ? program : limited(maxFiles, program);
+    const [command = "", ...rest] = maxFiles === undefined ? program : limitFiles(maxFiles, program);
     const child = spawn(command, rest, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...engineOf(args), ...warmUpOf(args), ...env },
@@ -133,7 +133,7 @@ export class MinietcdProcess implements AsyncDisposable {
    *
    * @throws Error with its whole output if it ends before, or takes longer than `timeoutMs`
    */
-  async until<T>(what: string, find: (self: this) => T | undefined, timeoutMs = 15_000): Promise<T> {
+  async waitFor<T>(what: string, find: (self: this) => T | undefined, timeoutMs = 15_000): Promise<T> {
     let stop = (): void => undefined;
     const found = new Promise<T>((resolve, reject) => {
       const look = (): void => {

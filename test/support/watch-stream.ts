@@ -25,7 +25,7 @@ export const createRequest = ({ key, rangeEnd, startRevision, watchId, ...rest }
 };
 
 /** An event as tests like to read it: `PUT k=v 5`, `DELETE k 6`, and what was before: `PUT k=w 7 was v`. */
-export const shownEvent = ({ type, kv, prevKv }: Event): string => {
+export const showEvent = ({ type, kv, prevKv }: Event): string => {
   const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? "").toString("latin1");
   const change = type === 0 ? `PUT ${text(kv?.key)}=${text(kv?.value)}` : `DELETE ${text(kv?.key)}`;
   return `${change} ${kv?.modRevision}${prevKv === undefined ? "" : ` was ${text(prevKv.value)}`}`;
@@ -103,7 +103,7 @@ export class WatchStream implements Disposable {
 
   /** The next response. @throws Error if the stream ends before, or none comes */
   async next(): Promise<WatchResponse> {
-    const arrived = async (): Promise<WatchResponse> => {
+    const waitForResponse = async (): Promise<WatchResponse> => {
       for (;;) {
         const response = this.received[this.given];
         if (response !== undefined) return response;
@@ -111,7 +111,7 @@ export class WatchStream implements Disposable {
         await new Promise<void>((resolve) => (this.wake = resolve));
       }
     };
-    const response = await within(patienceMs, "a response on the watch stream", arrived());
+    const response = await within(patienceMs, "a response on the watch stream", waitForResponse());
     this.given += 1;
     return response;
   }
@@ -119,7 +119,7 @@ export class WatchStream implements Disposable {
   /** The next events, of as many responses as that takes. */
   async nextEvents(count: number): Promise<string[]> {
     const events: string[] = [];
-    while (events.length < count) events.push(...(await this.next()).events.map(shownEvent));
+    while (events.length < count) events.push(...(await this.next()).events.map(showEvent));
     return events;
   }
 

@@ -35,14 +35,14 @@ async function run(zone: Zone, words: readonly string[], env: NodeJS.ProcessEnv 
 }
 
 const portOf = ({ endpoint }: FakeServer) => Number(endpoint.split(":").at(-1));
-const plain = (server: FakeServer): Zone => ({
+const zoneOf = (server: FakeServer): Zone => ({
   services: {
     "_etcd-client._tcp.example.com": [{ target: "localhost", port: portOf(server) }],
     "_etcd-client-blue._tcp.example.com": [{ target: "localhost", port: portOf(server) }],
   },
 });
 const list = ["member", "list"];
-const missing = (service: string, domain = "example.com") =>
+const missingHostText = (service: string, domain = "example.com") =>
   `lookup _${service}._tcp.${domain} on SERVER: no such host`;
 
 describe("--discovery-srv", () => {
@@ -53,21 +53,21 @@ describe("--discovery-srv", () => {
       ["-d", "example.com"],
       ["--discovery-srv=example.com", "--discovery-srv-name=blue"],
     ])
-      assert.deepEqual(await run(plain(server), [...flags, ...dead, ...list]), { code: 0, stdout: "", stderr: "" });
-    assert.equal((await run(plain(server), [...dead, ...list], { ETCDCTL_DISCOVERY_SRV: "example.com" })).code, 0);
+      assert.deepEqual(await run(zoneOf(server), [...flags, ...dead, ...list]), { code: 0, stdout: "", stderr: "" });
+    assert.equal((await run(zoneOf(server), [...dead, ...list], { ETCDCTL_DISCOVERY_SRV: "example.com" })).code, 0);
     assert.equal(server.calls.length, 3);
   });
 
   test("also names the endpoints of commands that use each endpoint", async () => {
     await using server = await FakeServer.start({ Range: {}, Alarm: {} });
-    const { code, stdout } = await run(plain(server), ["-d", "example.com", "endpoint", "health"]);
+    const { code, stdout } = await run(zoneOf(server), ["-d", "example.com", "endpoint", "health"]);
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^http://localhost:${portOf(server)} is healthy`));
   });
 
   test("of a domain without records fails before any other check", async () => {
     for (const flags of [[], ["--user", "root"], ["--cert", "nowhere.pem"], ["-w", "x"]]) {
-      const stderr = `Error: dns lookup errors: ${missing("etcd-client-ssl")} and ${missing("etcd-client")}\n`;
+      const stderr = `Error: dns lookup errors: ${missingHostText("etcd-client-ssl")} and ${missingHostText("etcd-client")}\n`;
       assert.deepEqual(await run({}, ["-d", "example.com", ...flags, ...list]), { code: 1, stdout: "", stderr });
     }
   });
@@ -80,7 +80,7 @@ describe("--discovery-srv", () => {
 });
 
 /** Starts a member whose certificate is for these hosts. */
-async function secureMember(t: TestContext, hosts: readonly string[]): Promise<{ zone: Zone; cacert: string }> {
+async function startSecureMember(t: TestContext, hosts: readonly string[]): Promise<{ zone: Zone; cacert: string }> {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server", { hosts });
@@ -103,14 +103,14 @@ describe("--insecure-discovery=false", () => {
 
   test("omits endpoints without TLS, with a warning", async () => {
     await using server = await FakeServer.start();
-    const { stderr } = await run(plain(server), [...flags, "--endpoints=127.0.0.1:1", "--dial-timeout=1ms", ...list]);
+    const { stderr } = await run(zoneOf(server), [...flags, "--endpoints=127.0.0.1:1", "--dial-timeout=1ms", ...list]);
     const [first] = stderr.split("\n");
     assert.equal(first, `ignoring discovered insecure endpoint "http://localhost:${portOf(server)}"`);
     assert.equal(server.calls.length, 0);
   });
 
   test("accepts servers whose certificate is valid for the domain, whatever their host", async (t) => {
-    const { zone, cacert } = await secureMember(t, ["example.com"]);
+    const { zone, cacert } = await startSecureMember(t, ["example.com"]);
     for (const domain of ["example.com", "example.com."]) {
       const words = ["-d", domain, "--insecure-discovery=false", "--cacert", cacert, "put", "k", "v"];
       assert.deepEqual(await run(zone, words), { code: 0, stdout: "OK\n", stderr: "" });
@@ -118,7 +118,7 @@ describe("--insecure-discovery=false", () => {
   });
 
   test("refuses servers whose certificate is valid for their host alone", async (t) => {
-    const { zone, cacert } = await secureMember(t, ["localhost"]);
+    const { zone, cacert } = await startSecureMember(t, ["localhost"]);
     const put = ["--cacert", cacert, "put", "k", "v"];
     assert.equal((await run(zone, ["-d", "example.com", ...put])).code, 0);
     const { code, stderr } = await run(zone, [...flags, ...put]);

@@ -38,7 +38,7 @@ async function runOn(answers: Answers, words: readonly string[], stdin = ""): Pr
   return { server, ...(await run(["--endpoints", server.endpoint, ...words], {}, stdin)) };
 }
 
-const failed = (code: number, stderr: string): Run => ({ code, stdout: "", stderr });
+const failedRun = (code: number, stderr: string): Run => ({ code, stdout: "", stderr });
 
 describe("help", () => {
   test("of the program names every command, and exits with 0", async () => {
@@ -109,13 +109,13 @@ describe("commands", () => {
     const stderr =
       'Error: unknown command "de" for "minietcdctl"\n' +
       "Run 'minietcdctl --help' for usage. It could be any of: defrag, del.\n";
-    assert.deepEqual(await run(["de", "key"]), failed(1, stderr));
+    assert.deepEqual(await run(["de", "key"]), failedRun(1, stderr));
   });
 
   test("that a group does not have are an error", async () => {
     const stderr =
       'Error: unknown command "nope" for "minietcdctl endpoint"\nRun \'minietcdctl endpoint --help\' for usage.\n';
-    assert.deepEqual(await run(["endpoint", "nope"]), failed(1, stderr));
+    assert.deepEqual(await run(["endpoint", "nope"]), failedRun(1, stderr));
   });
 
   test("--version without a command prints what version does; to a command it is an unknown flag", async () => {
@@ -129,13 +129,13 @@ describe("commands", () => {
       ["get", "k", "--version"],
       ["--version", "get", "k"],
     ])
-      assert.deepEqual(await run(words), failed(1, stderr));
+      assert.deepEqual(await run(words), failedRun(1, stderr));
     assert.match((await run(["-w", "x", "get", "k"], { ETCDCTL_VERSION: "3" })).stderr, /unrecognized environment/);
   });
 
   test("with an unknown flag point to their help", async () => {
     const stderr = "Error: unknown flag: --nope\nRun 'minietcdctl get --help' for usage.\n";
-    assert.deepEqual(await run(["get", "k", "--nope"]), failed(1, stderr));
+    assert.deepEqual(await run(["get", "k", "--nope"]), failedRun(1, stderr));
   });
 });
 
@@ -196,7 +196,7 @@ describe("global flags", () => {
   test("a duration beyond Go's is refused as etcdctl refuses it", async () => {
     const stderr =
       'Error: invalid argument "99999999h" for "--command-timeout" flag: time: invalid duration "99999999h"\n';
-    assert.deepEqual(await run(["--command-timeout=99999999h", "get", "k"]), failed(1, stderr));
+    assert.deepEqual(await run(["--command-timeout=99999999h", "get", "k"]), failedRun(1, stderr));
   });
 });
 
@@ -210,7 +210,7 @@ test("invalid TLS flags are refused with etcdctl's texts", async () => {
     [["--cert=", "--key="], "empty string is passed to --cert option"],
   ];
   for (const [words, reason] of rows)
-    assert.deepEqual(await run(["get", "k", ...words]), failed(128, `Error: ${reason}\n`), reason);
+    assert.deepEqual(await run(["get", "k", ...words]), failedRun(128, `Error: ${reason}\n`), reason);
 });
 
 describe("arguments that are not UTF-8", () => {
@@ -299,7 +299,7 @@ describe("outputs", () => {
     assert.ok((await list("-w", "fields")).stdout.endsWith(fields));
     assert.deepEqual(
       await run(["alarm", "list", "x"]),
-      failed(128, "Error: alarm list command accepts no arguments\n"),
+      failedRun(128, "Error: alarm list command accepts no arguments\n"),
     );
   });
 
@@ -336,7 +336,7 @@ describe("outputs", () => {
     const list = await runOn({ MemberList: { header, members: [] } }, ["member", "list", "--consistency=s"]);
     assert.deepEqual(list.server.calls[0]?.request, { linearizable: false });
     const wrong = 'Error: unknown consistency flag "x"\n';
-    assert.deepEqual(await run(["member", "list", "--consistency=x"]), failed(4, wrong));
+    assert.deepEqual(await run(["member", "list", "--consistency=x"]), failedRun(4, wrong));
   });
 
   test("defrag continues after a member that fails, and ends with an error", async () => {
@@ -409,13 +409,13 @@ describe("outputs", () => {
       { memberID: 8n, alarm: 2 },
     ] as const;
     const active = await runOn({ Range: { header }, Alarm: { header, alarms } }, ["endpoint", "health"]);
-    const says = (run: Run & { server: FakeServer }) => run.stderr.replace(`${run.server.endpoint} is `, "");
+    const warningOf = (run: Run & { server: FakeServer }) => run.stderr.replace(`${run.server.endpoint} is `, "");
     const reason = "unhealthy: failed to commit proposal: ";
     assert.deepEqual([active.code, active.stdout], [1, ""]);
-    assert.equal(says(active), `${reason}Active Alarm(s): NOSPACE CORRUPT \nError: unhealthy cluster\n`);
+    assert.equal(warningOf(active), `${reason}Active Alarm(s): NOSPACE CORRUPT \nError: unhealthy cluster\n`);
     const refused = { code: status.INTERNAL, details: "no" };
     const unknown = await runOn({ Range: { header }, Alarm: refused }, ["endpoint", "health"]);
-    assert.equal(says(unknown), `${reason}Unable to fetch the alarm list\nError: unhealthy cluster\n`);
+    assert.equal(warningOf(unknown), `${reason}Unable to fetch the alarm list\nError: unhealthy cluster\n`);
   });
 
   test("the outcome of a change of members is told in every format that etcdctl has one for", async () => {
@@ -428,10 +428,10 @@ describe("outputs", () => {
       MemberUpdate: answer,
       MemberPromote: answer,
     };
-    const says = async (...words: string[]) => (await runOn(answers, ["member", ...words])).stdout;
+    const outputOf = async (...words: string[]) => (await runOn(answers, ["member", ...words])).stdout;
     const add = ["add", "b", "--peer-urls=http://b:1", "--learner"];
     assert.equal(
-      await says(...add),
+      await outputOf(...add),
       `Member                a added as learner to cluster ffffffffffffffff
 
 ETCD_NAME="b"
@@ -441,11 +441,11 @@ ETCD_INITIAL_CLUSTER_STATE="existing"
 `,
     );
     const json = '{"ID":"a","peerURLs":["http://b:1"],"isLearner":true}';
-    assert.ok((await says(...add, "--hex", "-w", "json")).includes(`"member":${json},"members":[${json},`));
-    assert.equal(await says("remove", "ff"), "Member               ff removed from cluster ffffffffffffffff\n");
-    assert.equal(await says("promote", "a"), "Member                a promoted in cluster ffffffffffffffff\n");
+    assert.ok((await outputOf(...add, "--hex", "-w", "json")).includes(`"member":${json},"members":[${json},`));
+    assert.equal(await outputOf("remove", "ff"), "Member               ff removed from cluster ffffffffffffffff\n");
+    assert.equal(await outputOf("promote", "a"), "Member                a promoted in cluster ffffffffffffffff\n");
     const update = ["update", "a", "--peer-urls=http://c:1,http://d:1"];
-    assert.equal(await says(...update), "Member                a updated in cluster ffffffffffffffff\n");
+    assert.equal(await outputOf(...update), "Member                a updated in cluster ffffffffffffffff\n");
     const { server } = await runOn(answers, ["member", ...update]);
     assert.deepEqual(server.calls[0]?.request, { ID: 10n, peerURLs: ["http://c:1", "http://d:1"] });
   });
@@ -481,13 +481,16 @@ describe("errors", () => {
     try {
       await Promise.all([once(plain, "listening"), once(secure, "listening")]);
       const portOf = (server: { address(): unknown }) => (server.address() as { port: number }).port;
-      const says = async (endpoint: string) =>
+      const warningsFrom = async (endpoint: string) =>
         (await run(["--endpoints", endpoint, `--dial-timeout=${scaledMs(2_000)}ms`, "get", "k"])).stderr;
       assert.match(
-        await says(`https://127.0.0.1:${portOf(plain)}`),
+        await warningsFrom(`https://127.0.0.1:${portOf(plain)}`),
         /^Warning: [^\n]*: perhaps it does not speak TLS \(then use http:/,
       );
-      assert.match(await says(`127.0.0.1:${portOf(secure)}`), /^Warning: [^\n]*: if it speaks TLS, use https:\/\//);
+      assert.match(
+        await warningsFrom(`127.0.0.1:${portOf(secure)}`),
+        /^Warning: [^\n]*: if it speaks TLS, use https:\/\//,
+      );
     } finally {
       plain.close();
       secure.close();
@@ -497,16 +500,16 @@ describe("errors", () => {
   test("a command without a server prints the reason, then etcdctl's error", async () => {
     const server = await FakeServer.start();
     await server[Symbol.asyncDispose]();
-    const says = async (timeout: string) =>
+    const runWithTimeout = async (timeout: string) =>
       run(["--endpoints", server.endpoint, `--dial-timeout=${timeout}`, "get", "k"]);
     const answer = (reason: string) =>
-      failed(1, `Warning: cannot connect to ${server.endpoint}: ${reason}\nError: context deadline exceeded\n`);
+      failedRun(1, `Warning: cannot connect to ${server.endpoint}: ${reason}\nError: context deadline exceeded\n`);
     const refused = answer(`connect ECONNREFUSED ${server.endpoint}`);
     let timeoutMs = 50;
-    let actual = await says(`${timeoutMs}ms`);
+    let actual = await runWithTimeout(`${timeoutMs}ms`);
     // The refusal takes a moment, and on a busy machine longer than the time-out.
     while (isDeepStrictEqual(actual, answer("no answer")) && timeoutMs < scaledMs(10_000))
-      actual = await says(`${(timeoutMs *= 2)}ms`);
+      actual = await runWithTimeout(`${(timeoutMs *= 2)}ms`);
     assert.deepEqual(actual, refused);
   });
 });

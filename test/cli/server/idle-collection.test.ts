@@ -47,9 +47,15 @@ test("collections are at least six checks apart", () => {
 });
 
 test("buffers that stay in use after a collection cause no further one soon; the next counts from the remaining buffers", () => {
-  const looks = (bufferBytes: number): Partial<ProcessUse>[] => Array.from({ length: 6 }, () => ({ bufferBytes }));
+  const observations = (bufferBytes: number): Partial<ProcessUse>[] =>
+    Array.from({ length: 6 }, () => ({ bufferBytes }));
   const left = 50 * mebibyte;
-  const counts = collections([large, ...looks(left), ...looks(left + 31 * mebibyte), ...looks(left + 32 * mebibyte)]);
+  const counts = collections([
+    large,
+    ...observations(left),
+    ...observations(left + 31 * mebibyte),
+    ...observations(left + 32 * mebibyte),
+  ]);
   assert.deepEqual([counts[6], counts[12], counts[13]], [1, 1, 2]);
 });
 

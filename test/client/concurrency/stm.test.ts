@@ -7,7 +7,7 @@ import { type Answers, type Failing, FakeServer } from "../fake-server.js";
 import { patientClient } from "../../support/patient-client.js";
 
 /** A store that changes with every read of the newest revision. The first read fails, if the test says how. */
-const changingStore = (failure?: Failing): Answers => {
+const answersOfChangingStore = (failure?: Failing): Answers => {
   let newest = 5n;
   let first = failure;
   return {
@@ -24,14 +24,14 @@ const changingStore = (failure?: Failing): Answers => {
 const revisionsAsked = (server: FakeServer) => server.calls.map(({ request }) => (request as RangeRequest).revision);
 
 test("reads that a transaction begins at the same time are of one revision", async () => {
-  await using server = await FakeServer.start(changingStore());
+  await using server = await FakeServer.start(answersOfChangingStore());
   await using client = patientClient({ endpoints: [server.endpoint] });
   await client.stm((tx) => Promise.all(["a", "b", "c"].map((key) => tx.get(key))));
   assert.deepEqual(revisionsAsked(server), [0n, 5n, 5n]);
 });
 
 test("after a failed first read the next read sets the revision, also for waiting reads", async () => {
-  await using server = await FakeServer.start(changingStore({ code: 3, details: "refused" }));
+  await using server = await FakeServer.start(answersOfChangingStore({ code: 3, details: "refused" }));
   await using client = patientClient({ endpoints: [server.endpoint] });
   const read = await client.stm((tx) => Promise.allSettled(["a", "b", "c"].map((key) => tx.get(key))));
   assert.deepEqual(

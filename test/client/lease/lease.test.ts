@@ -18,17 +18,17 @@ import { passTime } from "../virtual-time.js";
 
 type RenewalStream = FakeStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
 
-const renewed = (ID: bigint, ttlSeconds: bigint): LeaseKeepAliveResponse => ({
+const renewalResponse = (ID: bigint, ttlSeconds: bigint): LeaseKeepAliveResponse => ({
   header: undefined,
   ID,
   TTL: ttlSeconds,
 });
 
-const granted = (ID: bigint, ttlSeconds: bigint) => ({
+const grantAnswers = (ID: bigint, ttlSeconds: bigint) => ({
   LeaseGrant: LeaseGrantResponse.create({ ID, TTL: ttlSeconds }),
 });
 
-async function connected(...answers: Parameters<typeof FakeServer.start>) {
+async function connect(...answers: Parameters<typeof FakeServer.start>) {
   const server = await FakeServer.start(...answers);
   const clock = new VirtualClock();
   const client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: 500 }, clock);
@@ -42,8 +42,8 @@ async function connected(...answers: Parameters<typeof FakeServer.start>) {
 
 describe("single calls", () => {
   test("grant, revoke, time to live and list send their options", async () => {
-    await using pair = await connected({
-      ...granted(5n, 10n),
+    await using pair = await connect({
+      ...grantAnswers(5n, 10n),
       LeaseTimeToLive: LeaseTimeToLiveResponse.create({ TTL: 7n, grantedTTL: 10n, keys: [Uint8Array.of(1)] }),
       LeaseLeases: { leases: [{ ID: 5n }] },
     });
@@ -63,11 +63,11 @@ describe("single calls", () => {
   });
 
   test("renew sends one message and returns the server's answer", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     const renewal = pair.client.lease.renew(5n);
     const stream = await pair.stream();
     assert.deepEqual(await stream.request(), { ID: 5n });
-    stream.send(renewed(5n, 10n));
+    stream.send(renewalResponse(5n, 10n));
     await stream.whenEnded();
     stream.end();
     assert.equal((await renewal).ttlSeconds, 10);
@@ -76,16 +76,16 @@ describe("single calls", () => {
 
 describe("a held lease", () => {
   test("is renewed once there is a stream, within a third of its TTL, and is revoked when it is closed", async () => {
-    await using pair = await connected(granted(5n, 3n));
+    await using pair = await connect(grantAnswers(5n, 3n));
     const lease = await pair.client.lease.hold({ ttlSeconds: 3 });
     const stream = await pair.stream();
     assert.equal(stream.metadata.get("hasleader"), "true");
     assert.deepEqual(await stream.request(), { ID: 5n });
     assert.deepEqual([pair.clock.now(), lease.remainingMs], [0, 2_700]);
-    stream.send(renewed(5n, 3n));
+    stream.send(renewalResponse(5n, 3n));
     assert.deepEqual(await passTime(pair.clock, stream.request()), { ID: 5n });
     assert.deepEqual([pair.clock.now(), lease.remainingMs], [1_000, 1_700]);
-    stream.send(renewed(5n, 3n));
+    stream.send(renewalResponse(5n, 3n));
     await lease.close();
     assert.equal(lease.remainingMs, 0);
     assert.equal(await lease.ended, undefined);
@@ -94,7 +94,7 @@ describe("a held lease", () => {
   });
 
   test("closed while its stream is being opened leaves none open at the server", async () => {
-    await using pair = await connected(granted(5n, 3_600n));
+    await using pair = await connect(grantAnswers(5n, 3_600n));
     for (let turns = 0; turns < 20; turns++) {
       const lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
       for (let turn = 0; turn < turns; turn++) await Promise.resolve();
@@ -106,10 +106,10 @@ describe("a held lease", () => {
   });
 
   test("is revoked if its grant was aborted and may have succeeded", async () => {
-    await using pair = await connected({ LeaseGrant: "never" });
+    await using pair = await connect({ LeaseGrant: "never" });
     const giveUp = new AbortController();
     const holding = pair.client.lease.hold({ ttlSeconds: 60, signal: giveUp.signal });
-    await pair.server.called();
+    await pair.server.waitForCall();
     giveUp.abort();
     await assert.rejects(holding, (error) => error instanceof EtcdError && error.outcome === "unknown");
     const { ID } = pair.server.calls[0]?.request as LeaseGrantRequest;
@@ -119,7 +119,7 @@ describe("a held lease", () => {
   });
 
   test("is renewed on another server when a server does not answer", async () => {
-    await using pair = await connected(granted(5n, 3_600n));
+    await using pair = await connect(grantAnswers(5n, 3_600n));
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     const silent = await pair.stream();
     await silent.request();
@@ -129,16 +129,16 @@ describe("a held lease", () => {
     const next = await pair.stream();
     await silent.whenEnded();
     assert.deepEqual(await next.request(), { ID: 5n });
-    next.send(renewed(5n, 0n));
+    next.send(renewalResponse(5n, 0n));
     assert.equal((await lease.ended)?.reason, "gone");
   });
 
   test("is lost when the server does not know it", async () => {
-    await using pair = await connected(granted(5n, 3_600n));
+    await using pair = await connect(grantAnswers(5n, 3_600n));
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     const stream = await pair.stream();
     await stream.request();
-    stream.send(renewed(5n, 0n));
+    stream.send(renewalResponse(5n, 0n));
     const loss = await lease.ended;
     assert.ok(loss instanceof LeaseLostError);
     assert.deepEqual([loss.lease, loss.reason], [5n, "gone"]);
@@ -147,11 +147,11 @@ describe("a held lease", () => {
 
   test("is lost before its time can be up, when no server answers", async () => {
     let answer: (granted: object) => void = () => undefined;
-    await using pair = await connected({ LeaseGrant: new Promise<object>((resolve) => (answer = resolve)) });
+    await using pair = await connect({ LeaseGrant: new Promise<object>((resolve) => (answer = resolve)) });
     const holding = pair.client.lease.hold({ ttlSeconds: 1 });
-    await pair.server.called();
+    await pair.server.waitForCall();
     pair.clock.advance(300); // the server may have begun to count before
-    answer(granted(5n, 1n).LeaseGrant);
+    answer(grantAnswers(5n, 1n).LeaseGrant);
     await using lease = await holding;
     assert.equal(lease.remainingMs, 600);
     pair.clock.advance(599);
@@ -163,20 +163,20 @@ describe("a held lease", () => {
   });
 
   test("gets its own answers on a stream shared with other leases", async () => {
-    await using pair = await connected(granted(5n, 3_600n));
+    await using pair = await connect(grantAnswers(5n, 3_600n));
     await using first = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     const stream = await pair.stream();
     await stream.request();
-    pair.server.answers = granted(6n, 1n);
+    pair.server.answers = grantAnswers(6n, 1n);
     await using second = await pair.client.lease.hold({ ttlSeconds: 1 });
     assert.deepEqual(await passTime(pair.clock, stream.request()), { ID: 6n });
-    stream.send(renewed(6n, 0n));
+    stream.send(renewalResponse(6n, 0n));
     assert.equal((await second.ended)?.reason, "gone");
     assert.ok(!first.lost.aborted);
   });
 
   test("is lost when its client is closed", async () => {
-    await using pair = await connected(granted(5n, 3_600n));
+    await using pair = await connect(grantAnswers(5n, 3_600n));
     const lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     await (await pair.stream()).request();
     await pair.client.close();
@@ -188,21 +188,21 @@ describe("a held lease", () => {
 
 describe("keeping an existing lease alive", () => {
   test("fails if the lease does not exist", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     const keeping = pair.client.lease.keepAlive(5n);
     const stream = await pair.stream();
     await stream.request();
-    stream.send(renewed(5n, 0n));
+    stream.send(renewalResponse(5n, 0n));
     stream.end();
     await assert.rejects(keeping, (error) => error instanceof EtcdError && error.code === "not-found");
   });
 
   test("lets the lease expire after close", async () => {
-    await using pair = await connected();
+    await using pair = await connect();
     const keeping = pair.client.lease.keepAlive(5n);
     const single = await pair.stream();
     await single.request();
-    single.send(renewed(5n, 60n));
+    single.send(renewalResponse(5n, 60n));
     single.end();
     const lease = await keeping;
     assert.equal(lease.ttlSeconds, 60);
@@ -211,7 +211,7 @@ describe("keeping an existing lease alive", () => {
   });
 
   test("survives a server that fails", async () => {
-    await using pair = await connected(granted(5n, 3_600n));
+    await using pair = await connect(grantAnswers(5n, 3_600n));
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     (await pair.stream()).fail({ code: status.UNAVAILABLE, details: "etcdserver: no leader" });
     const next = await pair.stream();

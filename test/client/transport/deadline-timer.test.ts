@@ -65,7 +65,7 @@ test("a call with an earlier deadline expires first, although it began later", (
   end(1_000);
 });
 
-const pending = (): Pending => ({
+const pendingCall = (): Pending => ({
   ...unlisted,
   cancel: () => undefined,
   retire: () => undefined,
@@ -74,14 +74,14 @@ const pending = (): Pending => ({
 
 test("pending calls are listed in the order in which they began", () => {
   const list = new PendingList();
-  const [a, b, c, d] = [pending(), pending(), pending(), pending()];
+  const [a, b, c, d] = [pendingCall(), pendingCall(), pendingCall(), pendingCall()];
   for (const item of [a, b, c, d]) list.add(item);
   assert.ok(list.delete(b));
   assert.ok(!list.delete(b), "it was in the list no more");
-  const listed = (items: readonly Pending[]): boolean => list.all().every((item, n) => item === items[n]);
-  assert.ok(list.all().length === 3 && listed([a, c, d]));
+  const isList = (items: readonly Pending[]): boolean => list.all().every((item, n) => item === items[n]);
+  assert.ok(list.all().length === 3 && isList([a, c, d]));
   assert.ok(list.delete(d) && list.delete(a));
   list.add(b);
-  assert.ok(list.all().length === 2 && listed([c, b]));
+  assert.ok(list.all().length === 2 && isList([c, b]));
   assert.deepEqual([a.before, a.after, d.before, d.after], [undefined, undefined, undefined, undefined]);
 });

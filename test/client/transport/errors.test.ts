@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { CompactedError, ConnectError, EtcdError } from "../../../client/index.js";
 import { errorFromFailure, mayTryAgain } from "../../../client/transport/errors.js";
 
-const judged = (code: status, details: string, kind: "read" | "write") => {
+const judge = (code: status, details: string, kind: "read" | "write") => {
   const failure = Object.assign(new Error(details), { code, details, metadata: new Metadata() });
   const error = errorFromFailure(failure, kind, "127.0.0.1:2379");
   return { code: error.code, outcome: error.outcome, again: mayTryAgain(error) };
@@ -21,12 +21,8 @@ test("a read on a broken connection is retried, a write is not", () => {
     [status.CANCELLED, "Call cancelled"],
   ] as const;
   for (const [code, details] of broken) {
-    assert.deepEqual(judged(code, details, "read"), { code: "unavailable", outcome: "failed", again: true }, details);
-    assert.deepEqual(
-      judged(code, details, "write"),
-      { code: "unavailable", outcome: "unknown", again: false },
-      details,
-    );
+    assert.deepEqual(judge(code, details, "read"), { code: "unavailable", outcome: "failed", again: true }, details);
+    assert.deepEqual(judge(code, details, "write"), { code: "unavailable", outcome: "unknown", again: false }, details);
   }
 });
 
@@ -39,7 +35,7 @@ test("reads and writes that were not sent, or that the server refused unprocesse
   ];
   for (const details of unsent)
     for (const kind of ["read", "write"] as const)
-      assert.deepEqual(judged(status.UNAVAILABLE, details, kind), {
+      assert.deepEqual(judge(status.UNAVAILABLE, details, kind), {
         code: "unavailable",
         outcome: "failed",
         again: true,
@@ -48,8 +44,8 @@ test("reads and writes that were not sent, or that the server refused unprocesse
 
 test("an answer that cannot be read leaves a write's outcome unknown, and no request is retried", () => {
   const details = "Response message parsing error: premature EOF";
-  assert.deepEqual(judged(status.INTERNAL, details, "write"), { code: "internal", outcome: "unknown", again: false });
-  assert.deepEqual(judged(status.INTERNAL, details, "read"), { code: "internal", outcome: "failed", again: false });
+  assert.deepEqual(judge(status.INTERNAL, details, "write"), { code: "internal", outcome: "unknown", again: false });
+  assert.deepEqual(judge(status.INTERNAL, details, "read"), { code: "internal", outcome: "failed", again: false });
 });
 
 test("an error has gRPC's number, whether it is retryable, and a hint", () => {

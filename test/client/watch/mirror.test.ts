@@ -15,14 +15,14 @@ const kvOf = ([key, modRevision]: [string, bigint]) => ({
   modRevision,
   value: utf8(`v${modRevision}`),
 });
-const listing = (revision: bigint, keys: Readonly<Record<string, bigint>>) =>
+const listingOf = (revision: bigint, keys: Readonly<Record<string, bigint>>) =>
   RangeResponse.create({ header: { revision }, kvs: Object.entries(keys).map(kvOf) });
 const put = (key: string, modRevision: bigint) => ({ type: 0 as const, kv: kvOf([key, modRevision]) });
-const deletion = (key: string, modRevision: bigint) => ({ type: 1 as const, kv: { key: utf8(key), modRevision } });
+const deletionOf = (key: string, modRevision: bigint) => ({ type: 1 as const, kv: { key: utf8(key), modRevision } });
 
 const content = (mirror: Mirror) => mirror.entries().map(({ key, value }) => `${toText(key)}=${toText(value)}`);
 
-async function created(server: FakeServer) {
+async function acceptWatch(server: FakeServer) {
   const stream = await server.stream<WatchRequest, WatchResponse>();
   const { requestUnion } = await stream.request();
   assert.equal(requestUnion?.$case, "createRequest");
@@ -32,15 +32,15 @@ async function created(server: FakeServer) {
 
 describe("a mirror", () => {
   test("holds the keys of a revision, and changes by whole revisions", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, { "c/b": 4n, "c/a": 3n }) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, { "c/b": 4n, "c/a": 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("c/");
     assert.deepEqual([mirror.revision, content(mirror)], [9, ["c/a=v3", "c/b=v4"]]);
-    const { stream, startRevision } = await created(server);
+    const { stream, startRevision } = await acceptWatch(server);
     assert.equal(startRevision, 10n);
     const seen: [number, string[]][] = [];
     mirror.onChange(({ revision }) => void seen.push([revision, content(mirror)]));
-    const events = [put("c/c", 10n), deletion("c/a", 10n), put("c/b", 12n)];
+    const events = [put("c/c", 10n), deletionOf("c/a", 10n), put("c/b", 12n)];
     stream.send(WatchResponse.create({ events }));
     await mirror.reached(12);
     assert.deepEqual(seen, [
@@ -51,28 +51,28 @@ describe("a mirror", () => {
   });
 
   test("lists the keys again after a compaction, and reports the changes", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, { a: 3n, b: 4n, c: 5n }) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, { a: 3n, b: 4n, c: 5n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("");
     const changes: WatchBatch[] = [];
     mirror.onChange((change) => void changes.push(change));
-    const { stream } = await created(server);
-    server.answers = { Range: listing(30n, { a: 3n, b: 22n, d: 21n }) };
+    const { stream } = await acceptWatch(server);
+    server.answers = { Range: listingOf(30n, { a: 3n, b: 22n, d: 21n }) };
     stream.send(WatchResponse.create({ canceled: true, compactRevision: 25n }));
     await mirror.reached(30);
     assert.deepEqual(content(mirror), ["a=v3", "b=v22", "d=v21"]);
     const shown = changes[0]?.events.map(({ type, kv }) => `${type} ${toText(kv.key)}`);
     assert.deepEqual([changes.length, changes[0]?.resync, shown], [1, true, ["put d", "put b", "delete c"]]);
-    assert.equal((await created(server)).startRevision, 31n);
+    assert.equal((await acceptWatch(server)).startRevision, 31n);
   });
 
   test("reports only the newest revision to a slow loop", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, {}) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("");
     const revisions = mirror[Symbol.asyncIterator]();
     assert.equal((await revisions.next()).value, 9);
-    const { stream } = await created(server);
+    const { stream } = await acceptWatch(server);
     stream.send(WatchResponse.create({ events: [put("a", 10n)] }));
     stream.send(WatchResponse.create({ events: [put("a", 11n)] }));
     await mirror.reached(11);
@@ -85,10 +85,10 @@ describe("a mirror", () => {
   });
 
   test("that is refused fails, and yields nothing more", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, {}) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
     await using mirror = await client.mirror("", { maxKeys: 1 });
-    const { stream } = await created(server);
+    const { stream } = await acceptWatch(server);
     stream.send(WatchResponse.create({ events: [put("a", 10n), put("b", 11n)] }));
     const isTooMuch = (error: unknown) => error instanceof EtcdError && error.code === "resource-exhausted";
     assert.ok(isTooMuch(await mirror.ended));

@@ -10,19 +10,19 @@ import { FakeServer } from "../fake-server.js";
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** A listing at a revision: keys, each with the revision of its last change. */
-const listing = (revision: bigint, keys: Readonly<Record<string, bigint>>) =>
+const listingOf = (revision: bigint, keys: Readonly<Record<string, bigint>>) =>
   RangeResponse.create({
     header: { revision },
     kvs: Object.entries(keys).map(([key, modRevision]) => ({ key: utf8(key), modRevision, value: utf8("v") })),
   });
 
 const put = (key: string, modRevision: bigint) => ({ type: 0 as const, kv: { key: utf8(key), modRevision } });
-const deletion = (key: string, modRevision: bigint) => ({ type: 1 as const, kv: { key: utf8(key), modRevision } });
-const shown = ({ type, kv, resync }: WatchEvent) =>
+const deletionOf = (key: string, modRevision: bigint) => ({ type: 1 as const, kv: { key: utf8(key), modRevision } });
+const showEvent = ({ type, kv, resync }: WatchEvent) =>
   `${type} ${toText(kv.key)} ${kv.modRevision}${resync === true ? " resync" : ""}`;
 
 /** The next watch that a client creates, with the revision that it asks for. */
-async function created(server: FakeServer) {
+async function acceptWatch(server: FakeServer) {
   const stream = await server.stream<WatchRequest, WatchResponse>();
   const { requestUnion } = await stream.request();
   assert.equal(requestUnion?.$case, "createRequest");
@@ -31,85 +31,85 @@ async function created(server: FakeServer) {
   return { stream, startRevision, filters };
 }
 
-const compacted = (compactRevision: bigint) => WatchResponse.create({ canceled: true, compactRevision });
+const compactedResponse = (compactRevision: bigint) => WatchResponse.create({ canceled: true, compactRevision });
 
 const takeOf = (iterator: AsyncIterator<WatchEvent>, count: number) =>
-  Promise.all(Array.from({ length: count }, async () => shown((await iterator.next()).value as WatchEvent)));
+  Promise.all(Array.from({ length: count }, async () => showEvent((await iterator.next()).value as WatchEvent)));
 
 describe("a watch with resync", () => {
   test("lists the keys first, and yields the differences after a compaction", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, { "k/a": 3n, "k/b": 4n, "k/c": 5n }) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, { "k/a": 3n, "k/b": 4n, "k/c": 5n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const watch = client.watch("k/", { prefix: true, delivery: { resync: true } });
     const events = watch[Symbol.asyncIterator]();
-    const { stream, startRevision } = await created(server);
+    const { stream, startRevision } = await acceptWatch(server);
     assert.equal(startRevision, 10n);
     assert.equal(await watch.ready(), 10);
-    stream.send(WatchResponse.create({ events: [put("k/d", 10n), deletion("k/c", 11n)] }));
+    stream.send(WatchResponse.create({ events: [put("k/d", 10n), deletionOf("k/c", 11n)] }));
     assert.deepEqual(await takeOf(events, 2), ["put k/d 10", "delete k/c 11"]);
-    server.answers = { Range: listing(30n, { "k/a": 3n, "k/b": 22n, "k/e": 21n }) };
-    stream.send(compacted(25n));
+    server.answers = { Range: listingOf(30n, { "k/a": 3n, "k/b": 22n, "k/e": 21n }) };
+    stream.send(compactedResponse(25n));
     const differences = await takeOf(events, 3);
     assert.deepEqual(differences, ["put k/e 21 resync", "put k/b 22 resync", "delete k/d 30 resync"]);
     assert.deepEqual(
       server.calls.map(({ request }) => (request as { keysOnly: boolean }).keysOnly),
       [true, false],
     );
-    const next = await created(server);
+    const next = await acceptWatch(server);
     assert.equal(next.startRevision, 31n);
     next.stream.send(WatchResponse.create({ events: [put("k/a", 31n)] }));
     assert.deepEqual(await takeOf(events, 1), ["put k/a 31"]);
   });
 
   test("keeps its revision until the last difference is read", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, { a: 3n }) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, { a: 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const watch = client.watch("", { prefix: true, delivery: { resync: true } });
     const events = watch[Symbol.asyncIterator]();
-    const { stream } = await created(server);
-    server.answers = { Range: listing(30n, { b: 20n }) };
-    stream.send(compacted(25n));
+    const { stream } = await acceptWatch(server);
+    server.answers = { Range: listingOf(30n, { b: 20n }) };
+    stream.send(compactedResponse(25n));
     assert.deepEqual([await takeOf(events, 1), watch.revision], [["put b 20 resync"], 0]);
     assert.deepEqual(await takeOf(events, 1), ["delete a 30 resync"]);
-    const next = await created(server);
+    const next = await acceptWatch(server);
     next.stream.send(WatchResponse.create({ events: [put("c", 31n)] }));
     await events.next();
     assert.equal(watch.revision, 31);
   });
 
   test("yields all differences in one batch, which may be empty", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, { a: 3n }) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, { a: 3n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const batches = client.watch("", { prefix: true, delivery: { resync: true } }).batches();
-    const { stream } = await created(server);
-    server.answers = { Range: listing(30n, { a: 3n }) };
-    stream.send(compacted(25n));
+    const { stream } = await acceptWatch(server);
+    server.answers = { Range: listingOf(30n, { a: 3n }) };
+    stream.send(compactedResponse(25n));
     assert.deepEqual((await batches.next()).value, { revision: 30, events: [], resync: true });
   });
 
   test("from revision 1 yields all keys when the history is compacted", async () => {
-    await using server = await FakeServer.start({ Range: listing(30n, { a: 3n, b: 2n }) });
+    await using server = await FakeServer.start({ Range: listingOf(30n, { a: 3n, b: 2n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const events = client
       .watch("", { prefix: true, delivery: { resync: true }, startRevision: 1 })
       [Symbol.asyncIterator]();
-    const { stream, startRevision } = await created(server);
+    const { stream, startRevision } = await acceptWatch(server);
     assert.equal(startRevision, 1n);
-    stream.send(compacted(25n));
+    stream.send(compactedResponse(25n));
     assert.deepEqual(await takeOf(events, 2), ["put b 2 resync", "put a 3 resync"]);
   });
 
   test("with `only` also takes the filtered changes into account", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, {}) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, {}) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const events = client
       .watch("", { prefix: true, delivery: { resync: true }, only: "delete" })
       [Symbol.asyncIterator]();
-    const { stream, filters } = await created(server);
+    const { stream, filters } = await acceptWatch(server);
     assert.deepEqual(filters, []);
     stream.send(WatchResponse.create({ events: [put("a", 10n)] }));
-    server.answers = { Range: listing(30n, { b: 20n }) };
-    stream.send(compacted(25n));
+    server.answers = { Range: listingOf(30n, { b: 20n }) };
+    stream.send(compactedResponse(25n));
     assert.deepEqual(await takeOf(events, 1), ["delete a 30 resync"]);
   });
 
@@ -125,11 +125,11 @@ describe("a watch with resync", () => {
   });
 
   test("fails beyond its bound of keys", async () => {
-    await using server = await FakeServer.start({ Range: listing(9n, { a: 3n, b: 4n }) });
+    await using server = await FakeServer.start({ Range: listingOf(9n, { a: 3n, b: 4n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
     const options = { prefix: true, delivery: { resync: { maxKeys: 2 } } };
     const events = client.watch("", options)[Symbol.asyncIterator]();
-    const { stream } = await created(server);
+    const { stream } = await acceptWatch(server);
     stream.send(WatchResponse.create({ events: [put("c", 10n)] }));
     const isTooMuch = (error: unknown) => error instanceof EtcdError && error.code === "resource-exhausted";
     await assert.rejects(events.next(), isTooMuch);
@@ -141,7 +141,7 @@ describe("a watch with resync", () => {
     await using client = new Client({ endpoints: [server.endpoint] });
     const events = client.watch("", { prefix: true, delivery: { resync: true } })[Symbol.asyncIterator]();
     const waiting = events.next();
-    await server.called();
+    await server.waitForCall();
     await events.return();
     assert.deepEqual(await waiting, { done: true, value: undefined });
   });

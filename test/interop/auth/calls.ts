@@ -46,7 +46,7 @@ export interface Outcome {
 }
 
 /** Tells whether a call ended with one of these codes. */
-export const endedWith = ({ code }: Outcome, ...codes: readonly number[]): boolean => codes.includes(code);
+export const hasEndedWith = ({ code }: Outcome, ...codes: readonly number[]): boolean => codes.includes(code);
 
 interface Method {
   readonly path: string;
@@ -95,11 +95,11 @@ const deadlineMs = scaledMs(30_000);
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
 
 /** Returns the same data with ids replaced by 1 or 0: only their presence can be compared. */
-function withoutIds(value: unknown, field?: string): unknown {
+function omitIds(value: unknown, field?: string): unknown {
   if (typeof value === "bigint" && field !== undefined && idFields.has(field)) return value === 0n ? 0n : 1n;
-  if (Array.isArray(value)) return value.map((item) => withoutIds(item));
+  if (Array.isArray(value)) return value.map((item) => omitIds(item));
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutIds(inner, name)]));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, omitIds(inner, name)]));
 }
 
 const methodOf = (name: string): Method => {
@@ -112,10 +112,11 @@ const methodOf = (name: string): Method => {
 export const pathOf = (name: string): string => methodOf(name).path;
 
 /** Encodes a request of a method. */
-export const encoded = (name: string, fields: object): Uint8Array => encoderOf(methodOf(name))(fields);
+export const encodeRequest = (name: string, fields: object): Uint8Array => encoderOf(methodOf(name))(fields);
 
 /** Decodes an answer of a method. */
-export const decoded = (name: string, bytes: Uint8Array): Fields => decoderOf(methodOf(name))(Buffer.from(bytes));
+export const decodeResponse = (name: string, bytes: Uint8Array): Fields =>
+  decoderOf(methodOf(name))(Buffer.from(bytes));
 
 const encoderOf =
   ({ requestType }: Method) =>
@@ -125,7 +126,7 @@ const encoderOf =
 const decoderOf =
   ({ responseType }: Method) =>
   (bytes: Buffer): Fields =>
-    withoutIds(responseType.decode(new Uint8Array(bytes))) as Fields;
+    omitIds(responseType.decode(new Uint8Array(bytes))) as Fields;
 
 const metadataOf = ({ token, header = "token" }: Pick<Call, "token" | "header">): Metadata => {
   const metadata = new Metadata();

@@ -7,7 +7,7 @@ import { TestAuthority, type TestCertificate } from "../../support/certificates.
 import { type EtcdCluster, type ServerKind, startEtcdCluster } from "../../support/etcd-process.js";
 import { tempFolder } from "../../support/temp-folder.js";
 import { type Call, Caller, type Outcome } from "./calls.js";
-import { type Both, both, succeed } from "./servers.js";
+import { type Both, callBoth, succeed } from "./servers.js";
 
 /** Common names of certificates: three users, a name that is no user's, and none. */
 const names = ["root", "alice", "bob", "mallory", ""] as const;
@@ -42,8 +42,8 @@ before(async () => {
   ];
   const tls = { ca: authority.cert, cert, key };
   const kinds: Both<ServerKind> = ["etcd-3.7", "minietcd"];
-  clusters = await both(kinds, (kind) => startEtcdCluster({ kind, tls, flags }));
-  callers = await both(clusters, (cluster) =>
+  clusters = await callBoth(kinds, (kind) => startEtcdCluster({ kind, tls, flags }));
+  callers = await callBoth(clusters, (cluster) =>
     Promise.resolve(
       new Map(
         names.map(
@@ -52,8 +52,8 @@ before(async () => {
       ),
     ),
   );
-  await both(callers, (all) => succeed(callerOf(all, "root"), setUp));
-  tokens = await both(callers, async (all) => {
+  await callBoth(callers, (all) => succeed(callerOf(all, "root"), setUp));
+  tokens = await callBoth(callers, async (all) => {
     const [login] = await succeed(callerOf(all, "mallory"), [
       call("Auth/Authenticate", { name: "bob", password: "p" }),
     ]);
@@ -62,11 +62,11 @@ before(async () => {
 });
 
 after(async () => {
-  await both(callers, (all) => {
+  await callBoth(callers, (all) => {
     for (const caller of all.values()) caller.close();
     return Promise.resolve();
   });
-  await both(clusters, (cluster) => cluster[Symbol.asyncDispose]());
+  await callBoth(clusters, (cluster) => cluster[Symbol.asyncDispose]());
   await folder[Symbol.asyncDispose]();
 });
 
@@ -110,7 +110,7 @@ const statusOf = ({ code, details }: Outcome): string => `${code} ${details}`;
 for (const name of names.filter((each) => each !== ""))
   for (const login of ["no token", "a token of bob", "a wrong token"])
     test(`a certificate of "${name}" with ${login}`, async () => {
-      const results = await both(callers, async (all, position) => {
+      const results = await callBoth(callers, async (all, position) => {
         const token = login === "no token" ? undefined : login === "a wrong token" ? "wrong" : tokens[position];
         const lines: string[] = [];
         for (const { method, fields } of calls)
@@ -119,16 +119,18 @@ for (const name of names.filter((each) => each !== ""))
         watch.send({ requestUnion: { $case: "createRequest", value: { key: Buffer.from("a") } } });
         const created = await watch.next();
         watch.close();
-        return [...lines, `Watch ${JSON.stringify(created, shown)}`];
+        return [...lines, `Watch ${JSON.stringify(created, showField)}`];
       });
       assert.deepEqual(results[1], results[0]);
     });
 
-const shown = (name: string, value: unknown): unknown =>
+const showField = (name: string, value: unknown): unknown =>
   name === "header" ? undefined : typeof value === "bigint" ? String(value) : value;
 
 test("a certificate without a name gives no user at minietcd, and a user without rights at etcd", async () => {
-  const [etcd, ours] = await both(callers, (all) => callerOf(all, "").call(call("KV/Put", { key: Buffer.from("a") })));
+  const [etcd, ours] = await callBoth(callers, (all) =>
+    callerOf(all, "").call(call("KV/Put", { key: Buffer.from("a") })),
+  );
   assert.equal(statusOf(etcd), "7 etcdserver: permission denied");
   assert.equal(statusOf(ours), "3 etcdserver: user name is empty");
 });
@@ -137,7 +139,7 @@ test("the JSON gateway takes no user from a certificate: etcd refuses one that h
   const body = '{"key":"Yg=="}';
   const refusal = "CommonName of client sending a request against gateway will be ignored and not used as expected";
   const answers = (headers: readonly [etcd: Headers, ours: Headers]) =>
-    both(clusters, (cluster, position) =>
+    callBoth(clusters, (cluster, position) =>
       post(cluster, "root", { path: "kv/range", body, headers: headers[position] }),
     );
   const [etcd, ours] = await answers([{}, {}]);

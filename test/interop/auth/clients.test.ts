@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { builtTool } from "../../support/built-tools.js";
+import { pathOfTool } from "../../support/built-tools.js";
 import { type EtcdCluster, type ServerKind, startEtcdCluster } from "../../support/etcd-process.js";
 import { scaledMs, slowness } from "../../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../../support/mutual-tls.js";
@@ -27,13 +27,13 @@ interface Program {
 const source = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 const programs: readonly Program[] = [
-  { name: "Go's clientv3 3.7 with concurrency and recipes", command: () => [builtTool("clientv3/clientv3")] },
+  { name: "Go's clientv3 3.7 with concurrency and recipes", command: () => [pathOfTool("clientv3/clientv3")] },
   // Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one.
   { name: "python-etcd3", command: () => ["/usr/bin/python3", source("python/user.py")] },
   {
     name: "npm's etcd3",
     command: () => [process.execPath, source("tools/etcd3/user.mjs")],
-    folder: () => builtTool("etcd3"),
+    folder: () => pathOfTool("etcd3"),
   },
 ];
 

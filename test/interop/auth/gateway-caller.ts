@@ -3,7 +3,7 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import { fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { gatewayPathOf, methodAt, requestJson } from "../differential/calls.js";
 import { scaledMs } from "../../support/machine-speed.js";
-import { decoded, encoded, type Outcome, pathOf } from "./calls.js";
+import { decodeResponse, encodeRequest, type Outcome, pathOf } from "./calls.js";
 import { headersOf, type TokenForm } from "./gateway-forms.js";
 
 /** A call of a method that the gateway has. */
@@ -36,7 +36,7 @@ export class GatewayCaller {
   /** Calls a method, and reads the answer to its end. */
   async call({ method, messages, token, form }: GatewayCall): Promise<Outcome> {
     const path = pathOf(method);
-    const body = messages.map((fields) => JSON.stringify(requestJson({ path, bytes: encoded(method, fields) })));
+    const body = messages.map((fields) => JSON.stringify(requestJson({ path, bytes: encodeRequest(method, fields) })));
     const response = await this.post(method, body.join("\n"), headersOf(form, token));
     return outcomeOf(method, response);
   }
@@ -91,7 +91,7 @@ const failureIn = (body: JsonObject, status: number | undefined): JsonObject | u
 function messageOf(method: string, json: JsonObject): Outcome["messages"][number] {
   const output = methodAt(pathOf(method))?.output;
   if (output === undefined) throw new Error(`no method ${method} is described`);
-  return decoded(method, toBinary(output, fromJson(output, json)));
+  return decodeResponse(method, toBinary(output, fromJson(output, json)));
 }
 
 /** Returns a body with the types of its values instead of these: they are compared after decoding. */

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { within } from "../../support/deadline.js";
-import { addGatewayUsers, type GatewayTokens, normal } from "./gateway-users.js";
-import { both, Servers } from "./servers.js";
+import { addGatewayUsers, type GatewayTokens, normalize } from "./gateway-users.js";
+import { callBoth, Servers } from "./servers.js";
 
 const deadlineMs = 20_000;
 
@@ -28,7 +28,7 @@ const textFrame = (text: string): Buffer => {
 };
 
 /** Returns the text of the first message; undefined: it is not whole yet, or there is none. */
-const firstText = (bytes: Buffer): string | undefined => {
+const firstTextOf = (bytes: Buffer): string | undefined => {
   if (bytes.length < 4 || bytes[0] !== 0x81) return undefined;
   const short = bytes[1]! & 0x7f;
   assert.ok(short < 127, "a message of less than 64 KiB");
@@ -48,20 +48,20 @@ const ask = (endpoint: string, path: string, lines: readonly string[], message: 
   let isAccepted = false;
   let bytes: Buffer = Buffer.alloc(0);
   const answer = new Promise<readonly string[]>((resolve, reject) => {
-    const told = (isOver: boolean) => {
+    const onInput = (isOver: boolean) => {
       const end = bytes.indexOf("\r\n\r\n");
       if (end < 0 && !isOver) return;
       if (!isAccepted && !isOver) socket.write(textFrame(message)); // etcd closes a connection on which it comes earlier
       isAccepted = true;
-      const text = firstText(bytes.subarray(end + 4));
+      const text = firstTextOf(bytes.subarray(end + 4));
       if (text !== undefined || isOver)
-        resolve([bytes.subarray(0, bytes.indexOf("\r\n")).toString(), normal(text ?? "(the end)")]);
+        resolve([bytes.subarray(0, bytes.indexOf("\r\n")).toString(), normalize(text ?? "(the end)")]);
     };
     socket.on("data", (piece: Buffer) => {
       bytes = Buffer.concat([bytes, piece]);
-      told(false);
+      onInput(false);
     });
-    socket.on("end", () => told(true));
+    socket.on("end", () => onInput(true));
     socket.on("error", reject);
   });
   return within(deadlineMs, `an answer to ${path}`, answer).finally(() => socket.destroy());
@@ -94,7 +94,7 @@ test("a WebSocket's token is found in the same places", async () => {
         ["watch", `{"create_request":{${key("z")}}}`],
         ["lease/keepalive", '{"ID":"7"}'],
       ] as const) {
-        const [etcd, ours] = await both(servers.members, ({ endpoint }, position) =>
+        const [etcd, ours] = await callBoth(servers.members, ({ endpoint }, position) =>
           ask(endpoint, path, form(tokens[position][user] ?? ""), message),
         );
         assert.deepEqual(ours, etcd, `${path} ${message} as ${user}: ${form("TOKEN").join(", ")}`);

@@ -1,7 +1,7 @@
 // The servers that the gateway tests compare, with the users root and `user`, who may use the keys from a to c.
 import type { Call } from "./calls.js";
 import type { Servers } from "./servers.js";
-import { type Both, both, succeed } from "./servers.js";
+import { type Both, callBoth, succeed } from "./servers.js";
 
 const call = (method: string, fields: object): Call => ({ method: `Auth/${method}`, fields });
 
@@ -10,7 +10,7 @@ export type GatewayTokens = Both<Record<string, string>>;
 
 /** Adds the users to both, has authentication begin, and logs them in. */
 export const addGatewayUsers = (servers: Servers): Promise<GatewayTokens> =>
-  both(servers.callers, async (caller) => {
+  callBoth(servers.callers, async (caller) => {
     const perm = { permType: 2, key: Buffer.from("a"), rangeEnd: Buffer.from("c") };
     await succeed(caller, [
       ...["root", "user"].flatMap((name) => [
@@ -32,7 +32,7 @@ export const addGatewayUsers = (servers: Servers): Promise<GatewayTokens> =>
 const masked = new Set(["cluster_id", "member_id", "raft_term", "token", "TTL", "hash"]);
 
 /** Returns a line of an answer without what cannot be compared. */
-export const normal = (line: string): string => {
+export const normalize = (line: string): string => {
   try {
     return JSON.stringify(JSON.parse(line), (name, value: unknown) => (masked.has(name) ? "…" : value));
   } catch {

@@ -4,8 +4,8 @@ import { request, type IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
 import type { EtcdMember } from "../../support/etcd-process.js";
 import { type Headers, tokenForms } from "./gateway-forms.js";
-import { addGatewayUsers, type GatewayTokens, normal } from "./gateway-users.js";
-import { both, Servers } from "./servers.js";
+import { addGatewayUsers, type GatewayTokens, normalize } from "./gateway-users.js";
+import { callBoth, Servers } from "./servers.js";
 
 interface Answer {
   readonly status: number | undefined;
@@ -33,27 +33,27 @@ const ask = ({ endpoint }: EtcdMember, path: string, body: string, headers: Head
     post.on("error", reject);
     post.on("response", (response: IncomingMessage) => {
       let text = "";
-      const answered = () => {
-        resolve({ status: response.statusCode, body: text.split("\n").map(normal).join("\n") });
+      const finish = () => {
+        resolve({ status: response.statusCode, body: text.split("\n").map(normalize).join("\n") });
         post.destroy();
       };
       response.setEncoding("utf8").on("data", (piece: string) => {
         text += piece;
-        if (path === "watch" && text.includes("\n")) answered();
+        if (path === "watch" && text.includes("\n")) finish();
       });
-      response.on("end", answered);
+      response.on("end", finish);
     });
     post.end(body);
   });
 
 /** Asks both; the headers are made of a user's token. */
-const same = async (
+const askBoth = async (
   path: string,
   body: string,
   user: string,
   headersOf: (token: string) => Headers,
 ): Promise<Answer> => {
-  const [etcd, ours] = await both(servers.members, (member, position) =>
+  const [etcd, ours] = await callBoth(servers.members, (member, position) =>
     ask(member, path, body, headersOf(tokens[position][user] ?? "")),
   );
   assert.deepEqual(ours, etcd, `${path} ${body} as ${user}: ${JSON.stringify(headersOf("TOKEN"))}`);
@@ -68,7 +68,7 @@ test("a token is found in the same headers", async () => {
       ["watch", `{"create_request":{"key":"${base64("a")}"}}`],
       ["auth/status", "{}"],
     ] as const)
-      await same(path, body, "user", form);
+      await askBoth(path, body, "user", form);
 });
 
 const key = (text: string) => `"key":"${base64(text)}"`;
@@ -128,10 +128,10 @@ const requests: readonly (readonly [path: string, body: string])[] = [
 test("every path is answered alike as nobody, as a user and as root", async () => {
   for (const user of ["nobody", "user", "root"])
     for (const [path, body] of requests)
-      await same(path, body, user, (token): Headers => (token === "" ? {} : { Authorization: token }));
-  await same("auth/user/add", `{"name":"other","password":"${"p".repeat(73)}"}`, "root", (token) => ({
+      await askBoth(path, body, user, (token): Headers => (token === "" ? {} : { Authorization: token }));
+  await askBoth("auth/user/add", `{"name":"other","password":"${"p".repeat(73)}"}`, "root", (token) => ({
     Authorization: token,
   }));
-  await same("auth/disable", "{}", "user", (token) => ({ Authorization: token }));
-  await same("auth/disable", "{}", "root", (token) => ({ Authorization: token }));
+  await askBoth("auth/disable", "{}", "user", (token) => ({ Authorization: token }));
+  await askBoth("auth/disable", "{}", "root", (token) => ({ Authorization: token }));
 });

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { inspect } from "node:util";
 import { status } from "@grpc/grpc-js";
-import { type Call, Caller, endedWith, type Outcome } from "./calls.js";
-import { type Both, both, Servers, succeed } from "./servers.js";
+import { type Call, Caller, hasEndedWith, type Outcome } from "./calls.js";
+import { type Both, callBoth, Servers, succeed } from "./servers.js";
 
 let servers: Servers;
 let root: Both<string>;
@@ -15,7 +15,7 @@ const auth = (method: string, fields: object = {}): Call => ({ method: `Auth/${m
 
 before(async () => {
   servers = await Servers.start();
-  root = await both(servers.callers, async (caller) => {
+  root = await callBoth(servers.callers, async (caller) => {
     await succeed(caller, [
       auth("UserAdd", { name: "root", password }),
       auth("RoleAdd", { name: "root" }),
@@ -33,14 +33,14 @@ before(async () => {
 after(() => servers[Symbol.asyncDispose]());
 
 const asRoot = (call: Call): Promise<Both<Outcome>> =>
-  both(servers.callers, (caller, position) => caller.call({ ...call, token: root[position] }));
+  callBoth(servers.callers, (caller, position) => caller.call({ ...call, token: root[position] }));
 
 const kibi = 1024;
-const long = (count: number): string => "n".repeat(count);
+const longName = (count: number): string => "n".repeat(count);
 const range: Call = { method: "KV/Range", fields: { key: Buffer.from("k") } };
 
 /** Names and passwords as nobody chooses them. */
-const odd = ["a b", "\0", "a\0b", "é", "\u{1f600}", "../../etc", "a/b:c", " ", "\n", "root ", "ROOT", long(kibi)];
+const odd = ["a b", "\0", "a\0b", "é", "\u{1f600}", "../../etc", "a/b:c", " ", "\n", "root ", "ROOT", longName(kibi)];
 
 test("odd names are users and roles, as in etcd", async () => {
   for (const name of odd)
@@ -68,7 +68,7 @@ const permissionsOf = ({ messages: [message] }: Outcome): string[] =>
   (message?.["perm"] as object[]).map((each) => inspect(each)).sort();
 
 test("permissions of any key are kept and given back as in etcd", async () => {
-  const keys = ["\0", "\xff", "\xff\xff", "a\0", long(kibi)].map((key) => Buffer.from(key, "latin1"));
+  const keys = ["\0", "\xff", "\xff\xff", "a\0", longName(kibi)].map((key) => Buffer.from(key, "latin1"));
   const perms = keys.flatMap((key) => [...keys, Buffer.of()].map((rangeEnd) => ({ permType: 2, key, rangeEnd })));
   for (const perm of [...perms, { permType: 7, key: Buffer.from("k") }, { permType: -1, key: Buffer.from("l") }]) {
     const [etcd, ours] = await asRoot(auth("RoleGrantPermission", { name: "role", perm }));
@@ -96,20 +96,20 @@ const falseTokens = [
     "__proto__",
     "Bearer",
   ],
-  ...["eyJhbGciOiJub25lIn0.eyJ1c2VybmFtZSI6InJvb3QifQ.", "e30.e30.e30", long(7 * kibi)],
+  ...["eyJhbGciOiJub25lIn0.eyJ1c2VybmFtZSI6InJvb3QifQ.", "e30.e30.e30", longName(7 * kibi)],
 ];
 
 test("tokens that were never issued are refused as by etcd", async () => {
   for (const token of falseTokens)
     for (const header of ["token", "authorization", "bearer"] as const) {
-      const [etcd, ours] = await both(servers.callers, (caller) => caller.call({ ...range, token, header }));
+      const [etcd, ours] = await callBoth(servers.callers, (caller) => caller.call({ ...range, token, header }));
       assert.deepEqual(ours, etcd, `${header}: ${token.slice(0, 60)}`);
     }
 });
 
 test("a token of a megabyte is refused, and other clients are served", async () => {
-  const token = long(kibi * kibi);
-  const outcomes = await both(servers.members, async ({ endpoint }) => {
+  const token = longName(kibi * kibi);
+  const outcomes = await callBoth(servers.members, async ({ endpoint }) => {
     const caller = new Caller(endpoint);
     const outcome = await caller.call({ ...range, token });
     caller.close();
@@ -122,7 +122,7 @@ test("a token of a megabyte is refused, and other clients are served", async () 
 
 test("names that are too long for a request are refused as by etcd", async () => {
   for (const size of [1.6, 2.2].map((mebi) => mebi * kibi * kibi)) {
-    const name = long(size);
+    const name = longName(size);
     for (const call of [
       auth("UserAdd", { name, password }),
       auth("RoleAdd", { name }),
@@ -136,7 +136,7 @@ test("names that are too long for a request are refused as by etcd", async () =>
 });
 
 /** Bytes in use by minietcd's process. */
-const residentBytes = (): number => {
+const readResidentBytes = (): number => {
   const [, kibis] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${servers.members[1].pid}/status`, "utf8")) ?? [];
   return Number(kibis) * kibi;
 };
@@ -159,8 +159,8 @@ const maxGrowth = 120 * kibi * kibi;
 
 test("unauthenticated clients cannot fill minietcd's log", async (t) => {
   const [, ours] = servers.callers;
-  const before = residentBytes();
-  const filler = long(60 * kibi);
+  const before = readResidentBytes();
+  const filler = longName(60 * kibi);
   await flood(
     1_500,
     (index) => ours.call({ ...range, token: `${filler}.${index}` }),
@@ -169,9 +169,9 @@ test("unauthenticated clients cannot fill minietcd's log", async (t) => {
   await flood(
     1_500,
     (index) => ours.call(auth("Authenticate", { name: `${filler}${index}`, password: "wrong" })),
-    (outcome) => assert.ok(endedWith(outcome, status.INVALID_ARGUMENT, status.UNKNOWN), outcome.details),
+    (outcome) => assert.ok(hasEndedWith(outcome, status.INVALID_ARGUMENT, status.UNKNOWN), outcome.details),
   );
-  const growth = residentBytes() - before;
+  const growth = readResidentBytes() - before;
   t.diagnostic(`${(growth / kibi / kibi).toFixed(0)} MiB more`);
   assert.ok(growth < maxGrowth, `${growth} bytes more than ${before}`);
   const [, outcome] = await asRoot(range);

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { eventually } from "../../support/deadline.js";
 import { tempFolder } from "../../support/temp-folder.js";
 import type { Call, Caller, Outcome } from "./calls.js";
-import { type Both, both, Servers, succeed } from "./servers.js";
+import { type Both, callBoth, Servers, succeed } from "./servers.js";
 
 interface KeyPair {
   readonly publicKey: KeyObject;
@@ -66,20 +66,24 @@ const partsOf = (token: string): unknown[] =>
 const put = (token: string): Call => call("KV/Put", { key: Buffer.from("a") }, token);
 
 /** Asks each with the token of the other. */
-const swapped = (servers: Servers, [etcd, ours]: Both<string>, make: (token: string) => Call): Promise<Both<Outcome>> =>
-  both(servers.callers, (caller, position) => caller.call(make(position === 0 ? ours : etcd)));
+const callWithSwappedTokens = (
+  servers: Servers,
+  [etcd, ours]: Both<string>,
+  make: (token: string) => Call,
+): Promise<Both<Outcome>> =>
+  callBoth(servers.callers, (caller, position) => caller.call(make(position === 0 ? ours : etcd)));
 
 for (const [method, keys] of methods)
   test(`${method}: etcd and minietcd accept each other's tokens until users change`, async () => {
     await using folder = await tempFolder();
     const { pair } = writeKeys(folder.path, keys);
     await using servers = await Servers.start(`--auth-token=jwt,sign-method=${method},${pair},ttl=10m`);
-    await both(servers.callers, (caller) => succeed(caller, setUp));
-    const tokens = await both(servers.callers, tokenOf);
+    await callBoth(servers.callers, (caller) => succeed(caller, setUp));
+    const tokens = await callBoth(servers.callers, tokenOf);
     assert.deepEqual(partsOf(tokens[1]), partsOf(tokens[0]));
-    for (const { code, details } of await swapped(servers, tokens, put)) assert.equal(code, 0, details);
-    await swapped(servers, tokens, (token) => call("Auth/RoleAdd", { name: "r" }, token));
-    const [etcd, own] = await swapped(servers, tokens, put);
+    for (const { code, details } of await callWithSwappedTokens(servers, tokens, put)) assert.equal(code, 0, details);
+    await callWithSwappedTokens(servers, tokens, (token) => call("Auth/RoleAdd", { name: "r" }, token));
+    const [etcd, own] = await callWithSwappedTokens(servers, tokens, put);
     assert.deepEqual(own, etcd);
     assert.deepEqual([own.code, own.details], [3, "etcdserver: revision of auth store is old"]);
   });
@@ -89,21 +93,21 @@ test("a member with a public key alone issues no token, and accepts those of oth
   const { pair, open } = writeKeys(folder.path, rsa);
   await using makers = await Servers.start(`--auth-token=jwt,sign-method=RS256,${pair}`);
   await using verifiers = await Servers.start(`--auth-token=jwt,sign-method=RS256,${open}`);
-  await both(makers.callers, (caller) => succeed(caller, setUp));
-  await both(verifiers.callers, (caller) => succeed(caller, setUp));
-  const tokens = await both(makers.callers, tokenOf);
-  const [etcd, ours] = await both(verifiers.callers, logIn);
+  await callBoth(makers.callers, (caller) => succeed(caller, setUp));
+  await callBoth(verifiers.callers, (caller) => succeed(caller, setUp));
+  const tokens = await callBoth(makers.callers, tokenOf);
+  const [etcd, ours] = await callBoth(verifiers.callers, logIn);
   assert.deepEqual(ours, etcd);
-  for (const { code, details } of await swapped(verifiers, tokens, put)) assert.equal(code, 0, details);
+  for (const { code, details } of await callWithSwappedTokens(verifiers, tokens, put)) assert.equal(code, 0, details);
 });
 
 test("an expired token is refused with etcd's text", async () => {
   await using folder = await tempFolder();
   const { pair } = writeKeys(folder.path, rsa);
   await using servers = await Servers.start(`--auth-token=jwt,sign-method=RS256,${pair},ttl=2s`);
-  await both(servers.callers, (caller) => succeed(caller, setUp));
-  const tokens = await both(servers.callers, tokenOf);
-  const ends = await both(servers.callers, (caller, position) =>
+  await callBoth(servers.callers, (caller) => succeed(caller, setUp));
+  const tokens = await callBoth(servers.callers, tokenOf);
+  const ends = await callBoth(servers.callers, (caller, position) =>
     eventually(10_000, "the end of a token", async () => {
       const outcome = await caller.call(put(tokens[position]));
       return outcome.code === 0 ? undefined : outcome;

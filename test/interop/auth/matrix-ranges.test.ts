@@ -4,10 +4,10 @@
 import { after, before, test } from "node:test";
 import type { Call, Caller, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
-import { seventh, compare, Matrix, users, withoutMessages } from "./matrix.js";
+import { everySeventhOf, compare, Matrix, users, omitMessages } from "./matrix.js";
 import { restoreKeys } from "./matrix-setup.js";
 import { carefulPuts, deletions, interval, type Operation, puts, reads, watches } from "./operations.js";
-import { both } from "./servers.js";
+import { callBoth } from "./servers.js";
 import { keyShapes, type Shape, shapes } from "./shapes.js";
 
 let matrix: Matrix;
@@ -19,7 +19,7 @@ before(async () => {
 after(() => matrix[Symbol.asyncDispose]());
 
 const cellsOf = (operations: readonly Operation[], over: readonly Shape[]): Cell[] =>
-  seventh(
+  everySeventhOf(
     operations.flatMap(({ name: operation, method, fields }) =>
       over.flatMap((shape) => {
         const request = fields(interval(shape));
@@ -28,7 +28,7 @@ const cellsOf = (operations: readonly Operation[], over: readonly Shape[]): Cell
     ),
   );
 
-const askForCode = async (cell: Cell) => withoutMessages(await matrix.ask(cell));
+const askForCode = async (cell: Cell) => omitMessages(await matrix.ask(cell));
 
 test("reads", (t) => compare(t, (comparison) => comparison.compare(cellsOf(reads, shapes), matrix.ask)));
 
@@ -50,7 +50,7 @@ test("watches", (t) =>
     const ask = async (user: string) => {
       const own = cells.filter((cell) => cell.user === user);
       const calls = own.map(({ call }) => call);
-      const [etcd, ours] = await both(matrix.servers.callers, (caller, position) =>
+      const [etcd, ours] = await callBoth(matrix.servers.callers, (caller, position) =>
         watchAs(caller, matrix.tokens[position].get(user), calls),
       );
       own.forEach((cell, index) => {
@@ -67,5 +67,5 @@ test("puts", (t) => compare(t, (comparison) => comparison.compare(cellsOf(puts, 
 
 test("deletions", async (t) => {
   await compare(t, (comparison) => comparison.compare(cellsOf(deletions, shapes), askForCode));
-  await both(matrix.servers.callers, (caller, position) => restoreKeys(caller, matrix.tokens[position]));
+  await callBoth(matrix.servers.callers, (caller, position) => restoreKeys(caller, matrix.tokens[position]));
 });

@@ -4,10 +4,10 @@
 import { after, before, test } from "node:test";
 import type { Call, Caller, Fields, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
-import { compare, Matrix, seventh, users } from "./matrix.js";
+import { compare, Matrix, everySeventhOf, users } from "./matrix.js";
 import { others } from "./matrix-setup.js";
 import { bytes } from "./operations.js";
-import { both, succeed } from "./servers.js";
+import { callBoth, succeed } from "./servers.js";
 
 let matrix: Matrix;
 
@@ -61,7 +61,7 @@ async function play(caller: Caller, token: string | undefined, recipe: Recipe): 
 
 test("locks and elections", (t) =>
   compare(t, async (comparison) => {
-    const recipes = seventh(
+    const recipes = everySeventhOf(
       users.flatMap((user, column) =>
         names.map((beginning, row) => ({ user, beginning, number: 1 + column * names.length + row })),
       ),
@@ -69,7 +69,7 @@ test("locks and elections", (t) =>
     const run = async ({ user, beginning, number }: (typeof recipes)[number]) => {
       const name = bytes(`${beginning}${number}`);
       const recipe: Recipe = { name, lease: BigInt(number), held: name };
-      const [etcd, ours] = await both(matrix.servers.callers, async (caller, position) => {
+      const [etcd, ours] = await callBoth(matrix.servers.callers, async (caller, position) => {
         const root = matrix.tokens[position].get(others.root);
         await succeed(caller, [{ method: "Lease/LeaseGrant", fields: { ID: recipe.lease, TTL: 1_000n }, token: root }]);
         return play(caller, matrix.tokens[position].get(user), recipe);
@@ -85,7 +85,7 @@ test("locks and elections", (t) =>
 test("observers", (t) =>
   compare(t, async (comparison) => {
     const name = bytes("f/observed");
-    await both(matrix.servers.callers, (caller, position) => {
+    await callBoth(matrix.servers.callers, (caller, position) => {
       const token = matrix.tokens[position].get(others.root);
       return succeed(caller, [
         { method: "Lease/LeaseGrant", fields: { ID: 10_000n, TTL: 1_000n }, token },
@@ -94,7 +94,7 @@ test("observers", (t) =>
     });
     const call: Call = { method: "Election/Observe", fields: { name } };
     for (const user of users) {
-      const [etcd, ours] = await both(matrix.servers.callers, (caller, position) =>
+      const [etcd, ours] = await callBoth(matrix.servers.callers, (caller, position) =>
         caller.callForFirst({ ...call, token: matrix.tokens[position].get(user) }),
       );
       comparison.note({ operation: "observe", user, call }, [

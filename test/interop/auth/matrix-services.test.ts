@@ -5,10 +5,10 @@ import { after, before, test } from "node:test";
 import type { Call, Caller, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
 import { changes, furnish, type LeaseOperation, looks, type MatrixLease, matrixLeases } from "./lease-cells.js";
-import { asksForAll, seventh, compare, Matrix, users, withoutMessages } from "./matrix.js";
+import { asksForAll, everySeventhOf, compare, Matrix, users, omitMessages } from "./matrix.js";
 import { others } from "./matrix-setup.js";
 import { ownAnswers, serviceCalls } from "./service-cells.js";
-import { both, succeed } from "./servers.js";
+import { callBoth, succeed } from "./servers.js";
 
 let matrix: Matrix;
 
@@ -20,7 +20,7 @@ after(() => matrix[Symbol.asyncDispose]());
 
 /** Makes calls as root, on both. */
 const asRoot = (calls: readonly Call[]) =>
-  both(matrix.servers.callers, (caller, position) => {
+  callBoth(matrix.servers.callers, (caller, position) => {
     const token = matrix.tokens[position].get(others.root);
     return succeed(
       caller,
@@ -37,10 +37,10 @@ const cellOf = (operation: LeaseOperation, lease: MatrixLease, user: string): Ce
 
 test("leases that a user looks at", async (t) => {
   await asRoot(matrixLeases.flatMap(furnish));
-  const cells = seventh(
+  const cells = everySeventhOf(
     looks.flatMap((operation) => matrixLeases.flatMap((lease) => users.map((user) => cellOf(operation, lease, user)))),
   );
-  await compare(t, (comparison) => comparison.compare(cells, async (cell) => withoutMessages(await matrix.ask(cell))));
+  await compare(t, (comparison) => comparison.compare(cells, async (cell) => omitMessages(await matrix.ask(cell))));
 });
 
 async function keepAlive(caller: Caller, token: string | undefined, id: bigint): Promise<Outcome> {
@@ -58,8 +58,8 @@ test("leases that a user keeps alive", (t) =>
         cellOf({ name: "keep alive", method: "Lease/LeaseKeepAlive", fields: ({ id }) => ({ ID: id }) }, lease, user),
       ),
     );
-    await comparison.compare(seventh(cells), ({ user, call }) =>
-      both(matrix.servers.callers, (caller, position) =>
+    await comparison.compare(everySeventhOf(cells), ({ user, call }) =>
+      callBoth(matrix.servers.callers, (caller, position) =>
         keepAlive(caller, matrix.tokens[position].get(user), (call.fields as { ID: bigint }).ID),
       ),
     );
@@ -68,7 +68,7 @@ test("leases that a user keeps alive", (t) =>
 /** Makes a lease and its keys anew. */
 const furnishAgain = async (lease: MatrixLease) => {
   const revocation: Call = { method: "Lease/LeaseRevoke", fields: { ID: lease.id } };
-  await both(matrix.servers.callers, (caller, position) =>
+  await callBoth(matrix.servers.callers, (caller, position) =>
     caller.call({ ...revocation, token: matrix.tokens[position].get(others.root) }),
   );
   await asRoot([{ method: "KV/Put", fields: { key: Buffer.from("k") } }, ...furnish(lease)]);
@@ -79,8 +79,8 @@ test("leases that a user changes", (t) =>
     const cellsOf = (lease: MatrixLease) =>
       changes.flatMap((operation) => users.map((user) => cellOf(operation, lease, user)));
     for (const lease of matrixLeases)
-      for (const cell of seventh(cellsOf(lease))) {
-        const outcomes = withoutMessages(await matrix.ask(cell));
+      for (const cell of everySeventhOf(cellsOf(lease))) {
+        const outcomes = omitMessages(await matrix.ask(cell));
         comparison.note(cell, outcomes);
         if (outcomes.some(({ code }) => code === 0)) await furnishAgain(lease);
       }
@@ -97,7 +97,7 @@ test("calls of every service", (t) =>
       for (const [operation, call] of Object.entries(serviceCalls(user))) {
         const cell: Cell = { operation, user, call };
         const outcomes = await matrix.ask(cell);
-        comparison.note(cell, ownAnswers.has(operation) ? withoutMessages(outcomes) : outcomes);
+        comparison.note(cell, ownAnswers.has(operation) ? omitMessages(outcomes) : outcomes);
       }
   }));
 

@@ -5,7 +5,7 @@ import { type Cell, Comparison } from "./cells.js";
 import { matrixUsers } from "./grants.js";
 import { masks } from "./matrix-masks.js";
 import { others, setUp, type Tokens } from "./matrix-setup.js";
-import { type Both, both, Servers } from "./servers.js";
+import { type Both, callBoth, Servers } from "./servers.js";
 
 /** Everybody who asks. */
 export const users: readonly string[] = [...matrixUsers.map(({ name }) => name), ...Object.values(others)];
@@ -18,10 +18,10 @@ const step = asksForAll ? 1 : 7;
 const first = Number(process.env["SEED"] ?? 1) % step;
 
 /** Returns every seventh, or all. */
-export const seventh = <T>(all: readonly T[]): T[] => all.filter((_, index) => index % step === first);
+export const everySeventhOf = <T>(all: readonly T[]): T[] => all.filter((_, index) => index % step === first);
 
 /** Returns answers without messages: of things that happen at the same time, and of a server itself, only code and text are alike. */
-export const withoutMessages = ([etcd, ours]: Both<Outcome>): Both<Outcome> => [
+export const omitMessages = ([etcd, ours]: Both<Outcome>): Both<Outcome> => [
   { ...etcd, messages: [] },
   { ...ours, messages: [] },
 ];
@@ -34,12 +34,14 @@ export class Matrix implements AsyncDisposable {
 
   static async start(): Promise<Matrix> {
     const servers = await Servers.start();
-    return new Matrix(servers, await both(servers.callers, setUp));
+    return new Matrix(servers, await callBoth(servers.callers, setUp));
   }
 
   /** Asks both for a cell. */
   readonly ask = ({ user, call }: Cell): Promise<Both<Outcome>> =>
-    both(this.servers.callers, (caller, position) => caller.call({ ...call, token: this.tokens[position].get(user) }));
+    callBoth(this.servers.callers, (caller, position) =>
+      caller.call({ ...call, token: this.tokens[position].get(user) }),
+    );
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.servers[Symbol.asyncDispose]();

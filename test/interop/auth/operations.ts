@@ -27,7 +27,7 @@ const op = {
 };
 
 /** A compare that holds of every key. */
-const holds = (of: object) => ({ ...of, target: 0, result: 1, targetUnion: { $case: "version", value: -1n } });
+const trueCompare = (of: object) => ({ ...of, target: 0, result: 1, targetUnion: { $case: "version", value: -1n } });
 
 const value = bytes("v");
 const putOf = ({ key }: Interval, more: object = {}) => ({ key, value, ...more });
@@ -56,13 +56,13 @@ export const reads: readonly Operation[] = [
     method: "KV/RangeStream",
     fields: (of) => ({ ...of, revision: futureRevision }),
   },
-  txnOf("txn that compares only", (of) => ({ compare: [holds(of)] })),
+  txnOf("txn that compares only", (of) => ({ compare: [trueCompare(of)] })),
   txnOf("txn that reads", (of) => ({ success: [op.range(of)] })),
   txnOf("txn that would read otherwise", (of) => ({ failure: [op.range(of)] })),
   txnOf("txn that reads deep within", (of) => ({
     success: [op.txn({ failure: [op.txn({ success: [op.range(of)] })] })],
   })),
-  txnOf("txn that compares within", (of) => ({ success: [op.txn({ compare: [holds(of)] })] })),
+  txnOf("txn that compares within", (of) => ({ success: [op.txn({ compare: [trueCompare(of)] })] })),
   txnOf("txn that reads the present and the future", (of) => ({
     success: [op.range(of), op.range({ ...of, revision: futureRevision, serializable: true })],
   })),
@@ -88,9 +88,9 @@ export const puts: readonly Operation[] = [
     success: [op.txn({ success: [op.txn({ failure: [op.put(putOf(of))] })] })],
   })),
   txnOf("txn that puts twice", (of) => ({ success: [op.put(putOf(of)), op.put(putOf(of))] })),
-  txnOf("txn that compares and puts", (of) => ({ compare: [holds(of)], success: [op.put(putOf(of))] })),
+  txnOf("txn that compares and puts", (of) => ({ compare: [trueCompare(of)], success: [op.put(putOf(of))] })),
   txnOf("txn that compares another and puts", (of) => ({
-    compare: [holds({ key: bytes("h") })],
+    compare: [trueCompare({ key: bytes("h") })],
     success: [op.put(putOf(of))],
   })),
   txnOf("txn that puts and reads", (of) => ({ success: [op.put(putOf(of)), op.range({ key: bytes("h") })] })),

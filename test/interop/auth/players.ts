@@ -1,7 +1,7 @@
 // Plays a sequence on both servers, from a state that is the same on both, and finds how their answers differ.
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { comparableLease } from "../differential/leases.js";
+import { comparableLeaseOf } from "../differential/leases.js";
 import type { Channel, Fields, Request } from "../differential/requests.js";
 import { showFields } from "../differential/show.js";
 import type { Conversation, Outcome } from "./calls.js";
@@ -10,7 +10,7 @@ import { auth, Round } from "./round.js";
 import { SecondGrants } from "./second-grants.js";
 import { type SequenceMask, sequenceMasks } from "./sequence-masks.js";
 import { type Actor, type AuthCall, type AuthRound, passwords, type Step, type Way } from "./sequence-steps.js";
-import { type Both, both, type Servers } from "./servers.js";
+import { type Both, callBoth, type Servers } from "./servers.js";
 
 export interface Exchange {
   readonly step: Step;
@@ -70,12 +70,12 @@ export class Players {
   }
 
   async play(step: Step): Promise<Exchange> {
-    const said = this.said(step);
+    const said = this.describeStep(step);
     const fields = this.fieldsOf(step);
     const request = step.kind === "ask" ? step.request(this.round.revisions) : undefined;
     const outcomes = await this.perform(step);
     const [etcd, ours] = outcomes.map((outcome, position) =>
-      this.comparable(outcome, position as 0 | 1, request),
+      this.comparableOf(outcome, position as 0 | 1, request),
     ) as unknown as Both<Outcome>;
     const difference = isDeepStrictEqual(etcd, ours)
       ? "none"
@@ -92,20 +92,20 @@ export class Players {
     this.streams.clear();
   }
 
-  private said(step: Step): string {
+  private describeStep(step: Step): string {
     switch (step.kind) {
       case "login":
-        return `log in as "${step.name}" with "${step.password}"${shownWay(step.way)}`;
+        return `log in as "${step.name}" with "${step.password}"${wayText(step.way)}`;
       case "auth":
-        return `${who(step.as)}${shownWay(step.way)}: ${step.call.method} ${showFields(step.call.fields)}`;
+        return `${nameOf(step.as)}${wayText(step.way)}: ${step.call.method} ${showFields(step.call.fields)}`;
       case "ask": {
         const { method, message } = step.request(this.round.revisions);
-        return `${who(step.as)}${shownWay(step.way)}: ${method} ${showFields(message)}`;
+        return `${nameOf(step.as)}${wayText(step.way)}: ${method} ${showFields(message)}`;
       }
       case "watch":
-        return `${who(step.as)}${shownWay(step.way)}: watch ${showFields(step.create(this.round.revisions))}`;
+        return `${nameOf(step.as)}${wayText(step.way)}: watch ${showFields(step.create(this.round.revisions))}`;
       case "watch again":
-        return `${who(step.as)}: on stream ${step.stream} ${showFields(step.create(this.round.revisions))}`;
+        return `${nameOf(step.as)}: on stream ${step.stream} ${showFields(step.create(this.round.revisions))}`;
     }
   }
 
@@ -144,13 +144,13 @@ export class Players {
   private call({ method, fields }: AuthCall, as: Actor, way: Way): Promise<Both<Outcome>> {
     if (way.over === "gateway") return this.overGateway(method, [fields], as, way.form);
     const { header } = way;
-    return both(this.round.callers, (caller, position) =>
+    return callBoth(this.round.callers, (caller, position) =>
       caller.call({ method, fields, header, token: this.tokenOf(as, position) }),
     );
   }
 
   private overGateway(method: string, messages: readonly object[], as: Actor, form: TokenForm): Promise<Both<Outcome>> {
-    return both(this.round.gateways, (gateway, position) =>
+    return callBoth(this.round.gateways, (gateway, position) =>
       gateway.call({ method, messages, form, token: this.tokenOf(as, position) }),
     );
   }
@@ -173,7 +173,7 @@ export class Players {
       const messages = ids.map((ID) => ({ ID }));
       return this.overGateway(methods.leaseKeepAlive, messages, as, way.form);
     }
-    return both(this.round.callers, async (caller, position) => {
+    return callBoth(this.round.callers, async (caller, position) => {
       const stream = caller.open({ method: methods.leaseKeepAlive, token: this.tokenOf(as, position) });
       const messages: Fields[] = [];
       for (const ID of ids) {
@@ -208,7 +208,7 @@ export class Players {
   }
 
   private openWatches(as: Actor): Promise<Both<Conversation>> {
-    return both(this.round.callers, (caller, position) =>
+    return callBoth(this.round.callers, (caller, position) =>
       Promise.resolve(caller.open({ method: "Watch/Watch", token: this.tokenOf(as, position) })),
     );
   }
@@ -227,7 +227,7 @@ export class Players {
   }
 
   /** Returns the part of an outcome that can be compared. */
-  private comparable(
+  private comparableOf(
     { code, details, messages, http }: Outcome,
     position: 0 | 1,
     request: Request | undefined,
@@ -237,7 +237,7 @@ export class Players {
       details,
       ...(http === undefined ? {} : { http }),
       messages: messages.map((message) => {
-        const fields = request === undefined ? message : comparableLease(request, message);
+        const fields = request === undefined ? message : comparableLeaseOf(request, message);
         const revision = fields["authRevision"];
         const token = fields["token"];
         return {
@@ -253,14 +253,14 @@ export class Players {
 const plain: Way = { over: "grpc", header: "token" };
 
 const createWatcher = (streams: Both<Conversation>, request: object): Promise<Both<Outcome>> =>
-  both(streams, (stream) => {
+  callBoth(streams, (stream) => {
     stream.send(request);
     return stream.next((message) => message["created"] === true);
   });
 
-const shownWay = (way: Way): string => (way.over === "grpc" ? "" : ` over the gateway (${way.form})`);
+const wayText = (way: Way): string => (way.over === "grpc" ? "" : ` over the gateway (${way.form})`);
 
-const who = (as: Actor): string => {
+const nameOf = (as: Actor): string => {
   switch (as.kind) {
     case "user":
       return as.name;
@@ -273,19 +273,22 @@ const who = (as: Actor): string => {
   }
 };
 
-const shown = ({ code, details, messages, http }: Outcome): string => {
+const showOutcome = ({ code, details, messages, http }: Outcome): string => {
   const answers = messages.map((message) => showFields(message));
   const error = code === 0 ? [] : [`error ${code} "${details}"`];
   return [...answers, ...error, ...(http === undefined ? [] : [JSON.stringify(http)])].join(" ");
 };
 
 const describe = ({ said, etcd, ours, difference }: Exchange): string => {
-  const lines = difference === "none" ? [`both: ${shown(etcd)}`] : [`etcd: ${shown(etcd)}`, `ours: ${shown(ours)}`];
+  const lines =
+    difference === "none"
+      ? [`both: ${showOutcome(etcd)}`]
+      : [`etcd: ${showOutcome(etcd)}`, `ours: ${showOutcome(ours)}`];
   return [said, ...lines.map((line) => `  ${line}`)].join("\n");
 };
 
 /** Tells whether the servers may hold different things after a step, for a known reason. */
-const partsThem = ({ step, etcd, difference }: Exchange, grants: SecondGrants): boolean =>
+const makesServersDiffer = ({ step, etcd, difference }: Exchange, grants: SecondGrants): boolean =>
   (typeof difference === "object" && difference.parts) ||
   (step.kind === "auth" && etcd.code === 0 && grants.note(step.call));
 
@@ -321,7 +324,7 @@ async function playSequence(round: Round, steps: readonly Step[], check: (exchan
     for (const step of steps) {
       const exchange = await players.play(step);
       check(exchange);
-      if (!partsThem(exchange, grants)) continue;
+      if (!makesServersDiffer(exchange, grants)) continue;
       round.part();
       break;
     }

@@ -11,7 +11,7 @@ const deadlineMs = 20_000;
 const ann = { user: "ann", password: "ann's word" };
 
 /** A member, root's client, and two clients of a user who may use the keys of the prefix `/`, and no others. */
-async function connected(kind: ServerKind) {
+async function connect(kind: ServerKind) {
   const cluster = await startEtcdCluster({ kind, flags: ["--bcrypt-cost=4"] });
   const { endpoints } = cluster;
   const root = { user: "root", password: "r" };
@@ -28,7 +28,7 @@ async function connected(kind: ServerKind) {
     Client,
     Client,
   ];
-  const inLine = (name: string, count: number) =>
+  const keysInLine = (name: string, count: number) =>
     eventually(deadlineMs, `${count} in line`, async () => {
       const line = await one.kv.get(`${name}/`, { prefix: true });
       return line.count === count || undefined;
@@ -37,15 +37,15 @@ async function connected(kind: ServerKind) {
     for (const client of [one, other, admin]) await client.close();
     await cluster[Symbol.asyncDispose]();
   };
-  return { one, other, admin, inLine, [Symbol.asyncDispose]: dispose };
+  return { one, other, admin, inLine: keysInLine, [Symbol.asyncDispose]: dispose };
 }
 
-const notAllowed = (error: unknown): boolean => error instanceof AuthError && error.reason === "not-allowed";
+const isNotAllowed = (error: unknown): boolean => error instanceof AuthError && error.reason === "not-allowed";
 
 for (const kind of ["etcd-3.7", "minietcd"] as const)
   describe(`a user with the rights of a prefix on ${kind}`, () => {
     test("takes a lock in turn, and no lock elsewhere", async () => {
-      await using clients = await connected(kind);
+      await using clients = await connect(kind);
       const { one, other, inLine } = clients;
       const held = await one.lock("/locks/x");
       assert.equal(await other.tryLock("/locks/x"), undefined);
@@ -54,12 +54,12 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       await held.release();
       await (await within(deadlineMs, "the second lock", waiting)).release();
       await inLine("/locks/x", 0);
-      await assert.rejects(one.lock("locks/x"), notAllowed);
-      await assert.rejects(one.tryLock("locks/x"), notAllowed);
+      await assert.rejects(one.lock("locks/x"), isNotAllowed);
+      await assert.rejects(one.tryLock("locks/x"), isNotAllowed);
     });
 
     test("leads, is observed and resigns, and cannot campaign elsewhere", async () => {
-      await using clients = await connected(kind);
+      await using clients = await connect(kind);
       const { one, other, inLine } = clients;
       const [mine, theirs] = [one, other].map((client) => client.election("/jobs")) as [
         ReturnType<Client["election"]>,
@@ -88,13 +88,13 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       assert.deepEqual(observed, ["one", "one, again", "other"]);
       await next.resign();
       assert.equal(await mine.leader(), undefined);
-      await assert.rejects(one.election("jobs").campaign("one"), notAllowed);
-      await assert.rejects(one.election("jobs").leader(), notAllowed);
-      await assert.rejects(one.election("jobs").observe().next(), notAllowed);
+      await assert.rejects(one.election("jobs").campaign("one"), isNotAllowed);
+      await assert.rejects(one.election("jobs").leader(), isNotAllowed);
+      await assert.rejects(one.election("jobs").observe().next(), isNotAllowed);
     });
 
     test("stops waiting for a lock when its permission is revoked", async () => {
-      await using clients = await connected(kind);
+      await using clients = await connect(kind);
       const { one, other, admin, inLine } = clients;
       await one.lock("/locks/x");
       const waiting = other.lock("/locks/x");

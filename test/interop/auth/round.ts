@@ -9,7 +9,7 @@ import type { Call, Caller, Outcome } from "./calls.js";
 import { Changes } from "./changes.js";
 import type { GatewayCaller } from "./gateway-caller.js";
 import { type AuthCall, type Beginning, passwords } from "./sequence-steps.js";
-import { type Both, both, type Servers, succeed } from "./servers.js";
+import { type Both, callBoth, type Servers, succeed } from "./servers.js";
 
 /** Returns a call of the Auth service. */
 export const auth = (method: string, fields: object = {}): AuthCall => ({ method: `Auth/${method}`, fields });
@@ -150,7 +150,7 @@ export class Round {
     if (this.changes === undefined) await this.makeAll();
     else await this.restore(this.changes);
     this.changes = new Changes(this.beginning);
-    return both(this.callers, statusRevision);
+    return callBoth(this.callers, statusRevision);
   }
 
   /** Returns the tokens of a login of before, if they are still valid. */
@@ -186,17 +186,17 @@ export class Round {
   }
 
   private async makeAll(): Promise<void> {
-    await both(this.callers, forgetUsers);
+    await callBoth(this.callers, forgetUsers);
     const pair = new Pair(...this.channels);
     await pair.startAfresh(false);
-    await both(this.callers, (caller) => begin(caller, this.beginning));
+    await callBoth(this.callers, (caller) => begin(caller, this.beginning));
     this.at = pair.at;
     this.tokens.clear();
   }
 
   private async restore(changes: Changes): Promise<void> {
     const root = this.tokens.get("root");
-    const [etcd, ours] = await both(this.callers, async (caller, position) => {
+    const [etcd, ours] = await callBoth(this.callers, async (caller, position) => {
       await restoreUsers(caller, this.beginning, changes, root?.[position]);
       return restoreStore(caller, changes, root?.[position]);
     });

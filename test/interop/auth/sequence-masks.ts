@@ -2,7 +2,7 @@
 import { status } from "@grpc/grpc-js";
 import type { TxnRequest } from "../../../proto/index.js";
 import { hasBackwardsRange } from "./backwards.js";
-import { endedWith, type Outcome } from "./calls.js";
+import { hasEndedWith, type Outcome } from "./calls.js";
 import type { Step } from "./sequence-steps.js";
 
 export interface SequenceMask {
@@ -30,14 +30,14 @@ export const sequenceMasks: readonly SequenceMask[] = [
     hides: ({ step }, etcd, ours) =>
       step.kind === "auth" &&
       etcd.details === "bcrypt: password length exceeds 72 bytes" &&
-      endedWith(ours, status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.INVALID_ARGUMENT),
+      hasEndedWith(ours, status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.INVALID_ARGUMENT),
   },
   {
     name: "transactions of nothing but empty transactions",
     reason: "etcd carries them out for callers without a token, as it does an empty one; minietcd only the empty one.",
     parts: false,
     hides: ({ fields }, etcd, ours) =>
-      endedWith(etcd, status.OK) && ours.details === "etcdserver: user name is empty" && asksForNothing(fields),
+      hasEndedWith(etcd, status.OK) && ours.details === "etcdserver: user name is empty" && asksForNothing(fields),
   },
   {
     name: "ranges backwards",
@@ -50,5 +50,5 @@ export const sequenceMasks: readonly SequenceMask[] = [
 
 const watchDenial = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
 const isDenied = (outcome: Outcome): boolean =>
-  endedWith(outcome, status.PERMISSION_DENIED) ||
+  hasEndedWith(outcome, status.PERMISSION_DENIED) ||
   outcome.messages.some(({ cancelReason }) => cancelReason === watchDenial);

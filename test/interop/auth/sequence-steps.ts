@@ -1,11 +1,11 @@
 // Generated sequences of several users over gRPC and the gateway: changes of users and roles, logins, and requests with fresh, old and false tokens.
 import fc from "fast-check";
-import { choose, list, seldom, usually } from "../differential/chance.js";
+import { choose, list, seldom, mostly } from "../differential/chance.js";
 import { interval, type Interval } from "../differential/keys.js";
 import { grant, keepAlive, leasedPut, listLeases, revoke, timeToLive } from "../differential/leases.js";
 import { deleteRange, put, range, sort } from "../differential/operations.js";
 import type { Request } from "../differential/requests.js";
-import { always, compactable, type Late } from "../differential/revisions.js";
+import { lateOf, compactable, type Late } from "../differential/revisions.js";
 import { bareCompare, readTxn, txn } from "../differential/txns.js";
 import { createRequest } from "../differential/watch-requests.js";
 import type { TokenHeader } from "./calls.js";
@@ -73,7 +73,7 @@ const rolePermissions = fc.uniqueArray(validPermission, {
 const beginning: fc.Arbitrary<Beginning> = fc.record({
   roles: fc.array(rolePermissions, { minLength: 3, maxLength: 3 }),
   users: fc.array(fc.subarray([0, 1, 2]), { minLength: 2, maxLength: 2 }),
-  enabled: usually(true, 12, fc.constant(false)),
+  enabled: mostly(true, 12, fc.constant(false)),
 });
 
 const userName = choose(
@@ -151,40 +151,40 @@ const stranger = choose<Actor>(
 const manager = choose<Actor>([12, user("root")], [2, user("u1", "u2", "u3")], [2, earlier], [1, stranger]);
 const actor = choose<Actor>([12, user("u1", "u2")], [3, user("root")], [1, user("u3")], [4, earlier], [2, stranger]);
 
-const header: fc.Arbitrary<TokenHeader> = usually("token", 5, fc.constantFrom("authorization", "bearer"));
+const header: fc.Arbitrary<TokenHeader> = mostly("token", 5, fc.constantFrom("authorization", "bearer"));
 const form = choose<TokenForm>([5, fc.constantFrom("bare", "bearer")], [4, fc.constantFrom(...formNames)]);
 const way = choose<Way>(
   [5, fc.record({ over: fc.constant("grpc"), header })],
   [2, fc.record({ over: fc.constant("gateway"), form })],
 );
 
-const asked = <M extends Request["method"]>(
+const requestOf = <M extends Request["method"]>(
   method: M,
   late: fc.Arbitrary<Late<Extract<Request, { method: M }>["message"]>>,
 ) => late.map<Late<Request>>((message) => (at) => ({ method, message: message(at) }) as Request);
-const constant = <T>(messages: fc.Arbitrary<T>): fc.Arbitrary<Late<T>> => messages.map(always);
-const single = (steps: fc.Arbitrary<readonly Late<Request>[]>) => steps.map(([request]) => request!);
+const constant = <T>(messages: fc.Arbitrary<T>): fc.Arbitrary<Late<T>> => messages.map(lateOf);
+const firstOf = (steps: fc.Arbitrary<readonly Late<Request>[]>) => steps.map(([request]) => request!);
 
 const request = choose<Late<Request>>(
-  [10, asked("range", range(sort, 4))],
-  [8, asked("put", constant(put))],
-  [6, asked("put", constant(leasedPut))],
-  [5, asked("deleteRange", constant(deleteRange))],
-  [8, asked("txn", txn)],
-  [3, asked("txn", bareCompare)],
-  [2, asked("txn", readTxn)],
+  [10, requestOf("range", range(sort, 4))],
+  [8, requestOf("put", constant(put))],
+  [6, requestOf("put", constant(leasedPut))],
+  [5, requestOf("deleteRange", constant(deleteRange))],
+  [8, requestOf("txn", txn)],
+  [3, requestOf("txn", bareCompare)],
+  [2, requestOf("txn", readTxn)],
   [
     1,
-    asked(
+    requestOf(
       "compact",
       compactable.map((revision) => (at) => ({ revision: revision(at), physical: false })),
     ),
   ],
-  [4, single(grant)],
-  [3, single(revoke)],
-  [3, single(timeToLive)],
+  [4, firstOf(grant)],
+  [3, firstOf(revoke)],
+  [3, firstOf(timeToLive)],
   [2, fc.constant(listLeases)],
-  [2, single(keepAlive)],
+  [2, firstOf(keepAlive)],
 );
 
 const create = createRequest.map<Late<object>>((late) => (at) => late(at));
@@ -198,7 +198,7 @@ const step = choose<Step>(
       kind: fc.constant("login"),
       way,
       name: userName,
-      password: usually<string>("first", 3, fc.constantFrom(...passwords, longPassword)),
+      password: mostly<string>("first", 3, fc.constantFrom(...passwords, longPassword)),
     }),
   ],
   [2, fc.record({ kind: fc.constant("watch"), way, as: actor, create })],

@@ -7,7 +7,7 @@ import { GatewayCaller } from "./gateway-caller.js";
 /** Anything that both have. */
 export type Both<T> = readonly [etcd: T, ours: T];
 
-export const both = <T, Result>(
+export const callBoth = <T, Result>(
   pair: Both<T>,
   run: (each: T, position: 0 | 1) => Promise<Result>,
 ): Promise<Both<Result>> => Promise.all([run(pair[0], 0), run(pair[1], 1)]);
@@ -43,7 +43,7 @@ export class Servers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const caller of [...this.callers, ...this.gateways]) caller.close();
-    await both(this.clusters, (cluster) => cluster[Symbol.asyncDispose]());
+    await callBoth(this.clusters, (cluster) => cluster[Symbol.asyncDispose]());
   }
 }
 

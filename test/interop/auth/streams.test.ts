@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Call, Caller, Conversation, Outcome } from "./calls.js";
-import { both, Servers, succeed } from "./servers.js";
+import { callBoth, Servers, succeed } from "./servers.js";
 
 let servers: Servers;
 
@@ -45,7 +45,7 @@ class Streams {
     this.keepAlives.send({ ID: 1n });
     const watch = await this.watches.next(({ created }) => created === true);
     const keepAlive = await this.keepAlives.next();
-    return [watch, keepAlive].map(shown);
+    return [watch, keepAlive].map(showOutcome);
   }
 
   close(): void {
@@ -54,7 +54,7 @@ class Streams {
   }
 }
 
-const shown = ({ code, details, messages: [message] }: Outcome): string =>
+const showOutcome = ({ code, details, messages: [message] }: Outcome): string =>
   code === 0 ? `ok ${String(message?.["cancelReason"] ?? message?.["TTL"])}` : `${code} ${details}`;
 
 const login = async (caller: Caller, name: string): Promise<string> => {
@@ -93,6 +93,6 @@ async function play(caller: Caller): Promise<string[]> {
 }
 
 test("streams whose token becomes invalid behave alike", async () => {
-  const [etcd, ours] = await both(servers.callers, play);
+  const [etcd, ours] = await callBoth(servers.callers, play);
   assert.deepEqual(ours, etcd);
 });

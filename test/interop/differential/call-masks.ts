@@ -14,10 +14,10 @@ const passing = new Set([
 const isObject = (value: JsonValue | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function withoutPassing(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(withoutPassing);
+function omitPassing(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(omitPassing);
   if (!isObject(value)) return value;
-  const entries = Object.entries(value).map(([name, inner]) => [name, passing.has(name) ? "…" : withoutPassing(inner)]);
+  const entries = Object.entries(value).map(([name, inner]) => [name, passing.has(name) ? "…" : omitPassing(inner)]);
   return Object.fromEntries(entries) as JsonObject;
 }
 
@@ -36,7 +36,7 @@ const ownParts: Readonly<Record<string, (message: JsonObject) => JsonObject>> = 
   }),
   Hash: (message) => ({ ...message, hash: "…" }),
   MemberList: (message) => ({ ...message, members: objects(message["members"]).map((m) => ({ ...m, ID: "…" })) }),
-  Alarm: (message) => ({ ...message, alarms: objects(message["alarms"]).map(shownAlarm).sort() }),
+  Alarm: (message) => ({ ...message, alarms: objects(message["alarms"]).map(showAlarm).sort() }),
   LeaseTimeToLive: (message) => {
     const [left, granted] = [Number(message["TTL"]), Number(message["grantedTTL"])];
     const used = granted - left;
@@ -51,7 +51,7 @@ const texts = (value: JsonValue | undefined): string[] => (Array.isArray(value) 
 const objects = (value: JsonValue | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 /** A number, which JSON has as a text; 0 if it is not there. */
 const textOf = (value: JsonValue | undefined): string => (typeof value === "string" ? value : "0");
-const shownAlarm = ({ memberID, alarm }: JsonObject): string => {
+const showAlarm = ({ memberID, alarm }: JsonObject): string => {
   const id = textOf(memberID);
   return `${id.length > 3 ? "ME" : id} ${textOf(alarm)}`;
 };
@@ -59,9 +59,9 @@ const shownAlarm = ({ memberID, alarm }: JsonObject): string => {
 const methodOf = ({ path }: Call): string => path.slice(path.lastIndexOf("/") + 1);
 
 /** Returns the part of an answer that can be compared. */
-export function comparableReply(call: Call, reply: Reply): Reply {
+export function comparableReplyOf(call: Call, reply: Reply): Reply {
   const own = ownParts[methodOf(call)] ?? ((message: JsonObject) => message);
-  const messages = reply.messages.map(withoutPassing).map((message) => (isObject(message) ? own(message) : message));
+  const messages = reply.messages.map(omitPassing).map((message) => (isObject(message) ? own(message) : message));
   return { ...reply, messages };
 }
 

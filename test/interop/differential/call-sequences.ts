@@ -33,7 +33,7 @@ import { key, value } from "./keys.js";
 import { leasedPut, leaseId } from "./leases.js";
 import { deleteRange, oddSort, range, sort } from "./operations.js";
 import {
-  always,
+  lateOf,
   aroundCompaction,
   compactable,
   exactly,
@@ -59,11 +59,11 @@ const calls =
         bytes: type.encode(message(at)).finish(),
         over: gateway ? "gateway" : "grpc",
       }));
-const now = <T>(messages: fc.Arbitrary<T>): fc.Arbitrary<Late<T>> => messages.map(always);
-const none = (path: string): fc.Arbitrary<Late<Call>> =>
+const lateOfEach = <T>(messages: fc.Arbitrary<T>): fc.Arbitrary<Late<T>> => messages.map(lateOf);
+const emptyCall = (path: string): fc.Arbitrary<Late<Call>> =>
   fc
     .constantFrom<Call["over"][]>(...(isOnGateway(path) ? (["grpc", "gateway"] as const) : (["grpc"] as const)))
-    .map((over) => always<Call>({ path, bytes: empty, over }));
+    .map((over) => lateOf<Call>({ path, bytes: empty, over }));
 
 const kv = (name: string) => `/etcdserverpb.KV/${name}`;
 const lease = (name: string) => `/etcdserverpb.Lease/${name}`;
@@ -113,48 +113,48 @@ const led = fc.option(leader, { nil: undefined });
 
 /** Methods that change and read keys. */
 const kvCalls = choose<Late<Call>>(
-  [6, calls(kv("Put"), PutRequest)(now(leasedPut))],
+  [6, calls(kv("Put"), PutRequest)(lateOfEach(leasedPut))],
   [3, calls(kv("Range"), RangeRequest)(range(choose([20, sort], [1, oddSort]), 10))],
   [2, calls(kv("RangeStream"), RangeRequest)(range(choose([20, sort], [1, oddSort]), 10))],
-  [2, calls(kv("DeleteRange"), DeleteRangeRequest)(now(deleteRange))],
+  [2, calls(kv("DeleteRange"), DeleteRangeRequest)(lateOfEach(deleteRange))],
   [3, calls(kv("Txn"), TxnRequest)(txn)],
   [1, calls(kv("Compact"), CompactionRequest)(compaction)],
 );
 const leaseCalls = choose<Late<Call>>(
-  [3, calls(lease("LeaseGrant"), LeaseGrantRequest)(now(fc.record({ ID: owner, TTL: long })))],
-  [1, calls(lease("LeaseRevoke"), LeaseRevokeRequest)(now(fc.record({ ID: leaseId })))],
-  [1, calls(lease("LeaseTimeToLive"), LeaseTimeToLiveRequest)(now(fc.record({ ID: leaseId, keys: boolean })))],
-  [1, none(lease("LeaseLeases"))],
+  [3, calls(lease("LeaseGrant"), LeaseGrantRequest)(lateOfEach(fc.record({ ID: owner, TTL: long })))],
+  [1, calls(lease("LeaseRevoke"), LeaseRevokeRequest)(lateOfEach(fc.record({ ID: leaseId })))],
+  [1, calls(lease("LeaseTimeToLive"), LeaseTimeToLiveRequest)(lateOfEach(fc.record({ ID: leaseId, keys: boolean })))],
+  [1, emptyCall(lease("LeaseLeases"))],
 );
 const maintenanceCalls = choose<Late<Call>>(
-  [3, calls(maintenance("Alarm"), AlarmRequest)(now(alarm))],
-  [1, none(maintenance("Status"))],
-  [1, none(maintenance("Hash"))],
+  [3, calls(maintenance("Alarm"), AlarmRequest)(lateOfEach(alarm))],
+  [1, emptyCall(maintenance("Status"))],
+  [1, emptyCall(maintenance("Hash"))],
   [2, calls(maintenance("HashKV"), HashKVRequest)(hashed)],
-  [1, none(maintenance("Defragment"))],
-  [1, calls(maintenance("MoveLeader"), MoveLeaderRequest)(now(fc.record({ targetID: uint64 })))],
-  [2, calls(maintenance("Downgrade"), DowngradeRequest)(now(fc.record({ action: downgradeAction, version })))],
-  [1, calls("/etcdserverpb.Cluster/MemberList", MemberListRequest)(now(fc.record({ linearizable: boolean })))],
+  [1, emptyCall(maintenance("Defragment"))],
+  [1, calls(maintenance("MoveLeader"), MoveLeaderRequest)(lateOfEach(fc.record({ targetID: uint64 })))],
+  [2, calls(maintenance("Downgrade"), DowngradeRequest)(lateOfEach(fc.record({ action: downgradeAction, version })))],
+  [1, calls("/etcdserverpb.Cluster/MemberList", MemberListRequest)(lateOfEach(fc.record({ linearizable: boolean })))],
 );
 const concurrencyCalls = choose<Late<Call>>(
-  [2, calls("/v3lockpb.Lock/Lock", LockRequest)(now(fc.record({ name, lease: owner })))],
+  [2, calls("/v3lockpb.Lock/Lock", LockRequest)(lateOfEach(fc.record({ name, lease: owner })))],
   [
     1,
     calls(
       "/v3lockpb.Lock/Unlock",
       UnlockRequest,
-    )(now(fc.record({ key: choose([1, key], [2, leader.map((l) => l.key)]) }))),
+    )(lateOfEach(fc.record({ key: choose([1, key], [2, leader.map((l) => l.key)]) }))),
   ],
-  [3, calls(election("Campaign"), CampaignRequest)(now(fc.record({ name, lease: owner, value })))],
-  [2, calls(election("Proclaim"), ProclaimRequest)(now(fc.record({ leader: led, value })))],
-  [1, calls(election("Leader"), LeaderRequest)(now(fc.record({ name })))],
-  [2, calls(election("Resign"), ResignRequest)(now(fc.record({ leader: led })))],
+  [3, calls(election("Campaign"), CampaignRequest)(lateOfEach(fc.record({ name, lease: owner, value })))],
+  [2, calls(election("Proclaim"), ProclaimRequest)(lateOfEach(fc.record({ leader: led, value })))],
+  [1, calls(election("Leader"), LeaderRequest)(lateOfEach(fc.record({ name })))],
+  [2, calls(election("Resign"), ResignRequest)(lateOfEach(fc.record({ leader: led })))],
 );
 const service = fc.constantFrom("", "etcdserverpb.KV", "etcdserverpb.Nope", "é");
 const otherCalls = choose<Late<Call>>(
-  [2, calls("/grpc.health.v1.Health/Check", HealthCheckRequest)(now(fc.record({ service })))],
-  [1, none("/grpc.health.v1.Health/List")],
-  [1, fc.constantFrom("/etcdserverpb.KV/Nope", "/foo.Bar/Nope", "/KV/Put", "/x").chain(none)],
+  [2, calls("/grpc.health.v1.Health/Check", HealthCheckRequest)(lateOfEach(fc.record({ service })))],
+  [1, emptyCall("/grpc.health.v1.Health/List")],
+  [1, fc.constantFrom("/etcdserverpb.KV/Nope", "/foo.Bar/Nope", "/KV/Put", "/x").chain(emptyCall)],
 );
 
 /** Ways to spoil a request, but not a transaction: what is left of it might be one that etcd does not expect. */
@@ -180,7 +180,7 @@ const first = list(
   calls(
     lease("LeaseGrant"),
     LeaseGrantRequest,
-  )(now(fc.record({ ID: fc.constantFrom(1n, 2n), TTL: fc.constant(600n) }))),
+  )(lateOfEach(fc.record({ ID: fc.constantFrom(1n, 2n), TTL: fc.constant(600n) }))),
   0,
   2,
 );

@@ -32,7 +32,7 @@ function note({ request, etcd, difference }: Exchange): void {
   for (const outcome of [...outcomes(request, etcd), ...known]) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
 }
 
-const missing = () => expectedOutcomes.filter((outcome) => !seen.has(outcome));
+const missingOutcomes = () => expectedOutcomes.filter((outcome) => !seen.has(outcome));
 
 /** @throws Error that tells all that was said, if the answers to one of them differ in a way that is not known */
 async function play(pair: Pair, steps: readonly Late<Request>[]): Promise<void> {
@@ -59,5 +59,5 @@ test(`generated sequences, SEED=${seed} RUNS=${numRuns}`, async () => {
       await play(pair, steps);
     },
   });
-  if (numRuns >= runsThatCover) assert.deepEqual(missing(), [], "not brought about");
+  if (numRuns >= runsThatCover) assert.deepEqual(missingOutcomes(), [], "not brought about");
 });

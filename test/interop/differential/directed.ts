@@ -11,10 +11,10 @@ import {
 import { everything } from "./keys.js";
 import type { LiveStep } from "./live-sequences.js";
 import type { Request } from "./requests.js";
-import { always, type Late } from "./revisions.js";
+import { lateOf, type Late } from "./revisions.js";
 
 const key = (text: string) => Buffer.from(text);
-const ask = (request: Request): LiveStep => ({ kind: "ask", request: always(request) });
+const ask = (request: Request): LiveStep => ({ kind: "ask", request: lateOf(request) });
 const putOf = (text: string, lease = 0n) => PutRequest.create({ key: key(text), value: key("1"), lease });
 const put = (text: string, lease?: bigint) => ask({ method: "put", message: putOf(text, lease) });
 const del = (text: string) => ask({ method: "deleteRange", message: DeleteRangeRequest.create({ key: key(text) }) });
@@ -65,8 +65,8 @@ const watch = (
     return { requestUnion: { $case: "createRequest", value: WatchCreateRequest.create(value) } };
   });
 const cancel = (stream: number, watchId: bigint) =>
-  tell(stream, always({ requestUnion: { $case: "cancelRequest", value: { watchId } } }));
-const progress = (stream: number) => tell(stream, always({ requestUnion: { $case: "progressRequest", value: {} } }));
+  tell(stream, lateOf({ requestUnion: { $case: "cancelRequest", value: { watchId } } }));
+const progress = (stream: number) => tell(stream, lateOf({ requestUnion: { $case: "progressRequest", value: {} } }));
 
 /** Puts and deletions of what was there and of what was not, and several at once. */
 const changes = [put("a"), put("a"), del("a"), putTogether(["a", "b"]), del("b")];

@@ -3,7 +3,7 @@ import { DeleteRangeRequest, PutRequest, WatchCreateRequest } from "../../../pro
 import { everything } from "./keys.js";
 import { limits } from "./limits.js";
 import type { LiveStep } from "./live-sequences.js";
-import { always } from "./revisions.js";
+import { lateOf } from "./revisions.js";
 
 /** Bytes of a response beyond the largest request. */
 const headroom = 512 * 1024;
@@ -15,12 +15,12 @@ const put = (index: number): LiveStep => {
   const key = Buffer.from(`k${String(index).padStart(3, "0")}`);
   return {
     kind: "ask",
-    request: always({ method: "put", message: PutRequest.create({ key, value: Buffer.alloc(valueBytes) }) }),
+    request: lateOf({ method: "put", message: PutRequest.create({ key, value: Buffer.alloc(valueBytes) }) }),
   };
 };
 const watch = (stream: number, fragment: boolean): LiveStep => {
   const value = WatchCreateRequest.create({ ...everything, prevKv: true, fragment });
-  return { kind: "tell", stream, request: always({ requestUnion: { $case: "createRequest", value } }) };
+  return { kind: "tell", stream, request: lateOf({ requestUnion: { $case: "createRequest", value } }) };
 };
 
 export const fragments: readonly LiveStep[] = [
@@ -29,6 +29,6 @@ export const fragments: readonly LiveStep[] = [
   watch(1, false),
   {
     kind: "ask",
-    request: always({ method: "deleteRange", message: DeleteRangeRequest.create(everything) }),
+    request: lateOf({ method: "deleteRange", message: DeleteRangeRequest.create(everything) }),
   },
 ];

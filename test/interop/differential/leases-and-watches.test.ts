@@ -55,7 +55,7 @@ async function play(pair: Pair, steps: readonly LiveStep[]): Promise<void> {
 
 const masked = [...watchMasks.replies, ...watchMasks.told].map(({ name }) => `masked: ${name}`);
 const expected = [...expectedLeaseOutcomes, ...expectedWatchOutcomes, ...masked];
-const missing = () => expected.filter((outcome) => !seen.has(outcome));
+const missingOutcomes = () => expected.filter((outcome) => !seen.has(outcome));
 
 test("a response in fragments", async () => {
   await play(lanes.first, fragments);
@@ -64,12 +64,12 @@ test("a response in fragments", async () => {
 
 test("the directed steps bring about every expected outcome", async () => {
   for (const steps of directed) await play(lanes.first, steps);
-  const notBroughtAbout = missing();
+  const notBroughtAbout = missingOutcomes();
   seen.clear(); // from here on it is chance
   assert.deepEqual(notBroughtAbout, []);
 });
 
 test(`generated sequences, SEED=${seed} RUNS=${numRuns}`, async (t) => {
   await lanes.check({ arbitrary: liveSequence, play, seed, numRuns });
-  t.diagnostic(`not brought about by chance: ${missing().join(", ") || "nothing"}`);
+  t.diagnostic(`not brought about by chance: ${missingOutcomes().join(", ") || "nothing"}`);
 });

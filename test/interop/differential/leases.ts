@@ -1,10 +1,10 @@
 // Requests about leases, few of them with the same ids; and what of the answers can be compared.
 import fc from "fast-check";
 import type { LeaseGrantRequest, PutRequest } from "../../../proto/index.js";
-import { choose, list, seldom, usually } from "./chance.js";
+import { choose, list, seldom, mostly } from "./chance.js";
 import { key, value } from "./keys.js";
 import type { Fields, Request } from "./requests.js";
-import { always, highest, type Late, lowest } from "./revisions.js";
+import { lateOf, highest, type Late, lowest } from "./revisions.js";
 
 /** Below those that servers pick. */
 const knownId = choose([8, fc.constantFrom(1n, 2n, 3n)], [1, fc.constantFrom(-1n, lowest)]);
@@ -16,37 +16,37 @@ const shortTtl = fc.constantFrom(1n, 0n, -1n, lowest);
 const hugeTtl = fc.constantFrom(9_000_000_001n, highest);
 
 type Steps = readonly Late<Request>[];
-const grantOf = (message: LeaseGrantRequest): Late<Request> => always({ method: "leaseGrant", message });
+const grantOf = (message: LeaseGrantRequest): Late<Request> => lateOf({ method: "leaseGrant", message });
 
 export const grant: fc.Arbitrary<Steps> = fc
   .record({
     ID: choose([12, knownId], [1, fc.constant(0n)]),
-    TTL: usually(600n, 2, choose([9, longTtl], [1, hugeTtl])),
+    TTL: mostly(600n, 2, choose([9, longTtl], [1, hugeTtl])),
   })
   .map((message) => [grantOf(message)]);
-export const revoke: fc.Arbitrary<Steps> = leaseId.map((ID) => [always({ method: "leaseRevoke", message: { ID } })]);
+export const revoke: fc.Arbitrary<Steps> = leaseId.map((ID) => [lateOf({ method: "leaseRevoke", message: { ID } })]);
 /** A lease granted for seconds is revoked before they are over. */
 export const briefGrant: fc.Arbitrary<Steps> = fc
   .record({ ID: knownId, TTL: shortTtl })
-  .map((message) => [grantOf(message), always({ method: "leaseRevoke", message: { ID: message.ID } })]);
+  .map((message) => [grantOf(message), lateOf({ method: "leaseRevoke", message: { ID: message.ID } })]);
 export const timeToLive: fc.Arbitrary<Steps> = fc
   .record({ ID: leaseId, keys: fc.boolean() })
-  .map((message) => [always({ method: "leaseTimeToLive", message })]);
+  .map((message) => [lateOf({ method: "leaseTimeToLive", message })]);
 export const keepAlive: fc.Arbitrary<Steps> = list(leaseId, 0, 4).map((ids) => [
-  always({ method: "leaseKeepAlive", message: { ids } }),
+  lateOf({ method: "leaseKeepAlive", message: { ids } }),
 ]);
-export const listLeases: Late<Request> = always({ method: "leaseLeases", message: {} });
+export const listLeases: Late<Request> = lateOf({ method: "leaseLeases", message: {} });
 /** All that is left of them, with their keys. */
 export const lookAtLeases: Steps = [
   listLeases,
-  ...[1n, 2n, 3n, -1n, lowest].map((ID) => always<Request>({ method: "leaseTimeToLive", message: { ID, keys: true } })),
+  ...[1n, 2n, 3n, -1n, lowest].map((ID) => lateOf<Request>({ method: "leaseTimeToLive", message: { ID, keys: true } })),
 ];
 
 /** A third of them under a lease. */
 export const leasedPut: fc.Arbitrary<PutRequest> = fc.record({
   key,
   value,
-  lease: usually(0n, 3, choose([30, knownId], [1, fc.constant(99n)])),
+  lease: mostly(0n, 3, choose([30, knownId], [1, fc.constant(99n)])),
   prevKv: seldom(3),
   ignoreValue: fc.constant(false),
   ignoreLease: fc.constant(false),
@@ -54,27 +54,27 @@ export const leasedPut: fc.Arbitrary<PutRequest> = fc.record({
 
 /** Ids that servers pick, which are never the same two, are all shown as this one. */
 const picked = 2n ** 40n;
-const shownId = (id: bigint) => (id >= 2n ** 32n ? picked : id);
+const showId = (id: bigint) => (id >= 2n ** 32n ? picked : id);
 
 /** How much of its time a lease may have used up by the time somebody asks. */
 const maxUsedSeconds = 60n;
 
-function shownTtl({ TTL, grantedTTL }: { TTL: bigint; grantedTTL: bigint }): bigint {
+function showTtl({ TTL, grantedTTL }: { TTL: bigint; grantedTTL: bigint }): bigint {
   return TTL <= grantedTTL && TTL >= grantedTTL - maxUsedSeconds ? grantedTTL : TTL;
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 /** Without picked ids, without the seconds that have passed, and with keys in order. */
-export function comparableLease({ method }: Request, message: Fields): Fields {
-  if (method === "leaseGrant") return { ...message, ID: shownId(message["ID"] as bigint) };
+export function comparableLeaseOf({ method }: Request, message: Fields): Fields {
+  if (method === "leaseGrant") return { ...message, ID: showId(message["ID"] as bigint) };
   if (method === "leaseLeases") {
     const leases = message["leases"] as readonly { ID: bigint }[];
-    return { ...message, leases: leases.map(({ ID }) => ({ ID: shownId(ID) })) };
+    return { ...message, leases: leases.map(({ ID }) => ({ ID: showId(ID) })) };
   }
   if (method !== "leaseTimeToLive") return message;
   const fields = message as unknown as { TTL: bigint; grantedTTL: bigint; keys: readonly Uint8Array[] };
   if (fields.TTL < 0n) return message;
   const keys = [...fields.keys].sort((a, b) => (hex(a) < hex(b) ? -1 : 1));
-  return { ...message, TTL: shownTtl(fields), keys };
+  return { ...message, TTL: showTtl(fields), keys };
 }

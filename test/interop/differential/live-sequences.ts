@@ -6,7 +6,7 @@ import { everything, knownKey } from "./keys.js";
 import { briefGrant, grant, keepAlive, leasedPut, listLeases, lookAtLeases, revoke, timeToLive } from "./leases.js";
 import { boundedDelete, deleteRange, range, sort } from "./operations.js";
 import type { Request } from "./requests.js";
-import { always, aroundCompaction, compactable, type Late, type Revisions } from "./revisions.js";
+import { lateOf, aroundCompaction, compactable, type Late, type Revisions } from "./revisions.js";
 import type { Watching } from "./watching.js";
 import { createRequest, watchRequest } from "./watch-requests.js";
 
@@ -44,7 +44,7 @@ const txn = fc
         ? Buffer.from(request.value.key).toString("hex")
         : "",
   })
-  .map((success) => always<Request>({ method: "txn", message: TxnRequest.create({ success }) }));
+  .map((success) => lateOf<Request>({ method: "txn", message: TxnRequest.create({ success }) }));
 const compareLease = fc
   .record({
     key: knownKey,
@@ -60,10 +60,10 @@ const compareLease = fc
       target: 4 as const,
       targetUnion: { $case: "lease" as const, value: lease },
     };
-    return always<Request>({ method: "txn", message: { compare: [compare], success: [put], failure: [] } });
+    return lateOf<Request>({ method: "txn", message: { compare: [compare], success: [put], failure: [] } });
   });
-const put = leasedPut.map((message) => always<Request>({ method: "put", message }));
-const deletion = deleteRange.map((message) => always<Request>({ method: "deleteRange", message }));
+const put = leasedPut.map((message) => lateOf<Request>({ method: "put", message }));
+const deletion = deleteRange.map((message) => lateOf<Request>({ method: "deleteRange", message }));
 /** To its end: whether etcd tells of what it has removed must not depend on how far it has come. */
 const compaction = choose([8, compactable], [1, aroundCompaction]).map<Late<Request>>((revision) => (at) => ({
   method: "compact",

@@ -7,7 +7,7 @@ import type {
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
 } from "../../../proto/index.js";
-import { choose, seldom, usually } from "./chance.js";
+import { choose, seldom, mostly } from "./chance.js";
 import { all, bounded, empty, from, interval, type Interval, key, one, some, value } from "./keys.js";
 import { bound, highest, type Late, lowest, readRevision } from "./revisions.js";
 
@@ -52,7 +52,7 @@ export const range = (sort: fc.Arbitrary<Sort>, oddness: number): fc.Arbitrary<L
     }));
 
 /** No lease exists. */
-const lease = usually(0n, 30, fc.constantFrom(1n, -1n, 0x1234_5678_9abc_def0n));
+const lease = mostly(0n, 30, fc.constantFrom(1n, -1n, 0x1234_5678_9abc_def0n));
 
 export const put: fc.Arbitrary<PutRequest> = fc
   .record({

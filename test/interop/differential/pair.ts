@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
 import { everything, zero } from "./keys.js";
 import { type Mask, masks } from "./masks.js";
-import { comparableLease } from "./leases.js";
+import { comparableLeaseOf } from "./leases.js";
 import type { Answer, Channel, Request } from "./requests.js";
 import type { Revisions } from "./revisions.js";
 import { showAnswer } from "./show.js";
@@ -18,8 +18,8 @@ export interface Exchange {
 }
 
 /** Returns the part of an answer that can be compared. */
-function comparable(request: Request, answer: Answer): Answer {
-  return answer.kind === "ok" ? { kind: "ok", message: comparableLease(request, answer.message) } : answer;
+function comparableOf(request: Request, answer: Answer): Answer {
+  return answer.kind === "ok" ? { kind: "ok", message: comparableLeaseOf(request, answer.message) } : answer;
 }
 
 const headerRevision = (answer: Answer): bigint => {
@@ -42,7 +42,10 @@ export class Pair {
 
   async ask(request: Request): Promise<Exchange> {
     const { at } = this;
-    const [etcd, ours] = (await this.askBoth(request)).map((answer) => comparable(request, answer)) as [Answer, Answer];
+    const [etcd, ours] = (await this.askBoth(request)).map((answer) => comparableOf(request, answer)) as [
+      Answer,
+      Answer,
+    ];
     this.note(request, etcd);
     const difference = isDeepStrictEqual(etcd, ours)
       ? "none"

@@ -71,7 +71,7 @@ function define<Message extends UnaryRequest["message"], Response extends object
   return {
     path: `/${service}/${method.name}`,
     encode: (request) => Buffer.from(method.requestType.encode(request.message as Message).finish()),
-    decode: (bytes) => withoutIds(method.responseType.decode(new Uint8Array(bytes))) as Fields,
+    decode: (bytes) => omitIds(method.responseType.decode(new Uint8Array(bytes))) as Fields,
   };
 }
 
@@ -96,11 +96,11 @@ const watchPath = `/${WatchDefinition.fullName}/${WatchDefinition.methods.watch.
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
 
 /** Replaces ids by 1 or 0: only their presence can be compared. A transaction's inner headers must have none. */
-function withoutIds(value: unknown, field?: string): unknown {
+function omitIds(value: unknown, field?: string): unknown {
   if (typeof value === "bigint" && field !== undefined && idFields.has(field)) return value === 0n ? 0n : 1n;
-  if (Array.isArray(value)) return value.map((item) => withoutIds(item));
+  if (Array.isArray(value)) return value.map((item) => omitIds(item));
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutIds(inner, name)]));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, omitIds(inner, name)]));
 }
 
 /** Far beyond what any request here takes: whoever exceeds it hangs. */
@@ -123,7 +123,7 @@ export class Channel {
     return this.grpc.makeBidiStreamRequest(
       watchPath,
       (request: WatchRequest) => Buffer.from(WatchRequest.encode(request).finish()),
-      (bytes: Buffer) => withoutIds(WatchResponse.decode(new Uint8Array(bytes))) as Fields,
+      (bytes: Buffer) => omitIds(WatchResponse.decode(new Uint8Array(bytes))) as Fields,
     );
   }
 
@@ -135,11 +135,11 @@ export class Channel {
     const { path, encode, decode } = definitions[request.method];
     const options = { deadline: Date.now() + deadlineMs };
     return new Promise((resolve) => {
-      const answered = (error: ServiceError | null, message?: Fields) => {
+      const onAnswer = (error: ServiceError | null, message?: Fields) => {
         if (error !== null) resolve({ kind: "error", code: error.code, details: error.details });
         else resolve({ kind: "ok", message: message ?? {} });
       };
-      this.grpc.makeUnaryRequest(path, encode, decode, request, options, answered);
+      this.grpc.makeUnaryRequest(path, encode, decode, request, options, onAnswer);
     });
   }
 
@@ -148,7 +148,7 @@ export class Channel {
     const call = this.grpc.makeBidiStreamRequest(
       keepAlivePath,
       (request: LeaseKeepAliveRequest) => Buffer.from(LeaseKeepAliveRequest.encode(request).finish()),
-      (bytes: Buffer) => withoutIds(LeaseKeepAliveResponse.decode(new Uint8Array(bytes))) as Fields,
+      (bytes: Buffer) => omitIds(LeaseKeepAliveResponse.decode(new Uint8Array(bytes))) as Fields,
       { deadline: Date.now() + deadlineMs },
     );
     const responses: Fields[] = [];

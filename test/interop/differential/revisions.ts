@@ -1,6 +1,6 @@
 // Revisions, counted from where the stores stand at that moment, so that they are the same ones wherever a sequence starts.
 import fc from "fast-check";
-import { choose, usually } from "./chance.js";
+import { choose, mostly } from "./chance.js";
 
 /** The stores' revisions when a request is sent. */
 export interface Revisions {
@@ -11,7 +11,7 @@ export interface Revisions {
 /** A request, or part of one, whose revisions are known only when it is sent. */
 export type Late<T> = (at: Revisions) => T;
 
-export const always =
+export const lateOf =
   <T>(value: T): Late<T> =>
   () =>
     value;
@@ -48,4 +48,4 @@ export const odd = fc.constantFrom(-1n, -5n, 1n, lowest, highest).map<Late<bigin
 export const readRevision = (oddness: number): fc.Arbitrary<Late<bigint>> =>
   choose([120, exactly(0n)], [80, recent], [oddness, aroundCompaction], [oddness, future], [oddness, odd]);
 /** A bound on revisions; any number is a good one. */
-export const bound = usually(() => 0n, 14, choose([6, recent], [1, future], [1, aroundCompaction], [1, odd]));
+export const bound = mostly(() => 0n, 14, choose([6, recent], [1, future], [1, aroundCompaction], [1, odd]));

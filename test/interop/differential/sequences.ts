@@ -7,11 +7,11 @@ import { everything, knownKey, value, zero } from "./keys.js";
 import { limits } from "./limits.js";
 import { deleteRange, oddSort, put, range, sort } from "./operations.js";
 import type { Request } from "./requests.js";
-import { always, aroundCompaction, compactable, exactly, future, type Late, lowest, odd, recent } from "./revisions.js";
+import { lateOf, aroundCompaction, compactable, exactly, future, type Late, lowest, odd, recent } from "./revisions.js";
 import { bareCompare, readTxn, txn } from "./txns.js";
 
 const putOf = (size: number): Late<Request> =>
-  always({ method: "put", message: PutRequest.create({ key: zero, value: new Uint8Array(size) }) });
+  lateOf({ method: "put", message: PutRequest.create({ key: zero, value: new Uint8Array(size) }) });
 /** Too large to be proposed, and too large to be received. */
 const oversized = fc.constantFrom(putOf(limits.maxRequestBytes * 2), putOf(limits.maxRequestBytes + 2 ** 20));
 
@@ -45,9 +45,9 @@ function step(hashing: boolean): fc.Arbitrary<Late<Request>> {
   );
   const hash = hashRevision.map((revision) => send("hashKV")((at) => ({ revision: revision(at) })));
   return choose(
-    [140, put.map((message) => send("put")(always(message)))],
+    [140, put.map((message) => send("put")(lateOf(message)))],
     [140, range(choose([40, sort], [1, oddSort]), 10).map(send("range"))],
-    [40, deleteRange.map((message) => send("deleteRange")(always(message)))],
+    [40, deleteRange.map((message) => send("deleteRange")(lateOf(message)))],
     [140, txn.map(send("txn"))],
     [120, bareCompare.map(send("txn"))],
     [20, readTxn.map(send("txn"))],
@@ -70,7 +70,7 @@ const furnishOf = (minLength: number, maxLength: number) =>
       const success = pairs.map<RequestOp>((pair) => ({
         request: { $case: "requestPut", value: PutRequest.create(pair) },
       }));
-      return send("txn")(always({ compare: [], success, failure: [] }));
+      return send("txn")(lateOf({ compare: [], success, failure: [] }));
     });
 const furnish = choose([1, furnishOf(0, 3)], [9, furnishOf(4, limits.maxTxnOps)]);
 
@@ -85,26 +85,26 @@ const lookBack: Late<Request> = ({ now, compacted }) => {
   const past = Array.from({ length: depth + 1 }, (_, back) => rangeOfAll(now - BigInt(back)));
   return { method: "txn", message: { compare: [], success: [...past, putOfOne], failure: [] } };
 };
-const deleteAll: Late<Request> = always({
+const deleteAll: Late<Request> = lateOf({
   method: "deleteRange",
   message: DeleteRangeRequest.create({ ...everything, prevKv: true }),
 });
 const hashOfAll: Late<Request> = (at) => ({ method: "hashKV", message: { revision: newest(at) } });
 
 /** A last look, and the hash: with something alive, thanks to the put, or with nothing. */
-const ending = (hashing: boolean) => (hashing ? [lookBack, deleteAll, hashOfAll] : [lookBack, hashOfAll]);
+const endingOf = (hashing: boolean) => (hashing ? [lookBack, deleteAll, hashOfAll] : [lookBack, hashOfAll]);
 
 const steps = (hashing: boolean) =>
-  fc.tuple(furnish, list(step(hashing), 1, 16)).map(([first, rest]) => [first, ...rest, ...ending(hashing)]);
+  fc.tuple(furnish, list(step(hashing), 1, 16)).map(([first, rest]) => [first, ...rest, ...endingOf(hashing)]);
 
 /** The requests of one run of the test. */
 export const sequence: fc.Arbitrary<Late<Request>[]> = fc.oneof(steps(false), steps(true));
 
 /** Requests for a store that was never compacted: there, 0 is a revision to compact to. */
 export const firstOfAll: Late<Request>[] = [
-  send("range")(always(RangeRequest.create(everything))),
-  send("hashKV")(always({ revision: 0n })),
-  ...[lowest, -1n, 2n, 0n, 0n].map((revision) => send("compact")(always({ revision, physical: true }))),
-  send("hashKV")(always({ revision: 0n })),
-  send("compact")(always({ revision: 1n, physical: false })),
+  send("range")(lateOf(RangeRequest.create(everything))),
+  send("hashKV")(lateOf({ revision: 0n })),
+  ...[lowest, -1n, 2n, 0n, 0n].map((revision) => send("compact")(lateOf({ revision, physical: true }))),
+  send("hashKV")(lateOf({ revision: 0n })),
+  send("compact")(lateOf({ revision: 1n, physical: false })),
 ];

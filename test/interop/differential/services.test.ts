@@ -6,14 +6,14 @@ import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { AlarmRequest, AlarmType, PutRequest, RangeRequest } from "../../../proto/index.js";
 import { eventually } from "../../support/deadline.js";
-import { callMasks, comparableReply } from "./call-masks.js";
+import { callMasks, comparableReplyOf } from "./call-masks.js";
 import { callSequence } from "./call-sequences.js";
 import { type Call, Caller, type Reply, requestJson } from "./calls.js";
 import { everything } from "./keys.js";
 import { Lanes } from "./lanes.js";
 import { limits } from "./limits.js";
 import type { Pair } from "./pair.js";
-import { always, type Late, type Revisions } from "./revisions.js";
+import { lateOf, type Late, type Revisions } from "./revisions.js";
 
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 1_000);
@@ -43,7 +43,7 @@ after(async () => {
   await lanes[Symbol.asyncDispose]();
 });
 
-const bothOf = (pair: Pair): readonly [Caller, Caller] => callers.get(pair) ?? assert.fail("every pair has callers");
+const callersOf = (pair: Pair): readonly [Caller, Caller] => callers.get(pair) ?? assert.fail("every pair has callers");
 
 const revisionOf = ({ messages }: Reply): bigint => {
   const header = (messages.at(-1) as { header?: { revision?: string } } | undefined)?.header;
@@ -53,7 +53,7 @@ const revisionOf = ({ messages }: Reply): bigint => {
 /** Deactivates all alarms, so that both take writes. */
 async function disarm(pair: Pair): Promise<void> {
   const bytes = AlarmRequest.encode(AlarmRequest.create({ action: 0 })).finish();
-  for (const caller of bothOf(pair)) {
+  for (const caller of callersOf(pair)) {
     const { messages, details } = await caller.call({ path: "/etcdserverpb.Maintenance/Alarm", bytes, over: "grpc" });
     assert.equal(details, "", "alarms are listed");
     const { alarms = [] } = messages[0] as { alarms?: { memberID?: string; alarm: keyof typeof AlarmType }[] };
@@ -72,13 +72,13 @@ async function wouldWait(pair: Pair, call: Call): Promise<boolean> {
   const prefix = Buffer.from(name, "base64").toString();
   const request = RangeRequest.create({ key: Buffer.from(`${prefix}/`), rangeEnd: Buffer.from(`${prefix}0`) });
   const bytes = RangeRequest.encode(request).finish();
-  const { messages } = await bothOf(pair)[1].call({ path: "/etcdserverpb.KV/Range", bytes, over: "grpc" });
+  const { messages } = await callersOf(pair)[1].call({ path: "/etcdserverpb.KV/Range", bytes, over: "grpc" });
   const { kvs = [] } = (messages[0] ?? {}) as { kvs?: { lease?: string }[] };
   return kvs.some((kv) => kv.lease !== lease);
 }
 
 const show = (value: unknown): string => JSON.stringify(value);
-const shownCall = (call: Call): string =>
+const showCall = (call: Call): string =>
   `${call.path} over ${call.over} ${show(requestJson(call))} (${Buffer.from(call.bytes).toString("hex")})`;
 
 function note({ path, over }: Call, { code }: Reply): void {
@@ -86,7 +86,7 @@ function note({ path, over }: Call, { code }: Reply): void {
   seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
 }
 
-const next = ({ now, compacted }: Revisions, { path, bytes }: Call, reply: Reply): Revisions => {
+const nextRevisions = ({ now, compacted }: Revisions, { path, bytes }: Call, reply: Reply): Revisions => {
   const revision = revisionOf(reply);
   if (reply.code !== 0 || !path.endsWith("/Compact")) return { now: revision > now ? revision : now, compacted };
   return { now, compacted: BigInt((requestJson({ path, bytes }) as { revision?: string }).revision ?? 0) };
@@ -101,16 +101,16 @@ async function play(pair: Pair, steps: readonly Late<Call>[]): Promise<void> {
   for (const step of steps) {
     const call = step(at);
     if (await wouldWait(pair, call)) continue;
-    const replies = await Promise.all(bothOf(pair).map((caller) => caller.call(call)));
-    const [etcd, ours] = replies.map((reply) => comparableReply(call, reply)) as [Reply, Reply];
-    said.push(shownCall(call), `  etcd: ${show(etcd)}`, `  ours: ${show(ours)}`);
+    const replies = await Promise.all(callersOf(pair).map((caller) => caller.call(call)));
+    const [etcd, ours] = replies.map((reply) => comparableReplyOf(call, reply)) as [Reply, Reply];
+    said.push(showCall(call), `  etcd: ${show(etcd)}`, `  ours: ${show(ours)}`);
     const known = callMasks.find(({ hides }) => hides(call, etcd, ours, at));
     if (!isDeepStrictEqual(etcd, ours)) {
       if (known === undefined) throw new Error(said.join("\n"));
       seen.set(`masked: ${known.name}`, (seen.get(`masked: ${known.name}`) ?? 0) + 1);
     }
     note(call, etcd);
-    at = next(at, call, etcd);
+    at = nextRevisions(at, call, etcd);
   }
 }
 
@@ -132,7 +132,7 @@ const rare = new Set(
 );
 const expectedMasks = callMasks.map(({ name }) => `masked: ${name}`);
 
-const grpcCall = (path: string, bytes: Uint8Array): Late<Call> => always({ path, bytes, over: "grpc" });
+const grpcCall = (path: string, bytes: Uint8Array): Late<Call> => lateOf({ path, bytes, over: "grpc" });
 const putOf = (key: string, value: string): Late<Call> =>
   grpcCall(
     "/etcdserverpb.KV/Put",

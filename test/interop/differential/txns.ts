@@ -13,7 +13,7 @@ import { type Choice, choose, list } from "./chance.js";
 import { all, from, one, some, value } from "./keys.js";
 import { limits } from "./limits.js";
 import { boundedDelete, completePut, deleteRange, oddSort, put, range, type Sort, sort } from "./operations.js";
-import { always, exactly, future, highest, type Late, recent } from "./revisions.js";
+import { lateOf, exactly, future, highest, type Late, recent } from "./revisions.js";
 
 const compare: fc.Arbitrary<Late<Compare>> = fc
   .record({
@@ -48,10 +48,10 @@ const compare: fc.Arbitrary<Late<Compare>> = fc
 const rangeOp = (sort: fc.Arbitrary<Sort>) =>
   range(sort, 2).map<Late<RequestOp>>((late) => (at) => ({ request: { $case: "requestRange", value: late(at) } }));
 const putOp = (requests: fc.Arbitrary<PutRequest>) =>
-  requests.map((value) => always<RequestOp>({ request: { $case: "requestPut", value } }));
+  requests.map((value) => lateOf<RequestOp>({ request: { $case: "requestPut", value } }));
 const deleteOp = (requests: fc.Arbitrary<DeleteRangeRequest>) =>
-  requests.map((value) => always<RequestOp>({ request: { $case: "requestDeleteRange", value } }));
-const unsetOp = fc.constant(always<RequestOp>({ request: undefined }));
+  requests.map((value) => lateOf<RequestOp>({ request: { $case: "requestDeleteRange", value } }));
+const unsetOp = fc.constant(lateOf<RequestOp>({ request: undefined }));
 
 /** Writes of a transaction, with everything nested in it. */
 interface Writes {

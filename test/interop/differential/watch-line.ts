@@ -39,22 +39,22 @@ export class WatchLine {
     this.call.cancel();
   }
 
-  heardBy = (id: bigint): readonly WatchResponse[] => this.told.get(id) ?? [];
+  responsesOf = (id: bigint): readonly WatchResponse[] => this.told.get(id) ?? [];
 
   /** Whether it came about in time; what is missing shows in what is compared. */
-  async until(condition: () => boolean): Promise<boolean> {
-    const met = async () => {
+  async waitUntil(condition: () => boolean): Promise<boolean> {
+    const waitUntilMet = async () => {
       while (!condition()) {
         if (this.failure !== undefined) throw new Error(this.failure);
         await new Promise<void>((resolve) => (this.wake = resolve));
       }
       return true;
     };
-    return within(patienceMs, "what was expected on a watch stream", met()).catch(() => false);
+    return within(patienceMs, "what was expected on a watch stream", waitUntilMet()).catch(() => false);
   }
 
-  untilReply = (isLast: (reply: WatchResponse) => boolean): Promise<boolean> =>
-    this.until(() => this.replies.some(isLast));
+  waitForReply = (isLast: (reply: WatchResponse) => boolean): Promise<boolean> =>
+    this.waitUntil(() => this.replies.some(isLast));
 
   /** A failure of the stream is the last of them. */
   takeReplies(): (WatchResponse | string)[] {

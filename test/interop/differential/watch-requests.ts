@@ -6,7 +6,7 @@ import {
   type WatchRequest,
   type WatchResponse,
 } from "../../../proto/index.js";
-import { choose, seldom, usually } from "./chance.js";
+import { choose, seldom, mostly } from "./chance.js";
 import { interval } from "./keys.js";
 import { aroundCompaction, exactly, future, highest, type Late, lowest, recent } from "./revisions.js";
 
@@ -44,7 +44,7 @@ const create: fc.Arbitrary<Late<WatchRequest>> = fc
     interval,
     start,
     filters,
-    id: usually(0n, 3, watchId),
+    id: mostly(0n, 3, watchId),
     flags: fc.record({ prevKv: fc.boolean(), fragment: seldom(3), progressNotify: seldom(3) }),
   })
   .map<Late<WatchRequest>>(({ interval, start, filters, id, flags }) => (at) => {

@@ -27,7 +27,7 @@ export interface Told {
 
 const revisionOf = (event: Event | undefined) => event?.kv?.modRevision ?? 0n;
 
-function brokenPromises(responses: readonly WatchResponse[]): string[] {
+function findBrokenPromises(responses: readonly WatchResponse[]): string[] {
   return responses.flatMap((response, index) => {
     const next = responses[index + 1];
     const last = revisionOf(response.events.at(-1));
@@ -40,13 +40,13 @@ function brokenPromises(responses: readonly WatchResponse[]): string[] {
   });
 }
 
-export function toldBy(watcher: Watcher | undefined, told: readonly WatchResponse[] = []): Told {
+export function eventsOf(watcher: Watcher | undefined, told: readonly WatchResponse[] = []): Told {
   const responses = told.filter(({ events }) => events.length > 0);
   return {
     events: responses.flatMap(({ events }) => events),
     responses: watcher?.isLive === false ? [] : responses,
     cutOff: told.filter(({ events }) => events.length === 0),
-    broken: brokenPromises(responses),
+    broken: findBrokenPromises(responses),
   };
 }
 

@@ -16,7 +16,7 @@ import type { Request } from "./requests.js";
 import { showAnswer, showFields, showRequest } from "./show.js";
 import { fence, isFence } from "./watch-requests.js";
 import { outcomes } from "./coverage.js";
-import { isDeaf, type Told, toldBy, type Watcher, watchOutcomes } from "./watchers.js";
+import { isDeaf, type Told, eventsOf, type Watcher, watchOutcomes } from "./watchers.js";
 import { WatchLine } from "./watch-line.js";
 
 export interface Finding {
@@ -34,7 +34,7 @@ interface Stream {
 
 type Replies = readonly (WatchResponse | string)[];
 
-function shown(about: string, [etcd, ours]: readonly string[], difference: Finding["difference"]): string {
+function describe(about: string, [etcd, ours]: readonly string[], difference: Finding["difference"]): string {
   return difference === "none" ? `${about}\n  both: ${etcd}` : `${about}\n  etcd: ${etcd}\n  ours: ${ours}`;
 }
 
@@ -61,7 +61,7 @@ export class Watching {
       linesOf(stream).map((line) => {
         line.send(request);
         line.send(fence);
-        return line.untilReply(isFence);
+        return line.waitForReply(isFence);
       }),
     );
     this.compareReplies(number, request, stream);
@@ -87,7 +87,7 @@ export class Watching {
     const { puts, deletes } = hearing.length > 0 ? await this.writeFor(hearing) : { puts: 0n, deletes: 0n };
     for (const [number, stream] of this.streams) {
       for (const watcher of stream.watchers.values())
-        for (const line of linesOf(stream)) await line.until(() => hasTold(line, watcher, puts, deletes));
+        for (const line of linesOf(stream)) await line.waitUntil(() => hasTold(line, watcher, puts, deletes));
       this.compareTold(number, stream);
     }
   }
@@ -121,7 +121,7 @@ export class Watching {
     await Promise.all(
       linesOf(stream).map((line) => {
         line.send(request);
-        return line.untilReply(({ created }) => created);
+        return line.waitForReply(({ created }) => created);
       }),
     );
     const { etcd, difference } = this.compareReplies(number, request, stream);
@@ -166,7 +166,11 @@ export class Watching {
     const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
     this.findings.push({
       show: () =>
-        shown(`stream ${number}: ${showFields(request.requestUnion ?? {})}`, [etcd, ours].map(showFields), difference),
+        describe(
+          `stream ${number}: ${showFields(request.requestUnion ?? {})}`,
+          [etcd, ours].map(showFields),
+          difference,
+        ),
       difference,
       outcomes: watchOutcomes.ofReplies(request, etcd),
     });
@@ -177,7 +181,7 @@ export class Watching {
     const [etcd, ours] = [stream.etcd.takeTold(), stream.ours.takeTold()] as const;
     for (const id of new Set([...etcd.keys(), ...ours.keys(), ...stream.watchers.keys()])) {
       const watcher = stream.watchers.get(id);
-      const [theirs, own] = [toldBy(watcher, etcd.get(id)), toldBy(watcher, ours.get(id))] as const;
+      const [theirs, own] = [eventsOf(watcher, etcd.get(id)), eventsOf(watcher, ours.get(id))] as const;
       this.compareWatcher(`stream ${number}: told by watcher ${id}`, watcher, theirs, own);
       if (watcher === undefined) continue;
       if (theirs.cutOff.length > 0) watcher.fate = "was cut off";
@@ -191,13 +195,13 @@ export class Watching {
     const { compacted } = this.pair.at;
     const known = watchMasks.told.find(({ hides }) => hides({ watcher, compacted }, etcd, ours));
     const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
-    const show = () => shown(about, [etcd, ours].map(showFields), difference);
+    const show = () => describe(about, [etcd, ours].map(showFields), difference);
     this.findings.push({ show, difference, outcomes: watchOutcomes.ofTold(watcher, etcd) });
   }
 
   private note({ request, etcd, ours, difference }: Exchange): void {
     this.findings.push({
-      show: () => shown(showRequest(request), [etcd, ours].map(showAnswer), difference),
+      show: () => describe(showRequest(request), [etcd, ours].map(showAnswer), difference),
       difference,
       outcomes: outcomes(request, etcd),
     });
@@ -215,7 +219,7 @@ const deleteOf = (key: Uint8Array): RequestOp => ({
 });
 
 function hasTold(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, deletes: bigint): boolean {
-  const told = line.heardBy(id);
+  const told = line.responsesOf(id);
   if (fate === "was cut off") return true;
   if (fate === "is cut off") return told.some(({ canceled }) => canceled);
   if (isDeaf(create)) return true;
@@ -227,7 +231,7 @@ function hasTold(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, d
 /** Cancels a watcher that only etcd has created. */
 async function forget(line: WatchLine, watchId: bigint): Promise<void> {
   line.send({ requestUnion: { $case: "cancelRequest", value: { watchId } } });
-  await line.untilReply(({ canceled }) => canceled);
+  await line.waitForReply(({ canceled }) => canceled);
   line.takeReplies();
   line.drop(watchId);
 }

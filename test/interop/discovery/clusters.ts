@@ -33,7 +33,7 @@ const launch = (kind: Kind, folder: string, { scheme, flags, environment }: Shap
   });
 
 /** Waits until each member lists all by the names that they have told. */
-const listed = async (members: readonly Member[]): Promise<readonly Listed[]> => {
+const waitForList = async (members: readonly Member[]): Promise<readonly Listed[]> => {
   const started = await Promise.all(members.map((member) => member.whenStarted()));
   if (started.includes(false)) throw new Error("a member has ended");
   return Promise.all(
@@ -60,7 +60,7 @@ const startTwice = async (
   const run = async () => {
     members = launch(kind, folder.path, shape);
     try {
-      return await listed(members);
+      return await waitForList(members);
     } finally {
       await stopAll(members);
     }
@@ -100,8 +100,8 @@ const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promi
   const start = async (): Promise<boolean> => {
     const members = launch(kind, folder.path, { scheme: "https", flags, environment });
     try {
-      const refused = members[0]?.logged(refusals[kind]).then(() => false);
-      return (await Promise.race([refused, listed(members).then(() => true)])) ?? false;
+      const refused = members[0]?.waitForLog(refusals[kind]).then(() => false);
+      return (await Promise.race([refused, waitForList(members).then(() => true)])) ?? false;
     } finally {
       await stopAll(members);
     }

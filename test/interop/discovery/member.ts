@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { builtTool } from "../../support/built-tools.js";
+import { pathOfTool } from "../../support/built-tools.js";
 import { endWithTests } from "../../support/child-processes.js";
 import { within } from "../../support/deadline.js";
 
@@ -11,7 +11,7 @@ export type Kind = "etcd" | "minietcd";
 const timeoutMs = 30_000;
 const minietcd = fileURLToPath(new URL("../../../dist/cli/minietcd.js", import.meta.url));
 const commandOf = (kind: Kind): readonly [string, ...string[]] =>
-  kind === "etcd" ? [builtTool("etcd/etcd")] : [process.execPath, minietcd];
+  kind === "etcd" ? [pathOfTool("etcd/etcd")] : [process.execPath, minietcd];
 
 /** A line of a log, as far as the tests look at it. */
 interface Line {
@@ -60,12 +60,12 @@ export class Member implements AsyncDisposable {
 
   /** Waits until it serves clients, or has ended. @returns whether it serves them */
   async whenStarted(): Promise<boolean> {
-    return (await this.logged("ready to serve client requests")) && this.code === undefined;
+    return (await this.waitForLog("ready to serve client requests")) && this.code === undefined;
   }
 
   /** Waits until its log has a text, or it has ended. @returns whether the log has it */
-  async logged(text: string): Promise<boolean> {
-    await this.until(`"${text}" in the log`, () => this.code !== undefined || this.log.includes(text));
+  async waitForLog(text: string): Promise<boolean> {
+    await this.waitUntil(`"${text}" in the log`, () => this.code !== undefined || this.log.includes(text));
     return this.log.includes(text);
   }
 
@@ -79,7 +79,7 @@ export class Member implements AsyncDisposable {
     return this.lines.flatMap(({ msg, node }) => (msg.startsWith("got bootstrap from DNS") ? [node ?? ""] : []));
   }
 
-  private async until(what: string, isTrue: () => boolean): Promise<void> {
+  private async waitUntil(what: string, isTrue: () => boolean): Promise<void> {
     const wait = async () => {
       while (!isTrue()) await new Promise<void>((resolve) => this.waiting.push(resolve));
     };

@@ -6,12 +6,12 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { etcdctlCommands, etcdctlGlobalFlags } from "../../docs/etcdctl-commands.js";
-import { builtTool } from "../../support/built-tools.js";
+import { pathOfTool } from "../../support/built-tools.js";
 import { minietcdctl } from "./ctl.js";
 
 /** The help of a command and its options. */
 const helpOf = (words: readonly string[]): string =>
-  execFileSync(builtTool("etcd/etcdctl"), [...words, "--help"], { encoding: "utf8" });
+  execFileSync(pathOfTool("etcd/etcdctl"), [...words, "--help"], { encoding: "utf8" });
 
 /** The lines of a help behind each heading, up to an empty line. */
 const sections = (help: string): Map<string, string[]> =>
@@ -43,7 +43,7 @@ test("the list of etcdctl's commands and flags is that of its help", () => {
   const sorted = (entries: readonly (readonly [string, readonly string[]])[]) =>
     Object.fromEntries(entries.map(([name, flags]) => [name, [...flags].sort()] as const).sort());
   assert.deepEqual(sorted(tree([])), sorted(Object.entries(etcdctlCommands)));
-  const options = execFileSync(builtTool("etcd/etcdctl"), ["options"], { encoding: "utf8" });
+  const options = execFileSync(pathOfTool("etcd/etcdctl"), ["options"], { encoding: "utf8" });
   assert.deepEqual(flagsIn(options).sort(), [...etcdctlGlobalFlags].sort());
 });
 

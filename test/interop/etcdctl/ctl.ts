@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "../../../cli/ctl/program.js";
-import { builtTool } from "../../support/built-tools.js";
+import { pathOfTool } from "../../support/built-tools.js";
 import { endWithTests } from "../../support/child-processes.js";
 import { within } from "../../support/deadline.js";
 
@@ -67,21 +67,21 @@ export class RunningCtl {
 
   /** Waits until it has written so many lines. */
   lines(count: number): Promise<void> {
-    return this.until(`${count} lines`, () => charactersOf(this.stdout).split("\n").length > count);
+    return this.waitUntil(`${count} lines`, () => charactersOf(this.stdout).split("\n").length > count);
   }
 
   /** Waits until it has written a text to standard error. */
-  warned(text: string): Promise<void> {
-    return this.until(`"${text}"`, () => charactersOf(this.stderr).includes(text));
+  waitForWarning(text: string): Promise<void> {
+    return this.waitUntil(`"${text}"`, () => charactersOf(this.stderr).includes(text));
   }
 
-  private async until(what: string, isWritten: () => boolean): Promise<void> {
-    const written = async () => {
+  private async waitUntil(what: string, isWritten: () => boolean): Promise<void> {
+    const wait = async () => {
       while (!isWritten()) await new Promise<void>((resolve) => (this.wake = resolve));
     };
-    const soFar = () => `${charactersOf(this.stdout)}${charactersOf(this.stderr)}`;
-    await within(timeoutMs, `${what} of ${this.words.join(" ")}`, written()).catch((error: unknown) => {
-      throw new Error(`${(error as Error).message}; so far:\n${soFar()}`);
+    const outputSoFar = () => `${charactersOf(this.stdout)}${charactersOf(this.stderr)}`;
+    await within(timeoutMs, `${what} of ${this.words.join(" ")}`, wait()).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; so far:\n${outputSoFar()}`);
     });
   }
 
@@ -107,7 +107,7 @@ const processCtl = (program: string, ...first: readonly string[]): Ctl => {
 };
 
 /** The one of etcd 3.7, as a process. @throws Error if it is not built */
-export const etcdctl = (): Ctl => processCtl(builtTool("etcd/etcdctl"));
+export const etcdctl = (): Ctl => processCtl(pathOfTool("etcd/etcdctl"));
 
 /** Debian's, of etcd 3.4, as a process. */
 export const olderEtcdctl = processCtl("etcdctl");

@@ -10,7 +10,7 @@ interface Mask {
   readonly apply: (text: string) => string;
 }
 
-const replacing =
+const replaceWith =
   (pattern: RegExp, replacement: string) =>
   (text: string): string =>
     text.replaceAll(pattern, replacement);
@@ -38,19 +38,19 @@ const masks: readonly Mask[] = [
     name: "hex ids",
     why: "the same",
     on: "stdout",
-    apply: replacing(/^((?:(?:http:\/\/)?EP\d, )?)[\da-f]{8,16}, (?=started|\d+\.)/gm, "$1ID, "),
+    apply: replaceWith(/^((?:(?:http:\/\/)?EP\d, )?)[\da-f]{8,16}, (?=started|\d+\.)/gm, "$1ID, "),
   },
   {
     name: "raft",
     why: "terms count elections, indexes what else is in the log: both are a server's own affair",
     on: "stdout",
-    apply: replacing(/"(raft_term|raftTerm|raftIndex|raftAppliedIndex)":\d+/g, '"$1":N'),
+    apply: replaceWith(/"(raft_term|raftTerm|raftIndex|raftAppliedIndex)":\d+/g, '"$1":N'),
   },
   {
     name: "status columns",
     why: "version, size on disk, which member leads, term and indexes are not the same in any two clusters",
     on: "stdout",
-    apply: replacing(
+    apply: replaceWith(
       /^(\S+, ID), [\d.]+, (?:[\d.]+, )?[\d.]+ [kM]?B, (?:[\d.]+ [kM]?B, \d+%, [\d.]+ [kMG]?B, )?(?:true|false), false, \d+, \d+, \d+, /gm,
       "$1, STATUS, ",
     ),
@@ -71,13 +71,13 @@ const masks: readonly Mask[] = [
     name: "program version",
     why: "the two programs have their own",
     on: "stdout",
-    apply: replacing(/^(?:mini)?etcdctl version: [\d.]+\nAPI version: [\d.]+$/gm, "VERSION"),
+    apply: replaceWith(/^(?:mini)?etcdctl version: [\d.]+\nAPI version: [\d.]+$/gm, "VERSION"),
   },
   {
     name: "durations",
     why: "no two requests take the same time",
     on: "both",
-    apply: replacing(/((?:took = |"took":"|\. took ))[\d.]+(?:ns|µs|\xc2\xb5s|ms|s)/g, "$1TIME"),
+    apply: replaceWith(/((?:took = |"took":"|\. took ))[\d.]+(?:ns|µs|\xc2\xb5s|ms|s)/g, "$1TIME"),
   },
   {
     name: "fields",
@@ -117,7 +117,7 @@ const masks: readonly Mask[] = [
     name: "keys of locks and elections",
     why: "they end in the id of a lease that no line of the script has granted",
     on: "stdout",
-    apply: replacing(/^([le]\/)[\da-f]{1,16}$/gm, "$1LEASE"),
+    apply: replaceWith(/^([le]\/)[\da-f]{1,16}$/gm, "$1LEASE"),
   },
   {
     name: "time left",
@@ -133,7 +133,7 @@ const masks: readonly Mask[] = [
     name: "repeated renewals",
     why: "how often a lease is renewed until it is gone depends on when that is",
     on: "stdout",
-    apply: replacing(/^(lease \S+ keepalived with TTL\(\d+\)\n)\1+/gm, "$1"),
+    apply: replaceWith(/^(lease \S+ keepalived with TTL\(\d+\)\n)\1+/gm, "$1"),
   },
   {
     name: "health order",
@@ -180,7 +180,7 @@ const masks: readonly Mask[] = [
     name: "no quorum",
     why: "etcd 3.4 answers with another code than 3.6, and which of several timeouts is over first is a race",
     on: "both",
-    apply: replacing(
+    apply: replaceWith(
       /rpc error: code = Unknown desc = context deadline exceeded|etcdserver: request timed out[\w, ]*/g,
       "context deadline exceeded",
     ),
@@ -204,7 +204,7 @@ const masks: readonly Mask[] = [
     name: "program name",
     why: "the two programs have their own",
     on: "stderr",
-    apply: replacing(/\bminietcdctl\b/g, "etcdctl"),
+    apply: replaceWith(/\bminietcdctl\b/g, "etcdctl"),
   },
 ];
 
@@ -216,7 +216,7 @@ export function maskAnswer(
   cluster: EtcdCluster,
   leases: readonly string[],
 ): Answer {
-  const masked = (text: string, stream: "stdout" | "stderr") => {
+  const mask = (text: string, stream: "stdout" | "stderr") => {
     let result = text;
     for (const [position, { endpoint, peerUrl }] of cluster.members.entries())
       result = result.replaceAll(endpoint, `EP${position + 1}`).replaceAll(peerUrl, `PEER${position + 1}`);
@@ -225,7 +225,7 @@ export function maskAnswer(
     for (const { on, apply } of masks) if (on === stream || on === "both") result = apply(result);
     return result;
   };
-  const out = masked(stdout, "stdout");
+  const out = mask(stdout, "stdout");
   // Help that comes with an error is on etcdctl's standard output only.
-  return { stdout: out === "HELP" && exitCode !== 0 ? "" : out, stderr: masked(stderr, "stderr"), exitCode };
+  return { stdout: out === "HELP" && exitCode !== 0 ? "" : out, stderr: mask(stderr, "stderr"), exitCode };
 }

@@ -5,7 +5,7 @@ import { eventually } from "../../support/deadline.js";
 import type { EtcdCluster } from "../../support/etcd-process.js";
 import type { Answer, Ctl, RunningCtl } from "./ctl.js";
 import { maskAnswer } from "./masks.js";
-import { lengthened } from "../../support/machine-speed.js";
+import { lengthen } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
 export interface Step {
@@ -46,7 +46,7 @@ const deadEndpoint = "127.0.0.1:1";
 const patience = { "--command-timeout": "60s", "--dial-timeout": "60s" } as const;
 
 /** Variables for the time-outs that a step leaves open. A flag and its variable together are an error. */
-const patientEnv = (words: readonly string[]): Record<string, string> =>
+const timeoutVariables = (words: readonly string[]): Record<string, string> =>
   Object.fromEntries(
     Object.entries(patience)
       .filter(([flag]) => !words.some((word) => word.startsWith(flag)))
@@ -55,7 +55,7 @@ const patientEnv = (words: readonly string[]): Record<string, string> =>
 
 /** Time-outs of a script are those of a quiet machine. */
 const withTime = (word: string): string =>
-  word.replace(/^(--command-timeout=)(\d+)ms$/, (_, flag: string, ms: string) => `${flag}${lengthened(Number(ms))}ms`);
+  word.replace(/^(--command-timeout=)(\d+)ms$/, (_, flag: string, ms: string) => `${flag}${lengthen(Number(ms))}ms`);
 
 /** Runs a script, one step after the other, and masks what has to differ. */
 export const play = (steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> =>
@@ -98,20 +98,20 @@ class Player {
     if (verb === "stop" || verb === "start") await moveMember(this.cluster, verb, Number(argument) - 1);
     else if (verb === "&") this.background = { line: step.line, ctl: this.start(step) };
     else if (verb === "type") this.background?.ctl.type(argument);
-    else if (verb === "until") await this.until(argument);
+    else if (verb === "until") await this.waitForOutput(argument);
     else if (verb === "end" || verb === "exit") await this.endBackground(verb);
     else this.record(step.line, await this.run(step));
   }
 
   /** @param awaited number of lines on standard output, or a text on standard error */
-  private async until(awaited: string): Promise<void> {
+  private async waitForOutput(awaited: string): Promise<void> {
     const lines = Number(awaited);
-    if (Number.isNaN(lines)) await this.background?.ctl.warned(awaited);
+    if (Number.isNaN(lines)) await this.background?.ctl.waitForWarning(awaited);
     else await this.background?.ctl.lines(lines);
   }
 
   private start(step: Step): RunningCtl {
-    const { words, env } = this.filled(step);
+    const { words, env } = this.fillNames(step);
     return this.ctl.start(words.slice(1), env);
   }
 
@@ -124,7 +124,7 @@ class Player {
   }
 
   private run(step: Step): Promise<Answer> {
-    const { words, env, stdin } = this.filled(step);
+    const { words, env, stdin } = this.fillNames(step);
     return this.ctl.run(words, { stdin, env });
   }
 
@@ -140,7 +140,7 @@ class Player {
   }
 
   /** With names in braces replaced, and told where the cluster is. */
-  private filled({ words, env, stdin }: Step): Omit<Step, "line"> {
+  private fillNames({ words, env, stdin }: Step): Omit<Step, "line"> {
     const named = new Map(this.cluster.endpoints.map((endpoint, position) => [`{ep${position + 1}}`, endpoint]));
     for (const [position, lease] of this.leases.entries()) named.set(`{lease${position + 1}}`, lease);
     named.set("{dead}", deadEndpoint);
@@ -152,7 +152,7 @@ class Player {
     const own = words.includes("--endpoints") || "ETCDCTL_ENDPOINTS" in env;
     const endpoints = own ? {} : { ETCDCTL_ENDPOINTS: this.cluster.endpoints.join(",") };
     const filledEnv = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)]));
-    const wholeEnv = { ...patientEnv(words), ...endpoints, ...filledEnv };
+    const wholeEnv = { ...timeoutVariables(words), ...endpoints, ...filledEnv };
     return { words: words.map(fill).map(withTime), env: wholeEnv, stdin: fill(stdin) };
   }
 }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Client } from "../../../client/index.js";
-import { builtTool } from "../../support/built-tools.js";
+import { pathOfTool } from "../../support/built-tools.js";
 import { startEtcdCluster } from "../../support/etcd-process.js";
 import { tempFolder } from "../../support/temp-folder.js";
 import { etcdctl, minietcdctl, type Answer, type Ctl } from "./ctl.js";
@@ -14,13 +14,15 @@ import { etcdctl, minietcdctl, type Answer, type Ctl } from "./ctl.js";
 const programs = { etcdctl: etcdctl(), minietcdctl };
 
 const statusOf = (path: string): unknown =>
-  JSON.parse(execFileSync(builtTool("etcd/etcdutl"), ["snapshot", "status", path, "-w", "json"], { encoding: "utf8" }));
+  JSON.parse(
+    execFileSync(pathOfTool("etcd/etcdutl"), ["snapshot", "status", path, "-w", "json"], { encoding: "utf8" }),
+  );
 
 /** An answer without etcdctl's log lines, and with names that do not change. */
-const said = ({ stdout, stderr, exitCode }: Answer, ...names: readonly string[]) => {
-  const shown = (text: string) => names.reduce((rest, name, n) => rest.replaceAll(name, `NAME${n}`), text);
+const normalizeAnswer = ({ stdout, stderr, exitCode }: Answer, ...names: readonly string[]) => {
+  const maskNames = (text: string) => names.reduce((rest, name, n) => rest.replaceAll(name, `NAME${n}`), text);
   const lines = stderr.split("\n").filter((line) => !line.startsWith("{") && !line.startsWith("Warning: "));
-  return { stdout: shown(stdout), stderr: shown(lines.join("\n")), exitCode };
+  return { stdout: maskNames(stdout), stderr: maskNames(lines.join("\n")), exitCode };
 };
 
 const sayOf = (ctl: Ctl, endpoints: string, ...words: readonly string[]) =>
@@ -36,7 +38,7 @@ describe("snapshot save", () => {
     const paths = Object.fromEntries(Object.keys(programs).map((name) => [name, join(folder.path, `${name}.db`)]));
     const outcomes = [];
     for (const [name, ctl] of Object.entries(programs))
-      outcomes.push(said(await sayOf(ctl, endpoint, "save", paths[name]!), paths[name]!));
+      outcomes.push(normalizeAnswer(await sayOf(ctl, endpoint, "save", paths[name]!), paths[name]!));
     assert.deepEqual(outcomes[1], outcomes[0]);
     assert.equal(outcomes[1]?.exitCode, 0);
     const statuses = Object.values(paths).map(statusOf);
@@ -57,8 +59,8 @@ describe("snapshot save", () => {
       [own, "save", join(folder.path, "x.db")],
     ];
     for (const [endpoints, ...words] of lines) {
-      const theirs = said(await sayOf(programs.etcdctl, endpoints, ...words), folder.path);
-      const mine = said(await sayOf(programs.minietcdctl, endpoints, ...words), folder.path);
+      const theirs = normalizeAnswer(await sayOf(programs.etcdctl, endpoints, ...words), folder.path);
+      const mine = normalizeAnswer(await sayOf(programs.minietcdctl, endpoints, ...words), folder.path);
       assert.deepEqual(mine, theirs, words.join(" "));
       assert.notEqual(mine.exitCode, 0);
     }

@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { builtTool } from "../../support/built-tools.js";
+import { pathOfTool } from "../../support/built-tools.js";
 import { startCluster, type ClusterMember } from "../../support/minietcd-cluster.js";
 import { unfulfilled, varying } from "./unfulfilled.js";
 import { patientClient } from "../../support/patient-client.js";
@@ -17,7 +17,7 @@ const answerSeconds = 4;
 const runH2spec = async (address: string, report: string): Promise<string> => {
   const [host = "", port = ""] = address.split(":");
   const args = ["--host", host, "--port", port, "--timeout", String(answerSeconds), "--junit-report", report];
-  await new Promise<void>((resolve) => execFile(builtTool("h2spec/h2spec"), args, () => resolve()));
+  await new Promise<void>((resolve) => execFile(pathOfTool("h2spec/h2spec"), args, () => resolve()));
   return readFile(report, "latin1"); // it may hold bytes of the server
 };
 
@@ -40,7 +40,7 @@ const assertServes = async (member: ClusterMember, pid: number): Promise<void> =
   assert.equal(await client.kv.getText("k"), "v");
 };
 
-const notPassed = (cases: ReadonlyMap<string, string>): string[] =>
+const casesNotPassed = (cases: ReadonlyMap<string, string>): string[] =>
   [...cases].filter(([, outcome]) => outcome !== "passed").map(([name, outcome]) => `${outcome} ${name}`);
 
 test("h2spec's cases all pass on the native engine", async () => {
@@ -51,7 +51,7 @@ test("h2spec's cases all pass on the native engine", async () => {
   const { pid } = member.running;
   const cases = casesOf(await runH2spec(member.address, join(cluster.folder, "h2spec.xml")));
   assert.equal(cases.size, 145);
-  assert.deepEqual(notPassed(cases), []);
+  assert.deepEqual(casesNotPassed(cases), []);
   await assertServes(member, pid);
 });
 
@@ -62,6 +62,6 @@ test("h2spec's cases pass on grpc-js, except those that are listed with a reason
   const cases = casesOf(await runH2spec(member.address, join(cluster.folder, "h2spec.xml")));
   assert.equal(cases.size, 145);
   for (const name of Object.keys(varying)) assert.ok(cases.delete(name), `h2spec has no case ${name}`);
-  assert.deepEqual(notPassed(cases).sort(), Object.keys(unfulfilled).sort());
+  assert.deepEqual(casesNotPassed(cases).sort(), Object.keys(unfulfilled).sort());
   await assertServes(member, pid);
 });

@@ -28,7 +28,7 @@ async function lookUp(domain: string): Promise<readonly ServiceRecord[]> {
   });
 }
 
-const failing = (message: string) => ({ name: "LookupError", message });
+const lookupError = (message: string) => ({ name: "LookupError", message });
 
 describe("a service in DNS", () => {
   test("has its hosts in the order of their priorities", async () => {
@@ -39,20 +39,20 @@ describe("a service in DNS", () => {
   test("that does not exist, or has no SRV records, fails with the text of Go's resolver", async () => {
     for (const domain of ["nowhere.example.com", "address.example.com"]) {
       const message = `lookup _etcd-client._tcp.${domain} on SERVER: no such host`;
-      await assert.rejects(lookUp(domain), failing(message));
+      await assert.rejects(lookUp(domain), lookupError(message));
     }
     const broken = "lookup _etcd-client._tcp.broken.example.com on SERVER: server misbehaving";
-    await assert.rejects(lookUp("broken.example.com"), failing(broken));
+    await assert.rejects(lookUp("broken.example.com"), lookupError(broken));
   });
 
   test("whose record has the host . is not found", async () => {
     const message = "lookup _etcd-client._tcp.not-there.example.com: no such host";
-    await assert.rejects(lookUp("not-there.example.com"), failing(message));
+    await assert.rejects(lookUp("not-there.example.com"), lookupError(message));
   });
 
   test("whose record names an invalid host is refused", async () => {
     const message = "lookup odd.example.com: DNS response contained records which contain invalid names";
-    await assert.rejects(lookUp("odd.example.com"), failing(message));
+    await assert.rejects(lookUp("odd.example.com"), lookupError(message));
   });
 
   test("is not looked up under an invalid name", async () => {
@@ -68,7 +68,7 @@ describe("a service in DNS", () => {
       const message = `lookup _etcd-client._tcp.${domain}: no such host`;
       await assert.rejects(
         lookUpService(resolver, "etcd-client", domain, () => 0),
-        failing(message),
+        lookupError(message),
       );
     }
     assert.deepEqual(asked, []);
@@ -83,7 +83,7 @@ describe("a service in DNS", () => {
       const message = `lookup _etcd-client._tcp.example.com on ${told[at]!}: i/o timeout`;
       await assert.rejects(
         lookUpService(resolver, "etcd-client", "example.com", () => 0),
-        failing(message),
+        lookupError(message),
       );
     }
   });

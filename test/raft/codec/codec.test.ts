@@ -291,10 +291,17 @@ test("a number has one encoding and at most 53 bits", () => {
 });
 
 test("encoding entries with a gap or a falling term throws", () => {
-  const at = (i: number, t: number): Entry => ({ kind: "empty", index: i as LogIndex, term: t as Term });
-  assert.throws(() => encodeEntries([at(5, 1), at(7, 1)]), RangeError);
-  assert.throws(() => encodeEntries([at(5, 2), at(6, 1)]), RangeError);
-  const append = { kind: "append", term: 3, prevIndex: 4, prevTerm: 2, commit: 0, entries: [at(6, 2)] } as const;
+  const emptyEntry = (i: number, t: number): Entry => ({ kind: "empty", index: i as LogIndex, term: t as Term });
+  assert.throws(() => encodeEntries([emptyEntry(5, 1), emptyEntry(7, 1)]), RangeError);
+  assert.throws(() => encodeEntries([emptyEntry(5, 2), emptyEntry(6, 1)]), RangeError);
+  const append = {
+    kind: "append",
+    term: 3,
+    prevIndex: 4,
+    prevTerm: 2,
+    commit: 0,
+    entries: [emptyEntry(6, 2)],
+  } as const;
   assert.throws(() => encodePeerMessage(append as unknown as PeerMessage), RangeError);
 });
 

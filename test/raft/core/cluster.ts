@@ -3,7 +3,7 @@ import { votersOnly } from "../../../testing/entries.js";
 import type { CoreLimits } from "../../../raft/core/limits.js";
 import type { MemberId } from "../../../raft/core/ids.js";
 import type { Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
-import { emptyDisk, Member } from "../../sim/member.js";
+import { createDisk, Member } from "../../sim/member.js";
 import { toMemberId } from "../../../testing/ids.js";
 
 /** Members 1…n on disks that never wait; messages wait until `settle`. */
@@ -21,7 +21,7 @@ export class QuietCluster {
         id,
         new Member({
           id,
-          disk: emptyDisk(votersOnly(...voters)),
+          disk: createDisk(votersOnly(...voters)),
           random: () => 0,
           limits,
           send: (outgoing) => this.network.push({ from: id, outgoing }),

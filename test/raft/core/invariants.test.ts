@@ -22,7 +22,7 @@ const entry = (index: number, term: number): Entry => ({
 });
 
 /** Member 1 of 3, as recovered. */
-const recovered = (options: {
+const recoverCore = (options: {
   base?: LogPosition;
   entries?: readonly Entry[];
   hardState?: HardState;
@@ -53,46 +53,47 @@ const append = (term: number, entries: readonly Entry[], commit = 0): PeerMessag
 const hear = (core: RaftCore, from: MemberId, message: PeerMessage): void =>
   core.step({ kind: "receive", from, message });
 
-const stops = (act: () => unknown, why: RegExp): void => assert.throws(act, { name: "InvariantError", message: why });
+const assertStops = (act: () => unknown, why: RegExp): void =>
+  assert.throws(act, { name: "InvariantError", message: why });
 
 test("two leaders in one term break an invariant", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   hear(core, toMemberId(2n), append(3, []));
-  stops(() => hear(core, toMemberId(3n), append(3, [])), /two leaders/);
+  assertStops(() => hear(core, toMemberId(3n), append(3, [])), /two leaders/);
 });
 
 test("two leaders in one term break an invariant, also after the first one's link closed", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   hear(core, toMemberId(2n), append(3, []));
   core.step({ kind: "linkClosed", peer: toMemberId(2n) });
-  stops(() => hear(core, toMemberId(3n), append(3, [])), /two leaders/);
+  assertStops(() => hear(core, toMemberId(3n), append(3, [])), /two leaders/);
 });
 
 test("an append that replaces a committed entry breaks an invariant", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   hear(core, toMemberId(2n), append(3, [entry(1, 1), entry(2, 2)], 2));
-  stops(() => hear(core, toMemberId(2n), append(3, [entry(1, 1), entry(2, 3)])), /conflict at 2/);
+  assertStops(() => hear(core, toMemberId(2n), append(3, [entry(1, 1), entry(2, 3)])), /conflict at 2/);
 });
 
 test("a heartbeat with a commit index beyond the log breaks an invariant", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 3 as LogIndex, round: 1 } as const;
-  stops(() => hear(core, toMemberId(2n), heartbeat), /commit 3 past the end/);
+  assertStops(() => hear(core, toMemberId(2n), heartbeat), /commit 3 past the end/);
 });
 
 test("an append with a gap breaks an invariant", () => {
-  stops(() => hear(recovered({}), toMemberId(2n), append(3, [entry(2, 2)])), /gap/);
+  assertStops(() => hear(recoverCore({}), toMemberId(2n), append(3, [entry(2, 2)])), /gap/);
 });
 
 test("an inconsistent recovered state breaks an invariant", () => {
-  stops(() => recovered({ entries: [entry(1, 1), entry(3, 1)] }), /entry 3 after 1/);
-  stops(() => recovered({ entries: [entry(1, 2), entry(2, 1)] }), /term 1 after term 2/);
-  stops(() => recovered({ entries: [entry(1, 3)] }), /later term/);
-  stops(() => recovered({ applied: 3 }), /commit 3 past the end/);
+  assertStops(() => recoverCore({ entries: [entry(1, 1), entry(3, 1)] }), /entry 3 after 1/);
+  assertStops(() => recoverCore({ entries: [entry(1, 2), entry(2, 1)] }), /term 1 after term 2/);
+  assertStops(() => recoverCore({ entries: [entry(1, 3)] }), /later term/);
+  assertStops(() => recoverCore({ applied: 3 }), /commit 3 past the end/);
   const base = { index: 2 as LogIndex, term: 2 as Term };
-  stops(() => recovered({ base, entries: [entry(3, 2)], applied: 1 }), /begins after what is applied/);
-  stops(() => recovered({ base, entries: [entry(4, 2)], applied: 2 }), /entry 4 after 2/);
-  stops(() => recovered({ base, entries: [entry(3, 1)], applied: 2 }), /term 1 after term 2/);
+  assertStops(() => recoverCore({ base, entries: [entry(3, 2)], applied: 1 }), /begins after what is applied/);
+  assertStops(() => recoverCore({ base, entries: [entry(4, 2)], applied: 2 }), /entry 4 after 2/);
+  assertStops(() => recoverCore({ base, entries: [entry(3, 1)], applied: 2 }), /term 1 after term 2/);
 });
 
 const snapshot = (from: MemberId, leaderTerm: number, index: number, term: number) =>
@@ -104,21 +105,21 @@ const snapshot = (from: MemberId, leaderTerm: number, index: number, term: numbe
   }) as const;
 
 test("a snapshot of a second leader in one term, or of a later term than its leader's, breaks an invariant", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   hear(core, toMemberId(2n), append(3, []));
-  stops(() => core.step(snapshot(toMemberId(3n), 3, 9, 3)), /two leaders/);
-  stops(() => recovered({}).step(snapshot(toMemberId(3n), 3, 9, 4)), /later term/);
+  assertStops(() => core.step(snapshot(toMemberId(3n), 3, 9, 3)), /two leaders/);
+  assertStops(() => recoverCore({}).step(snapshot(toMemberId(3n), 3, 9, 4)), /later term/);
 });
 
 test("the end of an installation that was not handed out breaks an invariant", () => {
-  const core = recovered({});
-  stops(() => core.step({ kind: "snapshotInstalled", configuration: votersOnly(1n) }), /did not begin/);
+  const core = recoverCore({});
+  assertStops(() => core.step({ kind: "snapshotInstalled", configuration: votersOnly(1n) }), /did not begin/);
   core.step(snapshot(toMemberId(2n), 2, 9, 2));
-  stops(() => core.step({ kind: "snapshotInstalled", configuration: votersOnly(1n) }), /did not begin/);
+  assertStops(() => core.step({ kind: "snapshotInstalled", configuration: votersOnly(1n) }), /did not begin/);
 });
 
 test("a deposed leader reports no needed snapshot", () => {
-  const core = recovered({ base: { index: 2 as LogIndex, term: 2 as Term }, entries: [], applied: 2 });
+  const core = recoverCore({ base: { index: 2 as LogIndex, term: 2 as Term }, entries: [], applied: 2 });
   const saveAll = (): void => {
     for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.onSaved(unsaved);
   };
@@ -127,7 +128,7 @@ test("a deposed leader reports no needed snapshot", () => {
   saveAll();
   hear(core, toMemberId(2n), { kind: "voteReply", term: 3 as Term, granted: true });
   core.takeMessages();
-  const lacks = (): void =>
+  const refuseAppend = (): void =>
     hear(core, toMemberId(3n), {
       kind: "appendReply",
       term: 3 as Term,
@@ -136,26 +137,26 @@ test("a deposed leader reports no needed snapshot", () => {
       hintIndex: 0 as LogIndex,
       hintTerm: 0 as Term,
     });
-  lacks();
+  refuseAppend();
   assert.deepEqual(core.takeNotices(), [{ kind: "snapshotNeeded", peer: 3n }]);
   core.step({ kind: "snapshotEnded", peer: toMemberId(3n) });
   core.takeMessages();
-  lacks();
+  refuseAppend();
   hear(core, toMemberId(2n), append(4, []));
   assert.deepEqual(core.takeNotices(), []);
 });
 
 test("a second write beside one under way, or the end of a write that did not begin, breaks an invariant", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   hear(core, toMemberId(2n), append(3, []));
   const unsaved = core.takeUnsaved();
   assert.ok(unsaved);
-  stops(() => core.takeUnsaved(), /second write/);
-  stops(() => core.onSaved({ ...unsaved }), /did not begin/);
+  assertStops(() => core.takeUnsaved(), /second write/);
+  assertStops(() => core.onSaved({ ...unsaved }), /did not begin/);
 });
 
 test("the votes of members outside the configuration do not count", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   for (let tick = 0; tick < 10; tick++) core.step({ kind: "tick" });
   for (const stranger of [8n, 9n])
     hear(core, toMemberId(stranger), { kind: "preVoteReply", term: 3 as Term, granted: true });
@@ -165,21 +166,21 @@ test("the votes of members outside the configuration do not count", () => {
 });
 
 test("a leader outside this member's configuration is followed: it may know a later one", () => {
-  const core = recovered({});
+  const core = recoverCore({});
   hear(core, toMemberId(9n), append(7, [entry(1, 7)], 1));
   assert.deepEqual([core.status().term, core.status().leader], [7, 9n]);
 });
 
 test("applied entries are committed and not handed out again", () => {
-  const core = recovered({ applied: 1 });
+  const core = recoverCore({ applied: 1 });
   assert.equal(core.status().commit, 1);
   assert.deepEqual(core.takeCommitted(), []);
   const hardState = { term: 2 as Term, vote: noMember, commit: 2 as LogIndex };
-  assert.deepEqual(recovered({ applied: 1, hardState }).takeCommitted(), [entry(2, 2)]);
+  assert.deepEqual(recoverCore({ applied: 1, hardState }).takeCommitted(), [entry(2, 2)]);
 });
 
 test("a new commit index alone causes no write", () => {
-  const core = recovered({ hardState: { term: 3 as Term, vote: toMemberId(2n), commit: 0 as LogIndex } });
+  const core = recoverCore({ hardState: { term: 3 as Term, vote: toMemberId(2n), commit: 0 as LogIndex } });
   const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 2 as LogIndex, round: 1 } as const;
   hear(core, toMemberId(2n), heartbeat);
   assert.equal(core.status().commit, 2);

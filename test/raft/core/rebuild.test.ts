@@ -15,21 +15,34 @@ import { votersOnly } from "../../../testing/entries.js";
 import { toMemberId } from "../../../testing/ids.js";
 import { Member } from "../../sim/member.js";
 
-const at = (term: number, index: number): LogPosition => ({ term: term as Term, index: index as LogIndex });
+const positionAt = (term: number, index: number): LogPosition => ({ term: term as Term, index: index as LogIndex });
 const survivor = (term: number, last: LogPosition, vote: MemberId = noMember): Survivor => ({
   hardState: { term: term as Term, vote, commit: 0 as LogIndex },
   last,
 });
 
 for (const [title, others, source] of [
-  ["the longer log of two that end in the same term", [survivor(3, at(2, 7)), survivor(3, at(2, 8))], 1],
+  [
+    "the longer log of two that end in the same term",
+    [survivor(3, positionAt(2, 7)), survivor(3, positionAt(2, 8))],
+    1,
+  ],
   [
     "a shorter log that ends in a later term: its leader held all that was committed",
-    [survivor(3, at(3, 5)), survivor(3, at(2, 9))],
+    [survivor(3, positionAt(3, 5)), survivor(3, positionAt(2, 9))],
     0,
   ],
-  ["the later end, not the later term of a member", [survivor(9, at(2, 7)), survivor(3, at(3, 7))], 1],
-  ["the best of four", [survivor(5, at(1, 9)), survivor(5, at(4, 2)), survivor(5, at(4, 3)), survivor(5, at(3, 9))], 2],
+  ["the later end, not the later term of a member", [survivor(9, positionAt(2, 7)), survivor(3, positionAt(3, 7))], 1],
+  [
+    "the best of four",
+    [
+      survivor(5, positionAt(1, 9)),
+      survivor(5, positionAt(4, 2)),
+      survivor(5, positionAt(4, 3)),
+      survivor(5, positionAt(3, 9)),
+    ],
+    2,
+  ],
 ] as const)
   test(`a rebuilt member gets ${title}`, () => {
     assert.equal(rebuildFrom(others).source, others[source]);

@@ -15,7 +15,7 @@ import {
   entry,
   hardState,
   open,
-  plainBatches,
+  batchesOf,
   position,
   recover,
   restart,
@@ -42,7 +42,7 @@ const check = async (disk: SimDisk) => {
 const aLog = async (): Promise<SimDisk> => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot());
-  for (const batch of plainBatches(10, 600)) await append(wal, batch);
+  for (const batch of batchesOf(10, 600)) await append(wal, batch);
   wal.truncate(5 as LogIndex);
   await settle();
   await wal.close();
@@ -85,7 +85,7 @@ test("checkWal reports the obsolete segments of an interrupted restart", async (
   const disk = await aLog();
   const leftovers = [...disk.contents()].filter(([file]) => file.endsWith(".wal"));
   const { wal } = await open(disk.boot());
-  await restart(wal, position(100, 1), hardState(1, plainBatches(1)[0]!.hardState!.vote));
+  await restart(wal, position(100, 1), hardState(1, batchesOf(1)[0]!.hardState!.vote));
   await append(wal, { hardState: undefined, entries: [entry(101, 1)] });
   await settle();
   await wal.close();
@@ -135,7 +135,7 @@ test("checkWal writes nothing on the real disk, also in a read-only directory", 
     await rm(temporary, { recursive: true });
   });
   const { wal } = await open(nodeDisk, { directory: temporary });
-  for (const batch of plainBatches(5, 600)) await append(wal, batch);
+  for (const batch of batchesOf(5, 600)) await append(wal, batch);
   await wal.close();
   const contents = async (): Promise<[string, Buffer][]> => {
     const names = (await readdir(temporary)).sort();

@@ -37,7 +37,7 @@ const batches: readonly Batch[] = [
 ];
 
 /** The base after truncating the log up to `through`, and the entries that bring configurations after it. */
-const truncatedBase = async (
+const truncateAndReadBase = async (
   disk: SimDisk,
   through: number,
 ): Promise<{ base: LogBase; brought: readonly number[] }> => {
@@ -63,10 +63,10 @@ test("a log begins with the initial configuration, and later opens ask for none"
 test("a truncated log states the configuration in force at its base", async () => {
   const disk = aDisk();
   await writeLog(disk, batches);
-  const second = await truncatedBase(disk, 2);
+  const second = await truncateAndReadBase(disk, 2);
   assert.deepEqual([second.base.index, second.brought], [2, [4]]);
   assert.ok(second.base.configuration.isEqual(withLearner));
-  const third = await truncatedBase(disk, 5);
+  const third = await truncateAndReadBase(disk, 5);
   assert.deepEqual([third.base.index, third.brought], [5, []]);
   assert.ok(third.base.configuration.isEqual(promoted));
 });
@@ -79,7 +79,7 @@ test("a configuration is rolled back with its entry, also if the segment of that
     whole.entries.map(({ index, kind }) => `${index} ${kind}`),
     ["1 command", "2 configuration", "3 command", "4 command"],
   );
-  const { base, brought } = await truncatedBase(disk, 5);
+  const { base, brought } = await truncateAndReadBase(disk, 5);
   assert.deepEqual([base.index, brought], [4, []]);
   assert.ok(base.configuration.isEqual(withLearner), "entry 4 that made it a voter was replaced");
 });

@@ -17,12 +17,12 @@ import {
   isRead,
   modelOf,
   open,
-  plainBatches,
+  batchesOf,
   position,
   recover,
-  restarted,
+  restartModel,
   settle,
-  truncated,
+  truncateModel,
   type Model,
 } from "./fixtures.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
@@ -92,7 +92,7 @@ test("recovered entries survive although the write that appended them had failed
   for (const failing of [2, 3, 4, 5]) {
     const disk = aDisk();
     const { wal } = await open(disk.boot(), { segmentBytes: 8192, onFailure: () => undefined });
-    const small = plainBatches(5, 700);
+    const small = batchesOf(5, 700);
     for (const batch of small.slice(0, failing - 1)) await append(wal, batch);
     const [last] = small.slice(failing - 1) as [Batch];
     disk.onOperation = ({ kind, path }) =>
@@ -165,7 +165,7 @@ class History {
     private readonly random: SeededRandom,
   ) {}
 
-  async happen(event: Event): Promise<void> {
+  async handle(event: Event): Promise<void> {
     const { wal = await this.open([this.expected]), disk, random } = this;
     if (event === "append" || event === "restart") {
       let done = false;
@@ -177,7 +177,7 @@ class History {
       const { base, hardState } = this.expected.model;
       const through = random.between(base.index, Math.max(base.index, hardState.commit));
       wal.truncate(through as LogIndex);
-      this.expected = { ...this.expected, model: truncated(this.expected.model, through) };
+      this.expected = { ...this.expected, model: truncateModel(this.expected.model, through) };
       if (random.chance(0.5)) await settle();
     } else if (event === "kill" || event === "powerCut") {
       disk[event]();
@@ -206,17 +206,17 @@ class History {
   }
 
   /** Returns what is there once it is done, and what may be there after a stop before that. */
-  private begin(wal: Wal, what: "append" | "restart", done: () => void): { whole: Expected; partial: Expected[] } {
+  private begin(wal: Wal, what: "append" | "restart", onDone: () => void): { whole: Expected; partial: Expected[] } {
     const { model, earliest } = this.expected;
     if (what === "append") {
       const batch = nextBatch(model, this.random);
-      wal.append(batch.hardState, batch.entries, done);
+      wal.append(batch.hardState, batch.entries, onDone);
       const partial = prefixesOf(batch).map((part) => ({ model: after(model, part), earliest }));
       return { whole: { model: after(model, batch), earliest }, partial };
     }
     const base = nextBase(model, this.random);
-    wal.restart(base, { ...model.hardState, commit: base.index }, done);
-    return { whole: { model: restarted(model, base), earliest: base.index }, partial: [] };
+    wal.restart(base, { ...model.hardState, commit: base.index }, onDone);
+    return { whole: { model: restartModel(model, base), earliest: base.index }, partial: [] };
   }
 
   private async open(possible: readonly Expected[]): Promise<Wal> {
@@ -235,7 +235,7 @@ test("any history of appends, truncations, restarts, kills and power cuts recove
     fc.asyncProperty(history, async ([events, seed]) => {
       const random = seededRandom(seed);
       const log = new History(new SimDisk({ random }), random);
-      for (const each of events) await log.happen(each);
+      for (const each of events) await log.handle(each);
     }),
     { numRuns: runs({ usually: 70, thoroughly: 200 }) },
   );

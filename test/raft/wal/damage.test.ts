@@ -18,7 +18,7 @@ import {
   hardState,
   modelOf,
   open,
-  plainBatches,
+  batchesOf,
   position,
   readBytes,
   recover,
@@ -71,7 +71,11 @@ const diskWith = (files: Map<string, Uint8Array>): SimDisk => {
 };
 
 /** The same files with one of them changed. */
-const changed = (written: Written, file: string, change: (bytes: Uint8Array) => Uint8Array | undefined): SimDisk => {
+const diskWithChange = (
+  written: Written,
+  file: string,
+  change: (bytes: Uint8Array) => Uint8Array | undefined,
+): SimDisk => {
   const files = new Map(written.files);
   const bytes = files.get(file)!.slice();
   files.set(file, change(bytes) ?? bytes);
@@ -118,7 +122,7 @@ const segmentFile = (files: Map<string, Uint8Array>, sequence: number): string =
 test("a flipped bit in a log of two segments is refused with the name of its file", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const zeros: Batch = { hardState: undefined, entries: [commandEntry(4, 1, new Uint8Array(700))] };
-  await writeLog(disk, [...plainBatches(2, 300), { hardState: undefined, entries: [entry(3, 1)] }, zeros], {
+  await writeLog(disk, [...batchesOf(2, 300), { hardState: undefined, entries: [entry(3, 1)] }, zeros], {
     segmentBytes: 1536,
   });
   assert.equal(assertEveryBitCounts(disk), 2);
@@ -142,7 +146,7 @@ const assertEveryBitCounts = (disk: SimDisk): number => {
 test("a flipped bit in a truncated log is refused", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot(), { segmentBytes: 1536 });
-  for (const batch of plainBatches(5, 500)) await append(wal, batch);
+  for (const batch of batchesOf(5, 500)) await append(wal, batch);
   wal.truncate(3 as LogIndex);
   await settle();
   await wal.close();
@@ -179,7 +183,7 @@ for (const { lead, bytes } of shapes)
     const sectors = (end - first) / sectorBytes;
     const old = written.before.get(lastFile)!;
     for (let arrived = 0; arrived < 2 ** sectors; arrived++) {
-      const disk = changed(written, lastFile, (now) => {
+      const disk = diskWithChange(written, lastFile, (now) => {
         for (let sector = 0; sector < sectors; sector++) {
           const at = first + sector * sectorBytes;
           if ((arrived & (1 << sector)) === 0) now.set(old.subarray(at, at + sectorBytes), at);
@@ -197,38 +201,40 @@ for (const { lead, bytes } of shapes)
   });
 
 test("zeros from a sector's end on are a torn batch, zeros from elsewhere are refused", async () => {
-  const batches = [...plainBatches(4, 150), { hardState: undefined, entries: [entry(5, 1, 1300)] }];
+  const batches = [...batchesOf(4, 150), { hardState: undefined, entries: [entry(5, 1, 1300)] }];
   const written = await write(batches);
   const { lastFile, start, end } = written;
   for (let cut = start - 250; cut < end; cut++) {
-    const disk = changed(written, lastFile, (bytes) => void bytes.fill(0, cut));
+    const disk = diskWithChange(written, lastFile, (bytes) => void bytes.fill(0, cut));
     if (cut > start && cut % sectorBytes === 0) await assertTorn(disk, written, `zeros from ${cut}`);
     else await assertRefused(disk, lastFile, `zeros from ${cut}`);
   }
 });
 
 test("a file that is shorter or longer than its header says is refused", async () => {
-  const written = await write(plainBatches(6, 100));
+  const written = await write(batchesOf(6, 100));
   const { lastFile, end } = written;
   for (let cut = 0; cut < end + 50; cut++)
     await assertRefused(
-      changed(written, lastFile, (bytes) => bytes.slice(0, cut)),
+      diskWithChange(written, lastFile, (bytes) => bytes.slice(0, cut)),
       lastFile,
       `cut at ${cut}`,
     );
-  const longer = changed(written, lastFile, (bytes) => Uint8Array.from([...bytes, ...new Uint8Array(sectorBytes)]));
+  const longer = diskWithChange(written, lastFile, (bytes) =>
+    Uint8Array.from([...bytes, ...new Uint8Array(sectorBytes)]),
+  );
   await assertRefused(longer, lastFile, "longer");
 });
 
 test("a zeroed sector is refused if a later batch was begun", async () => {
-  const written = await write(plainBatches(8, 700));
+  const written = await write(batchesOf(8, 700));
   const segments = [...written.files].filter(([name]) => name.endsWith(".wal"));
   assert.equal(segments.length, 2);
   for (const [file, bytes] of segments) {
     const reach = file === written.lastFile ? written.start - (written.start % sectorBytes) : bytes.length;
     for (let at = 0; at < reach; at += sectorBytes) {
       if (bytes.subarray(at, at + sectorBytes).every((byte) => byte === 0)) continue;
-      const disk = changed(written, file, (now) => void now.fill(0, at, at + sectorBytes));
+      const disk = diskWithChange(written, file, (now) => void now.fill(0, at, at + sectorBytes));
       // The end of a segment may be what is missing: the next one then tells, as it does not follow.
       const opened = await recover(disk, { segmentBytes }).catch((error: unknown) => error);
       assert.ok(opened instanceof WalDamagedError, `sector at ${at} of ${file}`);
@@ -237,8 +243,8 @@ test("a zeroed sector is refused if a later batch was begun", async () => {
 });
 
 test("a partly written last batch with a flipped bit is torn, as it was never acknowledged", async () => {
-  const written = await write([...plainBatches(2), { hardState: undefined, entries: [entry(3, 1, 2000)] }]);
-  const disk = changed(written, written.lastFile, (bytes) => {
+  const written = await write([...batchesOf(2), { hardState: undefined, entries: [entry(3, 1, 2000)] }]);
+  const disk = diskWithChange(written, written.lastFile, (bytes) => {
     bytes.fill(0, 1024, 1536);
     bytes[1600]! ^= 1;
   });
@@ -246,21 +252,21 @@ test("a partly written last batch with a flipped bit is torn, as it was never ac
 });
 
 test("a segment is refused if the one before is missing or of another log", async () => {
-  const written = await write(plainBatches(30, 400));
+  const written = await write(batchesOf(30, 400));
   const sequences = [1, 2, 3].map((sequence) => segmentFile(written.files, sequence));
   const [first, second, third] = sequences as [string, string, string];
-  const without = (file: string): SimDisk => {
+  const diskWithout = (file: string): SimDisk => {
     const files = new Map(written.files);
     files.delete(file);
     return diskWith(files);
   };
-  await assertRefused(without(second), third, "no second segment");
+  await assertRefused(diskWithout(second), third, "no second segment");
 
-  const other = await write(plainBatches(30, 401));
-  const stranger = changed(written, second, () => other.files.get(segmentFile(other.files, 2))!);
+  const other = await write(batchesOf(30, 401));
+  const stranger = diskWithChange(written, second, () => other.files.get(segmentFile(other.files, 2))!);
   await assertRefused(stranger, second, "a segment of another log");
 
-  const misnamed = without(first);
+  const misnamed = diskWithout(first);
   const otherName = path.join(directory, `${"0".repeat(15)}1-${"0".repeat(15)}2.wal`);
   misnamed.place(otherName, written.files.get(first)!);
   await assertRefused(misnamed, otherName, "a name that the header does not have");
@@ -277,27 +283,27 @@ test("a segment is refused if the one before is missing or of another log", asyn
 });
 
 test("a segment that another one follows is refused if its last record is missing or incomplete", async () => {
-  const full = await write(plainBatches(4, 700));
-  const written = await write(plainBatches(6, 700));
+  const full = await write(batchesOf(4, 700));
+  const written = await write(batchesOf(6, 700));
   const [first, second] = [1, 2].map((sequence) => segmentFile(written.files, sequence)) as [string, string];
   assert.deepEqual(written.files.get(first), full.files.get(first), "the fourth batch ends the first segment");
-  const torn = changed(written, first, (bytes) => void bytes.fill(0, full.end - sectorBytes, full.end));
+  const torn = diskWithChange(written, first, (bytes) => void bytes.fill(0, full.end - sectorBytes, full.end));
   await assertRefused(torn, first, "torn, but not last");
   // Undone to the last byte: only the chain of checksums can tell.
-  const undone = changed(written, first, () => full.before.get(first)!);
+  const undone = diskWithChange(written, first, () => full.before.get(first)!);
   await assertRefused(undone, second, "undone");
 });
 
 test("a segment without its first record is refused", async () => {
-  const written = await write(plainBatches(8, 700));
-  const disk = changed(written, written.lastFile, (bytes) => void bytes.fill(0, sectorBytes));
+  const written = await write(batchesOf(8, 700));
+  const disk = diskWithChange(written, written.lastFile, (bytes) => void bytes.fill(0, sectorBytes));
   await assertRefused(disk, written.lastFile, "no first record");
 });
 
 test("a continuation sector without a record is refused", async () => {
-  const written = await write([...plainBatches(1, 440), { hardState: undefined, entries: [entry(2, 1, 100)] }]);
+  const written = await write([...batchesOf(1, 440), { hardState: undefined, entries: [entry(2, 1, 100)] }]);
   assert.equal(written.start % sectorBytes, 0);
-  const disk = changed(written, written.lastFile, (bytes) => {
+  const disk = diskWithChange(written, written.lastFile, (bytes) => {
     bytes.fill(0, written.start, written.start + 13);
     bytes[written.start + 511] = 0xa5;
   });
@@ -313,15 +319,21 @@ interface Forgery {
 }
 
 /** A first record that states one configuration: of entry 0, with voter 1. */
-const stated = (...entries: readonly number[]): Uint8Array =>
+const payloadOf = (...entries: readonly number[]): Uint8Array =>
   Uint8Array.of(2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, ...entries);
 
 /** The same with the hard state: term 1, no vote, and a commit index. */
-const statedAt = (commit: number, ...entries: readonly number[]): Uint8Array =>
-  Uint8Array.of(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, commit, ...stated(...entries).slice(1));
+const payloadAt = (commit: number, ...entries: readonly number[]): Uint8Array =>
+  Uint8Array.of(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, commit, ...payloadOf(...entries).slice(1));
 
 /** A log of one segment with one record, correctly sealed whatever it says. */
-const forged = ({ type = 1, payload = stated(0, 0, 0), version = 3, beginning = 0, header = {} }: Forgery): SimDisk => {
+const forge = ({
+  type = 1,
+  payload = payloadOf(0, 0, 0),
+  version = 3,
+  beginning = 0,
+  header = {},
+}: Forgery): SimDisk => {
   const bytes = new Uint8Array(2048);
   const name = { sequence: 1, firstIndex: 1 as LogIndex, ...header };
   writeSegmentHeader(bytes, {
@@ -343,40 +355,40 @@ const forged = ({ type = 1, payload = stated(0, 0, 0), version = 3, beginning = 
 };
 
 test("a segment with one empty batch is a valid log", async () => {
-  const { hardState, base, entries } = await recover(forged({}));
+  const { hardState, base, entries } = await recover(forge({}));
   assert.deepEqual([hardState, base.index, entries], [emptyModel.hardState, 0, []]);
   assert.ok(base.configuration.isEqual(votersOnly(1n)));
 });
 
 test("a format version from before the first release is refused as a version error", async () => {
-  const older = await recover(forged({ version: 2 })).catch((error: unknown) => error);
+  const older = await recover(forge({ version: 2 })).catch((error: unknown) => error);
   assert.ok(older instanceof WalVersionError);
   assert.match(older.message, /format version 2 .* older minietcd/);
 });
 
 test("a record type or format version of a newer minietcd is refused as a version error", async () => {
-  const newer = await recover(forged({ type: 2 })).catch((error: unknown) => error);
+  const newer = await recover(forge({ type: 2 })).catch((error: unknown) => error);
   assert.ok(newer instanceof WalVersionError);
   assert.match(newer.message, /record type 2 at byte 512 was written by a newer minietcd/);
-  const format = await recover(forged({ version: 4 })).catch((error: unknown) => error);
+  const format = await recover(forge({ version: 4 })).catch((error: unknown) => error);
   assert.ok(format instanceof WalVersionError);
   assert.match(format.message, /format version 4 .* newer minietcd/);
-  const beginning = await recover(forged({ beginning: 2 })).catch((error: unknown) => error);
+  const beginning = await recover(forge({ beginning: 2 })).catch((error: unknown) => error);
   assert.ok(beginning instanceof WalVersionError);
   assert.match(beginning.message, /a beginning of kind 2 .* newer minietcd/);
 });
 
 const nonsense: [string, Forgery][] = [
   ["its payload is no batch", { payload: Uint8Array.of(7) }],
-  ["its payload is longer than a batch", { payload: stated(0, 0, 0, 9) }],
-  ["an entry leaves a gap", { payload: statedAt(0, /* from */ 5, 1, 1, 0, 1) }],
-  ["the commit index is beyond the entries", { payload: statedAt(3, 0, 0, 0) }],
+  ["its payload is longer than a batch", { payload: payloadOf(0, 0, 0, 9) }],
+  ["an entry leaves a gap", { payload: payloadAt(0, /* from */ 5, 1, 1, 0, 1) }],
+  ["the commit index is beyond the entries", { payload: payloadAt(3, 0, 0, 0) }],
   ["it states no configuration", { payload: Uint8Array.of(0, 0, 0, 0) }],
   ["it states an empty list of configurations", { payload: Uint8Array.of(2, 0, 0, 0, 0) }],
-  ["it states a configuration of a later entry", { payload: stated(0, 0, 0).with(2, 1) }],
-  ["it states a configuration without a voter", { payload: stated(0, 0, 0).with(12, 1) }],
-  ["it has a part that is not known", { payload: stated(0, 0, 0).with(0, 6) }],
-  ["an entry is of an unknown kind", { payload: statedAt(0, 0, 1, 1, 0, 9) }],
+  ["it states a configuration of a later entry", { payload: payloadOf(0, 0, 0).with(2, 1) }],
+  ["it states a configuration without a voter", { payload: payloadOf(0, 0, 0).with(12, 1) }],
+  ["it has a part that is not known", { payload: payloadOf(0, 0, 0).with(0, 6) }],
+  ["an entry is of an unknown kind", { payload: payloadAt(0, 0, 1, 1, 0, 9) }],
   ["its first index leaves a gap", { header: { firstIndex: 5 as LogIndex } }],
   ["its header has another hard state", { header: { hardState: hardState(3) } }],
   ["its header has another term before", { header: { termBefore: 1 as Term } }],
@@ -385,7 +397,7 @@ const nonsense: [string, Forgery][] = [
 ];
 for (const [what, forgery] of nonsense)
   test(`a segment with valid checksums is refused if ${what}`, async () => {
-    const disk = forged(forgery);
+    const disk = forge(forgery);
     await assertRefused(disk, [...disk.contents().keys()][0]!, what);
   });
 

@@ -31,7 +31,7 @@ const list = async (disk: Disk, directory: string): Promise<string[]> =>
 for (const [name, disk, root] of disks)
   describe(name, () => {
     const directory = path.join(root, "a", "b");
-    const at = (file: string): string => path.join(directory, file);
+    const pathOf = (file: string): string => path.join(directory, file);
 
     test("creates directories, and accepts existing ones", async () => {
       await assert.rejects(
@@ -47,7 +47,7 @@ for (const [name, disk, root] of disks)
     });
 
     test("reads the bytes that were written at an offset, and fewer at the end of the file", async () => {
-      const file = await openFile(disk, at("one"), "new");
+      const file = await openFile(disk, pathOf("one"), "new");
       await toPromise((done) => file.write(bytes("hello world"), 0, done));
       await toPromise((done) => file.write(bytes("W"), 6, done));
       assert.equal(await toPromise<number>((done) => file.size(done)), 11);
@@ -57,7 +57,7 @@ for (const [name, disk, root] of disks)
     });
 
     test("reads zeros where zeros or no bytes were written", async () => {
-      const file = await openFile(disk, at("zeros"), "new");
+      const file = await openFile(disk, pathOf("zeros"), "new");
       const long = 3 * 16 * 1024;
       await toPromise((done) => file.write(new Uint8Array(long), 0, done));
       await toPromise((done) => file.write(bytes("middle"), 16 * 1024 - 3, done));
@@ -70,30 +70,30 @@ for (const [name, disk, root] of disks)
       await toPromise((done) => file.write(new Uint8Array(6), 16 * 1024 - 3, done));
       assert.equal(text(await toPromise((done) => file.read(16 * 1024 - 3, 6, done))), "\0".repeat(6));
       await toPromise((done) => file.close(done));
-      await toPromise((done) => disk.remove(at("zeros"), done));
+      await toPromise((done) => disk.remove(pathOf("zeros"), done));
     });
 
     test("opens an existing file as it is, and a new one empty", async () => {
-      const existing = await openFile(disk, at("one"), "existing");
+      const existing = await openFile(disk, pathOf("one"), "existing");
       assert.equal(await toPromise<number>((done) => existing.size(done)), 11);
       await toPromise((done) => existing.close(done));
-      const emptied = await openFile(disk, at("one"), "new");
+      const emptied = await openFile(disk, pathOf("one"), "new");
       assert.equal(await toPromise<number>((done) => emptied.size(done)), 0);
       await toPromise((done) => emptied.close(done));
-      await assert.rejects(openFile(disk, at("none"), "existing"), { code: "ENOENT" });
+      await assert.rejects(openFile(disk, pathOf("none"), "existing"), { code: "ENOENT" });
     });
 
     test("renames open files and removes", async () => {
-      const file = await openFile(disk, at("two"), "new");
-      await toPromise((done) => disk.rename(at("two"), at("three"), done));
+      const file = await openFile(disk, pathOf("two"), "new");
+      await toPromise((done) => disk.rename(pathOf("two"), pathOf("three"), done));
       await toPromise((done) => file.write(bytes("x"), 0, done));
       await toPromise((done) => file.close(done));
       await toPromise((done) => disk.syncDirectory(directory, done));
       assert.deepEqual(await list(disk, directory), ["one", "three"]);
-      await toPromise((done) => disk.remove(at("one"), done));
+      await toPromise((done) => disk.remove(pathOf("one"), done));
       assert.deepEqual(await list(disk, directory), ["three"]);
       await assert.rejects(
-        toPromise((done) => disk.remove(at("one"), done)),
+        toPromise((done) => disk.remove(pathOf("one"), done)),
         { code: "ENOENT" },
       );
     });
@@ -103,16 +103,16 @@ for (const [name, disk, root] of disks)
       await ensureDirectory(disk, path.join(tree, "below"));
       const file = await openFile(disk, path.join(tree, "below", "file"), "new");
       await toPromise((done) => file.close(done));
-      for (const each of [tree, tree, at("three")]) await toPromise((done) => disk.removeTree(each, done));
+      for (const each of [tree, tree, pathOf("three")]) await toPromise((done) => disk.removeTree(each, done));
       assert.deepEqual(await list(disk, path.join(root, "a")), ["b"]);
       assert.deepEqual(await list(disk, directory), []);
     });
 
     test("a file in place of a directory is distinguished from a missing directory", async () => {
-      const file = await openFile(disk, at("three"), "new");
+      const file = await openFile(disk, pathOf("three"), "new");
       await toPromise((done) => file.close(done));
-      await assert.rejects(list(disk, at("three")), { code: "ENOTDIR" });
-      await assert.rejects(ensureDirectory(disk, path.join(at("three"), "below")), { code: "ENOTDIR" });
+      await assert.rejects(list(disk, pathOf("three")), { code: "ENOTDIR" });
+      await assert.rejects(ensureDirectory(disk, path.join(pathOf("three"), "below")), { code: "ENOTDIR" });
       await assert.rejects(openFile(disk, directory, "new"), { code: "EISDIR" });
       await assert.rejects(openFile(disk, path.join(root, "none", "file"), "new"), { code: "ENOENT" });
     });
@@ -144,12 +144,12 @@ for (const [name, disk, root] of disks)
 
 test("the disk in memory is full at its capacity, takes no space for zeros, and has space again", async () => {
   const disk = new MemoryDisk({ capacityBytes: 40 * 1024 });
-  const free = (): Promise<number> => toPromise((done) => disk.freeBytes("/", done));
+  const countFreeBytes = (): Promise<number> => toPromise((done) => disk.freeBytes("/", done));
   const [one, two] = [await openFile(disk, "/one", "new"), await openFile(disk, "/two", "new")];
   await toPromise((done) => one.write(new Uint8Array(1024 * 1024), 0, done));
   assert.equal(disk.usedBytes, 0);
   await toPromise((done) => one.write(new Uint8Array(32 * 1024).fill(1), 0, done));
-  assert.equal(await free(), 8 * 1024);
+  assert.equal(await countFreeBytes(), 8 * 1024);
   await assert.rejects(
     toPromise((done) => two.write(bytes("x"), 0, done)),
     { code: "ENOSPC" },
@@ -158,7 +158,7 @@ test("the disk in memory is full at its capacity, takes no space for zeros, and 
   await toPromise((done) => one.write(bytes("again"), 0, done));
   await toPromise((done) => disk.remove("/one", done));
   await toPromise((done) => two.write(bytes("x"), 0, done));
-  assert.equal(await free(), 24 * 1024);
+  assert.equal(await countFreeBytes(), 24 * 1024);
 });
 
 test("only the owner can read files and directories", async () => {

@@ -12,7 +12,7 @@ import {
   emptyModel,
   modelOf,
   open,
-  plainBatches,
+  batchesOf,
   recover,
   settle,
   writeLog,
@@ -35,7 +35,7 @@ for (const [what, kind, file, message] of failures)
     const disk = new SimDisk({ random: seededRandom(1) });
     const reported: Error[] = [];
     const { wal } = await open(disk.boot(), { onFailure: (error) => void reported.push(error) });
-    const batches = plainBatches(12, 400);
+    const batches = batchesOf(12, 400);
     await append(wal, batches[0]!);
     let faults = 0;
     disk.onOperation = (operation) => {
@@ -44,15 +44,15 @@ for (const [what, kind, file, message] of failures)
       return diskError("EIO", operation);
     };
     let acknowledged = 1;
-    const next = (): void => {
+    const appendNext = (): void => {
       const { hardState, entries } = batches[acknowledged]!;
       wal.append(hardState, entries, () => {
         acknowledged++;
         if (reported.length > 0) acknowledge();
-        if (acknowledged < batches.length) next();
+        if (acknowledged < batches.length) appendNext();
       });
     };
-    next();
+    appendNext();
     await settle();
     assert.equal(reported.length, 1);
     assert.ok(reported[0] instanceof WalFailedError);
@@ -77,7 +77,7 @@ for (const [what, kind, file, message] of failures)
 for (const kind of ["read", "write", "syncDirectory"] as const)
   test(`openWal throws with the file's name if a ${kind} fails`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
-    await writeLog(disk, plainBatches(2));
+    await writeLog(disk, batchesOf(2));
     disk.onOperation = (operation) =>
       operation.kind === kind && operation.path.startsWith(directory) ? diskError("EIO", operation) : undefined;
     await assert.rejects(open(disk.boot()), (error) => {
@@ -99,7 +99,7 @@ const fullLog = async (): Promise<{
   disk.capacityBytes = 3000;
   const heard: boolean[] = [];
   const { wal } = await open(disk.boot(), { onFull: (full) => void heard.push(full) });
-  const batches = plainBatches(4, 400);
+  const batches = batchesOf(4, 400);
   const written = batches.slice(0, 3);
   for (const batch of written) await append(wal, batch);
   await settle();
@@ -137,7 +137,7 @@ test("with less free space than the reserve no segment is created", async () => 
   const heard: boolean[] = [];
   const options = { reserveBytes: 10_000, onFull: (full: boolean) => void heard.push(full) };
   const { wal } = await open(disk.boot(), options);
-  const batches = plainBatches(5, 400);
+  const batches = batchesOf(5, 400);
   disk.capacityBytes = 2048 + 2048 + 10_000 - 1;
   for (const batch of batches.slice(0, 3)) await append(wal, batch);
   await settle();
@@ -170,21 +170,21 @@ for (const [kind, file, code] of shortages)
     const disk = new SimDisk({ random: seededRandom(1) });
     const heard: unknown[] = [];
     const { wal } = await open(disk.boot(), { onFull: (...change) => void heard.push(change) });
-    const batches = plainBatches(6, 400);
+    const batches = batchesOf(6, 400);
     await append(wal, batches[0]!);
     await settle();
     let isShort = true;
     disk.onOperation = (operation) =>
       isShort && operation.kind === kind && file.test(operation.path) ? diskError(code, operation) : undefined;
     let acknowledged = 1;
-    const next = (): void => {
+    const appendNext = (): void => {
       const { hardState, entries } = batches[acknowledged]!;
       wal.append(hardState, entries, () => {
         acknowledged++;
-        if (acknowledged < batches.length) next();
+        if (acknowledged < batches.length) appendNext();
       });
     };
-    next();
+    appendNext();
     await settle();
     assert.deepEqual(heard, [[true, "descriptors"]]);
     assert.equal(wal.isFull, true);
@@ -221,7 +221,7 @@ test("close before the next segment's name is synced acknowledges nothing and le
     return undefined;
   };
   const { wal } = await open(disk.boot());
-  const batches = plainBatches(1, 400);
+  const batches = batchesOf(1, 400);
   isShort = true;
   wal.append(batches[0]!.hardState, batches[0]!.entries, acknowledge);
   await settle();
@@ -247,7 +247,7 @@ test("close drops an append that waits for space", async () => {
 test("close works while the next segment is being filled", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot());
-  const [first] = plainBatches(1) as [Batch];
+  const [first] = batchesOf(1) as [Batch];
   wal.append(first.hardState, first.entries, acknowledge); // the first segment is not there yet
   await wal.close();
   let operations = 0;

@@ -62,14 +62,14 @@ export const after = (model: Model, ...batches: readonly Batch[]): Model =>
   );
 
 /** The model without what is up to `index`. */
-export const truncated = ({ hardState, base, entries }: Model, index: number): Model => {
+export const truncateModel = ({ hardState, base, entries }: Model, index: number): Model => {
   const last = entries[index - base.index - 1];
   if (last === undefined) return { hardState, base, entries };
   return { hardState, base: position(index, last.term), entries: entries.slice(index - base.index) };
 };
 
 /** The model of a log that began anew after `base`. */
-export const restarted = ({ hardState }: Model, base: LogBase): Model => ({
+export const restartModel = ({ hardState }: Model, base: LogBase): Model => ({
   hardState: { ...hardState, commit: base.index },
   base,
   entries: [],
@@ -80,7 +80,7 @@ export const modelOf = ({ hardState, base, entries }: RecoveredLog): Model => ({
 /** Whether what was read is `model`, but for entries that were truncated and may still be there. */
 export const assertRead = (read: Model, model: Model, hint?: string): void => {
   assert.ok(read.base.index <= model.base.index, `${hint ?? ""} begins after ${read.base.index}, too late`);
-  assert.deepEqual(truncated(read, model.base.index), model, hint);
+  assert.deepEqual(truncateModel(read, model.base.index), model, hint);
 };
 
 export const isRead = (read: Model, model: Model): boolean => {
@@ -93,7 +93,7 @@ export const isRead = (read: Model, model: Model): boolean => {
 };
 
 /** One entry per batch, each with `bytes` of data, the commit index one behind. */
-export const plainBatches = (count: number, bytes = 20): Batch[] =>
+export const batchesOf = (count: number, bytes = 20): Batch[] =>
   Array.from({ length: count }, (_, at) => ({
     hardState: hardState(1, 0xfedc_ba98_7654_3210n, at),
     entries: [entry(at + 1, 1, bytes)],

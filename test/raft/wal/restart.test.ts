@@ -16,7 +16,7 @@ import {
   isRead,
   modelOf,
   open,
-  plainBatches,
+  batchesOf,
   position,
   recover,
   restart,
@@ -31,7 +31,7 @@ const segmentsOn = (disk: SimDisk): string[] =>
   [...disk.contents().keys()].filter((file) => file.endsWith(".wal")).map((file) => path.basename(file));
 
 const vote = 0xfedc_ba98_7654_3210n;
-const before = plainBatches(8, 460);
+const before = batchesOf(8, 460);
 const base = position(100, 2);
 const state = hardState(2, 9n, 100);
 const old = after(emptyModel, ...before);

@@ -42,12 +42,12 @@ export const takeSteps = async (
 ): Promise<number> => {
   let taken = 0;
   const opened = open(disk.boot()).then(({ wal }) => {
-    const next = (): void =>
+    const takeNext = (): void =>
       step(wal, taken, () => {
         taken++;
-        next();
+        takeNext();
       });
-    next();
+    takeNext();
   });
   await Promise.race([opened, settle()]);
   await settle();

@@ -18,10 +18,10 @@ import {
   hardState,
   modelOf,
   open,
-  plainBatches,
+  batchesOf,
   recover,
   settle,
-  truncated,
+  truncateModel,
   writeLog,
 } from "./fixtures.js";
 import { diskError, type SimDisk, type Operation } from "../../../testing/sim-disk.js";
@@ -37,10 +37,10 @@ const segmentsOn = (disk: SimDisk): number[] =>
     .map((file) => Number(`0x${path.basename(file).slice(0, 16)}`));
 
 /** Twelve batches of one entry, three to a segment: they begin at 1, 4, 7 and 10. */
-const batches = plainBatches(12, 460);
+const batches = batchesOf(12, 460);
 const whole = after(emptyModel, ...batches);
 
-const writtenLog = async (disk: SimDisk): Promise<Wal> => {
+const writeBatches = async (disk: SimDisk): Promise<Wal> => {
   const { wal } = await open(disk.boot());
   for (const batch of batches) await append(wal, batch);
   return wal;
@@ -57,18 +57,18 @@ const keeps: [number, number[], number][] = [
 for (const [through, segments, base] of keeps)
   test(`truncation up to ${through} removes whole segments, and the rest is recovered`, async () => {
     const disk = aDisk();
-    const wal = await writtenLog(disk);
+    const wal = await writeBatches(disk);
     wal.truncate(index(through));
     await settle();
     await wal.close();
     assert.deepEqual(segmentsOn(disk), segments);
     const read = await recover(disk);
-    assert.deepEqual(modelOf(read), truncated(whole, base));
+    assert.deepEqual(modelOf(read), truncateModel(whole, base));
   });
 
 test("a truncated log accepts appends and further truncations", async () => {
   const disk = aDisk();
-  await (await writtenLog(disk)).close();
+  await (await writeBatches(disk)).close();
   for (const through of [5, 11]) {
     const { wal, recovered } = await open(disk.boot());
     wal.truncate(index(through));
@@ -78,7 +78,7 @@ test("a truncated log accepts appends and further truncations", async () => {
     await wal.close();
   }
   const both: Batch[] = [13, 14].map((at) => ({ hardState: undefined, entries: [entry(at, 1, 700)] }));
-  assertRead(modelOf(await recover(disk)), truncated(after(whole, ...both), 11));
+  assertRead(modelOf(await recover(disk)), truncateModel(after(whole, ...both), 11));
   assert.deepEqual(segmentsOn(disk), [4, 5]);
 });
 
@@ -110,12 +110,12 @@ test("truncation works on the real disk", async () => {
   assert.deepEqual(removed, ["01", "02"]);
   const { wal: again, recovered } = await open(nodeDisk, { directory: temporary });
   await again.close();
-  assert.deepEqual(modelOf(recovered), truncated(whole, 6));
+  assert.deepEqual(modelOf(recovered), truncateModel(whole, 6));
 });
 
 test("segments are removed oldest first, each durably before the next", async () => {
   const disk = aDisk();
-  const wal = await writtenLog(disk);
+  const wal = await writeBatches(disk);
   const operations: string[] = [];
   disk.onOperation = ({ kind, path: file }) => void operations.push(`${kind} ${path.basename(file).slice(14, 16)}`);
   wal.truncate(index(9));
@@ -150,12 +150,12 @@ for (const kind of ["remove", "syncDirectory"] as const)
     await wal.close();
     assert.deepEqual(segmentsOn(disk), [3, 4, 5]);
     assert.equal(told.length, 1);
-    assertRead(modelOf(await recover(disk)), truncated(after(whole, next), 7));
+    assertRead(modelOf(await recover(disk)), truncateModel(after(whole, next), 7));
   });
 
 test("a closed or failed log removes nothing", async () => {
   const disk = aDisk();
-  const wal = await writtenLog(disk);
+  const wal = await writeBatches(disk);
   wal.truncate(index(9));
   await wal.close();
   const left = segmentsOn(disk);
@@ -212,8 +212,8 @@ test("a log with replaced entries recovers after any truncation of its front", a
       copy.powerCut();
       const read = modelOf(await recover(copy));
       const hint = `through ${through}, stopped at ${at}`;
-      assertRead(read, truncated(written, through), hint);
-      assert.deepEqual(read.base, truncated(written, read.base.index).base, hint);
+      assertRead(read, truncateModel(written, through), hint);
+      assert.deepEqual(read.base, truncateModel(written, read.base.index).base, hint);
     }
 });
 
@@ -222,7 +222,7 @@ for (const stop of stops)
     const more = [13, 14, 15, 16].map((at) => ({ hardState: undefined, entries: [entry(at, 1, 600)] }));
     const through = [2, 6, 7, 9, 12];
     const start = aDisk();
-    await (await writtenLog(start)).close();
+    await (await writeBatches(start)).close();
     const truncateAndAppend = (disk: SimDisk): Promise<number> =>
       takeSteps(disk, (wal, at, done) => {
         const batch = more[at];
@@ -236,14 +236,14 @@ for (const stop of stops)
       const read = modelOf(await recover(disk));
       const kept = read.entries.at(-1)!.index - 12;
       assert.ok(kept === acknowledged || kept === acknowledged + 1, hint);
-      const now = truncated(after(whole, ...more.slice(0, kept)), through[acknowledged]!);
+      const now = truncateModel(after(whole, ...more.slice(0, kept)), through[acknowledged]!);
       assertRead(read, now, hint);
       const { wal } = await open(disk.boot());
       for (const batch of more.slice(kept)) await append(wal, batch);
       wal.truncate(index(12));
       await settle();
       disk.powerCut();
-      assertRead(modelOf(await recover(disk)), truncated(after(whole, ...more), 12), hint);
+      assertRead(modelOf(await recover(disk)), truncateModel(after(whole, ...more), 12), hint);
       assert.deepEqual(segmentsOn(disk), [5, 6], hint);
     };
     await stopEverywhere({ start, stop, work: truncateAndAppend, check });
@@ -251,17 +251,17 @@ for (const stop of stops)
 
 test("a missing segment at the front counts as truncated; one in the middle is damage", async () => {
   const start = aDisk();
-  await (await writtenLog(start)).close();
+  await (await writeBatches(start)).close();
   const files = [...start.contents().keys()].filter((file) => file.endsWith(".wal"));
-  const without = (missing: number): SimDisk => {
+  const diskWithout = (missing: number): SimDisk => {
     const disk = aDisk();
     for (const [file, bytes] of start.contents()) disk.place(file, bytes);
     disk.erase(files[missing]!);
     return disk;
   };
-  assert.deepEqual(modelOf(await recover(without(0))), truncated(whole, 3));
+  assert.deepEqual(modelOf(await recover(diskWithout(0))), truncateModel(whole, 3));
   for (const missing of [1, 2])
-    await assert.rejects(recover(without(missing)), (error) => {
+    await assert.rejects(recover(diskWithout(missing)), (error) => {
       assert.ok(error instanceof WalDamagedError);
       assert.equal(error.file, files[missing + 1]);
       assert.match(error.message, new RegExp(`segment ${missing + 2} where segment ${missing + 1} should be`));
@@ -273,7 +273,7 @@ test("recovered entries do not keep whole segments in memory", async () => {
   const disk = aDisk();
   const segmentBytes = 1024 * 1024;
   const large: Batch = { hardState: undefined, entries: [entry(41, 1, 200_000), entry(42, 1, 10)] };
-  await writeLog(disk, [...plainBatches(40, 1000), large], { segmentBytes });
+  await writeLog(disk, [...batchesOf(40, 1000), large], { segmentBytes });
   const { entries } = await recover(disk, { segmentBytes });
   for (const each of entries) {
     const { index } = each;

@@ -18,7 +18,7 @@ import {
   hardState,
   modelOf,
   open,
-  plainBatches,
+  batchesOf,
   recover,
   settle,
   writeLog,
@@ -41,7 +41,7 @@ const places: [string, () => Partial<OpenOptions> & { readonly disk: Disk; reado
 for (const [name, fresh] of places)
   describe(name, () => {
     /** Writes each list of batches into the same log, closing and opening it in between, and reads it in the end. */
-    const writtenAndRead = async (place: Partial<OpenOptions> & { readonly disk: Disk }, ...runs: Batch[][]) => {
+    const writeAndRead = async (place: Partial<OpenOptions> & { readonly disk: Disk }, ...runs: Batch[][]) => {
       for (const batches of runs) {
         const { wal } = await open(place.disk, place);
         for (const batch of batches) await append(wal, batch);
@@ -54,17 +54,17 @@ for (const [name, fresh] of places)
     };
 
     test("an empty directory is an empty log", async () => {
-      assert.deepEqual(await writtenAndRead(fresh()), emptyModel);
+      assert.deepEqual(await writeAndRead(fresh()), emptyModel);
     });
 
     test("a log opened and closed without an append is still empty", async () => {
-      assert.deepEqual(await writtenAndRead(fresh(), [], []), emptyModel);
+      assert.deepEqual(await writeAndRead(fresh(), [], []), emptyModel);
     });
 
     test("entries and hard state are recovered over many segments and restarts", async () => {
-      const batches = plainBatches(90, 70);
+      const batches = batchesOf(90, 70);
       const runs = [batches.slice(0, 40), batches.slice(40, 41), [], batches.slice(41)];
-      assert.deepEqual(await writtenAndRead(fresh(), ...runs), after(emptyModel, ...batches));
+      assert.deepEqual(await writeAndRead(fresh(), ...runs), after(emptyModel, ...batches));
     });
 
     test("a batch may hold only a hard state, only entries, or neither", async () => {
@@ -74,7 +74,7 @@ for (const [name, fresh] of places)
         { hardState: undefined, entries: [] },
         { hardState: hardState(3, 2n ** 64n - 1n, 2), entries: [] },
       ];
-      assert.deepEqual(await writtenAndRead(fresh(), batches), after(emptyModel, ...batches));
+      assert.deepEqual(await writeAndRead(fresh(), batches), after(emptyModel, ...batches));
     });
 
     test("entries replace the log from their first index on, also across segments", async () => {
@@ -85,19 +85,19 @@ for (const [name, fresh] of places)
         { hardState: hardState(3), entries: [entry(1, 3, 900), entry(2, 3)] },
         { hardState: undefined, entries: [entry(3, 3)] },
       ];
-      const read = await writtenAndRead(fresh(), batches.slice(0, 3), batches.slice(3));
+      const read = await writeAndRead(fresh(), batches.slice(0, 3), batches.slice(3));
       assert.deepEqual(read, after(emptyModel, ...batches));
       assert.equal(read.entries.length, 3);
     });
 
     test("a batch larger than a segment gets a segment of its own", async () => {
       const place = fresh();
-      const batches = plainBatches(3).concat({
+      const batches = batchesOf(3).concat({
         hardState: undefined,
         entries: [entry(4, 1, 30_000), entry(5, 1, 600)],
       });
       const more: Batch = { hardState: undefined, entries: [entry(6, 1)] };
-      assert.deepEqual(await writtenAndRead(place, batches, [more]), after(emptyModel, ...batches, more));
+      assert.deepEqual(await writeAndRead(place, batches, [more]), after(emptyModel, ...batches, more));
     });
 
     test("batches of every length near a sector's and a segment's end are recovered", async () => {
@@ -106,13 +106,13 @@ for (const [name, fresh] of places)
         batches.push({ hardState: hardState(1), entries: [entry(batches.length + 1, 1, bytes)] });
       for (let bytes = 1450; bytes < 1550; bytes += 3)
         batches.push({ hardState: hardState(1), entries: [entry(batches.length + 1, 1, bytes)] });
-      assert.deepEqual(await writtenAndRead(fresh(), batches), after(emptyModel, ...batches));
+      assert.deepEqual(await writeAndRead(fresh(), batches), after(emptyModel, ...batches));
     });
 
     test("close finishes and reports the append under way", async () => {
       const place = fresh();
       const { wal } = await open(place.disk, place);
-      const [first, second] = plainBatches(2) as [Batch, Batch];
+      const [first, second] = batchesOf(2) as [Batch, Batch];
       await append(wal, first);
       let durable = false;
       wal.append(second.hardState, second.entries, () => (durable = true));
@@ -120,7 +120,7 @@ for (const [name, fresh] of places)
       await Promise.all([wal.close(), wal.close()]);
       assert.equal(durable, true);
       assert.throws(() => wal.append(undefined, [], () => undefined), /closed/);
-      assert.deepEqual(await writtenAndRead(place), after(emptyModel, first, second));
+      assert.deepEqual(await writeAndRead(place), after(emptyModel, first, second));
     });
   });
 
@@ -128,7 +128,7 @@ const anEmptyDisk = (): SimDisk => new SimDisk({ random: seededRandom(1) });
 
 test("an append may start in the callback of the one before, and only one at a time", async () => {
   const { wal } = await open(anEmptyDisk().boot());
-  const [first, second] = plainBatches(2) as [Batch, Batch];
+  const [first, second] = batchesOf(2) as [Batch, Batch];
   await new Promise<void>((resolve) =>
     wal.append(first.hardState, first.entries, () => wal.append(second.hardState, second.entries, resolve)),
   );
@@ -141,7 +141,7 @@ test("an append may start in the callback of the one before, and only one at a t
 test("a batch is one write into a file of constant length", async () => {
   const disk = anEmptyDisk();
   const { wal } = await open(disk.boot(), { segmentBytes: 64 * 1024 });
-  const [first, ...rest] = plainBatches(20) as [Batch, ...Batch[]];
+  const [first, ...rest] = batchesOf(20) as [Batch, ...Batch[]];
   await append(wal, first);
   const kinds: string[] = [];
   const size = [...disk.contents().values()].map((bytes) => bytes.length);
@@ -161,7 +161,7 @@ test("a batch is one write into a file of constant length", async () => {
 test("the next segment is prepared before the current one is full", async () => {
   const disk = anEmptyDisk();
   const { wal } = await open(disk.boot());
-  for (const batch of plainBatches(15, 40)) await append(wal, batch);
+  for (const batch of batchesOf(15, 40)) await append(wal, batch);
   assert.deepEqual(
     [...disk.contents().keys()].map((file) => path.basename(file)),
     ["0000000000000001-0000000000000001.wal", "next.tmp"],
@@ -239,10 +239,10 @@ test("openWal refuses a segment size that is no multiple of a sector", async () 
 
 test("openWal removes an unfinished segment and keeps foreign files", async () => {
   const disk = anEmptyDisk();
-  await writeLog(disk, plainBatches(3));
+  await writeLog(disk, batchesOf(3));
   disk.place("/member/wal/next.tmp", Uint8Array.of(1, 2, 3));
   disk.place("/member/wal/README", Uint8Array.of(4));
-  assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...plainBatches(3)));
+  assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batchesOf(3)));
   assert.deepEqual(disk.contents().get("/member/wal/README"), Uint8Array.of(4));
   assert.equal(disk.contents().get("/member/wal/next.tmp"), undefined);
 });
@@ -250,7 +250,7 @@ test("openWal removes an unfinished segment and keeps foreign files", async () =
 test("segments have the configured size from the start, also on the real disk", async () => {
   const directory = path.join(temporary, "sizes");
   const { wal } = await open(nodeDisk, { directory, segmentBytes: 4096 });
-  for (const batch of plainBatches(30, 100)) await append(wal, batch);
+  for (const batch of batchesOf(30, 100)) await append(wal, batch);
   await wal.close();
   const segments = (await readdir(directory)).filter((name) => name !== "next.tmp");
   assert.ok(segments.length > 1);

@@ -6,7 +6,7 @@ import type { LogIndex } from "../../../raft/index.js";
 import { Access } from "../../../server/app/access.js";
 import { AuthState } from "../../../server/auth/auth-state.js";
 import type { TokenSource } from "../../../server/auth/identity.js";
-import { refused, withToken } from "./authorization-fixtures.js";
+import { assertRefused, withToken } from "./authorization-fixtures.js";
 
 /** A token as a JSON Web Token is: it tells its revision itself. */
 const tokens: TokenSource = {
@@ -42,5 +42,5 @@ test("a token of an auth revision that this member has not applied yet is accept
 
 test("a token of an auth revision that the cluster has not reached is refused", async () => {
   const access = accessThatApplies(["ann"]);
-  await refused(Promise.resolve(access.identify(withToken("3"))), "auth-revision-old");
+  await assertRefused(Promise.resolve(access.identify(withToken("3"))), "auth-revision-old");
 });

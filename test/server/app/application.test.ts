@@ -28,7 +28,7 @@ const clientOf = (application: Application) => ({
     resultOf(application.range, anonymousCaller, RangeRequest.fromPartial({ key: bytes(key), ...options })),
 });
 
-const shown = ({ kvs }: RawRangeResponse): string[] =>
+const showKeys = ({ kvs }: RawRangeResponse): string[] =>
   kvs.map((encoded) => {
     const { key, value, modRevision } = KeyValue.decode(encoded);
     return `${Buffer.from(key).toString()}=${Buffer.from(value).toString()} ${modRevision}`;
@@ -40,7 +40,7 @@ test("a get returns what an earlier put wrote, with the revision beside the resp
   assert.deepEqual([written.revision, written.response.header], [2, undefined]);
   for (const serializable of [false, true]) {
     const { response, revision } = await get("k", { serializable });
-    assert.deepEqual([revision, shown(response)], [2, ["k=v 2"]]);
+    assert.deepEqual([revision, showKeys(response)], [2, ["k=v 2"]]);
   }
 });
 
@@ -71,7 +71,7 @@ test("a transaction takes the branch that its compares choose", async (t) => {
     const { response } = await resultOf(application.txn, anonymousCaller, request);
     assert.equal(response.succeeded, succeeded);
   }
-  assert.deepEqual(shown((await get("k")).response), ["k=3 4"]);
+  assert.deepEqual(showKeys((await get("k")).response), ["k=3 4"]);
 });
 
 test("a deleted key is not found, and its past cannot be read after a compaction", async (t) => {
@@ -84,11 +84,11 @@ test("a deleted key is not found, and its past cannot be read after a compaction
     DeleteRangeRequest.fromPartial({ key: bytes("k") }),
   );
   assert.equal(response.deleted, 1n);
-  assert.deepEqual(shown((await get("k", { revision: 2n })).response), ["k=v 2"]);
+  assert.deepEqual(showKeys((await get("k", { revision: 2n })).response), ["k=v 2"]);
   const compaction = CompactionRequest.fromPartial({ revision: 3n, physical: true });
   await resultOf(application.compact, anonymousCaller, compaction);
   await assert.rejects(get("k", { revision: 2n }), { code: "compacted" });
-  assert.deepEqual(shown((await get("k")).response), []);
+  assert.deepEqual(showKeys((await get("k")).response), []);
 });
 
 test("a member describes itself, its cluster and its store", async (t) => {

@@ -30,7 +30,7 @@ export const ask = <Name extends OperationName>(
 };
 
 /** Expects a refusal with a code. */
-export const refused = (promise: Promise<unknown>, code: string): Promise<void> =>
+export const assertRefused = (promise: Promise<unknown>, code: string): Promise<void> =>
   assert.rejects(promise, (error) => {
     assert.ok(error instanceof ServerError, String(error));
     assert.equal(error.code, code);
@@ -43,20 +43,23 @@ export type Granted = readonly [type: Permission_Type, key: string, rangeEnd?: s
 /** Starts a member with authentication on, and users with the permissions given; each has its name as password. */
 export const startWithUsers = async (t: TestContext, users: Readonly<Record<string, readonly Granted[]>>) => {
   const { application, replica } = await startApplication(t);
-  const set = <Name extends OperationName>(name: Name, request: Operations[Name]["request"]) =>
+  const runAnonymously = <Name extends OperationName>(name: Name, request: Operations[Name]["request"]) =>
     ask(application, name, anonymousCaller, request);
   const add = async (name: string): Promise<void> => {
-    await set("userAdd", { name, password: name, options: undefined, hashedPassword: "" });
-    await set("roleAdd", { name });
-    await set("userGrantRole", { user: name, role: name });
+    await runAnonymously("userAdd", { name, password: name, options: undefined, hashedPassword: "" });
+    await runAnonymously("roleAdd", { name });
+    await runAnonymously("userGrantRole", { user: name, role: name });
   };
   await add("root");
   for (const [name, permissions] of Object.entries(users)) {
     await add(name);
     for (const [permType, key, rangeEnd = ""] of permissions)
-      await set("roleGrantPermission", { name, perm: { permType, key: bytes(key), rangeEnd: bytes(rangeEnd) } });
+      await runAnonymously("roleGrantPermission", {
+        name,
+        perm: { permType, key: bytes(key), rangeEnd: bytes(rangeEnd) },
+      });
   }
-  await set("authEnable", {});
+  await runAnonymously("authEnable", {});
   const logIn = async (name: string, password = name): Promise<Caller> => {
     const { response } = await ask(application, "authenticate", anonymousCaller, { name, password });
     return withToken(response.token);

@@ -15,7 +15,16 @@ import {
 import type { Application, OperationName, Operations } from "../../../server/app/application.js";
 import { resultOf } from "../../../server/app/result-of.js";
 import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
-import { ask, bytes, noBytes, READ, READWRITE, refused, startWithUsers, WRITE } from "./authorization-fixtures.js";
+import {
+  ask,
+  bytes,
+  noBytes,
+  READ,
+  READWRITE,
+  assertRefused,
+  startWithUsers,
+  WRITE,
+} from "./authorization-fixtures.js";
 
 const put = (key: string, options: Partial<PutRequest> = {}): PutRequest =>
   PutRequest.fromPartial({ key: bytes(key), value: bytes("v"), ...options });
@@ -78,7 +87,7 @@ test("the rights of a transaction are checked for every compare and operation, n
     txnOf({ success: [txnOp({ failure: [txnOp({ success: [rangeOp("a", "\0")] })] })] }),
     txnOf({ success: [txnOp({ compare: [compareOf("w")] })] }),
   ];
-  for (const request of denied) await refused(ask(application, "txn", ann, request), "permission-denied");
+  for (const request of denied) await assertRefused(ask(application, "txn", ann, request), "permission-denied");
 });
 
 test("a lease is used, kept alive, revoked and shown only with rights on all its keys", async (t) => {
@@ -97,16 +106,16 @@ test("a lease is used, kept alive, revoked and shown only with rights on all its
   assert.deepEqual(await keys(ann, own), ["a"]);
   assert.deepEqual(await keys(bob, own), ["a"]);
   await ask(application, "leaseLeases", ann, {});
-  await refused(renew(bob, own), "permission-denied");
-  await refused(renew(anonymousCaller, own), "user-name-empty");
-  await refused(ask(application, "leaseRevoke", bob, { ID: own }), "permission-denied");
+  await assertRefused(renew(bob, own), "permission-denied");
+  await assertRefused(renew(anonymousCaller, own), "user-name-empty");
+  await assertRefused(ask(application, "leaseRevoke", bob, { ID: own }), "permission-denied");
 
   await ask(application, "put", root, put("z", { lease: own }));
-  await refused(ask(application, "put", ann, put("a", { lease: own })), "permission-denied");
-  await refused(renew(ann, own), "permission-denied");
-  await refused(ask(application, "leaseRevoke", ann, { ID: own }), "permission-denied");
-  await refused(keys(ann, own), "permission-denied");
-  await refused(ask(application, "leaseLeases", ann, {}), "permission-denied");
+  await assertRefused(ask(application, "put", ann, put("a", { lease: own })), "permission-denied");
+  await assertRefused(renew(ann, own), "permission-denied");
+  await assertRefused(ask(application, "leaseRevoke", ann, { ID: own }), "permission-denied");
+  await assertRefused(keys(ann, own), "permission-denied");
+  await assertRefused(ask(application, "leaseLeases", ann, {}), "permission-denied");
   await ask(application, "leaseTimeToLive", ann, { ID: own, keys: false });
   assert.deepEqual(await keys(bob, own), ["a", "z"]);
   await ask(application, "leaseLeases", bob, {});
@@ -130,9 +139,9 @@ test("the keys of a lease, in several ranges of a user's permissions, are shown 
   assert.deepEqual(await keys(ann, lease), all.sort());
   await ask(application, "put", root, put("e", { lease }));
   assert.deepEqual(await keys(ann, lease), [...all, "e"]);
-  await refused(renew(ann, lease), "permission-denied");
+  await assertRefused(renew(ann, lease), "permission-denied");
   await ask(application, "put", root, put("bb", { lease }));
-  await refused(keys(ann, lease), "permission-denied");
+  await assertRefused(keys(ann, lease), "permission-denied");
 });
 
 test("operations of the role root are refused to others", async (t) => {
@@ -163,8 +172,8 @@ test("operations of the role root are refused to others", async (t) => {
     roleRevokePermission: { role: "ann", key: bytes("\0"), rangeEnd: bytes("\0") },
   };
   for (const name of Object.keys(requests) as OperationName[]) {
-    await refused(ask(application, name, ann, requests[name] as never), "permission-denied");
-    await refused(ask(application, name, anonymousCaller, requests[name] as never), "user-name-empty");
+    await assertRefused(ask(application, name, ann, requests[name] as never), "permission-denied");
+    await assertRefused(ask(application, name, anonymousCaller, requests[name] as never), "user-name-empty");
   }
   await ask(application, "userGet", ann, { name: "ann" });
   await ask(application, "roleGet", ann, { role: "ann" });
@@ -179,7 +188,7 @@ test("a put whose rights change before it is applied is not carried out", async 
   const change = ask(application, "roleAdd", root, { name: "other" });
   const late = ask(application, "put", ann, put("a")); // proposed behind it, with the revision of before
   await change;
-  await refused(late, "auth-revision-old");
+  await assertRefused(late, "auth-revision-old");
   await ask(application, "put", ann, put("a"));
 });
 
@@ -187,12 +196,12 @@ test("deleting a user, and disabling authentication, take effect on its requests
   const { application, logIn, root } = await startWithUsers(t, { ann: [[READWRITE, "a"]] });
   const ann = await logIn("ann");
   await ask(application, "userDelete", root, { name: "ann" });
-  await refused(ask(application, "put", ann, put("a")), "invalid-auth-token");
+  await assertRefused(ask(application, "put", ann, put("a")), "invalid-auth-token");
   await ask(application, "userAdd", root, { name: "ann", password: "other", options: undefined, hashedPassword: "" });
   await ask(application, "userGrantRole", root, { user: "ann", role: "ann" });
-  await refused(ask(application, "put", ann, put("a")), "invalid-auth-token"); // another ann's it is not
+  await assertRefused(ask(application, "put", ann, put("a")), "invalid-auth-token"); // another ann's it is not
   await ask(application, "authDisable", root, {});
   await ask(application, "put", ann, put("a"));
   await ask(application, "authEnable", anonymousCaller, {});
-  await refused(ask(application, "put", root, put("a")), "invalid-auth-token");
+  await assertRefused(ask(application, "put", root, put("a")), "invalid-auth-token");
 });

@@ -19,7 +19,7 @@ import {
   noBytes,
   READ,
   READWRITE,
-  refused,
+  assertRefused,
   startWithUsers,
   withToken,
   WRITE,
@@ -30,7 +30,7 @@ const put = (key: string, options: Partial<PutRequest> = {}): PutRequest =>
 const range = (key: string, rangeEnd = "", options: Partial<RangeRequest> = {}): RangeRequest =>
   RangeRequest.fromPartial({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options });
 /** A transaction with one put. */
-const putting = (key: string): TxnRequest => ({
+const txnThatPuts = (key: string): TxnRequest => ({
   compare: [],
   success: [{ request: { $case: "requestPut", value: put(key) } }],
   failure: [],
@@ -47,14 +47,14 @@ test("a user reads and writes only keys that its roles permit", async (t) => {
   const ann = await logIn("ann");
   await ask(application, "put", ann, put("a1"));
   await ask(application, "put", ann, put("x"));
-  await refused(ask(application, "put", ann, put("c")), "permission-denied");
-  await refused(ask(application, "put", ann, put("x", { prevKv: true })), "permission-denied");
+  await assertRefused(ask(application, "put", ann, put("c")), "permission-denied");
+  await assertRefused(ask(application, "put", ann, put("x", { prevKv: true })), "permission-denied");
   const { response } = await ask(application, "range", ann, range("a", "e"));
   assert.equal(response.count, 1n);
   for (const serializable of [false, true]) {
-    await refused(ask(application, "range", ann, range("a", "f", { serializable })), "permission-denied");
-    await refused(ask(application, "range", ann, range("a", "\0", { serializable })), "permission-denied");
-    await refused(ask(application, "range", ann, range("x", "", { serializable })), "permission-denied");
+    await assertRefused(ask(application, "range", ann, range("a", "f", { serializable })), "permission-denied");
+    await assertRefused(ask(application, "range", ann, range("a", "\0", { serializable })), "permission-denied");
+    await assertRefused(ask(application, "range", ann, range("x", "", { serializable })), "permission-denied");
   }
 });
 
@@ -62,31 +62,34 @@ test("a caller without a token is refused, after the shape of its request", asyn
   const { application } = await startWithUsers(t, {});
   for (const caller of [anonymousCaller, withToken("nonsense")]) {
     const code = caller === anonymousCaller ? "user-name-empty" : "invalid-auth-token";
-    await refused(ask(application, "put", caller, put("a")), code);
-    await refused(ask(application, "put", caller, put("")), "empty-key");
-    await refused(ask(application, "deleteRange", caller, DeleteRangeRequest.fromPartial({ key: bytes("a") })), code);
-    await refused(ask(application, "deleteRange", caller, DeleteRangeRequest.fromPartial({})), "empty-key");
-    await refused(ask(application, "txn", caller, putting("a")), code);
-    await refused(ask(application, "txn", caller, putting("")), "empty-key");
-    await refused(ask(application, "range", caller, range("a")), code);
-    await refused(ask(application, "range", caller, range("")), "empty-key");
-    await refused(ask(application, "leaseGrant", caller, LeaseGrantRequest.fromPartial({ TTL: 10n })), code);
-    await refused(ask(application, "memberList", caller, { linearizable: false }), code);
-    await refused(ask(application, "userList", caller, {}), code);
+    await assertRefused(ask(application, "put", caller, put("a")), code);
+    await assertRefused(ask(application, "put", caller, put("")), "empty-key");
+    await assertRefused(
+      ask(application, "deleteRange", caller, DeleteRangeRequest.fromPartial({ key: bytes("a") })),
+      code,
+    );
+    await assertRefused(ask(application, "deleteRange", caller, DeleteRangeRequest.fromPartial({})), "empty-key");
+    await assertRefused(ask(application, "txn", caller, txnThatPuts("a")), code);
+    await assertRefused(ask(application, "txn", caller, txnThatPuts("")), "empty-key");
+    await assertRefused(ask(application, "range", caller, range("a")), code);
+    await assertRefused(ask(application, "range", caller, range("")), "empty-key");
+    await assertRefused(ask(application, "leaseGrant", caller, LeaseGrantRequest.fromPartial({ TTL: 10n })), code);
+    await assertRefused(ask(application, "memberList", caller, { linearizable: false }), code);
+    await assertRefused(ask(application, "userList", caller, {}), code);
   }
   const empty: TxnRequest = { compare: [], success: [], failure: [] };
   await ask(application, "txn", anonymousCaller, empty);
   await ask(application, "authStatus", anonymousCaller, {});
-  await refused(ask(application, "authStatus", withToken("nonsense"), {}), "invalid-auth-token");
+  await assertRefused(ask(application, "authStatus", withToken("nonsense"), {}), "invalid-auth-token");
 });
 
 test("a login with a wrong password, of an unknown user, or of a user without password fails", async (t) => {
   const { application, logIn, root } = await startWithUsers(t, { ann: [] });
-  await refused(logIn("ann", "wrong"), "authentication-failed");
-  await refused(logIn("bob"), "authentication-failed");
+  await assertRefused(logIn("ann", "wrong"), "authentication-failed");
+  await assertRefused(logIn("bob"), "authentication-failed");
   const options = { noPassword: true };
   await ask(application, "userAdd", root, { name: "bob", password: "", options, hashedPassword: "" });
-  await refused(logIn("bob", ""), "no-password-user");
+  await assertRefused(logIn("bob", ""), "no-password-user");
 });
 
 test("a revoked permission takes effect at once; a password change ends the tokens of its user", async (t) => {
@@ -94,10 +97,10 @@ test("a revoked permission takes effect at once; a password change ends the toke
   const [ann, bob] = [await logIn("ann"), await logIn("bob")];
   await ask(application, "put", ann, put("a"));
   await ask(application, "roleRevokePermission", root, { role: "ann", key: bytes("a"), rangeEnd: noBytes });
-  await refused(ask(application, "put", ann, put("a")), "permission-denied");
-  await refused(ask(application, "range", ann, range("a")), "permission-denied");
+  await assertRefused(ask(application, "put", ann, put("a")), "permission-denied");
+  await assertRefused(ask(application, "range", ann, range("a")), "permission-denied");
   await ask(application, "userChangePassword", root, { name: "bob", password: "new", hashedPassword: "" });
-  await refused(ask(application, "put", bob, put("a")), "invalid-auth-token");
+  await assertRefused(ask(application, "put", bob, put("a")), "invalid-auth-token");
   await ask(application, "put", await logIn("bob", "new"), put("a"));
 });
 
@@ -121,7 +124,7 @@ const openWatches = (application: Application, caller: Caller) => {
   return { session, create, told };
 };
 
-const brief = (told: readonly (WatchAnswer | number)[]): unknown[] =>
+const summaryOf = (told: readonly (WatchAnswer | number)[]): unknown[] =>
   told.map((answer) => {
     if (typeof answer === "number") return answer;
     return "reason" in answer ? `${answer.kind}: ${answer.reason}` : answer.kind;
@@ -138,7 +141,7 @@ test("a watch needs the right to read all its keys, an open end too", async (t) 
   create("a", "d");
   create("");
   create("a", "\0", { startRevision: -1n });
-  assert.deepEqual(brief(told), [
+  assert.deepEqual(summaryOf(told), [
     "created",
     ...[1, 2, 3].map(() => `refused: ${deniedReason}`),
     "refused: etcdserver: mvcc: required revision has been compacted",
@@ -149,7 +152,7 @@ test("a watch needs the right to read all its keys, an open end too", async (t) 
   ] as const) {
     const other = openWatches(application, caller);
     other.create("a");
-    assert.deepEqual(brief(other.told), [`refused: ${reason}`]);
+    assert.deepEqual(summaryOf(other.told), [`refused: ${reason}`]);
   }
 });
 
@@ -169,9 +172,9 @@ test("a running watch ends before any later event when its user loses the permis
   await Promise.allSettled(puts);
   await ask(application, "put", root, put("a"));
   await ask(application, "put", root, put("b"));
-  assert.deepEqual(brief(watches.told).slice(0, 3), ["created", "created", `canceled: ${deniedReason}`]);
+  assert.deepEqual(summaryOf(watches.told).slice(0, 3), ["created", "created", `canceled: ${deniedReason}`]);
   assert.ok(
-    brief(watches.told)
+    summaryOf(watches.told)
       .slice(3)
       .every((events) => events === 1),
   );
@@ -183,5 +186,5 @@ test("enabling authentication ends earlier watches", async (t) => {
   const watches = openWatches(application, anonymousCaller);
   watches.create("a");
   await ask(application, "authEnable", anonymousCaller, {});
-  assert.deepEqual(brief(watches.told), ["created", `canceled: ${emptyReason}`]);
+  assert.deepEqual(summaryOf(watches.told), ["created", `canceled: ${emptyReason}`]);
 });

@@ -29,7 +29,7 @@ const setUp = async (t: TestContext) => {
     const { response } = await resultOf(application.range, caller, request);
     return response.kvs.map((each) => Buffer.from(KeyValue.decode(each).key).toString());
   };
-  const queued = (prefix: string, count: number) =>
+  const waitForKeys = (prefix: string, count: number) =>
     eventually(10_000, `${count} keys of ${prefix}`, async () => (await keys(prefix)).length === count || undefined);
   const call = () => {
     const ending = new AbortController();
@@ -40,7 +40,7 @@ const setUp = async (t: TestContext) => {
   const campaign = (name: string, lease: bigint, value: string, { call: own } = call()) =>
     elections.campaign(own, CampaignRequest.create({ name: bytes(name), lease, value: bytes(value) }));
   const leases = [await grant(), await grant()] as const;
-  return { application, locks, elections, leases, keys, queued, call, lock, campaign };
+  return { application, locks, elections, leases, keys, queued: waitForKeys, call, lock, campaign };
 };
 
 test("waiting callers get a lock in the order of their calls", async (t) => {
@@ -146,18 +146,19 @@ test("an observer gets each leader and value, and misses none while its stream i
     },
   );
   const values = () => seen.map(({ kv }) => Buffer.from(kv.value).toString());
-  const told = (count: number) => eventually(10_000, `${count} leaders`, () => seen.length >= count || undefined);
+  const waitForLeaders = (count: number) =>
+    eventually(10_000, `${count} leaders`, () => seen.length >= count || undefined);
   const { leader } = (await campaign("e", leases[0], "1")).response;
-  await told(1);
+  await waitForLeaders(1);
   hasRoom = false;
   for (const value of ["1b", "1c"]) await elections.proclaim(caller, { leader, value: bytes(value) });
   assert.deepEqual(values(), ["1"]);
   hasRoom = true;
   observation.resume();
-  await told(3);
+  await waitForLeaders(3);
   await elections.resign(caller, { leader });
   await campaign("e", leases[1], "2");
-  await told(4);
+  await waitForLeaders(4);
   assert.deepEqual(values(), ["1", "1b", "1c", "2"]);
   own.giveUp();
   await assert.rejects(observation.whenOver, { name: "AbortError" });

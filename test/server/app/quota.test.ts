@@ -16,7 +16,7 @@ const fill = async (client: Client): Promise<number> => {
 };
 
 /** Deletes everything with its history. */
-const empty = async (client: Client): Promise<void> => {
+const deleteEverything = async (client: Client): Promise<void> => {
   const { header } = await client.kv.delete("", { prefix: true });
   await client.kv.compact(header.revision, { physical: true });
 };
@@ -40,7 +40,7 @@ test("a full store refuses puts until space is freed and the alarm is disarmed",
   await assert.rejects(client.lease.grant({ ttlSeconds: 60 }), /database space exceeded/);
   assert.equal(await client.kv.getText("k0"), "x".repeat(10_000));
 
-  await empty(client);
+  await deleteEverything(client);
   await assert.rejects(client.kv.put("k", "v"), /database space exceeded/, "the alarm stays");
   for (const alarm of (await client.maintenance.alarmList()).alarms) await client.maintenance.alarmDisarm(alarm);
   await client.kv.put("k", "v");
@@ -56,7 +56,7 @@ test("a member with --auto-disarm-nospace accepts puts soon after space is freed
   const client = server.client();
   await passUntil(
     server.clock,
-    fill(client).then(() => empty(client)),
+    fill(client).then(() => deleteEverything(client)),
   );
   await server.clock.advance("10s");
   assert.equal(await alarmsOf(client), 0);

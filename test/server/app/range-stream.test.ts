@@ -18,27 +18,27 @@ const withKeys = async (t: TestContext, count: number) => {
   for (let n = 0; n < count; n++) await put(nameOf(n));
   const open = (fields: Partial<RangeRequest>, hasRoom: () => boolean) => {
     const chunks: RangeChunk[] = [];
-    let told: () => void = () => undefined;
+    let onTold: () => void = () => undefined;
     let failure: unknown;
     const session = application.rangeStream(anonymousCaller, RangeRequest.create({ ...all, ...fields }), {
       onChunk: (chunk) => {
         chunks.push(chunk);
-        told();
+        onTold();
         return hasRoom();
       },
       onError: (error) => {
         failure = error;
-        told();
+        onTold();
       },
     });
-    const until = async (isThere: () => boolean): Promise<void> => {
-      while (!isThere() && failure === undefined) await new Promise<void>((resolve) => (told = resolve));
+    const waitUntil = async (isThere: () => boolean): Promise<void> => {
+      while (!isThere() && failure === undefined) await new Promise<void>((resolve) => (onTold = resolve));
     };
     const end = async () => {
-      await until(() => chunks.at(-1)?.end !== undefined);
+      await waitUntil(() => chunks.at(-1)?.end !== undefined);
       return chunks;
     };
-    return { session, chunks, until, end, failure: () => failure };
+    return { session, chunks, until: waitUntil, end, failure: () => failure };
   };
   return { application, put, open };
 };

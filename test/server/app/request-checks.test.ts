@@ -32,7 +32,7 @@ const txn = (success: RequestOp[], failure: RequestOp[] = [], compares = 0): Txn
     failure,
     compare: Array.from({ length: compares }, () => Compare.fromPartial({ key })),
   });
-const nested = (success: RequestOp[], failure: RequestOp[] = []): RequestOp => ({
+const nestedOp = (success: RequestOp[], failure: RequestOp[] = []): RequestOp => ({
   request: { $case: "requestTxn", value: txn(success, failure) },
 });
 
@@ -90,24 +90,24 @@ test("invalid single requests are refused with etcd's errors", () => {
   for (const [what, check, expected] of rows) assert.equal(outcome(check), expected, what);
 });
 
-const many = (count: number, make: (n: number) => RequestOp = (n) => get(String(n))): RequestOp[] =>
+const opsOf = (count: number, make: (n: number) => RequestOp = (n) => get(String(n))): RequestOp[] =>
   Array.from({ length: count }, (_, n) => make(n));
 
 test("transactions", () => {
   const rows: [what: string, request: TxnRequest, expected: string][] = [
     ["nothing at all", txn([]), "ok"],
-    ["128 of each", txn(many(128), many(128), 128), "ok"],
-    ["129 operations", txn(many(129)), "too-many-operations"],
-    ["129 in the other branch", txn([], many(129)), "too-many-operations"],
+    ["128 of each", txn(opsOf(128), opsOf(128), 128), "ok"],
+    ["129 operations", txn(opsOf(129)), "too-many-operations"],
+    ["129 in the other branch", txn([], opsOf(129)), "too-many-operations"],
     ["129 compares", txn([], [], 129), "too-many-operations"],
-    ["127 operations leave one for the nested", txn([...many(126), nested([get("a")])]), "ok"],
-    ["and no second one", txn([...many(126), nested([get("a"), get("b")])]), "too-many-operations"],
-    ["compares, too, leave less", txn([nested([get("a"), get("b")])], [], 127), "too-many-operations"],
-    ["the count is checked before the keys", txn(many(129, () => get(""))), "too-many-operations"],
+    ["127 operations leave one for the nested", txn([...opsOf(126), nestedOp([get("a")])]), "ok"],
+    ["and no second one", txn([...opsOf(126), nestedOp([get("a"), get("b")])]), "too-many-operations"],
+    ["compares, too, leave less", txn([nestedOp([get("a"), get("b")])], [], 127), "too-many-operations"],
+    ["the count is checked before the keys", txn(opsOf(129, () => get(""))), "too-many-operations"],
     ["a compare needs a key", TxnRequest.fromPartial({ compare: [{}] }), "empty-key"],
     ["operations are checked like requests", txn([get("a", { sortOrder: 9 })]), "invalid-sort-option"],
     ["in both branches", txn([], [put("")]), "empty-key"],
-    ["however deep", txn([nested([], [nested([put("a", { ignoreValue: true, value: key })])])]), "value-provided"],
+    ["however deep", txn([nestedOp([], [nestedOp([put("a", { ignoreValue: true, value: key })])])]), "value-provided"],
     ["an empty operation", txn([{ request: undefined }]), "key-of-operation-missing"],
     ["every operation is checked before any duplicate", txn([put("a"), put("a"), put("")]), "empty-key"],
   ];
@@ -120,14 +120,15 @@ test("transactions", () => {
 });
 
 test("the nesting of transactions is bounded, whatever the number of operations", () => {
-  const deep = (levels: number): TxnRequest => (levels === 1 ? txn([]) : txn([nested([...deep(levels - 1).success])]));
-  checkTxn(deep(129), 128);
-  checkTxn(deep(129), 1_000_000);
+  const txnOfDepth = (levels: number): TxnRequest =>
+    levels === 1 ? txn([]) : txn([nestedOp([...txnOfDepth(levels - 1).success])]);
+  checkTxn(txnOfDepth(129), 128);
+  checkTxn(txnOfDepth(129), 1_000_000);
   for (const [levels, allowed] of [
     [130, 128],
     [130, 1_000_000],
   ] as const)
-    assert.throws(() => checkTxn(deep(levels), allowed), { code: "too-many-operations" });
+    assert.throws(() => checkTxn(txnOfDepth(levels), allowed), { code: "too-many-operations" });
 });
 
 test("a transaction that may write a key twice is refused, except in the cases that etcd misses", () => {
@@ -144,15 +145,15 @@ test("a transaction that may write a key twice is refused, except in the cases t
     ["deletes may overlap", txn([del("a", "c"), del("b", "d")]), "ok"],
     ["touching deletes cover what lies between", txn([del("a", "b"), del("b", "c"), put("b")]), twice],
     ["hole: an open-ended delete covers nothing", txn([del("a", "\0"), put("b")]), "ok"],
-    ["a nested put and one of the parent", txn([nested([put("a")]), put("a")]), twice],
-    ["a nested put and a later delete of the parent", txn([nested([put("a")]), del("a")]), twice],
-    ["a nested delete and a put of the parent", txn([nested([del("a")]), put("a")]), twice],
-    ["then and else of one nested", txn([nested([put("a")], [put("a")])]), "ok"],
-    ["nested siblings", txn([nested([put("a")]), nested([put("a")])]), twice],
-    ["nested siblings in different branches", txn([nested([put("a")]), nested([], [put("a")])]), twice],
-    ["a sibling's delete, then a put", txn([nested([del("a")]), nested([put("a")])]), twice],
-    ["hole: a nested put, then a sibling's delete", txn([nested([put("a")]), nested([del("a")])]), "ok"],
-    ["two levels down", txn([nested([nested([put("a")])]), put("a")]), twice],
+    ["a nested put and one of the parent", txn([nestedOp([put("a")]), put("a")]), twice],
+    ["a nested put and a later delete of the parent", txn([nestedOp([put("a")]), del("a")]), twice],
+    ["a nested delete and a put of the parent", txn([nestedOp([del("a")]), put("a")]), twice],
+    ["then and else of one nested", txn([nestedOp([put("a")], [put("a")])]), "ok"],
+    ["nested siblings", txn([nestedOp([put("a")]), nestedOp([put("a")])]), twice],
+    ["nested siblings in different branches", txn([nestedOp([put("a")]), nestedOp([], [put("a")])]), twice],
+    ["a sibling's delete, then a put", txn([nestedOp([del("a")]), nestedOp([put("a")])]), twice],
+    ["hole: a nested put, then a sibling's delete", txn([nestedOp([put("a")]), nestedOp([del("a")])]), "ok"],
+    ["two levels down", txn([nestedOp([nestedOp([put("a")])]), put("a")]), twice],
     ["reading what is written", txn([put("a"), get("a"), get("a")]), "ok"],
   ];
   for (const [what, request, expected] of rows)
@@ -170,13 +171,13 @@ test("a set of intervals covers a key if one of them does", () => {
     fc.property(fc.array(interval), fc.array(interval), fc.array(text), (first, then, keys) => {
       const intervals = new KeyIntervals();
       const others = new KeyIntervals();
-      const covered = (added: [string, string][], each: string): boolean =>
+      const isCovered = (added: [string, string][], each: string): boolean =>
         added.some(([from, to]) => from <= each && each < to);
       for (const [from, to] of first) intervals.add(from, to);
-      for (const each of keys) assert.equal(intervals.contains(each), covered(first, each));
+      for (const each of keys) assert.equal(intervals.contains(each), isCovered(first, each));
       for (const [from, to] of then) others.add(from, to);
       intervals.addAll(others);
-      for (const each of keys) assert.equal(intervals.contains(each), covered([...first, ...then], each));
+      for (const each of keys) assert.equal(intervals.contains(each), isCovered([...first, ...then], each));
     }),
   );
 });

@@ -4,7 +4,7 @@ import type { LogIndex } from "../../../raft/index.js";
 import { AuthState } from "../../../server/auth/auth-state.js";
 import { dropReplacedTokens, indexOfToken, maxTokens, SimpleTokens } from "../../../server/auth/simple-tokens.js";
 
-const at = (index: number): LogIndex => index as LogIndex;
+const toIndex = (index: number): LogIndex => index as LogIndex;
 
 const tokensAt = () => {
   const clock = { time: 0, now: () => clock.time };
@@ -17,9 +17,9 @@ test("every member that applies a login accepts its token, and renews it at each
   const [one, other] = [tokensAt(), tokensAt()];
   const prefix = one.tokens.createPrefix();
   assert.match(prefix, /^[A-Za-z]{16}$/);
-  const token = one.tokens.assign("ann", 3n, prefix, at(7));
+  const token = one.tokens.assign("ann", 3n, prefix, toIndex(7));
   assert.equal(token, `${prefix}.7`);
-  assert.equal(other.tokens.assign("ann", 3n, prefix, at(7)), token);
+  assert.equal(other.tokens.assign("ann", 3n, prefix, toIndex(7)), token);
   for (const { clock, tokens } of [one, other]) {
     clock.time = 900;
     assert.deepEqual(tokens.verify(token, 4n), { name: "ann", revision: 4n });
@@ -33,7 +33,7 @@ test("every member that applies a login accepts its token, and renews it at each
 
 test("tokens of a user can be made invalid, and all of them", () => {
   const { tokens } = tokensAt();
-  const [ann, bob] = [tokens.assign("ann", 1n, "a", at(1)), tokens.assign("bob", 1n, "b", at(2))];
+  const [ann, bob] = [tokens.assign("ann", 1n, "a", toIndex(1)), tokens.assign("bob", 1n, "b", toIndex(2))];
   tokens.dropUser("ann");
   assert.equal(tokens.verify(ann, 1n), undefined);
   assert.ok(tokens.verify(bob, 1n));
@@ -43,14 +43,14 @@ test("tokens of a user can be made invalid, and all of them", () => {
 
 test("beyond the bound the least recently used tokens become invalid", () => {
   const { clock, tokens } = tokensAt();
-  const first = tokens.assign("ann", 1n, "a", at(1));
+  const first = tokens.assign("ann", 1n, "a", toIndex(1));
   clock.time = 1;
-  for (let n = 2; n <= maxTokens; n++) tokens.assign("ann", 1n, "a", at(n));
+  for (let n = 2; n <= maxTokens; n++) tokens.assign("ann", 1n, "a", toIndex(n));
   assert.equal(tokens.size, maxTokens);
   assert.ok(tokens.verify(first, 1n), "used at last");
   clock.time = 2;
   assert.ok(tokens.verify(first, 1n));
-  tokens.assign("ann", 1n, "a", at(maxTokens + 1));
+  tokens.assign("ann", 1n, "a", toIndex(maxTokens + 1));
   assert.equal(tokens.size, maxTokens * 0.9 + 1);
   assert.ok(tokens.verify(first, 1n));
 });
@@ -70,7 +70,7 @@ test("tokens are dropped if a new state lacks their user, or has another passwor
   };
   const before = stateWith({ same: "1", changed: "1", gone: "1" });
   const { tokens } = tokensAt();
-  const given = ["same", "changed", "gone"].map((name, n) => tokens.assign(name, 9n, name, at(n)));
+  const given = ["same", "changed", "gone"].map((name, n) => tokens.assign(name, 9n, name, toIndex(n)));
   dropReplacedTokens(tokens, before, stateWith({ same: "1", changed: "2" }));
   assert.deepEqual(
     given.map((token) => tokens.verify(token, 9n)?.name),

@@ -9,7 +9,7 @@ import { asStartError } from "../../../server/base/open-failure.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
 /** A member that ran once, and the directory of its data. */
-const stoppedMember = async (t: TestContext) => {
+const runMember = async (t: TestContext) => {
   const config = singleMember(await temporaryDirectory(t));
   const member = await Member.start(config, quietEnvironment());
   await member.ready;
@@ -24,7 +24,7 @@ const refusal = async (config: Parameters<typeof Member.start>[0]): Promise<stri
 };
 
 test("a damaged log is refused in one line with file, byte and remedy; no file stays open", async (t) => {
-  const { config, data } = await stoppedMember(t);
+  const { config, data } = await runMember(t);
   const [segment = ""] = (await readdir(join(data, "wal"))).filter((name) => name.endsWith(".wal"));
   const file = join(data, "wal", segment);
   const whole = await readFile(file);
@@ -43,7 +43,7 @@ test("a damaged log is refused in one line with file, byte and remedy; no file s
 });
 
 test("a damaged store is refused, and can be opened once it is restored", async (t) => {
-  const { config, data } = await stoppedMember(t);
+  const { config, data } = await runMember(t);
   const manifest = (await readdir(join(data, "store-1"))).find((name) => name.startsWith("MANIFEST")) ?? "";
   const file = join(data, "store-1", manifest);
   const whole = await readFile(file);
@@ -56,7 +56,7 @@ test("a damaged store is refused, and can be opened once it is restored", async 
 });
 
 test("a store without its log is refused: acknowledged entries may be lost", async (t) => {
-  const { config, data } = await stoppedMember(t);
+  const { config, data } = await runMember(t);
   const [segment = ""] = (await readdir(join(data, "wal"))).filter((name) => name.endsWith(".wal"));
   await rename(join(data, "wal", segment), join(data, "..", "elsewhere"));
   assert.match(await refusal(config), /the store contains the log up to entry \d+ of term 2, but .* ends at 0/);

@@ -10,7 +10,8 @@ interface Names {
   readonly hosts?: Readonly<Record<string, string>>;
 }
 
-const notFound = () => Promise.reject(Object.assign(new Error("not found"), { code: "ENOTFOUND", syscall: "lookup" }));
+const failLookup = () =>
+  Promise.reject(Object.assign(new Error("not found"), { code: "ENOTFOUND", syscall: "lookup" }));
 
 /** Knows names by heart. */
 const resolverOf = ({ services = {}, hosts = {} }: Names, asked: string[] = []): HostResolver => ({
@@ -18,31 +19,31 @@ const resolverOf = ({ services = {}, hosts = {} }: Names, asked: string[] = []):
   lookupHost: (host) => {
     asked.push(host);
     const address = hosts[host];
-    return address === undefined ? notFound() : Promise.resolve(address);
+    return address === undefined ? failLookup() : Promise.resolve(address);
   },
   resolveSrv: (name) => {
     asked.push(name);
     const records = services[name]?.map((each) => ({ name: "", port: 2380, priority: 0, weight: 0, ...each }));
-    return records === undefined ? notFound() : Promise.resolve(records);
+    return records === undefined ? failLookup() : Promise.resolve(records);
   },
 });
 
 /** A clock that is later with each look at it, and never lets anybody wait. */
-const hastyClock = (stepMs = 0) => {
+const createHastyClock = (stepMs = 0) => {
   let now = 0;
-  const never = () => () => undefined;
+  const neverRepeat = () => () => undefined;
   const after = (ms: number, callback: () => void) => {
     now += ms;
     queueMicrotask(callback);
     return () => undefined;
   };
-  return { now: () => (now += stepMs), every: never, after, soon: queueMicrotask };
+  return { now: () => (now += stepMs), every: neverRepeat, after, soon: queueMicrotask };
 };
 
 const find = (flags: Partial<ServerFlags>, names: Names, asked?: string[]) =>
   findInitialMembers(
     configFromFlags({ ...defaultFlags, ...flags }),
-    { clock: hastyClock(), random: () => 0.5, logger: recordingLogger().logger },
+    { clock: createHastyClock(), random: () => 0.5, logger: recordingLogger().logger },
     resolverOf(names, asked),
   );
 

@@ -21,7 +21,7 @@ const settingsOf = (args: readonly string[], environment: Readonly<NodeJS.Proces
 };
 
 /** A value that asks for something. */
-const askingValue = (flag: Flag): string => {
+const valueToAsk = (flag: Flag): string => {
   const special = askingValues[meaningOf(flag).name];
   if (special !== undefined) return special;
   switch (flag.kind) {
@@ -73,7 +73,7 @@ interface Way {
 }
 
 const waysOf = (flag: Flag): readonly Way[] => {
-  const value = askingValue(flag);
+  const value = valueToAsk(flag);
   return [
     { label: `--${flag.name}`, read: () => settingsOf([`--${flag.name}=${value}`]), isCommandLine: true },
     { label: variableOf(flag.name), read: () => settingsOf([], { [variableOf(flag.name)]: value }) },
@@ -95,7 +95,7 @@ const checkRow = (flag: Flag, { label, read, isCommandLine }: Way): void => {
   const { flags, warnings } = read();
   const oldName = flag === meaning ? [] : [`${label} is an old name, use --${meaning.name}`];
   if (effect.kind === "works") {
-    assert.deepEqual({ ...flags }, { ...defaultFlags, [propertyOf(meaning.name)]: askingValue(flag) });
+    assert.deepEqual({ ...flags }, { ...defaultFlags, [propertyOf(meaning.name)]: valueToAsk(flag) });
     assert.deepEqual(warnings, oldName);
     return;
   }
@@ -262,7 +262,11 @@ test("numbers are read in Go's bases", () => {
     assert.throws(() => parseFlagValue("uint", text), FlagValueError, text);
 });
 
-const inFile = async (t: TestContext, text: string, args: readonly string[] = []): Promise<MemberSettings> => {
+const settingsFromFile = async (
+  t: TestContext,
+  text: string,
+  args: readonly string[] = [],
+): Promise<MemberSettings> => {
   const path = join(await temporaryDirectory(t), "etcd.yml");
   writeFileSync(path, text);
   return settingsOf([`--config-file=${path}`, ...args], { ETCD_MAX_WALS: "x", ETCD_NAME: "variable" });
@@ -282,7 +286,7 @@ test("with a configuration file flags and variables are ignored", async (t) => {
     "max-wals: 9",
     "client-transport-security: {cert-file: '', client-cert-auth: false}",
   ].join("\n");
-  const settings = await inFile(t, text, ["--name=line", "--cert-file=x"]);
+  const settings = await settingsFromFile(t, text, ["--name=line", "--cert-file=x"]);
   assert.deepEqual(settings.flags, {
     ...defaultFlags,
     name: "filed",
@@ -364,7 +368,7 @@ cipher-suites: [
 tls-min-version: 'TLS1.2'
 tls-max-version: 'TLS1.3'
 `;
-  const { flags, warnings, unknownKeys } = await inFile(t, text);
+  const { flags, warnings, unknownKeys } = await settingsFromFile(t, text);
   assert.deepEqual([flags.logLevel, flags.autoCompactionRetention, unknownKeys], ["debug", "1", []]);
   assert.deepEqual([flags.cipherSuites, flags.tlsMaxVersion], ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS1.3"]);
   assert.deepEqual(
@@ -377,7 +381,7 @@ test("the TLS sections of a configuration file set the TLS flags", async (t) => 
   const section = ["cert-file: c", "key-file: k", "client-cert-auth: true", "trusted-ca-file: ca"];
   const names = ["allowed-cn: [a, b]", "allowed-hostname: [c]", "auto-tls: true"];
   const lines = [...section, ...names].map((line) => `  ${line}\n`).join("");
-  const { flags, warnings, unknownKeys } = await inFile(
+  const { flags, warnings, unknownKeys } = await settingsFromFile(
     t,
     `client-transport-security:\n${lines}peer-transport-security:\n${lines}  skip-client-san-verification: true\n`,
   );
@@ -423,11 +427,11 @@ test("a configuration file with invalid values, or with refused flags, is refuse
   ];
   for (const [text, message] of rows)
     await assert.rejects(
-      inFile(t, text),
+      settingsFromFile(t, text),
       (error) => error instanceof StartError && error.message.startsWith(message),
       text,
     );
   assert.equal(refusal(["--config-file=/nowhere/x"]), "1: open /nowhere/x: no such file or directory");
   assert.equal(refusal([], { ETCD_CONFIG_FILE: "/nowhere/x" }), "1: open /nowhere/x: no such file or directory");
-  await assert.rejects(inFile(t, "name: x", ["--max-wals=x"]), FlagError);
+  await assert.rejects(settingsFromFile(t, "name: x", ["--max-wals=x"]), FlagError);
 });

@@ -36,16 +36,16 @@ test("a restart logs the flags that are ignored, and the name that changes", asy
     initialClusterToken: "other",
     initialAdvertisePeerUrls: "http://127.0.0.1:2",
   };
-  const ignored = (flag: string, given: string, used: string) => {
+  const ignoredWarning = (flag: string, given: string, used: string) => {
     const msg = `--${flag} is ignored: the cluster has already been initialized`;
     return { msg, from: undefined, to: undefined, given, used };
   };
   const renamed = { msg: "--name changes this member's name", given: undefined, used: undefined };
   assert.deepEqual((await start(directory, other)).warnings, [
     { ...renamed, from: "a", to: "b" },
-    ignored("initial-cluster", other.initialCluster, `a=${peer}`),
-    ignored("initial-advertise-peer-urls", other.initialAdvertisePeerUrls, peer),
-    ignored("initial-cluster-token", "other", "the one of the first start"),
+    ignoredWarning("initial-cluster", other.initialCluster, `a=${peer}`),
+    ignoredWarning("initial-advertise-peer-urls", other.initialAdvertisePeerUrls, peer),
+    ignoredWarning("initial-cluster-token", "other", "the one of the first start"),
   ]);
   // Without --name it is the default's turn, as in etcd.
   assert.deepEqual((await start(directory, {})).warnings, [{ ...renamed, from: "b", to: "default" }]);

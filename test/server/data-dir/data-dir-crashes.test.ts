@@ -31,10 +31,10 @@ const firstSeed = Number(process.env["SEED"] ?? 1);
 interface Stop {
   readonly how: "kill" | "powerCut";
   /** @param before operations begun before it in this incarnation, oldest first */
-  readonly when: (operation: Operation, before: readonly Operation[]) => boolean;
+  readonly isDue: (operation: Operation, before: readonly Operation[]) => boolean;
 }
 
-const at = (how: Stop["how"], count: number): Stop => ({ how, when: (_, before) => before.length === count });
+const stopAt = (how: Stop["how"], count: number): Stop => ({ how, isDue: (_, before) => before.length === count });
 
 /** In a place of which nothing is there yet. */
 const config = singleMember("/srv/etcd/of/ours");
@@ -74,9 +74,9 @@ class Machine {
       this.scheduler.after(this.random.next(), () => process?.receive(end));
     };
     this.disk = new SimDisk({ random: seededRandom(seed + 1_000_000), schedule });
-    this.disk.onOperation = (operation) => this.begins(operation);
+    this.disk.onOperation = (operation) => this.onOperation(operation);
     const conditions = { maxWriteMs: this.random.pick([1, 30]), maxReadMs: 0, failsNext: false };
-    const onWrite = (): undefined => this.begins({ kind: "write", path: "rows" });
+    const onWrite = (): undefined => this.onOperation({ kind: "write", path: "rows" });
     this.stores = new SimStores({ disk: this.disk, conditions, random: this.random, onWrite });
   }
 
@@ -85,10 +85,10 @@ class Machine {
     this.operations = [];
     this.stop = stop;
     const run: { isOver: boolean; failure: unknown } = { isOver: false, failure: undefined };
-    const ended = (failure?: unknown): void => void Object.assign(run, { isOver: true, failure });
-    const process = new SimProcess(this.scheduler, ended);
+    const end = (failure?: unknown): void => void Object.assign(run, { isOver: true, failure });
+    const process = new SimProcess(this.scheduler, end);
     this.process = process;
-    this.run(process).then(() => ended(), ended);
+    this.run(process).then(() => end(), end);
     await this.scheduler.runUntil(this.scheduler.now + 10_000, () => run.isOver || !process.isAlive);
     assert.ok(run.isOver || !process.isAlive, "it hangs");
     if (run.failure !== undefined) assert.fail(errorText(run.failure));
@@ -101,8 +101,8 @@ class Machine {
     this.process?.die();
   }
 
-  private begins(operation: Operation): undefined {
-    const isNow = this.stop?.when(operation, this.operations);
+  private onOperation(operation: Operation): undefined {
+    const isNow = this.stop?.isDue(operation, this.operations);
     this.operations.push(operation);
     if (this.stop !== undefined && isNow === true) this.end(this.stop.how);
   }
@@ -241,18 +241,18 @@ for (const how of ["kill", "powerCut"] as const)
     for (const count of everyNth(3, length + 5)) {
       const seed = 10_000 * firstSeed + count;
       const random = seededRandom(seed);
-      const again = at(random.pick(["kill", "powerCut"]), random.between(0, 70));
-      await assertSurvives(seed, `${how} at operation ${count}`, at(how, count), again);
+      const again = stopAt(random.pick(["kill", "powerCut"]), random.between(0, 70));
+      await assertSurvives(seed, `${how} at operation ${count}`, stopAt(how, count), again);
     }
   });
 
 /** When the file, or the one that names the store, has its name, which is not durable yet. */
-const justReplaced = (how: Stop["how"], what: string): Stop => {
+const stopAfterReplacing = (how: Stop["how"], what: string): Stop => {
   const isStore = what.startsWith("store");
   const temporary = `${isStore ? "store-current" : what}.tmp`;
   return {
     how,
-    when: ({ kind }, before) =>
+    isDue: ({ kind }, before) =>
       kind === "syncDirectory" &&
       before.at(-1)?.path.endsWith(temporary) === true &&
       (!isStore || before.some(({ path }) => path.endsWith(`${what}/CURRENT`))),
@@ -265,7 +265,7 @@ test("a power cut just after a file was replaced leaves the old file or the new 
   for (const replaced of replacements)
     for (let seed = firstSeed; seed < firstSeed + runs({ usually: 5, thoroughly: 15 }); seed++) {
       const hint = `power cut when ${replaced} has come, SEED=${seed}`;
-      await assertSurvives(seed, hint, justReplaced("powerCut", replaced), at("kill", 20 + seed));
+      await assertSurvives(seed, hint, stopAfterReplacing("powerCut", replaced), stopAt("kill", 20 + seed));
     }
 });
 
@@ -274,6 +274,6 @@ test("a replaced file that a start has read survives a power cut before its next
     for (const count of everyNth(3, 30))
       for (let seed = firstSeed; seed < firstSeed + 2; seed++) {
         const hint = `kill when ${replaced} has come, power cut at operation ${count}, SEED=${seed}`;
-        await assertSurvives(100 * seed + count, hint, justReplaced("kill", replaced), at("powerCut", count));
+        await assertSurvives(100 * seed + count, hint, stopAfterReplacing("kill", replaced), stopAt("powerCut", count));
       }
 });

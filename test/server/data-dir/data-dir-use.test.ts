@@ -7,7 +7,7 @@ import { Member } from "../../../server/member/member.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
 /** A data directory that a member has used; the member runs until the test ends or stops it. */
-const usedDirectory = async (t: TestContext) => {
+const prepareDirectory = async (t: TestContext) => {
   const config = singleMember(await temporaryDirectory(t));
   const member = await Member.start(config, quietEnvironment());
   t.after(() => member.stop());
@@ -18,7 +18,7 @@ const usedDirectory = async (t: TestContext) => {
 const filesOf = (path: string): Promise<string[]> => readdir(join(path, "member"));
 
 test("a cleared directory starts as a new member's", async (t) => {
-  const { member, config, path } = await usedDirectory(t);
+  const { member, config, path } = await prepareDirectory(t);
   await member.stop();
   await clearDataDirectories([path, join(path, "..", "not-there")]);
   assert.deepEqual(await filesOf(path), ["lock"]);
@@ -28,9 +28,9 @@ test("a cleared directory starts as a new member's", async (t) => {
 });
 
 test("clearing is refused while a member runs in one of the directories", async (t) => {
-  const stopped = await usedDirectory(t);
+  const stopped = await prepareDirectory(t);
   await stopped.member.stop();
-  const running = await usedDirectory(t);
+  const running = await prepareDirectory(t);
   const before = await filesOf(stopped.path);
   await assert.rejects(clearDataDirectories([stopped.path, running.path]), {
     name: "StartError",
@@ -41,7 +41,7 @@ test("clearing is refused while a member runs in one of the directories", async 
 });
 
 test("clearing is refused if one of the directories contains a foreign file", async (t) => {
-  const { member, path } = await usedDirectory(t);
+  const { member, path } = await prepareDirectory(t);
   await member.stop();
   const before = await filesOf(path);
   const folder = await temporaryDirectory(t);

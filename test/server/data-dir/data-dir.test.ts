@@ -11,7 +11,7 @@ import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const owner = { clusterId: toClusterId(0xcdf8_1819_4e3a_8c32n), memberId: toMemberId(0x8e9e_05c5_2164_694dn) };
 
-const refused = (promise: Promise<unknown>, reason: RegExp): Promise<void> =>
+const assertRefused = (promise: Promise<unknown>, reason: RegExp): Promise<void> =>
   assert.rejects(promise, (error) => error instanceof StartError && reason.test(error.message));
 
 test("a new directory has no owner until a member starts in it", async (t) => {
@@ -35,7 +35,7 @@ test("a new directory has no owner until a member starts in it", async (t) => {
 test("a directory is held by one process at a time, and free after it was closed", async (t) => {
   const path = await temporaryDirectory(t);
   const first = await DataDirectory.open(path, machineDisk);
-  await refused(
+  await assertRefused(
     DataDirectory.open(path, machineDisk),
     /is in use by another process: stop it, or choose another --data-dir/,
   );
@@ -61,19 +61,22 @@ test("a directory that has lost its identity or the count of its starts is refus
   await directory.begin(owner);
   await mkdir(directory.walPath);
   await writeFile(join(directory.walPath, "0000000000000001-0000000000000001.wal"), "a segment");
-  await refused(directory.nextIncarnation(), /incarnation is missing, although this member has been started before/);
+  await assertRefused(
+    directory.nextIncarnation(),
+    /incarnation is missing, although this member has been started before/,
+  );
   await directory.close();
 
   await rm(join(member, "format.json"));
   const names = await readdir(member);
-  await refused(
+  await assertRefused(
     DataDirectory.open(path, machineDisk),
     /format\.json is missing, although a member has been started here/,
   );
   assert.deepEqual(await readdir(member), names);
   await rm(directory.walPath, { recursive: true });
   await writeFile(join(member, "incarnation"), "3\n");
-  await refused(DataDirectory.open(path, machineDisk), /format\.json is missing/);
+  await assertRefused(DataDirectory.open(path, machineDisk), /format\.json is missing/);
 });
 
 test("an incarnation that cannot be read is refused: to begin at 1 again would lose every write silently", async (t) => {
@@ -81,7 +84,7 @@ test("an incarnation that cannot be read is refused: to begin at 1 again would l
     const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
     const directory = await DataDirectory.open(path, machineDisk);
     await writeFile(join(path, "member", "incarnation"), text);
-    await refused(directory.nextIncarnation(), /incarnation is damaged/);
+    await assertRefused(directory.nextIncarnation(), /incarnation is damaged/);
     await directory.close();
   }
 });
@@ -120,7 +123,7 @@ test("a foreign directory is refused and stays untouched", async (t) => {
     const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
     await mkdir(join(path, "member", "wal"), { recursive: true });
     await writeFile(join(path, "member", name), "theirs");
-    await refused(DataDirectory.open(path, machineDisk), reason);
+    await assertRefused(DataDirectory.open(path, machineDisk), reason);
     assert.deepEqual((await readdir(join(path, "member"))).sort(), [name, "wal"].sort());
     assert.equal(await readFile(join(path, "member", name), "utf8"), "theirs");
   }
@@ -141,8 +144,8 @@ test("a format that is newer, or damaged, is refused", async (t) => {
     const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
     await mkdir(join(path, "member"));
     await writeFile(join(path, "member", "format.json"), text);
-    await refused(DataDirectory.open(path, machineDisk), reason);
-    await refused(DataDirectory.open(path, machineDisk), reason); // not "in use": the lock was let go of
+    await assertRefused(DataDirectory.open(path, machineDisk), reason);
+    await assertRefused(DataDirectory.open(path, machineDisk), reason); // not "in use": the lock was let go of
   }
 });
 
@@ -151,7 +154,7 @@ test("a store-current with a wrong name is refused, and no store is created", as
   const directory = await DataDirectory.open(path, machineDisk);
   for (const name of ["../elsewhere", "store-", "", "store-1/x"]) {
     await writeFile(join(path, "member", "store-current"), name);
-    await refused(directory.store(), /store-current is damaged/);
+    await assertRefused(directory.store(), /store-current is damaged/);
   }
   await directory.close();
 });
@@ -159,8 +162,8 @@ test("a store-current with a wrong name is refused, and no store is created", as
 test("a path that is a file, or below one, is refused with the reason", async (t) => {
   const file = join(await temporaryDirectory(t), "file");
   await writeFile(file, "");
-  await refused(DataDirectory.open(file, machineDisk), /cannot use data directory .*: choose another --data-dir/);
-  await refused(
+  await assertRefused(DataDirectory.open(file, machineDisk), /cannot use data directory .*: choose another --data-dir/);
+  await assertRefused(
     DataDirectory.open(join(file, "below"), machineDisk),
     /cannot use data directory .*: choose another --data-dir/,
   );

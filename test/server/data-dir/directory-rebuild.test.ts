@@ -63,7 +63,7 @@ const filesBelow = (disk: SimDisk, folder: string): Record<string, string> =>
 const assertRebuilt = (disk: SimDisk): void => assert.deepEqual(filesBelow(disk, `${lost}/member`), rebuilt);
 
 /** Runs a rebuild until operation `last` begins, at which the process or the power ends. False: it came to its end before. */
-const interrupted = async (disk: SimDisk, how: "kill" | "powerCut", last: number): Promise<boolean> => {
+const interruptRebuild = async (disk: SimDisk, how: "kill" | "powerCut", last: number): Promise<boolean> => {
   let count = 0;
   const stopped = new Promise<true>((resolve) => {
     disk.onOperation = () => {
@@ -125,12 +125,12 @@ for (const how of ["kill", "powerCut"] as const)
       test(`leaves the former directory, a new one, or a note, and a repetition completes the rebuild; SEED=${seed}`, async () => {
         for (let last = 0; ; last++) {
           const disk = newDisk(seed * 1000 + last);
-          if (!(await interrupted(disk, how, last))) {
+          if (!(await interruptRebuild(disk, how, last))) {
             assert.ok(last > 40, `only ${last} operations`);
             return;
           }
           await assertConsistent(disk);
-          await interrupted(disk, how, Math.floor(last / 2)); // once more on the way
+          await interruptRebuild(disk, how, Math.floor(last / 2)); // once more on the way
           await assertConsistent(disk);
           await rebuild(disk.boot());
           assertRebuilt(disk);

@@ -42,23 +42,25 @@ test("after a crash between the store's switch and the log's restart, the log is
 });
 
 test("files that do not belong together are refused with the reason", () => {
-  const refused = (...[recovered, contained, installed, reason]: [...Parameters<typeof mustRestart>, RegExp]): void =>
+  const assertRefused = (
+    ...[recovered, contained, installed, reason]: [...Parameters<typeof mustRestart>, RegExp]
+  ): void =>
     assert.throws(
       () => mustRestart(recovered, contained, installed),
       (error) => error instanceof StartError && reason.test(error.message),
     );
-  refused(log(position(10, 3), 3), position(9, 3), undefined, /only up to entry 9, but .* begins after entry 10/);
-  refused(log(position(0, 0), 2, 2), position(3, 2), undefined, /up to entry 3 of term 2, but .* ends at 2:/);
-  refused(
+  assertRefused(log(position(10, 3), 3), position(9, 3), undefined, /only up to entry 9, but .* begins after entry 10/);
+  assertRefused(log(position(0, 0), 2, 2), position(3, 2), undefined, /up to entry 3 of term 2, but .* ends at 2:/);
+  assertRefused(
     log(position(0, 0), 2, 2),
     position(2, 3),
     undefined,
     /up to entry 2 of term 3, but .* has an entry of term 2/,
   );
-  refused(log(position(10, 3)), position(10, 4), undefined, /has an entry of term 3 there/);
+  assertRefused(log(position(10, 3)), position(10, 4), undefined, /has an entry of term 3 there/);
   // Something was applied after the installation, so the log was there, and is not any more.
-  refused(log(position(0, 0), 2, 2), position(8, 5), position(7, 5), /ends at 2/);
-  refused(log(position(0, 0), 2, 2), position(7, 6), position(7, 5), /ends at 2/);
+  assertRefused(log(position(0, 0), 2, 2), position(8, 5), position(7, 5), /ends at 2/);
+  assertRefused(log(position(0, 0), 2, 2), position(7, 6), position(7, 5), /ends at 2/);
 });
 
 test("a store with other members than the log is refused", () => {

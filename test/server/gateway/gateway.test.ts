@@ -93,7 +93,7 @@ const bodyOf = async (answer: IncomingMessage): Promise<string> => {
 };
 
 /** A watch method whose stream and requests the test has in hand. */
-const watched = () => {
+const createWatch = () => {
   const streams: ResponseStream<WatchResponse>[] = [];
   const events: string[] = [];
   const method = bidi("/etcdserverpb.Watch/Watch", WatchRequest, WatchResponse, (_call, stream) => {
@@ -107,7 +107,7 @@ const watched = () => {
   return { method, streams, events };
 };
 
-const until = async (isSo: () => boolean): Promise<void> => {
+const waitUntil = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -163,7 +163,7 @@ test("header fields become metadata, and a time-out the deadline", async (t) => 
     "Grpc-Metadata-HasLeader": "true",
     "Grpc-Timeout": "2S",
   });
-  await until(() => seen !== undefined);
+  await waitUntil(() => seen !== undefined);
   assert.deepEqual(
     [seen?.metadata("authorization"), seen?.metadata("hasleader"), seen?.metadata("token")],
     ["t", "true", undefined],
@@ -188,7 +188,7 @@ test("a message beyond the bound is refused, and so is a body beyond it", async 
 });
 
 test("a request whose body does not arrive ends after its time limit", async (t) => {
-  const { method, streams, events } = watched();
+  const { method, streams, events } = createWatch();
   const { clock, send } = await setUp(t, { methods: [method] });
   const { call } = send("/v3/watch");
   const failed = once(call, "error").then(
@@ -196,37 +196,37 @@ test("a request whose body does not arrive ends after its time limit", async (t)
     (error: unknown) => String(error),
   );
   call.write('{"create_');
-  await until(() => streams.length === 1);
+  await waitUntil(() => streams.length === 1);
   clock.advance(maxHttpRequestMs);
   assert.match(await failed, /closed|socket hang up|ECONNRESET/);
-  await until(() => events.includes("closed"));
+  await waitUntil(() => events.includes("closed"));
 });
 
 test("a stream takes the values of its body one by one, and sends a line and a chunk for each answer", async (t) => {
-  const { method, streams, events } = watched();
+  const { method, streams, events } = createWatch();
   const { send } = await setUp(t, { methods: [method] });
   const { call, response } = send("/v3/watch");
   call.write('{"create_request":{"key":"YQ=="}} {"cancel_');
-  await until(() => events.length === 1);
+  await waitUntil(() => events.length === 1);
   call.write('request":{}}');
-  await until(() => events.length === 2);
+  await waitUntil(() => events.length === 2);
   streams[0]?.send(WatchResponse.create({ watchId: 7n }));
   const answer = await response;
   const [first] = (await once(answer, "data")) as [Buffer];
   assert.equal(first.toString(), '{"result":{"watch_id":"7"}}\n');
   call.end();
-  await until(() => events.length === 3);
+  await waitUntil(() => events.length === 3);
   streams[0]?.fail(new RpcError({ code: 14, details: "etcdserver: no leader" }));
   assert.equal(await bodyOf(answer), '{"error":{"code":14,"message":"etcdserver: no leader"}}\n');
   assert.deepEqual(events, ["createRequest", "cancelRequest", "half-closed", "closed"]);
 });
 
 test("a stream that fails before its first answer has the error's HTTP status, and one without a request 400", async (t) => {
-  const { method, streams, events } = watched();
+  const { method, streams, events } = createWatch();
   const { ask, send } = await setUp(t, { methods: [method] });
   const { call, response } = send("/v3/watch");
   call.write("{}");
-  await until(() => events.length === 1);
+  await waitUntil(() => events.length === 1);
   streams[0]?.fail(new RpcError({ code: 7, details: "etcdserver: permission denied" }));
   const answer = await response;
   assert.equal(answer.statusCode, 403);
@@ -240,13 +240,13 @@ test("a stream that fails before its first answer has the error's HTTP status, a
 });
 
 test("a client that does not read pauses its stream, and its disconnection ends the stream", async (t) => {
-  const { method, streams, events } = watched();
+  const { method, streams, events } = createWatch();
   const { port } = await setUp(t, { methods: [method] });
   const socket = connect(port, "127.0.0.1");
   t.after(() => socket.destroy());
   socket.write("POST /v3/watch HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
   socket.pause();
-  await until(() => events.length === 2);
+  await waitUntil(() => events.length === 2);
   const [stream] = streams;
   assert.ok(stream);
   let hasDrained = false;
@@ -257,10 +257,10 @@ test("a client that does not read pauses its stream, and its disconnection ends 
   assert.ok(sent > 5 && sent < 20, `${sent} messages`);
   assert.ok(untaken.bytes > 1_000_000);
   socket.resume();
-  await until(() => hasDrained);
+  await waitUntil(() => hasDrained);
   assert.equal(untaken.bytes, 0);
   socket.destroy();
-  await until(() => events.includes("closed"));
+  await waitUntil(() => events.includes("closed"));
 });
 
 test("other hosts and origins are refused if there are lists of them", async (t) => {
@@ -277,7 +277,7 @@ test("other hosts and origins are refused if there are lists of them", async (t)
 });
 
 test("a stop lets a request end, and ends streams with the error server stopped", async (t) => {
-  const { method, events } = watched();
+  const { method, events } = createWatch();
   let answer: () => void = () => undefined;
   const slow = unary(
     "/etcdserverpb.KV/Put",
@@ -291,9 +291,9 @@ test("a stop lets a request end, and ends streams with the error server stopped"
   );
   const { ask, http } = await setUp(t, { methods: [method, slow] });
   const stream = ask("/v3/watch", "{}");
-  await until(() => events.length === 2);
+  await waitUntil(() => events.length === 2);
   const answered = ask("/v3/kv/put", "{}");
-  await until(() => events.length === 3);
+  await waitUntil(() => events.length === 3);
   const finished = http.finish(1_000);
   answer();
   await finished;
@@ -302,7 +302,7 @@ test("a stop lets a request end, and ends streams with the error server stopped"
 });
 
 /** A frame as clients send it: masked. */
-const maskedFrame = (first: number, payload: Buffer): Buffer => {
+const maskFrame = (first: number, payload: Buffer): Buffer => {
   const mask = Buffer.of(1, 2, 3, 4);
   return Buffer.concat([
     Buffer.of(first, 0x80 | payload.length),
@@ -320,7 +320,7 @@ const openSocket = async (port: number, path: string, fields = "") => {
     `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
       `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${fields}\r\n`,
   );
-  await until(() => bytes.includes("\r\n\r\n"));
+  await waitUntil(() => bytes.includes("\r\n\r\n"));
   const end = bytes.indexOf("\r\n\r\n") + 4;
   const head = bytes.subarray(0, end).toString();
   const frames = (): string[] => {
@@ -333,14 +333,14 @@ const openSocket = async (port: number, path: string, fields = "") => {
     }
     return found;
   };
-  const sendBytes = (payload: Buffer, first: number): void => void socket.write(maskedFrame(first, payload));
+  const sendBytes = (payload: Buffer, first: number): void => void socket.write(maskFrame(first, payload));
   const send = (text: string, first = 0x81): void => sendBytes(Buffer.from(text), first);
   return { socket, head, frames, send, sendBytes };
 };
 
 test("a WebSocket carries a stream: its messages are the body, and each answer is a text message", async (t) => {
   let token: string | undefined;
-  const { method, streams, events } = watched();
+  const { method, streams, events } = createWatch();
   const opened: Method =
     method.kind === "bidi"
       ? {
@@ -361,15 +361,15 @@ test("a WebSocket carries a stream: its messages are the body, and each answer i
   send('{"create_request":', 0x01); // a message in two frames
   send("ping", 0x89);
   send("{}}", 0x80);
-  await until(() => events.length === 1);
+  await waitUntil(() => events.length === 1);
   assert.equal(token, "Bearer T");
   streams[0]?.send(WatchResponse.create({ watchId: 7n }));
-  await until(() => frames().length === 2);
+  await waitUntil(() => frames().length === 2);
   assert.deepEqual(frames(), ["10 ping", '1 {"result":{"watch_id":"7"}}']);
   send("", 0x88);
   await once(socket, "end");
   assert.equal(frames().at(-1), "8 ");
-  await until(() => events.includes("closed"));
+  await waitUntil(() => events.includes("closed"));
 });
 
 test("a WebSocket of a unary method, of an unknown path, or with a protocol error ends as in etcd", async (t) => {
@@ -391,7 +391,7 @@ test("a WebSocket of a unary method, of an unknown path, or with a protocol erro
 });
 
 test("a WebSocket that its client closes is closed with the same code, and with 1002 for an invalid code", async (t) => {
-  const { method, events } = watched();
+  const { method, events } = createWatch();
   const { port } = await setUp(t, { methods: [method] });
   const codeOf = (code: number) => Buffer.of(code >> 8, code & 0xff).toString("latin1");
   const answers: [payload: string, answer: string][] = [
@@ -409,7 +409,7 @@ test("a WebSocket that its client closes is closed with the same code, and with 
     sendBytes(Buffer.from(payload, "latin1"), 0x88);
     await once(socket, "close");
     assert.deepEqual(frames(), [`8 ${answer}`]);
-    await until(() => events.filter((event) => event === "closed").length === at + 1);
+    await waitUntil(() => events.filter((event) => event === "closed").length === at + 1);
   }
 });
 
@@ -427,7 +427,7 @@ test("a WebSocket whose client does not close its side is closed after a while",
 
 test("an invalid WebSocket handshake is refused", async (t) => {
   const { port } = await setUp(t);
-  const refused = async (method: string, fields: string): Promise<string> => {
+  const refusalOf = async (method: string, fields: string): Promise<string> => {
     const socket = connect(port, "127.0.0.1");
     t.after(() => socket.destroy());
     socket.write(
@@ -440,8 +440,8 @@ test("an invalid WebSocket handshake is refused", async (t) => {
   const version = "Sec-WebSocket-Version: 13\r\n";
   const badRequest = "HTTP/1.1 400 Bad Request | ";
   for (const fields of [key, `${key}Sec-WebSocket-Version: 8\r\n`, version, `${version}Sec-WebSocket-Key: abc\r\n`])
-    assert.ok((await refused("GET", fields)).startsWith(badRequest), fields);
-  assert.ok((await refused("POST", key + version)).startsWith("HTTP/1.1 405 Method Not Allowed | "));
+    assert.ok((await refusalOf("GET", fields)).startsWith(badRequest), fields);
+  assert.ok((await refusalOf("POST", key + version)).startsWith("HTTP/1.1 405 Method Not Allowed | "));
 });
 
 test("an offer of another protocol is ignored", async (t) => {

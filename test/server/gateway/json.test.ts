@@ -141,10 +141,10 @@ describe("requests", () => {
   });
 
   test("the nesting of messages is bounded", () => {
-    const nested = (depth: number) => `${'{"success":[{"request_txn":'.repeat(depth)}{}${"}]}".repeat(depth)}`;
-    assert.equal(problemOf("Txn", nested(499)), "none");
-    assert.equal(problemOf("Txn", nested(500)), "proto: exceeded max recursion depth");
-    assert.equal(problemOf("Txn", nested(4_000)), "invalid character '[' exceeded max depth");
+    const nestedJson = (depth: number) => `${'{"success":[{"request_txn":'.repeat(depth)}{}${"}]}".repeat(depth)}`;
+    assert.equal(problemOf("Txn", nestedJson(499)), "none");
+    assert.equal(problemOf("Txn", nestedJson(500)), "proto: exceeded max recursion depth");
+    assert.equal(problemOf("Txn", nestedJson(4_000)), "invalid character '[' exceeded max depth");
   });
 });
 

@@ -58,7 +58,7 @@ const answer = (socket: Socket): Promise<string> =>
     socket.on("data", onData);
   });
 
-const closed = (socket: Socket): Promise<void> => new Promise((resolve) => socket.once("close", () => resolve()));
+const whenClosed = (socket: Socket): Promise<void> => new Promise((resolve) => socket.once("close", () => resolve()));
 
 test("bytes that were read before the server got the connection are part of the request", async (t) => {
   const { dial } = await setUp(t);
@@ -114,7 +114,7 @@ test("the host of a whole URL must be on the list of hosts", async (t) => {
 test("a client that never completes a request is disconnected, even if it keeps sending", async (t) => {
   const { clock, dial } = await setUp(t);
   const socket = await dial("GET /a HTTP/1.1\r\n");
-  const gone = closed(socket);
+  const gone = whenClosed(socket);
   socket.on("error", () => undefined);
   clock.advance(maxHttpRequestMs - 1);
   socket.write("a: b\r\n");
@@ -132,20 +132,20 @@ test("a connection without another request is closed", async (t) => {
   clock.advance(maxConnectionWithoutRequestMs - 1);
   assert.equal(socket.destroyed, false);
   clock.advance(1);
-  await closed(socket);
+  await whenClosed(socket);
   assert.equal(clock.pendingTimers, 0);
 });
 
 test("draining closes idle connections at once, and others with their answer", async (t) => {
   let onAsked: (reply: () => void) => void = () => undefined;
   const asked = new Promise<() => void>((resolve) => (onAsked = resolve));
-  const waiting: Pages = () => new Promise((resolve) => onAsked(() => resolve(textPage(200, "late"))));
-  const { http, dial } = await setUp(t, waiting);
+  const waitForTest: Pages = () => new Promise((resolve) => onAsked(() => resolve(textPage(200, "late"))));
+  const { http, dial } = await setUp(t, waitForTest);
   const idle = await dial("GET /");
   const busy = await dial(get("/a"));
   const all = text(busy);
   const reply = await asked;
-  const idleIsGone = closed(idle);
+  const idleIsGone = whenClosed(idle);
   const drained = http.drain();
   await idleIsGone;
   reply();
@@ -182,7 +182,7 @@ test("pipelined requests do not begin after their client has disconnected", asyn
   const socket = await dial(get("/a") + get("/b"));
   await eventually(5_000, "the first begins", () => begun.length > 0 || undefined);
   socket.destroy();
-  await closed(socket);
+  await whenClosed(socket);
   end();
   await new Promise(setImmediate);
   assert.deepEqual(begun, ["/a"]);

@@ -33,7 +33,7 @@ class Stage {
   /** How many calls were to be served together, each time. */
   readonly together: number[] = [];
   readonly frames: { readonly from: MemberId; readonly to: MemberId; readonly calls: Calls }[] = [];
-  loses: (from: MemberId, to: MemberId) => boolean = () => false;
+  isLost: (from: MemberId, to: MemberId) => boolean = () => false;
 
   add(self: MemberId, incarnation = 1): PeerCalls {
     const served: Served[] = [];
@@ -52,14 +52,14 @@ class Stage {
     const member = new PeerCalls({ self, incarnation, timeoutMs: 7_000, clock: this.clock }, server, {
       sendCalls: (to, calls) => {
         this.frames.push({ from: self, to, calls });
-        if (!this.loses(self, to)) this.members.get(to)?.onCalls(self, decodeCalls(encodeCalls(calls)));
+        if (!this.isLost(self, to)) this.members.get(to)?.onCalls(self, decodeCalls(encodeCalls(calls)));
       },
     });
     this.members.set(self, member);
     return member;
   }
 
-  servedBy(id: MemberId): Served[] {
+  callsServedBy(id: MemberId): Served[] {
     return this.served.get(id) ?? [];
   }
 }
@@ -89,13 +89,13 @@ test("calls go to the leader, this member or another; calls of one turn share a 
   for (const member of [one, two]) follow(member, toMemberId(1n));
   const outcomes = [renew(one, 10n), renew(two, 20n), renew(two, 30n)];
   stage.clock.settle();
-  for (const { lease, answer } of stage.servedBy(toMemberId(1n))) answer(Number(lease));
+  for (const { lease, answer } of stage.callsServedBy(toMemberId(1n))) answer(Number(lease));
   stage.clock.settle();
   assert.deepEqual(
     outcomes.map(({ result }) => result),
     [10, 20, 30],
   );
-  assert.equal(stage.servedBy(toMemberId(2n)).length, 0);
+  assert.equal(stage.callsServedBy(toMemberId(2n)).length, 0);
   assert.deepEqual(stage.together, [1, 2]);
   assert.deepEqual(
     stage.frames.map(({ from, calls }) => [from, calls.requests.length, calls.responses.length]),
@@ -110,22 +110,22 @@ test("a lost call or response is retransmitted; a call being served is served on
   const stage = new Stage();
   const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
-  stage.loses = (from) => from === 2n;
+  stage.isLost = (from) => from === 2n;
   const outcome = renew(two, 20n);
   stage.clock.advance(400);
-  assert.equal(stage.servedBy(toMemberId(1n)).length, 0);
-  stage.loses = () => false;
+  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 0);
+  stage.isLost = () => false;
   stage.clock.advance(200);
-  assert.equal(stage.servedBy(toMemberId(1n)).length, 1);
+  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 1);
   stage.clock.advance(2_000);
-  assert.equal(stage.servedBy(toMemberId(1n)).length, 1);
-  stage.loses = (from) => from === 1n;
-  stage.servedBy(toMemberId(1n))[0]?.answer(5);
+  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 1);
+  stage.isLost = (from) => from === 1n;
+  stage.callsServedBy(toMemberId(1n))[0]?.answer(5);
   stage.clock.settle();
-  stage.loses = () => false;
+  stage.isLost = () => false;
   stage.clock.advance(600);
   assert.equal(outcome.result, "waits");
-  stage.servedBy(toMemberId(1n))[1]?.answer(5);
+  stage.callsServedBy(toMemberId(1n))[1]?.answer(5);
   stage.clock.settle();
   assert.equal(outcome.result, 5);
 });
@@ -139,7 +139,7 @@ test("there is a timer only while a call waits", () => {
     const outcome = renew(member, 10n);
     stage.clock.settle();
     assert.equal(stage.clock.pendingTimers, 1);
-    stage.servedBy(toMemberId(1n)).at(-1)?.answer(10);
+    stage.callsServedBy(toMemberId(1n)).at(-1)?.answer(10);
     stage.clock.settle();
     assert.equal(outcome.result, 10);
     stage.clock.advance(100);
@@ -155,7 +155,7 @@ test("after a closed link the leader serves the retransmitted call again", () =>
   stage.clock.settle();
   one.onLinkClosed(toMemberId(2n));
   stage.clock.advance(600);
-  assert.equal(stage.servedBy(toMemberId(1n)).length, 2);
+  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 2);
 });
 
 test("pending calls go to a new leader at once; one that does not lead yet gets a retransmission", () => {
@@ -167,13 +167,13 @@ test("pending calls go to a new leader at once; one that does not lead yet gets 
   follow(two, noMember);
   follow(two, toMemberId(3n));
   stage.clock.settle();
-  assert.equal(stage.servedBy(toMemberId(3n)).length, 1);
-  stage.servedBy(toMemberId(3n))[0]?.answer(undefined);
+  assert.equal(stage.callsServedBy(toMemberId(3n)).length, 1);
+  stage.callsServedBy(toMemberId(3n))[0]?.answer(undefined);
   stage.clock.advance(600);
-  stage.servedBy(toMemberId(3n))[1]?.answer(9);
+  stage.callsServedBy(toMemberId(3n))[1]?.answer(9);
   stage.clock.settle();
   assert.equal(outcome.result, 9);
-  stage.servedBy(toMemberId(1n))[0]?.answer(4); // the former leader's answer is late
+  stage.callsServedBy(toMemberId(1n))[0]?.answer(4); // the former leader's answer is late
   stage.clock.settle();
   assert.equal(outcome.result, 9);
 });
@@ -202,7 +202,7 @@ test("calls at a leader that lost its quorum fail at once, also later ones until
   one.onLeaderChange({ id: toMemberId(1n), leader: noMember, term: someTerm });
   assert.equal(waiting.result, "no-leader");
   assert.throws(() => renew(one, 20n), { code: "no-leader" });
-  stage.servedBy(toMemberId(1n))[0]?.answer(10); // too late
+  stage.callsServedBy(toMemberId(1n))[0]?.answer(10); // too late
   one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(2n), term: (someTerm + 1) as Term });
   const outcome = renew(one, 30n);
   stage.clock.settle();
@@ -221,7 +221,7 @@ test("calls at a leader deposed by a newer term wait for the next leader", () =>
   for (const [id, member] of [[toMemberId(1n), one] as const, [toMemberId(2n), two] as const])
     member.onLeaderChange({ id, leader: toMemberId(2n), term: nextTerm });
   stage.clock.settle();
-  stage.servedBy(toMemberId(2n))[0]?.answer(10);
+  stage.callsServedBy(toMemberId(2n))[0]?.answer(10);
   stage.clock.settle();
   assert.equal(outcome.result, 10);
 });
@@ -248,10 +248,10 @@ test("a response to a call of a former incarnation is ignored", () => {
   follow(present, toMemberId(1n));
   const outcome = renew(present, 30n);
   stage.clock.settle();
-  stage.servedBy(toMemberId(1n))[0]?.answer(99);
+  stage.callsServedBy(toMemberId(1n))[0]?.answer(99);
   stage.clock.settle();
   assert.equal(outcome.result, "waits");
-  stage.servedBy(toMemberId(1n))[1]?.answer(30);
+  stage.callsServedBy(toMemberId(1n))[1]?.answer(30);
   stage.clock.settle();
   assert.equal(outcome.result, 30);
 });

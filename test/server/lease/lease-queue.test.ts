@@ -17,7 +17,7 @@ test("the item due first is first after any additions, moves and removals", () =
       const items = [...first, ...steps.map(() => 0)].map((dueAt) => ({ dueAt, position: -1 }));
       const queued = new Set(items.slice(0, first.length));
       const queue = new LeaseQueue([...queued]);
-      const next = (): number | undefined => [...queued].map(({ dueAt }) => dueAt).sort((a, b) => a - b)[0];
+      const earliestOf = (): number | undefined => [...queued].map(({ dueAt }) => dueAt).sort((a, b) => a - b)[0];
       for (const { kind, which, at } of steps) {
         const item = kind === "take" ? queue.first : items[which % Math.max(1, items.length)];
         if (item === undefined) continue;
@@ -32,7 +32,7 @@ test("the item due first is first after any additions, moves and removals", () =
           item.dueAt = at;
           queue.onMoved(item);
         }
-        assert.equal(queue.first?.dueAt, next());
+        assert.equal(queue.first?.dueAt, earliestOf());
         assert.equal(item.position >= 0, queued.has(item));
       }
     }),

@@ -39,7 +39,7 @@ const clientOf = (t: TestContext, directory: string) => {
 const key = Buffer.from("k");
 
 /** Connects in the moment in which the socket is there. */
-const firstConnection = async (path: string): Promise<Socket> => {
+const waitForConnection = async (path: string): Promise<Socket> => {
   for (;;) {
     const socket = connect(path);
     const isConnected = await new Promise<boolean>((resolve) => {
@@ -80,7 +80,7 @@ test("a member with --max-request-bytes=1 starts and answers reads; writes of it
 test("a connection that arrives while the data is read is served, not closed", async (t) => {
   const directory = await temporaryDirectory(t);
   const started = Member.start(singleMember(directory), quietEnvironment());
-  const socket = await firstConnection(join(directory, "client"));
+  const socket = await waitForConnection(join(directory, "client"));
   socket.write("GET /version HTTP/1.1\r\nHost: member\r\nConnection: close\r\n\r\n");
   const answer = text(socket);
   const member = await started;
@@ -148,10 +148,10 @@ test("a member whose store cannot be written answers serializable reads and take
       () => acknowledged++, // durable in the log
       () => undefined,
     );
-  const stopped = (error: ServiceError): boolean =>
+  const isServerStopped = (error: ServiceError): boolean =>
     error.code === status.UNAVAILABLE && error.details === "etcdserver: server stopped";
-  await assert.rejects(call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse), stopped);
-  await assert.rejects(call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse), stopped);
+  await assert.rejects(call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse), isServerStopped);
+  await assert.rejects(call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse), isServerStopped);
   const { kvs } = await call("/etcdserverpb.KV/Range", RangeRequest, { key, serializable: true }, RangeResponse);
   assert.ok((kvs[0]?.version ?? 0n) >= acknowledged);
   const { leader, errors } = await call("/etcdserverpb.Maintenance/Status", StatusRequest, {}, StatusResponse);

@@ -15,7 +15,7 @@ import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fix
 const maxFiles = 12;
 
 /** Returns the files of a member that call each other on a stack, without those of the engine, which has a table of its own. */
-const crossed = (stack: string): string[] =>
+const filesOnStack = (stack: string): string[] =>
   [...stack.matchAll(/\/((?:server|raft|store)\/[\w/-]+\.ts):\d/g)]
     .map(([, file = ""]) => file)
     .filter((file) => !file.startsWith("server/net/") || file.endsWith("/unary-call.ts"));
@@ -32,14 +32,14 @@ const watchCalls = <Name extends string>(
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 100;
     Error.captureStackTrace(held, prototype[name]);
-    for (const file of crossed(held.stack ?? "")) files.add(file);
+    for (const file of filesOnStack(held.stack ?? "")) files.add(file);
     Error.stackTraceLimit = stackTraceLimit;
     return original.apply(this, args);
   };
   return () => (prototype[name] = original);
 };
 
-const documented = (): string[] => {
+const documentedFiles = (): string[] => {
   const section =
     readFileSync("docs/architecture.md", "utf8").split("## The path of a put\n")[1]?.split("\n## ")[0] ?? "";
   return [...section.matchAll(/^\| `((?:server|raft|store)\/[\w/-]+\.ts)` \|/gm)].map(([, file = ""]) => file);
@@ -61,6 +61,6 @@ test("a put crosses the files of a member that the table of its path names, twel
   ];
   await client.kv.put("a", "2");
   for (const restore of restores) restore();
-  assert.deepEqual([...files].sort(), documented().sort());
+  assert.deepEqual([...files].sort(), documentedFiles().sort());
   assert.ok(files.size <= maxFiles, `${files.size} files`);
 });

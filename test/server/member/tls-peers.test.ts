@@ -50,7 +50,7 @@ const createMembers = async (
 };
 
 /** Flags for mutual TLS, with certificates of one authority. */
-const mutualWith =
+const mutualFlagsOf =
   (authority: TestAuthority) =>
   async (name: Name, folder: string): Promise<Partial<ServerFlags>> => {
     const { files } = await authority.issueTo(folder, `${name}-cert`, { commonName: "member" });
@@ -73,7 +73,7 @@ test("a cluster over mutual TLS replicates, sends snapshots, and refuses strange
   const authority = await TestAuthority.create();
   const stranger = await TestAuthority.create("stranger");
   const flags = { snapshotCount: "50", snapshotCatchupEntries: "10" };
-  const mutual = mutualWith(authority);
+  const mutual = mutualFlagsOf(authority);
   const cluster = await createMembers(t, async (name, folder) => ({ ...flags, ...(await mutual(name, folder)) }));
   const members = await Promise.all(names.map(cluster.start));
   await Promise.all(members.map(({ ready }) => ready));
@@ -131,7 +131,7 @@ test("a cluster with --peer-auto-tls makes its certificates, and finds them agai
 test("an untrusted certificate of another member is logged once", async (t) => {
   const [authority, stranger] = [await TestAuthority.create(), await TestAuthority.create("stranger")];
   const cluster = await createMembers(t, async (name, folder) => {
-    const flags = await mutualWith(authority)(name, folder);
+    const flags = await mutualFlagsOf(authority)(name, folder);
     if (name !== "m3") return flags;
     const { files } = await stranger.issueTo(folder, "m3-strange", { commonName: "member" });
     return { ...flags, peerCertFile: files.cert, peerKeyFile: files.key };
@@ -152,7 +152,7 @@ test("a member whose certificate is revoked takes no part, until the list of rev
   const revoked = await authority.issueTo(folder, "revoked", { commonName: "member" });
   await writeFile(peerCrlFile, await authority.revoke([revoked]));
   const cluster = await createMembers(t, async (name, folder) => {
-    const flags = { ...(await mutualWith(authority)(name, folder)), peerCrlFile };
+    const flags = { ...(await mutualFlagsOf(authority)(name, folder)), peerCrlFile };
     return name === "m3" ? { ...flags, peerCertFile: revoked.files.cert, peerKeyFile: revoked.files.key } : flags;
   });
   const members = await Promise.all(names.map(cluster.start));

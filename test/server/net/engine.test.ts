@@ -229,8 +229,8 @@ onEachEngine(
   async (t, createEngine) => {
     const large = Buffer.alloc(maxUnsentBytes / 4);
     const bursts: number[] = [];
-    let over: () => void = () => undefined;
-    const closed = new Promise<void>((resolve) => (over = resolve));
+    let onClosed: () => void = () => undefined;
+    const closed = new Promise<void>((resolve) => (onClosed = resolve));
     const { client } = await setUp(t, createEngine, () => undefined, [
       serverStream("/test.Service/Stream", HealthCheckRequest, encodedAlready, (_request, _call, reply) => {
         const send = (): void => {
@@ -240,7 +240,7 @@ onEachEngine(
           if (bursts.length === 3) reply.end();
         };
         reply.onDrain(send);
-        reply.onClosed(over);
+        reply.onClosed(onClosed);
         send();
       }),
     ]);
@@ -255,11 +255,11 @@ onEachEngine(
 );
 
 onEachEngine("a server stream is told when its client cancels", async (t, createEngine) => {
-  let over: () => void = () => undefined;
-  const closed = new Promise<void>((resolve) => (over = resolve));
+  let onClosed: () => void = () => undefined;
+  const closed = new Promise<void>((resolve) => (onClosed = resolve));
   const { stream } = await setUp(t, createEngine, () => undefined, [
     serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
-      reply.onClosed(over);
+      reply.onClosed(onClosed);
       reply.send(ok);
     }),
   ]);
@@ -310,13 +310,13 @@ onEachEngine(
 );
 
 onEachEngine("a stop does not wait for calls that their client has given up", async (t, createEngine) => {
-  let began: () => void = () => undefined;
-  const under = new Promise<void>((resolve) => (began = resolve));
-  let cancelled: () => void = () => undefined;
-  const gone = new Promise<void>((resolve) => (cancelled = resolve));
+  let onBegin: () => void = () => undefined;
+  const under = new Promise<void>((resolve) => (onBegin = resolve));
+  let onCancelled: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (onCancelled = resolve));
   const { engine, client } = await setUp(t, createEngine, (_request, call) => {
-    call.onCancelled(() => cancelled());
-    began();
+    call.onCancelled(() => onCancelled());
+    onBegin();
   });
   const bytes = (): Buffer => Buffer.alloc(0);
   const call = client.makeUnaryRequest("/test.Service/Unary", bytes, bytes, {}, () => undefined);
@@ -329,9 +329,9 @@ onEachEngine("a stop does not wait for calls that their client has given up", as
 onEachEngine(
   "a stop without patience tells calls that do not end that the server has stopped",
   async (t, createEngine) => {
-    let began: () => void = () => undefined;
-    const under = new Promise<void>((resolve) => (began = resolve));
-    const { engine, call } = await setUp(t, createEngine, () => began());
+    let onBegin: () => void = () => undefined;
+    const under = new Promise<void>((resolve) => (onBegin = resolve));
+    const { engine, call } = await setUp(t, createEngine, () => onBegin());
     const lost = fails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
     await under;
     await engine.stop(0);
@@ -374,10 +374,10 @@ onEachEngine(
 );
 
 onEachEngine("calls and messages are counted by method, and their ends by status", async (t, createEngine) => {
-  let began: () => void = () => undefined;
-  const waiting = new Promise<void>((resolve) => (began = resolve));
-  let ended: () => void = () => undefined;
-  const cancelled = new Promise<void>((resolve) => (ended = resolve));
+  let onBegin: () => void = () => undefined;
+  const waiting = new Promise<void>((resolve) => (onBegin = resolve));
+  let onEnd: () => void = () => undefined;
+  const cancelled = new Promise<void>((resolve) => (onEnd = resolve));
   const counted = unary(
     "/test.Service/Counted",
     HealthCheckRequest,
@@ -385,8 +385,8 @@ onEachEngine("calls and messages are counted by method, and their ends by status
     (call, request, handler) => {
       if (request.service === "fail") throw new ServerError("empty-key", "none");
       if (request.service !== "wait") return handler.onResult(ok);
-      call.onCancelled(() => ended());
-      began();
+      call.onCancelled(() => onEnd());
+      onBegin();
     },
     sendPlain,
   );

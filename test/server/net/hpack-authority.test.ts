@@ -6,14 +6,14 @@ import { decodeHuffman } from "../../../server/net/http2/huffman.js";
 /** `:method: POST`, then `:authority` as a literal to be indexed, as Go's encoder writes it. */
 const block = (authority: Buffer, huffman: boolean): Buffer =>
   Buffer.concat([Buffer.from([0x83, 0x41, (huffman ? 0x80 : 0) | authority.length]), authority]);
-const plain = (authority: string): Buffer => block(Buffer.from(authority, "latin1"), false);
+const plainBlock = (authority: string): Buffer => block(Buffer.from(authority, "latin1"), false);
 
 describe("content-length", () => {
-  const spelled = (name: string): Buffer =>
+  const spellOut = (name: string): Buffer =>
     Buffer.concat([Buffer.from([0x83, 0x40, name.length]), Buffer.from(`${name}\u00015`, "latin1")]);
 
   test("is found as an index, as a literal's index, and spelled out", () => {
-    for (const bytes of [Buffer.from([0x83, 0x9c]), Buffer.from([0x83, 0x5c, 1, 0x35]), spelled("content-length")])
+    for (const bytes of [Buffer.from([0x83, 0x9c]), Buffer.from([0x83, 0x5c, 1, 0x35]), spellOut("content-length")])
       assert.equal(hasContentLength(bytes), true, bytes.toString("hex"));
   });
 
@@ -22,18 +22,18 @@ describe("content-length", () => {
   });
 
   test("is not confused with other fields", () => {
-    for (const bytes of [Buffer.from([0x83, 0xbe]), plain("127.0.0.1:2379"), spelled("content-type")])
+    for (const bytes of [Buffer.from([0x83, 0xbe]), plainBlock("127.0.0.1:2379"), spellOut("content-type")])
       assert.equal(hasContentLength(bytes), false, bytes.toString("hex"));
   });
 });
 
 describe(":authority", () => {
   test("the slashes of a URL become dashes", () => {
-    assert.deepEqual(sanitizeAuthority(plain("http://127.0.0.1:2379")), plain("http:--127.0.0.1:2379"));
+    assert.deepEqual(sanitizeAuthority(plainBlock("http://127.0.0.1:2379")), plainBlock("http:--127.0.0.1:2379"));
   });
 
   test("the path of a unix socket is reduced to characters of host names", () => {
-    assert.deepEqual(sanitizeAuthority(plain("/run/my member/s@1.sock")), plain("-run-my-member-s-1.sock"));
+    assert.deepEqual(sanitizeAuthority(plainBlock("/run/my member/s@1.sock")), plainBlock("-run-my-member-s-1.sock"));
   });
 
   test("a Huffman-coded value is rewritten as plain text, with the following fields", () => {
@@ -43,7 +43,7 @@ describe(":authority", () => {
     const rest = Buffer.from([0x86]);
     assert.deepEqual(
       sanitizeAuthority(Buffer.concat([block(coded, true), rest])),
-      Buffer.concat([plain("-tmp-h2w-x.sock"), rest]),
+      Buffer.concat([plainBlock("-tmp-h2w-x.sock"), rest]),
     );
   });
 
@@ -54,8 +54,8 @@ describe(":authority", () => {
 
   test("a block that has nothing to replace, or that cannot be read, stays as it is", () => {
     for (const bytes of [
-      plain("127.0.0.1:2379"),
-      plain("[::1]:2379"),
+      plainBlock("127.0.0.1:2379"),
+      plainBlock("[::1]:2379"),
       Buffer.from([0x83, 0x41]),
       Buffer.from([0x83, 0x41, 20, 0x2f]),
       block(Buffer.from([0xff, 0xff, 0xff, 0xff]), true),

@@ -64,7 +64,7 @@ class Others {
   }
 }
 
-const starting = async (t: TestContext) => {
+const startReplica = async (t: TestContext) => {
   const directory = await temporaryDirectory(t);
   const url = (name: string): string => `unix://${join(directory, name)}`;
   const config = singleMember(directory, { initialCluster: `default=${url("peer")},b=${url("b")},c=${url("c")}` });
@@ -99,7 +99,7 @@ const assertVotes = async ({ others, clock }: { others: Others; clock: VirtualCl
 const close = (t: TestContext, replica: Replica): void => t.after(() => replica.close());
 
 test("a starting member drops messages until all peers have answered, then votes", async (t) => {
-  const { others, clock, opening } = await starting(t);
+  const { others, clock, opening } = await startReplica(t);
   others.askForVote();
   clock.advance(500);
   assert.deepEqual(others.sent, []);
@@ -109,14 +109,14 @@ test("a starting member drops messages until all peers have answered, then votes
 });
 
 test("peers that do not answer delay a start by one second", async (t) => {
-  const { others, clock, opening } = await starting(t);
+  const { others, clock, opening } = await startReplica(t);
   clock.advance(1_000);
   close(t, await opening);
   await assertVotes({ others, clock });
 });
 
 test("a member refused as stale by one peer does not start and has sent nothing", async (t) => {
-  const { others, opening, failures } = await starting(t);
+  const { others, opening, failures } = await startReplica(t);
   others.askForVote();
   others.listener?.onFenced("started once, member b has seen 2 starts");
   others.allAnswer();
@@ -126,7 +126,7 @@ test("a member refused as stale by one peer does not start and has sent nothing"
 });
 
 test("a member refused as stale after its start stops", async (t) => {
-  const { others, opening, failures } = await starting(t);
+  const { others, opening, failures } = await startReplica(t);
   others.allAnswer();
   close(t, await opening);
   others.listener?.onFenced("started once, member b has seen 2 starts");

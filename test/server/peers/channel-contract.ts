@@ -19,13 +19,13 @@ export const turns = async (count = 200): Promise<void> => {
 const text = (payload: Uint8Array): string => Buffer.from(payload).toString();
 
 /** A promise whose failure is looked at later. */
-const later = <T>(promise: Promise<T>): Promise<T> => {
+const ignoreRejection = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined);
   return promise;
 };
 
 /** Defines the tests of a kind of channel. */
-export const fulfilsChannelContract = (kind: string, open: (t: TestContext) => Promise<OpenChannel>): void => {
+export const testChannelContract = (kind: string, open: (t: TestContext) => Promise<OpenChannel>): void => {
   describe(`a channel ${kind}`, () => {
     test("delivers payloads of any size complete and in order, in both directions", async (t) => {
       const { here, there } = await open(t);
@@ -64,13 +64,13 @@ export const fulfilsChannelContract = (kind: string, open: (t: TestContext) => P
     test("delivers the last payload before close although the other side is sending", async (t) => {
       const { here, there } = await open(t);
       const payload = Buffer.alloc(128 * 1024);
-      const sending = later(
+      const sending = ignoreRejection(
         (async () => {
           for (;;) await here.send(payload);
         })(),
       );
       await there.receive();
-      void later(there.send(Buffer.from("no more")));
+      void ignoreRejection(there.send(Buffer.from("no more")));
       there.close("not wanted");
       assert.equal(text(await here.receive()), "no more");
       here.close("not wanted");
@@ -79,7 +79,7 @@ export const fulfilsChannelContract = (kind: string, open: (t: TestContext) => P
 
     test("fails pending and later calls after close, here with its reason, which the first close gives", async (t) => {
       const { here, there } = await open(t);
-      const [ours, theirs] = [later(here.receive()), later(there.receive())];
+      const [ours, theirs] = [ignoreRejection(here.receive()), ignoreRejection(there.receive())];
       here.close("done");
       here.close("done twice");
       await assert.rejects(ours, (error) => error instanceof ChannelClosedError && error.message === "done");
@@ -91,8 +91,8 @@ export const fulfilsChannelContract = (kind: string, open: (t: TestContext) => P
 
     test("fails calls at both sides after a cut, and returns the payloads received before", async (t) => {
       const { here, there, cut } = await open(t);
-      void later(here.send(Buffer.from("before")));
-      const nothing = later(here.receive());
+      void ignoreRejection(here.send(Buffer.from("before")));
+      const nothing = ignoreRejection(here.receive());
       await cut();
       const isCut = (error: unknown) => error instanceof ChannelClosedError && error.message === "connection closed";
       await assert.rejects(nothing, isCut);

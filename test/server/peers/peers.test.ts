@@ -191,8 +191,8 @@ const testMember = async (
 };
 
 /** Sends until the first message arrives: a link that is not up yet loses them, as a network may. */
-const until = async (send: () => void, arrived: () => boolean): Promise<void> => {
-  while (!arrived()) {
+const sendUntil = async (send: () => void, hasArrived: () => boolean): Promise<void> => {
+  while (!hasArrived()) {
     send();
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -204,7 +204,7 @@ test("members send over the links that they dialled, in order, and report a clos
   const two = await testMember(t, directory, toMemberId(2n));
   void one.open();
   void two.open();
-  await until(
+  await sendUntil(
     () => one.peers.send([{ to: toMemberId(2n), message: beat(0) }]),
     () => two.messages.size > 0,
   );
@@ -233,7 +233,7 @@ test("a message to several members, larger than their socket buffers, arrives un
   for (const each of [one, two, three]) void each.open();
   const sendToBoth = (message: PeerMessage): void =>
     one.peers.send([toMemberId(2n), toMemberId(3n)].map((to) => ({ to, message })));
-  await until(
+  await sendUntil(
     () => sendToBoth(beat(0)),
     () => two.messages.size > 0 && three.messages.size > 0,
   );
@@ -263,7 +263,7 @@ test("a link is dialled until the peer is up, and again after it was down", asyn
   const two = await testMember(t, directory, toMemberId(2n));
   void two.open();
   const deliver = (): Promise<void> =>
-    until(
+    sendUntil(
       () => one.peers.send([{ to: toMemberId(2n), message: beat(1) }]),
       () => two.messages.size > 0,
     );
@@ -274,7 +274,7 @@ test("a link is dialled until the peer is up, and again after it was down", asyn
 });
 
 /** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
-const incoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer"] = admitAll) => {
+const setUpIncoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer"] = admitAll) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
@@ -329,7 +329,7 @@ const incoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer"] = 
 };
 
 test("a refused hello is answered with the reason, and the connection closes", async (t) => {
-  const { dial, hello, lines } = await incoming(t);
+  const { dial, hello, lines } = await setUpIncoming(t);
   const otherVersion = hello();
   otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
   const strangers: [first: Buffer, reason: RegExp][] = [
@@ -355,7 +355,7 @@ test("a refused hello is answered with the reason, and the connection closes", a
 });
 
 test("messages after a refusal are ignored", async (t) => {
-  const { dial, hello, lines, messages } = await incoming(t);
+  const { dial, hello, lines, messages } = await setUpIncoming(t);
   const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: toClusterId(8n) }))));
   const { answer, gone } = dial(Buffer.concat([many, frame(hello())]));
   assert.match(await answer, /cluster ID mismatch/);
@@ -366,15 +366,15 @@ test("messages after a refusal are ignored", async (t) => {
 
 test("messages are read after the answer, which waits until the incarnation is durable", async (t) => {
   const met = new Arrivals<readonly unknown[]>();
-  let remembered: () => void = () => undefined;
-  const { dial, hello, messages } = await incoming(t, (member, incarnation) => {
+  let onRemembered: () => void = () => undefined;
+  const { dial, hello, messages } = await setUpIncoming(t, (member, incarnation) => {
     met.push([member, incarnation]);
-    return new Promise((resolve) => (remembered = () => resolve(undefined)));
+    return new Promise((resolve) => (onRemembered = () => resolve(undefined)));
   });
   const early = frame(encodePeerMessage(beat(1)));
   const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
   assert.deepEqual(await met.next(), [2n, knownIncarnation]);
-  remembered();
+  onRemembered();
   assert.equal(await answer, "");
   socket.write(frame(encodePeerMessage(beat(2))));
   assert.deepEqual(await messages.next(), [2n, beat(2)]);
@@ -440,7 +440,7 @@ test("open resolves once each peer has answered or was tried at each address", a
 });
 
 test("a newer link of a peer replaces the older one without reporting it closed", async (t) => {
-  const { dial, hello, closed, links } = await incoming(t);
+  const { dial, hello, closed, links } = await setUpIncoming(t);
   const older = dial(frame(hello()));
   assert.equal(await older.answer, "");
   const newer = dial(frame(hello()));
@@ -456,7 +456,7 @@ test("a newer link of a peer replaces the older one without reporting it closed"
 });
 
 test("a damaged message closes the link", async (t) => {
-  const { dial, hello, closed, messages } = await incoming(t);
+  const { dial, hello, closed, messages } = await setUpIncoming(t);
   const { answer, gone, socket } = dial(frame(hello()));
   assert.equal(await answer, "");
   socket.write(frame(Buffer.from("no message at all")));
@@ -466,7 +466,7 @@ test("a damaged message closes the link", async (t) => {
 });
 
 test("unknown connections are bounded", async (t) => {
-  const { dial, hello } = await incoming(t);
+  const { dial, hello } = await setUpIncoming(t);
   const silent = Array.from({ length: 100 }, () => dial(Buffer.from([0])));
   await Promise.all(silent.map(({ socket }) => new Promise((resolve) => socket.once("connect", resolve))));
   const late = dial(frame(hello()));
@@ -476,7 +476,7 @@ test("unknown connections are bounded", async (t) => {
 });
 
 test("connections beyond maxUnknownConnections are closed at once; established ones do not count", async (t) => {
-  const { dial, hello, lines } = await incoming(t);
+  const { dial, hello, lines } = await setUpIncoming(t);
   const member = dial(frame(hello()));
   assert.equal(await member.answer, "");
   const silent = [dial(Buffer.alloc(0)), dial(Buffer.alloc(0))];

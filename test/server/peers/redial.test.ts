@@ -24,11 +24,11 @@ const listenAt = async (path: string, peers: Peers): Promise<Server> => {
 
 test("a peer that returns is dialled when it connects, not at the next attempt", async () => {
   const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
-  let gaveUp = (): void => undefined;
-  const dialFailed = new Promise<void>((resolve) => (gaveUp = resolve));
+  let onGivenUp = (): void => undefined;
+  const dialFailed = new Promise<void>((resolve) => (onGivenUp = resolve));
   // The time of the next attempt never comes; the first timer is the handshake's, the second the retry's.
   let timers = 0;
-  const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
+  const clock: Clock = { ...systemClock, after: () => (++timers === 2 && onGivenUp(), () => undefined) };
   const peersOf = (self: MemberId, other: MemberId): Peers =>
     new Peers({
       incarnations: admitting,

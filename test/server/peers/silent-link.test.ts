@@ -19,8 +19,8 @@ import {
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+const waitUntil = async (isTrue: () => boolean): Promise<void> => {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
 };
 
 /** A link that is still to be opened, and how often it was open. */
@@ -63,7 +63,7 @@ test("a link without keepalives is dialled again; one with keepalives is kept", 
     server.close();
   });
   open();
-  await until(() => link.isUp);
+  await waitUntil(() => link.isUp);
 
   for (let second = 0; second < 10; second++) {
     clock.advance(keepaliveMs);
@@ -77,9 +77,9 @@ test("a link without keepalives is dialled again; one with keepalives is kept", 
   assert.deepEqual(count, { opened: 1, closed: 0 });
 
   for (let second = 0; second < 5; second++) clock.advance(keepaliveMs);
-  await until(() => count.closed === 1);
+  await waitUntil(() => count.closed === 1);
   clock.advance(1_000);
-  await until(() => accepted.length === 2 && link.isUp);
+  await waitUntil(() => accepted.length === 2 && link.isUp);
   assert.equal(count.opened, 2);
 });
 
@@ -109,14 +109,14 @@ test("an incoming link is sent keepalives until it closes", async (t) => {
     server.close();
   });
   open();
-  await until(() => link.isUp);
+  await waitUntil(() => link.isUp);
   for (let second = 0; second < 20; second++) {
     clock.advance(keepaliveMs);
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
   assert.deepEqual(count, { opened: 1, closed: 0 });
   links.close();
-  await until(() => count.closed === 1);
+  await waitUntil(() => count.closed === 1);
   link.close();
   assert.equal(clock.pendingTimers, 0);
   assert.deepEqual(lines, []);

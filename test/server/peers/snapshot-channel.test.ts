@@ -21,7 +21,7 @@ import { memoryChannel } from "../../../testing/memory-channel.js";
 import { SimProcess } from "../../../testing/process.js";
 import { Scheduler } from "../../../testing/scheduler.js";
 import { SimChannel } from "../../../testing/sim-channel.js";
-import { fulfilsChannelContract, turns } from "./channel-contract.js";
+import { testChannelContract, turns } from "./channel-contract.js";
 
 interface End {
   readonly peers: Peers;
@@ -70,8 +70,8 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
   return { peers, accepted, lines, sockets };
 };
 
-const until = async (done: () => boolean): Promise<void> => {
-  while (!done()) await new Promise((resolve) => setImmediate(resolve));
+const waitUntil = async (isDone: () => boolean): Promise<void> => {
+  while (!isDone()) await new Promise((resolve) => setImmediate(resolve));
 };
 
 const hello = encodeHello({
@@ -83,27 +83,27 @@ const hello = encodeHello({
 });
 
 /** A channel from member 1 to member 2: both ends of it. */
-const opened = async (t: TestContext) => {
+const openChannel = async (t: TestContext) => {
   const directory = await temporaryDirectory(t);
   const one = await member(t, directory, toMemberId(1n));
   const two = await member(t, directory, toMemberId(2n));
   const here = await one.peers.openSnapshot(toMemberId(2n));
-  await until(() => two.accepted.length === 1);
+  await waitUntil(() => two.accepted.length === 1);
   const { from, channel: there } = two.accepted[0]!;
   assert.equal(from, 1n);
   return { directory, one, two, here, there };
 };
 
-fulfilsChannelContract("over sockets", async (t) => {
-  const { here, there, two } = await opened(t);
+testChannelContract("over sockets", async (t) => {
+  const { here, there, two } = await openChannel(t);
   const cut = async (): Promise<void> => {
-    await until(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
+    await waitUntil(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
     two.sockets[0]?.destroy();
   };
   return { here, there, cut };
 });
 
-fulfilsChannelContract("in memory", () => {
+testChannelContract("in memory", () => {
   const { ends, cut } = memoryChannel();
   const cutNow = (): Promise<void> => {
     cut();
@@ -112,7 +112,7 @@ fulfilsChannelContract("in memory", () => {
   return Promise.resolve({ here: ends[0], there: ends[1], cut: cutNow });
 });
 
-fulfilsChannelContract("of the simulated network", async (t) => {
+testChannelContract("of the simulated network", async (t) => {
   const scheduler = new Scheduler();
   const side = (name: string) => ({ name, process: new SimProcess(scheduler, (error) => assert.fail(String(error))) });
   const channel = new SimChannel(
@@ -138,11 +138,11 @@ fulfilsChannelContract("of the simulated network", async (t) => {
 });
 
 test("a damaged frame ends the channel and is logged", async (t) => {
-  const { directory, two } = await opened(t);
+  const { directory, two } = await openChannel(t);
   const socket = connect(join(directory, "2"));
   t.after(() => socket.destroy());
   socket.write(Buffer.concat([frameHeader(hello), hello]));
-  await until(() => two.accepted.length === 2);
+  await waitUntil(() => two.accepted.length === 2);
   const { channel } = two.accepted[1]!;
   const payload = Buffer.from("a chunk");
   const header = frameHeader(payload);
@@ -153,9 +153,9 @@ test("a damaged frame ends the channel and is logged", async (t) => {
 });
 
 test("a channel is no link: the accepting member reports no link opened or closed", async (t) => {
-  const { one, two, here } = await opened(t); // a message, or an opened link, would fail the test
+  const { one, two, here } = await openChannel(t); // a message, or an opened link, would fail the test
   here.close("done");
-  await until(() => two.sockets.every(({ destroyed }) => destroyed));
+  await waitUntil(() => two.sockets.every(({ destroyed }) => destroyed));
   await assert.rejects(one.peers.openSnapshot(toMemberId(3n)), /unknown peer 3/);
 });
 
@@ -174,7 +174,7 @@ test("opening a channel to a member that is down or of another cluster throws wi
 });
 
 test("closing a member's peers ends its channels", async (t) => {
-  const { one, here, there } = await opened(t);
+  const { one, here, there } = await openChannel(t);
   const nothing = there.receive();
   nothing.catch(() => undefined);
   one.peers.close();

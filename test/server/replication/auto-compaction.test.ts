@@ -47,7 +47,7 @@ const setUp = (
   return { clock, lines, world, compactions, compactor };
 };
 
-const periodic = (retentionMs: number): AutoCompaction => ({ mode: "periodic", retentionMs });
+const periodicMode = (retentionMs: number): AutoCompaction => ({ mode: "periodic", retentionMs });
 
 for (const [name, periodMs, every] of [
   ["an hour", hourMs, hourMs],
@@ -56,7 +56,7 @@ for (const [name, periodMs, every] of [
   ["a second", 1_000, 1_000],
 ] as const)
   test(`periodic compaction over ${name}: first after a period, then every ${goDuration(every)}`, () => {
-    const { clock, world, compactions } = setUp(periodic(periodMs));
+    const { clock, world, compactions } = setUp(periodicMode(periodMs));
     const noteMs = every / 10;
     for (let tick = 1; tick <= 50; tick++) {
       world.revision = tick; // noted at the end of this tick
@@ -72,7 +72,7 @@ for (const [name, periodMs, every] of [
   });
 
 test("the next periodic compaction is a period after the last one began, though that one took its time", () => {
-  const { clock, world, compactions } = setUp(periodic(hourMs), () => "compacted", 5);
+  const { clock, world, compactions } = setUp(periodicMode(hourMs), () => "compacted", 5);
   for (let tick = 1; tick <= 50; tick++) {
     world.revision = tick;
     clock.advance(hourMs / 10);
@@ -84,7 +84,7 @@ test("the next periodic compaction is a period after the last one began, though 
 });
 
 test("a member that does not lead records revisions and compacts nothing; once it leads it compacts at once", () => {
-  const { clock, world, compactions } = setUp(periodic(hourMs));
+  const { clock, world, compactions } = setUp(periodicMode(hourMs));
   world.leads = false;
   for (let tick = 1; tick <= 30; tick++) {
     world.revision = tick;
@@ -98,7 +98,7 @@ test("a member that does not lead records revisions and compacts nothing; once i
 
 test("a failed periodic compaction is retried a tenth of a period later", () => {
   const outcomes: ("compacted" | Error)[] = [new Error("no leader"), new Error("no leader"), "compacted"];
-  const { clock, lines, compactions } = setUp(periodic(10 * minuteMs), () => outcomes.shift() ?? "compacted");
+  const { clock, lines, compactions } = setUp(periodicMode(10 * minuteMs), () => outcomes.shift() ?? "compacted");
   clock.advance(30 * minuteMs);
   assert.deepEqual(
     compactions.map(({ at }) => at / minuteMs),
@@ -120,14 +120,14 @@ test("a failed periodic compaction is retried a tenth of a period later", () => 
 });
 
 test("no compaction starts without new revisions, or during another compaction", () => {
-  const quiet = setUp(periodic(1_000));
+  const quiet = setUp(periodicMode(1_000));
   quiet.world.revision = 5;
   quiet.clock.advance(60_000);
   assert.deepEqual(
     quiet.compactions.map(({ revision }) => revision),
     [1, 5],
   );
-  const slow = setUp(periodic(1_000), () => undefined);
+  const slow = setUp(periodicMode(1_000), () => undefined);
   slow.world.revision = 5;
   slow.clock.advance(60_000);
   assert.equal(slow.compactions.length, 1);
@@ -157,7 +157,7 @@ test("revision compaction keeps the last revisions, runs every five minutes, and
 });
 
 test("a compactor that is stopped leaves no timer", () => {
-  for (const setting of [periodic(1_000), { mode: "revision", retention: 1 } as const]) {
+  for (const setting of [periodicMode(1_000), { mode: "revision", retention: 1 } as const]) {
     const { clock, compactor } = setUp(setting);
     compactor.stop();
     assert.equal(clock.pendingTimers, 0);

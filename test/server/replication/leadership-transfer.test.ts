@@ -19,11 +19,11 @@ const setUp = () => {
   const transfer = new LeadershipTransfer({ self, clock: new VirtualClock(), logger }, node);
   const ends: MemberId[] = [];
   const begin = (to: MemberId | undefined): void => transfer.begin(to, (leader) => ends.push(leader));
-  return { transfer, begin, asked, ends, world, logged: () => lines.map(({ msg }) => msg) };
+  return { transfer, begin, asked, ends, world, logLines: () => lines.map(({ msg }) => msg) };
 };
 
 test("the caller of a transfer gets the new leader", () => {
-  const { transfer, begin, asked, ends, world, logged } = setUp();
+  const { transfer, begin, asked, ends, world, logLines: logged } = setUp();
   begin(transferee);
   assert.deepEqual([asked, ends], [[transferee], []]);
   world.leader = transferee;

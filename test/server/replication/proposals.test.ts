@@ -70,7 +70,8 @@ const put = (key: string, bytes: number): Command => ({
   },
 });
 
-const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, n) => from + n);
+const numbersBetween = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, n) => from + n);
 
 const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
 
@@ -206,13 +207,13 @@ test("a new leader is sent a bounded number at a time; new proposals come after 
   for (let n = 1; n <= count; n++) propose();
   proposals.onLeaderChange(other);
   propose();
-  assert.deepEqual(takeSent(), numbers(1, maxRepeats));
+  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
   for (let n = 1; n < maxRepeats / 2; n++) proposals.settle(n, "done");
   assert.deepEqual(takeSent(), []); // a few at a time would make small batches
   proposals.settle(maxRepeats / 2, "done");
-  assert.deepEqual(takeSent(), numbers(maxRepeats + 1, maxRepeats * 1.5));
+  assert.deepEqual(takeSent(), numbersBetween(maxRepeats + 1, maxRepeats * 1.5));
   for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.settle(n, "done");
-  assert.deepEqual(takeSent(), numbers(maxRepeats * 1.5 + 1, count + 1));
+  assert.deepEqual(takeSent(), numbersBetween(maxRepeats * 1.5 + 1, count + 1));
   propose();
   assert.deepEqual(takeSent(), [count + 2]); // nothing is left that it would have to wait for
 });
@@ -236,13 +237,13 @@ test("unacknowledged forwarded proposals are retransmitted at growing intervals,
   clock.advance(450);
   assert.deepEqual(takeSent(), []);
   clock.advance(50);
-  assert.deepEqual(takeSent(), numbers(1, maxRepeats));
+  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
   clock.advance(950);
   assert.deepEqual(takeSent(), []);
   clock.advance(50);
-  assert.deepEqual(takeSent(), numbers(1, maxRepeats));
+  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
   clock.advance(timeoutMs);
-  assert.deepEqual(takeSent(), numbers(1, maxRepeats)); // 2 s later; after 4 s more it is over
+  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats)); // 2 s later; after 4 s more it is over
   assert.ok(ends.every(([end]) => end === "timed-out"));
 });
 

@@ -36,7 +36,7 @@ const setUp = () => {
     waiters = waiters.filter((waiter) => waiter.index > index);
     for (const { callback } of due) callback();
   };
-  return { clock, reads, asked, read, ends, confirm, apply, waiting: () => waiters.length };
+  return { clock, reads, asked, read, ends, confirm, apply, countWaiting: () => waiters.length };
 };
 
 const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
@@ -63,37 +63,37 @@ test("reads that arrive together share one round; reads that arrive during it sh
 test("many reads of one round are answered a part at a time, with other work between; a stop ends the remaining ones", () => {
   for (const isStopped of [false, true]) {
     const { clock, reads, asked, read, ends, confirm } = setUp();
-    const ready = (): number => ends.filter(([end]) => end === "ready").length;
+    const countReady = (): number => ends.filter(([end]) => end === "ready").length;
     for (let n = 0; n < 2 * maxReadsPerTurn + 1; n++) read();
     clock.settle();
     confirm(1);
-    assert.equal(ready(), maxReadsPerTurn);
+    assert.equal(countReady(), maxReadsPerTurn);
     let between = 0;
-    clock.soon(() => (between = ready()));
+    clock.soon(() => (between = countReady()));
     if (isStopped) reads.stop();
     clock.settle();
     assert.equal(between, (isStopped ? 1 : 2) * maxReadsPerTurn);
     assert.ok(ends.every((end) => end.length === 1));
-    assert.equal(ready(), isStopped ? maxReadsPerTurn : ends.length);
+    assert.equal(countReady(), isStopped ? maxReadsPerTurn : ends.length);
     assert.deepEqual(asked, [1]);
   }
 });
 
 test("many rounds that become ready at once are answered a part at a time", () => {
   const { clock, read, ends, confirm, apply } = setUp();
-  const ready = (): number => ends.filter(([end]) => end === "ready").length;
+  const countReady = (): number => ends.filter(([end]) => end === "ready").length;
   for (let round = 1; round <= 3; round++) {
     for (let n = 0; n < maxReadsPerTurn - 1; n++) read();
     clock.settle();
     confirm(round, 5);
   }
   apply(5);
-  assert.equal(ready(), maxReadsPerTurn - 1);
+  assert.equal(countReady(), maxReadsPerTurn - 1);
   let between = 0;
-  clock.soon(() => (between = ready()));
+  clock.soon(() => (between = countReady()));
   clock.settle();
   assert.equal(between, 2 * maxReadsPerTurn - 1);
-  assert.equal(ready(), ends.length);
+  assert.equal(countReady(), ends.length);
 });
 
 test("a read is ready only when everything up to its index is applied here", () => {
@@ -191,7 +191,7 @@ test("the number of waiting reads is bounded, wherever they wait", () => {
 });
 
 test("the rounds of a member that does not catch up are bounded", () => {
-  const { clock, asked, read, confirm, apply, waiting } = setUp();
+  const { clock, asked, read, confirm, apply, countWaiting: waiting } = setUp();
   for (let n = 0; n < 200; n++) {
     read();
     clock.settle();

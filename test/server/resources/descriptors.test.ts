@@ -39,7 +39,7 @@ test("the connection bounds are the member's own if there are plenty of descript
 });
 
 test("a limit that leaves too few connections is refused with the smallest sufficient one, which works", () => {
-  const tooFew = (limit: number, others: number): string => {
+  const refusalOf = (limit: number, others: number): string => {
     try {
       new Descriptors(limit, 20).share(others);
     } catch (error) {
@@ -49,11 +49,11 @@ test("a limit that leaves too few connections is refused with the smallest suffi
     return "";
   };
   for (const others of [0, 2, 6]) {
-    const message = tooFew(64, others);
+    const message = refusalOf(64, others);
     assert.match(message, /^file descriptor limit of the process is too low: 64; set it to at least \d+/);
     const least = Number(/to at least (\d+)/.exec(message)?.[1]);
-    assert.equal(tooFew(least, others), "");
-    assert.notEqual(tooFew(least - 1, others), "");
+    assert.equal(refusalOf(least, others), "");
+    assert.notEqual(refusalOf(least - 1, others), "");
   }
 });
 

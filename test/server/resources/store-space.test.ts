@@ -12,8 +12,8 @@ const setUp = async () => {
   const clock = new VirtualClock();
   const { logger, lines } = recordingLogger();
   const disk = { free: 1_000, error: null as Error | null };
-  const freeBytes = (_: string, done: (error: Error | null, free?: number) => void): void =>
-    queueMicrotask(() => (disk.error === null ? done(null, disk.free) : done(disk.error)));
+  const freeBytes = (_: string, onDone: (error: Error | null, free?: number) => void): void =>
+    queueMicrotask(() => (disk.error === null ? onDone(null, disk.free) : onDone(disk.error)));
   const space = new StoreSpace({ disk: { freeBytes }, directory: "/d", reserveBytes: 500, clock, logger });
   const backend = new PatientBackend(await openMemoryBackend(), { space });
   const write = (value: string): Promise<void> => {

@@ -32,7 +32,7 @@ const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
 /** Values of all lengths around those at which the length of a length changes. */
 const items = [1, 2, 126, 127, 128, 129, 16_383, 16_384, 300_000].map((length, n) => new Uint8Array(length).fill(n));
 
-const encoded = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodeParts(parts, () => true)));
+const encodeAll = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodeParts(parts, () => true)));
 
 const range = { header, kvs: items, more: true, count: 12n };
 const deleteRange = { header, deleted: 9n, prevKvs: items };
@@ -40,12 +40,12 @@ const deleteRange = { header, deleted: 9n, prevKvs: items };
 test("answers to Range and DeleteRange in slices have the bytes of the generated encoder", () => {
   for (const response of [range, { header, kvs: [], more: false, count: 0n }, { ...range, header: undefined }])
     assert.deepEqual(
-      encoded(rangeParts(response, encodeHeader(response.header))),
+      encodeAll(rangeParts(response, encodeHeader(response.header))),
       Buffer.from(RawRangeResponse.encode(response).finish()),
     );
   for (const response of [deleteRange, { header, deleted: 0n, prevKvs: [] }])
     assert.deepEqual(
-      encoded(deleteRangeParts(response, encodeHeader(header))),
+      encodeAll(deleteRangeParts(response, encodeHeader(header))),
       Buffer.from(RawDeleteRangeResponse.encode(response).finish()),
     );
 });
@@ -85,7 +85,7 @@ test("answers to Txn in slices have the bytes of the generated encoder", () => {
     ],
   };
   assert.deepEqual(
-    encoded(txnParts(response, encodeHeader(header))),
+    encodeAll(txnParts(response, encodeHeader(header))),
     Buffer.from(RawTxnResponse.encode(response).finish()),
   );
   assert.equal(hasMany(response), true);
@@ -94,7 +94,7 @@ test("answers to Txn in slices have the bytes of the generated encoder", () => {
 
 test("watch events, keys of a lease and leases in slices have the bytes of the generated encoder", () => {
   const events = RawWatchResponse.encode(RawWatchResponse.create({ events: items })).finish();
-  assert.deepEqual(encoded(eventsParts(items)), Buffer.from(events));
+  assert.deepEqual(encodeAll(eventsParts(items)), Buffer.from(events));
   const keys = ["a", "\xff", "k".repeat(200)];
   const lease = LeaseTimeToLiveResponse.create({ keys: keys.map((key) => Buffer.from(key, "latin1")) });
   assert.deepEqual(
@@ -104,7 +104,7 @@ test("watch events, keys of a lease and leases in slices have the bytes of the g
   const leases = [1n, -1n, 2n ** 62n].map((ID) => ({ ID }));
   const statuses = leases.map(({ ID }) => LeaseLeasesResponse.encode({ header: undefined, leases: [{ ID }] }).finish());
   assert.deepEqual(
-    encoded(
+    encodeAll(
       leasesParts(
         encodeHeader(header),
         statuses.map((status) => status.subarray(2)),

@@ -21,8 +21,8 @@ import { patientClient } from "../../support/patient-client.js";
 
 interface Asked {
   readonly lease: bigint;
-  readonly answered: (seconds: bigint) => void;
-  readonly failed: (error: unknown) => void;
+  readonly answer: (seconds: bigint) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 /** A lease for which the application throws. */
@@ -39,8 +39,8 @@ const openStream = () => {
       const revision = state.revision as Revision;
       asked.push({
         lease,
-        answered: (response) => handler.onResult({ response, revision }),
-        failed: (error) => handler.onError(error),
+        answer: (response) => handler.onResult({ response, revision }),
+        fail: (error) => handler.onError(error),
       });
     },
     close: () => (state.isClosed = true),
@@ -59,8 +59,8 @@ test("each keep-alive is answered as soon as possible, and none delays another",
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
   state.revision = 9;
-  asked[1]?.answered(5n);
-  asked[2]?.answered(0n);
+  asked[1]?.answer(5n);
+  asked[2]?.answer(0n);
   assert.deepEqual(
     sent.map(({ ID, TTL, header }) => [ID, TTL, header?.revision]), // the revision of when it was asked
     [
@@ -68,7 +68,7 @@ test("each keep-alive is answered as soon as possible, and none delays another",
       [3n, 0n, 1n],
     ],
   );
-  asked[0]?.answered(7n);
+  asked[0]?.answer(7n);
   assert.equal(sent.length, 3);
   assert.equal(state.end, undefined);
 });
@@ -78,14 +78,14 @@ test("a client that has half-closed its stream gets the pending answers, then th
   stream.onRequest({ ID: 1n });
   stream.onHalfClose();
   assert.equal(state.end, undefined);
-  asked[0]?.answered(5n);
+  asked[0]?.answer(5n);
   assert.deepEqual([sent.length, state.end], [1, "ended"]);
 });
 
 test("a request that cannot be sent to the leader ends the stream", () => {
   const { stream, asked, state } = openStream();
   stream.onRequest({ ID: 1n });
-  asked[0]?.failed(new ServerError("no-leader", "there is no leader"));
+  asked[0]?.fail(new ServerError("no-leader", "there is no leader"));
   assert.ok(state.end instanceof ServerError && state.end.code === "no-leader");
 });
 
@@ -93,13 +93,13 @@ test("a refused request ends the stream once the earlier ones are answered; late
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n, 4n]) stream.onRequest({ ID });
   const refusal = new ServerError("permission-denied", "a key of the lease");
-  asked[2]?.failed(refusal);
-  asked[3]?.answered(5n);
-  asked[1]?.answered(6n);
+  asked[2]?.fail(refusal);
+  asked[3]?.answer(5n);
+  asked[1]?.answer(6n);
   stream.onRequest({ ID: 5n });
   stream.onHalfClose();
   assert.deepEqual([sent.map(({ ID }) => ID), asked.length, state.end], [[2n], 4, undefined]);
-  asked[0]?.answered(7n);
+  asked[0]?.answer(7n);
   assert.deepEqual([sent.map(({ ID }) => ID), state.end], [[2n, 1n], refusal]);
 });
 
@@ -107,7 +107,7 @@ test("a request that is refused at once ends the stream once the earlier ones ar
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, refusedLease]) stream.onRequest({ ID });
   assert.deepEqual([sent.length, state.end], [0, undefined]);
-  asked[0]?.answered(5n);
+  asked[0]?.answer(5n);
   assert.ok(sent.length === 1 && state.end instanceof ServerError && state.end.code === "permission-denied");
 });
 
@@ -115,10 +115,10 @@ test("the first of two refused requests gives the status of the stream", () => {
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
   const [first, second] = [new ServerError("no-leader", "first"), new ServerError("permission-denied", "second")];
-  asked[2]?.failed(second);
-  asked[1]?.failed(first);
+  asked[2]?.fail(second);
+  asked[1]?.fail(first);
   assert.equal(state.end, undefined);
-  asked[0]?.answered(7n);
+  asked[0]?.answer(7n);
   assert.deepEqual([sent.length, state.end], [1, first]);
 });
 
@@ -134,10 +134,10 @@ test("a client with too many pending requests or unread answers is refused", () 
     state.takes = takes;
     for (let n = 0; n < maxKeepAlivesPerStream; n++) {
       stream.onRequest({ ID: 1n });
-      if (!takes) asked[n]?.answered(5n);
+      if (!takes) asked[n]?.answer(5n);
     }
     assert.throws(() => stream.onRequest({ ID: 1n }), { code: "too-many-requests" });
-    if (takes) asked[0]?.answered(5n);
+    if (takes) asked[0]?.answer(5n);
     else state.drain();
     stream.onRequest({ ID: 1n });
   }

@@ -18,13 +18,13 @@ const codec = { decode: (bytes: Uint8Array) => bytes, encode: (bytes: Uint8Array
 /** A stream's two ends. The client takes nothing until it is resumed. */
 const openStream = async (t: TestContext, createEngine: CreateEngine) => {
   const path = join(await temporaryDirectory(t), "s");
-  let opened: (stream: ResponseStream<Uint8Array>) => void;
-  const stream = new Promise<ResponseStream<Uint8Array>>((resolve) => (opened = resolve));
+  let onOpen: (stream: ResponseStream<Uint8Array>) => void;
+  const stream = new Promise<ResponseStream<Uint8Array>>((resolve) => (onOpen = resolve));
   const nothing = { onRequest: () => undefined, onHalfClose: () => undefined, onClosed: () => undefined };
   const engine = createEngine({
     clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
-    methods: [bidi("/a.B/C", codec, codec, (_call, stream: ResponseStream<Uint8Array>) => (opened(stream), nothing))],
+    methods: [bidi("/a.B/C", codec, codec, (_call, stream: ResponseStream<Uint8Array>) => (onOpen(stream), nothing))],
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,
   });

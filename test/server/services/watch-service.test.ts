@@ -15,7 +15,7 @@ import { ResponseHeaders } from "../../../server/services/response-header.js";
 import { encodeWatchId, WatchResponses } from "../../../server/services/watch-response.js";
 import { watchMethods } from "../../../server/services/watch.js";
 import { deleteRange, memoryDisk, put, TestStore, text } from "../../store/harness.js";
-import { createRequest, shownEvent, type CreateOptions } from "../../support/watch-stream.js";
+import { createRequest, showEvent, type CreateOptions } from "../../support/watch-stream.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { atOnce } from "../../../store/index.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
@@ -23,7 +23,7 @@ import { toClusterId, toMemberId } from "../../../testing/ids.js";
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** Shows the fields of a response that are not at their default: `id 0 rev 3 created`. */
-const shown = (response: WatchResponse): string =>
+const showResponse = (response: WatchResponse): string =>
   [
     `id ${response.watchId}`,
     `rev ${response.header?.revision}`,
@@ -32,7 +32,7 @@ const shown = (response: WatchResponse): string =>
     ...(response.compactRevision === 0n ? [] : [`compacted ${response.compactRevision}`]),
     ...(response.cancelReason === "" ? [] : [`"${response.cancelReason}"`]),
     ...(response.fragment ? ["fragment"] : []),
-    ...response.events.map((event) => shownEvent(event).replace(/=(.)\1{9,}/, "=$1…")),
+    ...response.events.map((event) => showEvent(event).replace(/=(.)\1{9,}/, "=$1…")),
   ].join(" ");
 
 /** A stream's other end. */
@@ -69,7 +69,7 @@ class FakeStream implements ResponseStream<Uint8Array> {
   }
 
   take(): string[] {
-    return this.takeResponses().map(shown);
+    return this.takeResponses().map(showResponse);
   }
 
   drain(room = Infinity): void {

@@ -24,11 +24,11 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
     { compact: (through) => void cuts.push(through) },
   );
   /** Lets the flush under way end. */
-  const flushed = async (): Promise<void> => {
+  const waitForFlush = async (): Promise<void> => {
     flushes.shift()?.done();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { log, cuts, flushes, lines, flushed };
+  return { log, cuts, flushes, lines, flushed: waitForFlush };
 };
 
 test("the memory for kept entries is bounded, whatever catchUpEntries is", async () => {

@@ -9,7 +9,7 @@ import { NewStores } from "../../../server/snapshots/new-store.js";
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Records events, in order. */
-const making = (open: () => Promise<Backend>) => {
+const startRecording = (open: () => Promise<Backend>) => {
   const happened: string[] = [];
   const newStores = new NewStores({
     directory: {
@@ -41,7 +41,7 @@ const making = (open: () => Promise<Backend>) => {
 
 test("close waits for a store being created, and no further one is created", async () => {
   let goOn: () => void = () => undefined;
-  const { newStores, happened, close } = making(async () => {
+  const { newStores, happened, close } = startRecording(async () => {
     await new Promise<void>((resolve) => (goOn = resolve));
     return openMemoryBackend();
   });
@@ -58,7 +58,7 @@ test("close waits for a store being created, and no further one is created", asy
 });
 
 test("a store that cannot be created leaves nothing open, and close does not wait for it", async () => {
-  const { newStores, happened, close } = making(async () => {
+  const { newStores, happened, close } = startRecording(async () => {
     const backend = await openMemoryBackend();
     const batch = backend.batch();
     batch.put(Buffer.from("a row"), Buffer.from("of somebody else"));

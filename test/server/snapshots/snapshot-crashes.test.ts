@@ -67,7 +67,7 @@ const has = async (store: KvStore, key: string): Promise<boolean> => {
 const entry = (index: number, term: number) => commandEntry(index, term, Buffer.from(`entry ${index}`));
 
 /** A member with a log of three entries, all of them in its store. */
-const begun = async (directory: string): Promise<void> => {
+const prepareMember = async (directory: string): Promise<void> => {
   const { state, close } = await open(directory);
   const { wal, store, applied } = state;
   const hardState = { term: before.term as Term, vote: toMemberId(7n), commit: 3 as LogIndex };
@@ -117,7 +117,7 @@ const install = async ({ newStores }: DurableState, making: NewStore): Promise<v
 };
 
 /** The files as a kill leaves them at this moment: what was written is there, synced or not. */
-const killed = async (t: TestContext, directory: string): Promise<string> => {
+const runKilled = async (t: TestContext, directory: string): Promise<string> => {
   const copy = await temporaryDirectory(t);
   await cp(directory, copy, { recursive: true });
   return copy;
@@ -157,12 +157,12 @@ const isInstalled = async (directory: string): Promise<void> => {
 
 test("a start after a kill in the middle of receiving removes the unfinished store and goes on as before", async (t) => {
   const directory = await temporaryDirectory(t);
-  await begun(directory);
+  await prepareMember(directory);
   const { state, close } = await open(directory);
   const rows = await rowsSent(state);
   const unfinished = await state.newStores.create();
   await unfinished.write(rows.slice(0, rows.length / 2));
-  const left = await killed(t, directory);
+  const left = await runKilled(t, directory);
   await unfinished.discard();
   await close();
   assert.deepEqual(await storesIn(left), ["store-1", "store-2", "store-current"]);
@@ -173,14 +173,14 @@ test("a start after a kill in the middle of receiving removes the unfinished sto
 
 test("a start after a kill between the store's switch and the log's restart completes the installation", async (t) => {
   const directory = await temporaryDirectory(t);
-  await begun(directory);
+  await prepareMember(directory);
   const { state, close } = await open(directory);
   const making = await state.newStores.create();
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);
   assert.deepEqual([await has(state.store, "theirs 99"), await has(state.store, "ours")], [true, false]);
-  const left = await killed(t, directory);
+  const left = await runKilled(t, directory);
   await close();
   assert.equal(
     await readFile(join(left, "data", "member", "store-current"), "utf8"),
@@ -195,7 +195,7 @@ test("a start after a kill between the store's switch and the log's restart comp
 
 test("a store with a damaged row is refused with the row's name; once discarded, the next is created in its place", async (t) => {
   const directory = await temporaryDirectory(t);
-  await begun(directory);
+  await prepareMember(directory);
   const { state, close } = await open(directory);
   const [first, ...others] = await rowsSent(state);
   const [key, value] = first!;
@@ -216,7 +216,7 @@ test("a store with a damaged row is refused with the row's name; once discarded,
 
 test("a lost log, or an old copy, is not taken for an interrupted installation", async (t) => {
   const directory = await temporaryDirectory(t);
-  await begun(directory);
+  await prepareMember(directory);
   const { state, close } = await open(directory);
   const making = await state.newStores.create();
   await making.write(await rowsSent(state));
@@ -224,7 +224,7 @@ test("a lost log, or an old copy, is not taken for an interrupted installation",
   await install(state, making);
   const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(baseIn(state), hardState, done));
-  const atInstall = await killed(t, directory);
+  const atInstall = await runKilled(t, directory);
   await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5), entry(102, 5)], done));
   writeAppliedState(state.store, { ...state.applied, ...position(102, 5) });
   await close();

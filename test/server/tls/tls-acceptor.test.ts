@@ -42,12 +42,12 @@ const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock =
   const { port } = server.address() as AddressInfo;
   const refusals = () => lines.filter(({ msg }) => msg === "rejected connection on client endpoint");
   /** Connects, and reads until the end. */
-  const greeting = async (options: ConnectionOptions): Promise<string> => {
+  const readGreeting = async (options: ConnectionOptions): Promise<string> => {
     const socket = connect({ host: "127.0.0.1", port, ...options });
     t.after(() => socket.destroy());
     return textOf(socket);
   };
-  return { port, server, lines, refusals, greeting };
+  return { port, server, lines, refusals, greeting: readGreeting };
 };
 
 /** Reads until the connection ends. Resolves to the text, or to the code of the error that has ended it. */
@@ -266,15 +266,15 @@ test("the suites and versions of TLS are those of the flags, and HTTP/1.1 is cho
     cipherSuites: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     tlsMaxVersion: "TLS1.2",
   });
-  const negotiated = async (options: ConnectionOptions): Promise<unknown[]> => {
+  const negotiate = async (options: ConnectionOptions): Promise<unknown[]> => {
     const socket = connect({ host: "127.0.0.1", port, ca: authority.cert, ...options });
     t.after(() => socket.destroy());
     await once(socket, "secureConnect");
     return [socket.getProtocol(), socket.getCipher().name, socket.alpnProtocol];
   };
   const suite = "ECDHE-ECDSA-AES256-GCM-SHA384";
-  assert.deepEqual(await negotiated({ ALPNProtocols: ["h2"] }), ["TLSv1.2", suite, "h2"]);
-  assert.deepEqual(await negotiated({ ALPNProtocols: ["h2", "http/1.1"] }), ["TLSv1.2", suite, "http/1.1"]);
-  assert.deepEqual(await negotiated({}), ["TLSv1.2", suite, false]);
-  await assert.rejects(negotiated({ minVersion: "TLSv1.3" }));
+  assert.deepEqual(await negotiate({ ALPNProtocols: ["h2"] }), ["TLSv1.2", suite, "h2"]);
+  assert.deepEqual(await negotiate({ ALPNProtocols: ["h2", "http/1.1"] }), ["TLSv1.2", suite, "http/1.1"]);
+  assert.deepEqual(await negotiate({}), ["TLSv1.2", suite, false]);
+  await assert.rejects(negotiate({ minVersion: "TLSv1.3" }));
 });

@@ -16,7 +16,7 @@ const handles = (): string[] =>
 const environmentOf = () => ({ ...quietEnvironment(), random: systemRandom, clock: systemClock });
 
 /** Waits until there are no more handles than before. */
-const noneLeft = (before: number) =>
+const waitUntilNoneLeft = (before: number) =>
   eventually(10_000, "the end of all sockets and timers", () => handles().length <= before || undefined);
 
 for (const rpcEngine of ["native", "grpc-js"])
@@ -28,7 +28,7 @@ for (const rpcEngine of ["native", "grpc-js"])
     while (await load.step()) steps += 1;
     assert.ok(steps > 100, String(steps));
     await load.close();
-    await noneLeft(before);
+    await waitUntilNoneLeft(before);
     assert.deepEqual(environment.lines, [], "the log of the member has no line of it");
   });
 
@@ -38,7 +38,7 @@ test("a request load that is closed before its end leaves no socket and no timer
   const step = Promise.allSettled([load.step()]);
   await load.close();
   await step;
-  await noneLeft(before);
+  await waitUntilNoneLeft(before);
 });
 
 test("a member whose settings name an audit log, users and TLS has none of them in its warm-up", async () => {

@@ -145,26 +145,26 @@ export class History {
     let current: Done[] = [];
     const byIndex = new Map<LogIndex, Done[]>();
     /** Facts to note of a write, once it has run. */
-    const noting = (write: Write) => {
+    const beginNote = (write: Write) => {
       const index = (applier.appliedIndex + 1) as LogIndex; // of the entry that is being applied
       current = byIndex.get(index) ?? [];
       byIndex.set(index, current);
       const identity = identityOf(write);
-      const done = (refusal: StoreErrorCode | undefined, response: (() => unknown) | undefined): void =>
+      const noteEnd = (refusal: StoreErrorCode | undefined, response: (() => unknown) | undefined): void =>
         void current.push({ write, identity, revision: store.revision, refusal, response });
       return {
-        succeeded: <Result>(result: Result, response?: (result: Result) => unknown): Result => {
-          done(undefined, response && ((): unknown => response(result)));
+        succeed: <Result>(result: Result, response?: (result: Result) => unknown): Result => {
+          noteEnd(undefined, response && ((): unknown => response(result)));
           return result;
         },
-        failed: (error: unknown): never => {
-          if (error instanceof StoreError) done(error.code, undefined);
+        fail: (error: unknown): never => {
+          if (error instanceof StoreError) noteEnd(error.code, undefined);
           throw error;
         },
       };
     };
     const note = <Result>(write: Write, run: () => Result, response?: (result: Result) => unknown): Result => {
-      const { succeeded, failed } = noting(write);
+      const { succeed: succeeded, fail: failed } = beginNote(write);
       let result: Result;
       try {
         result = run();
@@ -179,7 +179,7 @@ export class History {
       work: Sliced<Result>,
       response?: (result: Result) => unknown,
     ): Sliced<Result> {
-      const { succeeded, failed } = noting(write);
+      const { succeed: succeeded, fail: failed } = beginNote(write);
       let result: Result;
       try {
         result = yield* work;
@@ -219,7 +219,7 @@ export class History {
     );
     spy(store, "smallTxn", (run) => (request) => {
       if (!isWrite(request)) return run(request);
-      const { succeeded, failed } = noting({ kind: "txn", request });
+      const { succeed: succeeded, fail: failed } = beginNote({ kind: "txn", request });
       try {
         const result = run(request);
         return result && succeeded(result, () => txnResponse(result)); // otherwise it is no small one: `txn` follows
@@ -241,14 +241,14 @@ export class History {
     });
     spy(applier, "install", (run) => (position, done) => {
       run(position, (configuration) => {
-        this.judge(() => this.installed(name, store, position.index));
+        this.judge(() => this.onInstalled(name, store, position.index));
         done(configuration);
       });
     });
   }
 
   /** A snapshot gives a member the state that everybody had there. */
-  private installed(name: string, store: KvStore, index: LogIndex): void {
+  private onInstalled(name: string, store: KvStore, index: LogIndex): void {
     this.installs++;
     const revision = this.revisions.get(index) ?? 1;
     assert.equal(store.revision, revision, `the revision that ${name} came to by a snapshot of entry ${index}`);
@@ -293,7 +293,7 @@ export class History {
 
   private compareEffects(name: string, index: LogIndex, done: readonly Done[]): void {
     const show = (each: Pick<Done, "identity" | "revision" | "refusal">): string =>
-      `${printable(each.identity)} at ${each.revision} ${each.refusal ?? ""}`;
+      `${printableOf(each.identity)} at ${each.revision} ${each.refusal ?? ""}`;
     assert.deepEqual(
       done.map(show),
       (this.effects.get(index) ?? []).map(show),
@@ -304,7 +304,7 @@ export class History {
   private add(name: string, { index, term }: Entry, { write, identity, revision, refusal, response }: Done): Effect {
     const before = this.model.revision;
     const expected = this.run(write);
-    const what = `${printable(identity)}, entry ${index}, applied by ${name}`;
+    const what = `${printableOf(identity)}, entry ${index}, applied by ${name}`;
     if (write.kind !== "compact") assert.equal(refusal, expected.refusal, `refused or not: ${what}`);
     else if (refusal === undefined) this.compactRevision = Math.max(this.compactRevision, write.revision);
     assert.equal(revision, this.model.revision, `the revision after ${what}`);
@@ -374,5 +374,5 @@ const spy = <Target extends object, Name extends keyof Target>(
 };
 
 /** Bytes as a reader can bear them. */
-export const printable = (text: string): string =>
+export const printableOf = (text: string): string =>
   text.replace(/[^\x20-\x7e]+/g, "·").replace(/\.{4,}/g, (dots) => `(${dots.length} dots)`);

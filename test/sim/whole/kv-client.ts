@@ -23,7 +23,7 @@ import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
 import { type Asked, kindOfMethod } from "./recorded-operations.js";
 import { assertSame } from "./same.js";
-import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { bytes, checkAnswered, Home, noteRevision, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 
 const methods = {
@@ -101,7 +101,7 @@ export class KvClient {
       case "read":
         return this.read();
       case "oldRead":
-        return this.oldRead();
+        return this.readOldRevision();
       default:
         return this.txnRead();
     }
@@ -126,7 +126,7 @@ export class KvClient {
       value: this.value(),
       prevKv: this.random.chance(0.3),
     });
-    return this.write(methods.put, request, { kind: "put", request }, toldPut(request));
+    return this.write(methods.put, request, { kind: "put", request }, putText(request));
   }
 
   private delete(): Promise<void> {
@@ -154,7 +154,7 @@ export class KvClient {
     const success: RequestOp[] = puts.map((value) => ({ request: { $case: "requestPut", value } }));
     if (puts.length === 1) success.push(look);
     const request: TxnRequest = { compare: [compare], success, failure: [look] };
-    const what = `if ${key} is of revision ${this.believed.get(key) ?? 0n}: ${puts.map(toldPut).join(", ")}`;
+    const what = `if ${key} is of revision ${this.believed.get(key) ?? 0n}: ${puts.map(putText).join(", ")}`;
     return this.write(methods.txn, request, { kind: "txn", request }, what);
   }
 
@@ -196,12 +196,12 @@ export class KvClient {
     if (!request.serializable)
       assert.ok(revision >= floor, `stale read by ${this.name}: of ${revision}, though ${floor} was known before`);
     this.checkRange(request, revision, outcome.response);
-    seen(this.world, revision);
+    noteRevision(this.world, revision);
     for (const { key: found, modRevision } of outcome.response.kvs) this.believed.set(text(found), modRevision);
   }
 
   /** Reads at an old revision, which does not change any more. */
-  private async oldRead(): Promise<void> {
+  private async readOldRevision(): Promise<void> {
     const revision = this.world.floor - this.random.between(0, 30);
     if (revision < 1) return;
     const request = RangeRequest.create({
@@ -237,7 +237,7 @@ export class KvClient {
       assert.ok(response?.$case === "responseRange" && range !== undefined);
       this.checkRange(range, revision, response.value);
     });
-    seen(this.world, revision);
+    noteRevision(this.world, revision);
   }
 
   private checkRange(request: RangeRequest, revision: number, response: RangeResponse): void {
@@ -266,7 +266,7 @@ export class KvClient {
       operations.note({ kind, client: this.name, invoked, request } as Asked, outcome, scheduler.now);
     if (method === (methods.range as unknown)) counts.reads++;
     if (outcome.kind === "refused") counts.refused++;
-    const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
+    const line = `${this.name} at ${host.name}: ${what}: ${outcomeText(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line, hasQuota && takesSpace.has(method));
     this.home.reconsider(outcome);
@@ -275,10 +275,10 @@ export class KvClient {
 }
 
 /** Shows a put: its value without what makes it long. */
-const toldPut = ({ key, value }: PutRequest): string => `put ${text(key)}=${text(value).replace(/\.+$/, "")}`;
+const putText = ({ key, value }: PutRequest): string => `put ${text(key)}=${text(value).replace(/\.+$/, "")}`;
 
 /** An outcome in a few words. */
-export const told = (outcome: Outcome<unknown>): string => {
+export const outcomeText = (outcome: Outcome<unknown>): string => {
   if (outcome.kind === "error") return outcome.status.details;
   if (outcome.kind !== "ok") return outcome.kind === "lost" ? "no answer" : "nobody listens";
   const { header } = outcome.response as { readonly header?: ResponseHeader };

@@ -38,8 +38,8 @@ export const checkLastingLease = async (world: World, random: SeededRandom, chec
   const grantedAt = scheduler.now;
   const granted = await rpc.call(random.pick(hosts), grant, { ID: id, TTL: BigInt(ttlSeconds) }, timeoutMs);
   assert.equal(granted.kind, "ok", "a lease is granted in quiet");
-  const endedAt = (): number | undefined => history.effectsOf(identityOf({ kind: "revokeLease", id }))[0]?.at;
-  while (endedAt() === undefined) {
+  const findEnd = (): number | undefined => history.effectsOf(identityOf({ kind: "revokeLease", id }))[0]?.at;
+  while (findEnd() === undefined) {
     assert.ok(scheduler.now <= grantedAt + longestMs, `a lease of ${ttlSeconds} s is there after ${longestMs} ms`);
     await scheduler.sleep(reignMs);
     const leader = hosts.find(isLeader);
@@ -48,7 +48,7 @@ export const checkLastingLease = async (world: World, random: SeededRandom, chec
     story.tell(`${leader.name} is asked to have another lead, for a lease of ${ttlSeconds} s`);
     await rpc.call(leader, moveLeader, { targetID: other }, timeoutMs);
   }
-  const livedMs = Number(endedAt()) - grantedAt;
+  const livedMs = Number(findEnd()) - grantedAt;
   assert.ok(
     livedMs >= (ttlSeconds * 1_000) / clockRates.fastest,
     `a lease of ${ttlSeconds} s ended after ${livedMs} ms`,

@@ -17,9 +17,9 @@ import { minLeaseTtl } from "../../../server/app/lease.js";
 import { type ClientStream, type Codec, type Outcome, type SeededRandom, toLeaseId } from "../../../testing/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
-import { told } from "./kv-client.js";
+import { outcomeText } from "./kv-client.js";
 import { type Asked, kindOfMethod } from "./recorded-operations.js";
-import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { bytes, checkAnswered, Home, noteRevision, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 
 const methods = {
@@ -128,13 +128,13 @@ export class LeaseClient {
     );
     if (outcome.kind !== "ok") return undefined;
     assert.equal(Number(outcome.response.TTL), ttlSeconds, `the time of lease ${id}`);
-    this.promised(lease, at);
+    this.onRenewed(lease, at);
     world.counts.leases++;
     return lease;
   }
 
   /** Notes that the lease must last for its full time, counted from the request, by the fastest clock there is. */
-  private promised(lease: PromisedLease, askedAt: number): void {
+  private onRenewed(lease: PromisedLease, askedAt: number): void {
     const until = askedAt + lease.ttlMs / this.world.clockRates.fastest;
     lease.livesUntil = Math.max(lease.livesUntil, until);
   }
@@ -190,7 +190,7 @@ export class LeaseClient {
       ends.some((end) => end.revision === revision && revision >= floor),
       `the end of lease ${lease.id} was acknowledged at ${revision}, and did not come then`,
     );
-    seen(this.world, revision);
+    noteRevision(this.world, revision);
   }
 
   private async askForTime(lease: PromisedLease): Promise<void> {
@@ -199,7 +199,7 @@ export class LeaseClient {
     const outcome = await this.call(methods.timeToLive, request, `time of lease ${lease.id}`);
     if (outcome.kind !== "ok") return;
     const { TTL, grantedTTL, keys } = outcome.response;
-    if (TTL < 0n) this.mustBeGone(lease);
+    if (TTL < 0n) this.expectGone(lease);
     else {
       const promisedMs = (livesUntil - this.world.scheduler.now) * this.world.clockRates.slowest;
       assert.ok(
@@ -219,11 +219,11 @@ export class LeaseClient {
   }
 
   private checkWhetherGone(lease: PromisedLease, outcome: Outcome<unknown>): void {
-    if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.mustBeGone(lease);
+    if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.expectGone(lease);
   }
 
   /** The client is told that it is gone, which must be true. */
-  private mustBeGone(lease: PromisedLease): void {
+  private expectGone(lease: PromisedLease): void {
     const isGone = this.world.history.effectsOf(endOf(lease)).some(({ refusal }) => refusal === undefined);
     assert.ok(isGone, `${this.name} was told that lease ${lease.id} is gone, which it is not`);
   }
@@ -238,12 +238,12 @@ export class LeaseClient {
       const ttl = await renewals.renew(lease.id);
       if (ttl === undefined) this.home.move();
       else if (ttl === 0) {
-        this.mustBeGone(lease);
+        this.expectGone(lease);
         lease.isKept = false;
         break;
       } else {
         assert.equal(ttl * 1_000, lease.ttlMs, `the time of lease ${lease.id} after a keep-alive`);
-        this.promised(lease, at);
+        this.onRenewed(lease, at);
         this.world.counts.keepAlives++;
         await scheduler.sleep(lease.ttlMs / 3);
       }
@@ -264,7 +264,7 @@ export class LeaseClient {
     const kind = kindOfMethod(method);
     if (kind !== undefined)
       operations.note({ kind, client: this.name, invoked, request } as Asked, outcome, scheduler.now);
-    const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
+    const line = `${this.name} at ${host.name}: ${what}: ${outcomeText(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line, hasQuota && takesSpace.has(method));
     this.home.reconsider(outcome);
@@ -277,7 +277,7 @@ const endOf = ({ id }: PromisedLease): string => identityOf({ kind: "revokeLease
 /** A stream of keep-alives, opened again when it breaks. */
 class Renewals {
   private stream: ClientStream | undefined;
-  private answered: (ttl: number | undefined) => void = () => undefined;
+  private onAnswer: (ttl: number | undefined) => void = () => undefined;
 
   constructor(
     private readonly world: World,
@@ -288,10 +288,10 @@ class Renewals {
   async renew(id: bigint): Promise<number | undefined> {
     const { scheduler, rpc } = this.world;
     this.stream ??= rpc.open(this.choose(), "/etcdserverpb.Lease/LeaseKeepAlive", {
-      onResponse: (response) => this.answered(Number(LeaseKeepAliveResponse.decode(response).TTL)),
+      onResponse: (response) => this.onAnswer(Number(LeaseKeepAliveResponse.decode(response).TTL)),
       onEnd: () => {
         this.stream = undefined;
-        this.answered(undefined);
+        this.onAnswer(undefined);
       },
     });
     const { stream } = this;
@@ -300,7 +300,7 @@ class Renewals {
       return undefined;
     }
     const ttl = await new Promise<number | undefined>((resolve) => {
-      this.answered = resolve;
+      this.onAnswer = resolve;
       stream.send(LeaseKeepAliveRequest.encode({ ID: id }).finish());
       scheduler.after(keepAliveTimeoutMs, () => resolve(undefined));
     });
@@ -310,7 +310,7 @@ class Renewals {
   }
 
   end(): void {
-    this.answered = () => undefined;
+    this.onAnswer = () => undefined;
     this.stream?.cancel();
     this.stream = undefined;
   }

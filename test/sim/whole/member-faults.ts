@@ -1,7 +1,7 @@
 import { MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
 import { type Host, moments, type SeededRandom } from "../../../testing/index.js";
 import type { Crash, FaultTools, Injection } from "./fault-tools.js";
-import { told } from "./kv-client.js";
+import { outcomeText } from "./kv-client.js";
 
 export const crashes: readonly Crash[] = ["kill", "powerCut"];
 
@@ -59,6 +59,6 @@ export const moveLeader = (host: Host, to: Host, { rpc, story, electionMs }: Fau
   const path = "/etcdserverpb.Maintenance/MoveLeader";
   const method = { path, request: MoveLeaderRequest, response: MoveLeaderResponse };
   void rpc.call(host, method, { targetID }, 3 * electionMs).then((outcome) => {
-    story.tell(`moving the lead from ${host.name} to ${to.name}: ${told(outcome)}`);
+    story.tell(`moving the lead from ${host.name} to ${to.name}: ${outcomeText(outcome)}`);
   });
 };

@@ -75,7 +75,7 @@ export interface Reduction {
   readonly leaseClients?: number;
 }
 
-export const reduced = (plan: Plan, { faults, ...clients }: Reduction): Plan => ({
+export const reduce = (plan: Plan, { faults, ...clients }: Reduction): Plan => ({
   ...plan,
   ...clients,
   faults: faults === undefined ? plan.faults : plan.faults.filter((_, place) => faults.includes(place)),

@@ -63,19 +63,19 @@ export class RaftPromises {
         return this.onVote(from, message.term, from.id);
       case "voteReply":
         if (message.granted) this.onVote(from, message.term, to);
-        else this.speaks(from, message.term);
+        else this.wordsOf(from, message.term);
         return;
       case "append":
       case "commit":
       case "heartbeat":
         return this.onLeaderSpeaks(from, message);
       case "appendReply":
-        this.speaks(from, message.term);
+        this.wordsOf(from, message.term);
         if (message.accepted) this.onAcknowledged(from, message.term, message.index);
         return;
       case "heartbeatReply":
       case "timeoutNow":
-        this.speaks(from, message.term);
+        this.wordsOf(from, message.term);
         return;
       case "preVote":
       case "preVoteReply":
@@ -107,7 +107,7 @@ export class RaftPromises {
 
   /** At most one vote in a term, forgotten by nobody. §5.2. */
   private onVote(voter: Speaker, term: number, vote: MemberId): void {
-    const said = this.speaks(voter, term);
+    const said = this.wordsOf(voter, term);
     if (said !== undefined) said.vote = vote;
     const key = `${voter.name} ${term}`;
     assert.equal(this.votes.get(key) ?? vote, vote, `${voter.name} votes twice in term ${term}`);
@@ -117,7 +117,7 @@ export class RaftPromises {
   /** Election safety, and that a leader says nothing is committed but what a majority acknowledged. §5.2, §5.3. */
   private onLeaderSpeaks(leader: Speaker, message: LeadersWord): void {
     const { term, commit } = message;
-    const said = this.speaks(leader, term);
+    const said = this.wordsOf(leader, term);
     const reign = this.reigns.get(term) ?? { leader: leader.name, commit, acknowledged: new Map<string, number>() };
     assert.equal(reign.leader, leader.name, `two leaders in term ${term}`);
     this.reigns.set(term, reign);
@@ -147,7 +147,7 @@ export class RaftPromises {
   }
 
   /** @returns what it has said in `term`, if that is the newest one in which it has spoken */
-  private speaks({ name }: Speaker, term: number): Said | undefined {
+  private wordsOf({ name }: Speaker, term: number): Said | undefined {
     let said = this.said.get(name);
     if (said === undefined || term > said.term) this.said.set(name, (said = { term, vote: undefined, held: 0 }));
     return said.term === term ? said : undefined;

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { RangeRequest, RangeResponse } from "../../../proto/index.js";
 import type { Host, SeededRandom } from "../../../testing/index.js";
-import { told } from "./kv-client.js";
-import { bytes, checkAnswered, seen, thinkingTime, type World } from "./world.js";
+import { outcomeText } from "./kv-client.js";
+import { bytes, checkAnswered, noteRevision, thinkingTime, type World } from "./world.js";
 
 const method = { path: "/etcdserverpb.KV/Range", request: RangeRequest, response: RangeResponse };
 const request = RangeRequest.create({ key: bytes("k"), rangeEnd: bytes("l"), countOnly: true });
@@ -58,7 +58,7 @@ export class ReadClient {
     this.waiting.set(host, (this.waiting.get(host) ?? 0) + 1);
     const outcome = await rpc.call(host, method, request, patienceElections * electionMs);
     this.waiting.set(host, (this.waiting.get(host) ?? 0) - 1);
-    const line = `${this.name} at ${host.name}: count: ${told(outcome)}`;
+    const line = `${this.name} at ${host.name}: count: ${outcomeText(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line);
     if (outcome.kind !== "ok") return;
@@ -70,6 +70,6 @@ export class ReadClient {
     );
     const { count } = this.world.history.rangeAt(revision, request);
     assert.equal(outcome.response.count, count, `how many keys ${host.name} has at revision ${revision}`);
-    seen(this.world, revision);
+    noteRevision(this.world, revision);
   }
 }

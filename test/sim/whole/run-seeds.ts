@@ -4,12 +4,12 @@ import { fork, type ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { compile } from "../../compile.js";
-import { planOf, reduced, type Reduction } from "./plan.js";
+import { planOf, reduce, type Reduction } from "./plan.js";
 import { reportOf, type Report, type StoryWish } from "./report.js";
 import { Simulation } from "./simulation.js";
 
 export const runSeed = async (seed: number, wish: StoryWish, reduction: Reduction = {}): Promise<Report> =>
-  reportOf(await new Simulation(reduced(planOf(seed), reduction)).run(), wish);
+  reportOf(await new Simulation(reduce(planOf(seed), reduction)).run(), wish);
 
 export interface RunOptions extends StoryWish {
   readonly jobs: number;
@@ -31,14 +31,14 @@ export const runSeeds = async (seeds: readonly number[], options: RunOptions): P
   const reports: Report[] = [];
   let next = 0;
   const take = (): number | undefined => seeds[next++];
-  const done = (report: Report): void => {
+  const finish = (report: Report): void => {
     reports.push(report);
     options.onReport(report);
     if (report.failure !== undefined && options.stopAtFirst) next = seeds.length;
   };
   const jobs = Math.min(options.jobs, seeds.length);
-  if (jobs <= 1) for (let seed = take(); seed !== undefined; seed = take()) done(await runSeed(seed, options));
-  else await runOnWorkers(jobs, take, options, done);
+  if (jobs <= 1) for (let seed = take(); seed !== undefined; seed = take()) finish(await runSeed(seed, options));
+  else await runOnWorkers(jobs, take, options, finish);
   return reports.sort((a, b) => a.seed - b.seed);
 };
 

@@ -1,6 +1,6 @@
 // Looks for the least with which a seed still fails: those faults and clients are its story.
 
-import { planOf, reduced, type Fault, type Reduction } from "./plan.js";
+import { planOf, reduce, type Fault, type Reduction } from "./plan.js";
 import { reportOf, tellFailure, type StoryWish } from "./report.js";
 import { Simulation, type Result } from "./simulation.js";
 
@@ -47,7 +47,7 @@ class Search {
   }
 
   get faults(): readonly Fault[] {
-    return reduced(planOf(this.seed), this.least).faults;
+    return reduce(planOf(this.seed), this.least).faults;
   }
 
   get isOver(): boolean {
@@ -68,7 +68,7 @@ class Search {
   /** All of a sort at once, then one by one. */
   async dropClients(): Promise<void> {
     for (const sort of ["watchClients", "leaseClients", "kvClients"] as const) {
-      const { [sort]: had } = reduced(planOf(this.seed), this.least);
+      const { [sort]: had } = reduce(planOf(this.seed), this.least);
       if (had === 0 || (await this.keepIfFails({ [sort]: 0 }))) continue;
       for (let left = had - 1; left > 0 && (await this.keepIfFails({ [sort]: left })); left--);
     }
@@ -77,12 +77,12 @@ class Search {
   /** Whole kinds, then ever smaller parts of the list. */
   async dropFaults(): Promise<void> {
     const all = planOf(this.seed).faults;
-    const left = (): readonly number[] => this.least.faults ?? all.map((_, place) => place);
+    const remainingFaults = (): readonly number[] => this.least.faults ?? all.map((_, place) => place);
     for (const kind of new Set(all.map((fault) => fault.kind)))
-      await this.keepIfFails({ faults: left().filter((place) => all[place]?.kind !== kind) });
-    for (let size = Math.ceil(left().length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
-      for (let start = 0; start < left().length;) {
-        const without = [...left().slice(0, start), ...left().slice(start + size)];
+      await this.keepIfFails({ faults: remainingFaults().filter((place) => all[place]?.kind !== kind) });
+    for (let size = Math.ceil(remainingFaults().length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
+      for (let start = 0; start < remainingFaults().length;) {
+        const without = [...remainingFaults().slice(0, start), ...remainingFaults().slice(start + size)];
         if (!(await this.keepIfFails({ faults: without }))) start += size;
       }
   }
@@ -97,14 +97,14 @@ class Search {
     if (wayOf(result) !== wayOf(this.result)) return false;
     this.least = candidate;
     this.last = result;
-    const { faults, kvClients, watchClients, leaseClients } = reduced(planOf(this.seed), candidate);
+    const { faults, kvClients, watchClients, leaseClients } = reduce(planOf(this.seed), candidate);
     const clients = kvClients + watchClients + leaseClients;
     this.options.onProgress(`  still fails with ${faults.length} faults and ${clients} clients`);
     return true;
   }
 
   private run(reduction: Reduction): Promise<Result> {
-    return new Simulation(reduced(planOf(this.seed), reduction)).run();
+    return new Simulation(reduce(planOf(this.seed), reduction)).run();
   }
 }
 

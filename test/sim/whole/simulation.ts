@@ -234,9 +234,9 @@ export class Simulation {
     this.leases.checkAtTheEnd();
     await this.changeLeaders();
     if (this.alarms !== undefined)
-      await this.until(this.putSomewhere("there is space"), maxSpaceMs, "there is space again, and puts are taken");
+      await this.waitFor(this.putSomewhere("there is space"), maxSpaceMs, "there is space again, and puts are taken");
     this.world.isOver = true;
-    await this.until(Promise.all(actors), 30_000, "the clients come to an end");
+    await this.waitFor(Promise.all(actors), 30_000, "the clients come to an end");
     const told = await this.settle();
     for (const { writes } of [...this.kvClients, ...this.leaseClients, ...this.users]) writes.checkAtTheEnd();
     if (this.world.operations.checkAtTheEnd()) this.world.counts.linearizable++;
@@ -250,7 +250,7 @@ export class Simulation {
     const { electionMs } = this.plan.settings;
     const from = this.scheduler.now;
     const written = this.own(this.world.hasQuota ? this.deleteSomewhere() : this.putSomewhere("recovered"));
-    await this.until(
+    await this.waitFor(
       written,
       maxRecovery * electionMs,
       `a write succeeds within ${maxRecovery} election timeouts of quiet`,
@@ -266,7 +266,7 @@ export class Simulation {
     this.world.isCalm = false;
     const random = sourceFor(this.plan.seed, "changes of leader");
     const checked = this.own(checkLastingLease(this.world, random, leaseCheckpointMs));
-    await this.until(checked, 600_000, "a lease ends over changes of leader");
+    await this.waitFor(checked, 600_000, "a lease ends over changes of leader");
     this.world.isCalm = true;
   }
 
@@ -316,9 +316,9 @@ export class Simulation {
     const { revision } = history;
     await this.pass(1_000); // the watchers are told of the rest
     const hashes = Promise.all(hosts.map((host) => this.hashOf(host, revision)));
-    const [hash, ...otherHashes] = await this.until(hashes, 10_000, "all members tell their hash");
+    const [hash, ...otherHashes] = await this.waitFor(hashes, 10_000, "all members tell their hash");
     for (const other of otherHashes) assertSame(other, hash, "members have other keys");
-    await this.until(Promise.all(hosts.map((host) => this.readAll(host))), 10_000, "all members answer a read");
+    await this.waitFor(Promise.all(hosts.map((host) => this.readAll(host))), 10_000, "all members answer a read");
     return revision;
   }
 
@@ -358,7 +358,7 @@ export class Simulation {
     assert.ok(isDone(), `not within ${ms} ms: ${what}`);
   }
 
-  private async until<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  private async waitFor<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
     let result: { readonly value: T } | undefined;
     void this.own(promise.then((value) => void (result = { value })));
     await this.passUntil(() => result !== undefined, ms, what);

@@ -13,8 +13,8 @@ import {
 } from "../../../proto/index.js";
 import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
 import type { AlarmPromises } from "./alarm-promises.js";
-import { told } from "./kv-client.js";
-import { checkAnswered, Home, seen, thinkingTime, type World } from "./world.js";
+import { outcomeText } from "./kv-client.js";
+import { checkAnswered, Home, noteRevision, thinkingTime, type World } from "./world.js";
 
 const maintenance = "/etcdserverpb.Maintenance";
 const alarm = { path: `${maintenance}/Alarm`, request: AlarmRequest, response: AlarmResponse };
@@ -73,7 +73,7 @@ export class SpaceOperator {
       "it disarms what it is told to",
     );
     this.world.counts.disarms += alarms.length;
-    seen(this.world, Number(outcome.response.header?.revision));
+    noteRevision(this.world, Number(outcome.response.header?.revision));
   }
 
   private async call<Request, Response>(
@@ -84,7 +84,7 @@ export class SpaceOperator {
     const { rpc, story, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);
-    const line = `operator at ${host.name}: ${what}: ${told(outcome)}`;
+    const line = `operator at ${host.name}: ${what}: ${outcomeText(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);

@@ -17,7 +17,7 @@ import {
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
-import { told } from "./kv-client.js";
+import { outcomeText } from "./kv-client.js";
 import { bytes, checkAnswered, Home, thinkingTime, type World } from "./world.js";
 
 interface Method<Request, Response> {
@@ -106,7 +106,7 @@ export class UserAdmin {
     const { rpc, story, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);
-    const line = `root at ${host.name}: ${method.path}: ${told(outcome)}`;
+    const line = `root at ${host.name}: ${method.path}: ${outcomeText(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);

@@ -14,7 +14,7 @@ import {
 import { statusCode } from "../../../server/rpc/status.js";
 import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
-import { told } from "./kv-client.js";
+import { outcomeText } from "./kv-client.js";
 import type { UserPromises } from "./user-promises.js";
 import { bytes, checkAnswered, Home, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
@@ -98,7 +98,7 @@ export class UserClient {
     const from = this.world.scheduler.now;
     const outcome = await this.work(methods.range, RangeRequest.create({ key: bytes(key) }), `read ${key}`);
     if (outcome.kind === "ok")
-      assert.ok(this.promises.hadSince(from, this.name, prefix), `${this.name} was not allowed to read ${key}`);
+      assert.ok(this.promises.hadRightsSince(from, this.name, prefix), `${this.name} was not allowed to read ${key}`);
   }
 
   /** Calls with the rights of the user. */
@@ -129,7 +129,7 @@ export class UserClient {
       metadata: (key: string) => (key === "token" ? token : undefined),
     };
     const outcome = await rpc.call(host, method, request, timeoutMs, caller);
-    const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
+    const line = `${this.name} at ${host.name}: ${what}: ${outcomeText(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { RequestOp, TxnRequest } from "../../../proto/index.js";
 import type { Host } from "../../../testing/index.js";
 import { type CarriedOut, type DecodedProposal, onCarriedOut } from "./carried-out.js";
-import { type Effect, printable } from "./history.js";
+import { type Effect, printableOf } from "./history.js";
 import { text, type World } from "./world.js";
 
 /** A moment from which on a user has rights on keys, or has none any more. */
@@ -26,7 +26,7 @@ export class UserPromises {
   }
 
   /** Tells whether a user had rights on the keys of a prefix at any moment since `from`. */
-  hadSince(from: number, name: string, prefix: string): boolean {
+  hadRightsSince(from: number, name: string, prefix: string): boolean {
     const turns = this.turns.get(`${name} ${prefix}`) ?? [];
     return turns.some(({ has }, n) => has && (turns[n + 1]?.at ?? Infinity) >= from);
   }
@@ -51,7 +51,7 @@ export class UserPromises {
   private check({ user }: DecodedProposal, { write, index, identity, refusal }: Effect): void {
     if (!this.isOn || refusal !== undefined) return;
     if (write.kind !== "put" && write.kind !== "deleteRange" && write.kind !== "txn") return;
-    const what = `entry ${index} of ${user?.name ?? "nobody"}: ${printable(identity)}`;
+    const what = `entry ${index} of ${user?.name ?? "nobody"}: ${printableOf(identity)}`;
     assert.ok(user !== undefined, `carried out without a user: ${what}`);
     const keys = write.kind === "txn" ? keysOfTxn(write.request) : [text(write.request.key)];
     for (const key of keys) assert.ok(this.allows(user.name, key), `carried out, and not allowed: ${what}`);

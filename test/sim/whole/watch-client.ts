@@ -13,7 +13,7 @@ import type { NaiveChange } from "../../../testing/index.js";
 import type { ClientStream, SeededRandom } from "../../../testing/index.js";
 import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
 import { assertSame } from "./same.js";
-import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { bytes, Home, noteRevision, text, thinkingTime, type World } from "./world.js";
 
 const path = "/etcdserverpb.Watch/Watch";
 
@@ -78,7 +78,7 @@ export class WatchClient {
   /** Everything up to this revision has been told: nothing was lost on the way from one member to another. */
   checkAtTheEnd(revision: number): void {
     if (this.next === undefined) return; // it never came to be
-    const missing = this.expected(this.next, revision);
+    const missing = this.expectedBetween(this.next, revision);
     const [first] = missing;
     if (first === undefined) return;
     assert.fail(`watch not reliable: ${this.name} was never told of ${show(first.event)}`);
@@ -116,7 +116,7 @@ export class WatchClient {
     });
     this.stream = stream;
     if (stream === undefined) {
-      this.again(50);
+      this.reconnectAfter(50);
       return;
     }
     world.counts.watchResumes++;
@@ -133,7 +133,7 @@ export class WatchClient {
   }
 
   /** On another member, after a while. */
-  private again(ms: number): void {
+  private reconnectAfter(ms: number): void {
     this.stream = undefined;
     this.home.move();
     this.world.scheduler.after(ms, () => {
@@ -145,7 +145,7 @@ export class WatchClient {
     if (status !== undefined)
       assert.equal(status.code, statusCode.unavailable, `the stream of ${this.name} ended: ${status.details}`);
     this.world.story.tell(`${this.name}: its stream ended: ${status?.details ?? "the connection broke"}`);
-    this.again(10);
+    this.reconnectAfter(10);
   }
 
   private onResponse(response: WatchResponse): void {
@@ -160,7 +160,7 @@ export class WatchClient {
     if (response.canceled && this.options.mayLackUser && response.cancelReason.endsWith("user name is empty")) {
       world.story.tell(`${this.name}: users are checked from now on`);
       this.stream?.cancel();
-      this.again(1);
+      this.reconnectAfter(1);
       return;
     }
     if (response.canceled) {
@@ -176,7 +176,7 @@ export class WatchClient {
       this.fragments.push(...response.events);
       if (!response.fragment) this.onEvents(revision, this.fragments.splice(0));
     }
-    seen(world, revision);
+    noteRevision(world, revision);
   }
 
   /** Goes on where there is history, after checking that what the watch needs is compacted. */
@@ -193,13 +193,13 @@ export class WatchClient {
     world.story.tell(`${this.name}: ${next} is compacted, goes on from ${compactRevision}`);
     this.next = compactRevision;
     this.stream?.cancel();
-    this.again(1);
+    this.reconnectAfter(1);
   }
 
   /** Bookmarkable: everything up to this revision has been told. */
   private onProgress(revision: number): void {
     const next = this.requireBegun();
-    const [missing] = this.expected(next, revision);
+    const [missing] = this.expectedBetween(next, revision);
     if (missing !== undefined)
       assert.fail(
         `watch not bookmarkable: progress of ${revision} before ${this.name} was told of ${show(missing.event)}`,
@@ -222,7 +222,7 @@ export class WatchClient {
       before = revision;
     }
     assert.ok(headerRevision >= last, `${this.name}: the header says ${headerRevision}, an event ${last}`);
-    this.compare(this.expected(next, last), events);
+    this.compare(this.expectedBetween(next, last), events);
     this.world.counts.watchEvents += events.length;
     this.next = last + 1;
   }
@@ -253,7 +253,7 @@ export class WatchClient {
   }
 
   /** Returns the events that the watch must get of the revisions in [from, to]. */
-  private expected(from: number, to: number): readonly Expected[] {
+  private expectedBetween(from: number, to: number): readonly Expected[] {
     const expected: Expected[] = [];
     for (let revision = Math.max(from, 1); revision <= to; revision++)
       for (const change of this.world.history.changesOf(revision)) {

@@ -114,7 +114,7 @@ const isLackOfSpace = (outcome: Outcome<unknown>): boolean =>
   outcome.kind === "error" && outcome.status.details === "etcdserver: mvcc: database space exceeded";
 
 /** Tells the world of a revision that a client has seen. */
-export const seen = (world: World, revision: number): void => {
+export const noteRevision = (world: World, revision: number): void => {
   world.floor = Math.max(world.floor, revision);
 };
 

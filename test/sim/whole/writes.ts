@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import type { ResponseHeader } from "../../../proto/index.js";
 import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
-import { printable } from "./history.js";
+import { printableOf } from "./history.js";
 import type { Outcome } from "../../../testing/index.js";
 import { assertSame } from "./same.js";
-import { seen, type World } from "./world.js";
+import { noteRevision, type World } from "./world.js";
 
 /** After these it is certain that nothing was done, and nothing will be. */
 const certainFailures = new Set([
@@ -59,7 +59,7 @@ export class Writes {
   checkAtTheEnd(): void {
     for (const [identity, outcome] of this.known) {
       const changes = this.world.history.effectsOf(identity).filter(({ refusal }) => refusal === undefined);
-      const what = `${this.client}: ${printable(identity)}`;
+      const what = `${this.client}: ${printableOf(identity)}`;
       assert.ok(changes.length <= 1, `done ${changes.length} times: ${what}`);
       if (outcome === "done") assert.equal(changes.length, 1, `acknowledged, and not done: ${what}`);
       if (outcome === "not-done") assert.equal(changes.length, 0, `refused for certain, and done: ${what}`);
@@ -69,7 +69,7 @@ export class Writes {
   /** The answer is that of the one time it was done, after everything that was known when it was asked for. */
   private checkAnswer(identity: string, { header, ...response }: Answered, floor: number): void {
     const effects = this.world.history.effectsOf(identity);
-    const what = `${this.client}: ${printable(identity)}`;
+    const what = `${this.client}: ${printableOf(identity)}`;
     const [effect] = effects;
     assert.ok(effect !== undefined && effects.length === 1, `acknowledged, and done ${effects.length} times: ${what}`);
     const revision = Number(header?.revision);
@@ -78,7 +78,7 @@ export class Writes {
       assertSame({ ...response, header: undefined }, { ...(effect.response as object), header: undefined }, what);
     const least = effect.isChange ? floor + 1 : floor;
     assert.ok(revision >= least, `not linearizable: done at ${revision}, though ${floor} was known before: ${what}`);
-    seen(this.world, revision);
+    noteRevision(this.world, revision);
   }
 }
 

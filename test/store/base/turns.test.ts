@@ -42,14 +42,14 @@ test("the budget of a turn counts index entries and reads from disk together, an
 test("the allowance of a turn ends early when its work takes long, and the next turn has a new one", async () => {
   const loop = new Loop();
   const { turns } = loop;
-  const spentAt = (now: number): boolean => {
+  const spendAt = (now: number): boolean => {
     loop.now = now;
     return turns.spend(7);
   };
-  assert.deepEqual([10, 11, 11.9, 12].map(spentAt), [false, false, false, true]);
+  assert.deepEqual([10, 11, 11.9, 12].map(spendAt), [false, false, false, true]);
   assert.equal(turns.isOver, true);
   await loop.pass();
-  assert.deepEqual([turns.isOver, ...[30, 31, 31].map(spentAt)], [false, false, false, false]);
+  assert.deepEqual([turns.isOver, ...[30, 31, 31].map(spendAt)], [false, false, false, false]);
 });
 
 test("the time is looked at only now and then", () => {
@@ -63,7 +63,7 @@ test("the time is looked at only now and then", () => {
 });
 
 /** Visits so many entries, and notes each one. */
-function* visiting(turns: Turns, name: string, count: number, visited: string[]): Sliced<string> {
+function* visitAll(turns: Turns, name: string, count: number, visited: string[]): Sliced<string> {
   for (let n = 0; n < count; n++) {
     visited.push(name);
     if (turns.spend(1)) yield;
@@ -74,7 +74,7 @@ function* visiting(turns: Turns, name: string, count: number, visited: string[])
 test("concurrent works share the budget of a turn", async () => {
   const loop = new Loop();
   const visited: string[] = [];
-  const works = ["a", "b", "c"].map((name) => loop.turns.run(visiting(loop.turns, name, 250, visited)));
+  const works = ["a", "b", "c"].map((name) => loop.turns.run(visitAll(loop.turns, name, 250, visited)));
   let turns = 0;
   for (; !loop.isIdle; turns++) {
     const before = visited.length;
@@ -90,7 +90,7 @@ test("concurrent works share the budget of a turn", async () => {
 test("small works run together in one turn", async () => {
   const loop = new Loop();
   const visited: string[] = [];
-  const works = Array.from({ length: 9 }, (_, n) => loop.turns.run(visiting(loop.turns, `${n}`, 10, visited)));
+  const works = Array.from({ length: 9 }, (_, n) => loop.turns.run(visitAll(loop.turns, `${n}`, 10, visited)));
   await loop.pass();
   assert.equal(visited.length, 90);
   await Promise.all(works);
@@ -108,7 +108,7 @@ test("work whose check fails ends with that error, and does nothing more", async
   const loop = new Loop();
   const visited: string[] = [];
   let isClosed = false;
-  const work = loop.turns.run(visiting(loop.turns, "a", 250, visited), () => {
+  const work = loop.turns.run(visitAll(loop.turns, "a", 250, visited), () => {
     if (isClosed) throw new Error("closed");
   });
   await loop.pass();

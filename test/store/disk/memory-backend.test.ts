@@ -37,7 +37,7 @@ describe("a backend in memory", () => {
             if (v === undefined) map.delete(text(k));
             else map.set(text(k), text(v));
         };
-        const expected = (map: Map<string, string>) =>
+        const expectedRows = (map: Map<string, string>) =>
           [...map].filter(([k]) => k >= text(from) && k < text(to)).sort(([a], [b]) => (a < b ? -1 : 1));
         await write(backend, first);
         apply(naive, first);
@@ -46,12 +46,12 @@ describe("a backend in memory", () => {
         const copy = backend.copy();
         await write(backend, second);
         apply(naive, second);
-        assert.deepEqual(await rowsOf(backend, from, to), expected(naive));
-        assert.deepEqual(await rowsOf(view, from, to), expected(before));
+        assert.deepEqual(await rowsOf(backend, from, to), expectedRows(naive));
+        assert.deepEqual(await rowsOf(view, from, to), expectedRows(before));
         await write(copy, second.slice(0, 10));
         apply(before, second.slice(0, 10));
-        assert.deepEqual(await rowsOf(copy, from, to), expected(before));
-        assert.deepEqual(await rowsOf(backend, from, to), expected(naive));
+        assert.deepEqual(await rowsOf(copy, from, to), expectedRows(before));
+        assert.deepEqual(await rowsOf(backend, from, to), expectedRows(naive));
         for (const [k] of first) assert.equal(backend.get(k) && text(backend.get(k)!), naive.get(text(k)));
       }),
       { numRuns: 30 },

@@ -23,7 +23,7 @@ const setUp = async ({ lends = true } = {}) => {
     state.failures -= 1;
     throw state.error;
   };
-  const failing = (rows: RowIterator): RowIterator => {
+  const failingRows = (rows: RowIterator): RowIterator => {
     let broken = false;
     return {
       next: (count) => {
@@ -47,7 +47,7 @@ const setUp = async ({ lends = true } = {}) => {
         ...view,
         get: (key) => view.get(key),
         close: () => view.close(),
-        iterate: (...range) => failing(view.iterate(...range)),
+        iterate: (...range) => failingRows(view.iterate(...range)),
       };
     },
     batch: () => {

@@ -16,7 +16,7 @@ class Named {
 }
 
 /** Visits `most` entries at a time. */
-const walked = (blocks: EntryBlocks<Named>, from: string, to: string | undefined, most: number): string[] => {
+const walkBySteps = (blocks: EntryBlocks<Named>, from: string, to: string | undefined, most: number): string[] => {
   const keys: string[] = [];
   for (let next: string | undefined = from; next !== undefined;) {
     let left = most;
@@ -66,10 +66,10 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
         }
       const keys = [...model.keys()].sort();
       assert.equal(blocks.size, keys.length);
-      assert.deepEqual(walked(blocks, "", undefined, 97), keys);
+      assert.deepEqual(walkBySteps(blocks, "", undefined, 97), keys);
       const [from, to] = [keyOf(stride), keyOf(stride + 200)];
       assert.deepEqual(
-        walked(blocks, from, to, 1_000),
+        walkBySteps(blocks, from, to, 1_000),
         keys.filter((key) => key >= from && key < to),
       );
       const live = [...model.values()].filter(({ isLive }) => isLive).map(({ key }) => key);
@@ -93,9 +93,9 @@ test("a walk of blocks ends at the given key", () => {
   const blocks = new EntryBlocks<Named>();
   for (let n = 0; n < 1_000; n++) blocks.add(new Named(keyOf(n), true));
   assert.equal(blocks.walk("", undefined, ({ key }) => key !== keyOf(400))?.key, keyOf(400));
-  assert.deepEqual(walked(blocks, "k500", "k500", 10), []);
-  assert.deepEqual(walked(blocks, "k600", "k500", 10), []);
-  assert.deepEqual(walked(blocks, "z", undefined, 10), []);
+  assert.deepEqual(walkBySteps(blocks, "k500", "k500", 10), []);
+  assert.deepEqual(walkBySteps(blocks, "k600", "k500", 10), []);
+  assert.deepEqual(walkBySteps(blocks, "z", undefined, 10), []);
 });
 
 test("a change of one copy of blocks does not affect the other", () => {
@@ -133,7 +133,7 @@ test("a change of one copy of blocks does not affect the other", () => {
       }
       for (const { blocks, model } of copies) {
         const keys = [...model.keys()].sort();
-        assert.deepEqual(walked(blocks, "", undefined, 97), keys);
+        assert.deepEqual(walkBySteps(blocks, "", undefined, 97), keys);
         assert.equal(blocks.countLive("", undefined), keys.filter((key) => model.get(key)).length);
         for (const key of keys) assert.equal(blocks.get(key)?.isLive, model.get(key));
       }

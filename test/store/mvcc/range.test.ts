@@ -12,14 +12,14 @@ import { readRange } from "../../../store/mvcc/range.js";
 import type { StoreData } from "../../../store/mvcc/store-data.js";
 import type { Values } from "../../../store/mvcc/values.js";
 
-const live = (mod: number): KeyState => ({
+const liveState = (mod: number): KeyState => ({
   ...{ mod: mod as Revision, sub: 0, create: mod as Revision, version: 1, lease: noLease },
 });
 
 /** An index of so many keys, each put at revision 1; a value is the name of its key. */
 const indexOf = (count: number): KeyIndex => {
   const index = new KeyIndex();
-  for (let n = 0; n < count; n++) index.advance(keyOf(n), undefined, live(1), 0);
+  for (let n = 0; n < count; n++) index.advance(keyOf(n), undefined, liveState(1), 0);
   return index;
 };
 const keyOf = (n: number): string => String(n).padStart(5, "0");
@@ -55,16 +55,16 @@ test("a count excludes deleted keys, and includes keys that were put again or wh
   const index = indexOf(1_000);
   for (const n of [5, 6, 7]) index.advance(keyOf(n), index.get(keyOf(n)), deletedState(2 as Revision), 0);
   assert.equal(read(index, 2, { countOnly: true })[0].count, 997n);
-  index.takeBack(index.get(keyOf(5))!, live(1));
-  index.advance(keyOf(6), index.get(keyOf(6)), live(3), 0);
-  index.takeBack(index.advance("00000a", undefined, live(3), 0), undefined);
+  index.takeBack(index.get(keyOf(5))!, liveState(1));
+  index.advance(keyOf(6), index.get(keyOf(6)), liveState(3), 0);
+  index.takeBack(index.advance("00000a", undefined, liveState(3), 0), undefined);
   assert.equal(read(index, 3, { countOnly: true })[0].count, 999n);
 });
 
 test("a read at a past revision counts the keys of that revision", () => {
   const index = indexOf(1_000);
   index.advance(keyOf(5), index.get(keyOf(5)), deletedState(2 as Revision), 0);
-  index.advance("00000a", undefined, live(3), 0);
+  index.advance("00000a", undefined, liveState(3), 0);
   const counts = [1, 2, 3].map((at) => read(index, at, { limit: 10n })[0].count);
   assert.deepEqual(counts, [1_000n, 999n, 1_000n]);
   assert.equal(read(index, 1, { limit: 1_000n })[0].more, false);

@@ -18,37 +18,38 @@ import {
   LeaseNotFoundError,
   TooLargeError,
 } from "../../../store/index.js";
-import { TestStore, bytes, memoryDisk, op, shownKv, txn } from "../harness.js";
+import { TestStore, bytes, memoryDisk, op, showKv, txn } from "../harness.js";
 
 const compare = (key: string, options: Partial<Compare>): Compare => Compare.create({ key: bytes(key), ...options });
 
 /** Applies a transaction as a member does. */
-const applied = ({ store }: TestStore, request: TxnRequest): Answer<RawTxnResponse> =>
+const applyTxn = ({ store }: TestStore, request: TxnRequest): Answer<RawTxnResponse> =>
   store.smallTxn(request) ?? atOnce(store.txn(request));
 
 /** Shows the outcome of a transaction in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
 function run(tested: TestStore, request: TxnRequest): string {
-  const { response, revision } = applied(tested, request);
+  const { response, revision } = applyTxn(tested, request);
   const decoded = TxnResponse.decode(RawTxnResponse.encode(response).finish());
-  return `${decoded.succeeded ? "then" : "else"}@${revision}${decoded.responses.map(shownOp).join("")}`;
+  return `${decoded.succeeded ? "then" : "else"}@${revision}${decoded.responses.map(showOp).join("")}`;
 }
 
-function shownOp({ response: of }: ResponseOp): string {
+function showOp({ response: of }: ResponseOp): string {
   switch (of?.$case) {
     case "responsePut":
       return ` put@${of.value.header?.revision}`;
     case "responseRange":
-      return ` range@${of.value.header?.revision}[${of.value.kvs.map(shownKv).join(", ")}]`;
+      return ` range@${of.value.header?.revision}[${of.value.kvs.map(showKv).join(", ")}]`;
     case "responseDeleteRange":
       return ` delete@${of.value.header?.revision}:${of.value.deleted}`;
     case "responseTxn":
-      return ` ${of.value.succeeded ? "then" : "else"}@${of.value.header?.revision}(${of.value.responses.map(shownOp).join("")} )`;
+      return ` ${of.value.succeeded ? "then" : "else"}@${of.value.header?.revision}(${of.value.responses.map(showOp).join("")} )`;
     case undefined:
       return " none";
   }
 }
 
-const holds = (tested: TestStore, ...compares: Compare[]): boolean => run(tested, txn(compares, [])).startsWith("then");
+const isTrue = (tested: TestStore, ...compares: Compare[]): boolean =>
+  run(tested, txn(compares, [])).startsWith("then");
 
 test("operations of a transaction see the earlier ones, in one revision", async () => {
   await using tested = await TestStore.on(await memoryDisk());
@@ -89,12 +90,12 @@ test("compares: a missing key counts as zeros, but no condition on its value is 
   tested.delete("gone");
   for (const key of ["none", "gone"]) {
     for (const target of [On.VERSION, On.CREATE, On.MOD, On.LEASE]) {
-      assert.ok(holds(tested, compare(key, { target, result: Result.EQUAL })));
-      assert.ok(!holds(tested, compare(key, { target, result: Result.GREATER })));
+      assert.ok(isTrue(tested, compare(key, { target, result: Result.EQUAL })));
+      assert.ok(!isTrue(tested, compare(key, { target, result: Result.GREATER })));
     }
     for (const result of [Result.EQUAL, Result.NOT_EQUAL, Result.GREATER, Result.LESS])
       assert.ok(
-        !holds(tested, compare(key, { target: On.VALUE, result, targetUnion: { $case: "value", value: bytes("m") } })),
+        !isTrue(tested, compare(key, { target: On.VALUE, result, targetUnion: { $case: "value", value: bytes("m") } })),
       );
   }
 });
@@ -108,10 +109,10 @@ test("compares: every target against smaller, equal and larger", async () => {
   const number = (target: On, $case: "version" | "createRevision" | "modRevision" | "lease", held: bigint): void => {
     for (const by of [-1n, 0n, 1n, -(2n ** 62n), 2n ** 62n]) {
       const given = { target, targetUnion: { $case, value: held + by } } as const;
-      assert.equal(holds(tested, compare("k", { ...given, result: Result.EQUAL })), by === 0n);
-      assert.equal(holds(tested, compare("k", { ...given, result: Result.NOT_EQUAL })), by !== 0n);
-      assert.equal(holds(tested, compare("k", { ...given, result: Result.GREATER })), by < 0n);
-      assert.equal(holds(tested, compare("k", { ...given, result: Result.LESS })), by > 0n);
+      assert.equal(isTrue(tested, compare("k", { ...given, result: Result.EQUAL })), by === 0n);
+      assert.equal(isTrue(tested, compare("k", { ...given, result: Result.NOT_EQUAL })), by !== 0n);
+      assert.equal(isTrue(tested, compare("k", { ...given, result: Result.GREATER })), by < 0n);
+      assert.equal(isTrue(tested, compare("k", { ...given, result: Result.LESS })), by > 0n);
     }
   };
   number(On.VERSION, "version", 2n);
@@ -126,10 +127,10 @@ test("compares: every target against smaller, equal and larger", async () => {
     ["", 1],
   ] as const) {
     const given = { target: On.VALUE, targetUnion: { $case: "value", value: bytes(against) } } as const;
-    assert.equal(holds(tested, compare("k", { ...given, result: Result.EQUAL })), sign === 0);
-    assert.equal(holds(tested, compare("k", { ...given, result: Result.NOT_EQUAL })), sign !== 0);
-    assert.equal(holds(tested, compare("k", { ...given, result: Result.GREATER })), sign > 0);
-    assert.equal(holds(tested, compare("k", { ...given, result: Result.LESS })), sign < 0);
+    assert.equal(isTrue(tested, compare("k", { ...given, result: Result.EQUAL })), sign === 0);
+    assert.equal(isTrue(tested, compare("k", { ...given, result: Result.NOT_EQUAL })), sign !== 0);
+    assert.equal(isTrue(tested, compare("k", { ...given, result: Result.GREATER })), sign > 0);
+    assert.equal(isTrue(tested, compare("k", { ...given, result: Result.LESS })), sign < 0);
   }
 });
 
@@ -137,12 +138,12 @@ test("compares: an operand of another kind counts as 0 or empty, unknown numbers
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("k", "");
   const wrong = { $case: "modRevision", value: 2n } as const;
-  assert.ok(holds(tested, compare("none", { target: On.VERSION, targetUnion: wrong })));
-  assert.ok(holds(tested, compare("k", { target: On.VALUE, targetUnion: wrong })));
-  assert.ok(!holds(tested, compare("k", { target: On.VERSION, targetUnion: undefined })));
-  assert.ok(holds(tested, compare("k", { target: On.VERSION, result: 9 as Result })));
-  assert.ok(holds(tested, compare("k", { target: 9 as On, result: Result.EQUAL })));
-  assert.ok(!holds(tested, compare("k", { target: 9 as On, result: Result.LESS })));
+  assert.ok(isTrue(tested, compare("none", { target: On.VERSION, targetUnion: wrong })));
+  assert.ok(isTrue(tested, compare("k", { target: On.VALUE, targetUnion: wrong })));
+  assert.ok(!isTrue(tested, compare("k", { target: On.VERSION, targetUnion: undefined })));
+  assert.ok(isTrue(tested, compare("k", { target: On.VERSION, result: 9 as Result })));
+  assert.ok(isTrue(tested, compare("k", { target: 9 as On, result: Result.EQUAL })));
+  assert.ok(!isTrue(tested, compare("k", { target: 9 as On, result: Result.LESS })));
 });
 
 test("compares: over a range for every existing key; over an empty range as for a missing key", async () => {
@@ -151,11 +152,11 @@ test("compares: over a range for every existing key; over an empty range as for 
   tested.put("ab", "gone");
   tested.delete("ab");
   const versionIsOne = { target: On.VERSION, targetUnion: { $case: "version", value: 1n } } as const;
-  assert.ok(!holds(tested, compare("a", { ...versionIsOne, rangeEnd: bytes("c") })));
-  assert.ok(holds(tested, compare("a", { ...versionIsOne, rangeEnd: bytes("b") })));
-  assert.ok(!holds(tested, compare("c", { ...versionIsOne, rangeEnd: bytes("d") })));
-  assert.ok(holds(tested, compare("c", { target: On.MOD, rangeEnd: bytes("d") })));
-  assert.ok(!holds(tested, compare("a", { ...versionIsOne, result: Result.LESS, rangeEnd: bytes("\0") })));
+  assert.ok(!isTrue(tested, compare("a", { ...versionIsOne, rangeEnd: bytes("c") })));
+  assert.ok(isTrue(tested, compare("a", { ...versionIsOne, rangeEnd: bytes("b") })));
+  assert.ok(!isTrue(tested, compare("c", { ...versionIsOne, rangeEnd: bytes("d") })));
+  assert.ok(isTrue(tested, compare("c", { target: On.MOD, rangeEnd: bytes("d") })));
+  assert.ok(!isTrue(tested, compare("a", { ...versionIsOne, result: Result.LESS, rangeEnd: bytes("\0") })));
 });
 
 test("a transaction that fails has changed nothing", async () => {
@@ -174,7 +175,7 @@ test("a transaction that fails has changed nothing", async () => {
     [op.txn(txn([], [op.put("none", "", { ignoreValue: true })])), KeyNotFoundError],
   ] as const;
   for (const [wrong, error] of failing) {
-    assert.throws(() => applied(tested, txn([], [...changes, wrong])), error);
+    assert.throws(() => applyTxn(tested, txn([], [...changes, wrong])), error);
     assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), before);
     assert.equal(run(tested, txn([], [], [wrong])), "then@3"); // what is not taken is not checked
   }
@@ -195,7 +196,7 @@ test("a transaction that fails half-way is reverted", async () => {
   // Whether the answer gets too large shows only when the last operation gives its part of it.
   const tooLarge = op.put("z", "x", { prevKv: true });
   const ops = [op.put("a", "x"), op.put("new", "x"), op.put("old", "x"), op.delete("b"), op.put("c", "x"), tooLarge];
-  assert.throws(() => applied(tested, txn([], ops)), TooLargeError);
+  assert.throws(() => applyTxn(tested, txn([], ops)), TooLargeError);
   assert.deepEqual(await tested.range("a", { rangeEnd: "z" }), before);
   assert.deepEqual((await tested.range("b", { revision: 3 })).kvs, ["b=3 c3 m3 v1"]);
   tested.put("new", "after");
@@ -216,7 +217,7 @@ test("a transaction fails for the first of its invalid operations, and a put for
     [[op.txn(txn([], [op.range("a", { revision: 9 })])), wrong], FutureRevisionError],
   ] as const;
   for (const [ops, error] of failing) {
-    assert.throws(() => applied(tested, txn([], [...ops])), error);
+    assert.throws(() => applyTxn(tested, txn([], [...ops])), error);
     assert.throws(() => atOnce(tested.store.txn(txn([], [...ops]))), error);
   }
 });

@@ -23,7 +23,8 @@ const assertHeld = (entry: KeyEntry, version = 0): void => {
   assert.ok(expected.equals(value), entry.key);
 };
 
-const held = (entries: readonly KeyEntry[]): readonly KeyEntry[] => entries.filter(({ value }) => value !== undefined);
+const heldValues = (entries: readonly KeyEntry[]): readonly KeyEntry[] =>
+  entries.filter(({ value }) => value !== undefined);
 
 test("the cache stays within its bound, and first evicts values that were not read", () => {
   const cache = new ValueCache(1_000_000);
@@ -37,21 +38,21 @@ test("the cache stays within its bound, and first evicts values that were not re
     assertHeld(entry);
     assert.equal(entry.used, false);
   }
-  assert.deepEqual(held(entries.slice(0, 250)), [entries[0]]);
+  assert.deepEqual(heldValues(entries.slice(0, 250)), [entries[0]]);
   for (const entry of entries.slice(1_500)) hold(cache, entry);
-  assert.deepEqual(held(entries.slice(0, 500)), []);
-  for (const entry of held(entries)) assertHeld(entry);
-  assert.ok(held(entries).length > 1_000);
+  assert.deepEqual(heldValues(entries.slice(0, 500)), []);
+  for (const entry of heldValues(entries)) assertHeld(entry);
+  assert.ok(heldValues(entries).length > 1_000);
 });
 
 test("an eviction does not visit all values, even if all were read", () => {
   const cache = new ValueCache(1_000_000);
   const entries = entriesOf(1_100);
   for (const entry of entries) hold(cache, entry);
-  const before = held(entries);
+  const before = heldValues(entries);
   for (const entry of before) entry.used = true;
-  for (let n = 0; held(before).length === before.length; n++) hold(cache, entryOf(`another ${n}`));
-  assert.ok(before.length - held(before).length < 100);
+  for (let n = 0; heldValues(before).length === before.length; n++) hold(cache, entryOf(`another ${n}`));
+  assert.ok(before.length - heldValues(before).length < 100);
   assert.ok(before.filter(({ used }) => used).length > 800);
 });
 
@@ -59,8 +60,8 @@ test("a dropped value makes room, and an overwritten one counts once", () => {
   const cache = new ValueCache(1_000_000);
   const entries = entriesOf(1_000);
   for (let round = 0; round < 10; round++) for (const entry of entries) hold(cache, entry, round);
-  assert.ok(held(entries).length === entries.length || cache.bytes > 800_000);
-  for (const entry of held(entries)) assertHeld(entry, 9);
+  assert.ok(heldValues(entries).length === entries.length || cache.bytes > 800_000);
+  for (const entry of heldValues(entries)) assertHeld(entry, 9);
   for (const entry of entries) cache.drop(entry);
   assert.ok(cache.bytes <= 62_500, `${cache.bytes} are left`); // the chunk that is filled now
 });
@@ -84,8 +85,8 @@ test("large values have memory of their own, and a second chance without a copy"
   first.used = true;
   for (const entry of entries.slice(4, 7)) hold(cache, entry, 0, 200_000);
   assert.equal(first.chunk, chunk);
-  assert.equal(held(entries).length, 4);
-  for (const entry of held(entries)) assertHeld(entry);
+  assert.equal(heldValues(entries).length, 4);
+  for (const entry of heldValues(entries)) assertHeld(entry);
 });
 
 test("a few remaining values do not keep the memory of their whole chunks", () => {
@@ -124,7 +125,7 @@ test("after any operations an entry has its newest value or none, and the cache 
         if (kind === "drop") assert.equal(entry.value, undefined);
         if (kind === "hold" || kind === "copy") versions.set(entry, version);
         assert.ok(cache.bytes <= maxBytes);
-        for (const each of held(entries)) assertHeld(each, versions.get(each));
+        for (const each of heldValues(entries)) assertHeld(each, versions.get(each));
       }
       for (const entry of entries) cache.drop(entry);
       assert.ok(cache.bytes <= maxBytes / 16);

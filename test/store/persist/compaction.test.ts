@@ -26,7 +26,7 @@ import {
   memoryDisk,
   put,
   range,
-  shown,
+  showRange,
   turn,
   type TestDisk,
 } from "../harness.js";
@@ -60,7 +60,7 @@ async function rowsOf(disk: TestDisk): Promise<string> {
 }
 
 /** Revision of the last change in a block as it is shown. */
-const lastIn = (block: string): number => parseInt(block.split("+").at(-1)!, 10);
+const lastRevisionOf = (block: string): number => parseInt(block.split("+").at(-1)!, 10);
 
 function changesOf(block: BlockReader): string[] {
   const shown: string[] = [];
@@ -200,7 +200,7 @@ for (const { name, create } of disks) {
       tested.store.endRound(roundState("compacted"));
       await tested.store.flush();
       assert.equal(isFinished, false); // it waits for the read
-      const { kvs, count, revision } = shown(await reading);
+      const { kvs, count, revision } = showRange(await reading);
       assert.deepEqual([kvs.length, count, revision], [20, 20, 21]);
       assert.ok(kvs.every((kv, i) => kv === `${keys[i]}=old c${i + 2} m${i + 2} v1`));
       await finished;
@@ -210,34 +210,34 @@ for (const { name, create } of disks) {
 }
 
 /** Compacts ten keys, each put twice, in batches of one removal with rests between them. Returns once the first is taken. */
-async function restingCompaction(tested: TestStore): Promise<Compaction> {
+async function startRestingCompaction(tested: TestStore): Promise<Compaction> {
   for (const value of ["old", "new"]) for (let n = 0; n < 10; n++) tested.put(`key ${n}`, value);
   await tested.save();
   const compaction = tested.store.compact(tested.store.revision);
   tested.store.endRound(roundState("compacted"));
   await tested.store.flush();
-  await untilRest(tested);
+  await passTimeUntilRest(tested);
   return compaction;
 }
 
 const restLimits = { blockBytes: 0, removalsPerBatch: 1, entriesPerSlice: 1, compactionRestMs: 10 };
 
 /** Nothing else sets a timer once all rounds are on disk. */
-async function untilRest({ clock }: TestStore): Promise<void> {
+async function passTimeUntilRest({ clock }: TestStore): Promise<void> {
   while (clock.pendingTimers === 0) await turn();
 }
 
 test("a compaction rests after each batch of removals", async () => {
   await using tested = await TestStore.on(await memoryDisk(), restLimits);
-  const { finished } = await restingCompaction(tested);
+  const { finished } = await startRestingCompaction(tested);
   let isFinished = false;
   void finished.then(() => (isFinished = true));
   for (let keys = 1; keys <= 10; keys++) {
-    await untilRest(tested); // a short one: the index forgets a key
+    await passTimeUntilRest(tested); // a short one: the index forgets a key
     tested.clock.advance(1);
   }
   for (let rests = 1; rests <= 9; rests++) {
-    await untilRest(tested);
+    await passTimeUntilRest(tested);
     tested.clock.advance(9);
     assert.equal(tested.clock.pendingTimers, 1);
     assert.equal(isFinished, false);
@@ -249,7 +249,7 @@ test("a compaction rests after each batch of removals", async () => {
 
 test("a store that closes does not wait for the rest of a compaction", async () => {
   await using tested = await TestStore.on(await memoryDisk(), restLimits);
-  const { finished } = await restingCompaction(tested);
+  const { finished } = await startRestingCompaction(tested);
   const failed = assert.rejects(finished, ClosedError);
   await tested.store.close();
   await failed;
@@ -296,7 +296,7 @@ test("a compaction waits for reads below its revision, and for no others", async
 
 describe("blocks", () => {
   /** Twelve changes in one block: `even` is put at all even revisions, each other key once. */
-  async function oneBlock(create: () => Promise<TestDisk>): Promise<TestStore> {
+  async function storeOfOneBlock(create: () => Promise<TestDisk>): Promise<TestStore> {
     const tested = await TestStore.on(await create(), { cacheBytes: 0 });
     for (let revision = 2; revision <= 13; revision++)
       tested.put(revision % 2 === 0 ? "even" : `key ${revision}`, `${revision}`);
@@ -307,7 +307,7 @@ describe("blocks", () => {
 
   for (const { name, create } of disks) {
     test(`a few removed changes are listed beside their block, before the block is rewritten (${name})`, async () => {
-      await using tested = await oneBlock(create);
+      await using tested = await storeOfOneBlock(create);
       const expectDisk = async (expected: string): Promise<void> => {
         await tested.store.close();
         assert.equal(await rowsOf(tested.disk), expected);
@@ -333,7 +333,7 @@ describe("blocks", () => {
   }
 
   test("changes that are listed as removed do not come back, and HashKV does not depend on them", async () => {
-    await using tested = await oneBlock(memoryDisk);
+    await using tested = await storeOfOneBlock(memoryDisk);
     await using single = await TestStore.on(await memoryDisk(), singleRows);
     for (let revision = 2; revision <= 13; revision++)
       single.put(revision % 2 === 0 ? "even" : `key ${revision}`, `${revision}`);
@@ -346,7 +346,7 @@ describe("blocks", () => {
     for (const revision of [0, 6, 9])
       assert.deepEqual(await tested.store.hashKv(revision), await single.store.hashKv(revision));
     const told = new Recorder(tested, ["even"], { startRevision: 7 });
-    await told.caughtUp();
+    await told.waitUntilLive();
     assert.equal(told.batches.join(" ").match(/PUT/g)?.length, 3);
   });
 
@@ -360,7 +360,7 @@ describe("blocks", () => {
 
     const check = async (): Promise<void> => {
       for (const [at, version] of [[6, 3] as const, [8, 4] as const]) {
-        const { kvs } = shown(await store.range(range("k", { revision: at })));
+        const { kvs } = showRange(await store.range(range("k", { revision: at })));
         assert.deepEqual(kvs, [`k=${at} c2 m${at} v${version}`]);
       }
     };
@@ -407,7 +407,7 @@ describe("blocks", () => {
   test("each block is written once in a pass, however its keys are ordered", async () => {
     const disk = await memoryDisk();
     let written = 0;
-    const counting = async (): Promise<Backend> => {
+    const openCounting = async (): Promise<Backend> => {
       const backend = await disk.open();
       const batch = (): Batch => {
         const inner = backend.batch();
@@ -420,7 +420,7 @@ describe("blocks", () => {
       return Object.assign(Object.create(backend) as Backend, { batch });
     };
     const limits = { blockBytes: 400, entriesPerSlice: 3, removalsPerBatch: 7 };
-    await using tested = await TestStore.on({ ...disk, open: counting }, limits);
+    await using tested = await TestStore.on({ ...disk, open: openCounting }, limits);
     const keys = Array.from({ length: 200 }, (_, n) => `key ${(n * 37) % 200}`);
     for (const value of ["old", "new"]) for (const key of keys) tested.put(key, value);
     await tested.save();
@@ -430,7 +430,7 @@ describe("blocks", () => {
     await compactTo(tested, 401);
     const left = (await rowsOf(disk)).split(" ");
     const noted = left.filter((shown) => shown.startsWith("-"));
-    assert.equal(left.length - noted.length, blocks.filter((block) => lastIn(block) > 201).length);
+    assert.equal(left.length - noted.length, blocks.filter((block) => lastRevisionOf(block) > 201).length);
     assert.equal(left.join("+").split("+").length, 200 + 2 * noted.length);
     assert.ok(written <= blocks.length + 1, "only the block in the middle is left with a part of its changes");
   });

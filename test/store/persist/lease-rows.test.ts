@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type KvStore, MemoryBackend, openStore } from "../../../store/index.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
-const open = (backend: MemoryBackend): Promise<KvStore> =>
+const openStoreOn = (backend: MemoryBackend): Promise<KvStore> =>
   openStore({
     backend,
     clock: {
@@ -18,7 +18,7 @@ const open = (backend: MemoryBackend): Promise<KvStore> =>
 test("the remaining time of a lease survives a restart, until the checkpoint is withdrawn", async () => {
   const backend = new MemoryBackend();
   const [granted, checkpointed, cleared] = [1n, 2n, 3n].map(toLeaseId) as [never, never, never];
-  const first = await open(backend);
+  const first = await openStoreOn(backend);
   for (const id of [granted, checkpointed, cleared]) first.grantLease({ id, ttlSeconds: 600, generation: 5 });
   first.checkpointLease(checkpointed, 300);
   first.checkpointLease(cleared, 200);
@@ -26,7 +26,7 @@ test("the remaining time of a lease survives a restart, until the checkpoint is 
   first.endRound({ marker: () => Uint8Array.of(1), rows: () => [] });
   await first.close();
 
-  await using closing = { store: await open(backend), [Symbol.asyncDispose]: () => closing.store.close() };
+  await using closing = { store: await openStoreOn(backend), [Symbol.asyncDispose]: () => closing.store.close() };
   const { store } = closing;
   assert.deepEqual(
     [granted, checkpointed, cleared].map((id) => store.lease(id)?.remainingSeconds),

@@ -26,7 +26,7 @@ async function tamper(disk: TestDisk, change: (batch: Batch, row: Uint8Array) =>
 }
 
 /** Three puts of revisions 2, 3 and 4, each in a row of its own, closed. */
-async function threePuts(): Promise<TestStore> {
+async function storeWithThreePuts(): Promise<TestStore> {
   const tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0, blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "value");
   await tested.save();
@@ -67,7 +67,7 @@ test("a store on disk that is damaged is not opened, and the error names the pla
     ["no format", /memory: it has rows, but no row with its format version/, (batch) => batch.delete(bytes("mformat"))],
   ];
   for (const [name, message, change] of cases) {
-    const tested = await threePuts();
+    const tested = await storeWithThreePuts();
     await tamper(tested.disk, change);
     await assert.rejects(tested.open(), (error) => error instanceof DamagedError && message.test(error.message), name);
     await tested.disk.dispose();
@@ -124,14 +124,14 @@ test("damage in a block, or in its list of removals, is reported with the block'
 });
 
 test("a store of a newer version is refused and left alone", async () => {
-  const tested = await threePuts();
+  const tested = await storeWithThreePuts();
   await tamper(tested.disk, (batch) => formatRow.put(batch, 4));
   await assert.rejects(tested.open(), StoreVersionError);
   await tested.disk.dispose();
 });
 
 test("damage that happens while the store is open is detected by the next read of the row", async () => {
-  const tested = await threePuts();
+  const tested = await storeWithThreePuts();
   await tested.open();
   await tamper(tested.disk, (batch, row) => batch.put(changeRowKey({ main: 3, sub: 0 }), flip(row)));
   assert.throws(() => tested.store.range(range("b")), /row 3_0 of memory/);

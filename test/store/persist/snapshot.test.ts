@@ -44,7 +44,7 @@ async function allOf(store: TestStore["store"], maxBytes = 1_000): Promise<Row[]
 }
 
 /** Opens what a disk holds, as a restart does. */
-const opened = async (disk: TestDisk): Promise<TestStore> => TestStore.on(disk);
+const openStoreOn = async (disk: TestDisk): Promise<TestStore> => TestStore.on(disk);
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
@@ -58,7 +58,7 @@ for (const { name, create } of disks) {
       const disk = await create();
       const backend = await copyOf(original.store, await disk.open());
       await backend.close();
-      await using copy = await opened(disk);
+      await using copy = await openStoreOn(disk);
       assert.equal(text(copy.store.marker!), "saved");
       assert.equal(copy.store.revision, 52);
       assert.deepEqual(
@@ -92,7 +92,7 @@ for (const { name, create } of disks) {
       const { revision, marker } = await builder.finish();
       assert.deepEqual([revision, text(marker), text(snapshot.marker)], [31, "31", "31"]);
       await disk.crash();
-      await using copy = await opened(disk);
+      await using copy = await openStoreOn(disk);
       assert.equal(copy.store.compactRevision, -1);
       assert.deepEqual((await copy.range("key 0", { revision: 2 })).kvs, [`key 0=${"0".padEnd(100)} c2 m2 v1`]);
     });
@@ -225,7 +225,7 @@ test("a store without a marker gives no snapshot", async () => {
 });
 
 /** Rows of a store of three keys, and a lease of one of them. */
-async function someRows(): Promise<Row[]> {
+async function rowsOfThreeKeys(): Promise<Row[]> {
   await using original = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   original.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
   for (const key of ["a", "b", "c"]) original.put(key, "value", { lease: key === "a" ? 7n : 0n });
@@ -233,7 +233,7 @@ async function someRows(): Promise<Row[]> {
   return await allOf(original.store);
 }
 
-async function built(rows: readonly Row[], change?: (backend: Backend) => Promise<void>): Promise<void> {
+async function buildFrom(rows: readonly Row[], change?: (backend: Backend) => Promise<void>): Promise<void> {
   const backend = await openMemoryBackend();
   try {
     const builder = await buildStore({ backend, clock: new ManualClock() });
@@ -246,8 +246,8 @@ async function built(rows: readonly Row[], change?: (backend: Backend) => Promis
 }
 
 test("a store that differs from the sent one is not completed, and the error names the difference", async () => {
-  const rows = await someRows();
-  const without = (isMeant: (key: string) => boolean): Row[] => rows.filter(([key]) => !isMeant(text(key)));
+  const rows = await rowsOfThreeKeys();
+  const rowsWithout = (isMeant: (key: string) => boolean): Row[] => rows.filter(([key]) => !isMeant(text(key)));
   const withMeta = (row: typeof changeCountRow, value: number): Row[] => {
     const changed = new Map(rows.map(([key, held]) => [text(key), [key, held] as const]));
     const put = (key: Uint8Array, held: Uint8Array): unknown => changed.set(text(key), [key, held]);
@@ -256,14 +256,14 @@ test("a store that differs from the sent one is not completed, and the error nam
   };
   const third = text(changeRowKey({ main: 3, sub: 0 }));
   const cases: readonly [string, RegExp, Row[]][] = [
-    ["a row lost", /row 4_0 of memory: the change after 2_0 is missing/, without((key) => key === third)],
+    ["a row lost", /row 4_0 of memory: the change after 2_0 is missing/, rowsWithout((key) => key === third)],
     [
       "the end lost",
       /its rows end at revision 3, expected 4/,
-      without((key) => key.startsWith("k") && key[8] === "\x04"),
+      rowsWithout((key) => key.startsWith("k") && key[8] === "\x04"),
     ],
-    ["a lease lost", /it has 0 leases, expected 1/, without((key) => key.startsWith("l"))],
-    ["the marker lost", /memory: its rows end at revision 4, expected 1/, without((key) => key === "mstate")],
+    ["a lease lost", /it has 0 leases, expected 1/, rowsWithout((key) => key.startsWith("l"))],
+    ["the marker lost", /memory: its rows end at revision 4, expected 1/, rowsWithout((key) => key === "mstate")],
     ["nothing at all", /memory: it does not say what it contains/, []],
     [
       "a flipped bit",
@@ -273,15 +273,19 @@ test("a store that differs from the sent one is not completed, and the error nam
     ["a wrong count", /it has 3 changes, expected 9/, withMeta(changeCountRow, 9)],
   ];
   for (const [name, message, sent] of cases)
-    await assert.rejects(built(sent), (error) => error instanceof DamagedError && message.test(error.message), name);
-  await assert.rejects(built(withMeta(formatRow, 4)), StoreVersionError);
-  await built(rows);
+    await assert.rejects(
+      buildFrom(sent),
+      (error) => error instanceof DamagedError && message.test(error.message),
+      name,
+    );
+  await assert.rejects(buildFrom(withMeta(formatRow, 4)), StoreVersionError);
+  await buildFrom(rows);
 });
 
 test("rows that change on the way to the disk are detected", async () => {
-  const rows = await someRows();
+  const rows = await rowsOfThreeKeys();
   await assert.rejects(
-    built(rows, async (backend) => {
+    buildFrom(rows, async (backend) => {
       const builder = backend.batch();
       builder.put(changeRowKey({ main: 9, sub: 0 }), rows[0]![1]);
       await builder.write();

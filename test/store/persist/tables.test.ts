@@ -21,7 +21,7 @@ for (const { name, create } of disks)
         ["users", "guest", "reader"],
         ["roles", "\0\xff", ""],
       ]);
-      for (const { store } of [tested, await reopened(tested)]) {
+      for (const { store } of [tested, await reopen(tested)]) {
         assert.deepEqual(rowsOf(store, "users"), ["guest=reader", "root=admin"]);
         assert.deepEqual(rowsOf(store, "roles"), ["\0\xff="]);
         assert.deepEqual(rowsOf(store, "others"), []);
@@ -103,7 +103,7 @@ for (const { name, create } of disks)
     });
   });
 
-const reopened = async (tested: TestStore): Promise<TestStore> => {
+const reopen = async (tested: TestStore): Promise<TestStore> => {
   await tested.reopen();
   return tested;
 };

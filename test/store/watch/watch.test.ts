@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../../proto/index.js";
 import { atOnce, DamagedError, type Watch, type WatchReceiver } from "../../../store/index.js";
-import { shownEvent } from "../../support/watch-stream.js";
+import { showEvent } from "../../support/watch-stream.js";
 import { HaltingDisk } from "../disk/faulty-disks.js";
 import { roundState, TestStore, bytes, deleteRange, disks, memoryDisk, op, turn, txn } from "../harness.js";
 import { Recorder } from "../recorder.js";
@@ -20,7 +20,7 @@ for (const { name, create } of disks) {
       for (const value of ["5", "6"]) tested.put("k", value);
       const recorder = new Recorder(tested, ["a", "z"], { startRevision: 1 });
       assert.deepEqual(recorder.batches, [], "nothing before the answer that there is a watch");
-      await recorder.caughtUp();
+      await recorder.waitUntilLive();
       tested.put("k", "7");
       tested.endRound();
       assert.deepEqual(recorder.batches, [
@@ -43,7 +43,7 @@ for (const { name, create } of disks) {
       atOnce(tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")])));
       await tested.save();
       const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
-      await all.caughtUp();
+      await all.waitUntilLive();
       const told = [
         "PUT k=2 2",
         "PUT k=3 3 was 2",
@@ -59,7 +59,7 @@ for (const { name, create } of disks) {
 
       tested.store.compact(3);
       const rest = new Recorder(tested, ["k"], { startRevision: 3, prevKv: true });
-      await rest.caughtUp();
+      await rest.waitUntilLive();
       assert.deepEqual(rest.batches, [`rev 8: ${["PUT k=3 3", ...told.slice(2)].join(", ")}`]);
     });
   });
@@ -129,10 +129,10 @@ test("a round of many bytes is sent in several batches", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { bytesPerWatchBatch: 100 });
   const recorder = new Recorder(tested, ["k"]);
   for (const letter of ["a", "b", "c"]) tested.put("k", letter.repeat(40));
-  const told = (): string[] => recorder.batches.map((batch) => batch.replaceAll(/(.)\1{39}/g, "$1"));
-  assert.deepEqual(told(), ["rev 3: PUT k=a 2, PUT k=b 3"]);
+  const shortBatches = (): string[] => recorder.batches.map((batch) => batch.replaceAll(/(.)\1{39}/g, "$1"));
+  assert.deepEqual(shortBatches(), ["rev 3: PUT k=a 2, PUT k=b 3"]);
   tested.endRound();
-  assert.deepEqual(told().slice(1), ["rev 4: PUT k=c 4"]);
+  assert.deepEqual(shortBatches().slice(1), ["rev 4: PUT k=c 4"]);
 });
 
 test("a watch that begins within a round gets later changes, and no earlier ones", async () => {
@@ -146,7 +146,7 @@ test("a watch that begins within a round gets later changes, and no earlier ones
   tested.endRound();
   assert.deepEqual(early.batches, ["rev 2: PUT k=2 2", "rev 5: PUT k=3 3, PUT k=4 4, PUT k=5 5"]);
   assert.deepEqual(within.batches, ["rev 5: PUT k=3 3, PUT k=4 4, PUT k=5 5"]);
-  await future.caughtUp();
+  await future.waitUntilLive();
   assert.deepEqual([future.batches, beyond.batches], [["rev 5: PUT k=4 4, PUT k=5 5"], []]);
 });
 
@@ -169,7 +169,7 @@ test("watches of one receiver with the same events get them in one call, as many
   const receiver: WatchReceiver<string> = {
     onChanged: (tags, from, to, { events }) => {
       const told = tags.slice(from, Math.min(to, from + room));
-      calls.push(`${told.join("")}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
+      calls.push(`${told.join("")}: ${events.map((event) => showEvent(Event.decode(event))).join(", ")}`);
       return told.length;
     },
     onCompacted: () => assert.fail("compacted"),
@@ -219,7 +219,7 @@ test("a receiver without room is called once, and then catches up from history",
   assert.equal(recorder.watch.sendPending(), undefined, "no progress while events are missing");
   recorder.hasRoom = true;
   recorder.watch.resume();
-  await recorder.caughtUp();
+  await recorder.waitUntilLive();
   assert.equal(recorder.batches.length, 1);
   assert.match(recorder.batches[0] ?? "", /^rev 500: PUT k=2 2, PUT k=3 3, .*PUT k=500 500$/);
 });
@@ -235,7 +235,7 @@ test("a watch whose next revision is compacted ends with CompactedError, also if
   const justInTime = new Recorder(tested, ["k"], { startRevision: 5 });
   slow.hasRoom = true;
   slow.watch.resume();
-  await justInTime.caughtUp();
+  await justInTime.waitUntilLive();
   assert.deepEqual([slow.compacted, late.compacted, justInTime.compacted], [5, 5, undefined]);
   assert.match(justInTime.batches[0] ?? "", /^rev 10: PUT k=5 5, /);
   tested.put("k", "11");
@@ -247,7 +247,7 @@ test("a watcher that is far behind does not delay watchers that are nearly live"
   for (let n = 2; n <= 200; n++) tested.put("k", `${n}`);
   const far = new Recorder(tested, ["k"], { startRevision: 1 });
   const near = new Recorder(tested, ["k"], { startRevision: 200 });
-  await near.caughtUp();
+  await near.waitUntilLive();
   assert.ok(far.batches.length < 5, `${far.batches.length} batches before`);
 });
 
@@ -259,7 +259,7 @@ test("an event is encoded once for all watchers, and once more for those with pr
   tested.put("k", "3");
   tested.endRound();
   const past = [1, 2].map((startRevision) => new Recorder(tested, ["k"], { startRevision }));
-  for (const recorder of past) await recorder.caughtUp();
+  for (const recorder of past) await recorder.waitUntilLive();
   const [a, b] = live.map(({ encoded }) => encoded[0]);
   assert.equal(a, b);
   const [c, d] = livePrevious.map(({ encoded }) => encoded[0]);
@@ -272,23 +272,27 @@ test("an event is encoded once for all watchers, and once more for those with pr
 test("a round with many watchers is sent to a bounded number at once, and to the rest between requests", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 3 });
   const recorders = Array.from({ length: 7 }, () => new Recorder(tested, ["k"]));
-  const told = (): number => recorders.flatMap(({ batches }) => batches).length;
+  const countBatches = (): number => recorders.flatMap(({ batches }) => batches).length;
   for (const value of ["2", "3"]) tested.put("k", value);
-  assert.equal(told(), 0, "the round is not over");
+  assert.equal(countBatches(), 0, "the round is not over");
   tested.endRound();
-  assert.equal(told(), 3);
+  assert.equal(countBatches(), 3);
   let most = 0;
-  for (let before = told(); recorders.some(({ watch }) => watch.sendPending() === undefined); before = told()) {
+  for (
+    let before = countBatches();
+    recorders.some(({ watch }) => watch.sendPending() === undefined);
+    before = countBatches()
+  ) {
     await turn();
-    most = Math.max(most, told() - before);
+    most = Math.max(most, countBatches() - before);
   }
   assert.equal(most, 3);
-  assert.equal(told(), 7, "all are told of both in one batch");
+  assert.equal(countBatches(), 7, "all are told of both in one batch");
   tested.put("k", "4");
   tested.endRound();
-  assert.equal(told(), 10);
-  for (const recorder of recorders) await recorder.caughtUp();
-  const events = recorders.map(({ encoded }) => encoded.map((event) => shownEvent(Event.decode(event))));
+  assert.equal(countBatches(), 10);
+  for (const recorder of recorders) await recorder.waitUntilLive();
+  const events = recorders.map(({ encoded }) => encoded.map((event) => showEvent(Event.decode(event))));
   for (const some of events) assert.deepEqual(some, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4"]);
 });
 
@@ -355,8 +359,8 @@ test("a damaged row ends the watches that need it, and no others; writes continu
   const fromStart = new Recorder(tested, ["c"], { startRevision: 1 });
   const later = new Recorder(tested, ["a", "z"], { startRevision: 3 });
   const asksForBefore = new Recorder(tested, ["a"], { prevKv: true });
-  await later.caughtUp();
-  await fromStart.until(() => fromStart.failure !== undefined);
+  await later.waitUntilLive();
+  await fromStart.waitUntil(() => fromStart.failure !== undefined);
   tested.put("a", "w");
   tested.endRound();
   assert.ok(fromStart.failure instanceof DamagedError);
@@ -366,7 +370,7 @@ test("a damaged row ends the watches that need it, and no others; writes continu
 
   const history = [false, true].map((prevKv) => new Recorder(tested, ["a"], { startRevision: 5, prevKv }));
   const [plain, withPrevious] = history as [Recorder, Recorder];
-  await plain.caughtUp();
+  await plain.waitUntilLive();
   assert.deepEqual(plain.batches, ["rev 5: PUT a=w 5"]);
   assert.ok(withPrevious.failure instanceof DamagedError);
 });
@@ -406,10 +410,10 @@ test("events flushed to disk while history is read are delivered once", async ()
   await tested.store.flush();
   tested.put("k", "5");
   disk.letGo();
-  await recorder.caughtUp();
+  await recorder.waitUntilLive();
   tested.put("k", "6");
   tested.endRound();
-  const events = recorder.encoded.map((event) => shownEvent(Event.decode(event)));
+  const events = recorder.encoded.map((event) => showEvent(Event.decode(event)));
   assert.deepEqual(events, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4", "PUT k=5 5", "PUT k=6 6"]);
 });
 
@@ -425,7 +429,7 @@ test("a compaction during a read of history lets the read part be sent, then end
   tested.store.endRound(roundState("compacted"));
   await finished;
   disk.letGo();
-  await recorder.until(() => recorder.compacted !== undefined);
+  await recorder.waitUntil(() => recorder.compacted !== undefined);
   assert.deepEqual(recorder.batches, ["rev 6: PUT k=2 2, PUT k=3 3"]);
   assert.equal(recorder.compacted, 6);
 });

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
 
 /** A value of a test without types. */
-const untyped = (value: unknown): never => value as never;
+const toUntyped = (value: unknown): never => value as never;
 
 describe("invalid arguments", () => {
   it("of startTestServer are refused, and the error names them", async () => {
@@ -22,7 +22,7 @@ describe("invalid arguments", () => {
       [null, /expected an object/],
     ];
     for (const [options, message] of wrong)
-      await assert.rejects(startTestServer(untyped(options)), { name: "TypeError", message });
+      await assert.rejects(startTestServer(toUntyped(options)), { name: "TypeError", message });
   });
 
   it("of startTestCluster are refused", async () => {
@@ -42,19 +42,19 @@ describe("invalid arguments", () => {
       ["../x"],
       [1, 2],
     ])
-      await assert.rejects(startTestCluster(untyped({ members })), { name: "TypeError", message: /these members/ });
+      await assert.rejects(startTestCluster(toUntyped({ members })), { name: "TypeError", message: /these members/ });
   });
 
   it("of faults are refused", async () => {
     await using server = await startTestServer({ listen: false });
     const { faults } = server;
-    assert.throws(() => faults.on(untyped("put")), /the method is "put"/);
-    assert.throws(() => faults.on("Put").reject(untyped("unavailable")), /the status is "unavailable"/);
-    assert.throws(() => faults.on("Put").reject(untyped("OK")), TypeError);
-    assert.throws(() => faults.on("Put").reject("ABORTED", untyped({ commited: true })), /"commited"/);
+    assert.throws(() => faults.on(toUntyped("put")), /the method is "put"/);
+    assert.throws(() => faults.on("Put").reject(toUntyped("unavailable")), /the status is "unavailable"/);
+    assert.throws(() => faults.on("Put").reject(toUntyped("OK")), TypeError);
+    assert.throws(() => faults.on("Put").reject("ABORTED", toUntyped({ commited: true })), /"commited"/);
     for (const count of [-1, 1.5, NaN, "2"]) {
-      assert.throws(() => faults.on("Put").times(untyped(count)), RangeError);
-      assert.throws(() => faults.on("Put").after(untyped(count)), RangeError);
+      assert.throws(() => faults.on("Put").times(toUntyped(count)), RangeError);
+      assert.throws(() => faults.on("Put").after(toUntyped(count)), RangeError);
     }
     assert.throws(() => faults.on("Put").times(0), RangeError);
     await server.client().kv.put("a", "1");
@@ -62,16 +62,16 @@ describe("invalid arguments", () => {
 
   it("of links are refused", async () => {
     await using cluster = await startTestCluster({ listen: false });
-    assert.throws(() => cluster.delay("1ms", untyped({ form: "m1" })), /"form"/);
-    assert.throws(() => cluster.drop(untyped("10%")), RangeError);
-    assert.throws(() => cluster.partition(untyped("m1"), untyped("m2")), /lists of names/);
+    assert.throws(() => cluster.delay("1ms", toUntyped({ form: "m1" })), /"form"/);
+    assert.throws(() => cluster.drop(toUntyped("10%")), RangeError);
+    assert.throws(() => cluster.partition(toUntyped("m1"), toUntyped("m2")), /lists of names/);
     assert.throws(() => cluster.partition(["m1", "m2"], ["m2", "m3"]), /two groups/);
   });
 
   it("of seed are refused, and a map is taken in its order", async () => {
     await using server = await startTestServer({ listen: false });
-    await assert.rejects(server.seed(untyped(undefined)), TypeError);
-    await assert.rejects(server.seed(untyped({ n: 5 })), TypeError);
+    await assert.rejects(server.seed(toUntyped(undefined)), TypeError);
+    await assert.rejects(server.seed(toUntyped({ n: 5 })), TypeError);
     await server.seed(
       new Map([
         ["b", "1"],

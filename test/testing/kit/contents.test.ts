@@ -105,7 +105,7 @@ describe("clone", () => {
     const { header } = await third.client().kv.get("leased");
     await third.client().kv.compact(header.revision - 10, { physical: true });
 
-    const expected = (n: number): Record<string, string> => {
+    const contentsAfter = (n: number): Record<string, string> => {
       const values = new Map(keys.map((key) => [key, "1"]));
       for (const key of keys.slice(100, 200)) values.delete(key);
       for (const key of keys.slice(100 * n, 100 * n + 150)) values.set(key, `of ${n}`);
@@ -116,10 +116,10 @@ describe("clone", () => {
     for (const [n, server] of servers.entries()) {
       const hash = (): Promise<{ readonly hash: number }> => server.client().maintenance.hashKv(server.endpoints[0]!);
       const before = await hash();
-      assert.deepEqual(await server.dump(), expected(n));
+      assert.deepEqual(await server.dump(), contentsAfter(n));
       await server.member.kill();
       await server.member.restart();
-      assert.deepEqual(await server.dump(), expected(n));
+      assert.deepEqual(await server.dump(), contentsAfter(n));
       assert.equal((await hash()).hash, before.hash);
     }
   });

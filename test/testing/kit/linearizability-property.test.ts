@@ -17,7 +17,7 @@ const withRevision = (operation: Operation, revision: number): Operation => {
   } as Operation;
 };
 
-const replaced = (history: History, changes: ReadonlyMap<Operation, Operation>): History => ({
+const replaceOperations = (history: History, changes: ReadonlyMap<Operation, Operation>): History => ({
   ...history,
   operations: history.operations.map((operation) => changes.get(operation) ?? operation),
 });
@@ -33,14 +33,14 @@ const mistakes: Readonly<Record<string, (history: History) => History | undefine
     const [first, ...others] = read.response.kvs;
     if (first === undefined) return undefined;
     const kvs = [{ ...first, value: Buffer.from("never") }, ...others];
-    return replaced(history, new Map([[read, { ...read, response: { ...read.response, kvs } }]]));
+    return replaceOperations(history, new Map([[read, { ...read, response: { ...read.response, kvs } }]]));
   },
   "a read that does not see a put that was answered before": (history) => {
     const reads = history.operations.filter(({ kind, outcome }) => kind === "get" && outcome === "ok");
     for (const read of reads) {
       const before = puts(history).filter(({ returned }) => returned < read.invoked);
       const newest = Math.max(0, ...before.map(revisionOf));
-      if (newest > 2) return replaced(history, new Map([[read, withRevision(read, newest - 1)]]));
+      if (newest > 2) return replaceOperations(history, new Map([[read, withRevision(read, newest - 1)]]));
     }
     return undefined;
   },
@@ -52,17 +52,17 @@ const mistakes: Readonly<Record<string, (history: History) => History | undefine
       [one, withRevision(one, revisionOf(other))],
       [other, withRevision(other, revisionOf(one))],
     ];
-    return replaced(history, new Map(swapped));
+    return replaceOperations(history, new Map(swapped));
   },
   "a delete that counts one too many": (history) => {
     const found = history.operations.find(({ kind, outcome }) => kind === "delete" && outcome === "ok");
     if (found?.kind !== "delete" || found.response === undefined) return undefined;
     const response = { ...found.response, deleted: found.response.deleted + 1n };
-    return replaced(history, new Map([[found, { ...found, response }]]));
+    return replaceOperations(history, new Map([[found, { ...found, response }]]));
   },
   "a revision that is given twice": (history) => {
     const [one, other] = puts(history);
-    return one && other && replaced(history, new Map([[other, withRevision(other, revisionOf(one))]]));
+    return one && other && replaceOperations(history, new Map([[other, withRevision(other, revisionOf(one))]]));
   },
   "a put that was done although it failed": (history) => {
     const shown = new Set(
@@ -71,7 +71,7 @@ const mistakes: Readonly<Record<string, (history: History) => History | undefine
       ),
     );
     const put = puts(history).find((each) => shown.has(revisionOf(each)));
-    return put && replaced(history, new Map([[put, { ...put, outcome: "failed", response: undefined }]]));
+    return put && replaceOperations(history, new Map([[put, { ...put, outcome: "failed", response: undefined }]]));
   },
 };
 

@@ -9,7 +9,7 @@ import {
 } from "../../../testing/kit/index.js";
 
 /** The history with one operation changed. */
-const changed = (history: History, at: number, change: (operation: Operation) => Operation): History => ({
+const changeOperation = (history: History, at: number, change: (operation: Operation) => Operation): History => ({
   ...history,
   operations: history.operations.map((operation, n) => (n === at ? change(operation) : operation)),
 });
@@ -59,7 +59,7 @@ describe("a recorded history", () => {
     await client.kv.put("a", "1");
     await client.kv.put("a", "2");
     await client.kv.get("a");
-    const stale = changed(recording.history(), 2, (operation) => withRevision(operation, 2));
+    const stale = changeOperation(recording.history(), 2, (operation) => withRevision(operation, 2));
     const { verdict, conflict, explanation } = checkLinearizable(stale);
     assert.equal(verdict, "not-linearizable");
     assert.deepEqual(conflict, [stale.operations[2], stale.operations[1]]);
@@ -76,7 +76,7 @@ describe("a recorded history", () => {
     await client.kv.put("a", "1");
     await client.kv.delete("a");
     await client.kv.get("a");
-    const wrong = changed(recording.history(), 1, (operation) => {
+    const wrong = changeOperation(recording.history(), 1, (operation) => {
       assert.ok(operation.kind === "delete" && operation.response !== undefined);
       return { ...operation, response: { ...operation.response, deleted: 2n } };
     });

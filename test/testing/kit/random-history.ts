@@ -50,7 +50,7 @@ const randomRequest = (random: SeededRandom, keys: number, value: string): Pick<
   }
 };
 
-const planned = (random: SeededRandom, keys: number, number: number): Planned => {
+const plan = (random: SeededRandom, keys: number, number: number): Planned => {
   const invoked = random.next() * 1_000;
   const at = invoked + random.next() * 20;
   const returned = at + random.next() * 20;
@@ -92,7 +92,7 @@ const run = (store: CopyingStore, operation: Operation): Operation => {
 export const randomHistory = (seed: number, { operations = 200, keys = 4 } = {}): History => {
   const random = seededRandom(seed);
   const store = new CopyingStore();
-  const all = Array.from({ length: operations }, (_, number) => planned(random, keys, number));
+  const all = Array.from({ length: operations }, (_, number) => plan(random, keys, number));
   const happened = all
     .sort((a, b) => a.at - b.at)
     .map(({ operation, fate }): Operation => {

@@ -6,7 +6,7 @@ import { startTestCluster, startTestServer } from "../../../testing/kit/index.js
 const resetError = { code: "failed-precondition", outcome: "failed", message: /was reset/ };
 
 /** Takes the rejection of a promise that is looked at later. */
-const later = <T>(promise: Promise<T>): Promise<T> => {
+const ignoreRejection = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined);
   return promise;
 };
@@ -14,7 +14,7 @@ const later = <T>(promise: Promise<T>): Promise<T> => {
 describe("a reset ends earlier requests, and none reaches the new member", () => {
   it("of a client that has not connected yet", async () => {
     await using server = await startTestServer({ listen: false });
-    const put = later(server.client().kv.put("a", "1"));
+    const put = ignoreRejection(server.client().kv.put("a", "1"));
     await server.reset();
     await assert.rejects(put, resetError);
     assert.deepEqual(await server.dump(), {});
@@ -25,14 +25,14 @@ describe("a reset ends earlier requests, and none reaches the new member", () =>
     const client = server.client();
     await client.kv.get("a");
     await server.member.kill();
-    const put = later(client.kv.put("a", "1"));
+    const put = ignoreRejection(client.kv.put("a", "1"));
     const watch = client.watch("a");
-    const next = later(watch.batches().next());
+    const next = ignoreRejection(watch.batches().next());
     await server.reset();
     await assert.rejects(put, resetError);
     await assert.rejects(next, { code: "failed-precondition" });
     server.member.freeze();
-    const frozen = later(client.kv.put("a", "1"));
+    const frozen = ignoreRejection(client.kv.put("a", "1"));
     await server.reset();
     await assert.rejects(frozen, resetError);
     assert.deepEqual(await server.dump(), {});
@@ -42,7 +42,7 @@ describe("a reset ends earlier requests, and none reaches the new member", () =>
   it("that are carried out later", async () => {
     await using server = await startTestServer({ listen: false, clock: "virtual" });
     server.faults.on("Put").delay("1s");
-    const put = later(server.client().kv.put("a", "1"));
+    const put = ignoreRejection(server.client().kv.put("a", "1"));
     await server.clock.advance("500ms");
     await server.reset();
     await assert.rejects(put, resetError);
@@ -54,7 +54,7 @@ describe("a reset ends earlier requests, and none reaches the new member", () =>
     await using cluster = await startTestCluster({ listen: false });
     const client = cluster.client();
     for (let round = 0; round < 2; round++) {
-      const puts = Array.from({ length: 20 }, (_, n) => later(client.kv.put(`key${n}`, "1")));
+      const puts = Array.from({ length: 20 }, (_, n) => ignoreRejection(client.kv.put(`key${n}`, "1")));
       await cluster.reset();
       for (const put of puts) await assert.rejects(put, resetError);
       assert.deepEqual(await cluster.dump(), {});
@@ -87,15 +87,15 @@ describe("a closed server", () => {
         server.history(),
         server.clone(),
       ];
-      waiting.forEach((each) => void later(each));
+      waiting.forEach((each) => void ignoreRejection(each));
       await server.close();
       for (const each of waiting) await assert.rejects(each, closed);
       const cluster = await startTestCluster({ clock, listen: false });
       await Promise.all(cluster.members.map((member) => member.kill()));
       cluster.partition(...cluster.members.map(({ name }) => [name])); // so that no restart makes a majority that serves
       await cluster.members[0]!.restart();
-      const restart = later(cluster.members[1]!.restart());
-      const leader = later(cluster.waitForLeader());
+      const restart = ignoreRejection(cluster.members[1]!.restart());
+      const leader = ignoreRejection(cluster.waitForLeader());
       await cluster.close();
       await assert.rejects(restart, closed);
       await assert.rejects(leader, closed);

@@ -103,12 +103,12 @@ describe("simulate", () => {
   });
 
   it("refuses an invalid seed, option or fault, and a second simulation at the same time", async () => {
-    const nothing = () => Promise.resolve();
-    await assert.rejects(simulate(0.5, nothing), TypeError);
-    await assert.rejects(simulate(1, nothing, { fault: true } as object), /there is no option "fault"/);
-    await assert.rejects(simulate(1, nothing, { faults: ["flood" as "crash"] }), /expected one of "partition"/);
-    const first = simulate(1, nothing);
-    await assert.rejects(simulate(1, nothing), /another simulation runs/);
+    const doNothing = () => Promise.resolve();
+    await assert.rejects(simulate(0.5, doNothing), TypeError);
+    await assert.rejects(simulate(1, doNothing, { fault: true } as object), /there is no option "fault"/);
+    await assert.rejects(simulate(1, doNothing, { faults: ["flood" as "crash"] }), /expected one of "partition"/);
+    const first = simulate(1, doNothing);
+    await assert.rejects(simulate(1, doNothing), /another simulation runs/);
     await first;
   });
 });

@@ -12,7 +12,7 @@ import {
   quote,
 } from "../../../../cli/ctl/args/go-values.js";
 
-const refused = (parse: () => unknown, message: string) =>
+const assertRefused = (parse: () => unknown, message: string) =>
   assert.throws(parse, (error: Error) => error.name === "ValueError" && error.message === message);
 
 describe("numbers", () => {
@@ -34,8 +34,8 @@ describe("numbers", () => {
     };
     for (const [text, value] of Object.entries(numbers)) assert.equal(parseInt64(text, 0), value, text);
     for (const text of ["", "-", "abc", "1.5", "1e3", "09", "0x", "_1", "1__0", "1_", " 1", "1 "])
-      refused(() => parseInt64(text, 0), `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-    refused(
+      assertRefused(() => parseInt64(text, 0), `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+    assertRefused(
       () => parseInt64("9223372036854775808", 0),
       'strconv.ParseInt: parsing "9223372036854775808": value out of range',
     );
@@ -45,9 +45,9 @@ describe("numbers", () => {
     assert.equal(parseInt64("010", 10), 10n);
     assert.equal(parseInt64("-ff", 16), -255n);
     for (const text of ["0x5", "1_0", ""])
-      refused(() => parseInt64(text, 10), `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-    refused(() => parseInt64("zz", 16), 'strconv.ParseInt: parsing "zz": invalid syntax');
-    refused(
+      assertRefused(() => parseInt64(text, 10), `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+    assertRefused(() => parseInt64("zz", 16), 'strconv.ParseInt: parsing "zz": invalid syntax');
+    assertRefused(
       () => parseInt64("ffffffffffffffff", 16),
       'strconv.ParseInt: parsing "ffffffffffffffff": value out of range',
     );
@@ -62,7 +62,7 @@ describe("numbers", () => {
 test("booleans", () => {
   for (const text of ["1", "t", "T", "true", "TRUE", "True"]) assert.equal(parseBool(text), true);
   for (const text of ["0", "f", "F", "false", "FALSE", "False"]) assert.equal(parseBool(text), false);
-  refused(() => parseBool("maybe"), 'strconv.ParseBool: parsing "maybe": invalid syntax');
+  assertRefused(() => parseBool("maybe"), 'strconv.ParseBool: parsing "maybe": invalid syntax');
 });
 
 describe("durations", () => {
@@ -81,11 +81,11 @@ describe("durations", () => {
     };
     for (const [text, milliseconds] of Object.entries(durations)) assert.equal(parseDurationMs(text), milliseconds);
     for (const tooLong of ["2562047h47m16.854775808s", "99999999h", "99999999999999999999ns"])
-      refused(() => parseDurationMs(tooLong), `time: invalid duration "${tooLong}"`);
-    refused(() => parseDurationMs("x"), 'time: invalid duration "x"');
-    refused(() => parseDurationMs(""), 'time: invalid duration ""');
-    refused(() => parseDurationMs("1"), 'time: missing unit in duration "1"');
-    refused(() => parseDurationMs("5x"), 'time: unknown unit "x" in duration "5x"');
+      assertRefused(() => parseDurationMs(tooLong), `time: invalid duration "${tooLong}"`);
+    assertRefused(() => parseDurationMs("x"), 'time: invalid duration "x"');
+    assertRefused(() => parseDurationMs(""), 'time: invalid duration ""');
+    assertRefused(() => parseDurationMs("1"), 'time: missing unit in duration "1"');
+    assertRefused(() => parseDurationMs("5x"), 'time: unknown unit "x" in duration "5x"');
   });
 
   test("are written", () => {

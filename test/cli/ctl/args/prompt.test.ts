@@ -16,12 +16,12 @@ function terminal(...typed: readonly string[]) {
     printed.push(text);
   };
   const io = { stdin, print };
-  return { io, modes, shown: () => printed.join("") };
+  return { io, modes, outputText: () => printed.join("") };
 }
 
 describe("a password at a terminal", () => {
   test("is not shown, and the terminal's mode is restored", async () => {
-    const { io, modes, shown } = terminal("pässwörd", "\r");
+    const { io, modes, outputText: shown } = terminal("pässwörd", "\r");
     assert.equal(await askPassword("Password: ", io), "pässwörd");
     assert.equal(shown(), "Password: \n");
     assert.deepEqual(modes, [true, false]);

@@ -19,8 +19,8 @@ test("completion powershell offers plain words in constrained language mode, whi
 
 test("completion refuses other shells, and no shell, with etcdctl's words", async () => {
   const run = async (...words: string[]) => startProgram("127.0.0.1:1", "completion", ...words).ended;
-  const failed = (reason: string) => ({ code: 1, stdout: "", stderr: `Error: ${reason}\n` });
-  assert.deepEqual(await run("csh"), failed('invalid argument "csh" for "minietcdctl completion"'));
-  assert.deepEqual(await run(), failed("accepts 1 arg(s), received 0"));
-  assert.deepEqual(await run("bash", "zsh"), failed("accepts 1 arg(s), received 2"));
+  const failedRun = (reason: string) => ({ code: 1, stdout: "", stderr: `Error: ${reason}\n` });
+  assert.deepEqual(await run("csh"), failedRun('invalid argument "csh" for "minietcdctl completion"'));
+  assert.deepEqual(await run(), failedRun("accepts 1 arg(s), received 0"));
+  assert.deepEqual(await run("bash", "zsh"), failedRun("accepts 1 arg(s), received 2"));
 });

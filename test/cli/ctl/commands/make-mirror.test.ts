@@ -12,7 +12,7 @@ const contents = async (client: Client): Promise<Record<string, string>> => {
   return Object.fromEntries(kvs.map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value).toString()]));
 };
 
-const untilContents = (client: Client, expected: Record<string, string>) =>
+const waitForContents = (client: Client, expected: Record<string, string>) =>
   eventually(10_000, JSON.stringify(expected), async () => {
     const actual = JSON.stringify(await contents(client));
     return actual === JSON.stringify(expected) || undefined;
@@ -27,11 +27,11 @@ test("make-mirror copies the keys of a prefix, then each change, and prints the 
   await from.kv.put("b", "not copied");
   const words = ["make-mirror", "--prefix", "a/", "--dest-prefix", "copy/", "--max-txn-ops", "2"];
   const mirror = startProgram(source.endpoint, ...words, destination.endpoint);
-  await untilContents(to, { "copy/1": "one" });
+  await waitForContents(to, { "copy/1": "one" });
   const three = ["2", "3", "4"].map((name) => ({ op: "put", key: `a/${name}`, value: name }) as const);
   await from.kv.txn({ success: three });
   await from.kv.delete("a/1");
-  await untilContents(to, { "copy/2": "2", "copy/3": "3", "copy/4": "4" });
+  await waitForContents(to, { "copy/2": "2", "copy/3": "3", "copy/4": "4" });
   mirror.signals.emit("SIGTERM", "SIGTERM");
   const { code, stderr } = await mirror.ended;
   const { header } = await from.kv.get("a/1");
@@ -39,7 +39,7 @@ test("make-mirror copies the keys of a prefix, then each change, and prints the 
 
   await from.kv.put("a/5", "later");
   const resumed = startProgram(source.endpoint, ...words, `--rev=${header.revision + 1}`, destination.endpoint);
-  await untilContents(to, { "copy/2": "2", "copy/3": "3", "copy/4": "4", "copy/5": "later" });
+  await waitForContents(to, { "copy/2": "2", "copy/3": "3", "copy/4": "4", "copy/5": "later" });
   resumed.signals.emit("SIGINT", "SIGINT");
   assert.equal((await resumed.ended).code, 130);
 });
@@ -54,7 +54,7 @@ test("make-mirror copies many keys, all without their prefix", async () => {
   }
   const words = ["make-mirror", "--prefix=p/", "--no-dest-prefix", destination.endpoint];
   const mirror = startProgram(source.endpoint, ...words);
-  await untilContents(destination.client(), Object.fromEntries(keys.map((key) => [key, "v"])));
+  await waitForContents(destination.client(), Object.fromEntries(keys.map((key) => [key, "v"])));
   mirror.signals.emit("SIGINT", "SIGINT");
   assert.equal((await mirror.ended).code, 130);
 });
@@ -80,7 +80,7 @@ test("make-mirror acts at the destination as the user of --dest-user, and never 
   const from = ["--user=root:root's", "make-mirror", "--prefix=a/", "--dest-prefix=copy/"];
   const mirror = startProgram(source.endpoint, ...from, "--dest-user=writer:writer's", destination.endpoint);
   const root = destination.client({ auth: { user: "root", password: "root's" } });
-  await untilContents(root, { "copy/1": "one" });
+  await waitForContents(root, { "copy/1": "one" });
   mirror.signals.emit("SIGINT", "SIGINT");
   assert.equal((await mirror.ended).code, 130);
 
@@ -114,7 +114,7 @@ test("make-mirror from revision 1 copies the keys, also of a source that has com
   for (const value of ["1", "2", "3"]) await client.kv.put("k", value);
   await client.kv.compact(3);
   const mirror = startProgram(source.endpoint, "make-mirror", "--rev=1", destination.endpoint);
-  await untilContents(destination.client(), { k: "3" });
+  await waitForContents(destination.client(), { k: "3" });
   mirror.signals.emit("SIGINT", "SIGINT");
   assert.equal((await mirror.ended).code, 130);
 });

@@ -19,19 +19,26 @@ export function startProgram(endpoint: string, ...words: readonly string[]) {
     note: (line) => (output.stderr += `${line}\n`),
     signals,
   });
-  const printed = (text: string) =>
+  const waitForOutput = (text: string) =>
     eventually(deadlineMs, `${text} on standard output`, () =>
       Promise.resolve(output.stdout.includes(text) || undefined),
     );
-  const untilKeys = (client: Client, prefix: string, count: number) =>
+  const waitForKeys = (client: Client, prefix: string, count: number) =>
     eventually(deadlineMs, `${count} keys under ${prefix}`, async () => {
       const result = await client.kv.get(prefix, { prefix: true });
       return result.count === count || undefined;
     });
-  const untilSomeKeys = (client: Client, prefix: string) =>
+  const waitForSomeKeys = (client: Client, prefix: string) =>
     eventually(deadlineMs, `keys under ${prefix}`, async () => {
       const result = await client.kv.get(prefix, { prefix: true, countOnly: true });
       return result.count > 0 || undefined;
     });
-  return { signals, output, printed, untilKeys, untilSomeKeys, ended: ended.then((code) => ({ code, ...output })) };
+  return {
+    signals,
+    output,
+    printed: waitForOutput,
+    untilKeys: waitForKeys,
+    untilSomeKeys: waitForSomeKeys,
+    ended: ended.then((code) => ({ code, ...output })),
+  };
 }

@@ -15,7 +15,7 @@ const image = Buffer.alloc(1_024, "page");
 const backup = Buffer.concat([image, createHash("sha256").update(image).digest()]);
 
 /** Saves what a server sends in parts of some bytes, and looks at the folder. */
-async function saved({ bytes = backup, partBytes = 500, before = "" as string, failing = false }) {
+async function saveBackup({ bytes = backup, partBytes = 500, before = "" as string, failing = false }) {
   await using server = await FakeServer.start();
   await using folder = await tempFolder();
   const path = join(folder.path, "backup.db");
@@ -42,7 +42,7 @@ async function saved({ bytes = backup, partBytes = 500, before = "" as string, f
 
 test("snapshot save writes a file that only its owner can read, from parts of any size", async () => {
   for (const partBytes of [1, 31, 500, 10_000]) {
-    const { content, ...outcome } = await saved({ partBytes });
+    const { content, ...outcome } = await saveBackup({ partBytes });
     assert.deepEqual(outcome, {
       code: 0,
       stdout: "Snapshot saved at /backup.db\nServer version 3.7.0\n",
@@ -58,9 +58,9 @@ test("snapshot save keeps an existing file if the backup is damaged, incomplete 
   damaged[3] = 0;
   const before = "the backup of yesterday";
   const outcomes = [
-    await saved({ bytes: damaged, before }),
-    await saved({ bytes: image, before }),
-    await saved({ failing: true, before }),
+    await saveBackup({ bytes: damaged, before }),
+    await saveBackup({ bytes: image, before }),
+    await saveBackup({ failing: true, before }),
   ];
   for (const { code, stdout, content } of outcomes)
     assert.deepEqual([code, stdout, content?.toString()], [5, "", before]);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseCompare, parseOp } from "../../../../cli/ctl/commands/txn-language.js";
 
-const invalid = (parse: () => unknown, message: string, hint?: string) =>
+const assertInvalid = (parse: () => unknown, message: string, hint?: string) =>
   assert.throws(parse, { name: "Failure", exitCode: 3, message, ...(hint === undefined ? {} : { hint }) });
 
 const bytes = (text: string) => Buffer.from(text, "latin1");
@@ -24,7 +24,7 @@ describe("conditions", () => {
 
   test("with another operator are refused", () => {
     const line = 'value("a") >= "x"';
-    invalid(() => parseCompare(line), `malformed comparison: ${line} (unknown operator >=)`);
+    assertInvalid(() => parseCompare(line), `malformed comparison: ${line} (unknown operator >=)`);
   });
 
   test("take bytes that are not UTF-8", () => {
@@ -34,10 +34,10 @@ describe("conditions", () => {
   });
 
   test("with an unknown escape are refused", () => {
-    const refused = (line: string, reason: string) =>
-      invalid(() => parseOp(line), "invalid syntax", `Reason: ${reason}`);
-    refused(String.raw`get "\q"`, String.raw`bad escape \q in "\q"`);
-    refused(String.raw`get "\U00110000"`, String.raw`bad escape \U00110000: there is no such character`);
+    const assertRefused = (line: string, reason: string) =>
+      assertInvalid(() => parseOp(line), "invalid syntax", `Reason: ${reason}`);
+    assertRefused(String.raw`get "\q"`, String.raw`bad escape \q in "\q"`);
+    assertRefused(String.raw`get "\U00110000"`, String.raw`bad escape \U00110000: there is no such character`);
   });
 });
 
@@ -53,7 +53,7 @@ describe("steps", () => {
     assert.ok(get.op === "get");
     assert.deepEqual([get.rangeEnd, get.limit, get.sortBy], [bytes("c"), 5, "createRevision"]);
     const hint = "Reason: unknown flag: --endpoints";
-    invalid(() => parseOp("get a --endpoints x"), "invalid txn request: get a --endpoints x", hint);
+    assertInvalid(() => parseOp("get a --endpoints x"), "invalid txn request: get a --endpoints x", hint);
   });
 
   test("do not keep the flags of the previous step", () => {
@@ -65,6 +65,6 @@ describe("steps", () => {
 
   test("show the line in UTF-8 when it is refused", () => {
     const line = Buffer.from("löschen a", "utf8").toString("latin1");
-    invalid(() => parseOp(line), "invalid txn request: löschen a");
+    assertInvalid(() => parseOp(line), "invalid txn request: löschen a");
   });
 });

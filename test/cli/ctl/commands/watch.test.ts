@@ -14,7 +14,7 @@ import { eventually } from "../../../support/deadline.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const noFlags = { interactive: false, prefix: false, rev: 0, prevKv: false, progressNotify: false };
-const refused = (request: () => unknown, message: string) => assert.throws(request, { exitCode: 128, message });
+const assertRefused = (request: () => unknown, message: string) => assert.throws(request, { exitCode: 128, message });
 
 describe("a watch request is", () => {
   test("a key, a range or a prefix, from the arguments or from the environment", () => {
@@ -38,19 +38,19 @@ describe("a watch request is", () => {
   test("refused if its arguments contradict one another", () => {
     const request = (positional: string[], env: string[] = [], afterDashes?: string[]) =>
       watchRequest({ ...noFlags, prefix: true }, { positional, afterDashes }, env, utf8);
-    refused(() => request([]), "bad number of arguments");
-    refused(() => request(["a", "b", "c"]), "bad number of arguments");
-    refused(() => request(["a"], ["b"]), "bad number of arguments (found conflicting environment key)");
-    refused(() => request(["a"], [], []), "bad number of arguments (found separator --, but no commands)");
-    refused(() => request(["a", "b"]), "`range_end` and `--prefix` are mutually exclusive");
+    assertRefused(() => request([]), "bad number of arguments");
+    assertRefused(() => request(["a", "b", "c"]), "bad number of arguments");
+    assertRefused(() => request(["a"], ["b"]), "bad number of arguments (found conflicting environment key)");
+    assertRefused(() => request(["a"], [], []), "bad number of arguments (found separator --, but no commands)");
+    assertRefused(() => request(["a", "b"]), "`range_end` and `--prefix` are mutually exclusive");
     const env = { ETCDCTL_WATCH_RANGE_END: "z" };
-    refused(() => keysFromEnv(env), 'ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END="z"');
+    assertRefused(() => keysFromEnv(env), 'ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END="z"');
   });
 
   test("the same in a line of input as on the command line", () => {
     const { key, options, exec } = watchLineRequest(["--rev", "5", "a", "--prev-kv", "--", "echo"], [], utf8);
     assert.deepEqual([key, options.startRevision, options.prevKv, exec], [utf8("a"), 5, true, ["echo"]]);
-    refused(() => watchLineRequest(["a", "--nope"], [], utf8), "unknown flag: --nope");
+    assertRefused(() => watchLineRequest(["a", "--nope"], [], utf8), "unknown flag: --nope");
   });
 });
 
@@ -178,8 +178,8 @@ test("a change too large for a program's environment is an error, like every oth
 test("a watch requested without a running server waits for one, if a server was connected before", async () => {
   const response = { header: { clusterId: 1n, memberId: 2n, revision: 3, raftTerm: 4 }, events: [] };
   const unreachable = new ConnectError(new Map([["a:1", "no"]]));
-  const watchThat = (ready: () => Promise<number>) => ({
-    watch: () => ({ ready, responses: () => Readable.from([response]) }),
+  const watchThat = (whenReady: () => Promise<number>) => ({
+    watch: () => ({ ready: whenReady, responses: () => Readable.from([response]) }),
   });
   const client = watchThat(() => Promise.reject(unreachable)) as unknown as Client;
   const watches = new Watches(client);

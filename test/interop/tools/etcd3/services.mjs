@@ -2,7 +2,7 @@
 // Prints every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
 
 import { once } from "node:events";
-import { connect, finished, refused, say } from "./steps.mjs";
+import { connect, expectRefusal, finish, say } from "./steps.mjs";
 
 const section = (name) => say(`== ${name}`);
 
@@ -19,7 +19,7 @@ const keys = async (etcd) => {
   const large = "x".repeat(1_000_000);
   await etcd.put("large").value(large);
   say("large", (await etcd.get("large").string()) === large);
-  await refused("get of the future", () => etcd.get("config/a").revision(1_000_000).exec());
+  await expectRefusal("get of the future", () => etcd.get("config/a").revision(1_000_000).exec());
   const scoped = etcd.namespace("config/");
   say("scoped", await scoped.getAll().strings());
   say("deleted", (await scoped.delete().all()).deleted, (await etcd.delete().key("none")).deleted);
@@ -54,7 +54,7 @@ const leases = async (etcd) => {
   say("kept", (await etcd.leaseClient.leaseTimeToLive({ ID: await lease.grant(), keys: true })).keys.map(String));
   await lease.revoke();
   say("revoked", await etcd.get("lease/a"));
-  await refused("put with none", () => etcd.put("lease/a").value("1").lease(4711).exec());
+  await expectRefusal("put with none", () => etcd.put("lease/a").value("1").lease(4711).exec());
   const brief = etcd.lease(1, { autoKeepAlive: false });
   const watcher = await etcd.watch().key("lease/b").only("delete").create();
   await brief.put("lease/b").value("1");
@@ -89,7 +89,7 @@ const watches = async (etcd, writer) => {
 const concurrency = async (one, other) => {
   section("locks and elections");
   const lock = await one.lock("boat").ttl(60).acquire();
-  await refused("lock", () => other.lock("boat").ttl(60).acquire());
+  await expectRefusal("lock", () => other.lock("boat").ttl(60).acquire());
   await lock.release();
   say(
     "lock",
@@ -137,5 +137,5 @@ await concurrency(one, other);
 await cluster(one);
 one.close();
 other.close();
-finished();
+finish();
 section("done");

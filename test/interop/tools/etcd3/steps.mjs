@@ -21,7 +21,7 @@ export const ownArguments = rest;
 export const say = (...words) => console.log(...words);
 
 /** Says how an attempt is refused. */
-export const refused = async (name, attempt) => {
+export const expectRefusal = async (name, attempt) => {
   try {
     await attempt();
   } catch (error) {
@@ -40,4 +40,4 @@ export const connect = (auth) =>
   });
 
 /** Ends the wait for the deadline. */
-export const finished = () => clearTimeout(deadline);
+export const finish = () => clearTimeout(deadline);

@@ -3,15 +3,15 @@
 // to the same lines.
 
 import { once } from "node:events";
-import { connect, finished, ownArguments, refused, say } from "./steps.mjs";
+import { connect, expectRefusal, finish, ownArguments, say } from "./steps.mjs";
 
 const [username = "", password = ""] = ownArguments;
 
 const logins = async () => {
   const stranger = connect({ username, password: "wrong" });
-  await refused("login", () => stranger.get("/a"));
+  await expectRefusal("login", () => stranger.get("/a"));
   const nobody = connect(undefined);
-  await refused("nobody's get", () => nobody.get("/a"));
+  await expectRefusal("nobody's get", () => nobody.get("/a"));
   for (const client of [stranger, nobody]) client.close();
 };
 
@@ -22,21 +22,23 @@ const rights = async (etcd, writer) => {
   const [{ value }] = await event;
   say("event", String(value));
   await watcher.cancel();
-  await refused("put", () => etcd.put("a").value("1").exec());
-  await refused("get", () => etcd.getAll().strings());
-  await refused("txn", () => etcd.if("/a", "Version", ">", 0).then(etcd.put("/a").value("2"), etcd.get("a")).commit());
+  await expectRefusal("put", () => etcd.put("a").value("1").exec());
+  await expectRefusal("get", () => etcd.getAll().strings());
+  await expectRefusal("txn", () =>
+    etcd.if("/a", "Version", ">", 0).then(etcd.put("/a").value("2"), etcd.get("a")).commit(),
+  );
   say("unchanged", await etcd.getAll().prefix("/").strings());
-  await refused("delete", () => etcd.delete().prefix("a"));
-  await refused("watch", () => etcd.watch().prefix("a").create());
-  await refused("user", () => etcd.user("more").create("p"));
-  await refused("defragment", () => etcd.maintenance.defragment());
+  await expectRefusal("delete", () => etcd.delete().prefix("a"));
+  await expectRefusal("watch", () => etcd.watch().prefix("a").create());
+  await expectRefusal("user", () => etcd.user("more").create("p"));
+  await expectRefusal("defragment", () => etcd.maintenance.defragment());
   say("own roles", (await etcd.auth.userGet({ name: username })).roles);
 };
 
 const leases = async (etcd) => {
   const lease = etcd.lease(60);
   await lease.put("/lease").value("1");
-  await refused("put on a lease", () => lease.put("lease").value("1").exec());
+  await expectRefusal("put on a lease", () => lease.put("lease").value("1").exec());
   await lease.keepaliveOnce();
   await lease.revoke();
   say("revoked", await etcd.get("/lease"));
@@ -45,7 +47,7 @@ const leases = async (etcd) => {
 const recipes = async (one, other) => {
   const [ours, theirs] = [one, other].map((client) => client.namespace("/"));
   const lock = await ours.lock("boat").ttl(60).acquire();
-  await refused("lock", () => theirs.lock("boat").ttl(60).acquire());
+  await expectRefusal("lock", () => theirs.lock("boat").ttl(60).acquire());
   await lock.release();
   say(
     "lock",
@@ -55,7 +57,7 @@ const recipes = async (one, other) => {
       .do(() => "acquired"),
   );
   const denied = one.lock("boat").ttl(60);
-  await refused("lock without rights", () => denied.acquire());
+  await expectRefusal("lock without rights", () => denied.acquire());
   await denied.release(); // its lease would be kept alive
   const campaign = ours.election("election", 60).campaign("one");
   await once(campaign, "elected");
@@ -70,6 +72,6 @@ await rights(one, other);
 await leases(one);
 await recipes(one, other);
 for (const client of [one, other]) client.close();
-finished();
+finish();
 say("done");
 process.exit(0); // etcd3 never closes the connections that it logged in over

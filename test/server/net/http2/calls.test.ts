@@ -66,17 +66,17 @@ describe("calls", () => {
       ({ type, flags }) => type === frameType.settings && flags === 1,
     );
     const ping = (text: string): Buffer => frame(frameType.ping, 0, 0, Buffer.from(text));
-    const answered = (text: string) =>
+    const waitForPong = (text: string) =>
       client.frame(
         text,
         ({ type, flags, payload }) => type === frameType.ping && flags === 1 && payload.toString() === text,
       );
     client.send(ping("with one"), call(1, "/test.S/Steps", Buffer.from("x")));
     await client.end(1);
-    await answered("with one");
+    await waitForPong("with one");
     assert.equal(written[1], written[0]);
     client.send(ping("all-ping"));
-    await answered("all-ping");
+    await waitForPong("all-ping");
   });
 
   test("an error is one frame, its text percent-encoded", async (t) => {

@@ -18,7 +18,7 @@ import {
 } from "../../../../server/net/http2/limits.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
 import { within } from "../../../support/deadline.js";
-import { indexed, literal, plainBlock } from "./hpack-writer.js";
+import { indexedField, literal, plainBlock } from "./hpack-writer.js";
 import {
   assertServes,
   call,
@@ -45,7 +45,7 @@ describe("a hostile client is disconnected, others are served", () => {
       pairs.push(headers(stream, "/test.S/Stream"), numberFrame(frameType.resetStream, stream, 8));
     }
     client.send(...pairs);
-    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_resets"]);
+    assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_resets"]);
     assert.ok(cancelled.length > resetBurst);
     await assertServes(dial);
   });
@@ -53,9 +53,9 @@ describe("a hostile client is disconnected, others are served", () => {
   test("CONTINUATION without end", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
-    client.send(frame(frameType.headers, 0, 1, indexed(3)));
-    for (let n = 0; n < maxContinuations + 5; n++) client.send(frame(frameType.continuation, 0, 1, indexed(2)));
-    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_headers"]);
+    client.send(frame(frameType.headers, 0, 1, indexedField(3)));
+    for (let n = 0; n < maxContinuations + 5; n++) client.send(frame(frameType.continuation, 0, 1, indexedField(2)));
+    assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_headers"]);
     await assertServes(dial);
   });
 
@@ -65,7 +65,7 @@ describe("a hostile client is disconnected, others are served", () => {
     const bomb = Buffer.concat([
       plainBlock(requestFields("/test.S/Echo")),
       literal("added", "bomb", "x".repeat(4_000)),
-      ...Array.from({ length: 5_000 }, () => indexed(62)),
+      ...Array.from({ length: 5_000 }, () => indexedField(62)),
     ]);
     client.send(frame(frameType.headers, endHeaders, 1, bomb), call(3, "/test.S/Echo"));
     assert.equal(await client.reset(1), 6);
@@ -82,7 +82,7 @@ describe("a hostile client is disconnected, others are served", () => {
       const { dial } = await serve(t, { clock: new VirtualClock() });
       const client = dial();
       client.send(...Array.from({ length: idleFrameBurst + 200 }, () => sent));
-      assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_idle_frames"]);
+      assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_idle_frames"]);
       await assertServes(dial);
     });
 
@@ -93,7 +93,7 @@ describe("a hostile client is disconnected, others are served", () => {
       headers(1, "/test.S/Echo"),
       ...Array.from({ length: idleFrameBurst + 200 }, () => data(1, Buffer.alloc(0))),
     );
-    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_idle_frames"]);
+    assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_idle_frames"]);
     await assertServes(dial);
   });
 
@@ -101,7 +101,7 @@ describe("a hostile client is disconnected, others are served", () => {
     const { dial } = await serve(t);
     const client = dial();
     client.send(...Array.from({ length: 20 }, () => frame(frameType.ping, 0, 0, Buffer.alloc(8))));
-    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_pings"]);
+    assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_pings"]);
     await assertServes(dial);
   });
 
@@ -109,7 +109,7 @@ describe("a hostile client is disconnected, others are served", () => {
     const { dial } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Echo"), frame(frameType.data, 0, 1, Buffer.alloc(16_385)));
-    assert.deepEqual(await client.goneWith(), [6, "frame too large"]);
+    assert.deepEqual(await client.goAway(), [6, "frame too large"]);
     await assertServes(dial);
   });
 
@@ -133,13 +133,13 @@ describe("a hostile client is disconnected, others are served", () => {
   test("one message beyond that memory is received alone, if --max-request-bytes allows it", async (t) => {
     const { dial } = await serve(t, { maxRequestBytes: 5 * maxPartialBytes });
     const client = dial();
-    const begun = (length: number): Buffer => {
+    const prefixOf = (length: number): Buffer => {
       const prefix = Buffer.alloc(6);
       prefix.writeUInt32BE(length, 1);
       return prefix;
     };
-    client.send(headers(1, "/test.S/Echo"), data(1, begun(5 * maxPartialBytes)));
-    client.send(headers(3, "/test.S/Echo"), data(3, begun(10)));
+    client.send(headers(1, "/test.S/Echo"), data(1, prefixOf(5 * maxPartialBytes)));
+    client.send(headers(3, "/test.S/Echo"), data(3, prefixOf(10)));
     assert.equal((await client.end(3)).fields["grpc-status"], "8");
     assert.equal(
       client.frames.some(({ stream }) => stream === 1),
@@ -174,7 +174,7 @@ describe("a hostile client is disconnected, others are served", () => {
       numberFrame(frameType.windowUpdate, 2 * n + 1, 0),
     ]);
     client.send(...pairs.flat());
-    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_resets"]);
+    assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_resets"]);
     await assertServes(dial);
   });
 
@@ -208,7 +208,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await client.end(1);
     clock.advance(2_000);
     clock.advance(maxIncompleteMs);
-    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "incomplete_frame"]);
+    assert.deepEqual(await client.goAway(), [enhanceYourCalm, "incomplete_frame"]);
   });
 
   test("streams beyond the limit are refused, and as many others go on", async (t) => {
@@ -338,7 +338,7 @@ describe("a client within the rules is still served", () => {
 describe("a silent client", () => {
   test("has its connection closed when it begins no request", async (t) => {
     const { dial } = await serve(t, { rules: { withoutRequestMs: 1 } });
-    assert.deepEqual(await dial().goneWith(), [0, "no_request"]);
+    assert.deepEqual(await dial().goAway(), [0, "no_request"]);
   });
 
   test("is pinged, and closed if it does not answer", async (t) => {

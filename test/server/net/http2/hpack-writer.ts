@@ -29,7 +29,7 @@ export const text = (value: string, isHuffman = false): Buffer => {
   return Buffer.concat([integer(bytes.length, 7, isHuffman ? 0x80 : 0), bytes]);
 };
 
-export const indexed = (index: number): Buffer => integer(index, 7, 0x80);
+export const indexedField = (index: number): Buffer => integer(index, 7, 0x80);
 export const sizeUpdate = (bytes: number): Buffer => integer(bytes, 5, 0x20);
 
 /** A literal: `how` says what becomes of it, `name` is an index or text. */

@@ -8,7 +8,7 @@ import { HpackDecoder } from "../../../../server/net/http2/hpack-decoder.js";
 import { HpackEncoder } from "../../../../server/net/http2/hpack-encoder.js";
 import { headerTableBytes, maxHeaderFields, maxHeaderListBytes } from "../../../../server/net/http2/limits.js";
 import { LiteralCache } from "../../../../server/net/http2/literal-cache.js";
-import { indexed, integer, literal, sizeUpdate, text } from "./hpack-writer.js";
+import { indexedField, integer, literal, sizeUpdate, text } from "./hpack-writer.js";
 
 type Fields = [name: string, value: string][];
 
@@ -74,7 +74,7 @@ describe("HPACK decoder", () => {
     const other = new HpackDecoder(literals);
     decode(one, literal("added", ":path", "/a.B/C"));
     const [field] = one.fields;
-    decode(one, indexed(62));
+    decode(one, indexedField(62));
     assert.equal(one.fields[0], field);
     decode(other, literal("added", ":path", "/a.B/C"));
     assert.equal(other.fields[0], field);
@@ -103,10 +103,10 @@ describe("HPACK decoder", () => {
   });
 
   for (const [what, block] of [
-    ["index 0", indexed(0)],
-    ["an index beyond the tables", indexed(62)],
+    ["index 0", indexedField(0)],
+    ["an index beyond the tables", indexedField(62)],
     ["a name index beyond the tables", literal("added", 70, "v")],
-    ["a size update after a field", Buffer.concat([indexed(2), sizeUpdate(0)])],
+    ["a size update after a field", Buffer.concat([indexedField(2), sizeUpdate(0)])],
     ["a size update beyond what is allowed", sizeUpdate(headerTableBytes + 1)],
     ["a string longer than the block", Buffer.of(0x00, 0x05, 0x61)],
     ["a length without an end", Buffer.of(0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)],
@@ -120,21 +120,21 @@ describe("HPACK decoder", () => {
     const connection = decoder();
     decode(connection, literal("added", "a", "1"));
     assert.throws(
-      () => decode(connection, Buffer.concat([sizeUpdate(0), sizeUpdate(4_096), indexed(62)])),
+      () => decode(connection, Buffer.concat([sizeUpdate(0), sizeUpdate(4_096), indexedField(62)])),
       ConnectionError,
     );
     decode(connection, literal("added", "b", "2"));
-    assert.deepEqual(decode(connection, indexed(62)), [["b", "2"]]);
+    assert.deepEqual(decode(connection, indexedField(62)), [["b", "2"]]);
   });
 
   test("a list of more bytes or fields than allowed is refused, and the table stays correct", () => {
     const connection = decoder();
     const large = literal("added", "bomb", "x".repeat(4_000));
-    const bomb = Buffer.concat([large, ...Array.from({ length: 10_000 }, () => indexed(62))]);
+    const bomb = Buffer.concat([large, ...Array.from({ length: 10_000 }, () => indexedField(62))]);
     assert.equal(connection.decode(bomb, 0, bomb.length), false);
     assert.ok(connection.fields.reduce((sum, { size }) => sum + size, 0) <= maxHeaderListBytes);
-    assert.equal(decode(connection, indexed(62))[0]?.[0], "bomb");
-    const many = Buffer.concat(Array.from({ length: maxHeaderFields + 1 }, () => indexed(2)));
+    assert.equal(decode(connection, indexedField(62))[0]?.[0], "bomb");
+    const many = Buffer.concat(Array.from({ length: maxHeaderFields + 1 }, () => indexedField(2)));
     assert.equal(connection.decode(many, 0, many.length), false);
     assert.equal(connection.decode(many, 1, many.length), true);
   });
@@ -160,7 +160,7 @@ describe("HPACK decoder", () => {
             if (how === "added") table.add(new HeaderField(name, value));
             const newest = again ? table.get(0) : undefined;
             if (newest === undefined) continue;
-            parts.push(indexed(62));
+            parts.push(indexedField(62));
             wanted.push([newest.name, newest.value]);
           }
           assert.deepEqual(decode(connection, Buffer.concat(parts)), wanted);

@@ -226,7 +226,7 @@ describe("bytes for a client", () => {
   });
 
   /** The same message in pieces, of which some are empty. */
-  const divided = ({ head, tag, items, tail }: ListMessage): ListMessage[] => {
+  const divide = ({ head, tag, items, tail }: ListMessage): ListMessage[] => {
     const none = Buffer.of();
     return [
       new ListMessage(head, tag, items.slice(0, 1), none),
@@ -259,7 +259,7 @@ describe("bytes for a client", () => {
           const output = new Output(new ChunkPool());
           const wanted = messages.map((each) => message(each instanceof ListMessage ? each.toBytes() : each));
           for (const each of messages) {
-            if (each instanceof ListMessage) queue.addLists(divided(each));
+            if (each instanceof ListMessage) queue.addLists(divide(each));
             else queue.add(each.subarray(0, 7), each.subarray(7));
           }
           let [moved, completed] = [0, 0];

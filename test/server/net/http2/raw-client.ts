@@ -89,14 +89,14 @@ export class RawClient {
 
   /** Waits for a frame among those that have come and will come. */
   async frame(what: string, isIt: (seen: SeenFrame) => boolean): Promise<SeenFrame> {
-    const found = async (): Promise<SeenFrame> => {
+    const find = async (): Promise<SeenFrame> => {
       for (;;) {
         const seen = this.frames.find(isIt);
         if (seen !== undefined) return seen;
         await new Promise<void>((resolve) => (this.wake = resolve));
       }
     };
-    return within(5_000, what, found());
+    return within(5_000, what, find());
   }
 
   /** The trailers, or what stands for them, of a stream. */
@@ -111,7 +111,7 @@ export class RawClient {
   }
 
   /** Code and text of the GOAWAY, once the connection is closed as well. */
-  async goneWith(): Promise<readonly [code: number, text: string]> {
+  async goAway(): Promise<readonly [code: number, text: string]> {
     const { payload } = await this.frame("a GOAWAY", ({ type }) => type === frameType.goAway);
     await within(5_000, "the end of the connection", this.closed);
     return [payload.readUInt32BE(4), payload.toString("latin1", 8)];

@@ -276,15 +276,15 @@ test("under the alarm NOSPACE a transaction with a put in any branch and depth i
     request: { $case: "requestDeleteRange", value: DeleteRangeRequest.create({ key: Buffer.from("a") }) },
   };
   const txn = (success: RequestOp[], failure: RequestOp[] = []): TxnRequest => ({ compare: [], success, failure });
-  const nested = (request: TxnRequest): RequestOp => ({ request: { $case: "requestTxn", value: request } });
+  const nestedOp = (request: TxnRequest): RequestOp => ({ request: { $case: "requestTxn", value: request } });
   const run = (index: number, value: TxnRequest): number => {
     apply(copy, entry(index, { $case: "txn", value }));
     return copy.store.revision;
   };
   apply(copy, entry(1, put("a")), entry(2, alarm(Action.ACTIVATE, AlarmType.NOSPACE)));
-  const mayPut = [txn([putOf("b")]), txn([remove], [putOf("b")]), txn([remove, nested(txn([], [putOf("b")]))])];
+  const mayPut = [txn([putOf("b")]), txn([remove], [putOf("b")]), txn([remove, nestedOp(txn([], [putOf("b")]))])];
   for (const [n, request] of mayPut.entries()) assert.equal(run(n + 3, request), 2);
-  assert.equal(run(9, txn([remove], [nested(txn([remove]))])), 3);
+  assert.equal(run(9, txn([remove], [nestedOp(txn([remove]))])), 3);
 });
 
 test("under the alarm CORRUPT every change is refused, expiries included, until it is deactivated", async (t) => {
@@ -308,14 +308,14 @@ test("a checkpoint counts only in its term and for its lease, until it is withdr
     $case: "leaseCheckpoint",
     value: { term, leases: [{ id: 7n, generation, seconds }] },
   });
-  const remaining = () => copy.store.lease(toLeaseId(7n))?.remainingSeconds;
+  const remainingSeconds = () => copy.store.lease(toLeaseId(7n))?.remainingSeconds;
   apply(copy, entry(1, grant), entry(2, checkpoint(1n, 1n, 300n)), entry(3, checkpoint(2n, 9n, 300n)));
-  assert.equal(remaining(), undefined);
+  assert.equal(remainingSeconds(), undefined);
   apply(copy, entry(4, put("k", { lease: 7n })), entry(5, checkpoint(2n, 1n, 300n)));
-  assert.equal(remaining(), 300);
+  assert.equal(remainingSeconds(), 300);
   assert.equal(copy.store.leaseKeyCount(toLeaseId(7n)), 1);
   apply(copy, entry(6, checkpoint(2n, 1n, 0n)));
-  assert.equal(remaining(), undefined);
+  assert.equal(remainingSeconds(), undefined);
 });
 
 test("a failure of this member alone stops the member, and is not a result", async (t) => {
@@ -417,7 +417,7 @@ test("the state at the end of a round stays as it was, whatever is applied later
     states.push(state);
     endRound(state);
   };
-  const shown = (state: RoundState): string[] =>
+  const showState = (state: RoundState): string[] =>
     state.rows().map(({ table, key, row }) => {
       const id = Buffer.from(key, "latin1").readBigUInt64BE();
       if (table === "members") return `${id}: ${Member.decode(row).name}`;
@@ -427,7 +427,7 @@ test("the state at the end of a round stays as it was, whatever is applied later
   const expected: string[][] = [];
   const step = (...entries: readonly Entry[]): void => {
     apply(copy, ...entries);
-    expected.push(shown(states.at(-1)!));
+    expected.push(showState(states.at(-1)!));
   };
   step({ kind: "empty", index: 1 as LogIndex, term: 2 as Term });
   step(entry(2, put("a"), { sequence: 1 }), entry(3, put("b"), { sequence: 3 }));
@@ -444,7 +444,7 @@ test("the state at the end of a round stays as it was, whatever is applied later
     ["17: ", "17: 2 4 01"],
     ["17: ", "17: 2 4 01", "34: 3 1 01"],
   ]);
-  assert.deepEqual(states.map(shown), expected);
+  assert.deepEqual(states.map(showState), expected);
   assert.deepEqual(
     states.map((state) => decodeMarker(state.marker()).index),
     [1, 3, 4, 5, 6, 7],
@@ -462,19 +462,19 @@ test("tables that the applier did not write are damage", () => {
     key: "\0\0\0\0\0\0\0\x11",
     row: Member.encode({ ID: 0x11n, name: "", peerURLs: [], clientURLs: [], isLearner: false }).finish(),
   };
-  const reading =
+  const readFrom =
     (...rows: readonly TableRow[]) =>
     (): unknown =>
       readAppliedState(new Uint8Array(), {
         table: (name) => new Map(rows.filter(({ table }) => table === name).map(({ key, row }) => [key, row])),
       });
-  assert.doesNotThrow(reading(member));
+  assert.doesNotThrow(readFrom(member));
   assert.throws(
-    reading(member, { table: "proposals", key: "short", row: new Uint8Array() }),
+    readFrom(member, { table: "proposals", key: "short", row: new Uint8Array() }),
     /table proposals: a row's key is not the id of a member/,
   );
-  assert.throws(reading({ ...member, key: "\0\0\0\0\0\0\0\x33" }), /row 51 of table members: it is of member 17/);
-  assert.throws(reading(), /table members: it lists no voter/);
+  assert.throws(readFrom({ ...member, key: "\0\0\0\0\0\0\0\x33" }), /row 51 of table members: it is of member 17/);
+  assert.throws(readFrom(), /table members: it lists no voter/);
 });
 
 test("a wait for an index ends once it is applied, at once if it already is", async (t) => {
@@ -490,22 +490,22 @@ test("a wait for an index ends once it is applied, at once if it already is", as
 
 test("apply does not complete while the store's writes are behind, nor after a stop", async (t) => {
   const copy = await open(t);
-  let drained: () => void = () => assert.fail("nobody waits");
+  let onDrained: () => void = () => assert.fail("nobody waits");
   Object.defineProperty(copy.store, "isFull", { get: () => true });
-  copy.store.whenDrained = (callback) => (drained = callback);
+  copy.store.whenDrained = (callback) => (onDrained = callback);
   let done = 0;
   copy.applier.apply([entry(1, put("a"))], () => done++);
   assert.equal(done, 0);
-  drained();
+  onDrained();
   assert.equal(done, 1);
   copy.applier.apply([entry(2, put("b"))], () => done++);
   copy.applier.stop();
-  drained();
+  onDrained();
   assert.equal(done, 1);
 });
 
 /** The state of another member: the first of this one's proposals is applied, and a member has published its name. */
-const sentState = (): AppliedState => {
+const stateToSend = (): AppliedState => {
   const seen = new SeenProposals();
   seen.admit({ ...self, sequence: 1, floor: 1 });
   const membership = new Membership(freshState().membership.all);
@@ -517,7 +517,7 @@ test("a snapshot replaces the applied state, and waiting requests for its entrie
   const asked: LogPosition[] = [];
   const install = (position: LogPosition): Promise<AppliedState> => {
     asked.push(position);
-    return Promise.resolve(sentState());
+    return Promise.resolve(stateToSend());
   };
   const copy = await open(t, freshState(), undefined, { install });
   const called: number[] = [];
@@ -551,7 +551,7 @@ test("a snapshot replaces alarms and users, and ends the tokens of users that it
     new AuthState({ status: { enabled: true, revision: 9n }, users: names.map(user), roles: [] });
   const alarms = new Alarms([{ memberID: 0x22n, alarm: AlarmType.NOSPACE }]);
   const install = (): Promise<AppliedState> =>
-    Promise.resolve({ ...sentState(), alarms, auth: stateWith("root", "bob") });
+    Promise.resolve({ ...stateToSend(), alarms, auth: stateWith("root", "bob") });
   const state = { ...freshState(), auth: stateWith("root", "ann", "bob") };
   const copy = await open(t, state, undefined, { install });
   const { tokens } = copy.applier;
@@ -580,7 +580,7 @@ test("a snapshot that cannot be installed stops the member; after a stop nothing
     ["EIO"],
   );
 
-  const stopping = await open(t, freshState(), undefined, { install: () => Promise.resolve(sentState()) });
+  const stopping = await open(t, freshState(), undefined, { install: () => Promise.resolve(stateToSend()) });
   stopping.applier.install(at, () => assert.fail("done"));
   stopping.applier.stop();
   await new Promise((resolve) => setImmediate(resolve));
@@ -634,11 +634,11 @@ test("an entry that ends many leases fills a round", async (t) => {
     copy.store.grantLease({ id: toLeaseId(id), ttlSeconds: 5, generation: 1 });
     copy.store.put(put(`${id}`, { lease: id }).value as PutRequest);
   }
-  const ending = (from: number): Command => {
+  const expiryFrom = (from: number): Command => {
     const leases = ids.slice(from * maxWorkPerRound, (from + 1) * maxWorkPerRound);
     return { $case: "leaseExpiry", value: { term: 2n, leases: leases.map((id) => ({ id, generation: 1n })) } };
   };
-  copy.applier.apply([entry(1, ending(0)), entry(2, ending(1)), entry(3, ending(2))], () => undefined);
+  copy.applier.apply([entry(1, expiryFrom(0)), entry(2, expiryFrom(1)), entry(3, expiryFrom(2))], () => undefined);
   while (turns.length > 0) turns.shift()?.();
   assert.deepEqual(rounds, [1, 1, 1]);
 });

@@ -36,11 +36,12 @@ class NaiveSeen {
   }
 }
 
-const around = (bound: number): fc.Arbitrary<number> => fc.integer({ min: Math.max(1, bound - 20), max: bound + 20 });
+const numbersAround = (bound: number): fc.Arbitrary<number> =>
+  fc.integer({ min: Math.max(1, bound - 20), max: bound + 20 });
 const sequence = fc.oneof(
   fc.integer({ min: 1, max: 40 }),
-  around(maxPendingProposals),
-  around(2 * maxPendingProposals),
+  numbersAround(maxPendingProposals),
+  numbersAround(2 * maxPendingProposals),
   fc.integer({ min: 1, max: 5 * maxPendingProposals }),
 );
 const envelope: fc.Arbitrary<Envelope> = fc
