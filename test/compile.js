@@ -1,5 +1,5 @@
-// Compiles test files for `test/run.js`, with all that they import of this package: a process that reads a few bundled files starts
-// in a quarter of the time of one that has tsx load hundreds.
+// Compiles test files with everything that they import from this package, for `test/run.js`: a process that reads a few bundled files
+// starts in a quarter of the time of one in which tsx loads hundreds.
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -7,9 +7,8 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 /**
- * Compiles entries into files of a folder, with source maps beside them. Packages stay outside, and so does whatever is read at run
- * time: a source file's `import.meta.url` stays its own.
- *
+ * Compiles entries into files of a folder, with source maps. Packages are not bundled. Files that the program reads at run time are
+ * found, because `import.meta.url` of a source file stays the source file's.
  * @param entries source files by the names of the compiled ones
  * @returns the compiled files
  */
@@ -32,7 +31,7 @@ export const compile = async (entries, folder) => {
   return Object.keys(entries).map((name) => resolve(folder, `${name}.js`));
 };
 
-/** The expression, and not a text like the ones below: this file may be compiled, too. */
+/** Matches the expression, and not the same text in a string such as those below, since this file may be compiled, too. */
 const ownUrl = /(?<!["'`])import\.meta\.url/g;
 
 /** Replaces each file's `import.meta.url` by the URL of the source. */

@@ -1,4 +1,4 @@
-// The client of the bench on our engine: an answer counts once it is there, whatever its size, and a failure is told from it.
+// The bench's client of the native engine: an answer of any size counts once it is complete, and a failure is reported as one.
 
 import assert from "node:assert/strict";
 import { createServer, type AddressInfo } from "node:net";
@@ -113,5 +113,5 @@ test("a header block refers to the fields that earlier blocks have added", () =>
     });
     return block.length;
   });
-  assert.deepEqual(sizes.slice(2), [7, 7, 16, 7]); // a byte a field; "/c" is spelled out once
+  assert.deepEqual(sizes.slice(2), [7, 7, 16, 7]); // a field takes a byte; "/c" is a literal once
 });

@@ -1,4 +1,4 @@
-// Results of the bench: events that are counted, flame graphs that are drawn.
+// Results of the bench: event counts and flame graphs.
 
 import assert from "node:assert/strict";
 import { runInNewContext } from "node:vm";

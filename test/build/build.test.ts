@@ -1,4 +1,4 @@
-// `npm run build` must not break what runs from dist/ meanwhile.
+// `npm run build` does not disturb programs that run from dist/ meanwhile.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
@@ -45,7 +45,7 @@ const contents = (folder: string): Record<string, string> => {
   return Object.fromEntries(readdirSync(dist).map((name) => [name, readFileSync(join(dist, name), "utf8").trim()]));
 };
 
-/** The contents of dist after a build of `export const a = VALUE;`. */
+/** Contents of dist after a build of `export const a = VALUE;`. */
 const buildFilesOf = (value: number): Record<string, string> => ({
   "a.d.ts": `export declare const a = ${value};`,
   "a.js": `// a.ts\nvar a = ${value};\nexport {\n  a\n};`,

@@ -1,4 +1,4 @@
-// The package as its users get it: packed, and unpacked below a `node_modules` folder.
+// The package as users install it: packed, and unpacked below a `node_modules` folder.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -20,7 +20,7 @@ interface Manifest {
   readonly scripts: Readonly<Record<string, string>>;
 }
 
-/** Imports every door, and uses types of three of them. */
+/** Returns a program that imports every door, and uses types of three of them. */
 const typedProgram = (doors: readonly string[]): string =>
   [
     ...doors.map((door, index) => `import * as door${index} from ${JSON.stringify(door)};`),
@@ -40,7 +40,7 @@ const resolutions: Readonly<Record<string, ts.CompilerOptions>> = {
   bundler: { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler },
 };
 
-/** Reads the declarations of the language and of Node once for all programs. */
+/** Returns a compiler host that reads the declarations of the language and of Node once for all programs. */
 const cachingHost = (): ts.CompilerHost => {
   const host = ts.createCompilerHost({});
   const read = host.getSourceFile.bind(host);
@@ -70,7 +70,7 @@ const errorsIn = (files: readonly string[], options: ts.CompilerOptions, folder:
 };
 
 describe("the packed package", () => {
-  // Inside the repository, so that the packages that it depends on are found.
+  // The folder is inside the repository, so that the installed dependencies are found.
   const folder = mkdtempSync("dist.package-");
   const unpacked = join(folder, "node_modules", "minietcd");
   const program = join(folder, "use-package.cjs");
@@ -81,7 +81,7 @@ describe("the packed package", () => {
     mkdirSync(unpacked, { recursive: true });
     await run("tar", ["-xzf", join(folder, stdout.trim()), "-C", unpacked, "--strip-components=1"]);
     manifest = JSON.parse(readFileSync(join(unpacked, "package.json"), "utf8")) as Manifest;
-    writeFileSync(join(folder, "package.json"), "{}"); // another package than the one around it: it would find itself by its name
+    writeFileSync(join(folder, "package.json"), "{}"); // a package of its own: otherwise the folder belongs to minietcd, and the name resolves to the repository
     copyFileSync(user, program);
   });
 

@@ -1,4 +1,4 @@
-// Several endpoints, some of them dead or failing: what is tried again, what is not, and what the error says.
+// Several endpoints, some of them dead or failing: which requests are retried, and the messages of the errors.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -13,7 +13,7 @@ import { patientClient } from "../support/patient-client.js";
 
 const unavailableError = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
 
-/** Nobody listens there. (0 would be none; a port that was just free is.) */
+/** Returns an endpoint without a listener: a port that was free a moment ago. (Port 0 is invalid.) */
 const findDeadEndpoint = async () => `127.0.0.1:${(await freePorts(1))[0]!}`;
 
 const failure = async (promise: Promise<unknown>): Promise<EtcdError> => {
@@ -28,7 +28,7 @@ const failure = async (promise: Promise<unknown>): Promise<EtcdError> => {
 describe("a dead endpoint", () => {
   test("is skipped by reads and writes without a wait", async () => {
     await using server = await FakeServer.start({ Range: oneKey("k", "v"), Put: putAt(7n) });
-    // Waiting for the dead one to answer would take an hour.
+    // Waiting for the dead endpoint would take an hour.
     const endpoints = [await findDeadEndpoint(), server.endpoint];
     await using client = new Client({ endpoints, dialTimeoutMs: 3_600_000, requestTimeoutMs: 3_600_000 });
     assert.equal(await client.kv.getText("k"), "v");
@@ -114,7 +114,7 @@ test("after a request times out at a server, the next request goes to another se
   await using first = await FakeServer.start({ Range: unavailableError("etcdserver: no leader") });
   await using second = await FakeServer.start({ Range: unavailableError("etcdserver: no leader") });
   await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
-  const connected = client.kv.get("k"); // to both
+  const connected = client.kv.get("k"); // fails at both endpoints
   await Promise.all([first.waitForCall(), second.waitForCall()]);
   first.answers = second.answers = { Put: "never" };
   await connected;

@@ -1,4 +1,4 @@
-// A gRPC server that answers as a test tells it to, and remembers what it was asked.
+// A gRPC server with answers from the test, which records its requests.
 
 import {
   Server,
@@ -25,11 +25,11 @@ import { within } from "../support/deadline.js";
 
 const deadlineMs = 20_000;
 
-/** A status to fail with; `never`: leave the call without an answer; `drop`: cut the connection. */
+/** A status to fail with; `never`: the call gets no answer; `drop`: the connection is cut. */
 export type Failing = { readonly code: number; readonly details: string } | "never" | "drop";
 
 /**
- * The answer to a method, by its name on the wire, or how it fails; a promise: once it is resolved; a function: what it gives for the call.
+ * Answers by the method's name on the wire: a message, a failure, a promise of one, or a function of the call.
  * Default: an empty message.
  */
 export type Answers = Readonly<Record<string, object | Failing | ((call: Call) => object | Failing) | undefined>>;
@@ -41,7 +41,7 @@ export interface Call {
   readonly token?: string;
 }
 
-/** One stream, from the server's side: the test says what comes when. */
+/** The server's side of one stream; the test sends its responses. */
 export class FakeStream<Request = unknown, Response extends object = object> {
   isEnded = false;
   private readonly requests: Request[] = [];
@@ -72,7 +72,7 @@ export class FakeStream<Request = unknown, Response extends object = object> {
     }
   }
 
-  /** Resolves when the client has given the stream up. */
+  /** Resolves when the client has cancelled the stream. */
   async whenEnded(): Promise<void> {
     while (!this.isEnded) await this.change("the end of the stream");
   }
@@ -94,14 +94,14 @@ export class FakeStream<Request = unknown, Response extends object = object> {
   }
 }
 
-/** Requests travel through a relay of ours, so that a connection can be cut at a chosen moment. */
+/** A server behind a relay in this process, so that a test can cut or freeze connections. */
 export class FakeServer implements AsyncDisposable {
   readonly calls: Call[] = [];
-  /** All streams that clients have opened here. */
+  /** All streams that clients have opened at this server. */
   readonly opened: FakeStream[] = [];
   answers: Answers = {};
   private readonly sockets = new Set<Socket>();
-  /** Each socket, and where it leads. */
+  /** Each accepted socket, with the socket that it is relayed to. */
   private readonly pipes = new Map<Socket, Socket>();
   private readonly waiting = new Set<() => void>();
   private readonly streams: FakeStream[] = [];
@@ -154,17 +154,17 @@ export class FakeServer implements AsyncDisposable {
     return this.relay.listening;
   }
 
-  /** Resolves with the next call, or at once if one has come already. */
+  /** Resolves with the next call, or immediately if one has come already. */
   async waitForCall(): Promise<void> {
     if (this.calls.length === 0) await new Promise<void>((resolve) => this.waiting.add(resolve));
   }
 
-  /** The next stream that a client opens here, in order. */
+  /** Resolves with the next stream that a client opens at this server, in order. */
   stream<Request, Response extends object>(): Promise<FakeStream<Request, Response>> {
     return FakeServer.streamAtAny([this]);
   }
 
-  /** The next that a client opens at one of these. */
+  /** Resolves with the next stream that a client opens at one of the servers. */
   static async streamAtAny<Request, Response extends object>(
     servers: readonly FakeServer[],
   ): Promise<FakeStream<Request, Response>> {
@@ -176,22 +176,22 @@ export class FakeServer implements AsyncDisposable {
     }
   }
 
-  /** As SIGSTOP would: connections stay open, and nothing comes. */
+  /** Acts like SIGSTOP: connections stay open, and nothing is answered. */
   freeze(): void {
     for (const [from, to] of this.pipes) from.unpipe(to).pause();
   }
 
-  /** As SIGCONT would: what was sent meanwhile arrives. */
+  /** Acts like SIGCONT: messages sent during the freeze arrive. */
   thaw(): void {
     for (const [from, to] of this.pipes) from.pipe(to);
   }
 
-  /** As a crash would. */
+  /** Acts like a crash: closes all connections. */
   cutConnections(): void {
     for (const socket of this.sockets) socket.destroy();
   }
 
-  /** May be called twice. */
+  /** Stops the server; may be called twice. */
   async stop(): Promise<void> {
     if (this.isListening) {
       const closed = once(this.relay, "close");
@@ -213,7 +213,7 @@ export class FakeServer implements AsyncDisposable {
       const encode = (message: object) =>
         Buffer.from(method.responseType.encode(method.responseType.create(message)).finish());
       const decode = (bytes: Buffer) => method.requestType.decode(bytes);
-      const isStream = method.requestStream || method.name === "Snapshot"; // a RangeStream has one answer here
+      const isStream = method.requestStream || method.name === "Snapshot"; // Snapshot streams; the fake answers a RangeStream with one message, like a unary call
       if (isStream) this.grpc.register(path, this.acceptStream, encode, decode, "bidi");
       else this.grpc.register(path, this.acceptCall(method.name), encode, decode, "unary");
     }
@@ -255,7 +255,7 @@ interface Method {
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** The answer to a get of one key. */
+/** Returns the answer to a get of one key. */
 export const oneKey = (key: string, value: string) =>
   RangeResponse.create({ kvs: [{ key: utf8(key), value: utf8(value), version: 1n }], count: 1n });
 

@@ -7,22 +7,22 @@ import { WatchResponse, type WatchRequest } from "../../proto/index.js";
 import { within } from "../support/deadline.js";
 import { FakeServer, oneKey, type FakeStream } from "./fake-server.js";
 
-/** Generous: a busy machine is no failure. */
+/** Long enough for a busy machine. */
 const deadlineMs = 20_000;
 
 type Iterated = AsyncGenerator<unknown, void, void>;
 type WatchStream = FakeStream<WatchRequest, WatchResponse>;
 type Result = IteratorResult<unknown, void>;
 
-/** One iterator, and what it comes from. */
+/** One iterator, and the server and client that it belongs to. */
 interface Subject {
   readonly server: FakeServer;
   readonly client: Client;
   readonly iterator: Iterated;
   readonly abort: AbortController;
-  /** Ends its watch; absent for those without one of their own. */
+  /** Ends the iterator's watch; absent if it has no watch of its own. */
   readonly close?: () => Promise<void>;
-  /** Calls of `next()` that have not been answered when it is left. */
+  /** Calls of `next()` that are unanswered when the iterator is left. */
   pending: Promise<Result>[];
 }
 
@@ -47,7 +47,7 @@ const kinds: Record<string, (client: Client, signal: AbortSignal) => Opened> = {
 const change = (revision: bigint) => ({ type: 0 as const, kv: { key: Uint8Array.of(107), modRevision: revision } });
 const created = WatchResponse.create({ created: true, header: { revision: 1n } });
 
-/** The watch that the iterator rests on. */
+/** Accepts the watch that the iterator reads from. */
 async function acceptWatch({ server }: Subject): Promise<WatchStream> {
   const stream = await server.stream<WatchRequest, WatchResponse>();
   await stream.request();
@@ -57,7 +57,7 @@ async function acceptWatch({ server }: Subject): Promise<WatchStream> {
 
 const callThreeTimes = (subject: Subject): void => {
   subject.pending = [1, 2, 3].map(() => subject.iterator.next());
-  for (const each of subject.pending) each.catch(() => undefined); // looked at later
+  for (const each of subject.pending) each.catch(() => undefined); // the rejections are checked later
 };
 
 /** Brings an iterator into a state. */
@@ -68,7 +68,7 @@ const states: Record<string, (subject: Subject) => Promise<void>> = {
     await acceptWatch(subject);
   },
   "that has given an item and has more": async (subject) => {
-    subject.server.answers = { Range: oneKey("k/1", "v") }; // for an election: there is a leader
+    subject.server.answers = { Range: oneKey("k/1", "v") }; // an election has a leader to observe
     const first = subject.iterator.next();
     if (subject.close !== undefined)
       (await acceptWatch(subject)).send(WatchResponse.create({ events: [change(2n), change(3n)] }));
@@ -94,7 +94,7 @@ const done = { done: true, value: undefined };
 const thrown = new Error("thrown into it");
 const isCancelled = (error: unknown) => error instanceof EtcdError && error.code === "cancelled";
 
-/** How to leave it, and which error the first `next()` that waits, or comes then, has. */
+/** Ways to leave an iterator, and the error of the first `next()` that is pending or called afterwards. */
 const ways: Record<string, { leave: (subject: Subject) => Promise<unknown>; isError?: (error: unknown) => boolean }> = {
   "return()": { leave: async ({ iterator }) => assert.deepEqual(await iterator.return(), done) },
   "throw()": { leave: ({ iterator }) => assert.rejects(iterator.throw(thrown), thrown) },
@@ -122,15 +122,15 @@ async function leave(kind: string, state: string, way: string): Promise<void> {
   const { leave, isError } = ways[way]!;
   await within(deadlineMs, "the end of it", leave(subject));
   const { pending, iterator } = subject;
-  // Calls that come later are answered behind those that wait.
+  // Calls made afterwards are answered after the pending ones.
   const calls = [...pending, iterator.next(), iterator.next(), iterator.next()];
   const results = await within(deadlineMs, "all calls", Promise.allSettled(calls));
-  // A client that is closed fails its watches: what had arrived by then is still given out.
+  // A closed client fails its watches, but events that had arrived are still delivered.
   if (way === "close() of the client" && results[0]?.status === "fulfilled") results.shift();
   for (const [position, result] of results.entries())
     if (position > 0 || isError === undefined) assert.deepEqual(result, { status: "fulfilled", value: done });
     else assert.equal(result.status === "rejected" && isError(result.reason), true, JSON.stringify(result));
-  if (server.isListening) await client.kv.get("k").catch(() => undefined); // and all before it has arrived
+  if (server.isListening) await client.kv.get("k").catch(() => undefined); // after its answer, all earlier messages have arrived, too
   for (const stream of server.opened) await stream.whenEnded();
 }
 

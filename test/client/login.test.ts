@@ -1,4 +1,4 @@
-// Logins of the client: one for all requests, again when the token is refused, and on every kind of call and stream.
+// Logins of the client: one login for all requests, another one when the token is refused, on every kind of call and stream.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -8,7 +8,7 @@ import { AuthError, Client, type EtcdError, type ClientOptions, type Credentials
 import { LeaseGrantResponse, WatchResponse, type WatchRequest } from "../../proto/index.js";
 import { FakeServer, putAt, type Answers, type Call, type Failing, type FakeStream } from "./fake-server.js";
 
-/** A time-out that no test reaches: one whose request should have ended hangs. */
+/** A timeout that no test reaches: a request that should have ended hangs visibly. */
 const anHour = 3_600_000;
 
 const alice: Credentials = { user: "alice", password: "secret word" };
@@ -22,7 +22,7 @@ const wrongPassword = {
   details: "etcdserver: authentication failed, invalid user ID or password",
 };
 
-/** Tokens t1, t2 and so on; other methods take the newest one alone. */
+/** Issues tokens t1, t2 and so on; other methods accept only the newest one. */
 const tokens = (refusal: Failing = invalidToken) => {
   let newest = 0;
   const authenticate = () => ({ token: `t${++newest}` });
@@ -50,7 +50,7 @@ async function connect(answers: Answers = {}, options: Partial<ClientOptions> = 
 const isRefusal = (reason: AuthError["reason"]) => (error: unknown) =>
   error instanceof AuthError && error.reason === reason && error.outcome === "failed";
 
-/** Waits until as many calls of this method have come. */
+/** Waits until `times` calls of this method have come. */
 async function waitForCalls(server: FakeServer, method: string, times = 1): Promise<void> {
   while (server.calls.filter((call) => call.method === method).length < times) await new Promise(setImmediate);
 }
@@ -215,7 +215,7 @@ describe("a client with a user", () => {
     const read = client.kv.get("k");
     await waitForCalls(server, "Range");
     const write = client.kv.put("k", "v");
-    await waitForCalls(server, "Put"); // and then a login, in which the client has no token
+    await waitForCalls(server, "Put"); // the login follows, during which the client has no token
     await waitForCalls(server, "Authenticate", 2);
     server.answers = { ...server.answers, Range: ({ token }: Call) => (token === undefined ? noUser : {}) };
     failRange({ code: status.UNAVAILABLE, details: "etcdserver: leader changed" });
@@ -301,7 +301,7 @@ describe("credentials", () => {
 
 type WatchStreamOfServer = FakeStream<WatchRequest, WatchResponse>;
 
-/** The first revision that the next watch on a stream asks for. */
+/** Returns the start revision of the next watch on a stream. */
 async function startRevisionOf(stream: WatchStreamOfServer): Promise<bigint | undefined> {
   const { requestUnion } = await stream.request();
   return requestUnion?.$case === "createRequest" ? requestUnion.value.startRevision : undefined;

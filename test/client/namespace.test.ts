@@ -1,4 +1,4 @@
-// Namespaces: requests as they go to the server, and results without the prefix.
+// Namespaces: requests are sent with the prefix, and results come back without it.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

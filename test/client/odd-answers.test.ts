@@ -1,4 +1,4 @@
-// Answers that are none of gRPC's: each is an error of its request, and never one of the program.
+// Answers that are not valid gRPC: each fails its request, and never the program.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { Client, EtcdError } from "../../client/index.js";
 import { errorFromFailure, mayTryAgain } from "../../client/transport/errors.js";
 
-/** A message of gRPC: that it is compressed, its length, its bytes. */
+/** The head of a gRPC message that claims to be compressed. */
 const compressed = Buffer.from([1, 0, 0, 0, 0]);
 
 interface Answer {
@@ -18,7 +18,7 @@ interface Answer {
 }
 
 function respond(stream: ServerHttp2Stream, { headers, data = Buffer.alloc(0), trailers = {} }: Answer): void {
-  stream.on("error", () => undefined); // the client may have given it up
+  stream.on("error", () => undefined); // the client may have cancelled the stream
   stream.respond({ ":status": 200, "content-type": "application/grpc", ...headers }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers(trailers));
   stream.end(data);

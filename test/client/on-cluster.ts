@@ -24,11 +24,11 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
     (reason: unknown) => reason,
   );
 
-/** Puts until it has succeeded: a put whose outcome is unknown may have been made, so the same value is put again. */
+/** Puts until it succeeds: a put with an unknown outcome may have been applied, so the same value is put again. */
 const putForSure = (client: Client, key: string, value: string) =>
   eventually(deadlineMs, `a put of ${key}`, () => client.kv.put(key, value));
 
-/** Takes values until this one has come. */
+/** Takes values up to and including `last`. */
 async function valuesUntil(watch: Watch, last: string): Promise<string[]> {
   const values: string[] = [];
   for await (const { kv } of watch) {
@@ -69,10 +69,10 @@ export const testClient = (kind: ServerKind): void =>
     ["an election has one leader after the other, and whoever observes sees each", election],
   ]);
 
-/** A client, and the member that answers its requests, which is not the leader. */
+/** Returns a client, and the member that serves it, which is not the leader. */
 async function clientOfFollower({ members }: EtcdCluster): Promise<{ client: Client; used: EtcdMember }> {
   for (let turn = 0; turn < 30; turn++) {
-    // The endpoint that is up first is used, mostly the first one.
+    // The client uses the endpoint that connects first, mostly the first in the list.
     const order = [...members.slice(turn % members.length), ...members.slice(0, turn % members.length)];
     const client = patientClient({ endpoints: order.map(({ endpoint }) => endpoint) });
     const { header } = await client.kv.put("frozen", "connected");
@@ -86,8 +86,9 @@ async function clientOfFollower({ members }: EtcdCluster): Promise<{ client: Cli
 }
 
 /**
- * A member that is frozen does not close its connections: npm etcd3 lets 8 to 16 of such 30 puts hang for over 10 s. A follower, as
- * etcd's followers do not send again what was with a frozen leader: such requests end after 7 s there, whatever a client does.
+ * Checks the requests of a client whose member, a follower, is frozen with its connections open.
+ * npm etcd3 lets 8 to 16 of 30 such puts hang for over 10 s. The frozen member is not the leader, because etcd's followers do not
+ * retransmit proposals that a frozen leader lost: with any client, such requests end after 7 s on etcd.
  */
 async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise<void> {
   const { client: ours, used: frozen } = await clientOfFollower(cluster);
@@ -137,7 +138,7 @@ async function watchThroughKills(client: Client, { members }: EtcdCluster): Prom
     await member?.ready();
   }
   const received = await within(deadlineMs, "all changes", Promise.all(seen));
-  // A put that had to be sent again may have been made twice, which is then two changes.
+  // A retried put may have been applied twice, as two changes.
   const { kvs } = await client.kv.get("kills/", { prefix: true });
   for (const [which, values] of received.entries()) {
     assert.equal(values.length, kvs[which]?.version, "as many changes as there were");
@@ -179,7 +180,10 @@ async function checkCompactedWatch(client: Client): Promise<void> {
   assert.deepEqual(await within(deadlineMs, "the rest", valuesUntil(rest, "3")), ["3"]);
 }
 
-/** A watcher of npm etcd3 ends with an error event without reason here, and in silence if nobody listens for that. */
+/**
+ * Compacts while the watch is disconnected. A watcher of npm etcd3 then ends with an error event without a reason, and silently without a
+ * listener for it.
+ */
 async function compactWhileAway(others: Client, { members }: EtcdCluster): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [own.endpoint] });
@@ -231,7 +235,7 @@ async function leaseThroughKill(client: Client, cluster: EtcdCluster): Promise<v
   };
   const leader = await leaderOf(client, cluster);
   await leader.stop("SIGKILL");
-  assert.equal(await next(), "lease/left"); // a whole TTL later
+  assert.equal(await next(), "lease/left"); // one TTL later
   assert.ok(kept.remainingMs > 0);
   assert.equal(await client.kv.getText("lease/kept"), "v");
   await leader.restart();
@@ -240,7 +244,7 @@ async function leaseThroughKill(client: Client, cluster: EtcdCluster): Promise<v
   await changes.close();
 }
 
-/** An answer of a stream that was given up is an error of its own: in a listener without one, it would end the process. */
+/** Closes a lease's stream at once. A cancelled stream emits an error, which would end the process if nothing listened for it. */
 async function leaseClosedAtOnce(client: Client): Promise<void> {
   for (let turns = 0; turns < 30; turns += 3) {
     const held = await client.lease.hold({ ttlSeconds: 60 });
@@ -268,7 +272,7 @@ async function checkUnconfirmedLease(client: Client, { members }: EtcdCluster): 
   } finally {
     for (const member of members) member.signal("SIGCONT");
   }
-  // It was lost here first: the key could not have gone while the members slept, and goes when they wake.
+  // The client reports the loss first: the key cannot expire while the members are frozen, and expires when they resume.
   await eventually(deadlineMs, "its end", async () => {
     const { ttlSeconds } = await client.lease.timeToLive(lease.id);
     return ttlSeconds < 0 || undefined;
@@ -353,7 +357,7 @@ async function election(client: Client): Promise<void> {
   await (await second).resign();
   await using lease = await client.lease.hold({ ttlSeconds: lengthen(10) });
   await jobs.campaign("third", { lease });
-  const again = await jobs.campaign("last", { lease }); // under the same lease: says something else
+  const again = await jobs.campaign("last", { lease }); // updates its value, as the lease is the same
   assert.deepEqual(await within(deadlineMs, "all leaders", observed), [
     ...["first", "first, busy", "second", "third", "last"],
   ]);

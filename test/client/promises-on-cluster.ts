@@ -1,4 +1,4 @@
-// Promises of the client that share three real members, minietcd's or etcd's.
+// The client's promises, each with a test on the same three real members, minietcd's or etcd's.
 
 import { after, before, describe, test } from "node:test";
 import type { Client } from "../../client/index.js";
@@ -6,10 +6,10 @@ import { electionFlags } from "../support/election-flags.js";
 import { startEtcdCluster, type EtcdCluster, type ServerKind } from "../support/etcd-process.js";
 import { patientClient } from "../support/patient-client.js";
 
-/** Short timeouts, so that an election does not take long. */
+/** Short timeouts make elections short. */
 const flags = electionFlags({ heartbeatMs: 50, electionMs: 500 });
 
-/** A promise, and the run that shows it. */
+/** A promise, and the test that shows it. */
 type ShownPromise = readonly [promise: string, run: (client: Client, cluster: EtcdCluster) => Promise<void>];
 
 /** Declares a test of each promise, all on the same cluster. */

@@ -20,7 +20,7 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
     (reason: unknown) => reason,
   );
 
-/** A time-out that no test reaches: one whose request should have ended hangs. */
+/** A timeout that no test reaches: a request that should have ended hangs visibly. */
 const anHour = 3_600_000;
 
 async function connect(answers: Answers = {}) {
@@ -151,7 +151,7 @@ describe("answers", () => {
       [status.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted", "out-of-range", "failed"],
       [status.UNKNOWN, "etcdserver: too many requests", "unknown", "failed"],
       [status.UNKNOWN, "context deadline exceeded", "unknown", "unknown"],
-      // The write that reaches the quota is carried out all the same.
+      // The write that reaches the quota is nevertheless applied.
       [status.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded", "resource-exhausted", "unknown"],
       [status.RESOURCE_EXHAUSTED, "grpc: received message larger than max (3 vs. 2)", "resource-exhausted", "failed"],
       [status.DEADLINE_EXCEEDED, "context deadline exceeded", "deadline-exceeded", "unknown"],
@@ -180,7 +180,7 @@ describe("a request without an answer", () => {
     await using server = await FakeServer.start({ Put: "never", Range: "never" });
     const clock = new VirtualClock();
     await using client = new Client({ endpoints: [server.endpoint] }, clock);
-    const timeoutMs = anHour; // grpc-js keeps it, too, in real time
+    const timeoutMs = anHour; // grpc-js has a deadline in real time as well
     for (const [request, outcome] of [
       [() => client.kv.get("k", { timeoutMs }), "failed"],
       [() => client.kv.put("k", "v", { timeoutMs }), "unknown"],
@@ -269,7 +269,7 @@ describe("a request without an answer", () => {
 
   test("is not sent when the client is closed, or its signal aborted, in the same turn", async () => {
     await using pair = await connect();
-    await pair.client.kv.get("k"); // so that it need not wait for a connection
+    await pair.client.kv.get("k"); // connects first, so that the next request does not wait for a connection
     pair.server.calls.length = 0;
     const giveUp = new AbortController();
     const put = endOf(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
@@ -365,17 +365,17 @@ test("prefixEnd returns the first key behind a prefix, and leaves the prefix unc
       [0x61, 0xfe, 0xff, 0xff],
       [0x61, 0xff],
     ],
-    [[0xff, 0xff], [0]], // no key is behind all of those: "no end"
+    [[0xff, 0xff], [0]], // no key follows a key of 0xff bytes: the end is open
     [[], [0]],
   ] as const;
   for (const [prefix, end] of ends) {
-    const given = Buffer.from(prefix); // whose slice() shares memory, other than Uint8Array's
+    const given = Buffer.from(prefix); // Buffer.slice() shares memory, unlike that of Uint8Array
     assert.deepEqual(prefixEnd(given), Uint8Array.from(end));
     assert.deepEqual([...given], [...prefix]);
   }
 });
 
-/** A request with its bytes as text. */
+/** Returns a request with its bytes as text. */
 const plainOf = (request: unknown): unknown => {
   if (request instanceof Uint8Array) return Buffer.from(request).toString();
   if (Array.isArray(request)) return request.map(plainOf);

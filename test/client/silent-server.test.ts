@@ -9,12 +9,12 @@ import { eventually } from "../support/deadline.js";
 import { FakeServer, oneKey, putAt } from "./fake-server.js";
 import { passTime } from "./virtual-time.js";
 
-/** Nothing here ends by it. */
+/** A deadline that no request of these tests reaches. */
 const deadlineMs = 20_000;
 
 const answers = { Range: oneKey("k", "v"), Put: putAt(7n) };
 
-/** Two servers that a client is connected to, in the order in which it uses them. */
+/** Starts two servers and a client connected to both. `used` is the one that gets its requests. */
 async function connect() {
   const servers = await Promise.all([FakeServer.start(answers), FakeServer.start(answers)]);
   const clock = new VirtualClock();
@@ -24,7 +24,7 @@ async function connect() {
   const used =
     servers.find(({ calls }) => calls.some(({ method }) => method === "Put")) ?? assert.fail("none was asked");
   const other = servers.find((server) => server !== used) ?? assert.fail("there is one only");
-  // A request that is refused by the one in use arrives at the other when that is connected, too.
+  // A request that the used server refuses is retried at the other one if that is connected, too.
   used.answers = { Range: { code: 14, details: "etcdserver: no leader" } };
   await passTime(clock, client.kv.get("k"));
   used.answers = answers;
@@ -37,7 +37,7 @@ async function connect() {
     await client.close();
     await Promise.all(servers.map((server) => server.stop()));
   };
-  /** Lets time pass until something has happened. */
+  /** Advances time until the promise is settled. */
   const passTimeUntil = <T>(promise: Promise<T>) => passTime(clock, promise);
   return { client, used, other, eventual: passTimeUntil, [Symbol.asyncDispose]: dispose };
 }

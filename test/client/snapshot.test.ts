@@ -48,7 +48,7 @@ test("an interrupted backup is an error after the parts that arrived", async () 
   await using subject = await connect();
   const { server, iterator } = subject;
   const [first, second] = [iterator.next(), iterator.next()];
-  second.catch(() => undefined); // looked at later
+  second.catch(() => undefined); // the rejection is checked later
   const stream: SnapshotStream = await server.stream();
   await stream.request();
   stream.send(part("a", 100n));
@@ -92,7 +92,7 @@ test("a backup's token that is refused before the first part is renewed", async 
   await iterator.return();
 });
 
-/** A transport that is connected at once, and whose stream sends parts while it is not paused: as many as there are. */
+/** A transport that is connected immediately; its stream sends all parts unless it is paused. */
 class StreamTransport implements Transport {
   sent = 0;
   private isPaused = false;

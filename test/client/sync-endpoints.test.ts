@@ -1,4 +1,4 @@
-// Endpoints that are replaced by the members' own addresses.
+// Endpoints that are replaced by the client URLs of the members.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// The client over TLS, on members of this process.
+// The client over TLS, with members in this process.
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// docs/compatibility.md, written from the descriptors of etcd's messages, the method table, the routes, the table of flags, and
-// the commands of both command line tools.
+// Generates docs/compatibility.md from the descriptors of etcd's messages, the method table, the routes, the table of flags, and the
+// commands of both command-line tools.
 
 import { createFileRegistry, type DescMessage, type DescService, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
@@ -27,7 +27,7 @@ etcd's messages, the tables of methods, paths and flags, and the help of etcdctl
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")));
 const services: readonly DescService[] = [...registry].filter((each) => each.kind === "service");
 
-/** Stands for every part of a member: the table of methods is made without calling any of them. */
+/** Stands for every component of a member: the table of methods is built without calling any method. */
 const anything: unknown = new Proxy(() => undefined, { get: () => anything, apply: () => anything });
 const config = { emulatedVersion: "3.7", electionMs: 1_000, heartbeatMs: 100 };
 const parts = { node: anything, store: anything, quota: anything, applier: anything, tokens: anything };
@@ -43,7 +43,7 @@ const table = (heads: readonly string[], rows: readonly (readonly string[])[]): 
   [heads, heads.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 const names = (list: readonly string[]): string => list.map((name) => `\`${name}\``).join(", ");
 
-/** Names a method without its package. */
+/** Returns the name of a method without its package. */
 const methodName = (path: string): string => path.replace(/^\/(\w+\.)*/, "").replace("/", ".");
 const outcomeOf = (path: string): string => {
   if (missing.has(path)) return "not yet: UNIMPLEMENTED";
@@ -56,7 +56,7 @@ const pathsOf = (service: DescService): string[] =>
 const methodRows = (): string[][] =>
   services.flatMap(pathsOf).map((path) => [`\`${methodName(path)}\``, outcomeOf(path)]);
 
-/** Messages that the methods which are there take and give, with all messages in them. */
+/** Returns the request and response messages of the available methods, with all messages inside them. */
 function messages(): DescMessage[] {
   const found = new Set<DescMessage>();
   const add = (message: DescMessage): void => {
@@ -95,7 +95,7 @@ const flagRows = (): string[][] =>
     return [[title, of("works"), of("no-effect"), of("refused")]];
   });
 
-/** Commands that are no groups, by the words that name them. */
+/** Returns the commands that are not groups, with the words of each. */
 function commandsOf(parent: Command, words: readonly string[] = []): [string, Command][] {
   return parent.commands.flatMap((command) => {
     const all = [...words, command.name()];
@@ -122,7 +122,7 @@ const commandRows = (): string[][] => {
   return [["flags of every command", "same", names(absent.map((flag) => `--${flag}`))], ...rows];
 };
 
-/** Tells of notes on methods, fields, paths or commands that are not there. */
+/** Returns the notes on methods, fields, paths or commands that do not exist. */
 export function findStaleNotes(): string[] {
   const known = new Set([
     ...services.flatMap(pathsOf).map(methodName),
@@ -132,7 +132,7 @@ export function findStaleNotes(): string[] {
   return Object.keys({ ...methodNotes, ...fieldNotes, ...commandNotes }).filter((name) => !known.has(name));
 }
 
-/** Writes the document. */
+/** Returns the document. */
 export const compatibilityDocument = (): string =>
   [
     introduction,

@@ -1,4 +1,4 @@
-// Differences that docs/compatibility.md tells of beside a method, a field, a path or a command. Everything else is the same.
+// Differences that docs/compatibility.md notes at a method, a field, a path or a command. Everything else is the same.
 
 /** Notes on methods, by `Service.Method`. */
 export const methodNotes: Readonly<Record<string, string>> = {
@@ -35,7 +35,7 @@ export const fieldNotes: Readonly<Record<string, string>> = {
   "HashKVResponse.hash": "over the present data, also up to a compaction",
 };
 
-/** Paths of HTTP/1.1 beside the gateway's: those of etcd, and how ours differ. */
+/** HTTP/1.1 paths other than the gateway's: etcd's, and the differences in ours. */
 export const pathNotes: Readonly<Record<string, string>> = {
   "/health": "same",
   "/livez": "same",

@@ -1,4 +1,4 @@
-// Runs the commands and looks up the files that the documents name.
+// Runs the commands that the documents show, and checks that the files that they name exist.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -43,15 +43,15 @@ test("README.md: one member by hand starts, and can be written to", async () => 
   assert.equal(stdout, "OK\n");
 });
 
-/** Runs TypeScript that imports the package by its name, with tsx. Returns what it prints. */
+/** Runs TypeScript that imports the package by name, with tsx. Returns its output. */
 const runSource = (source: string): Promise<string> => runFile("block.test.ts", source, ["--import", "tsx"]);
 
-/** The same, compiled before. */
+/** Compiles the source first, then runs it like `runSource`. */
 const runCompiled = async (source: string): Promise<string> =>
   runFile("block.test.mjs", (await transform(source, { loader: "ts", target: "node20" })).code);
 
 const runFile = async (name: string, text: string, nodeOptions: readonly string[] = []): Promise<string> => {
-  const folder = mkdtempSync("dist.readme-"); // inside the package, so that it can import it by name
+  const folder = mkdtempSync("dist.readme-"); // inside the package, so that the program can import it by name
   try {
     writeFileSync(join(folder, name), text);
     const args = [...nodeOptions, join(folder, name)];
@@ -96,7 +96,7 @@ test("docs/coming-from-testcontainers.md: the member as a process starts, in mem
   assert.deepEqual(readdirSync(folder.path), []);
 });
 
-/** The imports of blocks that are a part of a file. */
+/** Imports for code blocks that do not have their own. */
 const kitImports =
   'import assert from "node:assert/strict";\nimport { startTestCluster, startTestServer } from "minietcd/testing";\n';
 
@@ -114,11 +114,11 @@ for (const { source, number } of kitBlocks)
 
 describe("the programs of documents and README.md's commands, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
-  // Inside the package, so that it can import it by name; not in dist/, which others may be running from.
+  // Inside the package, so that programs can import it by name; not in dist/, from which other programs may run.
   const programFolder = mkdtempSync("dist.readme-");
   const program = join(programFolder, "program.mjs");
   let stopCluster: () => Promise<void> = () => Promise.resolve();
-  /** The README's ports, replaced by free ones. */
+  /** Replaces the ports in a README block by free ones. */
   let withPorts: (text: string) => string = (text) => text;
 
   before(async () => {

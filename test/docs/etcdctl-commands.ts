@@ -1,4 +1,4 @@
-// The commands and flags of etcdctl 3.7.3, as its own help tells them.
+// The commands and flags of etcdctl 3.7.3, from its help texts.
 
 /** Flags of every command. */
 export const etcdctlGlobalFlags: readonly string[] = [

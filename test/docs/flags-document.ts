@@ -1,4 +1,4 @@
-// docs/flags.md, written from the table of flags.
+// Generates docs/flags.md from the table of flags.
 
 import { variableOf, type Flag, type FlagGroup } from "../../server/config/flag.js";
 import { flagGroups } from "../../server/config/flag-table.js";

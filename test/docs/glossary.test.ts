@@ -1,4 +1,4 @@
-// The words of docs/glossary.md: each term has one entry, and the words to avoid occur nowhere else.
+// The glossary: each term has one entry, and words to avoid occur in no other file.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { test } from "node:test";
 const glossary = readFileSync("docs/glossary.md", "utf8");
 const [entries = "", avoided = ""] = glossary.split("\n## Words to avoid\n");
 
-/** The words in the first column of all tables, without their heads. */
+/** Returns the words in the first column of all tables, without the heads. */
 const firstCellsOf = (text: string): string[] =>
   [...text.matchAll(/^\| (?!(?:term|word|---) )([^|]+) \|/gm)].flatMap(([, cell = ""]) => cell.split(", "));
 
@@ -21,7 +21,7 @@ test("each term of the glossary has one entry", () => {
   );
 });
 
-/** Files that are written by hand and describe the product as it is now. */
+/** Files that are written by hand and describe the present product. */
 const files = [
   "README.md",
   ...["docs", "server", "raft", "store", "client", "cli", "platform", "testing", "test", "examples", "bench"].flatMap(

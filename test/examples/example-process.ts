@@ -1,4 +1,4 @@
-// An example as its own process, as a reader of it would run it.
+// An example in a process of its own, as a reader runs it.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ const deadlineMs = 30_000;
 export interface ExampleOptions {
   readonly endpoints: readonly string[];
   readonly args?: readonly string[];
-  /** Text typed into it. */
+  /** Text for its standard input. */
   readonly input?: string;
 }
 
@@ -37,7 +37,7 @@ export class ExampleProcess implements AsyncDisposable {
     });
   }
 
-  /** All that it has written, for a message. */
+  /** Everything that the process has written, for a message. */
   get written(): string {
     return `${JSON.stringify(this.lines)} ${this.errors}`;
   }
@@ -55,7 +55,7 @@ export class ExampleProcess implements AsyncDisposable {
     return new ExampleProcess(child);
   }
 
-  /** The rest of the first line that has this in it. */
+  /** Waits for the first line that contains `beginning`, and returns the rest of that line. */
   async after(beginning: string, timeoutMs = deadlineMs): Promise<string> {
     let look = (): void => undefined;
     const found = new Promise<string>((resolve, reject) => {

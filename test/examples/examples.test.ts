@@ -1,4 +1,4 @@
-// The examples on minietcd; on real etcd in test/interop/examples.test.ts.
+// The examples on minietcd. test/interop/examples.test.ts runs them on etcd.
 
 import { testExamples } from "./on-cluster.js";
 

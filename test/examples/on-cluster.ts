@@ -1,4 +1,4 @@
-// The examples on three members, minietcd's or etcd's: what they print, and what they survive.
+// The examples on three members, minietcd's or etcd's: their output, and their behaviour in failures.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -7,7 +7,7 @@ import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } 
 import { ExampleProcess } from "./example-process.js";
 import { patientClient } from "../support/patient-client.js";
 
-/** The output of each; where two speak at the same time, sorted. */
+/** The output of each example; sorted if two processes write at the same time. */
 const printed: Record<string, readonly string[]> = {
   "publish-subscribe.ts": [
     "early hears: coffee costs 4",
@@ -28,7 +28,7 @@ const printed: Record<string, readonly string[]> = {
   ],
 };
 
-/** A service's lease, and what the server may take to notice. */
+/** The TTL of a service's lease, and the time that the server may take to notice its expiry. */
 const goneWithinMs = 5_000 + 2_000;
 
 const leaderOf = async ({ endpoints, members }: EtcdCluster): Promise<EtcdMember> => {
@@ -46,7 +46,7 @@ export function testExamples(kind: ServerKind): void {
   describe(`examples on three members of ${kind}`, () => {
     let cluster: EtcdCluster;
     before(async () => {
-      // An election of etcd takes up to two election timeouts, and the services' leases of 5 s have to outlive one.
+      // An election in etcd takes up to two election timeouts; the services' leases of 5 s must be longer.
       cluster = await startEtcdCluster({
         kind,
         members: 3,
@@ -110,7 +110,7 @@ async function discover(cluster: EtcdCluster): Promise<void> {
   const address4 = await waitForRegistration(srv4, "srv4");
   await gateway.after('PUT "/discovery/srv4"');
   await srv3.end("SIGKILL");
-  await gateway.after('DELETE "/discovery/srv3"'); // more than a TTL after the leader's death: the others have stayed
+  await gateway.after('DELETE "/discovery/srv3"'); // more than a TTL after the leader's death: the other services are still registered
   leader.launch();
   assert.equal(await srv4.end("SIGINT"), 0);
   await gateway.after('DELETE "/discovery/srv4"');

@@ -1,4 +1,4 @@
-// `npm run test:mutants`: breaks the product on purpose, in one place at a time, and expects the tests to notice.
+// `npm run test:mutants` breaks the product on purpose, in one place at a time, and expects the tests to fail.
 
 import { spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { remeasure, scaledMs } from "../support/machine-speed.js";
 import { mutants, type Check, type Edit, type Mutant } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-/** Parts of the tree that the checks need; installed packages are shared. */
+/** Parts of the tree that the checks need. The copies share the installed packages. */
 const parts = [
   "platform",
   "raft",
@@ -25,9 +25,9 @@ const parts = [
   "package.json",
   "tsconfig.json",
 ];
-/** On a quiet machine. A check that hangs has noticed something, too, but does not say what: that fails this run. */
+/** Timeout on a quiet machine. A check that hangs detects the mutant, but does not show how, so it fails this run. */
 const checkTimeoutMs = 60_000;
-/** If the recorded seed notices nothing any more, this many are tried; a test of the simulator runs as many. */
+/** Number of seeds to try if the recorded one no longer detects the mutant; a test of the simulator runs as many. */
 const maxSeeds = 200;
 
 interface Outcome {
@@ -46,7 +46,10 @@ class Copy implements AsyncDisposable {
     return new Copy(folder);
   }
 
-  /** @throws Error if a snippet is not there exactly once: the list has to follow the code */
+  /**
+   * Makes a mutant's edits.
+   * @throws Error if a snippet does not occur exactly once: the list has to follow the code
+   */
   async mutate({ name, also = [], ...first }: Mutant): Promise<{ undo: () => Promise<void> }> {
     const undos: (() => Promise<void>)[] = [];
     for (const edit of [first, ...also]) undos.unshift(await this.edit(name, edit));
@@ -69,7 +72,7 @@ class Copy implements AsyncDisposable {
     return () => writeFile(path, text);
   }
 
-  /** Runs a program of the tree. Its process group ends with it. */
+  /** Runs a program of the tree. Its process group is killed when it ends. */
   async run(what: string, timeoutMs: number, ...args: readonly string[]): Promise<Outcome> {
     const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test", SEEDS: String(maxSeeds), THOROUGH: "1" };
     Reflect.deleteProperty(env, "SEED");
@@ -100,7 +103,7 @@ class Copy implements AsyncDisposable {
     return this.run(nameOf(check), scaledMs(checkTimeoutMs), ...argumentsOf(check));
   }
 
-  /** All seeds of the simulator, up to the first that notices something. */
+  /** Runs the simulator's seeds up to the first that fails. */
   simulateAll(): Promise<Outcome> {
     const args = ["--seeds", String(maxSeeds), "--jobs", "1", "--stop-at-first"];
     return this.run("the simulation", scaledMs(maxSeeds * 5_000), "test/sim/main.ts", ...args);
@@ -119,7 +122,7 @@ const argumentsOf = (check: Check): string[] =>
 const nameOf = (check: Check): string =>
   check.kind === "simulation" ? `simulation of seed ${check.seed ?? 1}` : check.file;
 
-/** Returns the lines of a check's output that tell how it noticed. */
+/** Returns the lines of a check's output that show how it failed. */
 const evidence = (check: Check, output: string): string => {
   if (check.kind === "simulation") {
     const failure = /SEED=\d+ failed: (?:AssertionError \[ERR_ASSERTION\]: )?(.*)/.exec(output)?.[1];
@@ -151,7 +154,7 @@ const options = program
 
 const wanted = program.args[0] ?? "";
 
-/** Whom to ask of a mutant. */
+/** Returns the checks to run for a mutant. */
 const checksFor = ({ caughtBy }: Mutant): readonly Check[] => {
   const able = caughtBy.filter(({ kind }) => options.kind === undefined || options.kind === kind);
   return options.all === true ? able : able.slice(0, 1);
@@ -159,7 +162,7 @@ const checksFor = ({ caughtBy }: Mutant): readonly Check[] => {
 
 const problems: string[] = [];
 
-/** A check that fails without any mutant proves nothing. */
+/** Runs a check without any mutant: a check that fails then proves nothing. */
 const checkWithout = async (copy: Copy, check: Check): Promise<string> => {
   const { failed, output } = await copy.check(check);
   if (failed) problems.push(`${nameOf(check)} fails without any mutant: ${evidence(check, output)}`);
@@ -190,7 +193,7 @@ const checkOne = async (copy: Copy, { name }: Mutant, check: Check): Promise<str
   return `MISSED by ${nameOf(check)}`;
 };
 
-/** Does all tasks, `options.jobs` at a time, each on a tree of its own; prints what each of them says. */
+/** Runs all tasks, `options.jobs` at a time, each on a tree of its own, and prints their results. */
 const doAll = async (copies: readonly Copy[], tasks: readonly ((copy: Copy) => Promise<string>)[]): Promise<void> => {
   let next = 0;
   await Promise.all(
@@ -215,7 +218,7 @@ if (chosen.length === 0) {
 const checks = new Map(chosen.flatMap(checksFor).map((check) => [nameOf(check), check]));
 const copies = await Promise.all(Array.from({ length: options.jobs }, () => Copy.make()));
 try {
-  for (const mutant of chosen) await (await copies[0]!.mutate(mutant)).undo(); // a snippet that is gone is known at once
+  for (const mutant of chosen) await (await copies[0]!.mutate(mutant)).undo(); // a missing snippet is reported before any check runs
   console.log(`${chosen.length} mutants, ${checks.size} checks, ${options.jobs} at a time`);
   await doAll(copies, [
     ...[...checks.values()].map((check) => (copy: Copy) => checkWithout(copy, check)),

@@ -1,4 +1,4 @@
-// The list of mutants follows the code: `npm run test:mutants` itself takes too long to run with every change.
+// Checks that the list of mutants matches the code: `npm run test:mutants` takes too long to run at every change.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";

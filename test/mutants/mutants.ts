@@ -1,18 +1,18 @@
-// Places where consensus bugs live. Each mutant is a mistake that somebody could make there, and names what must notice it.
+// Mistakes that somebody could make in the code of consensus, storage and users, each with the tests that must detect it.
 
 /** A test file, or the whole-cluster simulator. */
 export type Check =
   | { readonly kind: "test"; readonly file: string }
   | {
       readonly kind: "simulation";
-      /** The first seed that noticed it when this was written: it is tried before all others. */
+      /** The first seed that detected the mutant when this was written; it is tried first. */
       readonly seed: number | undefined;
     };
 
 /** A change to one place of the product. */
 export interface Edit {
   readonly file: string;
-  /** There exactly once: when the code has moved on, the run fails until this follows. */
+  /** Text that occurs exactly once. When the code changes, the run fails until the snippet is changed, too. */
   readonly snippet: string;
   readonly replacement: string;
 }
@@ -20,9 +20,9 @@ export interface Edit {
 export interface Mutant extends Edit {
   /** The mistake. */
   readonly name: string;
-  /** Further mistakes, where one alone is made up for elsewhere. */
+  /** Further mistakes, if the code elsewhere makes up for a single one. */
   readonly also?: readonly Edit[];
-  /** Each of them notices it. The first is run: the cheapest, or the one that is to be shown to notice it. */
+  /** Checks that detect the mutant. Only the first is run: the cheapest, or the one to be shown to detect it. */
   readonly caughtBy: readonly Check[];
 }
 
@@ -145,7 +145,7 @@ export const mutants: readonly Mutant[] = [
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
     caughtBy: [test("server/replication/reads"), simulation()],
   },
-  // State machine.
+  // The state machine.
   {
     name: "the applied marker is written outside the batch",
     file: "store/persist/write-behind.ts",
@@ -172,7 +172,7 @@ export const mutants: readonly Mutant[] = [
   },
   // Leases.
   {
-    // Either alone is made up for by the other: an expiry goes to no second leader, and means nothing in a later term.
+    // Each of the two checks makes up for the other: an expiry is sent to no second leader, and has no effect in a later term.
     name: "a deposed leader ends leases",
     file: "server/replication/apply/commands/lease.ts",
     snippet: "if (value.term === BigInt(term))\n    for (const { id, generation } of value.leases) {",
@@ -273,7 +273,7 @@ export const mutants: readonly Mutant[] = [
     replacement: "a.index > b.index",
     caughtBy: [test("raft/core/rebuild"), test("sim/core")],
   },
-  // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.
+  // The member's directory. Names and bytes that were not synced may be lost in a power cut.
   {
     name: "a small file (store-current) has its name before its text is durable",
     file: "platform/durable-file.ts",

@@ -12,12 +12,12 @@ test("a renamed file gets no more lines after the file is reopened, and no line 
   await using folder = await tempFolder();
   const path = join(folder.path, "audit.log");
   const file = new AppendFile(path, 1_000, systemClock);
-  file.append("1\n"); // under way when the file is opened anew
+  file.append("1\n"); // this write is in progress when the file is reopened
   await rename(path, `${path}.1`);
   file.reopen();
   file.append("2\n");
   await file.close();
-  file.reopen(); // of a closed one nothing is opened
+  file.reopen(); // reopening a closed file does nothing
   assert.deepEqual([await readFile(`${path}.1`, "utf8"), await readFile(path, "utf8")], ["1\n", "2\n"]);
 });
 

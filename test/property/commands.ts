@@ -1,4 +1,4 @@
-// Commands as clients make them, and what a store answers: for the properties that hold one store against another.
+// Commands as clients send them, and the answers of a store, for properties that compare one store with another.
 
 import fc from "fast-check";
 import {
@@ -24,7 +24,7 @@ import { bytes } from "../store/harness.js";
 import { byValue, Refused } from "../../testing/copying-store.js";
 import { toLeaseId } from "../../testing/ids.js";
 
-// Few keys, so that requests meet; some that sort oddly.
+// Few keys, so that requests meet; some with unusual sort positions.
 const key = fc.constantFrom("a", "aa", "ab", "b", "c", "a\0", "\xff", "\xfe").map(bytes);
 const rangeEnd = fc.constantFrom("", "", "\0", "a", "b", "ac", "\xff").map(bytes);
 const value = fc.constantFrom("", "1", "2", "x".repeat(130)).map(bytes);
@@ -111,7 +111,10 @@ export function outcome<T>(answer: () => T): T | string {
   }
 }
 
-/** Does work in slices. @param between called between each two of them */
+/**
+ * Runs work slice by slice.
+ * @param between called between two slices
+ */
 function runInSlices<T>(work: Sliced<T>, between: () => void): T {
   for (;;) {
     const slice = work.next();
@@ -145,7 +148,7 @@ export function applyToReal(store: KvStore, step: Applied, between: () => void =
   }
 }
 
-/** All leases and their keys. */
+/** Returns all leases with their keys. */
 export const attachments = async (store: KvStore): Promise<Map<bigint, readonly string[]>> => {
   const ids = Array.from(store.leases(), ({ id }) => id).sort(byValue);
   return new Map(await Promise.all(ids.map(async (id) => [id, await store.leaseKeys(id)] as const)));

@@ -1,4 +1,4 @@
-// A store built from another one's snapshot, against the original: whatever is asked, both answer the same.
+// A store built from another one's snapshot answers every request like the original.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -41,7 +41,7 @@ async function answer(store: KvStore, request: RangeRequest): Promise<unknown> {
   return [RangeResponse.decode(RawRangeResponse.encode(response).finish()), revision];
 }
 
-/** Everything that can be asked of a store, and of a watch from each revision on. */
+/** Returns all answers of a store: reads, hashes and leases, and a watch from each revision on. */
 async function answersOf(tested: TestStore, requests: readonly RangeRequest[]): Promise<unknown> {
   const { store } = tested;
   const { revision, compactRevision } = store;
@@ -51,7 +51,8 @@ async function answersOf(tested: TestStore, requests: readonly RangeRequest[]): 
   for (let at = 0; at <= revision + 1; at++) {
     answers.push(await answer(store, RangeRequest.create({ ...all, revision: BigInt(at) })));
     answers.push(await store.hashKv(at).catch((error: unknown) => String(error)));
-    // At the compact revision itself it shows how far the removal is: of two changes of a key in it, one goes.
+    // A watch from the compact revision itself depends on the progress of the compaction: of two changes of a key in that revision, one
+    // is removed.
     if (at > 0 && at !== compactRevision) answers.push(await watchFrom(tested, at));
   }
   for (const request of requests) answers.push(await answer(store, request));
@@ -69,7 +70,7 @@ async function watchFrom(tested: TestStore, startRevision: number): Promise<unkn
 interface Plan {
   readonly steps: readonly Step[];
   readonly requests: readonly RangeRequest[];
-  /** Commands applied to both afterwards. */
+  /** Commands applied to both stores afterwards. */
   readonly more: readonly Applied[];
   readonly maxBytes: number;
   readonly limits: Partial<StoreLimits>;

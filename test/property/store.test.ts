@@ -1,4 +1,4 @@
-// The store against one that keeps a full copy of every revision, through restarts and compactions.
+// The store against one that keeps a full copy of every revision, across restarts and compactions.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Limits so small that everything happens: slices, evictions, many batches. */
+/** Limits so small that slices, evictions and many batches occur. */
 const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   flushBytes: fc.constantFrom(1, 1_000),
   flushAfterMs: fc.constant(100),
@@ -52,7 +52,7 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   watchBatchesPerSlice: fc.constant(1),
 });
 
-/** Compares what encodes to the same as the same. */
+/** Compares the encodings of two values. */
 const same = <T>(
   codec: { decode(bytes: Uint8Array): T; encode(message: T): { finish(): Uint8Array } },
   message: T,
@@ -90,7 +90,7 @@ async function readInTxn(store: KvStore, value: RangeRequest): Promise<Awaited<R
   return { response: { ...first.response.value, header: undefined }, revision };
 }
 
-/** Both stores, and the log of what was applied: the marker says how much of it a store on disk contains. */
+/** Both stores, and the log of the applied commands. The marker says up to which of them a store on disk contains. */
 class Comparison {
   private readonly naive = new CopyingStore();
   private readonly log: Applied[] = [];
@@ -131,7 +131,7 @@ class Comparison {
       case "revoke": {
         this.log.push(step);
         const everything = RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0") });
-        // In the middle of a write nobody sees anything of it.
+        // No reader sees a write that is in progress.
         const actual = outcome(() =>
           applyToReal(tested.store, step, () => {
             this.read(everything);
@@ -146,7 +146,7 @@ class Comparison {
     }
   }
 
-  /** Every revision that can be read at all, key by key. */
+  /** Compares every readable revision, key by key. */
   async checkHistory(): Promise<void> {
     await this.finishReads();
     const { naive, tested } = this;
@@ -159,7 +159,10 @@ class Comparison {
     }
   }
 
-  /** Starts a read; what it answers later must be what was there now. @param ask by itself, or in a transaction that only reads */
+  /**
+   * Starts a read; its answer must be the state at this moment, however late it comes.
+   * @param ask reads directly, or in a transaction that only reads
+   */
   private read(request: RangeRequest, ask: (store: KvStore, request: RangeRequest) => ReadAnswer = readAlone): void {
     const expected = outcome(() => same(RangeResponse, this.naive.range(request)));
     const revision = this.naive.revision;
@@ -179,7 +182,7 @@ class Comparison {
     await Promise.all(this.reads.splice(0));
   }
 
-  /** Applies again what the store lost in a restart; the results are the same. */
+  /** Applies again the commands that the store lost in a restart; the results must be the same. */
   private applyRest(): void {
     const { marker } = this.tested.store;
     const contained = marker === undefined ? 0 : Number(text(marker));

@@ -1,6 +1,5 @@
-// Each promise of etcd's watches, on the store alone: against a store that keeps a full copy of every revision, with
-// receivers that have no room, compactions, restarts, snapshots that are installed, and slices so small that everything
-// takes many.
+// Each promise of etcd's watches, on the store alone: compared with a store that keeps a full copy of every revision, with receivers
+// without room, compactions, restarts, installed snapshots, and slices so small that all work takes many.
 // (etcd v3 API, guarantees of watches: ordered, unique, reliable, atomic, resumable, bookmarkable.)
 
 import assert from "node:assert/strict";
@@ -46,7 +45,7 @@ type Step =
   | { readonly kind: "watch"; readonly options: WatchOptions }
   | { readonly kind: "room"; readonly watcher: number; readonly batches: number }
   | { readonly kind: "turns"; readonly count: number }
-  /** Changes of others arrive all at once, as a snapshot, perhaps compacted so far behind its end. */
+  /** Changes of other members that arrive as one snapshot, perhaps compacted `compactBack` revisions behind its end. */
   | { readonly kind: "install"; readonly changes: readonly Change[]; readonly compactBack: number | undefined }
   | { readonly kind: "flush" | "restart" | "bookmark" };
 
@@ -58,7 +57,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 );
 const covers = (from: string, end: string, key: string): boolean =>
   end === "" ? key === from : key >= from && (end === "\0" || key < end);
-/** As the API wants it: no key is put twice, or put and deleted. */
+/** Changes that the API allows in one transaction: no key is put twice, or put and deleted. */
 const changesOfTxn: fc.Arbitrary<readonly Change[]> = fc
   .tuple(
     fc.uniqueArray(putChange, { maxLength: 3, selector: ({ key }) => key }),
@@ -110,35 +109,35 @@ const tightLimits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
   watchBatchesPerSlice: fc.integer({ min: 1, max: 2 }),
 });
 
-/** One event as it was told, with where and when. */
+/** An event as the receiver got it, with its revision and batch. */
 interface Told {
   readonly revision: number;
-  /** Which batch. */
+  /** The number of the batch. */
   readonly batch: number;
   readonly event: string;
   readonly key: string;
   readonly prevKv: string | undefined;
-  /** The store's compact revision then. */
+  /** The store's compact revision at that moment. */
   readonly compacted: number;
 }
 
 const changeText = (key: string, after: KeyValue | undefined): string =>
   after === undefined ? `DELETE ${key}` : `PUT ${showKv(after)}`;
 
-/** A client of one watch: it begins again where it was when the store is restarted, or when it was too slow. */
+/** A client of one watch: it resumes at its position when the store is restarted, or after it was too slow. */
 class Observer {
   readonly told: Told[] = [];
-  /** Through which revision everything was told, by its own account, and how many events those were. */
+  /** Progress notices: the revision through which everything has been sent, and the number of events sent by then. */
   readonly bookmarks: { readonly through: number; readonly count: number }[] = [];
   readonly headers: { readonly revision: number; readonly now: number; readonly last: number }[] = [];
-  /** Revisions that it did not live to see: it was told that they are compacted. */
+  /** Revisions that were compacted before their events were sent; the watch ended with that error. */
   readonly missed: { readonly from: number; readonly to: number }[] = [];
-  /** The first revision it wants. */
+  /** The start revision. */
   readonly start: number;
   private watch: Watch | undefined = undefined;
   private room = Infinity;
   private batches = 0;
-  /** The revision to go on at: behind the last event, as a client does that knows no bookmark. */
+  /** The revision to resume at: behind the last event, like a client that ignores progress notices. */
   next: number;
 
   constructor(
@@ -200,7 +199,7 @@ class Observer {
   }
 }
 
-/** The history of the store, and what its watchers were told of it. */
+/** The history of the store, and the observers with their events. */
 interface Outcome {
   readonly naive: CopyingStore;
   readonly observers: readonly Observer[];
@@ -210,7 +209,7 @@ class Play {
   readonly naive = new CopyingStore();
   readonly observers: Observer[] = [];
 
-  /** @param leader is always as far as anybody */
+  /** @param leader a store that is never behind */
   constructor(
     private readonly tested: TestStore,
     private readonly leader: TestStore,
@@ -274,7 +273,7 @@ class Play {
     }
   }
 
-  /** Gives everybody room and waits until nobody is behind. */
+  /** Gives all receivers room and waits until no watcher is behind. */
   async settle(): Promise<void> {
     for (const observer of this.observers) observer.setRoom(Infinity);
     const watcher = new Observer(this.tested, {
@@ -315,7 +314,7 @@ function apply(store: TestStore["store"] | CopyingStore, step: Change | Extract<
   }
 }
 
-/** The model has no slices. */
+/** Runs work of the model at once: the model has no slices. */
 const finish = (work: object): void => {
   if (Symbol.iterator in work) atOnce(work as Sliced<unknown>);
 };
@@ -323,7 +322,7 @@ const finish = (work: object): void => {
 const opOf = (change: Change) =>
   change.kind === "put" ? op.put(change.key, change.value) : op.delete(change.key, change.rangeEnd);
 
-/** The changes that an observer is to be told of: those of whole revisions, in order. */
+/** Returns the changes that an observer must receive: all changes of each revision, in order. */
 function expectedChanges(
   { naive }: Outcome,
   { options, start, missed }: Observer,
@@ -388,7 +387,7 @@ promise("reliable: everything asked for comes, and nothing else, with what was b
     const { after, before } = all[n]!.change;
     const isCreated = after !== undefined && Number(after.createRevision) === revision;
     const isThere = observer.options.prevKv && !isCreated && before !== undefined;
-    // A compaction takes what was before away; one just then may or may not have.
+    // A compaction removes the previous value; one in progress may or may not have removed it.
     if (isThere && revision - 1 >= compacted) assert.equal(prevKv, showKv(before));
     else if (prevKv !== undefined) assert.equal(prevKv, isThere ? showKv(before) : "nothing");
   });
@@ -418,7 +417,7 @@ promise(
     for (const { through, count } of bookmarks)
       for (const { revision } of told.slice(count))
         assert.ok(revision > through, `${revision} after a bookmark at ${through}`);
-    // A header, too, is of a revision that there is, and no older than the events under it.
+    // The revision of a header exists, and is not older than the events below it.
     for (const { revision, now, last } of headers) assert.ok(revision === now && last <= now);
   },
 );

@@ -1,4 +1,4 @@
-// The codecs of our own, against the generated code: equal on what clients send, and on what they might.
+// The hand-written codecs against the generated code: equal on messages that clients send, and on arbitrary ones.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -118,7 +118,7 @@ interface Decoder<Message> {
   decode(bytes: Uint8Array): Message;
 }
 
-/** Returns what comes of decoding, with all bytes of one class, or that it fails. */
+/** Returns the decoded value with all bytes in one class, or that decoding fails. */
 const outcome = (decode: () => unknown): unknown => {
   try {
     return plainOf(decode());
@@ -134,7 +134,7 @@ const plainOf = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, plainOf(field)]));
 };
 
-/** Checks on messages, on messages behind each other (repeated fields, in any order), on cut and on damaged ones. */
+/** Compares the two decoders on messages, concatenated messages (repeated fields, in any order), and truncated and damaged ones. */
 const agrees = <Message>(
   decoder: Decoder<Message>,
   generated: Generated<Message>,
@@ -159,7 +159,7 @@ const agrees = <Message>(
   fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), assertReencodes));
 };
 
-/** Fields that no message has, and known ones of a wrong type. */
+/** Fields that no message has, and known fields with a wrong wire type. */
 const bytesOfFields = fc.oneof(
   fc.constantFrom(
     ...[[0xa0, 0x06, 0x05], [0x0d, 1, 2, 3, 4], [0x0c], [0x0b, 0x0c], [0x00], [0x12, 0xff, 0xff, 0xff, 0xff, 0x0f]].map(
@@ -351,7 +351,7 @@ const { txnResponse } = fc.letrec<{ txnResponse: RawTxnResponse; nested: RawTxnR
 describe("responses are encoded as by the generated code", () => {
   const ids = { clusterId: 2n ** 64n - 2n, memberId: 0x8e9e_05c5_2164_694dn };
   const encoder = new HeaderEncoder(ids.clusterId, ids.memberId);
-  /** Encodes with a header of ours; a response without content is the header itself. */
+  /** Encodes with a header; a response without content is the header itself. */
   const check = <Response>(
     generated: Generated<Response>,
     responses: fc.Arbitrary<Response>,

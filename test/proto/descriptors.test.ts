@@ -1,4 +1,4 @@
-// The descriptors that reflection and the JSON gateway are served from.
+// The descriptors behind reflection and the JSON gateway.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Values of fields as messages are read.
+// Values of fields as the readers of single fields return them.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -26,6 +26,6 @@ test("bytes are a plain view also where the message is a Buffer", () => {
   const message = putRequestEncoder.encode(request);
   assert.ok(Buffer.isBuffer(message));
   assert.deepEqual(putRequestDecoder.decode(message), request);
-  const odd = Buffer.concat([message, Uint8Array.of(0xf8, 0xff, 0x01, 0x01)]); // a field that is not known
+  const odd = Buffer.concat([message, Uint8Array.of(0xf8, 0xff, 0x01, 0x01)]); // an unknown field
   assert.deepEqual(putRequestDecoder.decode(odd), request);
 });

@@ -1,4 +1,4 @@
-// Bytes that etcd 3.4.23 sent, read and written by our types: the field numbers are etcd's.
+// Bytes that etcd 3.4.23 sent, decoded and encoded by our types: the field numbers are etcd's.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -18,7 +18,7 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 const unhex = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
-/** cluster and member ids beyond 2^53, revision 66, term 2. */
+/** Cluster and member ids beyond 2^53, revision 66, term 2. */
 const headerHex = "0a1808e39194a988c7df807f1093d7e3d5acac84e12b18422002";
 const header = { clusterId: 9151734699010623715n, memberId: 3153101805118352275n, revision: 66n, raftTerm: 2n };
 const foo = { key: utf8("foo"), createRevision: 65n, modRevision: 65n, version: 1n, value: utf8("bar"), lease: 0n };

@@ -1,4 +1,4 @@
-// Properties of all messages: all 64 bits, numbers and fields of a newer version, bytes instead of messages.
+// Properties of all messages: 64-bit values, enum numbers and fields of a newer version, and bytes that are not a message.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -106,7 +106,7 @@ describe("a malformed message", () => {
       assert.throws(() => RangeRequest.decode(Uint8Array.from(bytes)), Error, what);
       assert.throws(() => rangeRequestDecoder.decode(Uint8Array.from(bytes)), Error, what);
     }
-    // A compare of one byte, in which a key of two begins.
+    // A compare of one byte, in which a key of two bytes begins.
     assert.throws(() => TxnRequest.decode(Uint8Array.of(0x0a, 1, 0x1a, 2, 97, 97)));
     assert.deepEqual(RangeRequest.decode(Uint8Array.of(0x0a, 1, 97, 0xc3, 0x3e, 0xc4, 0x3e)).key, Uint8Array.of(97));
   });

@@ -1,4 +1,4 @@
-// minietcdctl with the endpoints that DNS names for a domain.
+// minietcdctl with endpoints from the DNS records of a domain.
 import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ interface Run {
   readonly stderr: string;
 }
 
-/** Runs a command line on a machine with these records. */
+/** Runs a command line with a DNS server that has these records. */
 async function run(zone: Zone, words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
   await using dns = await DnsServer.start(zone);
   const resolver = new Resolver();

@@ -1,5 +1,5 @@
-// minietcdctl where it is not etcdctl: its own words, what it refuses, what it prints of errors; and its outputs, once.
-// That it answers as etcdctl does is shown in test/interop/etcdctl.
+// minietcdctl as far as it differs from etcdctl: its own messages, refusals and errors; and each output once.
+// Comparisons with etcdctl are in test/interop/etcdctl.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -32,7 +32,7 @@ async function run(words: readonly string[], env: NodeJS.ProcessEnv = {}, stdin 
   return { code, ...output };
 }
 
-/** Runs one command line against a server that answers so. */
+/** Runs one command line against a server with these answers. */
 async function runOn(answers: Answers, words: readonly string[], stdin = ""): Promise<Run & { server: FakeServer }> {
   await using server = await FakeServer.start(answers);
   return { server, ...(await run(["--endpoints", server.endpoint, ...words], {}, stdin)) };
@@ -214,7 +214,7 @@ test("invalid TLS flags are refused with etcdctl's texts", async () => {
 });
 
 describe("arguments that are not UTF-8", () => {
-  // Node gives U+FFFD in their place: another key than the one that was meant.
+  // Node replaces invalid bytes by U+FFFD, which would make another key than the requested one.
   test("are refused, as are keys in the environment", async () => {
     const reason = /^Error: arguments must be UTF-8, and without U\+FFFD: .* through standard input\n$/;
     for (const words of [
@@ -507,7 +507,7 @@ describe("errors", () => {
     const refused = answer(`connect ECONNREFUSED ${server.endpoint}`);
     let timeoutMs = 50;
     let actual = await runWithTimeout(`${timeoutMs}ms`);
-    // The refusal takes a moment, and on a busy machine longer than the time-out.
+    // The connection is refused after a moment, which on a busy machine is longer than the timeout.
     while (isDeepStrictEqual(actual, answer("no answer")) && timeoutMs < scaledMs(10_000))
       actual = await runWithTimeout(`${(timeoutMs *= 2)}ms`);
     assert.deepEqual(actual, refused);

@@ -5,7 +5,7 @@ import { IdleCollection, type ProcessUse } from "../../../cli/server/idle-collec
 const mebibyte = 1024 * 1024;
 const idle = { cpuShare: 0.02, bufferBytes: 10 * mebibyte, heapBytes: 16 * mebibyte };
 
-/** The number of collections after each look. */
+/** Returns the number of collections after each observation. */
 const collections = (looks: readonly Partial<ProcessUse>[]): number[] => {
   let count = 0;
   const collection = new IdleCollection(() => (count += 1));

@@ -1,4 +1,4 @@
-// Elections against a server whose every answer the test decides. On real members: on-cluster.ts.
+// Elections against a server whose answers the test chooses. Real members: on-cluster.ts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ test("a campaign that fails under a lease that already leads does not keep leadi
   const ownKey = { response: { $case: "responseRange", value: { kvs } } };
   await using server = await FakeServer.start({
     LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }),
-    Txn: { succeeded: false, responses: [ownKey, ownKey] }, // it has its place, and cannot say anything new there
+    Txn: { succeeded: false, responses: [ownKey, ownKey] }, // the candidate has its place already, so the update of its value fails
   });
   await using client = patientClient({ endpoints: [server.endpoint] });
   await using lease = await client.lease.hold({ ttlSeconds: 3_600 });

@@ -1,4 +1,4 @@
-// Transactions of many steps against a server whose every answer the test decides. On real members: recipes-on-cluster.ts.
+// Transactions of several runs against a server whose answers the test chooses. Real members: recipes-on-cluster.ts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import type { RangeRequest } from "../../../proto/index.js";
 import { type Answers, type Failing, FakeServer } from "../fake-server.js";
 import { patientClient } from "../../support/patient-client.js";
 
-/** A store that changes with every read of the newest revision. The first read fails, if the test says how. */
+/** Answers of a store that changes with every read of the newest revision. With `failure`, the first read fails. */
 const answersOfChangingStore = (failure?: Failing): Answers => {
   let newest = 5n;
   let first = failure;

@@ -1,4 +1,4 @@
-// Puts that a server in the same process is given as they are.
+// Puts that a server in the same process receives without a copy.
 
 import fc from "fast-check";
 import assert from "node:assert/strict";

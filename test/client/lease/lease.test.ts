@@ -1,4 +1,4 @@
-// Leases against a server whose every answer the test decides: when they are renewed, and when they count as lost.
+// Leases against a server whose answers the test chooses: the times of renewals, and of the loss of a lease.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -100,7 +100,7 @@ describe("a held lease", () => {
       for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       await lease.close();
     }
-    await pair.client.kv.get("k"); // and everything before it has arrived
+    await pair.client.kv.get("k"); // after its answer, all earlier messages have arrived, too
     assert.ok(pair.server.opened.length > 0, "none was opened");
     for (const stream of pair.server.opened) await stream.whenEnded();
   });
@@ -150,7 +150,7 @@ describe("a held lease", () => {
     await using pair = await connect({ LeaseGrant: new Promise<object>((resolve) => (answer = resolve)) });
     const holding = pair.client.lease.hold({ ttlSeconds: 1 });
     await pair.server.waitForCall();
-    pair.clock.advance(300); // the server may have begun to count before
+    pair.clock.advance(300); // the server's TTL may have begun earlier than the client's
     answer(grantAnswers(5n, 1n).LeaseGrant);
     await using lease = await holding;
     assert.equal(lease.remainingMs, 600);

@@ -1,4 +1,4 @@
-// The one timer of a connection for the deadlines of all its calls.
+// The one timer that a connection has for the deadlines of all its calls.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { DeadlineTimer } from "../../../client/transport/deadline-timer.js";
 import { type Pending, PendingList, unlisted } from "../../../client/transport/pending-list.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
-/** Calls of a connection that note the time at which they expire. */
+/** Creates calls of a connection that record the time at which they expire. */
 const createCalls = () => {
   const clock = new VirtualClock();
   const deadlines = new Set<number>();

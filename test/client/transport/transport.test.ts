@@ -1,4 +1,4 @@
-// A transport of a program's own: calls without sockets, with the client's failover above it.
+// A transport that the program supplies: calls without sockets, with the client's failover on top.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -81,7 +81,7 @@ test("a channel that does not connect reports the reason", async () => {
   await failed;
 });
 
-/** A transport with puts that end when the test says so, and no other answers. */
+/** A transport with puts that end when the test says, and with no other answers. */
 class PatientTransport implements Transport {
   readonly called: Promise<void>;
   end: (failure: Error) => void = () => undefined;

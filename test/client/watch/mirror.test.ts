@@ -1,4 +1,4 @@
-// Mirrors: the content at each revision, through compactions, and their bounds.
+// Mirrors: the content at each revision, across compactions, and the bounds.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Watches with `resync`: the differences that are told after a compaction, and the bounds.
+// Watches with `resync`: the differences that are reported after a compaction, and the bounds.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -9,7 +9,7 @@ import { FakeServer } from "../fake-server.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** A listing at a revision: keys, each with the revision of its last change. */
+/** Returns a listing at a revision: keys, each with the revision of its last change. */
 const listingOf = (revision: bigint, keys: Readonly<Record<string, bigint>>) =>
   RangeResponse.create({
     header: { revision },
@@ -21,7 +21,7 @@ const deletionOf = (key: string, modRevision: bigint) => ({ type: 1 as const, kv
 const showEvent = ({ type, kv, resync }: WatchEvent) =>
   `${type} ${toText(kv.key)} ${kv.modRevision}${resync === true ? " resync" : ""}`;
 
-/** The next watch that a client creates, with the revision that it asks for. */
+/** Accepts the next watch of a client. Returns its stream and the revision that it starts at. */
 async function acceptWatch(server: FakeServer) {
   const stream = await server.stream<WatchRequest, WatchResponse>();
   const { requestUnion } = await stream.request();

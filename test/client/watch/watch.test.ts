@@ -1,4 +1,4 @@
-// Watches against a server whose every answer the test decides: what is asked, what is given out, what a new server is told.
+// Watches against a server whose answers the test chooses: the requests sent, the events delivered, and the requests to a new server.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -70,7 +70,7 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
 async function connect(servers = 1) {
   const all = await Promise.all(Array.from({ length: servers }, () => FakeServer.start()));
   const client = patientClient({ endpoints: all.map(({ endpoint }) => endpoint) });
-  /** The stream the client has opened, whichever server it chose. */
+  /** Resolves with the stream that the client has opened, at whichever server. */
   const stream = () => FakeServer.streamAtAny<WatchRequest, WatchResponse>(all);
   const dispose = async () => {
     await client.close();
@@ -241,7 +241,7 @@ describe("a watch's responses", () => {
   test("report progress to all watches on request; a request that may be lost is repeated", async () => {
     await using pair = await connect();
     const watches = ["a", "b", "c"].map((key) => pair.client.watch(key));
-    pair.client.requestWatchProgress(); // before there is a stream
+    pair.client.requestWatchProgress(); // called before the stream exists
     const stream = await pair.stream();
     for (const { revision } of watches)
       assert.deepEqual([(await createRequestOf(stream)).startRevision, revision], [0n, 0]);

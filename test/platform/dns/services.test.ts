@@ -23,7 +23,7 @@ async function lookUp(domain: string): Promise<readonly ServiceRecord[]> {
   const resolver = new Resolver();
   resolver.setServers([server.address]);
   return await lookUpService(resolver, "etcd-client", domain, () => 0).catch((error: unknown) => {
-    // The port of the server is another one each time.
+    // The server's port differs from run to run.
     throw error instanceof LookupError ? new LookupError(error.message.replace(server.address, "SERVER")) : error;
   });
 }

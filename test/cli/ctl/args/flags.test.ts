@@ -12,7 +12,7 @@ const options = [
   counterFlag("--limit <n>", ""),
 ];
 
-/** Flags as `name=value`, then the arguments. */
+/** Returns the flags as `name=value`, then the arguments. */
 const split = (...words: string[]) => {
   const args = splitArguments(options, words);
   return [args.flags.map(({ option, value }) => `${option.name()}=${value}`), allArguments(args)];

@@ -113,7 +113,7 @@ test("sizes are rounded as etcdctl rounds them", () => {
     32768: "33 kB",
     4_100_000: "4.1 MB",
     2e9: "2.0 GB",
-    20_480: "20 kB", // 20.5: to the even one
+    20_480: "20 kB", // Go rounds 20.5 to the even number
     21_504: "22 kB",
   };
   for (const [bytes, text] of Object.entries(sizes)) assert.equal(formatBytes(Number(bytes)), text);
@@ -128,7 +128,7 @@ test("quoted text escapes what cannot be printed or is not UTF-8, and nothing el
     "\u00a0\u200b\u{10ffff}\ufffd": String.raw`"\u00a0\u200b\U0010ffff` + '\ufffd"',
   };
   for (const [text, quoted] of Object.entries(texts)) assert.equal(quote(text), quoted);
-  // A stray byte, a cut character, an overlong slash, a surrogate.
+  // A stray byte, a truncated character, an overlong encoding of "/", a surrogate.
   const broken = Uint8Array.of(0xff, 0x61, 0xc3, 0xc0, 0xaf, 0xed, 0xa0, 0x80, 0xc3, 0xa9);
   assert.equal(quote(broken), String.raw`"\xffa\xc3\xc0\xaf\xed\xa0\x80` + 'é"');
 });

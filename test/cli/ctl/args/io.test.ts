@@ -1,4 +1,4 @@
-// Standard error: colors and progress are for terminals.
+// Standard error: colors and progress are shown on terminals only.
 
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
@@ -6,7 +6,7 @@ import { Readable, Writable } from "node:stream";
 import { test } from "node:test";
 import { ioOf } from "../../../../cli/ctl/args/index.js";
 
-/** An `Io` and what has been written to its standard error. */
+/** Returns an `Io`, and the text written to its standard error. */
 function standardError(isTTY: boolean, env: NodeJS.ProcessEnv) {
   const written: string[] = [];
   const write = (chunk: Buffer, _: string, done: () => void) => {

@@ -1,4 +1,4 @@
-// Passwords at a prompt: what a terminal shows, how a line is edited and given up, and lines of standard input.
+// Passwords at a prompt: the terminal's output, editing and cancelling a line, and lines of standard input.
 
 import assert from "node:assert/strict";
 import { PassThrough, Readable } from "node:stream";

@@ -1,4 +1,4 @@
-// minietcdctl check: its load and its verdict; that it deletes its keys; refusals.
+// minietcdctl check: its load and its verdict, the deletion of its keys, and refusals.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

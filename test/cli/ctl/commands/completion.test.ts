@@ -1,4 +1,4 @@
-// minietcdctl completion: `test/interop/completion.test.ts` has shells take the scripts.
+// minietcdctl completion: `test/interop/completion.test.ts` runs the scripts in real shells.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// minietcdctl get --stream: the chunks are one answer, whatever their number.
+// minietcdctl get --stream: the output does not depend on the number of chunks.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// minietcdctl lock: signals, a lost lease, its command's end. Its outputs are compared with etcdctl's in test/interop/etcdctl.
+// minietcdctl lock: signals, a lost lease, the end of its command. Its outputs are compared with etcdctl's in test/interop/etcdctl.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

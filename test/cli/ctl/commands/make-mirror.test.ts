@@ -1,4 +1,4 @@
-// minietcdctl make-mirror: prefixes, changes in order, going on, refusals.
+// minietcdctl make-mirror: prefixes, the order of changes, resuming at a revision, refusals.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -59,7 +59,7 @@ test("make-mirror copies many keys, all without their prefix", async () => {
   assert.equal((await mirror.ended).code, 130);
 });
 
-/** Has a server ask for users: root, and `writer`, who may write below `copy/` alone. */
+/** Turns authentication on, with the users root and `writer`, who may write below `copy/` only. */
 const askForUsers = async ({ auth }: Client): Promise<void> => {
   for (const user of ["root", "writer"]) {
     await auth.userAdd({ user, password: `${user}'s` });

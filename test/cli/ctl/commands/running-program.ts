@@ -1,4 +1,4 @@
-// A command line that runs inside this process, while a test goes on.
+// A command line that runs inside the test's process.
 
 import { EventEmitter } from "node:events";
 import { Readable } from "node:stream";
@@ -8,7 +8,7 @@ import { eventually } from "../../../support/deadline.js";
 
 const deadlineMs = 10_000;
 
-/** Starts a command line against a server that is there, however slow the machine is. `signals` stand for those of the process. */
+/** Starts a command line against a running server, with a dial timeout for slow machines. `signals` stand for those of the process. */
 export function startProgram(endpoint: string, ...words: readonly string[]) {
   const output = { stdout: "", stderr: "" };
   const signals = new EventEmitter();

@@ -14,7 +14,7 @@ import { startProgram } from "./running-program.js";
 const image = Buffer.alloc(1_024, "page");
 const backup = Buffer.concat([image, createHash("sha256").update(image).digest()]);
 
-/** Saves what a server sends in parts of some bytes, and looks at the folder. */
+/** Saves a backup that the server sends in parts of `partBytes`, and returns the result with the files in the folder. */
 async function saveBackup({ bytes = backup, partBytes = 500, before = "" as string, failing = false }) {
   await using server = await FakeServer.start();
   await using folder = await tempFolder();

@@ -1,4 +1,4 @@
-// The language of `txn`, where minietcdctl is not etcdctl's twin.
+// The language of `txn`, as far as minietcdctl differs from etcdctl.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,5 +1,5 @@
-// minietcdctl watch: what it asks for, and how it goes on when its server is lost. Its outputs are compared with etcdctl's
-// in test/interop/etcdctl.
+// minietcdctl watch: its requests, and how it resumes when its server is lost. Its outputs are compared with etcdctl's in
+// test/interop/etcdctl.
 
 import assert from "node:assert/strict";
 import { PassThrough, Readable } from "node:stream";
@@ -70,7 +70,7 @@ const putOf = (key: string, value: string, modRevision: bigint) => ({
   prevKv: undefined,
 });
 
-/** A program that runs, and what it has written. */
+/** Starts a program, and records its output. */
 function start(words: readonly string[]) {
   const stdin = new PassThrough();
   const written = { stdout: "", stderr: "" };
@@ -108,7 +108,7 @@ describe("a running watch", () => {
     const { ended } = start(["--endpoints", server.endpoint, "watch", "k"]);
     const stream: Stream = await server.stream();
     stream.send({ header: header(6n), created: true });
-    // Old servers answer a request for progress with revisions that the watch has not been told of.
+    // Older etcd servers answer a progress request with revisions whose events have not been sent to the watch.
     stream.send({ header: header(8n), watchId: -1n });
     stream.fail({ code: 14, details: "etcdserver: no leader" });
     const again: Stream = await server.stream();
