@@ -13,7 +13,7 @@ import { compile } from "./compile.js";
 const folders = {
   /** Tests that start processes and wait for them. */
   process: ["process", "build", "docs", "examples"],
-  /** Whole clusters in virtual time. Nothing else runs meanwhile: the processes of these tests use all cores. */
+  /** Whole clusters in virtual time, each on all cores; so nothing else runs at the same time. */
   sim: ["sim"],
   /** Suites that need more than Node. */
   interop: ["interop"],
@@ -23,14 +23,14 @@ const suites = ["unit", ...Object.keys(folders)];
 /** Suites of `npm test`, one after the other. */
 const defaultSuites = ["unit", "process", "sim"];
 /**
- * Test files that run at the same time; some of `unit` wait for sockets and clocks meanwhile, those of `process` most of their time, for
- * leases to end and members to restart, and most of `interop` wait for other programs. `faults` fill disks and take file descriptors away.
+ * Number of test files that run at the same time. Those of `process` and some of `unit` mostly wait for sockets, leases and restarts,
+ * those of `interop` for other programs. `faults` fill disks and use up file descriptors, so they run alone.
  */
 const cores = availableParallelism();
 const concurrency = { unit: cores + 1, process: 2 * cores + 1, sim: 1, interop: cores, faults: 1 };
-/** Files that wait longest; they begin first, so that the others run beside them. */
+/** The longest files; they begin first, so that the others run beside them. */
 const longest = ["test/process/client.test.ts", "test/process/leases.test.ts", "test/examples/examples.test.ts"];
-/** A test file that hangs fails after this, instead of the run never ending. 200 seeds need 20 min on a busy machine. */
+/** Timeout of a test file that hangs. 200 seeds need 20 min on a busy machine. */
 const fileTimeoutMs = 40 * 60_000;
 
 const words = process.argv.slice(2);
@@ -44,23 +44,23 @@ const paths = ["test", "examples"]
   .filter((path) => path.endsWith(".test.ts") && parts.every((part) => path.includes(part)))
   .sort()
   .sort((a, b) => rankOf(a) - rankOf(b));
-/** The first folder of a path below test/; `projects` for the tests that stand beside an example. */
+/** Returns the first folder of a path below test/; `projects` for tests beside an example. */
 const folderOf = (path) => {
   const [root, folder] = path.split(sep);
   return root === "test" ? folder : "projects";
 };
 const suiteOf = (path) => Object.keys(folders).find((suite) => folders[suite].includes(folderOf(path))) ?? "unit";
 
-/** Every n-th path from `first` on: files of one subfolder, which often take long together, come into several groups. */
+/** Returns every n-th path from `first` on, so that the long tests of one subfolder are spread over several groups. */
 const everyNthOf = (n, paths, first) => paths.filter((_, index) => index % n === first);
 
-/** Test files of a folder that share a process: few loads, and still enough processes for all cores. */
+/** Test files of a folder that share a process: few enough groups to load modules rarely, and enough to use all cores. */
 const groupSize = 16;
 
-/** Compiled test files; inside the package, so that they find the packages that it uses, and itself. */
+/** Folder of the compiled test files; inside the package, so that they find its dependencies and the package itself. */
 const compiled = `dist.tests-${process.pid}`;
 
-/** The entries of a suite, by their names when compiled: its files, or those that load the files of a group each. */
+/** Returns the entries of a suite by the names of their compiled files: test files, or one file for each group. */
 const entriesOf = (suite, paths) => {
   if (suite !== "unit") return Object.fromEntries(paths.map((path) => [path.replace(/\.ts$/, ""), path]));
   const groups = [...new Set(paths.map(folderOf))].flatMap((name) => {
@@ -74,7 +74,7 @@ const entriesOf = (suite, paths) => {
   return Object.fromEntries(groups);
 };
 
-/** Writes a file that loads others. */
+/** Writes a file that imports the files of a group. */
 const groupFile = (name, paths) => {
   const file = join(compiled, "groups", `${name}.js`);
   mkdirSync(join(compiled, "groups"), { recursive: true });
@@ -91,10 +91,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
     runner?.kill(signal);
   });
 
-// What the user has set for etcd and etcdctl is not meant for the servers and commands of the tests.
+// Variables that the user has set for etcd and etcdctl must not reach the servers and commands of the tests.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)));
 
-/** Resolves to whether all tests of the files have passed. */
+/** Runs test files. Resolves to whether all their tests have passed. */
 const run = (suite, files) =>
   new Promise((done, reject) => {
     runner = spawn(

@@ -40,7 +40,7 @@ test("a follower acknowledges entries only once they are durable", () => {
   });
   assert.deepEqual(harness.events, ["write 1"]);
   harness.finishWrite();
-  // Committed long ago, but applied only now: nothing is applied that is not durable here.
+  // The entry was committed long ago, and is applied only now: entries are applied once they are durable on this member.
   assert.deepEqual(harness.events, ["write 1", "written", "send appendReply to 2", "apply 1"]);
 });
 
@@ -168,7 +168,7 @@ test("after a stop the end of a write sends and applies nothing", () => {
   assert.deepEqual(harness.events, ["written"]);
   assert.equal(harness.clock.pendingTimers, 0);
   const { role, leader, term } = harness.node.status();
-  assert.deepEqual([role, leader, term], ["follower", noMember, 2]); // it leads nobody any more
+  assert.deepEqual([role, leader, term], ["follower", noMember, 2]); // the member has stepped down
 });
 
 test("after a stop the end of a write acknowledges nothing", () => {

@@ -27,7 +27,7 @@ import { toMemberId } from "../../testing/ids.js";
 export const electionTicks = 10;
 export const heartbeatTicks = 1;
 
-/** A node over a disk, a network and a machine that do only what the test tells them; `events` is what happened. */
+/** A node whose disk, network and state machine act only when the test says; `events` lists what the node did. */
 export class Harness {
   readonly clock = new VirtualClock();
   readonly events: string[] = [];
@@ -38,10 +38,10 @@ export class Harness {
   readonly failures: Error[] = [];
   readonly node: RaftNode;
   readonly core: RaftCore;
-  /** The write under way. */
+  /** The callback of the write in progress. */
   private written: (() => void) | undefined;
   private applied: ((configuration: Configuration) => void) | undefined;
-  /** The machine takes what it is given at once. */
+  /** Whether the state machine applies entries immediately. */
   appliesAtOnce = true;
   onAppend: (hardState: HardState | undefined, entries: readonly Entry[]) => void = () => undefined;
 
@@ -116,7 +116,7 @@ export class Harness {
     return this.written !== undefined;
   }
 
-  /** The disk has done what it was asked to. */
+  /** Ends the write in progress. */
   finishWrite(): void {
     const done = this.written ?? assert.fail("no write is under way");
     this.written = undefined;
@@ -141,7 +141,7 @@ export class Harness {
     this.node.start(this.machine, this.snapshots, this.listener);
   }
 
-  /** Wins an election, with the disk as fast as can be; its no-op is durable everywhere. */
+  /** Wins an election on a disk without delay; the no-op becomes durable everywhere. */
   lead(): void {
     this.start();
     for (let tick = 0; !this.sent.some(({ message }) => message.kind === "preVote"); tick++) {

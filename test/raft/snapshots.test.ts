@@ -1,5 +1,5 @@
-// The driver's order when a snapshot takes the place of the log, and when leadership changes hands: each step waits for what
-// the one before it must have made durable.
+// The driver's order when a snapshot replaces the log, and when leadership is transferred: each step waits until the previous one is
+// durable.
 import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { tickMs, type LogIndex, type LogPosition, type Term } from "../../raft/i
 import { bytes, electionTicks, Harness } from "./node-harness.js";
 import { toMemberId } from "../../testing/ids.js";
 
-/** A follower of member 2 that holds entry 1. */
+/** Returns a follower of member 2 that has entry 1. */
 function follower(): Harness {
   const harness = new Harness();
   harness.start();
@@ -17,7 +17,7 @@ function follower(): Harness {
   return harness;
 }
 
-/** Member 2, leader of term 2, sends one entry. */
+/** Receives one entry from member 2, the leader of term 2. */
 const append = (harness: Harness, index: number, commit: number): void => {
   const previous = { index: index - 1, term: index === 1 ? 0 : 2 } as LogPosition;
   harness.receive(toMemberId(2n), {
@@ -39,13 +39,13 @@ const receiveSnapshot = (harness: Harness, index: number): void => {
 test("a snapshot is installed after the apply under way, then the log restarts, then the leader gets the acknowledgement", () => {
   const harness = follower();
   harness.appliesAtOnce = false;
-  append(harness, 2, 2); // commits 2, which is not durable yet
+  append(harness, 2, 2); // commits entry 2, which is not durable yet
   assert.deepEqual(harness.events.splice(0), ["write 2", "apply 1"]);
   receiveSnapshot(harness, 9);
   assert.deepEqual(harness.events, [], "installed while entries are applied");
   harness.finishApply();
   assert.deepEqual(harness.events.splice(0), ["install 9"]);
-  harness.finishApply(); // the machine has it
+  harness.finishApply(); // the state machine has applied the entry
   assert.deepEqual(harness.events.splice(0), [], "the log begins anew while a write is under way");
   harness.finishWrite();
   const afterWrite = ["written", "send appendReply to 2", "restart after 9/2, term 2"];

@@ -5,7 +5,7 @@ import { logStart, RaftCore, RaftNode, tickMs, type HardState, type LogIndex, ty
 import { VirtualClock } from "../../testing/virtual-clock.js";
 import { toMemberId } from "../../testing/ids.js";
 
-/** A clock that tells how often it woke somebody. */
+/** A clock that counts its callbacks. */
 class CountingClock extends VirtualClock {
   wakeUps = 0;
 
@@ -76,7 +76,7 @@ test("a node with a leader wakes every third tick, one without wakes every tick"
 test("an election timeout takes the same time at either tick rate", () => {
   const { clock, node, hearLeader } = follower(10);
   hearLeader();
-  clock.advance(140 * tickMs); // of 100 × 1.5 ticks
+  clock.advance(140 * tickMs); // the election timeout is 100 × 1.5 ticks
   assert.equal(node.status().leader, 2n);
   clock.advance(20 * tickMs);
   assert.notEqual(node.status().role, "follower");

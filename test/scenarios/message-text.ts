@@ -1,4 +1,4 @@
-// Messages as one line of text: how scenarios print what members say, and read what a scenario makes them hear.
+// Messages as one line of text: scenarios print the messages that members send, and name the messages that members receive.
 import { Configuration, type ConfigurationMember } from "../../raft/core/configuration.js";
 import { toMemberId } from "../../testing/ids.js";
 import type { LogIndex, LogPosition, Term } from "../../raft/core/ids.js";
@@ -20,11 +20,11 @@ const contentText = (entry: Entry): string => {
   }
 };
 
-/** `{1,2,3+4}`: voters, then learners. */
+/** Returns `{1,2,3+4}`: voters, then learners. */
 export const configurationText = ({ voters, learners }: Configuration): string =>
   `{${voters.join(",")}${learners.length > 0 ? `+${learners.join(",")}` : ""}}`;
 
-/** The configuration that `configurationText` prints so. */
+/** Returns the configuration of a text that `configurationText` returned. */
 export const configurationOf = (text: string): Configuration => {
   const [voters = "", learners = ""] = text.replace(/[{}]/g, "").split("+");
   const members = (ids: string, isLearner: boolean): ConfigurationMember[] =>
@@ -69,7 +69,7 @@ export function messageText(message: PeerMessage): string {
   }
 }
 
-/** `name=value` words, and words that stand alone. */
+/** `name=value` words, and words without a value. */
 export class Words {
   private readonly named = new Map<string, string>();
   readonly plain: readonly string[];
@@ -91,14 +91,14 @@ export class Words {
     return text === undefined ? absent : Number(text);
   }
 
-  /** `index/term`. */
+  /** Reads the position `index/term`. */
   position(name: string): { index: LogIndex; term: Term } {
     const [index, term] = (this.named.get(name) ?? "0/0").split("/").map(Number);
     return { index: index as LogIndex, term: term as Term };
   }
 }
 
-/** `4/2:x,5/2,6/2:{1,2+3}`, or `none`. */
+/** Reads `4/2:x,5/2,6/2:{1,2+3}`, or `none`. */
 export function entriesOf(text: string): Entry[] {
   if (text === "none") return [];
   return text.split(/,(?![^{]*\})/).map((word) => {
@@ -111,7 +111,7 @@ export function entriesOf(text: string): Entry[] {
   });
 }
 
-/** The message that `messageText` would print as these words. Only what scenarios make members hear. */
+/** Returns the message whose `messageText` is these words; only kinds that scenarios have members receive. */
 export function messageOf(kind: string, words: Words): PeerMessage {
   const term = words.number("term") as Term;
   const answer = words.plain[0];

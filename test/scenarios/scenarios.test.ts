@@ -1,5 +1,5 @@
 // Plays every scenario in this folder: commands, each followed by the `>` lines that it prints.
-// UPDATE_SCENARIOS=1 rewrites those lines; the diff is reviewed like code.
+// UPDATE_SCENARIOS=1 rewrites those lines; review the diff like code.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import test from "node:test";
@@ -7,7 +7,7 @@ import { Stage } from "./stage.js";
 
 const folder = new URL("./", import.meta.url);
 
-/** The same text, with the lines that are printed today. */
+/** Returns the same text with the lines that the commands print now. */
 function replay(text: string): string {
   const stage = new Stage();
   const lines: string[] = [];

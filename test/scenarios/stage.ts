@@ -1,4 +1,4 @@
-// The stage that scenarios play on: a cluster whose every message and write moves only when the text says so.
+// A cluster whose messages and writes proceed only when a scenario says so.
 import { votersOnly } from "../../testing/entries.js";
 import type { LogIndex, MemberId, Term } from "../../raft/core/ids.js";
 import type { Input, Notice, Outgoing, PeerMessage } from "../../raft/core/types.js";
@@ -22,32 +22,32 @@ interface Parcel {
   readonly message: PeerMessage;
 }
 
-/** Beyond this a scenario has members that talk in circles. */
+/** Limit of a `settle`: beyond it, the members send messages for ever. */
 const maxDeliveries = 10_000;
 
 export class Stage {
-  /** All who have a place, members or not. */
+  /** All ids of the scenario, members or not. */
   private ids: readonly MemberId[] = [];
-  /** The members that the cluster begins with. */
+  /** The configuration that the cluster begins with. */
   private initial: Configuration = votersOnly(1n);
-  /** The members that the last snapshot contains. */
+  /** The configuration in the last snapshot. */
   private sentConfiguration: Configuration = this.initial;
   private readonly disks = new Map<MemberId, Disk>();
   private readonly members = new Map<MemberId, Member>();
   private readonly roles = new Map<MemberId, string>();
-  /** Disks on which a write ends only with `save`. */
+  /** Members on whose disks a write ends only with `save`. */
   private readonly held = new Set<MemberId>();
   private readonly cuts = new Set<string>();
   private pending: Parcel[] = [];
-  /** Messages that `late` delivers. */
+  /** Messages for `late` to deliver. */
   private delayed: Parcel[] = [];
   private output: string[] = [];
-  /** The value of each member's random source; by default a little more for each, so that they do not tie. */
+  /** The value of each member's random source. The defaults increase with the id, so that election timeouts differ. */
   private readonly randoms = new Map<MemberId, number>();
   private isQuiet = false;
   private nextProposal = 1;
 
-  /** Plays one command; gives the lines it prints. */
+  /** Plays one command. Returns the lines that it prints. */
   play(line: string): readonly string[] {
     this.output = [];
     const [command = "", ...args] = line.split(/\s+/);
@@ -134,12 +134,12 @@ export class Stage {
         this.settle();
       }
     });
-    this.output = []; // how it came to lead is not this scenario's matter
+    this.output = []; // the election is not part of the scenario's output
   }
 
   private start(id: MemberId): void {
     let isFirst = true;
-    // The first draw of a start numbers its forwarded reads: from 0 is good to read.
+    // The first draw of a start is the number of its first forwarded read: with 0, outputs are easy to read.
     const random = (): number => {
       const value = isFirst ? 0 : (this.randoms.get(id) ?? Number(id - 1n) / 10);
       isFirst = false;
@@ -206,14 +206,14 @@ export class Stage {
     this.turnDisk(member);
   }
 
-  /** Its state machine becomes durable, so the log up to `through` may go. */
+  /** Makes the state machine durable, so that the log up to `through` can be compacted. */
   private compact(id: MemberId, through: LogIndex): void {
     const member = this.memberOf(id);
     member.disk.machine = member.lastApplied;
     member.compact(through);
   }
 
-  /** `snapshot 3 from 1 term=2 at=5/2`; it contains the members that the cluster began with, or `members={1,2,3+4}`. */
+  /** Plays `snapshot 3 from 1 term=2 at=5/2`. The snapshot has the initial configuration, or `members={1,2,3+4}`. */
   private receiveSnapshot(id: MemberId, from: MemberId, words: Words): void {
     const members = words.text("members");
     this.sentConfiguration = members === undefined ? this.initial : configurationOf(members);
@@ -221,7 +221,7 @@ export class Stage {
     this.step(id, { kind: "snapshotReceived", from, leaderTerm, position: words.position("at") });
   }
 
-  /** `transfer 1 3`, or `transfer 1` to whom it likes. */
+  /** Plays `transfer 1 3`, or `transfer 1`, in which member 1 picks the transferee. */
   private transfer(id: MemberId, to: string | undefined): void {
     this.step(id, { kind: "transferLeadership", to: to === undefined ? undefined : idOf(to) });
   }
@@ -239,7 +239,7 @@ export class Stage {
     this.step(id, { kind: "receive", from, message });
   }
 
-  /** `ticks 30`: everybody; `ticks 2,3 30`: only these. All messages arrive after each tick. */
+  /** Plays `ticks 30` for all members, or `ticks 2,3 30` for two of them. All messages arrive after each tick. */
   private runTicks(args: readonly string[]): void {
     const [who, times] = args.length > 1 ? args : [undefined, args[0]];
     const ids = who === undefined ? this.ids : who.split(",").map(idOf);
@@ -259,7 +259,7 @@ export class Stage {
     if (!this.isQuiet) this.print(parcelText({ from, to, message }) + (isCut ? " (lost)" : ""));
   }
 
-  /** `cut 3`: from everybody; `cut 1 > 2`: that way only; `cut 1 - 2`: both ways. */
+  /** Plays `cut 3`: all links of member 3; `cut 1 > 2`: one direction; `cut 1 - 2`: both directions. */
   private cut(id: MemberId, arrow: string | undefined, other: string | undefined): void {
     for (const peer of other === undefined ? this.ids : [idOf(other)]) {
       this.cuts.add(`${id}>${peer}`);
@@ -268,7 +268,7 @@ export class Stage {
     this.pending = this.pending.filter(({ from, to }) => !this.cuts.has(`${from}>${to}`));
   }
 
-  /** `1 > 2 append`: what is on its way from 1 to 2 of that kind; each part may be left out from the right. */
+  /** Plays `1 > 2 append`: takes the messages in flight from 1 to 2 of one kind; words may be omitted from the right. */
   private takePending([from, , to, kind]: readonly string[]): readonly Parcel[] {
     const isMeant = (parcel: Parcel): boolean =>
       (from === undefined || parcel.from === idOf(from)) &&
@@ -303,7 +303,7 @@ export class Stage {
     this.show(args);
   }
 
-  // What can be seen.
+  // Output.
 
   private reportRoles(): void {
     for (const [id, { core }] of this.members) {
@@ -328,13 +328,13 @@ export class Stage {
     }
   }
 
-  /** Prints the configuration in force at a member: voters, then learners. */
+  /** Prints the configuration in force at members: voters, then learners. */
   private showMembers(args: readonly string[]): void {
     for (const id of this.idsOf(args))
       this.print(`${id} ${configurationText(this.memberOf(id).core.status().configuration)}`);
   }
 
-  /** Shows what a member has on disk and what it applied. */
+  /** Shows what a member has on disk, and which entries it has applied. */
   private showLogs(args: readonly string[]): void {
     for (const id of this.idsOf(args)) {
       const { hardState, base, entries } = this.disks.get(id) ?? this.newDisk();

@@ -7,18 +7,18 @@ import { kindOfOpener, type OpenerKind } from "./openers.js";
 /** A place in the source: `file:line name`. */
 export type Place = string;
 
-/** Names of interfaces through which one object is given functions of another. */
+/** Names of interfaces through which an object receives functions of another object. */
 const callbackInterface =
   /.(Options|Listener|Listeners|Events|Observer|Callbacks|Hooks|Handlers|Parts|Environment|Owner)$/;
-/** Names of interfaces that are passed as one bag of named arguments. */
+/** Names of interfaces that are passed as one object of named arguments. */
 const optionBag = /(Options|Parts|Environment)$/;
-/** A bag of more fields is hard to fill in, and hard to read. */
+/** A larger object of arguments is hard to fill in, and hard to read. */
 const maxBagFields = 8;
 
 const placeOf = (file: ts.SourceFile, at: number, text: string): Place =>
   `${path.relative("", file.fileName)}:${file.getLineAndCharacterOfPosition(at).line + 1} ${text}`;
 
-/** Interfaces, and type aliases of an object type, that a file declares at its top. */
+/** Returns the interfaces, and the type aliases of object types, at the top level of a file. */
 const shapesOf = (file: ts.SourceFile): { name: string; members: ts.NodeArray<ts.TypeElement> }[] =>
   file.statements.flatMap((statement) => {
     if (ts.isInterfaceDeclaration(statement)) return [{ name: statement.name.text, members: statement.members }];
@@ -55,12 +55,12 @@ export const wideBagsOf = (file: ts.SourceFile, checker: ts.TypeChecker): Place[
         : [];
     });
 
-/** Exported declarations of a file; names that it only passes on from another file are not its own. */
+/** Returns the exported declarations of a file, without names that it exports from another file. */
 export const exportedNamesOf = (file: ts.SourceFile): { all: Place[]; undocumented: Place[] } => {
   const documented = new Map<string, { place: Place; isDocumented: boolean }>();
   for (const statement of file.statements)
     for (const { name, node } of exportsOf(statement)) {
-      const isDocumented = hasDocComment(statement) || documented.get(name)?.isDocumented === true; // of one overload
+      const isDocumented = hasDocComment(statement) || documented.get(name)?.isDocumented === true; // one documented overload is enough
       documented.set(name, { place: placeOf(file, node.getStart(file), name), isDocumented });
     }
   const names = [...documented.values()];
@@ -82,7 +82,7 @@ const exportsOf = (statement: ts.Statement): { name: string; node: ts.Node }[] =
 const hasDocComment = (node: ts.Node): boolean =>
   ts.getJSDocCommentsAndTags(node).some((part) => ts.isJSDoc(part) && part.parent === node);
 
-/** Comments that begin with a word of `openers`, by kind: doc comments, and the comment at a file's head. */
+/** Returns the comments that begin with a word of `openers`, by kind: doc comments, and the comment at a file's head. */
 export const openersIn = (file: ts.SourceFile): Record<OpenerKind, Place[]> => {
   const found: Record<OpenerKind, Place[]> = { riddles: [], pronouns: [], prepositions: [] };
   for (const [at, text] of commentsOf(file)) {
@@ -92,7 +92,7 @@ export const openersIn = (file: ts.SourceFile): Record<OpenerKind, Place[]> => {
   return found;
 };
 
-/** Comments in front of any token, by position. */
+/** Returns the comments before tokens, by position. */
 const commentsOf = (file: ts.SourceFile): Map<number, string> => {
   const comments = new Map<number, string>();
   const visit = (node: ts.Node): void => {

@@ -3,9 +3,9 @@
 
 export interface Limit {
   readonly title: string;
-  /** The check fails beyond it: above `atMost`, below `atLeast`. */
+  /** The check fails above `atMost` or below `atLeast`. */
   readonly limit: { readonly atMost: number } | { readonly atLeast: number };
-  /** The limit that the project is on its way to. */
+  /** The value that the project aims at. */
   readonly aim: string;
 }
 
@@ -30,6 +30,6 @@ export const limits = {
 
 export type Measured = keyof typeof limits;
 
-/** Whether a value is beyond its limit. */
+/** Tells whether a value is beyond its limit. */
 export const isBeyond = (value: number, { limit }: Limit): boolean =>
   "atMost" in limit ? value > limit.atMost : value < limit.atLeast;

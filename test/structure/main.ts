@@ -4,7 +4,7 @@
 import { isBeyond, limits, type Limit, type Measured } from "./limits.js";
 import { measure } from "./measure.js";
 
-/** Places that are shown of a number that is beyond its limit; a name shows all. */
+/** Number of places that are printed for a value beyond its limit; with a name as argument, all are. */
 const maxPlaces = 20;
 
 const names = Object.keys(limits) as Measured[];

@@ -1,4 +1,4 @@
-// Measures the product's source as it is now.
+// Measures the product's source.
 
 import { existsSync } from "node:fs";
 import ts from "typescript";
@@ -24,11 +24,11 @@ const program = (): ts.Program => {
   return ts.createProgram([...productSources], options);
 };
 
-/** Rooms that others import and that have no `index.ts`. */
+/** Returns the rooms without an `index.ts`. */
 const roomsWithoutDoor = (): Place[] =>
   [...new Set(Object.values(rooms).flat())].filter((room) => !existsSync(`${room}/index.ts`));
 
-/** Measures everything that limits.ts has a limit for. */
+/** Measures everything for which limits.ts has a limit. */
 export const measure = (): Record<Measured, Measurement> => {
   const compiled = program();
   const checker = compiled.getTypeChecker();

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { roomOf, rooms } from "./rooms.js";
 
-/** Our folders that are no rooms: nothing of the product may depend on them. */
+/** Folders that are not rooms; no file of the product may import from them. */
 const outside = /^(test|bench|examples)\//;
 
 const problemOf = (file, target) => {

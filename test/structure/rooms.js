@@ -1,5 +1,5 @@
 // The rooms of the product: folders with one subject and one door, `index.js`, and the rooms whose doors each may import.
-// docs/architecture.md shows the same table; structure.test.ts compares both with the imports there are.
+// docs/architecture.md shows the same table; structure.test.ts compares both with the actual imports.
 
 /** Imports by room, in an order in which every room comes after those that it imports. */
 export const rooms = {

@@ -5,7 +5,7 @@ import path from "node:path";
 import ts from "typescript";
 import { rooms } from "./rooms.js";
 
-/** Top folders that have rooms. */
+/** Top-level folders that have rooms. */
 const tops = [...new Set(Object.keys(rooms).map((room) => room.split("/")[0]!))];
 
 /** Source files of all rooms, as paths from the repository's root. */

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { roomOf, rooms } from "./rooms.js";
 import { cyclesOf, importsOf, sources } from "./sources.js";
 
-/** Rooms that each room imports in fact. */
+/** Rooms that each room actually imports. */
 const imported = new Map(Object.keys(rooms).map((room) => [room, new Set<string>()]));
 for (const file of sources) {
   const room = roomOf(file);

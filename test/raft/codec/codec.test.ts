@@ -1,4 +1,4 @@
-// Messages and entries are decoded to what was encoded; nothing else is accepted.
+// Decoding returns the encoded messages and entries, and accepts no other bytes.
 import { Configuration } from "../../../raft/core/configuration.js";
 import { readConfiguration } from "../../../raft/codec/configuration.js";
 import { dataOf } from "../../../testing/entries.js";
@@ -12,7 +12,7 @@ import { decodePeerMessage, encodePeerMessage, PeerMessageBuffer } from "../../.
 import type { LogIndex, Term } from "../../../raft/core/ids.js";
 import type { Entry, PeerMessage } from "../../../raft/core/types.js";
 
-// Deterministic; another SEED tries other cases.
+// The cases are deterministic; another SEED tries other ones.
 fc.configureGlobal({ seed: Number(process.env["SEED"] ?? 1) });
 
 const counter = fc.oneof(fc.nat(300), fc.maxSafeNat());
@@ -43,7 +43,7 @@ const content = fc.oneof(
   configuration.map((each) => ({ kind: "configuration" as const, configuration: each })),
 );
 
-/** A stretch of a log: one entry after the other, terms never falling. */
+/** A part of a log: consecutive entries, with terms that never decrease. */
 const runAfter = (prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> =>
   fc.array(fc.tuple(fc.oneof(fc.constant(0), fc.nat(1_000)), content), { maxLength: 6 }).map((steps) => {
     let termNow = prevTerm;
@@ -66,13 +66,13 @@ const append = fc.tuple(position, position, term, index).chain(([prevIndex, prev
   })),
 );
 
-/** Messages as they are made in the code: with the usual prototype. */
+/** Messages with the usual prototype, as the code makes them. */
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
   fc.record<T>(fields, { noNullPrototype: true });
 
 const candidacy = { term, lastIndex: index, lastTerm: term, transfer: fc.boolean() };
 
-/** One arbitrary for each kind: a kind that is added without one does not compile. */
+/** One arbitrary for each kind; a kind without one does not compile. */
 const byKind: Readonly<Record<PeerMessage["kind"], fc.Arbitrary<PeerMessage>>> = {
   preVote: record({ kind: fc.constant("preVote" as const), ...candidacy }),
   preVoteReply: record({ kind: fc.constant("preVoteReply" as const), term, granted: fc.boolean() }),
@@ -211,7 +211,7 @@ test("truncated entries are malformed", () => {
   );
 });
 
-/** Bytes that decode must be the encoding of what they decode to; anything else must throw the one error. */
+/** Checks that bytes are the encoding of their decoded value, or that decoding throws the one error. */
 const decodesOrRefuses = <T>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T, encode: (value: T) => Uint8Array) => {
   let decoded: T;
   try {

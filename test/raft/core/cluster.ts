@@ -1,4 +1,4 @@
-// A whole cluster in a few lines, for tests of the core that need no faults.
+// A whole cluster for tests of the core that need no faults.
 import { votersOnly } from "../../../testing/entries.js";
 import type { CoreLimits } from "../../../raft/core/limits.js";
 import type { MemberId } from "../../../raft/core/ids.js";
@@ -6,12 +6,12 @@ import type { Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
 import { createDisk, Member } from "../../sim/member.js";
 import { toMemberId } from "../../../testing/ids.js";
 
-/** Members 1…n on disks that never wait; messages wait until `settle`. */
+/** Members 1…n on disks without delay; messages are delivered by `settle`. */
 export class QuietCluster {
   readonly members = new Map<MemberId, Member>();
   readonly reads: ReadState[] = [];
   readonly refusals: Refusal[] = [];
-  /** Sent, not yet delivered. */
+  /** Messages that have been sent and not delivered. */
   readonly network: { readonly from: MemberId; readonly outgoing: Outgoing }[] = [];
 
   constructor(size: number, limits: Partial<CoreLimits> = {}) {

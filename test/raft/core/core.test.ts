@@ -82,7 +82,7 @@ test("forwarded reads are numbered from a random start, so that no answer from b
   assert.deepEqual(core.takeReadStates(), [{ request: 7, index: 3 }]);
 });
 
-/** A leader of three whose followers hold everything. */
+/** Returns the leader of three members whose followers have its whole log. */
 function newLeader(): RaftCore {
   const cluster = new QuietCluster(3);
   const { core } = cluster.elect();

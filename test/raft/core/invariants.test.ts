@@ -1,4 +1,4 @@
-// Messages that a core must never accept: it stops rather than go on with a broken log.
+// Messages that a core must never accept: it stops, and does not continue with a broken log.
 import { votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -21,7 +21,7 @@ const entry = (index: number, term: number): Entry => ({
   data: new Uint8Array([index]),
 });
 
-/** Member 1 of 3, as recovered. */
+/** Returns member 1 of 3, recovered from the given state. */
 const recoverCore = (options: {
   base?: LogPosition;
   entries?: readonly Entry[];
@@ -185,7 +185,7 @@ test("a new commit index alone causes no write", () => {
   hear(core, toMemberId(2n), heartbeat);
   assert.equal(core.status().commit, 2);
   assert.equal(core.takeUnsaved(), undefined);
-  // It rides along with the next entries.
+  // The commit index is written with the next entries.
   hear(core, toMemberId(2n), { ...append(3, [entry(1, 1), entry(2, 2), entry(3, 3)]) });
   assert.deepEqual(core.takeUnsaved()?.hardState, { term: 3, vote: 2n, commit: 2 });
 });

@@ -1,4 +1,4 @@
-// Every queue and buffer of the core has a bound; this is what happens there.
+// The bound of every queue and buffer of the core, and the behaviour at each.
 import { commandEntry, dataOf } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -13,7 +13,7 @@ const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 /** Returns the bytes that an entry with this much data counts for. */
 const bytesOf = (length: number): number => entryBytes(commandEntry(1, 1, data(length)));
 
-/** A leader of three, everything settled. */
+/** Returns a leader of three whose followers have its whole log. */
 function leaderOf(limits: Partial<CoreLimits>): { cluster: QuietCluster; leader: Member } {
   const cluster = new QuietCluster(3, limits);
   return { cluster, leader: cluster.elect() };
@@ -25,7 +25,7 @@ const propose = (member: Member, length: number): number => {
   return proposals;
 };
 
-/** Takes the appends that wait for `to`, as if lost. */
+/** Takes the appends that wait for `to`, and drops them. */
 const appendsTo = (cluster: QuietCluster, to: MemberId): Append[] =>
   cluster.network
     .splice(0)
@@ -118,7 +118,7 @@ test("a follower refuses reads beyond maxPendingReads as too-many until one is a
   assert.deepEqual(cluster.refusals.splice(0), [{ what: "read", number: 3, reason: "too-many" }]);
   cluster.settle();
   for (const request of [4, 5]) follower.step({ kind: "readIndex", request });
-  cluster.network.splice(0); // the questions are lost
+  cluster.network.splice(0); // drops the heartbeats
   for (let i = 0; i < 100; i++) follower.step({ kind: "tick" });
   assert.deepEqual(
     cluster.refusals.map(({ number, reason }) => [number, reason]),
@@ -141,7 +141,7 @@ test("takeCommitted returns a bounded amount per call, and all entries in the en
       taken.push(batch.length);
   };
   for (let i = 0; i < 5; i++) leader.core.step({ kind: "propose", proposal: i, data: data(10) });
-  // The member's own driver would take them; do its work by hand.
+  // The driver of the member would take the messages; the test does its work.
   for (const { to, message } of leader.core.takeMessages())
     cluster.network.push({ from: toMemberId(1n), outgoing: { to, message } });
   const unsaved = leader.core.takeUnsaved();

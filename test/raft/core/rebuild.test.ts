@@ -1,4 +1,4 @@
-// The state from which a member goes on that lost its own, taken from all other members.
+// The state with which a member that lost its data continues, taken from all other members.
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
@@ -49,7 +49,7 @@ for (const [title, others, source] of [
   });
 
 test("a rebuilt member votes in no term that may have had a leader", () => {
-  // Member 1 led term 5 with the vote of member 3, which is lost. Member 2 did not hear of it, and asks in term 5.
+  // Member 1 led term 5 with the lost vote of member 3. Member 2 knows nothing of that, and campaigns in term 5.
   const others = [survivor(5, logStart, toMemberId(1n)), survivor(4, logStart)];
   const { hardState } = rebuildFrom(others);
   assert.deepEqual(hardState, { term: 6, vote: noMember, commit: 0 });

@@ -1,4 +1,4 @@
-// A check of a log's files says what the next start makes of them, and changes nothing.
+// The check of a log's files reports the result of the next start, and changes nothing.
 import assert from "node:assert/strict";
 import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -25,7 +25,7 @@ import { diskError, SimDisk } from "../../../testing/sim-disk.js";
 
 const reading = new Set(["list", "open", "size", "read", "close"]);
 
-/** Checks the log, and that nothing but reading happened. */
+/** Checks the log, and asserts that the check only reads. */
 const check = async (disk: SimDisk) => {
   const before = disk.contents();
   disk.onOperation = (operation) => {
@@ -38,7 +38,7 @@ const check = async (disk: SimDisk) => {
   return report;
 };
 
-/** Some segments of two batches each; the oldest are truncated. */
+/** Creates a log of several segments with two batches each, the oldest truncated. */
 const aLog = async (): Promise<SimDisk> => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot());

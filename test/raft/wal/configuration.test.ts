@@ -1,4 +1,4 @@
-// The configuration of a log is that of its base, and each segment states it again: the segments before may be gone.
+// The configuration of a log comes from its base. Each segment repeats it, because earlier segments may be truncated.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Configuration, type LogBase } from "../../../raft/core/configuration.js";

@@ -1,4 +1,4 @@
-// Killed or without power at any moment, again and again: what was acknowledged is there, and nothing that was never written.
+// Kills and power cuts at any moment: acknowledged batches remain, and nothing appears that was not written.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../support/fast-check.js";
@@ -31,14 +31,17 @@ import { runs } from "../../support/thorough.js";
 
 fc.configureGlobal({ seed: firstSeed });
 
-/** Appends one after the other; returns how many were acknowledged. */
+/** Appends the batches one after the other. Returns how many were acknowledged. */
 const appendAll = (disk: SimDisk, all: readonly Batch[]): Promise<number> =>
   takeSteps(disk, (wal, at, done) => {
     const batch = all[at];
     if (batch !== undefined) wal.append(batch.hardState, batch.entries, done);
   });
 
-/** After a stop: everything acknowledged, perhaps the batch that was under way, and nothing else. Returns how many. */
+/**
+ * Checks that after a stop the log has every acknowledged batch, perhaps the batch in progress, and nothing else. Returns the number of
+ * batches.
+ */
 const assertSurvived = (model: Model, batches: readonly Batch[], acknowledged: number, hint: string): number => {
   const expected = [acknowledged, acknowledged + 1].find((count) => {
     try {
@@ -53,7 +56,7 @@ const assertSurvived = (model: Model, batches: readonly Batch[], acknowledged: n
   return expected ?? 0;
 };
 
-/** Sizes that begin segments in all sorts of places: some end a segment exactly, one needs a segment of its own. */
+/** Sizes at which segments begin at various places: some end a segment exactly, and one needs a segment of its own. */
 const batches: Batch[] = [30, 900, 10, 600, 300, 1, 700, 480, 2600, 40, 40, 1400].map((bytes, at) => ({
   hardState: at % 3 === 0 ? hardState(1 + at, noMember, Math.max(0, at - 2)) : undefined,
   entries: [entry(at + 1, 1 + at - (at % 3), bytes)],
@@ -74,7 +77,7 @@ for (const stop of stops)
   });
 
 test("recovered entries survive any later kill or power cut", async () => {
-  // A restarted member acts on what it read. So it must be durable by then, even if it was only in the page cache.
+  // A restarted member acts on the log that it read. So that must be durable by then, even if it was only in the page cache.
   for (let seed = firstSeed; seed < firstSeed + 100; seed++) {
     const random = seededRandom(seed);
     const disk = new SimDisk({ random });
@@ -108,7 +111,7 @@ test("recovered entries survive although the write that appended them had failed
   }
 });
 
-/** A batch that may follow `log`: it appends, replaces the uncommitted end, or only changes the hard state. */
+/** Picks a batch that may follow `log`: an append, a replacement of uncommitted entries, or a change of the hard state only. */
 const nextBatch = (log: Model, random: SeededRandom): Batch => {
   const { term, vote, commit } = log.hardState;
   const end = lastOf(log).index;
@@ -126,7 +129,10 @@ const nextBatch = (log: Model, random: SeededRandom): Batch => {
   return { hardState: newTerm > term || random.chance(0.5) ? changed : undefined, entries };
 };
 
-/** The first entries of a batch with its hard state, whose commit index reaches no further than they do: a large append is several records. */
+/**
+ * Returns the prefixes of a batch that a stop may leave, because a large append is several records. The commit index of each is at most
+ * its last entry.
+ */
 const prefixesOf = ({ hardState: state, entries }: Batch): Batch[] =>
   entries.slice(0, -1).map(({ index }, n) => ({
     hardState: state === undefined ? undefined : { ...state, commit: Math.min(state.commit, index) as LogIndex },
@@ -149,13 +155,13 @@ const event = fc.oneof(
   },
 );
 
-/** The contents that the log must have, and how far back it may reach: what preceded a restart is gone for good. */
+/** The required contents of the log, and its earliest possible base: a restart removes the entries before it for good. */
 interface Expected {
   readonly model: Model;
   readonly earliest: number;
 }
 
-/** A log on a disk that fails now and then, beside the list that it must equal. */
+/** A log on a disk with faults, and the model that it must equal. */
 class History {
   private wal: Wal | undefined;
   private expected: Expected = { model: emptyModel, earliest: 0 };
@@ -201,11 +207,11 @@ class History {
     const { whole, partial } = this.begin(wal, what, () => (outcome.acknowledged = true));
     await settle();
     this.disk.onOperation = () => undefined;
-    this.disk[stop](); // it may have taken fewer operations
+    this.disk[stop](); // the log may have ended with fewer operations
     await this.open(outcome.acknowledged ? [whole] : [this.expected, ...partial, whole]);
   }
 
-  /** Returns what is there once it is done, and what may be there after a stop before that. */
+  /** Begins the operation. Returns the contents after its end, and the possible contents after an earlier stop. */
   private begin(wal: Wal, what: "append" | "restart", onDone: () => void): { whole: Expected; partial: Expected[] } {
     const { model, earliest } = this.expected;
     if (what === "append") {

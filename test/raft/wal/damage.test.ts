@@ -1,4 +1,4 @@
-// A power cut during the last write is repaired; anything else that is not as it was written is refused.
+// A torn last write is repaired; any other difference from the written bytes is refused.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
@@ -33,12 +33,12 @@ import { everyNth } from "../../support/thorough.js";
 const sectorBytes = 512;
 const segmentBytes = 4096;
 
-/** The files of a log, and how they were before its last batch. */
+/** The files of a log, now and before its last batch. */
 interface Written {
   readonly batches: readonly Batch[];
   readonly files: Map<string, Uint8Array>;
   readonly before: Map<string, Uint8Array>;
-  /** The file that holds the last batch, and where its record begins and the last sector of it ends. */
+  /** The file with the last batch; the offset of its record, and the end of its last sector. */
   readonly lastFile: string;
   readonly start: number;
   readonly end: number;
@@ -70,7 +70,7 @@ const diskWith = (files: Map<string, Uint8Array>): SimDisk => {
   return disk;
 };
 
-/** The same files with one of them changed. */
+/** Returns a disk with the same files, one of them changed. */
 const diskWithChange = (
   written: Written,
   file: string,
@@ -82,7 +82,7 @@ const diskWithChange = (
   return diskWith(files);
 };
 
-/** Opening fails, names `file`, and leaves everything untouched. */
+/** Checks that opening fails with the name of `file`, and changes nothing. */
 const assertRefused = async (disk: SimDisk, file: string, hint: string): Promise<void> => {
   const touched: string[] = [];
   disk.onOperation = ({ kind }) => {
@@ -98,7 +98,7 @@ const assertRefused = async (disk: SimDisk, file: string, hint: string): Promise
   assert.deepEqual(touched, [], hint);
 };
 
-/** Opening repairs, keeps all batches but the last, and the log can be used and read again. */
+/** Checks that opening repairs the log and keeps all batches but the last, and that the log can be used and read again. */
 const assertTorn = async (disk: SimDisk, { batches, lastFile, start }: Written, hint: string): Promise<void> => {
   const acknowledged = after(emptyModel, ...batches.slice(0, -1));
   const first = await recover(disk, { segmentBytes });
@@ -118,7 +118,7 @@ const assertTorn = async (disk: SimDisk, { batches, lastFile, start }: Written, 
 const segmentFile = (files: Map<string, Uint8Array>, sequence: number): string =>
   [...files.keys()].find((name) => path.basename(name).startsWith(sequence.toString(16).padStart(16, "0")))!;
 
-// The last batch is zeros: its second sector has nothing set but the mark, and may be mistaken for one that is missing.
+// The last batch is zeros: its second sector has no bit set except the mark, and may be mistaken for a missing sector.
 test("a flipped bit in a log of two segments is refused with the name of its file", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const zeros: Batch = { hardState: undefined, entries: [commandEntry(4, 1, new Uint8Array(700))] };
@@ -165,7 +165,7 @@ test("a flipped bit in a restarted log is refused", async () => {
   assert.equal(assertEveryBitCounts(disk), 2);
 });
 
-/** The last batch of three begins at each place of a sector, and is short or long. */
+/** Three batches, the last of which begins at each kind of offset in a sector, and is short or long. */
 const shapes = [0, 17, 111, 240, 290, 330, 340, 352, 368, 384, 400].flatMap((lead) =>
   [1, 100, 480, 700, 1400].map((bytes) => ({ lead, bytes })),
 );
@@ -235,7 +235,7 @@ test("a zeroed sector is refused if a later batch was begun", async () => {
     for (let at = 0; at < reach; at += sectorBytes) {
       if (bytes.subarray(at, at + sectorBytes).every((byte) => byte === 0)) continue;
       const disk = diskWithChange(written, file, (now) => void now.fill(0, at, at + sectorBytes));
-      // The end of a segment may be what is missing: the next one then tells, as it does not follow.
+      // The missing part may be the end of a segment: the next segment then does not follow, which is the error.
       const opened = await recover(disk, { segmentBytes }).catch((error: unknown) => error);
       assert.ok(opened instanceof WalDamagedError, `sector at ${at} of ${file}`);
     }
@@ -289,7 +289,7 @@ test("a segment that another one follows is refused if its last record is missin
   assert.deepEqual(written.files.get(first), full.files.get(first), "the fourth batch ends the first segment");
   const torn = diskWithChange(written, first, (bytes) => void bytes.fill(0, full.end - sectorBytes, full.end));
   await assertRefused(torn, first, "torn, but not last");
-  // Undone to the last byte: only the chain of checksums can tell.
+  // The file is reset to its earlier contents entirely: only the chain of checksums shows that.
   const undone = diskWithChange(written, first, () => full.before.get(first)!);
   await assertRefused(undone, second, "undone");
 });
@@ -318,15 +318,15 @@ interface Forgery {
   readonly header?: Partial<SegmentHeader>;
 }
 
-/** A first record that states one configuration: of entry 0, with voter 1. */
+/** Returns a first record with one configuration: of entry 0, with voter 1. */
 const payloadOf = (...entries: readonly number[]): Uint8Array =>
   Uint8Array.of(2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, ...entries);
 
-/** The same with the hard state: term 1, no vote, and a commit index. */
+/** Returns the same record with a hard state: term 1, no vote, and a commit index. */
 const payloadAt = (commit: number, ...entries: readonly number[]): Uint8Array =>
   Uint8Array.of(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, commit, ...payloadOf(...entries).slice(1));
 
-/** A log of one segment with one record, correctly sealed whatever it says. */
+/** Returns a log of one segment with one record whose checksums are right, whatever its contents. */
 const forge = ({
   type = 1,
   payload = payloadOf(0, 0, 0),

@@ -1,4 +1,4 @@
-// Properties of a disk that the log relies on: the real disk, the one in memory and the simulated one have them.
+// Properties of a disk that the log relies on, for the real, the in-memory and the simulated disk.
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";

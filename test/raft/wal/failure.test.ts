@@ -1,4 +1,4 @@
-// A disk that fails, and a disk that is full.
+// A failing disk, and a full disk.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WalFailedError } from "../../../raft/wal/errors.js";
@@ -21,7 +21,7 @@ import { diskError, SimDisk, type OperationKind } from "../../../testing/sim-dis
 
 const acknowledge = (): never => assert.fail("acknowledged");
 
-/** The operation that fails, its file, and the error that the member gets. */
+/** The failing operation, its file, and the error that the member gets. */
 const failures: [string, OperationKind, RegExp, RegExp][] = [
   ["a write", "write", /1\.wal$/, /^Cannot write \/member\/wal\/0+1-0+1\.wal: EIO/],
   ["creating the next segment", "open", /next\.tmp$/, /^Cannot create \/member\/wal\/next\.tmp: EIO/],
@@ -87,7 +87,7 @@ for (const kind of ["read", "write", "syncDirectory"] as const)
     });
   });
 
-/** A log on a disk that has room for one segment and a half, with the batch that does not fit any more. */
+/** Creates a log on a disk with space for one and a half segments, and a batch that does not fit. */
 const fullLog = async (): Promise<{
   readonly disk: SimDisk;
   readonly wal: Wal;
@@ -157,7 +157,7 @@ test("with less free space than the reserve no segment is created", async () => 
   assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches.slice(0, 4)));
 });
 
-/** Each file descriptor that a log needs for its next segment, and what a system says that has none. */
+/** The file descriptors that a log needs for its next segment, and the system's error for the lack of each. */
 const shortages = [
   ["open", /next\.tmp$/, "EMFILE"],
   ["open", /next\.tmp$/, "ENFILE"],
@@ -248,7 +248,7 @@ test("close works while the next segment is being filled", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot());
   const [first] = batchesOf(1) as [Batch];
-  wal.append(first.hardState, first.entries, acknowledge); // the first segment is not there yet
+  wal.append(first.hardState, first.entries, acknowledge); // the first segment does not exist yet
   await wal.close();
   let operations = 0;
   disk.onOperation = () => {

@@ -1,4 +1,4 @@
-// Logs to write, and the naive model of what must be read back.
+// Logs to write, and the naive model of the contents that must be read back.
 import assert from "node:assert/strict";
 import { noMember, type LogIndex, type MemberId, type Term } from "../../../raft/core/ids.js";
 import type { LogBase } from "../../../raft/core/configuration.js";
@@ -15,7 +15,7 @@ import type { SimDisk } from "../../../testing/sim-disk.js";
 
 export const directory = "/member/wal";
 
-/** Bytes that are all different from those of another entry, and never all zero. */
+/** Returns an entry whose bytes differ from those of all other entries, and are not zero. */
 export const entry = (index: number, term: number, bytes = 20): CommandEntry => ({
   kind: "command",
   index: index as LogIndex,
@@ -29,15 +29,15 @@ export const hardState = (term: number, vote: bigint = noMember, commit = 0): Ha
   commit: commit as LogIndex,
 });
 
-/** The contents of a log after some batches. */
+/** The contents of a log. */
 export interface Model {
   readonly hardState: HardState;
-  /** The place before `entries[0]`. */
+  /** The position before `entries[0]`. */
   readonly base: LogBase;
   readonly entries: readonly Entry[];
 }
 
-/** The members of a log whose entries change none. */
+/** The configuration of logs whose entries do not change it. */
 export const initial = votersOnly(1n, 2n, 3n);
 
 export const position = (index: number, term: number): LogBase => ({
@@ -61,14 +61,14 @@ export const after = (model: Model, ...batches: readonly Batch[]): Model =>
     model,
   );
 
-/** The model without what is up to `index`. */
+/** Returns the model without the entries up to `index`. */
 export const truncateModel = ({ hardState, base, entries }: Model, index: number): Model => {
   const last = entries[index - base.index - 1];
   if (last === undefined) return { hardState, base, entries };
   return { hardState, base: position(index, last.term), entries: entries.slice(index - base.index) };
 };
 
-/** The model of a log that began anew after `base`. */
+/** Returns the model of a log that was restarted at `base`. */
 export const restartModel = ({ hardState }: Model, base: LogBase): Model => ({
   hardState: { ...hardState, commit: base.index },
   base,
@@ -77,7 +77,7 @@ export const restartModel = ({ hardState }: Model, base: LogBase): Model => ({
 
 export const modelOf = ({ hardState, base, entries }: RecoveredLog): Model => ({ hardState, base, entries });
 
-/** Whether what was read is `model`, but for entries that were truncated and may still be there. */
+/** Checks that the contents read are `model`, except for truncated entries that may still be there. */
 export const assertRead = (read: Model, model: Model, hint?: string): void => {
   assert.ok(read.base.index <= model.base.index, `${hint ?? ""} begins after ${read.base.index}, too late`);
   assert.deepEqual(truncateModel(read, model.base.index), model, hint);
@@ -92,7 +92,7 @@ export const isRead = (read: Model, model: Model): boolean => {
   }
 };
 
-/** One entry per batch, each with `bytes` of data, the commit index one behind. */
+/** Returns batches of one entry with `bytes` of data, whose commit index is one behind. */
 export const batchesOf = (count: number, bytes = 20): Batch[] =>
   Array.from({ length: count }, (_, at) => ({
     hardState: hardState(1, 0xfedc_ba98_7654_3210n, at),
@@ -127,7 +127,7 @@ export const append = (wal: Wal, { hardState, entries }: Batch): Promise<void> =
 export const restart = (wal: Wal, base: LogBase, state: HardState): Promise<void> =>
   new Promise((resolve) => wal.restart(base, state, resolve));
 
-/** Reads a log that is given as the bytes of its files. */
+/** Reads a log from the bytes of its files. */
 export const readBytes = (files: readonly { readonly file: string; readonly bytes: Uint8Array }[]): Recovery => {
   const { segments } = separateObsolete(files.map(({ file, bytes }) => readHead(file, bytes)));
   const reader = new LogReader(segments);
@@ -135,7 +135,7 @@ export const readBytes = (files: readonly { readonly file: string; readonly byte
   return reader.result() ?? assert.fail("no segments");
 };
 
-/** Writes `batches` into the log on `disk`, whatever is there already. */
+/** Writes `batches` into the log on `disk`, after its present contents. */
 export const writeLog = async (
   disk: SimDisk,
   batches: readonly Batch[],
@@ -153,5 +153,5 @@ export const recover = async (disk: SimDisk, options?: Partial<OpenOptions>): Pr
   return recovered;
 };
 
-/** Lets everything that only waits for microtasks happen: with a simulated disk, that is all there is. */
+/** Waits for everything that needs only microtasks, which is all work on a simulated disk. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -6,7 +6,7 @@ import { NextSegment, type PreparedFile } from "../../../raft/wal/next-segment.j
 const mebibyte = 1024 * 1024;
 const segmentBytes = 16 * mebibyte;
 
-/** A disk whose writes end when the test says so. */
+/** Sets up a disk whose writes end when the test says. */
 const setUp = () => {
   const writes: { readonly position: number; readonly bytes: number; readonly done: DiskDone }[] = [];
   const file: DiskFile = {
@@ -30,7 +30,7 @@ const setUp = () => {
     { disk, directory: "/wal", segmentBytes, reserveBytes: 0 },
     { onShortageChanged: () => undefined, fail: (operation) => assert.fail(operation) },
   );
-  /** Ends the write under way. */
+  /** Ends the write in progress. */
   const endWrite = (): { readonly position: number; readonly bytes: number } => {
     const { done, ...write } = writes.shift() ?? assert.fail("no write is under way");
     done(null);
@@ -58,7 +58,7 @@ test("a log that waits for its next segment gets a shorter one, with one write",
   next.prepare();
   endWrite();
   const result = request(next, 1024);
-  endWrite(); // that was under way
+  endWrite(); // ends the write in progress
   assert.deepEqual(endWrite(), { position: 2 * mebibyte, bytes: 2 * mebibyte });
   assert.equal(result.size, 4 * mebibyte);
 });
@@ -72,7 +72,7 @@ test("a next segment that is long enough is used unchanged", () => {
   endWrite();
   assert.equal(result.size, 6 * mebibyte);
   next.prepare();
-  for (let n = 0; n < 16; n++) endWrite(); // the one after it is whole again
+  for (let n = 0; n < 16; n++) endWrite(); // the following segment is complete again
   assert.equal(request(next, 1024).size, segmentBytes);
 });
 

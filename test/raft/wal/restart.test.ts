@@ -1,4 +1,4 @@
-// A log that begins anew behind an installed snapshot: afterwards either the old log is there or the new one.
+// A restart of the log at an installed snapshot: a stop leaves the old log or the new one.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
@@ -119,7 +119,7 @@ test("entries before a restart's base cannot be replaced", async () => {
   await wal.close();
 });
 
-/** Begins the log anew and appends behind that; returns how many of these were acknowledged. */
+/** Restarts the log and appends to it. Returns how many of these steps were acknowledged. */
 const restartAndAppend = (disk: SimDisk): Promise<number> =>
   takeSteps(disk, (wal, at, done) => {
     const batch = behind[at - 1];
@@ -127,7 +127,7 @@ const restartAndAppend = (disk: SimDisk): Promise<number> =>
     else if (batch !== undefined) wal.append(batch.hardState, batch.entries, done);
   });
 
-/** States of the disk when so many steps were acknowledged: that many, or one more. */
+/** The possible logs after a stop when n steps were acknowledged: n steps, or one more. */
 const states: readonly Model[] = [old, anew, ...behind.map((_, at) => after(anew, ...behind.slice(0, at + 1)))];
 
 for (const stop of stops)
@@ -141,7 +141,7 @@ for (const stop of stops)
       const kept = states.findIndex((each) => isRead(read, each) && isRead(each, read));
       assert.ok(kept === acknowledged || kept === acknowledged + 1, `${hint}: ${kept} after ${acknowledged}`);
       found.add(kept);
-      // What was read stays, and the rest can be done, with whatever the stop left lying about.
+      // The log that was read is durable, and the remaining steps succeed, whatever files the stop left.
       const { wal } = await open(disk.boot());
       if (kept === 0) await restart(wal, base, state);
       for (const batch of behind.slice(Math.max(0, kept - 1))) await append(wal, batch);

@@ -1,16 +1,16 @@
-// A log whose process, or machine, ends at each operation of its disk in turn.
+// A log whose process or machine ends at each operation of its disk in turn.
 import type { Wal } from "../../../raft/wal/wal.js";
 import { seededRandom } from "../../../testing/random.js";
 import { open, settle } from "./fixtures.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
 import { runs } from "../../support/thorough.js";
 
-// Deterministic; another SEED tries other cases.
+// The cases are deterministic; another SEED tries other ones.
 export const firstSeed = Number(process.env["SEED"] ?? 1);
 
 export const aDisk = (seed = firstSeed): SimDisk => new SimDisk({ random: seededRandom(seed) });
 
-/** Another disk with what is durable on `disk`. */
+/** Returns another disk with the durable contents of `disk`. */
 export const copyOf = (disk: SimDisk, seed = firstSeed): SimDisk => {
   const copy = aDisk(seed);
   for (const [file, bytes] of disk.contents()) copy.place(file, bytes);
@@ -20,7 +20,7 @@ export const copyOf = (disk: SimDisk, seed = firstSeed): SimDisk => {
 export const stops = ["kill", "powerCut"] as const;
 export type Stop = (typeof stops)[number];
 
-/** Stops `disk` at an operation, when so many others have begun. */
+/** Stops `disk` at an operation, after `operations` others have begun. */
 export const stopAt = (disk: SimDisk, stop: Stop, operations: number): void => {
   let left = operations;
   disk.onOperation = () => {
@@ -30,11 +30,10 @@ export const stopAt = (disk: SimDisk, stop: Stop, operations: number): void => {
 };
 
 /**
- * Opens the log on `disk` and takes one step after the other, each from within the one before, until there is none left or the
+ * Opens the log on `disk` and takes one step after the other, each in the callback of the previous one, until there is none left or the
  * disk stops answering.
- *
- * @param step takes the next one, whose number it is given, and calls back when it is done; if there is none, it does nothing
- * @returns how many came to their end
+ * @param step takes the step of a number and calls back at its end; it does nothing if there is none
+ * @returns how many steps ended
  */
 export const takeSteps = async (
   disk: SimDisk,
@@ -58,13 +57,13 @@ export interface EverywhereOptions {
   /** The disk before the work. */
   readonly start: SimDisk;
   readonly stop: Stop;
-  /** Returns how many steps of it were acknowledged. */
+  /** Runs the steps. Returns how many of them were acknowledged. */
   readonly work: (disk: SimDisk) => Promise<number>;
-  /** Checks what must hold after each stop. */
+  /** Checks the disk after each stop. */
   readonly check: (disk: SimDisk, acknowledged: number, hint: string) => Promise<void>;
 }
 
-/** Stops `work` at each of its operations, with some seeds each. */
+/** Stops `work` at each of its operations, with several seeds each. */
 export const stopEverywhere = async ({ start, stop, work, check }: EverywhereOptions): Promise<void> => {
   let operations = 0;
   const counting = copyOf(start);

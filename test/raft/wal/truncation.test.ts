@@ -1,4 +1,4 @@
-// Old segments go when the state machine holds what is in them, and nothing else goes with them.
+// Old segments are removed once the state machine holds their entries, and nothing else is.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -175,8 +175,8 @@ test("a truncated entry cannot be replaced", async () => {
 });
 
 /**
- * A log that was longer in between: segments begin at 1, 5, 4 and 6, as the second one's entries were replaced from the
- * third one's, and so on. All of it is committed in the end.
+ * A log that was once longer: its segments begin at 1, 5, 4 and 6, as each of the later ones replaces entries of the one before. In the
+ * end all entries are committed.
  */
 const wavering: Batch[] = [
   { hardState: hardState(1), entries: [entry(1, 1, 400), entry(2, 1, 400), entry(3, 1, 400), entry(4, 1, 200)] },

@@ -1,4 +1,4 @@
-// A restart reads back what was appended: on the real disk and on the simulated one.
+// A restart reads the appended batches back, on the real disk and on the simulated one.
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-wal-"));
 afterAll(() => rm(temporary, { recursive: true }));
 
 let logs = 0;
-/** A fresh log, and how to open it. */
+/** Returns a fresh log's disk, and the options to open it with. */
 const places: [string, () => Partial<OpenOptions> & { readonly disk: Disk; readonly directory: string }][] = [
   ["on the real disk", () => ({ disk: nodeDisk, directory: path.join(temporary, `log-${++logs}`, "member", "wal") })],
   [
@@ -40,7 +40,7 @@ const places: [string, () => Partial<OpenOptions> & { readonly disk: Disk; reado
 
 for (const [name, fresh] of places)
   describe(name, () => {
-    /** Writes each list of batches into the same log, closing and opening it in between, and reads it in the end. */
+    /** Writes each list of batches into the same log, which is closed and reopened in between. Returns the contents at the end. */
     const writeAndRead = async (place: Partial<OpenOptions> & { readonly disk: Disk }, ...runs: Batch[][]) => {
       for (const batches of runs) {
         const { wal } = await open(place.disk, place);

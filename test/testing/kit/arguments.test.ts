@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
 
-/** A value of a test without types. */
+/** Returns the value of a caller that does not use types. */
 const toUntyped = (value: unknown): never => value as never;
 
 describe("invalid arguments", () => {

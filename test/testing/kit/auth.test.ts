@@ -1,4 +1,4 @@
-// The option `auth`: users with which servers and clusters of tests begin.
+// The option `auth`: the initial users of test servers and test clusters.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -4,7 +4,7 @@ import { Client, CompactedError } from "../../../client/index.js";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
 import { patientClient } from "../../support/patient-client.js";
 
-/** The error that a promise is rejected with. */
+/** Returns the error that a promise is rejected with. */
 const errorOf = async (promise: Promise<unknown>): Promise<unknown> => {
   try {
     await promise;
@@ -273,7 +273,7 @@ describe("faults of a member", () => {
     await using client = patientClient({ endpoints: [endpoint] });
     await client.kv.put("a", "1");
     await server.member.kill();
-    await using hasty = new Client({ endpoints: [endpoint], dialTimeoutMs: 100 }); // nobody listens: it fails at any speed
+    await using hasty = new Client({ endpoints: [endpoint], dialTimeoutMs: 100 }); // no server listens, so a short timeout is right at any speed of the machine
     await assert.rejects(hasty.kv.put("a", "2"), { code: "unavailable" });
     await server.member.restart();
     assert.equal(server.endpoint, endpoint);

@@ -25,7 +25,7 @@ const replaceOperations = (history: History, changes: ReadonlyMap<Operation, Ope
 const puts = ({ operations }: History): readonly Operation[] =>
   operations.filter(({ kind, outcome }) => kind === "put" && outcome === "ok");
 
-/** Mistakes of a store; undefined: this history has no place for it. */
+/** Mistakes of a store, as changes of a history; undefined: the mistake is impossible in this history. */
 const mistakes: Readonly<Record<string, (history: History) => History | undefined>> = {
   "a read of a value that was never written": (history) => {
     const read = history.operations.find((each) => each.kind === "get" && (each.response?.kvs.length ?? 0) > 0);

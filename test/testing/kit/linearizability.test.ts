@@ -8,7 +8,7 @@ import {
   startTestServer,
 } from "../../../testing/kit/index.js";
 
-/** The history with one operation changed. */
+/** Returns the history with one operation changed. */
 const changeOperation = (history: History, at: number, change: (operation: Operation) => Operation): History => ({
   ...history,
   operations: history.operations.map((operation, n) => (n === at ? change(operation) : operation)),

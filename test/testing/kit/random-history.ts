@@ -1,4 +1,4 @@
-// Histories that are linearizable by their making: each operation happens at a moment between its call and its answer.
+// Histories that are linearizable by construction: each operation takes effect between its call and its answer.
 
 import {
   Compare,
@@ -16,11 +16,11 @@ import type { History, Operation } from "../../../testing/kit/index.js";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
-/** An operation, and when it is to happen. */
+/** An operation, and the time at which it takes effect. */
 interface Planned {
   readonly operation: Operation;
   readonly at: number;
-  /** Undefined: its client learns the answer. */
+  /** Undefined: the client gets the answer. */
   readonly fate: "happens" | "never-happens" | undefined;
 }
 

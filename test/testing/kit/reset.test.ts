@@ -5,7 +5,7 @@ import { startTestCluster, startTestServer } from "../../../testing/kit/index.js
 
 const resetError = { code: "failed-precondition", outcome: "failed", message: /was reset/ };
 
-/** Takes the rejection of a promise that is looked at later. */
+/** Marks the rejection of a promise as handled; the test checks it later. */
 const ignoreRejection = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined);
   return promise;
@@ -92,7 +92,7 @@ describe("a closed server", () => {
       for (const each of waiting) await assert.rejects(each, closed);
       const cluster = await startTestCluster({ clock, listen: false });
       await Promise.all(cluster.members.map((member) => member.kill()));
-      cluster.partition(...cluster.members.map(({ name }) => [name])); // so that no restart makes a majority that serves
+      cluster.partition(...cluster.members.map(({ name }) => [name])); // no restarted member may find a majority
       await cluster.members[0]!.restart();
       const restart = ignoreRejection(cluster.members[1]!.restart());
       const leader = ignoreRejection(cluster.waitForLeader());
@@ -131,7 +131,7 @@ describe("a registration puts its key again after a reset", () => {
         assert.deepEqual(await server.dump(), entries);
         assert.equal(registration.isRegistered, true);
       }
-      await server.clock.advance("1m"); // its lease is kept alive
+      await server.clock.advance("1m"); // the client keeps its lease alive
       assert.deepEqual(await server.dump(), entries);
       await registration.close();
       assert.deepEqual(await server.dump(), {});

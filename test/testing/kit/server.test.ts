@@ -149,7 +149,7 @@ describe("virtual time", () => {
     await using server = await startTestServer({ clock: "virtual", listen: false });
     const { kv } = server.client();
     let revision = 0;
-    for (let n = 0; n < 1_100; n++) ({ revision } = (await kv.put("a", String(n))).header); // three batches
+    for (let n = 0; n < 1_100; n++) ({ revision } = (await kv.put("a", String(n))).header); // the compaction takes three batches
     await kv.compact(revision, { physical: true });
     await assert.rejects(kv.get("a", { revision: revision - 1 }), { code: "out-of-range" });
   });

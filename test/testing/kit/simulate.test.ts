@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { setTimeout as realTimeout } from "node:timers/promises";
 import { checkLinearizable, simulate, SimulationError, type SimulationWorld } from "../../../testing/kit/index.js";
 
-/** Three clients that add to a counter, one step each as long as the others do not get in between. */
+/** Runs three clients that increment a counter with compare-and-swap, as long as none interferes with another. */
 const count = async ({ recording, random, clock }: SimulationWorld): Promise<void> => {
   const add = async (): Promise<void> => {
     const { kv } = recording.client({ requestTimeoutMs: 2_000 });
@@ -17,7 +17,7 @@ const count = async ({ recording, random, clock }: SimulationWorld): Promise<voi
         const compare = [{ target: "modRevision", key: "counter", is: "=", than: found?.modRevision ?? 0 } as const];
         await kv.txn({ compare, success: [{ op: "put", key: "counter", value }] });
       } catch {
-        continue; // what became of it is for the history to tell
+        continue; // the history shows whether the write took effect
       }
     }
   };

@@ -7,7 +7,7 @@ import { startTestCluster, startTestServer } from "../../../testing/kit/index.js
 import { scaledMs } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
-/** Time in which a connection is refused: a client tries again until then. */
+/** Time for which a refused client retries. */
 const dialTimeoutMs = scaledMs(500);
 
 /** Returns the body of a page. */

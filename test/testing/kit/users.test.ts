@@ -1,4 +1,4 @@
-// Users of a cluster: known to all members, to one that was away too, and after a restart.
+// Users of a cluster: known to all members, including one that was down, and after a restart.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -50,7 +50,7 @@ const logIn = async (member: TestMember, name: string): Promise<string> => {
   return token;
 };
 
-/** Gives the cluster the users root and ann, who may write `a`; and has authentication begin. */
+/** Adds the users root and ann, who may write `a`, and turns authentication on. */
 const addUsers = async (member: TestMember): Promise<void> => {
   for (const name of ["root", "ann"]) {
     await call(member, "UserAdd", { name, password: name });
@@ -92,7 +92,7 @@ describe("users of a cluster", () => {
     const token = await logIn(other, "root");
     await Promise.all(Array.from({ length: 120 }, () => put(other, "k", token)));
     await away.restart();
-    // Linearizable: once it is answered, this member has what the others have.
+    // The read is linearizable: its answer shows that this member has applied what the others have.
     const range = { key: Buffer.from("a") };
     await assert.rejects(call(away, "Range", range), { code: status.INVALID_ARGUMENT });
     await assert.rejects(get(away, "a"), { code: status.INVALID_ARGUMENT });
@@ -124,7 +124,7 @@ describe("users of a cluster", () => {
     await using outside = new EtcdClient({ endpoints: [member!.endpoint], auth });
     const clients = [cluster.client({ auth }), outside];
     for (const client of clients) assert.equal((await client.kv.getStream("a")).count, 1);
-    // Ends all logins.
+    // Disabling authentication ends all logins.
     await call(member!, "AuthDisable", {}, await logIn(member!, "root"));
     await call(member!, "AuthEnable", {});
     for (const { kv } of clients) {
