@@ -4,23 +4,23 @@ import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, ReadState, Refusal } from "../../raft/core/types.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
 
-/** A request to one incarnation of a member that is not answered yet. */
+/** The unanswered requests to one incarnation of a member. */
 interface Open {
-  /** The least index that the answer to each read may have. */
+  /** The lowest index that the answer to each read may have. */
   readonly reads: Map<number, LogIndex>;
   /** Proposals that may still be acknowledged. */
   readonly proposals: Set<number>;
 }
 
-/** Clients that write and read at a cluster, and check its answers. */
+/** Clients that write to and read from a cluster, and check its answers. */
 export class Clients {
   private nextNumber = 1;
   private readonly open = new Map<MemberId, Open>();
-  /** Proposals whose proposer applied them: the promise to a client, and where it must stay. */
+  /** The index of each proposal that its proposer has applied, and so acknowledged; it must stay there. */
   private readonly acknowledged = new Map<number, LogIndex>();
-  /** Proposals that were refused: nobody may ever see them. */
+  /** Proposals that were refused: none may ever be applied. */
   private readonly refused = new Set<number>();
-  /** The newest entry that was acknowledged. */
+  /** The newest acknowledged entry. */
   last = 0 as LogIndex;
 
   constructor(private readonly ground: Ground) {}
@@ -30,7 +30,7 @@ export class Clients {
     return this.acknowledged.size;
   }
 
-  /** Somebody, somewhere, writes or reads. */
+  /** Has a random client write, read or transfer leadership at a random member. */
   act(): void {
     const { ground } = this;
     const { random } = ground;
@@ -53,7 +53,7 @@ export class Clients {
     this.ground.step(seat, { kind: "readIndex", request });
   }
 
-  /** To somebody, itself, or whoever is best. */
+  /** Transfers leadership to a random member, the leader itself, or the one that the leader picks. */
   private transfer(seat: Seat): void {
     const { random, seats } = this.ground;
     const to = random.chance(0.5) ? undefined : random.pick(seats).id;
@@ -62,12 +62,12 @@ export class Clients {
     this.ground.step(seat, { kind: "transferLeadership", to });
   }
 
-  /** How many reads a member owes an answer. */
+  /** Returns the number of unanswered reads at a member. */
   countUnanswered(seat: Seat): number {
     return this.openAt(seat).reads.size;
   }
 
-  /** Nobody who asked there is answered any more. */
+  /** Forgets the requests to a crashed member, which will not be answered. */
   onCrash(seat: Seat): void {
     this.open.delete(seat.id);
   }
@@ -81,7 +81,7 @@ export class Clients {
     if (entry.index > this.last) this.last = entry.index;
   }
 
-  /** A read sees everything that was acknowledged when it began. Raft thesis §6.4. */
+  /** Checks that a read sees everything that was acknowledged when it began. Raft thesis §6.4. */
   onReadAnswered(seat: Seat, { request, index }: ReadState): void {
     const { reads } = this.openAt(seat);
     const least = reads.get(request);
@@ -99,7 +99,7 @@ export class Clients {
     }
   }
 
-  /** All that was acknowledged is where it was. */
+  /** Checks that all acknowledged proposals are at their indexes. */
   checkAtTheEnd(): void {
     for (const [proposal, index] of this.acknowledged) {
       const data = dataOf(this.ground.safety.applied[index - 1]);

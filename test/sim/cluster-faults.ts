@@ -21,7 +21,7 @@ const faults = [
 
 /** Faults of a cluster of cores. */
 export class ClusterFaults {
-  /** Members that lost their disks and were rebuilt. */
+  /** Number of members that lost their disks and were rebuilt. */
   rebuilt = 0;
 
   constructor(private readonly ground: Ground) {}
@@ -73,7 +73,7 @@ export class ClusterFaults {
     }
   }
 
-  /** All members stop, one of them loses its disk, is rebuilt from the others, and all start again. */
+  /** Stops all members, erases one disk, rebuilds that from the others, and starts all again. */
   rebuild(): void {
     const { ground } = this;
     const { seats, network } = ground;
@@ -95,7 +95,7 @@ export class ClusterFaults {
     for (const seat of seats) ground.start(seat);
   }
 
-  /** Everything works again, from here on. */
+  /** Ends all faults. */
   healAll(): void {
     const { network, seats, now } = this.ground;
     network.healAll();

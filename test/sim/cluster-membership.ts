@@ -1,13 +1,13 @@
 import { Configuration, type ConfigurationMember } from "../../raft/core/configuration.js";
 import { isLeader, type Ground, type Seat } from "./seat.js";
 
-/** Changes of the members of a cluster: learners come, are promoted and demoted, and members go. Raft thesis §4.1, §4.2.1. */
+/** Changes of the members of a cluster: learners are added, promoted and demoted, and members are removed. Raft thesis §4.1, §4.2.1. */
 export class ClusterMembership {
   private proposed = 0;
 
   constructor(private readonly ground: Ground) {}
 
-  /** Asks a leader, or somebody who believes to lead, for one change. */
+  /** Asks a leader, perhaps a deposed one, for one change. */
   change(): void {
     const { seats, random } = this.ground;
     const leaders = seats.filter(isLeader);
@@ -21,7 +21,7 @@ export class ClusterMembership {
     this.ground.step(leader, { kind: "proposeConfiguration", proposal: --this.proposed, configuration });
   }
 
-  /** One change of one seat that is not the leader's. */
+  /** Returns the configuration with one other member than the leader changed; undefined: no change. */
   private nextConfiguration(leader: Seat): Configuration | undefined {
     const { seats, random } = this.ground;
     const before = leader.member?.core.status().configuration.members ?? [];
@@ -31,7 +31,7 @@ export class ClusterMembership {
     const memberAs = (isLearner: boolean): ConfigurationMember => ({ id, isLearner, addresses: [] });
     if (member === undefined) return new Configuration([...others, memberAs(true)]);
     if (member.isLearner) return new Configuration(random.chance(0.8) ? [...others, memberAs(false)] : others);
-    if (others.filter(({ isLearner }) => !isLearner).length < 2) return undefined; // two voters at least
+    if (others.filter(({ isLearner }) => !isLearner).length < 2) return undefined; // leaves two voters at least
     return new Configuration(random.chance(0.5) ? [...others, memberAs(true)] : others);
   }
 }

@@ -6,7 +6,7 @@ import { SnapshotStreams, type Stream } from "./streams.js";
 
 /** Compacts the logs of a cluster, and sends snapshots to members that lack compacted entries. Raft paper §7. */
 export class ClusterSnapshots {
-  /** Snapshots that took the place of a log. */
+  /** Number of snapshots that replaced a log. */
   installed = 0;
   private readonly streams: SnapshotStreams;
 
@@ -14,7 +14,7 @@ export class ClusterSnapshots {
     this.streams = new SnapshotStreams(ground.random, 2 * ground.electionTicks);
   }
 
-  /** Time passes. */
+  /** Advances the snapshots in flight by one tick. */
   tick(): void {
     this.streams.move(this.ground.now, {
       onArrived: (stream) => this.onArrived(stream),
@@ -22,13 +22,13 @@ export class ClusterSnapshots {
     });
   }
 
-  /** The state machine's disk catches up with it, more or less. */
+  /** Makes a random part of the state machine's applied entries durable. */
   flush(seat: Seat): void {
     const index = this.ground.random.between(seat.disk.machine.index, seat.applied);
     if (index > seat.disk.machine.index) seat.disk.machine = this.ground.safety.positionOf(index as LogIndex);
   }
 
-  /** Cuts a log, in memory and some of it on disk; what the state machine may lose in a crash stays. */
+  /** Compacts a log in memory, and partly on disk; entries that the state machine may lose in a crash stay. */
   compact(): void {
     const { ground } = this;
     const { random } = ground;
@@ -41,15 +41,15 @@ export class ClusterSnapshots {
     seat.member.pump();
   }
 
-  /** `to` lacks what is not in the log of `seat` any more. */
+  /** Sends a snapshot to `to`, which needs compacted entries of `seat`. */
   onNeeded(seat: Seat, to: MemberId): void {
     const { member } = seat;
     if (member === undefined || this.streams.isUnderWay(member, to)) return;
-    if (this.ground.random.chance(0.8)) seat.disk.machine = member.lastApplied; // the newest that there is
+    if (this.ground.random.chance(0.8)) seat.disk.machine = member.lastApplied; // the newest position possible
     this.streams.begin({ sender: member, to, position: seat.disk.machine, now: this.ground.now });
   }
 
-  /** A snapshot that nobody asked for, or needs no more: what it brings the receiver may hold, or be about to. */
+  /** Sends a snapshot that the receiver did not ask for or no longer needs: it may have the contents already, or be about to. */
   sendNeedless(): void {
     const { random, seats } = this.ground;
     const seat = random.pick(seats);
@@ -57,7 +57,7 @@ export class ClusterSnapshots {
     if (seat.id !== to && isLeader(seat) && seat.applied > 0) this.onNeeded(seat, to);
   }
 
-  /** A member begins to take one over. */
+  /** Has a member begin to install a snapshot. */
   install(seat: Seat, position: LogPosition): void {
     const { random, safety, now, electionTicks } = this.ground;
     safety.checkCommitted(position, `member ${seat.id} takes over a snapshot`);
@@ -71,7 +71,7 @@ export class ClusterSnapshots {
     this.ground.note(`${seat.id} holds the snapshot at ${describe(position)}`);
     this.installed++;
     member.finishInstall();
-    if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(seat); // before its log begins anew, or while it does
+    if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(seat); // before the log is restarted, or during that
   }
 
   private onArrived({ from, to, leaderTerm, position }: Stream): boolean {

@@ -14,20 +14,20 @@ import { describe, createSeat, isLeader, type Ground, type Seat } from "./seat.j
 /** Counts of what a simulation did. */
 export interface Work {
   readonly acknowledged: number;
-  /** Snapshots that took the place of a log. */
+  /** Snapshots that replaced a log. */
   readonly installed: number;
-  /** Times that leadership went where it was meant to. */
+  /** Transfers of leadership to the intended member. */
   readonly handedOver: number;
-  /** Configurations that were committed, beside the first. */
+  /** Committed configurations, without the initial one. */
   readonly configured: number;
   /** Members that lost their disks and were rebuilt. */
   readonly rebuilt: number;
 }
 
-/** How many of the last events a failure shows. */
+/** Number of the last events that a failure shows. */
 const maxTraced = 40;
 
-/** A whole cluster of cores in virtual time: faults, clients, and an eye on safety after every step. */
+/** A whole cluster of cores in virtual time, with faults and clients, and with safety checked after every step. */
 export class SimCluster implements Ground {
   readonly safety: Safety;
   readonly membership: ClusterMembership;
@@ -41,7 +41,7 @@ export class SimCluster implements Ground {
   readonly snapshots: ClusterSnapshots;
   now = 0;
   isQuiet = false;
-  /** In some clusters every entry travels alone, so that old ones arrive long before new ones. */
+  /** Limit of the bytes in an append; in some clusters each entry is sent alone, so that old entries arrive long before new ones. */
   private readonly maxAppendBytes: number;
   private handedOver = 0;
   private readonly trace: string[] = [];
@@ -70,7 +70,7 @@ export class SimCluster implements Ground {
     for (const seat of this.seats) this.start(seat);
   }
 
-  /** Runs `act`; a failure tells what led to it. */
+  /** Runs `act`; its failure shows the events before it. */
   runChecked(act: () => void): void {
     try {
       act();
@@ -87,7 +87,7 @@ export class SimCluster implements Ground {
 
   // Time.
 
-  /** One tick for nearly everybody, then what arrives and what the disks have finished. */
+  /** Ticks nearly all members, then delivers messages and ends writes that are due. */
   tick(): void {
     this.now++;
     for (const seat of this.seats) if (!this.random.chance(0.02)) this.tickSeat(seat);
@@ -104,7 +104,7 @@ export class SimCluster implements Ground {
     if (seat.member === undefined || this.isFrozen(seat)) return;
     seat.ticks++;
     this.step(seat, { kind: "tick" });
-    // However it goes, proposals are taken again after an election timeout. Raft thesis §3.10.
+    // With or without success, a transfer ends after an election timeout, and proposals are accepted again. Raft thesis §3.10.
     const waited = seat.ticks - (seat.transferAskedAt ?? seat.ticks);
     assert.ok(waited < this.electionTicks, `member ${seat.id} transfers leadership endlessly`);
   }
@@ -124,7 +124,7 @@ export class SimCluster implements Ground {
   step(seat: Seat, input: Input): void {
     if (seat.member === undefined || this.isFrozen(seat)) return;
     if (input.kind === "receive") this.note(`${input.from}→${seat.id} ${describe(input.message)}`);
-    // Often several things happen in one turn of a driver's loop.
+    // The driver's loop often handles several inputs in one turn.
     if (input.kind !== "tick" && this.random.chance(0.2)) seat.member.core.step(input);
     else seat.member.step(input);
     this.look(seat);
@@ -180,7 +180,7 @@ export class SimCluster implements Ground {
     this.note(`${seat.id} crashes${writing === undefined ? "" : isKept ? ", its write kept" : ", its write lost"}`);
     if (isKept) write(seat.disk, writing);
     this.snapshots.flush(seat);
-    // The switch to the snapshot is one rename: it is there or it is not.
+    // The switch to the snapshot is one rename, which a crash leaves done or not done.
     if (installing !== undefined && this.random.chance(0.5)) seat.disk.machine = installing;
     seat.member = undefined;
     seat.frozenUntil = 0;
@@ -228,14 +228,14 @@ export class SimCluster implements Ground {
 
   // The end.
 
-  /** Everything works again, from here on. */
+  /** Ends all faults. */
   healAll(): void {
     this.note("all faults end");
     this.isQuiet = true;
     this.faults.healAll();
   }
 
-  /** A new write is applied everywhere, and no read is left unanswered. */
+  /** Runs until a new write is applied on all members, and no read is unanswered. */
   runUntilAllApplied({ maxTicks }: { maxTicks: number }): void {
     const { clients } = this;
     const until = this.now + maxTicks;
@@ -245,7 +245,7 @@ export class SimCluster implements Ground {
       this.membersNow().every((seat) => seat.applied >= clients.last && clients.countUnanswered(seat) === 0);
     for (let tick = 0; !isDone(); tick++) {
       assert.ok(this.now < until, `no progress within ${maxTicks} ticks of quiet: ${this.describe()}`);
-      // What the leader of a lost term took is lost with it, so ask now and then.
+      // The proposals of a deposed leader may be lost, so the write is repeated now and then.
       const leader = this.seats.find(isLeader);
       if (tick % this.electionTicks === 0 || this.random.chance(0.05))
         if (leader !== undefined) clients.propose(leader);
@@ -254,13 +254,13 @@ export class SimCluster implements Ground {
     clients.checkAtTheEnd();
   }
 
-  /** The seats of those that are members as of the last applied entry: nobody else is sent the log. */
+  /** Returns the seats of the members as of the last applied entry: others do not receive the log. */
   private membersNow(): readonly Seat[] {
     const ids = new Set(this.safety.newestConfiguration.members.map(({ id }) => id));
     return this.seats.filter(({ id }) => ids.has(id));
   }
 
-  /** How much was done; a simulation in which nothing happens proves nothing. */
+  /** Returns the counts; a simulation in which nothing happens proves nothing. */
   get work(): Work {
     return {
       acknowledged: this.clients.count,

@@ -1,5 +1,5 @@
-// Whole clusters of cores from a seed: first faults, with safety checked after every step, then quiet, in which
-// they must get on. 40 seeds, or SEEDS=n; SEED=n replays one.
+// Whole clusters of cores, each from a seed: first with faults, and with safety checked after every step; then without faults, when they
+// must make progress. 40 seeds, or SEEDS=n; SEED=n replays one.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { SimCluster, type Work } from "./cluster.js";
@@ -11,7 +11,10 @@ const seeds = wanted === undefined ? Array.from({ length: count }, (_, i) => i +
 
 const done: Work[] = [];
 
-/** @param rebuildRates how often a member may lose its disk while all are stopped */
+/**
+ * Simulates one cluster.
+ * @param rebuildRates possible chances per tick that a member loses its disk while all are stopped
+ */
 const simulate = (seed: number, rebuildRates: readonly number[]): void => {
   const random = seededRandom(seed);
   const timing = random.pick([
@@ -22,7 +25,7 @@ const simulate = (seed: number, rebuildRates: readonly number[]): void => {
   const compactRate = random.pick([0, 0.01, 0.05]);
   const needlessSnapshotRate = random.pick([0, 0.02, 0.2]);
   const rebuildRate = rebuildRates.length === 0 ? 0 : random.pick(rebuildRates);
-  // A rebuild is for clusters whose members stay the same.
+  // Rebuilds require that the cluster's members stay the same.
   const changeRate = rebuildRate > 0 ? 0 : random.pick([0, 0, 0.01, 0.05]);
   const spares = changeRate === 0 ? 0 : random.pick([0, 1, 2]);
   const members = random.pick(rebuildRate > 0 ? [2, 3, 3, 5] : [3, 5]);

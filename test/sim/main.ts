@@ -1,4 +1,4 @@
-// `npm run sim -- --seeds 1000`, `SEED=7 npm run sim`: whole clusters in virtual time, one history from one seed.
+// `npm run sim -- --seeds 1000`, `SEED=7 npm run sim`: whole clusters in virtual time, each determined by its seed.
 
 import { availableParallelism } from "node:os";
 import { InvalidArgumentError, program } from "commander";
@@ -55,7 +55,7 @@ const tell = (report: Report): void => {
   else if (wanted !== undefined) console.log(`SEED=${report.seed} as promised, trace ${report.digest}`);
 };
 
-/** One, or what is left of it. */
+/** Runs one seed, reduced as the arguments say. */
 const runOne = async (seed: number): Promise<readonly Report[]> => {
   const { faults, kvClients, watchClients, leaseClients } = options;
   const reduction = Object.entries({ faults, kvClients, watchClients, leaseClients });

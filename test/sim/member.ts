@@ -1,4 +1,4 @@
-// One member for tests: a core, a disk that a test can stop or lose, and the driver's order between them.
+// One member for tests: a core, a disk that a test can stop or erase, and the driver's order between them.
 import type { Configuration, LogBase } from "../../raft/core/configuration.js";
 import { RaftCore } from "../../raft/core/core.js";
 import type { CoreLimits } from "../../raft/core/limits.js";
@@ -11,11 +11,11 @@ export interface Disk {
   /** The base of the log on disk. */
   base: LogBase;
   entries: Entry[];
-  /** The position that the state machine holds durably: a restart begins there. */
+  /** The position that the state machine holds durably, from which a restart continues. */
   machine: LogBase;
 }
 
-/** The disk of a new member of a cluster that begins with `configuration`. */
+/** Returns the disk of a new member of a cluster that begins with `configuration`. */
 export const createDisk = (configuration: Configuration): Disk => ({
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
   base: { ...logStart, configuration },
@@ -25,7 +25,7 @@ export const createDisk = (configuration: Configuration): Disk => ({
 
 type DiskLog = Pick<Disk, "base" | "entries">;
 
-/** Applies a write to a disk; also one that a crash interrupts after it has arrived. */
+/** Applies a write to a disk; a crash may interrupt the member after that, so that it does not know. */
 export const write = (disk: Disk, unsaved: Unsaved): void => {
   if (unsaved.hardState !== undefined) disk.hardState = unsaved.hardState;
   writeLog(disk, unsaved);
@@ -45,14 +45,14 @@ export const entryAt = ({ base, entries }: DiskLog, index: LogIndex): Entry | un
 /** Returns the end of the log on a disk. */
 export const endOf = ({ base, entries }: DiskLog): LogPosition => entries.at(-1) ?? base;
 
-/** The base of a log that begins after one more entry. */
+/** Returns the base of a log that begins after one more entry. */
 export const baseAfter = ({ configuration }: LogBase, entry: Entry): LogBase => ({
   index: entry.index,
   term: entry.term,
   configuration: entry.kind === "configuration" ? entry.configuration : configuration,
 });
 
-/** Cuts off what is not needed any more, up to `through`. */
+/** Removes the entries up to `through`. */
 export const truncate = (log: DiskLog, through: LogIndex): void => {
   const last = entryAt(log, through);
   if (last === undefined) return;
@@ -61,14 +61,14 @@ export const truncate = (log: DiskLog, through: LogIndex): void => {
   log.base = removed.reduce(baseAfter, log.base);
 };
 
-/** A crash between the installation of a snapshot and the new beginning of the log: the log is of no use any more. */
+/** Tells whether a crash came between the installation of a snapshot and the restart of the log, which is then useless. */
 const isOfNoUse = (disk: Disk): boolean => {
   const { base, machine } = disk;
   const termThere = machine.index === base.index ? base.term : entryAt(disk, machine.index)?.term;
   return termThere !== machine.term;
 };
 
-/** Returns the end of the log with which a member starts from a disk. */
+/** Returns the end of the log with which a member starts from a disk, after it has replaced a useless log. */
 export const endAfterMending = (disk: Disk): LogPosition => (isOfNoUse(disk) ? disk.machine : endOf(disk));
 
 const mend = (disk: Disk): void => {
@@ -85,34 +85,34 @@ export interface MemberOptions {
   readonly heartbeatTicks?: number;
   readonly electionTicks?: number;
   readonly limits?: Partial<CoreLimits>;
-  /** Called for every message that leaves. */
+  /** Called for every message that is sent. */
   readonly send: (outgoing: Outgoing) => void;
-  /** Called when a write begins, with the log as it will be once it ended. */
+  /** Called when a write begins, with the log as it is after the write. */
   readonly onWrite?: (unsaved: Unsaved, log: DiskLog) => void;
   readonly onApplied?: (entry: Entry) => void;
-  /** Called when a snapshot is handed to the state machine; `finishInstall` ends that. */
+  /** Called when the state machine begins to install a snapshot, which `finishInstall` ends. */
   readonly onInstall?: (position: LogPosition) => void;
-  /** The configuration that a snapshot at `position` contains; absent: that of the log's base. */
+  /** Returns the configuration in the snapshot at `position`; absent: that of the log's base. */
   readonly configurationAt?: (position: LogPosition) => Configuration;
   readonly onReadState?: (read: ReadState) => void;
   readonly onRefusal?: (refusal: Refusal) => void;
   readonly onNotice?: (notice: Notice) => void;
 }
 
-/** A running member. Crashing is forgetting it; restarting is making another with the same disk. */
+/** A running member. A crash drops the object; a restart makes another one with the same disk. */
 export class Member {
   readonly core: RaftCore;
   readonly id: MemberId;
   readonly disk: Disk;
-  /** Applied since this start. */
+  /** The entries that this incarnation has applied. */
   readonly applied: Entry[] = [];
-  /** The last entry that was applied, also before this start or by others, in a snapshot. */
+  /** The last applied entry, also by an earlier incarnation or in a snapshot. */
   lastApplied: LogBase;
-  /** The log with the write that is under way. */
+  /** The log with the write in progress. */
   private readonly log: DiskLog;
-  /** The write that is on its way to the disk. */
+  /** The write in progress. */
   writing: Unsaved | undefined;
-  /** The snapshot that the state machine is taking over. */
+  /** The snapshot that the state machine is installing. */
   installing: LogBase | undefined;
 
   constructor(private readonly options: MemberOptions) {
@@ -133,7 +133,7 @@ export class Member {
     });
   }
 
-  /** Steps the core and sends what may leave at once. The write is begun, but ends only with `finishWrite`. */
+  /** Steps the core and sends the messages that need no write. Begins a write, which `finishWrite` ends. */
   step(input: Input): void {
     this.core.step(input);
     this.pump();
@@ -177,7 +177,7 @@ export class Member {
     }
   }
 
-  /** The write under way is durable. */
+  /** Ends the write in progress: it is durable. */
   finishWrite(): void {
     const unsaved = this.writing;
     if (unsaved === undefined) return;
@@ -188,7 +188,7 @@ export class Member {
     this.pump();
   }
 
-  /** The state machine holds the snapshot, durably. */
+  /** Ends the installation: the state machine holds the snapshot durably. */
   finishInstall(): void {
     const base = this.installing;
     if (base === undefined) return;
@@ -197,7 +197,7 @@ export class Member {
     this.step({ kind: "snapshotInstalled", configuration: base.configuration });
   }
 
-  /** Forgets the log up to `through`, of which the state machine holds all; the disk keeps `kept` entries more. */
+  /** Compacts the log up to `through`, which the state machine holds; the disk keeps `kept` entries more. */
   compact(through: LogIndex, kept = 0): void {
     const { index } = this.core.compact(through);
     for (const log of [this.disk, this.log]) truncate(log, (index - kept) as LogIndex);

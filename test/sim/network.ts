@@ -9,7 +9,7 @@ export interface Parcel {
   readonly dueAt: number;
 }
 
-/** How badly the network behaves. */
+/** The chances and delays of faults of the network. */
 export interface Weather {
   readonly loss: number;
   readonly repeat: number;
@@ -18,7 +18,7 @@ export interface Weather {
 
 export const fairWeather: Weather = { loss: 0, repeat: 0, maxDelayTicks: 0 };
 
-/** Messages on their way. Delays differ, so they overtake each other. */
+/** Messages in flight. Their delays differ, so messages overtake each other. */
 export class SimNetwork {
   weather: Weather = fairWeather;
   private parcels: Parcel[] = [];
@@ -35,7 +35,7 @@ export class SimNetwork {
     this.cuts.clear();
   }
 
-  /** Drops the messages on their way between the two. */
+  /** Drops the messages in flight between two members. */
   drop(a: MemberId, b: MemberId): void {
     this.parcels = this.parcels.filter(({ from, to }) => !((from === a && to === b) || (from === b && to === a)));
   }
@@ -48,12 +48,12 @@ export class SimNetwork {
       this.parcels.push({ from, to, message, dueAt: now + this.random.between(0, this.weather.maxDelayTicks) });
   }
 
-  /** The receiver does not read now; what arrived waits in its socket. */
+  /** Keeps a message that has arrived, as the receiver does not read from its socket now. */
   hold(parcel: Parcel, dueAt: number): void {
     this.parcels.push({ ...parcel, dueAt });
   }
 
-  /** Takes what arrives by `now`. */
+  /** Takes the messages that arrive by `now`. */
   takeDue(now: number): readonly Parcel[] {
     const due = this.parcels.filter(({ dueAt }) => dueAt <= now);
     if (due.length > 0) this.parcels = this.parcels.filter(({ dueAt }) => dueAt > now);

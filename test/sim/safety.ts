@@ -4,7 +4,7 @@ import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/core/ids.
 import type { CoreStatus, Entry, Outgoing, Unsaved } from "../../raft/core/types.js";
 import { endOf, entryAt, type Disk } from "./member.js";
 
-/** An entry as it was first seen, and the position before it. */
+/** An entry as it was first applied, and the position before it. */
 interface Sighting {
   readonly entry: Entry;
   readonly previousTerm: Term | undefined;
@@ -13,7 +13,7 @@ interface Sighting {
 const isSame = (a: Entry, b: Entry): boolean =>
   a.index === b.index && a.term === b.term && a.kind === b.kind && contentOf(a) === contentOf(b);
 
-/** Returns the content of an entry, by identity: no core copies it. */
+/** Returns an object that identifies an entry's content: no core copies it. */
 const contentOf = (entry: Entry): unknown => {
   switch (entry.kind) {
     case "empty":
@@ -26,15 +26,15 @@ const contentOf = (entry: Entry): unknown => {
 };
 
 /**
- * Watches a whole cluster and knows what may never be. It trusts nothing that a core says of itself: it sees
- * disks, messages, writes and applied entries, each once, so that checking costs no more than what happens.
+ * Checks the safety of a whole cluster. It uses no statement of a core about itself, but disks, messages, writes and applied entries,
+ * each once, so that a check costs no more than the event.
  */
 export class Safety {
   private readonly leaders = new Map<Term, MemberId>();
   private readonly sightings = new Map<string, Sighting>();
-  /** By index - 1: what any member ever applied there. */
+  /** Applied entries; the entry of index n is at n - 1. */
   readonly applied: Entry[] = [];
-  /** By index - 1: the term of the member that applied it first. It was committed in that term or an earlier one. */
+  /** At index - 1: the term of the member that applied the entry first, which was committed in that term or an earlier one. */
   private readonly committedIn: Term[] = [];
   private readonly statuses = new Map<MemberId, CoreStatus>();
   /** The committed configurations. */
@@ -44,7 +44,7 @@ export class Safety {
     this.configurations = new ConfigurationHistory([{ index: 0 as LogIndex, configuration: initial }]);
   }
 
-  /** At most one leader in a term. Raft paper §5.2, election safety. */
+  /** Checks that a term has at most one leader. Raft paper §5.2, election safety. */
   onStatus(status: CoreStatus): void {
     const { id, term, role, commit, lastIndex, savedIndex } = status;
     if (role === "leader") {
@@ -63,12 +63,12 @@ export class Safety {
     this.statuses.set(id, status);
   }
 
-  /** After a crash a member may know less than before. */
+  /** Forgets the status of a crashed member, which may restart with a lower commit index. */
   onCrash(id: MemberId): void {
     this.statuses.delete(id);
   }
 
-  /** Two logs with an entry of the same index and term agree there and before. Raft paper §5.3, log matching. */
+  /** Checks that two logs with an entry of the same index and term agree up to it. Raft paper §5.3, log matching. */
   onWrite(id: MemberId, unsaved: Unsaved, log: Pick<Disk, "base" | "entries">): void {
     if (unsaved.restart !== undefined) this.checkCommitted(unsaved.restart, `member ${id} begins its log anew`);
     for (const entry of unsaved.entries) {
@@ -87,8 +87,8 @@ export class Safety {
   }
 
   /**
-   * A leader's log holds all that was committed in earlier terms. (Not: all entries of earlier terms that are
-   * committed by now. A later leader may have committed them while this one does not know yet that it was replaced.)
+   * Checks that a leader's log contains all entries that were committed in earlier terms. (Not: all entries of earlier terms that are
+   * committed by now; a later leader may have committed them before this one learns that it was deposed.)
    * Raft paper §5.4, leader completeness.
    */
   private checkCompleteness(leader: MemberId, term: Term, log: Pick<Disk, "base" | "entries">): void {
@@ -101,7 +101,9 @@ export class Safety {
     }
   }
 
-  /** Checks that messages of a member speak of what is on its disk. Raft paper, figure 2: "updated on stable storage before responding". */
+  /**
+   * Checks that a member's message states only what is on its disk. Raft paper, figure 2: "updated on stable storage before responding".
+   */
   onSend(id: MemberId, { to, message }: Outgoing, disk: Disk): void {
     switch (message.kind) {
       case "vote":
@@ -136,7 +138,7 @@ export class Safety {
     }
   }
 
-  /** No two members apply different entries at an index. Raft paper §5.4.3, state machine safety. */
+  /** Checks that no two members apply different entries at an index. Raft paper §5.4.3, state machine safety. */
   onApplied(id: MemberId, entry: Entry, disk: Disk, term: Term): void {
     const known = this.applied[entry.index - 1];
     if (known === undefined) {
@@ -152,29 +154,29 @@ export class Safety {
     );
   }
 
-  /** Checks that the base of a log was committed: a snapshot contains nothing else. */
+  /** Checks that the base of a log was committed, as a snapshot contains only committed entries. */
   checkCommitted({ index, term }: LogPosition, what: string): void {
     if (index > 0) assert.equal(this.applied[index - 1]?.term, term, `${what} after ${index}/${term}`);
   }
 
-  /** Returns the position of an entry that some member applied. */
+  /** Returns the position of an entry that a member has applied. */
   positionOf(index: LogIndex): LogBase {
     const entry = this.applied[index - 1];
     assert.ok(entry !== undefined);
     return { index, term: entry.term, configuration: this.configurationAt(index) };
   }
 
-  /** The number of configurations that were committed, beside the first. */
+  /** Number of committed configurations, without the initial one. */
   get configured(): number {
     return this.configurations.placed.length - 1;
   }
 
-  /** The members as of entry `index`, which somebody applied. */
+  /** Returns the configuration as of entry `index`, which a member has applied. */
   configurationAt(index: LogIndex): Configuration {
     return this.configurations.at(index).configuration;
   }
 
-  /** The members as of the last entry that anybody applied. */
+  /** The configuration as of the last applied entry of all members. */
   get newestConfiguration(): Configuration {
     return this.configurations.newest.configuration;
   }

@@ -6,17 +6,17 @@ import type { SimNetwork } from "./network.js";
 import type { SeededRandom } from "../../testing/index.js";
 import type { Safety } from "./safety.js";
 
-/** One place for a member: its disk stays when the member crashes. */
+/** The place of one member: its disk and counters remain when the member crashes. */
 export interface Seat {
   readonly id: MemberId;
   readonly disk: Disk;
   member: Member | undefined;
-  /** The last entry that the state machine holds in memory; on disk it may lag behind. */
+  /** The last entry that the state machine has applied in memory; its disk may lag behind. */
   applied: LogIndex;
   frozenUntil: number;
   writeDoneAt: number;
   installDoneAt: number;
-  /** This member's own ticks, and when it was asked to transfer leadership. */
+  /** The member's own ticks, and the tick at which it was asked to transfer leadership. */
   ticks: number;
   transferAskedAt: number | undefined;
   maxDiskTicks: number;
@@ -35,7 +35,7 @@ export const createSeat = (id: MemberId, initial: Configuration, maxDiskTicks: n
   maxDiskTicks,
 });
 
-/** The view of a cluster that its clients, faults and checks have. */
+/** The cluster as its clients, faults and checks see it. */
 export interface Ground {
   readonly random: SeededRandom;
   readonly seats: readonly Seat[];
@@ -44,28 +44,28 @@ export interface Ground {
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
   readonly now: number;
-  /** There are no faults any more. */
+  /** Whether all faults have ended. */
   readonly isQuiet: boolean;
   seatOf(id: MemberId): Seat;
   isFrozen(seat: Seat): boolean;
-  /** Nothing happens if the member is down or frozen. */
+  /** Steps a member's core; does nothing if the member is down or frozen. */
   step(seat: Seat, input: Input): void;
   start(seat: Seat): void;
   crash(seat: Seat): void;
   closeLink(a: Seat, b: Seat): void;
-  /** For the story that a failure tells. */
+  /** Adds an event to the trace that a failure shows. */
   note(event: string): void;
 }
 
 export const isLeader = ({ member }: Seat): boolean => member?.core.status().role === "leader";
 
-/** Any seat, but often one that leads, or believes so: that is where it hurts. */
+/** Picks a seat: often one that leads or believes to, as faults have the most effect there. */
 export const pickSeat = ({ seats, random }: Ground): Seat => {
   const leaders = seats.filter(isLeader);
   return random.pick(leaders.length > 0 && random.chance(0.5) ? leaders : seats);
 };
 
-/** A message, or whatever else happens, in a line. */
+/** Describes a message or another event in a line. */
 export const describe = (message: object): string =>
   JSON.stringify(message, (key, value: unknown) => {
     if (key === "entries") return (value as Entry[]).map(({ index, term }) => `${index}/${term}`).join(" ");

@@ -3,9 +3,9 @@ import type { ReceivedSnapshot } from "../../raft/core/types.js";
 import type { Member } from "./member.js";
 import type { SeededRandom } from "../../testing/index.js";
 
-/** A snapshot on its way from one process to a member. */
+/** A snapshot in flight from one process to a member. */
 export interface Stream extends ReceivedSnapshot {
-  /** The process that sends it, which is told of the end; a later process of the same member is not. */
+  /** The sending process, which learns of the end; a later process of the same member does not. */
   readonly sender: Member;
   readonly to: MemberId;
 }
@@ -17,13 +17,19 @@ interface Timed {
 }
 
 export interface StreamEvents {
-  /** Receives a whole stream. @returns false if nobody takes it in now: it waits */
+  /**
+   * Has a member receive a whole snapshot.
+   * @returns false if the receiver cannot take it now: it waits
+   */
   onArrived(stream: Stream): boolean;
-  /** Its sender knows that it ended, well or not. @returns false if the sender cannot take that in now */
+  /**
+   * Tells the sender that the stream has ended, with success or without.
+   * @returns false if the sender cannot take that now
+   */
   onEnded(stream: Stream): boolean;
 }
 
-/** Snapshots on their way: they take their time, get lost, end before they arrive, and arrive when nobody needs them. */
+/** Snapshots in flight: they take time, get lost, end early, or arrive when they are no longer needed. */
 export class SnapshotStreams {
   private timed: Timed[] = [];
 
@@ -32,7 +38,7 @@ export class SnapshotStreams {
     private readonly maxTicks: number,
   ) {}
 
-  /** Whether `sender` has one under way to `to`: then another is not begun, as its end will be the end of both. */
+  /** Tells whether `sender` already sends a snapshot to `to`; then no other one is begun, as both would end with the first. */
   isUnderWay(sender: Member, to: MemberId): boolean {
     return this.timed.some(({ stream, endsAt }) => stream.sender === sender && stream.to === to && endsAt < Infinity);
   }
@@ -44,7 +50,7 @@ export class SnapshotStreams {
     this.timed.push({ stream, arrivesAt, endsAt: now + this.random.between(1, this.maxTicks) });
   }
 
-  /** Tells what happens by `now`. */
+  /** Delivers the events that are due by `now`. */
   move(now: number, events: StreamEvents): void {
     for (const timed of [...this.timed]) {
       if (timed.arrivesAt <= now && events.onArrived(timed.stream)) timed.arrivesAt = Infinity;

@@ -1,5 +1,5 @@
-// Whole clusters of real members on simulated machines, one from each of 40 seeds (SEEDS=n: of n): first faults, with every
-// answer checked, then quiet, in which they must get on. SEED=n replays one, with its story: `SEED=n npm run sim`.
+// Whole clusters of real members on simulated machines, one from each of 40 seeds (SEEDS=n: of n): first with faults, and with every
+// answer checked; then without faults, when they must make progress. `SEED=n npm run sim` replays one, and prints its story.
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import test from "node:test";

@@ -1,4 +1,4 @@
-// Alarms, by the order of the log: under NOSPACE nothing that takes space is carried out, and everything else is.
+// Alarms in the order of the log: under NOSPACE no write that takes space is applied, and all others are.
 
 import assert from "node:assert/strict";
 import {
@@ -14,13 +14,16 @@ import type { World } from "./world.js";
 
 type Command = NonNullable<DecodedProposal["command"]>;
 
-/** Alarms as texts, sorted, and the moment from which on they are the active ones. */
+/** The active alarms as sorted texts, and the time from which they were active. */
 interface Turn {
   readonly at: number;
   readonly alarms: readonly string[];
 }
 
-/** The active alarms as a naive reader of the log has them. There must be no users: a refusal of theirs it does not foresee. */
+/**
+ * The active alarms as a naive reader of the log computes them. The cluster must have no users: the reader does not compute refusals for
+ * lack of rights.
+ */
 export class AlarmPromises {
   private readonly active = new Set<string>();
   private readonly turns: Turn[] = [{ at: 0, alarms: [] }];
@@ -29,7 +32,7 @@ export class AlarmPromises {
     onCarriedOut(world.history, (carriedOut) => this.check(carriedOut));
   }
 
-  /** Checks a list that a member gave: these were the active alarms at some moment since it was asked for. */
+  /** Checks that the listed alarms were the active ones at some moment since the request. */
   checkList(askedAt: number, alarms: readonly AlarmMember[]): void {
     const list = alarms.map(textOf).sort();
     const before = this.turns.findLastIndex(({ at }) => at <= askedAt);
@@ -37,7 +40,7 @@ export class AlarmPromises {
     assert.ok(possible.includes(list.join(", ")), `listed as active: ${list.join(", ")}; were: ${possible.join("; ")}`);
   }
 
-  /** All members have the same alarms. */
+  /** Checks that all members have the same alarms. */
   checkAtTheEnd(hosts: readonly Host[]): void {
     for (const { name, running } of hosts) {
       const alarms = running?.replica.applier.alarms.all ?? [];
@@ -74,7 +77,7 @@ export class AlarmPromises {
 
 const textOf = ({ memberID, alarm }: AlarmMember): string => `${alarm} of ${memberID}`;
 
-/** Commands that ask the store once. */
+/** Commands with one write to the store. */
 const storeKinds = new Set<Command["$case"]>(["put", "deleteRange", "txn", "leaseGrant", "leaseRevoke", "compact"]);
 
 const takesSpace = (command: Command): boolean => {

@@ -1,4 +1,4 @@
-// The log as a naive reader has it: each proposal once, and what it did to the store.
+// The log as a naive reader sees it: each proposal once, with its effects on the store.
 
 import assert from "node:assert/strict";
 import { decodeProposal } from "../../../proto/index.js";
@@ -9,18 +9,18 @@ import type { Effect, History } from "./history.js";
 
 export type DecodedProposal = ReturnType<typeof decodeProposal>;
 
-/** A proposal at its place in the log. */
+/** A proposal at its position in the log. */
 export interface CarriedOut {
   readonly entry: Entry;
   readonly proposal: DecodedProposal;
-  /** Empty if the store was not asked. */
+  /** The effects on the store; empty if there was none. */
   readonly effects: readonly Effect[];
 }
 
-/** Calls back with each proposal when a member is the first to apply it. A repeat must do nothing. */
+/** Calls back for each proposal when a member is the first to apply it. A retransmitted proposal must have no effect. */
 export const onCarriedOut = (history: History, listener: (carriedOut: CarriedOut) => void): void => {
   const seen = new SeenProposals();
-  /** The effects of the entry that comes next. */
+  /** The effects of the next entry. */
   let effects: Effect[] = [];
   history.onEffect((effect) => void effects.push(effect));
   history.onEntry((_name, entry) => {

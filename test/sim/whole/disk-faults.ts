@@ -1,10 +1,10 @@
 import type { Host, SeededRandom } from "../../../testing/index.js";
 import type { FaultTools, Injection } from "./fault-tools.js";
 
-/** Bytes left on a full disk: less than a segment of the log takes, and enough for the small files, as with a reserve. */
+/** Bytes left on a full disk: less than a segment of the log needs, but enough for the small files, as a reserve leaves. */
 const smallFilesBytes = 1_024;
 
-/** Faults of the disks of members. */
+/** Faults of the members' disks. */
 export const diskFaults = {
   slowLog: ({ host, ms, random }, tools) => {
     host.disk.maxMs = random.pick([5, 50, 0.5 * tools.electionMs]);
@@ -19,7 +19,7 @@ export const diskFaults = {
   logError: ({ host, ms }, tools) => failNext(host, host.disk, ms, tools),
   storeError: ({ host, ms }, tools) => failNext(host, host.storeDisk, ms, tools),
 
-  /** No further segment of the log can be made. */
+  /** Leaves no space for a further segment of the log. */
   diskFull: ({ host, ms }, tools) => {
     host.files.capacityBytes = host.files.usedBytes + smallFilesBytes;
     tools.later(ms, () => {
@@ -32,7 +32,7 @@ export const diskFaults = {
   storeRot: ({ host, ms }, tools) => rot(host, ms, tools, () => host.storeFiles?.rot()),
 } satisfies Record<string, Injection>;
 
-/** The next write fails: the member stops, or serves no more than reads; after a while somebody starts it again. */
+/** Makes the next write fail: the member stops, or serves only reads; after `ms` it is started again. */
 const failNext = (host: Host, disk: { failsNext: boolean }, ms: number, tools: FaultTools): void => {
   if (!host.isUp) return;
   host.mayFail = true;
@@ -46,14 +46,14 @@ const failNext = (host: Host, disk: { failsNext: boolean }, ms: number, tools: F
 
 type Repair = () => void | Promise<void>;
 
-/** A bit changes while the member is down. It must not start then; in the end somebody brings the file back. */
+/** Changes a bit while the member is down. The member must not start then; after `ms` the file is restored. */
 const rot = (
   host: Host,
   ms: number,
   tools: FaultTools,
   spoil: () => Repair | Promise<Repair | undefined> | undefined,
 ) => {
-  if (tools.hosts.some(({ isRotten }) => isRotten)) return; // a majority stays healthy
+  if (tools.hosts.some(({ isRotten }) => isRotten)) return; // at most one member is damaged at a time, so a majority stays healthy
   host.crash("kill");
   host.isRotten = true;
   const { opened } = host;
@@ -65,11 +65,11 @@ const rot = (
   tools.atTheEnd(async () => {
     host.isRotten = false;
     const repair = await spoilt;
-    if (host.opened === opened) await repair?.(); // otherwise it opened its files: they are not what they were
+    if (host.opened === opened) await repair?.(); // otherwise the member has started since, and its files have changed
   });
 };
 
-/** One bit of one segment of the log changes. */
+/** Changes one bit of one segment of the log. */
 const rotLog = (host: Host, random: SeededRandom): Repair | undefined => {
   const segments = [...host.files.contents()].filter(([name]) => name.endsWith(".wal"));
   if (segments.length === 0) return undefined;

@@ -1,4 +1,4 @@
-// Tools that faults are made of. Each fault ends by itself, and at the end of the faulty time all that are left end at once.
+// Tools for faults. Each fault ends by itself, or at the end of the time with faults.
 
 import {
   normalConditions,
@@ -42,19 +42,19 @@ export class FaultTools {
     this.scheduler = scheduler;
   }
 
-  /** Acts after `ms`, if there are faults then. */
+  /** Acts after `ms`, unless the faults have ended by then. */
   later(ms: number, act: () => void): void {
     this.scheduler.after(ms, () => {
       if (!this.isOver) act();
     });
   }
 
-  /** Adds a repair that is done when all faults end, before all members are started again. */
+  /** Adds a repair that runs when all faults end, before all members are started again. */
   atTheEnd(repair: () => void | Promise<void>): void {
     this.repairs.push(repair);
   }
 
-  /** Everything works again, from here on. */
+  /** Ends all faults, from now on. */
   async healAll(): Promise<void> {
     this.isOver = true;
     this.story.tell("all faults end");
@@ -74,7 +74,7 @@ export class FaultTools {
 
   // Members.
 
-  /** Somebody who leads, or believes so. */
+  /** Picks a member that leads, or believes to. */
   anyLeader(random: SeededRandom): Host | undefined {
     const leaders = this.hosts.filter(({ running }) => running?.replica.node.status().role === "leader");
     return leaders.length > 0 ? random.pick(leaders) : undefined;
@@ -105,7 +105,7 @@ export class FaultTools {
 
   // Moments.
 
-  /** Acts when the member comes to the moment for the `skip + 1`-th time. */
+  /** Acts when the member comes to the moment for the time number `skip + 1`. */
   once(host: Host, moment: Moment, skip: number, act: () => void): void {
     let left = skip;
     const remove = host.traps.add(moment, () => {
@@ -116,7 +116,7 @@ export class FaultTools {
     });
   }
 
-  /** Acts whenever any member comes to the moment, for so long. */
+  /** Acts whenever a member comes to the moment, for `ms`. */
   always(moment: Moment, ms: number, act: (host: Host) => void): void {
     for (const host of this.hosts) {
       const remove = host.traps.add(moment, () => {
@@ -126,16 +126,16 @@ export class FaultTools {
     }
   }
 
-  // Ways.
+  // Ways: directions between two members.
 
-  /** Nothing passes there for so long, and nobody is told. */
+  /** Drops everything on the ways for `ms`, without closing connections. */
   cut(ways: readonly Way[], ms: number): void {
     if (ways.length === 0) return;
     this.story.tell(`silent for ${ms.toFixed(0)} ms: ${ways.map(({ from, to }) => `${from}→${to}`).join(" ")}`);
     this.later(ms, this.network.cut(ways));
   }
 
-  /** Nothing passes between these and those; the connections are closed, or go silent. */
+  /** Separates two groups for `ms`; `isTold`: their connections are closed, otherwise they go silent. */
   separate(these: readonly Host[], those: readonly Host[], ms: number, { isTold = false } = {}): void {
     const pairs = these.flatMap((one) => those.map((other) => [one.name, other.name] as const));
     if (isTold) for (const [one, other] of pairs) this.network.closeLinks(one, other);
@@ -147,9 +147,9 @@ export class FaultTools {
   }
 }
 
-/** Brings a kind of fault about. */
+/** Injects one kind of fault. */
 export type Injection = (
-  /** Whom it hits, how long it lasts, and where its own decisions come from. */
+  /** The member, the duration, and the source of the fault's own random decisions. */
   fault: { readonly host: Host; readonly ms: number; readonly random: SeededRandom },
   tools: FaultTools,
 ) => void;

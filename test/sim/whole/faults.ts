@@ -1,4 +1,4 @@
-// Brings the faults of a plan about, and takes all of them back at the end.
+// Injects the faults of a plan, and ends all of them when its time is over.
 
 import { seededRandom } from "../../../testing/index.js";
 import { diskFaults } from "./disk-faults.js";
@@ -16,7 +16,7 @@ const injections: Readonly<Record<FaultKind, Injection>> = {
 };
 
 export class Faults {
-  /** How many of each kind were injected. */
+  /** Number of injected faults by kind. */
   readonly counts: Record<string, number> = {};
   private readonly tools: FaultTools;
 
@@ -28,7 +28,7 @@ export class Faults {
     this.tools.later(fault.at, () => this.inject(fault));
   }
 
-  /** Everything works again, from here on. */
+  /** Ends all faults, from now on. */
   healAll(): Promise<void> {
     return this.tools.healAll();
   }

@@ -1,4 +1,4 @@
-// The history of the cluster, as it comes to be known: each log entry, what it changed, and at which revision.
+// The history of the cluster as the members apply it: each log entry, its changes, and their revision.
 
 import assert from "node:assert/strict";
 import {
@@ -36,21 +36,21 @@ export interface Effect {
   readonly write: Write;
   /** Text that is equal for equal writes; clients make theirs unique. */
   readonly identity: string;
-  /** The store's revision after it. */
+  /** The store's revision after the entry. */
   readonly revision: number;
-  /** Whether it made that revision. */
+  /** Whether the entry made that revision. */
   readonly isChange: boolean;
-  /** Why it changed nothing. */
+  /** The reason if it changed nothing. */
   readonly refusal: StoreErrorCode | undefined;
-  /** The answer that its client must get, but for the header. */
+  /** The answer that the client must get, without the header. */
   readonly response: unknown;
-  /** When any member applied it first. */
+  /** The time at which the first member applied it. */
   readonly at: number;
 }
 
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
-/** The parts of a write that identify it: of a lease its id is enough. */
+/** The fields of a write that identify it; a lease is identified by its id. */
 type Identified =
   Exclude<Write, { kind: "grantLease" }> | { readonly kind: "grantLease"; readonly lease: Pick<Lease, "id"> };
 
@@ -71,26 +71,26 @@ export const identityOf = (write: Identified): string => {
   }
 };
 
-/** A write as a member's store did it. */
+/** A write as a member's store executed it. */
 interface Done {
   readonly write: Write;
   readonly identity: string;
   readonly revision: number;
   readonly refusal: StoreErrorCode | undefined;
-  /** As the store gave it, decoded when it is needed. */
+  /** The store's answer, decoded when it is needed. */
   readonly response: (() => unknown) | undefined;
 }
 
 /**
- * The one history of the cluster. The first member that applies an entry writes it; what that did is held against a store
- * that is obviously right. All others, and the same member after a restart, must do the same.
+ * The history of the cluster. The first member that applies an entry adds it, and its effects are compared with those of a store that is
+ * obviously right. All other members, and the same member after a restart, must have the same effects.
  */
 export class History {
-  /** Right by its simplicity. It is not told of compactions: it knows all revisions. */
+  /** The model, which is simple and keeps all revisions, so it gets no compactions. */
   readonly model = new CopyingStore();
-  /** By revision: the last compaction that any member applied. */
+  /** The highest revision to which any member has applied a compaction. */
   compactRevision = -1;
-  /** Snapshots that members took in. */
+  /** Number of snapshots that members installed. */
   installs = 0;
   private readonly entries = new Map<LogIndex, Entry>();
   private readonly effects = new Map<LogIndex, readonly Effect[]>();
@@ -101,7 +101,7 @@ export class History {
   private readonly listeners: ((effect: Effect) => void)[] = [];
   private readonly entryListeners: ((name: string, entry: Entry) => void)[] = [];
 
-  /** @param judge runs a check, in the middle of what a member does */
+  /** @param judge runs a check inside a member's code, and keeps its failure away from the member */
   constructor(
     private readonly now: () => number,
     private readonly judge: (check: () => void) => void,
@@ -112,7 +112,7 @@ export class History {
     return this.end;
   }
 
-  /** The newest revision that any member has come to. */
+  /** The newest revision of all members. */
   get revision(): number {
     return this.model.revision;
   }
@@ -121,12 +121,12 @@ export class History {
     return this.byIdentity.get(identity) ?? [];
   }
 
-  /** Each effect, when a member applies it first. */
+  /** Calls back with each effect, when the first member applies it. */
   onEffect(listener: (effect: Effect) => void): void {
     this.listeners.push(listener);
   }
 
-  /** Each entry, and the member that is the first to apply it. */
+  /** Calls back with each entry, and the member that is the first to apply it. */
   onEntry(listener: (name: string, entry: Entry) => void): void {
     this.entryListeners.push(listener);
   }
@@ -140,13 +140,13 @@ export class History {
     return this.model.range({ ...request, revision: BigInt(revision) });
   }
 
-  /** Looks on while a member applies entries. */
+  /** Records the entries that a member applies. */
   observe(name: string, { applier, store }: Replica): void {
     let current: Done[] = [];
     const byIndex = new Map<LogIndex, Done[]>();
-    /** Facts to note of a write, once it has run. */
+    /** Returns functions that note the outcome of a write. */
     const beginNote = (write: Write) => {
-      const index = (applier.appliedIndex + 1) as LogIndex; // of the entry that is being applied
+      const index = (applier.appliedIndex + 1) as LogIndex; // the entry that is being applied
       current = byIndex.get(index) ?? [];
       byIndex.set(index, current);
       const identity = identityOf(write);
@@ -173,7 +173,7 @@ export class History {
       }
       return succeeded(result, response);
     };
-    /** The same for a write that is done in slices. */
+    /** Notes a write that is done in slices. */
     function* noteSliced<Result>(
       write: Write,
       work: Sliced<Result>,
@@ -222,7 +222,7 @@ export class History {
       const { succeed: succeeded, fail: failed } = beginNote({ kind: "txn", request });
       try {
         const result = run(request);
-        return result && succeeded(result, () => txnResponse(result)); // otherwise it is no small one: `txn` follows
+        return result && succeeded(result, () => txnResponse(result)); // undefined: the transaction is not small, and `txn` is called for it
       } catch (error) {
         return failed(error);
       }
@@ -234,7 +234,7 @@ export class History {
     });
     spy(store, "endRound", (run) => (marker) => {
       run(marker);
-      const through = applier.appliedIndex; // what is more than a turn may take comes in another
+      const through = applier.appliedIndex; // entries beyond the limit of a round follow in a later one
       for (const entry of applying.filter(({ index }) => index <= through))
         this.judge(() => this.onApplied(name, entry, byIndex.get(entry.index) ?? []));
       byIndex.clear();
@@ -247,14 +247,14 @@ export class History {
     });
   }
 
-  /** A snapshot gives a member the state that everybody had there. */
+  /** Checks that an installed snapshot has the state of its index. */
   private onInstalled(name: string, store: KvStore, index: LogIndex): void {
     this.installs++;
     const revision = this.revisions.get(index) ?? 1;
     assert.equal(store.revision, revision, `the revision that ${name} came to by a snapshot of entry ${index}`);
     const everything = RangeRequest.create({ key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) });
     const found = store.range(everything);
-    if (found instanceof Promise) return; // too much to be told at once: the hashes at the end tell
+    if (found instanceof Promise) return; // too many keys for one turn; the hashes at the end are compared
     assertSame(
       RangeResponse.decode(RawRangeResponse.encode(found.response).finish()),
       this.rangeAt(revision, everything),
@@ -280,7 +280,7 @@ export class History {
     for (const listener of this.entryListeners) listener(name, entry);
   }
 
-  /** State machine safety: no two members apply different entries at an index. Raft paper §5.4.3. */
+  /** Checks that no two members apply different entries at an index. Raft paper §5.4.3, state machine safety. */
   private compareEntries(name: string, known: Entry, entry: Entry): void {
     const isSame =
       known.term === entry.term && known.kind === entry.kind && Buffer.compare(dataOf(known), dataOf(entry)) === 0;
@@ -359,11 +359,11 @@ export class History {
   }
 }
 
-/** Tells whether a transaction may write: others are not replicated. */
+/** Tells whether a transaction may write; others are not replicated. */
 const isWrite = ({ success, failure }: TxnRequest): boolean =>
   [...success, ...failure].some(({ request }) => request?.$case !== "requestRange");
 
-/** Puts something of ours in the place of a method; `run` is the method itself. */
+/** Replaces a method; `run` is the original one. */
 const spy = <Target extends object, Name extends keyof Target>(
   target: Target,
   name: Name,
@@ -373,6 +373,6 @@ const spy = <Target extends object, Name extends keyof Target>(
   target[name] = make(run.bind(target) as Target[Name]);
 };
 
-/** Bytes as a reader can bear them. */
+/** Returns text with other characters than printable ASCII as `·`, and with long runs of dots as their number. */
 export const printableOf = (text: string): string =>
   text.replace(/[^\x20-\x7e]+/g, "·").replace(/\.{4,}/g, (dots) => `(${dots.length} dots)`);

@@ -1,4 +1,4 @@
-// A client that writes and reads, and holds each answer against what the cluster did.
+// A client that writes and reads, and compares each answer with the history of the cluster.
 
 import assert from "node:assert/strict";
 import {
@@ -34,7 +34,7 @@ const methods = {
   compact: { path: "/etcdserverpb.KV/Compact", request: CompactionRequest, response: CompactionResponse },
 } as const;
 
-/** Methods that the alarm NOSPACE refuses; all others go on. */
+/** Methods that the alarm NOSPACE refuses. */
 const takesSpace = new Set<unknown>([methods.put, methods.txn]);
 
 export interface KvClientOptions {
@@ -49,7 +49,7 @@ export class KvClient {
   private readonly home: Home;
   private count = 0;
   private isCalm = false;
-  /** The values that this client believes the keys to have. */
+  /** The mod revision at which this client last saw each key. */
   private readonly believed = new Map<string, bigint>();
 
   constructor(
@@ -62,7 +62,7 @@ export class KvClient {
     this.writes = new Writes(name, world);
   }
 
-  /** Acts until the world is over. */
+  /** Sends requests until the simulation is over. */
   async run(): Promise<void> {
     while (!this.world.isOver) {
       await this.world.scheduler.sleep(thinkingTime(this.random, this.isCalm ? 500 : this.options.meanThinkMs));
@@ -70,7 +70,7 @@ export class KvClient {
     }
   }
 
-  /** Makes the client act rarely from now on. */
+  /** Makes the client send requests rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
   }
@@ -111,7 +111,7 @@ export class KvClient {
     return `k${this.random.between(0, this.options.keys - 1)}`;
   }
 
-  /** No other request has it. */
+  /** Returns a text that no other request has. */
   private unique(): string {
     return `${this.name}.${++this.count}`;
   }
@@ -131,13 +131,13 @@ export class KvClient {
 
   private delete(): Promise<void> {
     const key = this.key();
-    // A range that holds one key, and an end that tells whose it is.
+    // The range holds one key; its end identifies the client and the request.
     const rangeEnd = bytes(`${key}\0${this.unique()}`);
     const request = DeleteRangeRequest.create({ key: bytes(key), rangeEnd, prevKv: this.random.chance(0.3) });
     return this.write(methods.deleteRange, request, { kind: "deleteRange", request }, `delete ${key}`);
   }
 
-  /** If the key is still what this client saw last, it becomes something else. */
+  /** Changes a key if it is unchanged since this client last saw it. */
   private txn(): Promise<void> {
     const key = this.key();
     const compare: Compare = {
@@ -200,7 +200,7 @@ export class KvClient {
     for (const { key: found, modRevision } of outcome.response.kvs) this.believed.set(text(found), modRevision);
   }
 
-  /** Reads at an old revision, which does not change any more. */
+  /** Reads at an old revision, whose contents do not change. */
   private async readOldRevision(): Promise<void> {
     const revision = this.world.floor - this.random.between(0, 30);
     if (revision < 1) return;
@@ -221,7 +221,7 @@ export class KvClient {
       assert.ok(request.serializable, `${revision} is not the future, ${this.name} was told so`);
   }
 
-  /** Two reads in a transaction are of one revision. */
+  /** Checks that two reads in a transaction are of one revision. */
   private async txnRead(): Promise<void> {
     const ranges = [this.key(), this.key()].map((key) => RangeRequest.create({ key: bytes(key) }));
     const request = TxnRequest.create({
@@ -274,10 +274,10 @@ export class KvClient {
   }
 }
 
-/** Shows a put: its value without what makes it long. */
+/** Returns a put as text, without the padding of its value. */
 const putText = ({ key, value }: PutRequest): string => `put ${text(key)}=${text(value).replace(/\.+$/, "")}`;
 
-/** An outcome in a few words. */
+/** Describes an outcome in a few words. */
 export const outcomeText = (outcome: Outcome<unknown>): string => {
   if (outcome.kind === "error") return outcome.status.details;
   if (outcome.kind !== "ok") return outcome.kind === "lost" ? "no answer" : "nobody listens";

@@ -1,4 +1,4 @@
-// A lease whose leader changes again and again: it keeps its remaining time, and so it ends.
+// A lease over many changes of leader: with checkpoints it keeps its remaining time, and so expires.
 
 import assert from "node:assert/strict";
 import { LeaseGrantRequest, LeaseGrantResponse, MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
@@ -15,23 +15,23 @@ const moveLeader = {
   response: MoveLeaderResponse,
 };
 
-/** No client has this one. */
+/** An id that no client uses. */
 const id = 999_999n;
-/** Elections, and the time until a checkpoint is in the log. */
+/** Time for the elections, and until a checkpoint is in the log. */
 const slackMs = 500;
-/** Checkpoints have whole seconds. */
+/** Checkpoints are in whole seconds. */
 const secondMs = 1_000;
 
-/** Its bounds, which follow from those of a change of leader. */
+/** Returns the bounds of the lease's life, from those of a change of leader. */
 const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: number) => {
-  // The time since the last checkpoint is lost, which was rounded up; and clients are given time to find the new leader.
+  // Each change loses the time since the last checkpoint, which was rounded up; clients also need time to find the new leader.
   const lostMs = (checkpointMs + sweepMs + secondMs + electionMs) / slowest + slackMs;
   const reignMs = 2 * lostMs;
-  const ttlSeconds = Math.ceil((2 * reignMs) / 1_000); // without checkpoints it would never end
+  const ttlSeconds = Math.ceil((2 * reignMs) / 1_000); // without checkpoints, the lease would never expire
   return { reignMs, ttlSeconds, longestMs: (2 * ttlSeconds * 1_000 + expiryRetryMs) / slowest + reignMs };
 };
 
-/** Has one lease granted, changes the leader until that ends, and checks when. Nothing else may go wrong meanwhile. */
+/** Grants a lease, changes the leader until the lease expires, and checks the time of that. There must be no other faults. */
 export const checkLastingLease = async (world: World, random: SeededRandom, checkpointMs: number): Promise<void> => {
   const { scheduler, rpc, hosts, history, timeoutMs, clockRates, story } = world;
   const { reignMs, ttlSeconds, longestMs } = boundsOf(world, checkpointMs);

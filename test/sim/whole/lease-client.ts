@@ -1,4 +1,4 @@
-// A client that holds leases. What it was promised of their time is held against what became of them.
+// A client that holds leases, and checks the promised times against the actual expiry.
 
 import assert from "node:assert/strict";
 import {
@@ -33,30 +33,30 @@ const methods = {
   put: { path: "/etcdserverpb.KV/Put", request: PutRequest, response: PutResponse },
 } as const;
 
-/** Methods that the alarm NOSPACE refuses; all others go on. */
+/** Methods that the alarm NOSPACE refuses. */
 const takesSpace = new Set<unknown>([methods.grant, methods.put]);
 
-/** A lease as the promises about it say. Times are the world's. */
+/** A lease and the promises about it. Times are in the simulation's virtual time. */
 export interface PromisedLease {
   readonly id: bigint;
   readonly ttlMs: number;
   readonly grantedAt: number;
-  /** No expiry before, on no clock. */
+  /** The lease must not expire before this time, on any clock. */
   livesUntil: number;
-  /** Its client has asked for its end. */
+  /** Whether its client has requested its revocation. */
   isRevoked: boolean;
-  /** Its client keeps it alive to the end of the world. */
+  /** Whether its client keeps it alive until the simulation ends. */
   isKept: boolean;
-  /** The keys of which its client knows that they are attached. */
+  /** Keys that its client knows to be attached. */
   readonly keys: Set<string>;
-  /** And those that may be, as far as it knows. */
+  /** Keys that may be attached: the outcome of a write is unknown. */
   readonly possibleKeys: Set<string>;
 }
 
-/** All leases of a world, whoever holds them. */
+/** All leases of a simulation, of all clients. */
 export type Leases = Map<bigint, PromisedLease>;
 
-/** No answer to a keep-alive after so long: another member is asked. */
+/** After this time without an answer, another member gets the keep-alive. */
 const keepAliveTimeoutMs = 1_000;
 
 export class LeaseClient {
@@ -65,12 +65,12 @@ export class LeaseClient {
   private count = 0;
   private puts = 0;
   private isCalm = false;
-  /** The one that it took before, which may still be there, or be gone. */
+  /** The client's former lease, which may still exist. */
   private previous: PromisedLease | undefined;
 
   constructor(
     readonly name: string,
-    /** Its leases have ids from here on. */
+    /** The lowest id of its leases. */
     private readonly firstId: bigint,
     private readonly world: World,
     private readonly leases: Leases,
@@ -80,7 +80,7 @@ export class LeaseClient {
     this.writes = new Writes(name, world);
   }
 
-  /** Takes one lease after the other, and holds it as it pleases. */
+  /** Grants one lease after the other, and keeps each alive, revokes it or lets it expire. */
   async run(): Promise<void> {
     const { world, random } = this;
     while (!world.isOver && !this.isCalm) {
@@ -100,7 +100,7 @@ export class LeaseClient {
     }
   }
 
-  /** Makes the client take no further leases, and go on with those that it keeps. */
+  /** Makes the client grant no further leases, and keep the ones alive that it has promised to. */
   calmDown(): void {
     this.isCalm = true;
   }
@@ -133,7 +133,7 @@ export class LeaseClient {
     return lease;
   }
 
-  /** Notes that the lease must last for its full time, counted from the request, by the fastest clock there is. */
+  /** Notes that the lease must last for its TTL, counted from the request, on the fastest clock. */
   private onRenewed(lease: PromisedLease, askedAt: number): void {
     const until = askedAt + lease.ttlMs / this.world.clockRates.fastest;
     lease.livesUntil = Math.max(lease.livesUntil, until);
@@ -144,8 +144,8 @@ export class LeaseClient {
   }
 
   /**
-   * Keys of one lease get another, or none: they outlive the former. A key of which the client does not know where it is it
-   * leaves alone: an earlier write may still be on its way.
+   * Moves keys of one lease to another, or to none: they remain when the former lease ends. A key whose lease is unknown to the client is
+   * not moved, as an earlier write may still be in flight.
    */
   private async moveKeys(from: PromisedLease, to: PromisedLease): Promise<void> {
     for (const key of [...from.keys]) {
@@ -222,13 +222,13 @@ export class LeaseClient {
     if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.expectGone(lease);
   }
 
-  /** The client is told that it is gone, which must be true. */
+  /** Checks that a lease of which the client was told that it is gone may be gone. */
   private expectGone(lease: PromisedLease): void {
     const isGone = this.world.history.effectsOf(endOf(lease)).some(({ refusal }) => refusal === undefined);
     assert.ok(isGone, `${this.name} was told that lease ${lease.id} is gone, which it is not`);
   }
 
-  /** Renews it every third of its time, for so long or until it is gone. */
+  /** Renews the lease after each third of its TTL, for `forMs` or until it is gone. */
   private async keepAlive(lease: PromisedLease, forMs: number): Promise<void> {
     const { scheduler } = this.world;
     const end = scheduler.now + forMs;
@@ -284,7 +284,7 @@ class Renewals {
     private readonly choose: () => World["hosts"][number],
   ) {}
 
-  /** Seconds for which it lasts from now on; 0: it is gone; undefined: no answer. */
+  /** Renews a lease. Resolves to its new TTL in seconds; 0: it is gone; undefined: no answer. */
   async renew(id: bigint): Promise<number | undefined> {
     const { scheduler, rpc } = this.world;
     this.stream ??= rpc.open(this.choose(), "/etcdserverpb.Lease/LeaseKeepAlive", {
@@ -304,7 +304,7 @@ class Renewals {
       stream.send(LeaseKeepAliveRequest.encode({ ID: id }).finish());
       scheduler.after(keepAliveTimeoutMs, () => resolve(undefined));
     });
-    // A late answer must not be taken for one to the next request.
+    // A late answer must not be mistaken for that of the next request.
     if (ttl === undefined) this.end();
     return ttl;
   }

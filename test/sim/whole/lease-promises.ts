@@ -1,4 +1,4 @@
-// Promises of leases beside the answers: when they end, and when they do not.
+// Promises of leases about their expiry.
 
 import { toLeaseId } from "../../../testing/index.js";
 import assert from "node:assert/strict";
@@ -9,11 +9,11 @@ import type { Effect } from "./history.js";
 import type { Leases, PromisedLease } from "./lease-client.js";
 import type { World } from "./world.js";
 
-/** Clocks, and the time from a leader's decision to its being applied somewhere. */
+/** Slack for differences of clocks, and for the time from a leader's decision until a member has applied it. */
 const slackMs = 1_000;
 
 export class LeasePromises {
-  /** By term: when its leader knew that it leads. */
+  /** By term: the time at which its leader learned that it leads. */
   private readonly ledSince = new Map<number, number>();
 
   constructor(
@@ -26,7 +26,7 @@ export class LeasePromises {
     });
   }
 
-  /** A member begins to lead. */
+  /** Notes that a member begins to lead. */
   onLeader(term: number): void {
     if (!this.ledSince.has(term)) this.ledSince.set(term, this.world.scheduler.now);
   }
@@ -40,8 +40,8 @@ export class LeasePromises {
   }
 
   /**
-   * Never early, as its clients were told; and a new leader, which knows of no keep-alive, gives its full time anew, unless there are
-   * checkpoints.
+   * Checks that a lease does not expire before the time promised to its client. A new leader does not know of keep-alives, so without
+   * checkpoints it gives each lease its full TTL again.
    */
   private checkExpiry({ id, ttlMs, grantedAt, livesUntil }: PromisedLease, term: number, at: number): void {
     assert.ok(
@@ -58,14 +58,14 @@ export class LeasePromises {
     );
   }
 
-  /** How long after quiet a lease that nobody keeps may still be there. */
+  /** Returns the time after the end of all faults within which a lease without keep-alives must have expired. */
   longestLifeMs(): number {
     const longest = Math.max(0, ...[...this.leases.values()].map(({ ttlMs }) => ttlMs));
     const { clockRates, electionMs } = this.world;
     return (longest + electionMs + expiryRetryMs + sweepMs) / clockRates.slowest + slackMs;
   }
 
-  /** Checks that kept leases are there and all others have expired, on every member. */
+  /** Checks that leases with keep-alives exist and all others have expired, on every member. */
   checkAtTheEnd(): void {
     for (const { name, running } of this.world.hosts) {
       const left = new Set([...(running?.replica.store.leases() ?? [])].map(({ id }) => id));

@@ -10,7 +10,7 @@ export const memberFaults = {
   kill: ({ host, ms, random }, tools) => crash(host, "kill", ms, random, tools),
   powerCut: ({ host, ms, random }, tools) => crash(host, "powerCut", ms, random, tools),
 
-  /** At any time, or just when somebody was told that something is done. */
+  /** Cuts the power of all members at any time, or just when a member acknowledges something. */
   powerCutAll: ({ host, ms, random }, tools) => {
     const all = (): void => {
       for (const each of tools.hosts) tools.crash(each, "powerCut", random.next() * ms);
@@ -19,12 +19,12 @@ export const memberFaults = {
     else tools.once(host, random.pick(["apply first", "answer"]), random.between(0, 3), all);
   },
 
-  /** SIGTERM. */
+  /** Stops a member as SIGTERM does. */
   stop: ({ host, ms }, tools) => void host.stop().then(() => tools.restartAfter(host, ms)),
 
   pause: ({ host, ms }, tools) => tools.pause(host, ms),
 
-  /** A leader, frozen until others lead; and when it wakes, no message from them tells it so for a while. */
+  /** Freezes a leader until others lead. When it resumes, their messages do not reach it for a while. */
   wakeAlone: ({ host: other, random }, tools) => {
     const host = tools.anyLeader(random) ?? other;
     const asleepMs = (2.5 + 2.5 * random.next()) * tools.electionMs;
@@ -32,7 +32,7 @@ export const memberFaults = {
     tools.separate([host], tools.othersThan(host), asleepMs + (0.5 + random.next()) * tools.electionMs);
   },
 
-  /** Dies in the middle of something that should be done as a whole, or not be spoken of before it is. */
+  /** Crashes a member at a moment within a step that must be atomic, or before a message that needs it to be durable. */
   crashAtMoment: ({ host, ms, random }, tools) => {
     const how = random.pick(crashes);
     const afterMs = random.pick([0, 2]) * random.next();
@@ -45,14 +45,14 @@ export const memberFaults = {
   moveLeader: ({ host, random }, tools) => moveLeader(host, random.pick(tools.hosts), tools),
 } satisfies Record<string, Injection>;
 
-/** Dies at once, or with the next write of its log, which is half done then. */
+/** Crashes a member immediately, or during the next write of its log, which is then torn. */
 const crash = (host: Host, how: Crash, ms: number, random: SeededRandom, tools: FaultTools): void => {
   const die = (): void => tools.crash(host, how, ms);
   if (random.chance(0.5)) die();
   else tools.once(host, "write log", random.between(0, 2), die);
 };
 
-/** A client asks a member to transfer leadership, whether or not it leads. */
+/** Asks a member to transfer leadership, whether it leads or not. */
 export const moveLeader = (host: Host, to: Host, { rpc, story, electionMs }: FaultTools): void => {
   const targetID = to.running?.replica.id;
   if (targetID === undefined) return;

@@ -1,5 +1,4 @@
-// Faults that come again and again at the same moments of all members. Single ones hardly ever meet in the order in which
-// consensus can be led astray.
+// Faults that strike repeatedly at the same moments of all members. Single faults hardly ever occur in the order that breaks consensus.
 
 import type { FaultTools, Injection } from "./fault-tools.js";
 import { crashes, moveLeader } from "./member-faults.js";
@@ -7,7 +6,7 @@ import { moments } from "../../../testing/index.js";
 
 export const patterns = {
   /**
-   * Leaders reach only some, and do not live long: terms begin one after the other, and logs end in entries that few hold.
+   * Lets leaders reach only some members, and only for a short time: terms follow quickly, and logs end in entries that few members have.
    * Raft paper, figure 8.
    */
   shortReigns: ({ ms, random }, tools) => {
@@ -24,7 +23,7 @@ export const patterns = {
     });
   },
 
-  /** Voters lose their power once they have voted; those that they elected are cut off. Raft paper, §5.2. */
+  /** Cuts the power of voters just after their votes, and cuts the links of the members that they elected. Raft paper, §5.2. */
   lostVotes: ({ ms, random }, tools) => {
     const { electionMs } = tools;
     const lasts = Math.max(ms, 2 * electionMs);
@@ -39,7 +38,7 @@ export const patterns = {
     });
   },
 
-  /** A candidate's requests take so long that the world is another when they arrive. Raft paper, §5.4.1. */
+  /** Delays a candidate's requests so long that terms and logs have changed when they arrive. Raft paper, §5.4.1. */
   lateVotes: ({ host, ms, random }, tools) => {
     const { electionMs } = tools;
     tools.always("send vote", Math.max(ms, 3 * electionMs), (candidate) => {
@@ -50,7 +49,7 @@ export const patterns = {
     if (leader !== undefined) moveLeader(leader, host, tools);
   },
 
-  /** Only its leader knows that an entry is committed, and falls silent. Who leads next holds it, and must find out. Raft paper, §8. */
+  /** Silences a leader that alone knows that an entry is committed. The next leader has the entry, and must learn that. Raft paper, §8. */
   lostCommits: ({ ms, random }, tools) => {
     const { electionMs } = tools;
     const lasts = Math.max(ms, 3 * electionMs);
@@ -61,7 +60,7 @@ export const patterns = {
     });
   },
 
-  /** The same misfortune at the same moment, whoever it is. */
+  /** Injects the same fault at the same moment of all members. */
   pattern: ({ ms, random }, tools) => {
     const moment = random.pick(moments);
     const deed = random.pick(["kill", "powerCut", "pause", "isolate", "mute", "deafen", "closeLinks"] as const);
@@ -101,7 +100,7 @@ export const patterns = {
   },
 } satisfies Record<string, Injection>;
 
-/** Makes writes slower than messages: terms, votes and entries are on their way to the disk meanwhile. */
+/** Makes writes slower than messages, so that terms, votes and entries are in progress when messages arrive. */
 const slowDisks = (ms: number, tools: FaultTools): void => {
   for (const host of tools.hosts) {
     host.disk.maxMs = 20;

@@ -1,5 +1,5 @@
-// The plan that a seed stands for: the cluster, its clients, and a list of faults. All of it is drawn before anything runs, so that a
-// fault can be left out and the rest stays as it was.
+// The plan that a seed determines: the cluster, its clients, and a list of faults. The whole plan is drawn before the simulation begins,
+// so that a fault can be omitted without a change of the rest.
 
 import { crc32 } from "node:zlib";
 import { type ClusterSettings, type SeededRandom, seededRandom } from "../../../testing/index.js";
@@ -35,12 +35,12 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** One fault. Whom it hits is decided when it comes: often whoever leads then. */
+/** One fault. Its member is chosen when it begins: often the leader at that time. */
 export interface Fault {
   readonly at: number;
   readonly kind: FaultKind;
   readonly hitsLeader: boolean;
-  /** How long it lasts. */
+  /** Its duration. */
   readonly ms: number;
   /** The seed of its own decisions. */
   readonly seed: number;
@@ -51,24 +51,24 @@ export interface Plan {
   readonly settings: ClusterSettings;
   /** The rate of each member's clock, in order. */
   readonly clockRates: readonly number[];
-  /** How long there are faults, in milliseconds. */
+  /** The time with faults, in milliseconds. */
   readonly faultyMs: number;
   readonly faults: readonly Fault[];
   readonly keys: number;
-  /** The largest length of a value: long ones make records of the log that a power cut can tear. */
+  /** The largest length of a value; long values make log records that a power cut can tear. */
   readonly maxValueBytes: number;
   readonly meanThinkMs: number;
   readonly timeoutMs: number;
   readonly kvClients: number;
   readonly watchClients: number;
   readonly leaseClients: number;
-  /** Whether there are users with few rights, and a role that comes and goes. */
+  /** Whether there are users with few rights, and a role that is granted and revoked repeatedly. */
   readonly hasUsers: boolean;
 }
 
-/** Parts that are left out of a plan, which makes its story shorter. */
+/** Parts of a plan to omit, which makes its story shorter. */
 export interface Reduction {
-  /** Only these faults, by their place in the list. */
+  /** Only these faults, by their indexes in the list. */
   readonly faults?: readonly number[];
   readonly kvClients?: number;
   readonly watchClients?: number;
@@ -81,7 +81,7 @@ export const reduce = (plan: Plan, { faults, ...clients }: Reduction): Plan => (
   faults: faults === undefined ? plan.faults : plan.faults.filter((_, place) => faults.includes(place)),
 });
 
-/** A source of randomness for one purpose: what others draw does not change it. */
+/** Returns a source of randomness for one purpose, independent of all others. */
 export const sourceFor = (seed: number, purpose: string): SeededRandom => seededRandom(crc32(purpose, seed));
 
 export const planOf = (seed: number): Plan => {
@@ -124,7 +124,7 @@ export const planOf = (seed: number): Plan => {
   };
 };
 
-/** A quota that the stores come to now and then: the newest values of all keys fit below it. Not together with users. */
+/** Returns a quota that the stores sometimes reach; the newest values of all keys fit below it. Not used together with users. */
 const spaceOf = (seed: number, hasUsers: boolean): Pick<ClusterSettings, "quotaBytes" | "disarmsItself"> => {
   const random = sourceFor(seed, "space");
   if (hasUsers || !random.chance(0.4)) return {};
@@ -132,15 +132,15 @@ const spaceOf = (seed: number, hasUsers: boolean): Pick<ClusterSettings, "quotaB
 };
 
 /**
- * Checkpoints of leases that come often enough to be a part of the simulation, and never while a lease has more than its time: a new
- * leader adds an election timeout. Not together with a quota, which refuses leases.
+ * Returns the interval of lease checkpoints: short enough to matter in the simulation, and at least an election timeout, because a new
+ * leader adds that to each lease. Not used together with a quota, which refuses leases.
  */
 const checkpointsOf = (seed: number, electionMs: number): number | undefined => {
   const random = sourceFor(seed, "checkpoints");
   return random.chance(0.4) ? random.pick([1, 2]) * electionMs : undefined;
 };
 
-/** Few kinds, often or seldom: a seed with all of them at once would never come to the rare ones. */
+/** Draws the faults. Each seed has few kinds, at a high or a low rate: a seed with all kinds would hardly ever reach the rare ones. */
 const drawFaults = (random: SeededRandom, faultyMs: number, electionMs: number): readonly Fault[] => {
   const share = random.pick([0.08, 0.2, 0.5]);
   const kinds = faultKinds.filter(() => random.chance(share));

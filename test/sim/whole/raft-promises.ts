@@ -1,5 +1,5 @@
-// Raft's promises (paper, figures 2 and 3), checked against the messages of members, over all incarnations. This check
-// trusts nothing that they think: it hears their messages, sees what they know when they start, and what is applied.
+// Raft's promises (paper, figures 2 and 3), checked across all incarnations of the members. The check uses only their messages, their
+// state at a start, and the applied entries, and trusts no other statement of theirs.
 
 import assert from "node:assert/strict";
 import type { CoreStatus, Entry, MemberId, Outgoing, PeerMessage } from "../../../raft/index.js";
@@ -12,11 +12,11 @@ export interface Speaker {
   readonly id: MemberId;
 }
 
-/** The statements of a member in the newest term in which it has sent anything. */
+/** The statements of a member in the newest term in which it has sent a message. */
 interface Said {
   readonly term: number;
   vote: MemberId | undefined;
-  /** The index up to which it holds the leader's log; if it leads, up to which it has counted its own copy. */
+  /** The index up to which it has the leader's log; for a leader, up to which it has counted its own copy. */
   held: number;
 }
 
@@ -32,23 +32,23 @@ export class RaftPromises {
   private readonly said = new Map<string, Said>();
   private readonly votes = new Map<string, MemberId>();
   private readonly reigns = new Map<number, Reign>();
-  /** By term, the last entry of its leader's log when that began. */
+  /** By term, the last entry of the leader's log at the beginning of its term. */
   private readonly logs = new Map<number, number>();
-  /** By term, the last entry that a member in that term was the first to apply: it was committed then, or earlier. */
+  /** By term, the last entry that a member in that term was the first to apply, and which was committed by then. */
   private readonly applied = new Map<number, number>();
   private readonly termOf = new Map<number, number>();
-  /** By entry: the term whose leader said first that it is committed, before anybody had applied it. */
+  /** By entry: the first term whose leader sent that it is committed, before any member had applied it. */
   private readonly claims = new Map<number, number>();
 
-  /** @param quorum so many members are a majority */
+  /** @param quorum the number of members in a majority */
   constructor(private readonly quorum: number) {}
 
-  /** "Updated on stable storage before responding": whoever starts again knows all that it has said. Figure 2. */
+  /** Checks that a restarted member still has all that it sent before: "Updated on stable storage before responding". Figure 2. */
   onOpened({ name }: Speaker, { term, vote, lastIndex }: CoreStatus): void {
     const said = this.said.get(name);
     if (said === undefined) return;
     assert.ok(term >= said.term, `${name} spoke in term ${said.term}, and after a restart knows only of term ${term}`);
-    if (term > said.term) return; // another leader may have changed what it held
+    if (term > said.term) return; // another leader may have replaced entries of its log
     if (said.vote !== undefined)
       assert.equal(vote, said.vote, `${name} does not know any more how it voted in ${term}`);
     assert.ok(
@@ -82,18 +82,18 @@ export class RaftPromises {
       case "forwardedProposal":
       case "forwardedRead":
       case "forwardedReadReply":
-        return; // nothing that must not be forgotten
+        return; // messages that state nothing durable
     }
   }
 
-  /** Leader completeness: who leads holds all that was committed in earlier terms. Figure 3, §5.4. */
+  /** Checks that a leader has all entries that were committed in earlier terms. Figure 3, leader completeness, §5.4. */
   onLeads({ name }: Speaker, { term, lastIndex }: CoreStatus): void {
     this.logs.set(term, lastIndex);
     for (const [before, index] of this.applied)
       if (before < term) assert.ok(index < lastIndex, `${name} leads term ${term} without committed entry ${index}`);
   }
 
-  /** A member whose term is `term` is the first to apply an entry. */
+  /** Notes that a member in term `term` is the first to apply an entry. */
   onEntry(entry: Entry, term: number): void {
     const { index } = entry;
     this.applied.set(term, index);
@@ -105,7 +105,7 @@ export class RaftPromises {
       if (later > term) assert.ok(index < lastIndex, `term ${later} was led without entry ${index}, committed before`);
   }
 
-  /** At most one vote in a term, forgotten by nobody. §5.2. */
+  /** Checks that a member votes at most once in a term, across restarts. §5.2. */
   private onVote(voter: Speaker, term: number, vote: MemberId): void {
     const said = this.wordsOf(voter, term);
     if (said !== undefined) said.vote = vote;
@@ -114,7 +114,7 @@ export class RaftPromises {
     this.votes.set(key, vote);
   }
 
-  /** Election safety, and that a leader says nothing is committed but what a majority acknowledged. §5.2, §5.3. */
+  /** Checks election safety, and that a leader sends as committed only entries that a majority has acknowledged. §5.2, §5.3. */
   private onLeaderSpeaks(leader: Speaker, message: LeadersWord): void {
     const { term, commit } = message;
     const said = this.wordsOf(leader, term);
@@ -128,11 +128,11 @@ export class RaftPromises {
       holders + 1 >= this.quorum,
       `${leader.name} commits ${commit}, which ${holders} others have acknowledged`,
     );
-    if (holders < this.quorum && said !== undefined) said.held = Math.max(said.held, commit); // it counted itself
-    if (message.kind === "append") this.onClaim(commit, term); // the others may name less than what is committed
+    if (holders < this.quorum && said !== undefined) said.held = Math.max(said.held, commit); // the leader counted its own copy
+    if (message.kind === "append") this.onClaim(commit, term); // the commit index in other messages may be lower than the leader's
   }
 
-  /** A leader counts copies only of entries of its own term. §5.4.2, figure 8. */
+  /** Checks that a leader counts copies only of entries of its own term. §5.4.2, figure 8. */
   private onClaim(index: number, term: number): void {
     const entryTerm = this.termOf.get(index);
     if (entryTerm !== undefined) checkClaim(index, entryTerm, term);
@@ -146,7 +146,7 @@ export class RaftPromises {
     acknowledged?.set(name, Math.max(acknowledged.get(name) ?? 0, index));
   }
 
-  /** @returns what it has said in `term`, if that is the newest one in which it has spoken */
+  /** Returns the statements of a member in `term`; undefined: it has sent messages in a newer one. */
   private wordsOf({ name }: Speaker, term: number): Said | undefined {
     let said = this.said.get(name);
     if (said === undefined || term > said.term) this.said.set(name, (said = { term, vote: undefined, held: 0 }));

@@ -1,5 +1,5 @@
-// A client that reads at all members at once, also at those that do not answer: a leader that was deposed without noticing,
-// because it was frozen or cut off, has reads waiting for it that were asked after others had gone on without it.
+// A client that reads from all members at once, also from those that do not answer. A leader that was frozen or cut off and does not know
+// that it was deposed then has reads waiting that began after others had continued without it.
 
 import assert from "node:assert/strict";
 import { RangeRequest, RangeResponse } from "../../../proto/index.js";
@@ -10,9 +10,9 @@ import { bytes, checkAnswered, noteRevision, thinkingTime, type World } from "./
 const method = { path: "/etcdserverpb.KV/Range", request: RangeRequest, response: RangeResponse };
 const request = RangeRequest.create({ key: bytes("k"), rangeEnd: bytes("l"), countOnly: true });
 
-/** Reads that wait at one member. Beyond this none is sent there. */
+/** Limit of the reads that wait at one member; beyond it, the client sends none there. */
 const maxWaiting = 16;
-/** Long enough for a member that is frozen until others lead: in election timeouts. */
+/** Timeout of a read in election timeouts: longer than a leader stays frozen until others lead. */
 const patienceElections = 6;
 
 export class ReadClient {
@@ -25,14 +25,14 @@ export class ReadClient {
     private readonly random: SeededRandom,
   ) {}
 
-  /** Reads until the world is over. Ends at once with the first answer that is wrong. */
+  /** Reads until the simulation is over; ends immediately at the first wrong answer. */
   async run(): Promise<void> {
     let fail: (error: unknown) => void = () => undefined;
     const failed = new Promise<never>((_, reject) => (fail = reject));
     await Promise.race([this.readAgainAndAgain(fail), failed]);
   }
 
-  /** Reads rarely from now on. */
+  /** Makes the client read rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
   }

@@ -1,11 +1,11 @@
-// The operations of clients as `checkLinearizable` takes them: it judges the same history that a user of `minietcd/testing` would record.
+// The clients' operations in the form for `checkLinearizable`, which judges the history that a user of `minietcd/testing` would record.
 
 import assert from "node:assert/strict";
 import { checkLinearizable, type Operation, type OperationOutcome } from "../../../testing/kit/index.js";
 import type { Outcome } from "../../../testing/index.js";
 import { isCertainFailure } from "./writes.js";
 
-/** An operation that has been asked for. */
+/** An operation that has been requested. */
 export type Asked = {
   readonly [Kind in Operation["kind"]]: {
     readonly kind: Kind;
@@ -15,7 +15,7 @@ export type Asked = {
   };
 }[Operation["kind"]];
 
-/** The kind of operation that a method is; undefined: it is not about keys. */
+/** Returns the kind of operation of a method; undefined: it does not operate on keys. */
 export const kindOfMethod = ({ path }: { readonly path: string }): Operation["kind"] | undefined => kinds[path];
 
 const kinds: Readonly<Record<string, Operation["kind"]>> = {
@@ -31,7 +31,7 @@ const outcomeOf = (outcome: Outcome<unknown>): OperationOutcome => {
   return outcome.kind === "refused" ? "failed" : "unknown";
 };
 
-/** All operations on the keys that begin with `k`, by whichever client. */
+/** All operations of all clients on the keys that begin with `k`. */
 export class RecordedOperations {
   private readonly operations: Operation[] = [];
 
@@ -40,7 +40,10 @@ export class RecordedOperations {
     this.operations.push({ ...asked, returned, outcome: outcomeOf(outcome), response } as Operation);
   }
 
-  /** @returns whether the check came to an end: many operations of unknown outcome have too many orders */
+  /**
+   * Checks the history.
+   * @returns whether the check came to an end: many operations of unknown outcome have too many orders
+   */
   checkAtTheEnd(): boolean {
     const { operations } = this;
     const { verdict, explanation } = checkLinearizable(

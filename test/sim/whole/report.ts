@@ -1,19 +1,19 @@
 import type { Result } from "./simulation.js";
 
-/** The part of a result that a person, or another process, wants to know. */
+/** The part of a result that is shown to a person or sent to another process. */
 export interface Report {
   readonly seed: number;
-  /** Undefined: everything was as promised. */
+  /** Undefined: every promise was kept. */
   readonly failure: string | undefined;
   readonly digest: string;
-  /** The last that happened, of a simulation that failed. */
+  /** The last events before the failure. */
   readonly story: readonly string[];
   readonly counts: Result["counts"];
   readonly faults: Readonly<Record<string, number>>;
   readonly entries: number;
   readonly steps: number;
   readonly virtualMs: number;
-  /** In election timeouts. */
+  /** Time to recover, in election timeouts. */
   readonly recovery: number;
 }
 
@@ -29,7 +29,7 @@ export const reportOf = (result: Result, wish: StoryWish): Report => {
   return { ...numbers, failure: textOf(failure), story: result.story.last(wish.lines, { details: wish.details }) };
 };
 
-/** With causes, and where they come from. */
+/** Returns an error's stack, with its causes. */
 const textOf = (error: Error): string => {
   const own = error.stack ?? error.message;
   return error.cause instanceof Error ? `${own}\ncaused by ${textOf(error.cause)}` : own;
@@ -40,7 +40,10 @@ export const median = (values: readonly number[]): number => {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 };
 
-/** How a failed seed is told. @param flags with which it fails */
+/**
+ * Describes a failed seed.
+ * @param flags the arguments that make it fail
+ */
 export const tellFailure = ({ seed, failure, story }: Report, flags = ""): string =>
   [
     `SEED=${seed} failed: ${failure ?? ""}`,

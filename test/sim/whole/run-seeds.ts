@@ -1,4 +1,4 @@
-// Runs many seeds, on as many processes as wanted.
+// Runs many seeds, in several processes.
 
 import { fork, type ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
@@ -23,10 +23,10 @@ export interface Task extends StoryWish {
 }
 
 const worker = fileURLToPath(new URL("./worker.ts", import.meta.url));
-/** The folder of the compiled worker, inside the package: it finds the packages that it uses. */
+/** Folder of the compiled worker; inside the package, so that the worker finds its dependencies. */
 const compiled = fileURLToPath(new URL(`../../../dist.sim-${process.pid}`, import.meta.url));
 
-/** Runs `seeds`; the reports are in their order, whatever the order in which they came. */
+/** Runs `seeds`; the reports are in the order of `seeds`. */
 export const runSeeds = async (seeds: readonly number[], options: RunOptions): Promise<readonly Report[]> => {
   const reports: Report[] = [];
   let next = 0;
@@ -42,7 +42,7 @@ export const runSeeds = async (seeds: readonly number[], options: RunOptions): P
   return reports.sort((a, b) => a.seed - b.seed);
 };
 
-/** Compiles the worker once: a process that has a loader compile all of its files takes seconds to start. */
+/** Compiles the worker once: a process whose loader compiles all files takes seconds to start. */
 const runOnWorkers = async (
   count: number,
   take: () => number | undefined,
@@ -50,7 +50,7 @@ const runOnWorkers = async (
   onReport: (report: Report) => void,
 ): Promise<void> => {
   const remove = (): void => rmSync(compiled, { recursive: true, force: true });
-  process.once("exit", remove); // with its parent, perhaps
+  process.once("exit", remove); // if the process ends before the last seed
   try {
     const [program = worker] = await compile({ worker }, compiled);
     await Promise.all(Array.from({ length: count }, () => runOnWorker(program, take, wish, onReport)));
@@ -60,7 +60,7 @@ const runOnWorkers = async (
   }
 };
 
-/** One process, which is given one seed after the other. */
+/** Runs one process, which takes one seed after the other. */
 const runOnWorker = async (
   program: string,
   take: () => number | undefined,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { messageText } from "../../../testing/index.js";
 
-/** Two messages must be the same. */
+/** Checks that two messages are equal. */
 export const assertSame = (actual: unknown, expected: unknown, what: string): void => {
   const [is, wanted] = [messageText(actual), messageText(expected)];
   if (is !== wanted) assert.fail(`${what}\n  is        ${is}\n  should be ${wanted}`);

@@ -1,4 +1,4 @@
-// Looks for the least with which a seed still fails: those faults and clients are its story.
+// Searches for the smallest set of faults and clients with which a seed still fails.
 
 import { planOf, reduce, type Fault, type Reduction } from "./plan.js";
 import { reportOf, tellFailure, type StoryWish } from "./report.js";
@@ -8,11 +8,11 @@ export interface ShrinkOptions extends StoryWish {
   readonly onProgress: (text: string) => void;
 }
 
-/** Most attempts, each a whole simulation, and how long they may take together. */
+/** Limits of the search: attempts, each a whole simulation, and their time together. */
 const maxAttempts = 200;
 const maxMs = 180_000;
 
-/** Tells what is left of a seed that fails, and how to run just that. */
+/** Describes the smallest failing plan of a seed, and the command that runs it. */
 export const shrink = async (seed: number, options: ShrinkOptions): Promise<string> => {
   const search = new Search(seed, options);
   const first = await search.begin();
@@ -40,7 +40,7 @@ class Search {
     private readonly options: ShrinkOptions,
   ) {}
 
-  /** The failure with the least that was found yet. */
+  /** The failure with the smallest plan found so far. */
   get result(): Result {
     if (this.last === undefined) throw new Error("nothing was run yet");
     return this.last;
@@ -54,18 +54,18 @@ class Search {
     return this.attempts >= maxAttempts || performance.now() - this.begun > maxMs;
   }
 
-  /** As it is. Undefined: it does not fail. */
+  /** Runs the seed without changes. Undefined: it does not fail. */
   async begin(): Promise<Result | undefined> {
     this.last = await this.run({});
     if (this.last.failure === undefined) return undefined;
     const places = this.faults.map((_, place) => place);
-    // What came after the failure had no part in it.
+    // Faults after the failure did not cause it.
     const { virtualMs } = this.last;
     await this.keepIfFails({ faults: places.filter((place) => (this.faults[place]?.at ?? 0) <= virtualMs) });
     return this.last;
   }
 
-  /** All of a sort at once, then one by one. */
+  /** Drops all clients of a kind at once, then one by one. */
   async dropClients(): Promise<void> {
     for (const sort of ["watchClients", "leaseClients", "kvClients"] as const) {
       const { [sort]: had } = reduce(planOf(this.seed), this.least);
@@ -74,7 +74,7 @@ class Search {
     }
   }
 
-  /** Whole kinds, then ever smaller parts of the list. */
+  /** Drops whole kinds of faults, then ever smaller parts of the list. */
   async dropFaults(): Promise<void> {
     const all = planOf(this.seed).faults;
     const remainingFaults = (): readonly number[] => this.least.faults ?? all.map((_, place) => place);
@@ -87,7 +87,7 @@ class Search {
       }
   }
 
-  /** Goes on from there if it still fails, in the same way. */
+  /** Keeps a change if the seed still fails in the same way. */
   private async keepIfFails(change: Reduction): Promise<boolean> {
     const isLess = change.faults === undefined || change.faults.length < this.faults.length;
     if (!isLess || this.isOver) return false;
@@ -108,7 +108,7 @@ class Search {
   }
 }
 
-/** Returns the kind of failure, without the member and the values: two failures that differ in it may have nothing to do with each other. */
+/** Returns the kind of failure, without member and values: failures of different kinds may have nothing in common. */
 const wayOf = ({ failure }: Result): string | undefined =>
   failure?.message
     .split("\n")[0]

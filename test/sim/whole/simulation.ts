@@ -1,4 +1,4 @@
-// One seed, one history: a whole cluster with its clients, first with faults, then in quiet.
+// One seed determines one history: a whole cluster with its clients, first with faults, then without.
 
 import assert from "node:assert/strict";
 import type { MemberId } from "../../../raft/index.js";
@@ -35,23 +35,23 @@ import { bytes, noCounts, type Counts, type World } from "./world.js";
 export interface Result {
   readonly seed: number;
   readonly failure: Error | undefined;
-  /** A digest of all that happened. */
+  /** A digest of all events. */
   readonly digest: string;
   readonly story: Story;
   readonly counts: Counts & { readonly installs: number };
-  /** How many of each kind were injected. */
+  /** Number of injected faults by kind. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Log entries, and how much happened in the machine below. */
+  /** Numbers of log entries, and of events of the simulated machines. */
   readonly entries: number;
   readonly steps: number;
   readonly virtualMs: number;
-  /** From the end of all faults to the first write that was begun and acknowledged since, in election timeouts. */
+  /** Time from the end of all faults to the acknowledgement of the first write begun since, in election timeouts. */
   readonly recovery: number;
 }
 
-/** In quiet, a write must succeed within so many election timeouts. */
+/** Limit of that time, in election timeouts. */
 const maxRecovery = 10;
-/** In quiet, an operator makes space within this time; a member that disarms itself looks for it every 10 s. */
+/** Time after the end of all faults within which an operator makes space; a member that disarms itself checks its space every 10 s. */
 const maxSpaceMs = 30_000;
 
 export class Simulation {
@@ -160,7 +160,7 @@ export class Simulation {
     );
   }
 
-  /** Runs it to its end, or to the first thing that must not be. */
+  /** Runs the simulation to its end, or to its first failure. */
   async run(): Promise<Result> {
     const unguard = guardProcess(
       () => this.scheduler.now,
@@ -198,7 +198,7 @@ export class Simulation {
     this.story.tell(`FAILED: ${this.failure.message}`);
   }
 
-  /** A check that is made in the middle of what a member does: that it fails is not for the member to know. */
+  /** Runs a check inside a member's code. Its failure ends the simulation, and is not thrown into the member. */
   private judge(check: () => void): void {
     try {
       check();
@@ -245,7 +245,7 @@ export class Simulation {
     for (const client of this.watchClients) client.checkAtTheEnd(told);
   }
 
-  /** The cluster takes writes again, soon. */
+  /** Waits until the cluster accepts writes again, within the limit. */
   private async recover(): Promise<void> {
     const { electionMs } = this.plan.settings;
     const from = this.scheduler.now;
@@ -259,7 +259,7 @@ export class Simulation {
     this.story.tell(`writes go on ${this.recovery.toFixed(2)} election timeouts after the last fault`);
   }
 
-  /** A lease keeps its remaining time over changes of leader. Clients may have to ask twice meanwhile. */
+  /** Checks that a lease keeps its remaining time over changes of leader. A client may have to repeat a request meanwhile. */
   private async changeLeaders(): Promise<void> {
     const { leaseCheckpointMs } = this.plan.settings;
     if (leaseCheckpointMs === undefined) return;
@@ -277,14 +277,14 @@ export class Simulation {
     );
   }
 
-  /** A write that members take without space, too. */
+  /** Sends a write that members accept without space, too. */
   private deleteSomewhere(): Promise<void> {
     const path = "/etcdserverpb.KV/DeleteRange";
     const method = { path, request: DeleteRangeRequest, response: DeleteRangeResponse };
     return this.writeSomewhere(method, () => DeleteRangeRequest.create({ key: bytes("quiet") }));
   }
 
-  /** Tries all members in turn until one takes the write. */
+  /** Tries all members in turn until one accepts the write. */
   private async writeSomewhere<Request, Response>(
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     requestOf: (attempt: number) => Request,
@@ -299,7 +299,7 @@ export class Simulation {
     }
   }
 
-  /** All members serve clients, and have applied all that anybody has. */
+  /** Tells whether all members serve clients and have applied the same entries. */
   private isSettled(): boolean {
     const { history, hosts } = this.world;
     return hosts.every(
@@ -307,14 +307,17 @@ export class Simulation {
     );
   }
 
-  /** All members come to the same state. @returns the revision of which all watchers must have been told by now */
+  /**
+   * Waits until all members have the same state.
+   * @returns the revision up to which all watchers must have received events by now
+   */
   private async settle(): Promise<number> {
     const { history, hosts } = this.world;
     await this.passUntil(() => this.isSettled(), 10_000, "all members apply the whole log");
-    const [state, ...others] = hosts.map((host) => stateOf(host)); // at this moment: leases go on to end
+    const [state, ...others] = hosts.map((host) => stateOf(host)); // both in the same turn, as leases continue to expire
     for (const other of others) assertSame(other, state, "members differ");
     const { revision } = history;
-    await this.pass(1_000); // the watchers are told of the rest
+    await this.pass(1_000); // time for the watchers to receive the rest
     const hashes = Promise.all(hosts.map((host) => this.hashOf(host, revision)));
     const [hash, ...otherHashes] = await this.waitFor(hashes, 10_000, "all members tell their hash");
     for (const other of otherHashes) assertSame(other, hash, "members have other keys");
@@ -322,7 +325,7 @@ export class Simulation {
     return revision;
   }
 
-  /** Every member answers, and with what the one history has. */
+  /** Checks that a member answers, with the contents of the history. */
   private async readAll(host: Host): Promise<void> {
     const { rpc, history } = this.world;
     const method = { path: "/etcdserverpb.KV/Range", request: RangeRequest, response: RangeResponse };
@@ -375,7 +378,10 @@ export class Simulation {
 
 const password = "secret";
 
-/** The users of a plan: one with a token, whose role comes and goes, and one with a certificate, whose role stays. */
+/**
+ * Returns the users of a plan: one with a token, whose role is granted and revoked repeatedly, and one with a certificate and a fixed
+ * role.
+ */
 const usersOf = ({ hasUsers }: Plan): [string, UserClientOptions][] =>
   hasUsers
     ? [
@@ -384,7 +390,7 @@ const usersOf = ({ hasUsers }: Plan): [string, UserClientOptions][] =>
       ]
     : [];
 
-/** Returns the state that members must have in common beside their keys. */
+/** Returns the state that all members must have in common beside their keys. */
 const stateOf = ({ running }: Host): object => {
   const { store, applier } = running?.replica ?? {};
   const leases = [...(store?.leases() ?? [])].map(({ id, ttlSeconds }) => `${id} ${ttlSeconds}`).sort();
@@ -392,8 +398,8 @@ const stateOf = ({ running }: Host): object => {
 };
 
 /**
- * Members must not look at the real world: there is no chance in it but the seed's, and the wall clock jumps about. A
- * promise that is rejected, and that nobody looks at, would end a real process.
+ * Guards against effects outside the simulation: randomness comes only from the seed, and the wall clock jumps. An unhandled rejection,
+ * which would end a real process, fails the simulation.
  */
 const guardProcess = (virtualNow: () => number, fail: (error: Error) => void): (() => void) => {
   const onRejection = (reason: unknown): void =>

@@ -1,4 +1,4 @@
-// An operator who looks for alarms, and then makes space and disarms them, on whatever member is asked.
+// An operator who looks for alarms, then makes space and disarms them, at a random member.
 
 import assert from "node:assert/strict";
 import {
@@ -22,7 +22,7 @@ const defragment = { path: `${maintenance}/Defragment`, request: DefragmentReque
 const compact = { path: "/etcdserverpb.KV/Compact", request: CompactionRequest, response: CompactionResponse };
 
 export interface SpaceOperatorOptions {
-  /** Whether members disarm their own alarms: then the operator only makes space. */
+  /** Whether members disarm their own alarms; the operator then only makes space. */
   readonly leavesAlarms: boolean;
 }
 
@@ -38,7 +38,7 @@ export class SpaceOperator {
     this.home = new Home(world, random);
   }
 
-  /** Acts until the world is over. */
+  /** Looks for alarms until the simulation is over. */
   async run(): Promise<void> {
     while (!this.world.isOver) {
       await this.world.scheduler.sleep(thinkingTime(this.random, 400));

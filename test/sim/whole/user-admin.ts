@@ -1,4 +1,4 @@
-// The user root, who makes users and roles, has rights checked from then on, and gives a role to a user and takes it away.
+// The user root, who creates users and roles, enables authentication, and grants and revokes a user's role.
 
 import {
   AuthEnableRequest,
@@ -53,7 +53,7 @@ export class UserAdmin {
     this.home = new Home(world, random);
   }
 
-  /** Makes two users with a role each, whose keys begin with `u/` and `v/`; resolves once users are checked. */
+  /** Creates two users with a role each, whose keys begin with `u/` and `v/`. Resolves once authentication is on. */
   async setUp(password: string): Promise<void> {
     const noPassword = { options: { noPassword: true } };
     await this.retryUntilDone(addUser, AuthUserAddRequest.create({ name: "root", ...noPassword }));
@@ -73,7 +73,7 @@ export class UserAdmin {
     await this.retryUntilDone(enable, AuthEnableRequest.create());
   }
 
-  /** Takes alice's role away and gives it back, until the world is over. */
+  /** Revokes and grants alice's role until the simulation is over. */
   async run(usersAreChecked: Promise<void>): Promise<void> {
     await usersAreChecked;
     while (!this.world.isOver) {
@@ -84,12 +84,12 @@ export class UserAdmin {
     }
   }
 
-  /** Makes the client act rarely from now on. */
+  /** Makes the client send requests rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
   }
 
-  /** Asks until it is done, or was done before. */
+  /** Repeats a request until it succeeds, or fails because an earlier attempt had succeeded. */
   private async retryUntilDone<Request, Response>(method: Method<Request, Response>, request: Request): Promise<void> {
     for (;;) {
       const outcome = await this.call(method, request);

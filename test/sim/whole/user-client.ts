@@ -1,4 +1,4 @@
-// A user who works on keys of its own and on those of another: with a token, or by the name of a certificate.
+// A user that reads and writes its own keys and those of another user, with a token or the name of a certificate.
 
 import assert from "node:assert/strict";
 import {
@@ -26,12 +26,12 @@ const methods = {
   range: { path: "/etcdserverpb.KV/Range", request: RangeRequest, response: RangeResponse },
 } as const;
 
-/** A user. */
+/** Options of a user. */
 export interface UserClientOptions {
-  /** The beginning of its own keys, and of those of the other user. */
+  /** The prefix of its own keys, and that of the other user's. */
   readonly prefix: string;
   readonly foreignPrefix: string;
-  /** Undefined: it is known by its certificate. */
+  /** Undefined: the user has a certificate. */
   readonly password: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export class UserClient {
     this.writes = new Writes(name, world);
   }
 
-  /** Acts until the world is over, once users are checked. */
+  /** Sends requests until the simulation is over, once authentication is on. */
   async run(usersAreChecked: Promise<void>): Promise<void> {
     await usersAreChecked;
     while (!this.world.isOver) {
@@ -63,7 +63,7 @@ export class UserClient {
     }
   }
 
-  /** Makes the client act rarely from now on. */
+  /** Makes the client send requests rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
   }
@@ -93,7 +93,7 @@ export class UserClient {
     }
   }
 
-  /** A linearizable read is answered only if it was allowed at some moment since it was asked for. */
+  /** Checks that an answered linearizable read was allowed at some moment since it was sent. */
   private async read(key: string, prefix: string): Promise<void> {
     const from = this.world.scheduler.now;
     const outcome = await this.work(methods.range, RangeRequest.create({ key: bytes(key) }), `read ${key}`);
@@ -101,7 +101,7 @@ export class UserClient {
       assert.ok(this.promises.hadRightsSince(from, this.name, prefix), `${this.name} was not allowed to read ${key}`);
   }
 
-  /** Calls with the rights of the user. */
+  /** Sends a request with the identity of the user. */
   private async work<Request, Response>(
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,

@@ -1,4 +1,4 @@
-// The rights of users, by the order of the log: nothing is ever carried out that was not allowed where it stands in the log.
+// The rights of users in the order of the log: no operation is applied that is not allowed at its position in the log.
 
 import assert from "node:assert/strict";
 import type { RequestOp, TxnRequest } from "../../../proto/index.js";
@@ -7,13 +7,13 @@ import { type CarriedOut, type DecodedProposal, onCarriedOut } from "./carried-o
 import { type Effect, printableOf } from "./history.js";
 import { text, type World } from "./world.js";
 
-/** A moment from which on a user has rights on keys, or has none any more. */
+/** The time from which a user has rights on keys, or has none. */
 interface Turn {
   readonly at: number;
   readonly has: boolean;
 }
 
-/** Users, roles and permissions as a naive reader of the log has them. A role covers the keys with one prefix. */
+/** Users, roles and permissions as a naive reader of the log computes them. A role covers the keys with one prefix. */
 export class UserPromises {
   private readonly users = new Map<string, Set<string>>();
   private readonly roles = new Map<string, string | undefined>();
@@ -31,7 +31,7 @@ export class UserPromises {
     return turns.some(({ has }, n) => has && (turns[n + 1]?.at ?? Infinity) >= from);
   }
 
-  /** All members have the same users, with the same roles. */
+  /** Checks that all members have the same users, with the same roles. */
   checkAtTheEnd(hosts: readonly Host[]): void {
     for (const { name, running } of hosts) {
       const auth = running?.replica.applier.auth;
@@ -47,7 +47,7 @@ export class UserPromises {
     this.change(proposal);
   }
 
-  /** An operation on keys was allowed to its user, who was known at the revision of users and roles that was the newest. */
+  /** Checks that an applied operation on keys was allowed to its user, at the auth revision that was the newest. */
   private check({ user }: DecodedProposal, { write, index, identity, refusal }: Effect): void {
     if (!this.isOn || refusal !== undefined) return;
     if (write.kind !== "put" && write.kind !== "deleteRange" && write.kind !== "txn") return;

@@ -1,4 +1,4 @@
-// A client that watches, goes from member to member, and checks each promise of a watch by its name.
+// A client that watches, reconnects to other members, and checks each promise of a watch by its name.
 
 import assert from "node:assert/strict";
 import {
@@ -17,7 +17,7 @@ import { bytes, Home, noteRevision, text, thinkingTime, type World } from "./wor
 
 const path = "/etcdserverpb.Watch/Watch";
 
-/** The keys that are watched, and the options of the watch. */
+/** The watched keys, and the options of the watch. */
 interface Interest {
   readonly key: string;
   readonly rangeEnd: string;
@@ -29,20 +29,20 @@ interface Interest {
 
 export interface WatchClientOptions {
   readonly keys: number;
-  /** Between two changes of mind: go elsewhere, take nothing for a while. */
+  /** Mean time between two interruptions: reconnecting to another member, or reading nothing for a while. */
   readonly meanMoodMs: number;
-  /** Whether a watch may end when users begin to be checked: it was created without one. */
+  /** Whether the watch may end when authentication is enabled: it was created without a user. */
   readonly mayLackUser: boolean;
 }
 
 export class WatchClient {
   private readonly interest: Interest;
   private readonly home: Home;
-  /** The first revision that it has not been told of; undefined: it wants what comes, from whenever it begins. */
+  /** The next revision whose events the watch must receive; undefined: it starts at the present, whatever that is. */
   private next: number | undefined;
   private stream: ClientStream | undefined;
   private isCreated = false;
-  /** Fragments of one response. */
+  /** Events of a response of which further fragments are missing. */
   private fragments: Event[] = [];
 
   constructor(
@@ -65,7 +65,7 @@ export class WatchClient {
     this.next = random.pick([undefined, 1, 2]);
   }
 
-  /** Watches until the world is over, and is somewhere connected then. */
+  /** Watches until the simulation is over, and is connected at its end. */
   async run(): Promise<void> {
     const { scheduler } = this.world;
     this.connect();
@@ -75,9 +75,9 @@ export class WatchClient {
     }
   }
 
-  /** Everything up to this revision has been told: nothing was lost on the way from one member to another. */
+  /** Checks that the watch has received everything up to this revision, across reconnections. */
   checkAtTheEnd(revision: number): void {
-    if (this.next === undefined) return; // it never came to be
+    if (this.next === undefined) return; // the watch was never created
     const missing = this.expectedBetween(this.next, revision);
     const [first] = missing;
     if (first === undefined) return;
@@ -132,7 +132,7 @@ export class WatchClient {
     stream.send(WatchRequest.encode({ requestUnion: { $case: "createRequest", value: request } }).finish());
   }
 
-  /** On another member, after a while. */
+  /** Connects to another member after `ms`. */
   private reconnectAfter(ms: number): void {
     this.stream = undefined;
     this.home.move();
@@ -179,7 +179,7 @@ export class WatchClient {
     noteRevision(world, revision);
   }
 
-  /** Goes on where there is history, after checking that what the watch needs is compacted. */
+  /** Checks that the next revision is compacted, and resumes at the oldest available one. */
   private onCompacted(compactRevision: number): void {
     const { world } = this;
     const { next } = this;
@@ -196,7 +196,7 @@ export class WatchClient {
     this.reconnectAfter(1);
   }
 
-  /** Bookmarkable: everything up to this revision has been told. */
+  /** Checks the promise bookmarkable: everything up to this revision has been received. */
   private onProgress(revision: number): void {
     const next = this.requireBegun();
     const [missing] = this.expectedBetween(next, revision);
@@ -235,7 +235,7 @@ export class WatchClient {
     return this.next;
   }
 
-  /** Every event, once, whole revisions: told here by the name of what is broken. */
+  /** Compares the events with the expected ones; a failure has the name of the broken promise. */
   private compare(expected: readonly Expected[], events: readonly Event[]): void {
     for (let at = 0; at < Math.max(expected.length, events.length); at++) {
       const [wanted, event] = [expected[at], events[at]];
@@ -252,7 +252,7 @@ export class WatchClient {
     }
   }
 
-  /** Returns the events that the watch must get of the revisions in [from, to]. */
+  /** Returns the events of the revisions in [from, to] that the watch must receive. */
   private expectedBetween(from: number, to: number): readonly Expected[] {
     const expected: Expected[] = [];
     for (let revision = Math.max(from, 1); revision <= to; revision++)

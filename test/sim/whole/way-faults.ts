@@ -6,7 +6,7 @@ export const wayFaults = {
   isolate: ({ host, ms, random }, tools) =>
     tools.separate([host], tools.othersThan(host), ms, { isTold: random.chance(0.5) }),
 
-  /** In one direction only. */
+  /** Cuts one direction only. */
   oneWay: ({ host, ms, random }, tools) => {
     const other = random.pick(tools.othersThan(host));
     const [from, to] = random.chance(0.5) ? [host, other] : [other, host];
@@ -28,7 +28,7 @@ export const wayFaults = {
     }
   },
 
-  /** One member's ways come and go in one direction or the other, each by itself: elections fall in between. */
+  /** Cuts and restores each direction of a member's links independently, so that elections begin in between. */
   flapOneWay: ({ host, ms, random }, tools) => {
     const pairs = tools.othersThan(host).flatMap(({ name }) => [
       { from: host.name, to: name },

@@ -4,40 +4,37 @@ import type { Host, Outcome, Rpc, Scheduler, SeededRandom, Story } from "../../.
 import type { History } from "./history.js";
 import type { RecordedOperations } from "./recorded-operations.js";
 
-/** The surroundings of clients: time, chance, and the cluster. */
+/** The surroundings of clients: time, randomness, and the cluster. */
 export interface World {
   readonly scheduler: Scheduler;
   readonly rpc: Rpc;
   readonly hosts: readonly Host[];
   readonly history: History;
   readonly story: Story;
-  /** How long clients wait for an answer. */
+  /** Timeout of the clients' requests. */
   readonly timeoutMs: number;
   /** The fastest and the slowest clock of any member. */
   readonly clockRates: { readonly fastest: number; readonly slowest: number };
   readonly electionMs: number;
-  /** The members have a quota that their stores may come to. */
+  /** Whether the members have a quota that their stores may reach. */
   readonly hasQuota: boolean;
   /** The time between the checkpoints of a lease; undefined: there are none. */
   readonly leaseCheckpointMs: number | undefined;
-  /** All members serve, and nothing more goes wrong: whatever is asked from now on must be answered. */
+  /** Whether all members serve and faults have ended, so that each request must be answered. */
   isCalm: boolean;
-  /** Clients begin nothing new. */
+  /** Whether clients begin no further requests. */
   isOver: boolean;
-  /**
-   * The newest revision that any client has been told of. Whoever asks from then on must be told at least of this one:
-   * that is the order of real time.
-   */
+  /** The newest revision that any client has received. A linearizable request that begins afterwards must not return an older one. */
   floor: number;
   readonly counts: Counts;
   readonly operations: RecordedOperations;
 }
 
-/** How much was done; a simulation in which nothing happens proves nothing. */
+/** Numbers of operations; a simulation in which nothing happens proves nothing. */
 export interface Counts {
   writes: number;
   reads: number;
-  /** Answered, of the client that asks all members. */
+  /** Answered reads of the client that reads from all members. */
   readsEverywhere: number;
   unknown: number;
   refused: number;
@@ -50,18 +47,18 @@ export interface Counts {
   /** Keys that were moved to another lease, or to none. */
   movedKeys: number;
   expiries: number;
-  /** Requests of users that were answered, and that were refused for lack of rights; and how often these changed. */
+  /** Answered requests of users, requests refused for lack of rights, and changes of the rights. */
   userRequests: number;
   userRefusals: number;
   roleChanges: number;
-  /** Alarms for lack of space, how often one was disarmed by hand, and the writes that came to be refused where they are in the log. */
+  /** Alarms for lack of space, those disarmed by an operator, and writes that were refused when they were applied. */
   alarms: number;
   disarms: number;
   spaceRefusals: number;
-  /** Entries with checkpoints of leases that count, and checks of a lease over changes of leader. */
+  /** Entries with checkpoints of leases, and checks of a lease over changes of leader. */
   checkpoints: number;
   lastingLeases: number;
-  /** Histories that were found to be linearizable; others have too many orders. */
+  /** Histories that were found to be linearizable; others have too many orders to try. */
   linearizable: number;
 }
 
@@ -90,7 +87,7 @@ export const noCounts = (): Counts => ({
   linearizable: 0,
 });
 
-/** Errors that clients may get although nothing is wrong with the member. */
+/** Errors that a working member may return. */
 const properErrors: readonly number[] = [
   statusCode.outOfRange,
   statusCode.notFound,
@@ -101,8 +98,7 @@ const properErrors: readonly number[] = [
 ];
 
 /**
- * Checks that a request made while all was calm is answered.
- *
+ * Checks that a request is answered if `isCalm`.
  * @param mayLackSpace whether a refusal for lack of space is an answer
  */
 export const checkAnswered = (isCalm: boolean, outcome: Outcome<unknown>, what: string, mayLackSpace = false): void => {
@@ -113,12 +109,12 @@ export const checkAnswered = (isCalm: boolean, outcome: Outcome<unknown>, what: 
 const isLackOfSpace = (outcome: Outcome<unknown>): boolean =>
   outcome.kind === "error" && outcome.status.details === "etcdserver: mvcc: database space exceeded";
 
-/** Tells the world of a revision that a client has seen. */
+/** Notes a revision that a client has received. */
 export const noteRevision = (world: World, revision: number): void => {
   world.floor = Math.max(world.floor, revision);
 };
 
-/** A client stays with one member until that gives it a reason to go. */
+/** The member that a client uses, until it has a reason to switch. */
 export class Home {
   private host: Host;
 
@@ -129,12 +125,12 @@ export class Home {
     this.host = random.pick(world.hosts);
   }
 
-  /** The host to send the next request to. */
+  /** The host of the next request. */
   get current(): Host {
     return this.host;
   }
 
-  /** After an answer that speaks against the member, or now and then without reason. */
+  /** Switches to another member after a failure, and now and then without a reason. */
   reconsider(outcome: Outcome<unknown>): void {
     const isBad = outcome.kind !== "ok";
     if (this.random.chance(isBad ? 0.7 : 0.05)) this.move();
@@ -145,7 +141,7 @@ export class Home {
   }
 }
 
-/** A time between two actions of about `meanMs`. */
+/** Returns a random time between two actions, of `meanMs` on average. */
 export const thinkingTime = (random: SeededRandom, meanMs: number): number =>
   Math.min(-Math.log(1 - random.next()), 4) * meanMs;
 

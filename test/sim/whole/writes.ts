@@ -1,4 +1,4 @@
-// Writes that a client asked for, held against what became of them.
+// Writes of clients, compared with their effects in the history.
 
 import assert from "node:assert/strict";
 import type { ResponseHeader } from "../../../proto/index.js";
@@ -8,7 +8,7 @@ import type { Outcome } from "../../../testing/index.js";
 import { assertSame } from "./same.js";
 import { noteRevision, type World } from "./world.js";
 
-/** After these it is certain that nothing was done, and nothing will be. */
+/** Errors after which it is certain that the write has no effect, now or later. */
 const certainFailures = new Set([
   "context deadline exceeded",
   "etcdserver: too many requests",
@@ -16,7 +16,7 @@ const certainFailures = new Set([
   "etcdserver: no leader",
 ]);
 
-/** Codes of requests that were refused. */
+/** Codes of refused requests. */
 const refusals: readonly number[] = [
   ...[statusCode.invalidArgument, statusCode.notFound, statusCode.failedPrecondition],
   ...[statusCode.permissionDenied, statusCode.unauthenticated],
@@ -27,7 +27,7 @@ interface Answered {
 }
 
 export class Writes {
-  /** By the write's identity, which no other has. */
+  /** Outcomes by the write's identity, which is unique. */
   private readonly known = new Map<string, "done" | "unknown" | "not-done">();
 
   constructor(
@@ -35,7 +35,7 @@ export class Writes {
     private readonly world: World,
   ) {}
 
-  /** Has the write done by `call`, and checks the answer. */
+  /** Sends the write with `call`, and checks the answer. */
   async ask<Response extends Answered>(
     identity: string,
     call: () => Promise<Outcome<Response>>,
@@ -55,7 +55,7 @@ export class Writes {
     return outcome;
   }
 
-  /** Every write was done once at most; those that were acknowledged once, those that were refused never. */
+  /** Checks that every write was applied at most once: acknowledged ones once, refused ones never. */
   checkAtTheEnd(): void {
     for (const [identity, outcome] of this.known) {
       const changes = this.world.history.effectsOf(identity).filter(({ refusal }) => refusal === undefined);
@@ -66,7 +66,7 @@ export class Writes {
     }
   }
 
-  /** The answer is that of the one time it was done, after everything that was known when it was asked for. */
+  /** Checks that the answer is that of the write's one effect, at a revision after all that were known when it was sent. */
   private checkAnswer(identity: string, { header, ...response }: Answered, floor: number): void {
     const effects = this.world.history.effectsOf(identity);
     const what = `${this.client}: ${printableOf(identity)}`;
@@ -82,6 +82,6 @@ export class Writes {
   }
 }
 
-/** Whether a request that ended so changed nothing, and never will. */
+/** Tells whether a request with this error has no effect, now or later. */
 export const isCertainFailure = ({ code, details }: GrpcStatus): boolean =>
   certainFailures.has(details) || refusals.includes(code);
