@@ -81,7 +81,7 @@ describe("the packed package", () => {
     mkdirSync(unpacked, { recursive: true });
     await run("tar", ["-xzf", join(folder, stdout.trim()), "-C", unpacked, "--strip-components=1"]);
     manifest = JSON.parse(readFileSync(join(unpacked, "package.json"), "utf8")) as Manifest;
-    writeFileSync(join(folder, "package.json"), "{}"); // a package of its own: otherwise the folder belongs to minietcd, and the name resolves to the repository
+    writeFileSync(join(folder, "package.json"), "{}"); // otherwise its package is the repository
     copyFileSync(user, program);
   });
 

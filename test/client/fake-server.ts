@@ -213,7 +213,7 @@ export class FakeServer implements AsyncDisposable {
       const encode = (message: object) =>
         Buffer.from(method.responseType.encode(method.responseType.create(message)).finish());
       const decode = (bytes: Buffer) => method.requestType.decode(bytes);
-      const isStream = method.requestStream || method.name === "Snapshot"; // Snapshot streams; the fake answers a RangeStream with one message, like a unary call
+      const isStream = method.requestStream || method.name === "Snapshot"; // a RangeStream has one answer here
       if (isStream) this.grpc.register(path, this.acceptStream, encode, decode, "bidi");
       else this.grpc.register(path, this.acceptCall(method.name), encode, decode, "unary");
     }

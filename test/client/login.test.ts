@@ -33,7 +33,7 @@ const tokens = (refusal: Failing = invalidToken) => {
   const expire = () => {
     newest += 1;
   };
-  return { authenticate, checked: requireToken, expire };
+  return { authenticate, requireToken, expire };
 };
 
 async function connect(answers: Answers = {}, options: Partial<ClientOptions> = {}) {
@@ -44,7 +44,7 @@ async function connect(answers: Answers = {}, options: Partial<ClientOptions> = 
     await server[Symbol.asyncDispose]();
   };
   const listCalls = () => server.calls.map(({ method, token }) => `${method} ${token ?? "-"}`);
-  return { server, client, called: listCalls, [Symbol.asyncDispose]: dispose };
+  return { server, client, listCalls, [Symbol.asyncDispose]: dispose };
 }
 
 const isRefusal = (reason: AuthError["reason"]) => (error: unknown) =>
@@ -99,15 +99,15 @@ describe("a client with a user", () => {
       [watching, renewing].map(({ metadata }) => metadata.get("token")),
       ["t1", "t1"],
     );
-    assert.deepEqual(pair.called(), ["Authenticate -", "LeaseGrant t1"]);
+    assert.deepEqual(pair.listCalls(), ["Authenticate -", "LeaseGrant t1"]);
     await watch.close();
     await lease.close();
   });
 
   for (const refusal of [invalidToken, oldRevision])
     test(`logs in again once for all requests that end with "${refusal.details}", and repeats them`, async () => {
-      const { authenticate, checked, expire } = tokens(refusal);
-      await using pair = await connect({ Authenticate: authenticate, Put: checked(putAt(5n)) });
+      const { authenticate, requireToken, expire } = tokens(refusal);
+      await using pair = await connect({ Authenticate: authenticate, Put: requireToken(putAt(5n)) });
       await pair.client.kv.put("k", "v");
       expire();
       const results = await Promise.all(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
@@ -115,8 +115,8 @@ describe("a client with a user", () => {
         results.map(({ header }) => header.revision),
         [5, 5, 5],
       );
-      assert.equal(pair.called().filter((call) => call.startsWith("Authenticate")).length, 2);
-      assert.deepEqual(pair.called().slice(-3), ["Put t3", "Put t3", "Put t3"]);
+      assert.equal(pair.listCalls().filter((call) => call.startsWith("Authenticate")).length, 2);
+      assert.deepEqual(pair.listCalls().slice(-3), ["Put t3", "Put t3", "Put t3"]);
     });
 
   test("fails a request whose token is refused after three more logins", async () => {
@@ -125,7 +125,7 @@ describe("a client with a user", () => {
     await assert.rejects(pair.client.kv.put("k", "v"), isRefusal("invalid-token"));
     const once = ["Authenticate -"];
     assert.deepEqual(
-      pair.called(),
+      pair.listCalls(),
       ["t1", "t2", "t3", "t4"].flatMap((token) => [...once, `Put ${token}`]),
     );
   });
@@ -135,10 +135,10 @@ describe("a client with a user", () => {
     await using pair = await connect({ Authenticate: wrongPassword });
     const results = await Promise.allSettled(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
     for (const result of results) assert.ok(result.status === "rejected" && isRefusal("wrong-password")(result.reason));
-    assert.deepEqual(pair.called(), ["Authenticate -"]);
+    assert.deepEqual(pair.listCalls(), ["Authenticate -"]);
     pair.server.answers = { Authenticate: authenticate };
     await pair.client.kv.put("k", "v");
-    assert.deepEqual(pair.called().slice(1), ["Authenticate -", "Put t1"]);
+    assert.deepEqual(pair.listCalls().slice(1), ["Authenticate -", "Put t1"]);
   });
 
   test("ends all waiting requests when it is closed during a login", async () => {
@@ -168,36 +168,36 @@ describe("a client with a user", () => {
     await Promise.all([given, late]);
     answer({ token: "t1" });
     await patient;
-    assert.deepEqual(pair.called(), ["Authenticate -", "Put t1"]);
+    assert.deepEqual(pair.listCalls(), ["Authenticate -", "Put t1"]);
   });
 
   test("sends no token while authentication is off, and logs in once it is on", async () => {
-    const { authenticate, checked } = tokens(noUser);
+    const { authenticate, requireToken } = tokens(noUser);
     await using pair = await connect({ Authenticate: notEnabled });
     await pair.client.kv.put("k", "v");
     await pair.client.kv.put("k", "v");
     await assert.rejects(pair.client.auth.login(), isRefusal("not-enabled"));
-    pair.server.answers = { Authenticate: authenticate, Put: checked({}) };
+    pair.server.answers = { Authenticate: authenticate, Put: requireToken({}) };
     await pair.client.kv.put("k", "v");
     const before = ["Authenticate -", "Put -", "Put -", "Authenticate -"];
-    assert.deepEqual(pair.called(), [...before, "Put -", "Authenticate -", "Put t1"]);
+    assert.deepEqual(pair.listCalls(), [...before, "Put -", "Authenticate -", "Put t1"]);
   });
 
   test("does not log in again when a server misses the name of a user to add", async () => {
     const { authenticate } = tokens();
     await using pair = await connect({ Authenticate: authenticate, UserAdd: noUser });
     await assert.rejects(pair.client.auth.userAdd({ user: "", password: "x" }), isRefusal("no-user"));
-    assert.deepEqual(pair.called(), ["Authenticate -", "UserAdd t1"]);
+    assert.deepEqual(pair.listCalls(), ["Authenticate -", "UserAdd t1"]);
   });
 
   test("logs in again for a read in chunks whose token is refused", async () => {
-    const { authenticate, checked, expire } = tokens();
+    const { authenticate, requireToken, expire } = tokens();
     const chunk = { rangeResponse: { count: 1n } };
-    await using pair = await connect({ Authenticate: authenticate, RangeStream: checked(chunk) });
+    await using pair = await connect({ Authenticate: authenticate, RangeStream: requireToken(chunk) });
     await pair.client.kv.getStream("k");
     expire();
     assert.equal((await pair.client.kv.getStream("k")).count, 1);
-    assert.deepEqual(pair.called().slice(-3), ["RangeStream t1", "Authenticate -", "RangeStream t3"]);
+    assert.deepEqual(pair.listCalls().slice(-3), ["RangeStream t1", "Authenticate -", "RangeStream t3"]);
   });
 
   test("repeats a read that was sent again without a token, while another request logs in", async () => {
@@ -222,7 +222,7 @@ describe("a client with a user", () => {
     await waitForCalls(server, "Range", 2);
     logIn({ token: "t2" });
     await Promise.all([read, write]);
-    const range = pair.called().filter((call) => call.startsWith("Range"));
+    const range = pair.listCalls().filter((call) => call.startsWith("Range"));
     assert.deepEqual(range, ["Range t1", "Range -", "Range t2"]);
   });
 
@@ -232,7 +232,7 @@ describe("a client with a user", () => {
     await pair.client.auth.login();
     await pair.client.auth.login();
     await pair.client.kv.get("k");
-    assert.deepEqual(pair.called(), ["Authenticate -", "Authenticate -", "Range t2"]);
+    assert.deepEqual(pair.listCalls(), ["Authenticate -", "Authenticate -", "Range t2"]);
   });
 });
 
@@ -241,7 +241,7 @@ describe("credentials", () => {
     await using pair = await connect({ Range: invalidToken }, { auth: { token: "given" } });
     await pair.client.kv.put("k", "v");
     await assert.rejects(pair.client.kv.get("k"), isRefusal("invalid-token"));
-    assert.deepEqual(pair.called(), ["Put given", "Range given"]);
+    assert.deepEqual(pair.listCalls(), ["Put given", "Range given"]);
   });
 
   test("are read from a function at each login", async () => {
@@ -252,14 +252,14 @@ describe("credentials", () => {
       { auth: () => Promise.resolve({ token: given.shift() ?? "" }) },
     );
     await pair.client.kv.put("k", "v");
-    assert.deepEqual(pair.called(), ["Put old", "Put new"]);
+    assert.deepEqual(pair.listCalls(), ["Put old", "Put new"]);
   });
 
   test("whose function fails make the request fail, with that error as the cause", async () => {
     const cause = new Error("the vault is closed");
     await using pair = await connect({}, { auth: () => Promise.reject(cause) });
     await assert.rejects(pair.client.kv.put("k", "v"), { code: "unauthenticated", cause });
-    assert.deepEqual(pair.called(), []);
+    assert.deepEqual(pair.listCalls(), []);
   });
 
   test("do not appear in errors or inspection", async () => {
@@ -355,7 +355,7 @@ describe("streams of a client with a user", () => {
       stream.send(notCreatedResponse(`rpc error: code = Unauthenticated desc = ${invalidToken.details}`));
     }
     await end;
-    assert.equal(pair.called().length, 4);
+    assert.equal(pair.listCalls().length, 4);
   });
 
   test("end with an AuthError when the login fails", async () => {

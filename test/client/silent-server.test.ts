@@ -39,7 +39,7 @@ async function connect() {
   };
   /** Advances time until the promise is settled. */
   const passTimeUntil = <T>(promise: Promise<T>) => passTime(clock, promise);
-  return { client, used, other, eventual: passTimeUntil, [Symbol.asyncDispose]: dispose };
+  return { client, used, other, passTimeUntil, [Symbol.asyncDispose]: dispose };
 }
 
 const count = ({ calls }: FakeServer, method: string) => calls.filter((call) => call.method === method).length;
@@ -49,7 +49,7 @@ describe("a server that falls silent", () => {
     await using pair = await connect();
     pair.used.freeze();
     const puts = Array.from({ length: 30 }, () => pair.client.kv.put("k", "v", { timeoutMs: 4_000 }));
-    const outcomes = await pair.eventual(Promise.allSettled(puts));
+    const outcomes = await pair.passTimeUntil(Promise.allSettled(puts));
     const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
     assert.ok(errors.length > 0 && errors.length < 10, `${errors.length} failed`);
     assert.equal(count(pair.other, "Put"), 30 - errors.length);
@@ -63,13 +63,13 @@ describe("a server that falls silent", () => {
   test("receives no more requests until it answers again", async () => {
     await using pair = await connect();
     pair.used.freeze();
-    assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
-    await pair.eventual(Promise.all([1, 2, 3].map(() => pair.client.kv.put("k", "v"))));
+    assert.equal(await pair.passTimeUntil(pair.client.kv.getText("k")), "v");
+    await pair.passTimeUntil(Promise.all([1, 2, 3].map(() => pair.client.kv.put("k", "v"))));
     assert.deepEqual([count(pair.other, "Range"), count(pair.other, "Put"), count(pair.used, "Put")], [1, 3, 0]);
     pair.used.thaw();
     await eventually(deadlineMs, "the read that it had", () => count(pair.used, "Range") > 0 || undefined);
     pair.other.freeze();
-    assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
+    assert.equal(await pair.passTimeUntil(pair.client.kv.getText("k")), "v");
     pair.other.thaw();
   });
 
@@ -79,7 +79,7 @@ describe("a server that falls silent", () => {
     const changing = { code: 14, details: "etcdserver: leader changed" };
     const isElected = () => count(pair.other, "Range") > 2;
     pair.other.answers = { Range: () => (isElected() ? oneKey("k", "v") : changing) };
-    assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
+    assert.equal(await pair.passTimeUntil(pair.client.kv.getText("k")), "v");
     assert.equal(count(pair.other, "Range"), 3);
   });
 
@@ -91,7 +91,7 @@ describe("a server that falls silent", () => {
     const first = [await pair.used.stream(), await pair.used.stream()];
     pair.used.freeze();
     const next = [
-      await pair.eventual(pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>()),
+      await pair.passTimeUntil(pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>()),
       await pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>(),
     ];
     for (const stream of next) await stream.request();
@@ -121,7 +121,7 @@ describe("a server that is slow, but answers others", () => {
   test("receives a read that is also sent to another server: the first answer counts", async () => {
     await using pair = await connect();
     pair.used.answers = { Range: "never" };
-    assert.equal(await pair.eventual(pair.client.kv.getText("k", { timeoutMs: 4_000 })), "v");
+    assert.equal(await pair.passTimeUntil(pair.client.kv.getText("k", { timeoutMs: 4_000 })), "v");
     assert.deepEqual([count(pair.used, "Range"), count(pair.other, "Range")], [1, 1]);
   });
 
@@ -129,7 +129,7 @@ describe("a server that is slow, but answers others", () => {
     await using pair = await connect();
     pair.used.answers = { Put: "never" };
     const expected = { code: "deadline-exceeded", outcome: "unknown", endpoint: pair.used.endpoint };
-    await pair.eventual(assert.rejects(pair.client.kv.put("k", "v", { timeoutMs: 2_000 }), expected));
+    await pair.passTimeUntil(assert.rejects(pair.client.kv.put("k", "v", { timeoutMs: 2_000 }), expected));
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [1, 0]);
   });
 

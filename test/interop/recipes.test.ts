@@ -45,30 +45,30 @@ async function connect(kind: ServerKind) {
     await client.close();
     await cluster[Symbol.asyncDispose]();
   };
-  return { client, endpoint, inLine: keysInLine, [Symbol.asyncDispose]: dispose };
+  return { client, endpoint, keysInLine, [Symbol.asyncDispose]: dispose };
 }
 
 for (const kind of ["etcd", "minietcd"] as const)
   describe(`on ${kind}`, () => {
     test("a lock held by one client makes the other wait, in either order", async () => {
       await using pair = await connect(kind);
-      const { client, endpoint, inLine } = pair;
+      const { client, endpoint, keysInLine } = pair;
       const theirs = etcdctl(endpoint, "lock", "locks/x");
       assert.match(await theirs.line(), /^locks\/x\/[0-9a-f]+$/);
       assert.equal(await client.tryLock("locks/x"), undefined);
       const waiting = client.lock("locks/x");
-      await inLine("locks/x", 2);
+      await keysInLine("locks/x", 2);
       await theirs[Symbol.asyncDispose]();
       const ours = await within(deadlineMs, "our lock", waiting);
       await using next = etcdctl(endpoint, "lock", "locks/x");
-      await inLine("locks/x", 2);
+      await keysInLine("locks/x", 2);
       await ours.release();
       assert.match(await next.line(), /^locks\/x\/[0-9a-f]+$/);
     });
 
     test("two candidates lead one after the other, and both see the leader", async () => {
       await using pair = await connect(kind);
-      const { client, endpoint, inLine } = pair;
+      const { client, endpoint, keysInLine } = pair;
       const election = client.election("jobs");
       const theirs = etcdctl(endpoint, "elect", "jobs", "theirs");
       await theirs.line();
@@ -76,7 +76,7 @@ for (const kind of ["etcd", "minietcd"] as const)
       const leader = await election.leader();
       assert.equal(leader && toText(leader.value), "theirs");
       const waiting = election.campaign("ours");
-      await inLine("jobs", 2);
+      await keysInLine("jobs", 2);
       await theirs[Symbol.asyncDispose]();
       const leadership = await within(deadlineMs, "our turn", waiting);
       await using observer = etcdctl(endpoint, "elect", "--listen", "jobs");

@@ -37,7 +37,7 @@ async function connect(kind: ServerKind) {
     for (const client of [one, other, admin]) await client.close();
     await cluster[Symbol.asyncDispose]();
   };
-  return { one, other, admin, inLine: keysInLine, [Symbol.asyncDispose]: dispose };
+  return { one, other, admin, keysInLine, [Symbol.asyncDispose]: dispose };
 }
 
 const isNotAllowed = (error: unknown): boolean => error instanceof AuthError && error.reason === "not-allowed";
@@ -46,21 +46,21 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
   describe(`a user with the rights of a prefix on ${kind}`, () => {
     test("takes a lock in turn, and no lock elsewhere", async () => {
       await using clients = await connect(kind);
-      const { one, other, inLine } = clients;
+      const { one, other, keysInLine } = clients;
       const held = await one.lock("/locks/x");
       assert.equal(await other.tryLock("/locks/x"), undefined);
       const waiting = other.lock("/locks/x");
-      await inLine("/locks/x", 2);
+      await keysInLine("/locks/x", 2);
       await held.release();
       await (await within(deadlineMs, "the second lock", waiting)).release();
-      await inLine("/locks/x", 0);
+      await keysInLine("/locks/x", 0);
       await assert.rejects(one.lock("locks/x"), isNotAllowed);
       await assert.rejects(one.tryLock("locks/x"), isNotAllowed);
     });
 
     test("leads, is observed and resigns, and cannot campaign elsewhere", async () => {
       await using clients = await connect(kind);
-      const { one, other, inLine } = clients;
+      const { one, other, keysInLine } = clients;
       const [mine, theirs] = [one, other].map((client) => client.election("/jobs")) as [
         ReturnType<Client["election"]>,
         ReturnType<Client["election"]>,
@@ -80,7 +80,7 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
         Promise.resolve(observed.includes("one, again") || undefined),
       );
       const waiting = theirs.campaign("other");
-      await inLine("/jobs", 2);
+      await keysInLine("/jobs", 2);
       await leadership.resign();
       const next = await within(deadlineMs, "the second leader", waiting);
       await within(deadlineMs, "the observer", observer);
@@ -95,10 +95,10 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
 
     test("stops waiting for a lock when its permission is revoked", async () => {
       await using clients = await connect(kind);
-      const { one, other, admin, inLine } = clients;
+      const { one, other, admin, keysInLine } = clients;
       await one.lock("/locks/x");
       const waiting = other.lock("/locks/x");
-      await inLine("/locks/x", 2);
+      await keysInLine("/locks/x", 2);
       waiting.catch(() => undefined);
       await admin.auth.roleRevokePermission({ role: "ann", key: "/", prefix: true });
       await admin.kv.delete("/locks/x/", { prefix: true });

@@ -40,11 +40,11 @@ const setUp = async (t: TestContext) => {
   const campaign = (name: string, lease: bigint, value: string, { call: own } = call()) =>
     elections.campaign(own, CampaignRequest.create({ name: bytes(name), lease, value: bytes(value) }));
   const leases = [await grant(), await grant()] as const;
-  return { application, locks, elections, leases, keys, queued: waitForKeys, call, lock, campaign };
+  return { application, locks, elections, leases, keys, waitForKeys, call, lock, campaign };
 };
 
 test("waiting callers get a lock in the order of their calls", async (t) => {
-  const { locks, leases, lock, queued } = await setUp(t);
+  const { locks, leases, lock, waitForKeys } = await setUp(t);
   const held = await lock("l", leases[0]);
   assert.equal(Buffer.from(held.response.key).toString(), `l/${leases[0].toString(16)}`);
   const order: string[] = [];
@@ -52,9 +52,9 @@ test("waiting callers get a lock in the order of their calls", async (t) => {
     order.push("second");
     return answer;
   });
-  await queued("l/", 2);
+  await waitForKeys("l/", 2);
   const third = lock("l", 0n).then(() => order.push("third"));
-  await queued("l/", 3);
+  await waitForKeys("l/", 3);
   await locks.unlock(caller, { key: held.response.key });
   await locks.unlock(caller, { key: (await second).response.key });
   await third;
@@ -69,40 +69,40 @@ test("a call with a lease that holds the lock gets it at once", async (t) => {
 });
 
 test("a canceled call leaves the queue of a lock", async (t) => {
-  const { leases, lock, call, keys, queued } = await setUp(t);
+  const { leases, lock, call, keys, waitForKeys } = await setUp(t);
   await lock("l", leases[0]);
   const waiting = call();
   const refused = assert.rejects(lock("l", leases[1], waiting), { name: "AbortError" });
-  await queued("l/", 2);
+  await waitForKeys("l/", 2);
   waiting.giveUp();
   await refused;
   assert.deepEqual(await keys("l/"), [`l/${leases[0].toString(16)}`]);
 });
 
 test("a call whose lease ends while it waits does not get the lock", async (t) => {
-  const { application, locks, leases, lock, queued } = await setUp(t);
+  const { application, locks, leases, lock, waitForKeys } = await setUp(t);
   const held = await lock("l", leases[0]);
   const refused = assert.rejects(lock("l", leases[1]), { code: "session-expired" });
-  await queued("l/", 2);
+  await waitForKeys("l/", 2);
   await resultOf(application.leaseRevoke, caller, LeaseRevokeRequest.create({ ID: leases[1] }));
   await locks.unlock(caller, { key: held.response.key });
   await refused;
 });
 
 test("the next caller gets the lock when the holder's lease ends", async (t) => {
-  const { application, leases, lock, queued } = await setUp(t);
+  const { application, leases, lock, waitForKeys } = await setUp(t);
   await lock("l", leases[0]);
   const next = lock("l", leases[1]);
-  await queued("l/", 2);
+  await waitForKeys("l/", 2);
   await resultOf(application.leaseRevoke, caller, LeaseRevokeRequest.create({ ID: leases[0] }));
   await next;
 });
 
 test("a compaction removes no caller from a queue", async (t) => {
-  const { application, locks, leases, lock, queued } = await setUp(t);
+  const { application, locks, leases, lock, waitForKeys } = await setUp(t);
   const held = await lock("l", leases[0]);
   const next = lock("l", leases[1]);
-  await queued("l/", 2);
+  await waitForKeys("l/", 2);
   const { revision } = await resultOf(application.put, caller, PutRequest.create({ key: bytes("other") }));
   await resultOf(application.compact, caller, CompactionRequest.create({ revision: BigInt(revision) }));
   await locks.unlock(caller, { key: held.response.key });
@@ -110,12 +110,12 @@ test("a compaction removes no caller from a queue", async (t) => {
 });
 
 test("one candidate leads, proclaims and resigns; then the next candidate leads", async (t) => {
-  const { elections, leases, campaign, queued } = await setUp(t);
+  const { elections, leases, campaign, waitForKeys } = await setUp(t);
   const name = bytes("e");
   await assert.rejects(elections.leader(caller, { name }), { code: "no-elected-leader" });
   const first = (await campaign("e", leases[0], "1")).response.leader;
   const second = campaign("e", leases[1], "2");
-  await queued("e/", 2);
+  await waitForKeys("e/", 2);
   await elections.proclaim(caller, { leader: first, value: bytes("1b") });
   assert.equal(Buffer.from((await elections.leader(caller, { name })).kv.value).toString(), "1b");
   await elections.resign(caller, { leader: first });

@@ -38,7 +38,7 @@ const withKeys = async (t: TestContext, count: number) => {
       await waitUntil(() => chunks.at(-1)?.end !== undefined);
       return chunks;
     };
-    return { session, chunks, until: waitUntil, end, failure: () => failure };
+    return { session, chunks, waitUntil, end, failure: () => failure };
   };
   return { application, put, open };
 };
@@ -72,7 +72,7 @@ test("no chunk is read for a listener without room, and later writes are not vis
   const { open, put } = await withKeys(t, 40);
   let hasRoom = false;
   const stream = open({}, () => hasRoom);
-  await stream.until(() => stream.chunks.length === 1);
+  await stream.waitUntil(() => stream.chunks.length === 1);
   await put(nameOf(39), "changed");
   await put("k999");
   assert.deepEqual(sizes(stream.chunks), [10]);
@@ -89,18 +89,18 @@ test("no chunk is read for a listener without room, and later writes are not vis
 test("a stream whose revision is compacted before it is read ends with etcd's error", async (t) => {
   const { application, open, put } = await withKeys(t, 40);
   const stream = open({}, () => false);
-  await stream.until(() => stream.chunks.length === 1);
+  await stream.waitUntil(() => stream.chunks.length === 1);
   await put("other");
   await resultOf(application.compact, anonymousCaller, CompactionRequest.create({ revision: 42n }));
   stream.session.resume();
-  await stream.until(() => false);
+  await stream.waitUntil(() => false);
   assert.equal((stream.failure() as { code: string }).code, "compacted");
 });
 
 test("nothing is sent after a stream is closed", async (t) => {
   const { open, put } = await withKeys(t, 40);
   const stream = open({}, () => false);
-  await stream.until(() => stream.chunks.length === 1);
+  await stream.waitUntil(() => stream.chunks.length === 1);
   stream.session.close();
   await put("other");
   assert.deepEqual([sizes(stream.chunks), stream.failure()], [[10], undefined]);

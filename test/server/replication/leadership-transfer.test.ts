@@ -23,7 +23,7 @@ const setUp = () => {
 };
 
 test("the caller of a transfer gets the new leader", () => {
-  const { transfer, begin, asked, ends, world, logLines: logged } = setUp();
+  const { transfer, begin, asked, ends, world, logLines } = setUp();
   begin(transferee);
   assert.deepEqual([asked, ends], [[transferee], []]);
   world.leader = transferee;
@@ -33,7 +33,7 @@ test("the caller of a transfer gets the new leader", () => {
   world.leader = other;
   transfer.onEnded(false);
   assert.deepEqual(ends, [transferee, other]);
-  assert.deepEqual(logged(), [
+  assert.deepEqual(logLines(), [
     "leadership transfer starting",
     "leadership transfer finished",
     "leadership transfer starting",

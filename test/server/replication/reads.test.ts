@@ -191,13 +191,13 @@ test("the number of waiting reads is bounded, wherever they wait", () => {
 });
 
 test("the rounds of a member that does not catch up are bounded", () => {
-  const { clock, asked, read, confirm, apply, countWaiting: waiting } = setUp();
+  const { clock, asked, read, confirm, apply, countWaiting } = setUp();
   for (let n = 0; n < 200; n++) {
     read();
     clock.settle();
     confirm(asked.length, 5);
   }
-  assert.equal(waiting(), 64);
+  assert.equal(countWaiting(), 64);
   assert.equal(asked.length, 64);
   apply(5);
   assert.equal(asked.length, 65);

@@ -28,30 +28,30 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
     flushes.shift()?.done();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { log, cuts, flushes, lines, flushed: waitForFlush };
+  return { log, cuts, flushes, lines, waitForFlush };
 };
 
 test("the memory for kept entries is bounded, whatever catchUpEntries is", async () => {
-  const { log, cuts, flushed } = truncation({ snapshotCount: 1_500_000, catchUpEntries: Number.MAX_SAFE_INTEGER });
+  const { log, cuts, waitForFlush } = truncation({ snapshotCount: 1_500_000, catchUpEntries: Number.MAX_SAFE_INTEGER });
   const data = new Uint8Array();
   for (let index = 1; index <= 1_500_000; index++) log.onEntriesApplied([commandEntry(index, 1, data)]);
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [500_000]);
 });
 
 test("every snapshotCount entries the log is compacted behind the durable store, except for catchUpEntries", async () => {
-  const { log, cuts, flushes, lines, flushed } = truncation();
+  const { log, cuts, flushes, lines, waitForFlush } = truncation();
   log.onEntriesApplied(entries(1, 99));
   assert.equal(flushes.length, 0);
   log.onEntriesApplied(entries(100, 130));
   assert.deepEqual([flushes.length, cuts], [1, []]);
   log.onEntriesApplied(entries(131, 150)); // not flushed with what came before
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [80]);
   log.onEntriesApplied(entries(151, 229));
   assert.equal(flushes.length, 0);
   log.onEntriesApplied(entries(230, 230));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [80, 180]);
   assert.deepEqual(
     lines.map(({ msg }) => msg),
@@ -60,63 +60,63 @@ test("every snapshotCount entries the log is compacted behind the durable store,
 });
 
 test("large entries make a truncation due earlier and are kept in smaller number", async () => {
-  const { log, cuts, flushed } = truncation({ snapshotCount: 10_000, catchUpEntries: 5_000 });
+  const { log, cuts, waitForFlush } = truncation({ snapshotCount: 10_000, catchUpEntries: 5_000 });
   log.onEntriesApplied(entries(1, 63, mebibyte));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, []);
   log.onEntriesApplied(entries(64, 80, mebibyte));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [16], "64 MiB stay");
   log.onEntriesApplied(entries(81, 100, 4 * mebibyte));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [16, 84]);
 });
 
 test("while a snapshot is being sent the log is kept up to a bound, and truncated afterwards", async () => {
-  const { log, cuts, flushes, flushed } = truncation();
+  const { log, cuts, flushes, waitForFlush } = truncation();
   log.hold();
   log.onEntriesApplied(entries(1, 1_000));
   assert.equal(flushes.length, 0);
   log.release();
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [950]);
 
   log.hold();
   log.onEntriesApplied(entries(1_001, 1_500, mebibyte));
   assert.equal(flushes.length, 0);
   log.onEntriesApplied(entries(1_501, 1_600, mebibyte));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [950, 1_550]);
 });
 
 test("a member that restarts often truncates its log", async () => {
-  const { log, cuts, flushed } = truncation({ base: 500 as LogIndex, applied: entries(501, 590) });
+  const { log, cuts, waitForFlush } = truncation({ base: 500 as LogIndex, applied: entries(501, 590) });
   log.onEntriesApplied(entries(591, 599));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, []);
   log.onEntriesApplied(entries(600, 600));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [550]);
 });
 
 test("recovered entries count with their bytes", async () => {
-  const { log, cuts, flushed } = truncation({ snapshotCount: 10_000, applied: entries(1, 60, 2 * mebibyte) });
+  const { log, cuts, waitForFlush } = truncation({ snapshotCount: 10_000, applied: entries(1, 60, 2 * mebibyte) });
   log.onEntriesApplied(entries(61, 61));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [29], "64 MiB stay: 31 of the large ones, and the small one");
 });
 
 test("after an installed snapshot a pending truncation does nothing, and counts restart behind it", async () => {
-  const { log, cuts, flushed } = truncation();
+  const { log, cuts, waitForFlush } = truncation();
   log.onEntriesApplied(entries(1, 150));
   log.onInstalled(10_000 as LogIndex);
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, []);
   log.onEntriesApplied(entries(10_001, 10_099));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, []);
   log.onEntriesApplied(entries(10_100, 10_100));
-  await flushed();
+  await waitForFlush();
   assert.deepEqual(cuts, [10_050]);
 });
 

@@ -47,7 +47,7 @@ const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock =
     t.after(() => socket.destroy());
     return textOf(socket);
   };
-  return { port, server, lines, refusals, greeting: readGreeting };
+  return { port, server, lines, refusals, readGreeting };
 };
 
 /** Reads until the connection ends. Resolves to the text, or to the code of the error that has ended it. */
@@ -64,10 +64,10 @@ test("a client that trusts the authority is served; without --client-cert-auth i
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
-  const { greeting } = await serve(t, withCertificate(files));
-  assert.equal(await greeting({ ca: authority.cert }), "hello nobody");
+  const { readGreeting } = await serve(t, withCertificate(files));
+  assert.equal(await readGreeting({ ca: authority.cert }), "hello nobody");
   assert.equal(
-    await greeting({ ca: (await TestAuthority.create("stranger")).cert }),
+    await readGreeting({ ca: (await TestAuthority.create("stranger")).cert }),
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   );
 });
@@ -76,16 +76,16 @@ test("a certificate that has expired, or ends within 30 days, causes a warning a
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
   const { files: expired } = await authority.issueTo(folder, "server", { isExpired: true });
-  const { greeting, lines } = await serve(t, withCertificate(expired));
+  const { readGreeting, lines } = await serve(t, withCertificate(expired));
   const warnings = () => lines.flatMap(({ msg, path }) => (msg.startsWith("the TLS certificate") ? [[msg, path]] : []));
   const hasExpired = ["the TLS certificate has expired: replace its files (no restart is needed)", expired.cert];
   assert.deepEqual(warnings(), [hasExpired]);
   await authority.issueTo(folder, "server", { days: 29 });
-  await greeting({ ca: authority.cert });
+  await readGreeting({ ca: authority.cert });
   const soon = ["the TLS certificate expires soon: replace its files (no restart is needed)", expired.cert];
   assert.deepEqual(warnings(), [hasExpired, soon]);
   await authority.issueTo(folder, "server", { days: 31 });
-  await greeting({ ca: authority.cert });
+  await readGreeting({ ca: authority.cert });
   assert.deepEqual(warnings(), [hasExpired, soon]);
 });
 
@@ -95,13 +95,13 @@ test("with a trusted authority only clients with its certificates are served, un
   const stranger = await TestAuthority.create("stranger");
   const { files } = await authority.issueTo(folder, "server");
   const trustedCaFile = await authority.writeTo(folder);
-  const { greeting, refusals } = await serve(t, { ...withCertificate(files), trustedCaFile });
+  const { readGreeting, refusals } = await serve(t, { ...withCertificate(files), trustedCaFile });
   const ca = authority.cert;
   const { cert, key } = await authority.issue({ commonName: "alice" });
-  assert.equal(await greeting({ ca, cert, key }), "hello alice");
-  assert.equal(await greeting({ ca }), "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED");
-  assert.doesNotMatch(await greeting({ ca, ...(await stranger.issue()) }), /hello/);
-  assert.doesNotMatch(await greeting({ ca, ...(await authority.issue({ isExpired: true })) }), /hello/);
+  assert.equal(await readGreeting({ ca, cert, key }), "hello alice");
+  assert.equal(await readGreeting({ ca }), "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED");
+  assert.doesNotMatch(await readGreeting({ ca, ...(await stranger.issue()) }), /hello/);
+  assert.doesNotMatch(await readGreeting({ ca, ...(await authority.issue({ isExpired: true })) }), /hello/);
   assert.deepEqual(
     refusals().map(({ error }) => error),
     [
@@ -117,9 +117,9 @@ test("the user is the common name of the certificate, with any characters and be
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
   const trustedCaFile = await authority.writeTo(folder);
-  const { greeting } = await serve(t, { ...withCertificate(files), trustedCaFile });
+  const { readGreeting } = await serve(t, { ...withCertificate(files), trustedCaFile });
   const nameFor = async (subject: string) =>
-    greeting({ ca: authority.cert, ...(await authority.issue({ commonName: subject })) });
+    readGreeting({ ca: authority.cert, ...(await authority.issue({ commonName: subject })) });
   assert.equal(await nameFor("Doe\\, Jane \\+ \\<é\\>"), "hello Doe, Jane + <é>");
   assert.equal(await nameFor("alice+OU=staff"), "hello alice"); // two names in one part of the subject
   assert.equal(await nameFor("alice, CN=bob"), "hello bob"); // the last one, as in Go
@@ -130,10 +130,10 @@ test("a file without an authority is refused at the start; a file that is emptie
   const authority = await TestAuthority.create();
   const { files } = await authority.issueTo(folder, "server");
   const trustedCaFile = await authority.writeTo(folder);
-  const { greeting } = await serve(t, { ...withCertificate(files), trustedCaFile });
+  const { readGreeting } = await serve(t, { ...withCertificate(files), trustedCaFile });
   const alice = { ca: authority.cert, ...(await authority.issue({ commonName: "alice" })) };
   await writeFile(trustedCaFile, "");
-  assert.equal(await greeting(alice), "hello alice");
+  assert.equal(await readGreeting(alice), "hello alice");
   await assert.rejects(serve(t, { ...withCertificate(files), trustedCaFile }), /no certificate in .*: name a PEM file/);
 });
 
@@ -146,15 +146,15 @@ test("allowed names and hosts decide among verified clients", async (t) => {
   const alice = await authority.issue({ commonName: "alice", hosts: ["alice.example"] });
   const bob = await authority.issue({ commonName: "bob", hosts: ["*.bob.example"] });
   const byName = await serve(t, { ...withCertificate(files), trustedCaFile, clientCertAllowedCn: "carol,alice" });
-  assert.equal(await byName.greeting({ ca, ...alice }), "hello alice");
-  assert.doesNotMatch(await byName.greeting({ ca, ...bob }), /hello/);
+  assert.equal(await byName.readGreeting({ ca, ...alice }), "hello alice");
+  assert.doesNotMatch(await byName.readGreeting({ ca, ...bob }), /hello/);
   const byHost = await serve(t, {
     ...withCertificate(files),
     trustedCaFile,
     clientCertAllowedHostname: "west.bob.example,127.0.0.9",
   });
-  assert.equal(await byHost.greeting({ ca, ...bob }), "hello bob");
-  assert.doesNotMatch(await byHost.greeting({ ca, ...alice }), /hello/);
+  assert.equal(await byHost.readGreeting({ ca, ...bob }), "hello bob");
+  assert.doesNotMatch(await byHost.readGreeting({ ca, ...alice }), /hello/);
   assert.match(String(byHost.refusals()[0]?.["error"]), /^client certificate authentication failed/);
 });
 
@@ -168,11 +168,11 @@ test("a certificate is refused as soon as the revocation list contains it", asyn
   const alice = await authority.issue({ commonName: "alice" });
   const bob = await authority.issue({ commonName: "bob" });
   await writeFile(clientCrlFile, await authority.revoke([bob]));
-  const { greeting, refusals } = await serve(t, { ...withCertificate(files), trustedCaFile, clientCrlFile });
-  assert.equal(await greeting({ ca, ...alice }), "hello alice");
-  assert.doesNotMatch(await greeting({ ca, ...bob }), /hello/);
+  const { readGreeting, refusals } = await serve(t, { ...withCertificate(files), trustedCaFile, clientCrlFile });
+  assert.equal(await readGreeting({ ca, ...alice }), "hello alice");
+  assert.doesNotMatch(await readGreeting({ ca, ...bob }), /hello/);
   await writeFile(clientCrlFile, await authority.revoke([bob, alice]));
-  assert.doesNotMatch(await greeting({ ca, ...alice }), /hello/);
+  assert.doesNotMatch(await readGreeting({ ca, ...alice }), /hello/);
   assert.match(String(refusals()[0]?.["error"]), /^transport: certificate serial [0-9a-f]+ revoked$/);
 });
 

@@ -164,14 +164,14 @@ export class History {
       };
     };
     const note = <Result>(write: Write, run: () => Result, response?: (result: Result) => unknown): Result => {
-      const { succeed: succeeded, fail: failed } = beginNote(write);
+      const { succeed, fail } = beginNote(write);
       let result: Result;
       try {
         result = run();
       } catch (error) {
-        return failed(error);
+        return fail(error);
       }
-      return succeeded(result, response);
+      return succeed(result, response);
     };
     /** Notes a write that is done in slices. */
     function* noteSliced<Result>(
@@ -179,14 +179,14 @@ export class History {
       work: Sliced<Result>,
       response?: (result: Result) => unknown,
     ): Sliced<Result> {
-      const { succeed: succeeded, fail: failed } = beginNote(write);
+      const { succeed, fail } = beginNote(write);
       let result: Result;
       try {
         result = yield* work;
       } catch (error) {
-        return failed(error);
+        return fail(error);
       }
-      return succeeded(result, response);
+      return succeed(result, response);
     }
     spy(
       store,
@@ -219,12 +219,12 @@ export class History {
     );
     spy(store, "smallTxn", (run) => (request) => {
       if (!isWrite(request)) return run(request);
-      const { succeed: succeeded, fail: failed } = beginNote({ kind: "txn", request });
+      const { succeed, fail } = beginNote({ kind: "txn", request });
       try {
         const result = run(request);
-        return result && succeeded(result, () => txnResponse(result)); // undefined: the transaction is not small, and `txn` is called for it
+        return result && succeed(result, () => txnResponse(result)); // undefined: not small, so `txn` follows
       } catch (error) {
-        return failed(error);
+        return fail(error);
       }
     });
     let applying: readonly Entry[] = [];

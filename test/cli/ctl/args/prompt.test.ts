@@ -21,9 +21,9 @@ function terminal(...typed: readonly string[]) {
 
 describe("a password at a terminal", () => {
   test("is not shown, and the terminal's mode is restored", async () => {
-    const { io, modes, outputText: shown } = terminal("pässwörd", "\r");
+    const { io, modes, outputText } = terminal("pässwörd", "\r");
     assert.equal(await askPassword("Password: ", io), "pässwörd");
-    assert.equal(shown(), "Password: \n");
+    assert.equal(outputText(), "Password: \n");
     assert.deepEqual(modes, [true, false]);
   });
 

@@ -69,7 +69,7 @@ test("check perf deletes its keys when it is stopped, then compacts and defragme
   await using server = await startTestServer();
   const words = ["check", "perf", "--prefix=p/", "--auto-compact", "--auto-defrag"];
   const check = startProgram(server.endpoint, ...words);
-  await check.untilSomeKeys(server.client(), "p/");
+  await check.waitForSomeKeys(server.client(), "p/");
   check.signals.emit("SIGINT", "SIGINT");
   const { code, stdout, stderr } = await check.ended;
   assert.deepEqual([code, stderr], [1, "Error: stopped before the end\n"]);

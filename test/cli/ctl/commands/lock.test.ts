@@ -16,7 +16,7 @@ describe("lock", () => {
     await using server = await startTestServer();
     for (const signal of ["SIGINT", "SIGTERM"]) {
       const holder = startProgram(server.endpoint, "lock", "l");
-      await holder.printed("l/");
+      await holder.waitForOutput("l/");
       assert.equal((await keysUnder(server, "l/")).length, 1);
       holder.signals.emit(signal, signal);
       const { code, stdout, stderr } = await holder.ended;
@@ -43,7 +43,7 @@ describe("lock", () => {
     await using server = await startTestServer();
     const held = await server.client().lock("l");
     const stopped = startProgram(server.endpoint, "lock", "l", "true");
-    await stopped.untilKeys(server.client(), "l/", 2);
+    await stopped.waitForKeys(server.client(), "l/", 2);
     stopped.signals.emit("SIGINT", "SIGINT");
     assert.deepEqual(await stopped.ended, { code: 1, stdout: "", stderr: "Error: context canceled\n" });
     assert.equal((await keysUnder(server, "l/")).length, 1);
@@ -55,7 +55,7 @@ describe("lock", () => {
   test("passes SIGTERM on to its command, and not SIGINT", async () => {
     await using server = await startTestServer();
     const holder = startProgram(server.endpoint, "lock", "l", "--", "sh", "-c", "echo ready; exec sleep 60");
-    await holder.printed("ready");
+    await holder.waitForOutput("ready");
     holder.signals.emit("SIGINT", "SIGINT");
     holder.signals.emit("SIGTERM", "SIGTERM");
     const { code, stdout, stderr } = await holder.ended;
@@ -65,7 +65,7 @@ describe("lock", () => {
   test("ends with an error when its lease has ended", async () => {
     await using server = await startTestServer();
     const holder = startProgram(server.endpoint, "lock", "l", "--ttl=2");
-    await holder.printed("l/");
+    await holder.waitForOutput("l/");
     const [kv] = await keysUnder(server, "l/");
     await server.client().lease.revoke(kv?.lease ?? 0n);
     const { code, stderr } = await holder.ended;
@@ -76,7 +76,7 @@ describe("lock", () => {
     await using server = await startTestServer();
     const script = "trap 'kill $!; exit 0' TERM; sleep 60 > /dev/null & echo ready; wait";
     const holder = startProgram(server.endpoint, "lock", "l", "--ttl=2", "--", "sh", "-c", script);
-    await holder.printed("ready");
+    await holder.waitForOutput("ready");
     const [kv] = await keysUnder(server, "l/");
     await server.client().lease.revoke(kv?.lease ?? 0n);
     const warning = "Warning: the lock is lost; the command continues\n";

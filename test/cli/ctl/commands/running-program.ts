@@ -36,9 +36,9 @@ export function startProgram(endpoint: string, ...words: readonly string[]) {
   return {
     signals,
     output,
-    printed: waitForOutput,
-    untilKeys: waitForKeys,
-    untilSomeKeys: waitForSomeKeys,
+    waitForOutput,
+    waitForKeys,
+    waitForSomeKeys,
     ended: ended.then((code) => ({ code, ...output })),
   };
 }
