@@ -1,4 +1,4 @@
-// Checks of a cluster's data against what its writers saw.
+// Checks of a cluster's data against the outcomes that its writers recorded.
 
 import assert from "node:assert/strict";
 import type { KeyValue } from "../../client/index.js";
@@ -8,17 +8,17 @@ import { scaledMs } from "../support/machine-speed.js";
 
 const text = new TextDecoder();
 
-/** Generous: a member may have to catch up first. */
+/** Long enough for a member that has to catch up first. */
 const readTimeoutMs = 20_000;
 
 const readAll = async (member: ClusterMember): Promise<Map<string, KeyValue>> => {
   await using client = member.client();
-  // Linearizable, so the member has applied all that was acknowledged before; it still answers from its own copy.
+  // The read is linearizable, so the member has applied every acknowledged write; the answer is from its own copy.
   const { kvs } = await client.kv.get("", { prefix: true, timeoutMs: scaledMs(readTimeoutMs) });
   return new Map(kvs.map((kv) => [text.decode(kv.key), kv]));
 };
 
-/** For writers that write each key once: every acknowledged one is there, no failed one is, on every member. */
+/** Checks, for writers that write each key once, that every member has all acknowledged writes and no failed one. */
 export const assertNothingLost = async (cluster: TestCluster, writes: readonly Write[]): Promise<void> => {
   for (const member of cluster.members) {
     const kvs = await readAll(member);
@@ -35,7 +35,7 @@ export const assertNothingLost = async (cluster: TestCluster, writes: readonly W
   }
 };
 
-/** For writers that overwrite keys: each holds its last acknowledged value, or a later one or one of unknown outcome. */
+/** Checks, for writers that overwrite keys, that each key has its last acknowledged value, a later one, or one of unknown outcome. */
 export const assertNoneRolledBack = async (cluster: TestCluster, writes: readonly Write[]): Promise<void> => {
   const byKey = new Map<string, Write[]>();
   for (const write of writes) byKey.set(write.key, [...(byKey.get(write.key) ?? []), write]);
@@ -55,7 +55,7 @@ export const assertNoneRolledBack = async (cluster: TestCluster, writes: readonl
   }
 };
 
-/** A member that was killed, and how long it was gone: from before the signal until just before its next start. */
+/** A member that was killed, and the time it was down: from before the signal until just before its next start. */
 export interface Kill {
   readonly endpoint: string;
   readonly from: number;
@@ -63,8 +63,8 @@ export interface Kill {
 }
 
 /**
- * Members that live fail no write, whoever else is killed: what was not acknowledged was with one that was gone just then.
- * It may have begun after the signal, too: a dying process has its sockets open until its memory is given back.
+ * Checks that each write without an acknowledgement went to a member that was being killed at that time: other members fail no write.
+ * A write may begin shortly after the signal: a process that is being killed keeps its sockets open until its memory is freed.
  */
 export const assertOnlyTheKilledFail = (writes: readonly Write[], kills: readonly Kill[]): void => {
   for (const { key, outcome, failedAt, startedAt, endedAt } of writes) {
@@ -74,7 +74,10 @@ export const assertOnlyTheKilledFail = (writes: readonly Write[], kills: readonl
   }
 };
 
-/** Acknowledged revisions are given once, and grow with time: what began after another had ended has a higher one. */
+/**
+ * Checks that no two writes have the same acknowledged revision, and that a write that begins after the end of another one has a higher
+ * revision.
+ */
 export const assertRevisionsInOrder = (writes: readonly Write[]): void => {
   const acknowledged = writes
     .filter(({ outcome }) => outcome === "acknowledged")
@@ -89,7 +92,7 @@ export const assertRevisionsInOrder = (writes: readonly Write[]): void => {
   }
 };
 
-/** The whole history hashes to the same on every member. */
+/** Checks that the hash of the whole history is the same on every member. */
 export const assertSameHash = async (cluster: TestCluster): Promise<void> => {
   const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(readTimeoutMs) });
   const hashes = [];

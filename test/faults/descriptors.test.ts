@@ -1,4 +1,4 @@
-// A process that has run out of file descriptors: it waits as for a full disk, and goes on by itself.
+// A process without free file descriptors: it waits as on a full disk, and continues by itself.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -10,11 +10,11 @@ import { assertSameHash } from "./checks.js";
 
 const run = promisify(execFile);
 
-/** Generous: a busy machine is no failure. */
+/** Long enough for a busy machine. */
 const deadlineMs = 30_000;
 const value = "x".repeat(100 * 1024);
 
-/** From now on the process can open nothing more; what it has open stays. */
+/** Lowers the limit of a process so that it can open no further file; open files stay open. */
 const takeDescriptors = ({ running }: ClusterMember): Promise<unknown> =>
   run("prlimit", ["--pid", String(running.pid), "--nofile=8:"]);
 
@@ -29,10 +29,10 @@ const logAgain = "there are file descriptors for the write-ahead log again: writ
 const noStoreDescriptors = "no file descriptors for the store: what is applied waits until there are some";
 const storeAgain = "there are file descriptors for the store again";
 
-/** Writes through `client` until the log of a member is in its second segment: the first one is small, and the next there at once. */
+/** Writes until the log of a member is in its second segment: the first is small, and the second exists from the start. */
 const leaveFirstSegment = (client: Client): Promise<void> => writeLarge(client, 45);
 
-/** The same until the log of a member is half through that segment, where it makes the next. */
+/** Writes until the log of a member is in the middle of that segment, where it creates the next one. */
 const writeHalfSegment = (client: Client): Promise<void> => writeLarge(client, 100);
 
 const writeLarge = async (client: Client, times: number): Promise<void> => {

@@ -1,5 +1,5 @@
-// Disks that are full, read-only or damaged, with real files: the member says so by name, never serves what is wrong, and
-// the others go on.
+// Full, read-only and damaged disks, with real files: the member names the problem and never returns damaged data, and the other members
+// continue.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -20,7 +20,7 @@ import { SmallDisk } from "./small-disk.js";
 const run = promisify(execFile);
 
 const deadlineMs = 30_000;
-/** MiB that a member leaves free on a disk: the log 48 MiB beyond a segment of 16, the store 32. */
+/** Free space in MiB at which the log waits: it keeps 48 MiB free beyond a segment of 16, the store keeps 32. */
 const belowLogReserve = 45;
 
 const waitForLog =
@@ -35,10 +35,10 @@ const noStoreSpace = "no space for the store: what is applied waits until there 
 
 const value = "x".repeat(100 * 1024);
 
-/** Writes through `client` until the log of a member is in its second segment: the first one is small, and the next there at once. */
+/** Writes until the log of a member is in its second segment: the first is small, and the second exists from the start. */
 const leaveFirstSegment = (client: Client): Promise<void> => writeLarge(client, 45);
 
-/** The same until the log of a member is half through that segment, where it makes the next. */
+/** Writes until the log of a member is in the middle of that segment, where it creates the next one. */
 const writeHalfSegment = (client: Client): Promise<void> => writeLarge(client, 100);
 
 const writeLarge = async (client: Client, times: number): Promise<void> => {
@@ -48,7 +48,7 @@ const writeLarge = async (client: Client, times: number): Promise<void> => {
 const isNoSpace = (error: unknown): boolean =>
   error instanceof EtcdError && error.message.includes("etcdserver: mvcc: database space exceeded");
 
-/** Three members, each on a disk of its own. */
+/** Starts three members, each on a disk of its own. */
 const startOnDisks = async (disks: readonly SmallDisk[]): Promise<TestCluster> => {
   const cluster = await createCluster();
   for (const [position, { dataDir }] of cluster.members.entries()) await symlink(disks[position]!.path, dataDir);
@@ -56,7 +56,7 @@ const startOnDisks = async (disks: readonly SmallDisk[]): Promise<TestCluster> =
   return cluster;
 };
 
-/** All hold the same, one after the other has caught up. */
+/** Checks that all members have the same history, once each has caught up. */
 const assertSame = (cluster: TestCluster): Promise<void> => assertSameHash(cluster);
 
 test("a leader whose disk is full transfers leadership, refuses writes and serves reads; it recovers by itself once there is space", async () => {
@@ -86,7 +86,7 @@ test("a leader whose disk is full transfers leadership, refuses writes and serve
   assert.equal(kvs.length, 1);
   await assert.rejects(here.kv.put("refused", "here"), isNoSpace);
 
-  // Not a byte is left: what the others write waits here, and nothing fails.
+  // No byte is free: the member waits with the writes of the others, and does not fail.
   await disk.fillUpTo(0);
   await elsewhere.kv.put("after", "all of it is full");
   await leader.running.waitFor("the store waits, too", waitForLog(noStoreSpace), deadlineMs);
@@ -114,7 +114,7 @@ test("a leader that cannot write its log stops and names the file; requests at o
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
   await using elsewhere = other.client();
   await elsewhere.kv.put("before", "v");
-  // From now on the system refuses each write to a file, as a disk that fails would.
+  // The system now refuses each write to a file, like a failing disk.
   await run("prlimit", ["--pid", String(leader.running.pid), "--fsize=0"]);
   await elsewhere.kv.put("during", "v");
   const { code } = await leader.running.waitForExit();
@@ -127,7 +127,7 @@ test("a leader that cannot write its log stops and names the file; requests at o
   await assertSame(cluster);
 });
 
-/** The size of LevelDB's own log, which the store's next batch goes to. */
+/** Returns the size of LevelDB's own log, to which the store appends its batches. */
 const sizeOfStoreLog = async ({ dataDir }: ClusterMember): Promise<number> => {
   const store = join(dataDir, "member", "store-1");
   const logs = (await readdir(store)).filter((name) => name.endsWith(".log")).sort();
@@ -143,8 +143,8 @@ test("a leader that cannot write its store serves only serializable reads; a res
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
   await using here = leader.client();
   await using elsewhere = other.client();
-  // Until the log has just begun a segment, and LevelDB's is longer, but not so long that it begins another one: then a limit hits
-  // only the store.
+  // Writes until the log has just begun a segment, and LevelDB's log is longer than that but not near its own end: then a limit on file
+  // sizes affects only the store.
   for (let size = 0; size < 512 * 1024 || size > 3 * 1024 * 1024; size = await sizeOfStoreLog(leader)) {
     const segments = await segmentsOf(leader);
     while ((await segmentsOf(leader)) === segments) await elsewhere.kv.put("large", value);
@@ -185,7 +185,7 @@ test("a member that is killed on a full disk says so when it starts, and starts 
   await assertSame(cluster);
 });
 
-/** Its only fatal line matches. */
+/** Checks that a member does not start, and that its only fatal line matches. */
 const assertDoesNotStart = async (member: ClusterMember, reason: RegExp): Promise<void> => {
   member.launch();
   const { code } = await member.running.waitForExit();
@@ -216,7 +216,7 @@ test("a member whose directory cannot be written does not start; the directory c
   await assertSame(cluster);
 });
 
-/** The file of a stopped member, below `member/`, that holds most of what the pattern names. */
+/** Returns the file of a stopped member, below `member/`, in which the pattern occurs most often. */
 const fileOf = async (member: ClusterMember, folder: string, pattern: RegExp): Promise<string> => {
   const directory = join(member.dataDir, "member", folder);
   const [name = ""] = (await readdir(directory)).filter((each) => pattern.test(each)).sort();
@@ -237,7 +237,7 @@ for (const [what, folder, pattern, at] of damaged)
     await using cluster = await startCluster();
     for (let n = 0; n < 50; n++) await cluster.client.kv.put(`k/${n}`, "v".repeat(500));
     const [member] = (await cluster.followers()) as [ClusterMember];
-    await member.restart(); // what was in LevelDB's log is in a table now
+    await member.restart(); // moves the contents of LevelDB's log into a table
     await member.kill("SIGTERM");
     const file = await fileOf(member, folder, pattern);
     const good = await readFile(file);
@@ -256,7 +256,7 @@ for (const [what, folder, pattern, at] of damaged)
     await assertSame(cluster);
   });
 
-/** Reads what a stopped member promised from its log; "nothing" if that has not begun. */
+/** Reads the persisted vote and term of a stopped member from its log; "nothing" if the log has not begun. */
 const promisedText = async (member: ClusterMember): Promise<string> => {
   const { log, problem } = await checkWal(nodeDisk, join(member.dataDir, "member", "wal"));
   assert.equal(problem, undefined);
@@ -273,7 +273,8 @@ for (const starts of [1, 2])
     await cluster.client.kv.put("k", "v");
     await member.kill("SIGTERM");
     await rm(member.dataDir, { recursive: true });
-    // Nobody is left but one that wants to lead, and remembers it only on disk: a vote would do.
+    // Only `other` runs again, and campaigns: it knows the member's first starts only from its disk, and a vote of the member would make
+    // it leader.
     const leader = await cluster.leader([cluster.members.find((each) => each !== member && each !== other)!, other]);
     await leader.kill("SIGKILL");
     await other.kill("SIGKILL");

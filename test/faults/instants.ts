@@ -1,13 +1,15 @@
-// At which instants members are killed: any will do, and a seed repeats them.
+// Random instants at which members are killed; a seed repeats them.
 
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "../../testing/random.js";
 
-/** Passes a time between now and so many milliseconds on: nothing is waited for, something is hit. */
+/** Resolves after a random time of at most `ms` milliseconds, at an arbitrary instant of what is going on. */
 export type AnyInstantWithin = (ms: number) => Promise<void>;
 
-/** Told on the test's output; `SEED=… npm run test:faults` repeats it, as far as real processes repeat anything. */
+/**
+ * Returns the source of instants for a test, and prints its seed. `SEED=… npm run test:faults` repeats it, as far as real processes can.
+ */
 export const instantsOf = (t: TestContext): AnyInstantWithin => {
   const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   t.diagnostic(`SEED=${seed}`);

@@ -1,5 +1,5 @@
-// kill -9, again and again, under writers that remember what they were told. Raft paper §5: a cluster whose
-// majority comes back loses nothing that it acknowledged.
+// Repeated kill -9 of members, with writers that record acknowledgements. Raft paper §5: a cluster whose majority comes back loses no
+// acknowledged write.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -18,11 +18,11 @@ import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
 import { lengthen, scaledMs } from "../support/machine-speed.js";
 
-/** A write that begins after the leader was killed is acknowledged within this on a quiet machine. */
+/** Limit on a quiet machine for the acknowledgement of a write that begins after the leader was killed. */
 const failoverMs = 2_000;
-/** All members have to start first. */
+/** Limit for a cluster of which all members have to start first. */
 const restartMs = 15_000;
-/** About as long as a start takes: an instant of it is hit. */
+/** Approximate duration of a start, within which a member is killed. */
 const startMs = lengthen(600);
 
 const uniqueValueOf = (writer: number, n: number): string => `${writer}/${n}`;
@@ -94,7 +94,7 @@ test("a member survives repeated kills at any instant during compactions", async
     await writers.timeFirstNewWrite(failoverMs);
     member.launch();
     if (round % 2 === 1) {
-      await anyInstantWithin(startMs); // and while it reads its files, or catches up
+      await anyInstantWithin(startMs); // while the member reads its files or catches up
       await member.kill("SIGKILL");
       member.launch();
     }
@@ -128,7 +128,7 @@ test("members that are killed repeatedly during their first start start in the e
   await assertSameHash(cluster);
 });
 
-/** Compacts to a little before the newest revision, waiting for its physical end, until told to stop. */
+/** Compacts repeatedly to shortly before the newest revision, each time up to the physical end, until aborted. */
 const compactAgainAndAgain = async (cluster: TestCluster, signal: AbortSignal): Promise<number> => {
   let compactions = 0;
   while (!signal.aborted) {
@@ -138,7 +138,7 @@ const compactAgainAndAgain = async (cluster: TestCluster, signal: AbortSignal): 
       if (revision > 0) await cluster.client.kv.compact(revision, { physical: true, timeoutMs: scaledMs(1_000) });
       compactions++;
     } catch (error) {
-      if (!(error instanceof EtcdError)) throw error; // the member was killed, or another attempt got there first
+      if (!(error instanceof EtcdError)) throw error; // the member was killed, or an earlier attempt had succeeded
     }
     await delay(20);
   }

@@ -14,7 +14,7 @@ import { tempFolder } from "../support/temp-folder.js";
 import { SmallDisk } from "./small-disk.js";
 import { patientClient } from "../support/patient-client.js";
 
-/** Generous: a busy machine is no failure. */
+/** Long enough for a busy machine. */
 const deadlineMs = 30_000;
 
 const startLocalCluster = async (dataDir: string): Promise<MinietcdProcess> => {

@@ -1,4 +1,4 @@
-// Many leases that end together, on real processes.
+// Many leases that expire at the same time, on real processes.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -7,7 +7,7 @@ import { startCluster } from "../support/minietcd-cluster.js";
 import { scaledMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 30_000;
-/** Leases that are made at the same time. */
+/** Leases that are granted concurrently. */
 const perBatch = 500;
 
 test("10 000 leases that expire at once are revoked at a bounded rate, and the cluster serves meanwhile", async (t) => {
@@ -23,14 +23,15 @@ test("10 000 leases that expire at once are revoked at a bounded rate, and the c
         await client.kv.put(`k/${from + m}`, "v", { lease: id(from + m), timeoutMs });
       }),
     );
-  // None may end before all are there: the first batch, which is revoked, tells how long this machine takes to make one.
+  // No lease may expire before all are granted: the time for the first batch, which is revoked, shows how long a grant takes on this
+  // machine.
   const startedAt = performance.now();
   await make(0, 3_600);
   const secondsPerBatch = (performance.now() - startedAt) / 1_000;
   await Promise.all(Array.from({ length: perBatch }, (_, m) => client.lease.revoke(id(m), { timeoutMs })));
   const ttlSeconds = Math.max(20, Math.ceil((3 * secondsPerBatch * count) / perBatch));
   for (let n = 0; n < count; n += perBatch) await make(n, ttlSeconds);
-  // A new leader gives all of them the same time.
+  // A new leader gives all leases their full TTL at the same time.
   await (await cluster.leader()).kill("SIGKILL");
   const countLeft = async (): Promise<number> =>
     (await client.kv.get("k/", { prefix: true, countOnly: true, timeoutMs: scaledMs(longEnoughMs) })).count;

@@ -23,7 +23,7 @@ export class SmallDisk implements AsyncDisposable {
     return bavail * bsize;
   }
 
-  /** Leaves only so much free, whatever else is written meanwhile. */
+  /** Fills the disk until only so much is free, even if others write to it meanwhile. */
   async fillUpTo(freeMebibytes: number): Promise<void> {
     const ballast = await open(this.ballast, "a");
     try {
@@ -37,17 +37,17 @@ export class SmallDisk implements AsyncDisposable {
     }
   }
 
-  /** Gives back what `fillUpTo` took. */
+  /** Frees the space that `fillUpTo` used. */
   removeBallast(): Promise<void> {
     return rm(this.ballast, { force: true });
   }
 
-  /** Makes the disk itself larger. */
+  /** Makes the disk larger. */
   async growTo(mebibytes: number): Promise<void> {
     await run("mount", ["-o", `remount,size=${mebibytes}m`, this.path]);
   }
 
-  /** Nothing may be written any more. No file may be open for writing. */
+  /** Makes the disk read-only. No file may be open for writing. */
   async makeReadOnly(): Promise<void> {
     await run("mount", ["-o", "remount,ro", this.path]);
   }

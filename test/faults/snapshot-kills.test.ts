@@ -1,4 +1,4 @@
-// kill -9 at any instant of members that are always too far behind for the log: who sends, who receives, or both.
+// kill -9 at any instant of members that always need snapshots: the sender, the receiver, or both.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -8,10 +8,10 @@ import { assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./che
 import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
 
-/** A log that is cut at every opportunity: whoever was away for a moment needs a snapshot. */
+/** A log that is truncated as soon as possible, so that a member needs a snapshot after a short absence. */
 const shortLog = ["--snapshot-count=5", "--snapshot-catchup-entries=2"];
 const restartMs = 15_000;
-/** About as long as a transfer and an installation take: an instant of either is hit. */
+/** Approximate duration of a transfer and an installation, within which a member is killed. */
 const transferMs = lengthen(400);
 
 const uniqueValueOf = (writer: number, n: number): string => `${writer}/${n}`;

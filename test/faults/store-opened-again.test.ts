@@ -1,4 +1,4 @@
-// LevelDB itself meets a shortage, in the middle of its own work: it takes no write any more. The store opens it again.
+// LevelDB encounters a shortage in its own background work and accepts no further write. The store opens it again.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -12,7 +12,7 @@ import { SmallDisk } from "./small-disk.js";
 
 const always = { whenAvailable: () => Promise.resolve(), lend: () => false };
 
-/** Rows that do not compress, a mebibyte in each batch: after four of them LevelDB makes a table. */
+/** Writes rows that do not compress, a mebibyte in each batch: after four batches LevelDB writes a table. */
 const writeBatches = async (backend: Backend, from: number, to: number): Promise<void> => {
   for (let n = from; n < to; n++) {
     const batch = backend.batch();
@@ -71,7 +71,7 @@ test("a store continues after LevelDB lacked descriptors for a table", async () 
     ...always,
     whenAvailableAgain: async () => {
       waits += 1;
-      if (waits === 3) await limits.restore(); // by then LevelDB repeats what its compaction met
+      if (waits === 3) await limits.restore(); // by then LevelDB repeats the error of its compaction
     },
   };
   const backend = new PatientBackend(await openDiskBackend(root), { descriptors });
@@ -89,7 +89,7 @@ test("a store continues after LevelDB lacked descriptors for a table", async () 
   await rm(directory, { recursive: true });
 });
 
-/** This process can open nothing more, until a program that was started before gives it its descriptors back. */
+/** Leaves this process no free file descriptors, until a program that was started before raises its limit again. */
 class DescriptorLimit {
   private isLowered = true;
 

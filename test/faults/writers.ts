@@ -1,4 +1,4 @@
-// Writers that go on whatever happens to the members, and remember what each write ended in.
+// Writers that continue whatever happens to the members, and record the outcome of each write.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, EtcdError } from "../../client/index.js";
@@ -6,34 +6,34 @@ import { Deadline } from "../support/deadline.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
-/** Above the 7 s after which a server itself gives a write up: what is seen is its answer, or that it was killed. */
+/** Timeout above the 7 s after which a server fails a write itself, so that the recorded outcome is the server's answer or its death. */
 const writeTimeoutMs = 10_000;
 
-/** A write as its writer saw it. */
+/** A write with its outcome at the writer. */
 export interface Write {
   readonly key: string;
   readonly value: string;
   readonly startedAt: number;
   endedAt: number;
-  /** `unknown`: it may have been carried out, or may still be. */
+  /** `unknown`: it may have been applied, or may still be. */
   outcome: "under way" | "acknowledged" | "failed" | "unknown";
   /** Revision of an acknowledged write. */
   revision: number;
-  /** Endpoint that had a write which was not acknowledged; undefined: none. */
+  /** Endpoint that received a write without acknowledging it; undefined: none. */
   failedAt: string | undefined;
 }
 
 export interface WritersOptions {
   readonly endpoints: readonly string[];
   readonly writers: number;
-  /** Which key a writer's n-th write is to; no two writers may share one. */
+  /** Returns the key of a writer's n-th write; no two writers may share a key. */
   readonly keyOf: (writer: number, n: number) => string;
 }
 
-/** A probe begins this often while none has succeeded. */
+/** Interval of the probes until one succeeds. */
 const probeMs = 25;
 
-/** Each writer has one write under way at a time. No value is written twice. */
+/** Writers with one write in flight each. No value is written twice. */
 export class Writers implements AsyncDisposable {
   readonly writes: Write[] = [];
   private readonly clients: Client[] = [];
@@ -48,11 +48,10 @@ export class Writers implements AsyncDisposable {
   }
 
   /**
-   * Begins writes of its own until one is acknowledged: those of the writers may all wait for a member that is gone.
-   *
+   * Begins probe writes until one is acknowledged; the writers' own writes may all wait for a member that is down.
    * @returns milliseconds until then
    * @param timeoutMs on a quiet machine
-   * @throws Error if that takes longer
+   * @throws Error if it takes longer
    */
   async timeFirstNewWrite(timeoutMs: number): Promise<number> {
     const from = performance.now();
@@ -73,7 +72,7 @@ export class Writers implements AsyncDisposable {
     return elapsed;
   }
 
-  /** Begins no more writes, and waits for those under way. */
+  /** Begins no further writes, and waits for those in flight. */
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all(this.loops);
@@ -89,7 +88,7 @@ export class Writers implements AsyncDisposable {
     for (let n = 0; !this.stopped; n++) await this.write(client, this.options.keyOf(writer, n), `${writer}:${n}`);
   }
 
-  /** Each prefers another member, so that forwarded writes are among them. */
+  /** Connects a writer; each prefers another member, so that some writes are forwarded. */
   private connect(writer: number): Client {
     const { endpoints } = this.options;
     const first = writer % endpoints.length;

@@ -1,4 +1,4 @@
-// A test file that never ends: it starts a member, one that it freezes, and a child that is none, and prints their pids.
+// A test file that does not end: it starts a member, another one that it freezes, and a child that is no member, and prints their pids.
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";

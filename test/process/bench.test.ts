@@ -1,4 +1,4 @@
-// A member carries out the requests of the bench, so that `npm run bench` measures answers and not refusals.
+// A member accepts the bench's requests, so that `npm run bench` does not measure refusals.
 
 import assert from "node:assert/strict";
 import test from "node:test";

@@ -1,4 +1,4 @@
-// The processes that tests start end with the tests, however these end.
+// The processes that tests start end with the tests, even if those are killed.
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -21,7 +21,7 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-/** Waits for the pids that the fixture prints: of itself, and of what it has started. */
+/** Waits for the pids that the fixture prints: its own, and those of the processes that it has started. */
 const pidsOf = async (child: ChildProcess): Promise<number[]> => {
   for await (const line of createInterface(child.stdout!)) {
     const pids = /pids (\d+(?: \d+)*)/.exec(line)?.[1];
@@ -30,7 +30,7 @@ const pidsOf = async (child: ChildProcess): Promise<number[]> => {
   throw new Error("it has ended before");
 };
 
-/** Node's test runner gives its files a variable that makes a runner within them do nothing. */
+/** Starts Node without the variable of its test runner, with which a nested runner does nothing. */
 const start = (...words: string[]): ChildProcess => {
   const env = { ...process.env };
   delete env["NODE_TEST_CONTEXT"];

@@ -1,4 +1,4 @@
-// Clients of the other members notice of the leader's death or departure only that it takes a moment.
+// Clients of the other members: the leader's crash or stop delays their requests, and fails none.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -8,13 +8,13 @@ import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { eventually, within } from "../support/deadline.js";
 import { scaledMs } from "../support/machine-speed.js";
 
-/** Above the 7 s in which a server answers, so that what is seen is its answer; and generous on a busy machine. */
+/** Timeout above the 7 s after which a server answers, so that the recorded outcome is the server's; long enough for a busy machine. */
 const timeoutMs = 20_000;
 
-/** Concurrent writers of one client, each with a write under way. */
+/** Number of concurrent puts of one client. */
 const writers = 8;
 
-/** Puts one key after the other, each once, and remembers which of them succeeded. */
+/** Puts keys one after the other, each once, and records which puts succeeded. */
 class Putter implements AsyncDisposable {
   readonly acknowledged: string[] = [];
   readonly failures: EtcdError[] = [];
@@ -31,14 +31,14 @@ class Putter implements AsyncDisposable {
     this.loops = Array.from({ length: writers }, (_, writer) => this.run(writer));
   }
 
-  /** Waits until it has succeeded with so many more, or cannot any more. */
+  /** Waits until `count` more puts have succeeded, or one has failed. */
   async more(count: number): Promise<void> {
     const wanted = this.acknowledged.length + count;
     while (this.acknowledged.length < wanted && this.failures.length < writers && !this.stopped)
       await new Promise<void>((resolve) => (this.wake = resolve));
   }
 
-  /** Begins none any more, and waits for those under way. */
+  /** Begins no further puts, and waits for those in flight. */
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all(this.loops);
@@ -49,7 +49,7 @@ class Putter implements AsyncDisposable {
     await this.client.close();
   }
 
-  /** Until told to stop, or until something fails. */
+  /** Puts until stopped, or until a put fails. */
   private async run(writer: number): Promise<void> {
     for (let n = 0; !this.stopped; n++) {
       const key = `${this.prefix}/${writer}/${n}`;
@@ -67,7 +67,7 @@ class Putter implements AsyncDisposable {
   }
 }
 
-/** Every acknowledged put is there, and no put was carried out twice. */
+/** Checks that every acknowledged put exists, and that no put was applied twice. */
 const assertOnceEach = async (client: Client, acknowledged: readonly string[]): Promise<void> => {
   const { kvs } = await client.kv.get("put/", { prefix: true, timeoutMs });
   const versions = new Map(kvs.map(({ key, version }) => [new TextDecoder().decode(key), version]));
@@ -91,7 +91,7 @@ test("writes under way through other members succeed once when the leader is kil
     const leader = await cluster.leader();
     const putters = (await cluster.followers()).map((member, n) => new Putter(member, `put/${round}/${n}`));
     await Promise.all(putters.map((putter) => putter.more(20)));
-    await leader.kill("SIGKILL"); // with eight writes under way at each of the others
+    await leader.kill("SIGKILL"); // eight puts are in flight at each of the other members
     await within(timeoutMs, "writes after the kill", Promise.all(putters.map((putter) => putter.more(20))));
     for (const putter of putters) {
       await putter[Symbol.asyncDispose]();
@@ -114,7 +114,7 @@ test("reads and keep-alives under way are answered by the next leader when the l
   using renewals = new RawKeepAlive(follower.endpoint);
   renewals.send(id);
   await renewals.next();
-  leader.pause(); // it takes what it is asked, and answers nothing
+  leader.pause(); // a frozen member accepts requests and does not answer
   renewals.send(id);
   const asked = Promise.all([
     client.kv.getText("k", { timeoutMs: scaledMs(timeoutMs) }),
@@ -131,7 +131,7 @@ test("a write without a leader is carried out once a leader is elected", async (
   const leader = await cluster.leader();
   const [first, second] = await cluster.followers();
   assert.ok(first && second);
-  second.pause(); // and not killed: a start may take longer than the server keeps the write
+  second.pause(); // frozen, not killed: a restart may take longer than a server holds a write
   try {
     await leader.kill("SIGKILL");
     await using client = first.client();
@@ -168,7 +168,7 @@ test("SIGTERM of the leader fails no request at other members, and no pending re
     assert.deepEqual(putter.failures, []);
     await putter[Symbol.asyncDispose]();
   }
-  // Its clients were told before anything was closed: what they began afterwards was not looked at.
+  // The stopped member answered its clients before it closed connections; requests after that are not checked.
   for (const { code, outcome } of there.failures) assert.deepEqual([code, outcome], ["unavailable", "failed"]);
   await assertOnceEach(cluster.client, acknowledged);
 });
@@ -187,7 +187,7 @@ test("MoveLeader transfers leadership to the named member, and is refused as by 
 
   await assert.rejects(move(other, target), isRefusal("failed-precondition", "etcdserver: not leader"));
   await assert.rejects(move(leader, 123n), isRefusal("failed-precondition", "etcdserver: bad leader transferee"));
-  await move(leader, own); // it leads already
+  await move(leader, own); // the member leads already
   await using putter = new Putter(other, "put/move");
   await putter.more(20);
   await move(leader, target);

@@ -1,4 +1,4 @@
-// A process may open only so many files, and each connection is one.
+// A flood of connections, when the limit of open files is low: a member keeps descriptors for its files and peers.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,28 +10,28 @@ import { startCluster, type ClusterMember } from "../support/minietcd-cluster.js
 import { runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** Limit of open files of each member. */
+/** Limit of open files for each member. */
 const maxFiles = 160;
-/** Connections to each port of a member: more than that. */
+/** Connections to each port of a member, more than the limit. */
 const flood = 200;
 const value = "x".repeat(100 * 1024);
-/** Puts of 100 KB each: the log begins a second segment of 16 MiB, LevelDB several files of its own. */
+/** Puts of 100 KB each, so that the log needs a second segment of 16 MiB, and LevelDB several files. */
 const puts = 200;
 
-/** Preface and SETTINGS: as far as a client of HTTP/2 goes before its first request. */
+/** Preface and SETTINGS: the bytes that an HTTP/2 client sends before its first request. */
 const greeting = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
   Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
 ]);
 
-/** Opens connections that say no more than that. Those that are closed by the other side stay closed. */
+/** Opens connections that send only the greeting, and leaves those closed that the other side closes. */
 const occupy = async (paths: readonly string[]): Promise<Socket[]> =>
   Promise.all(
     paths
       .flatMap((path) => Array.from({ length: flood }, () => path))
       .map(async (path) => {
         const socket = connect({ path });
-        socket.on("error", () => undefined); // being thrown out is what is expected of most
+        socket.on("error", () => undefined); // the member closes most of them
         await within(20_000, "a connection", Promise.race([once(socket, "connect"), once(socket, "close")]));
         socket.write(greeting);
         return socket;
@@ -44,7 +44,7 @@ const isClosed = (socket: Socket): boolean => socket.destroyed || socket.readabl
 
 test("idle connections do not use up the file descriptors of the log, the store and the other members", async () => {
   await using cluster = await startCluster({ maxFiles });
-  await cluster.client.kv.put("before", "v"); // it has a connection when the others come
+  await cluster.client.kv.put("before", "v"); // connects before the others do
   const sockets = await occupy(
     cluster.members.flatMap(({ name, endpoint }) => [
       endpoint.slice("unix:".length),
@@ -84,12 +84,12 @@ test("client connections beyond the limit are closed at once, and new ones are a
   await within(20_000, "the end of those that are too many", waitUntilClosed(first, flood - max));
   for (const socket of first) socket.destroy();
   await using client = member.client();
-  await client.kv.put("k", "v"); // dialled until the member has seen that the others are gone
+  await client.kv.put("k", "v"); // retried until the member has noticed the end of the flood
   const told = member.running.log.filter(({ msg }) => String(msg).startsWith("closed client connections"));
   assert.ok(told.length <= 2, "the log is not filled");
 });
 
-/** Resolves once so many have been closed by the other side. */
+/** Resolves once the other side has closed `count` of the sockets. */
 const waitUntilClosed = async (sockets: readonly Socket[], count: number): Promise<void> => {
   let left = count - sockets.filter(isClosed).length;
   if (left <= 0) return;

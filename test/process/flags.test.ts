@@ -13,7 +13,7 @@ import { patientClient } from "../support/patient-client.js";
 interface Refusal {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** 2: a flag that cannot be read. 1: flags that do not go together. */
+  /** 2: a flag that cannot be parsed. 1: flags that contradict each other. */
   readonly code: 1 | 2;
   readonly text: string;
 }
@@ -30,7 +30,7 @@ const refusals: readonly Refusal[] = [
     code: 2,
     text: "flag provided but not defined: -enable-v2\nIt was a flag of etcd up to 3.5",
   },
-  // A setting that a user relies on is never ignored, however it was given.
+  // Flags without effect are errors, so that no setting is ignored silently.
   { args: ["--wal-dir=w"], code: 1, text: "--wal-dir cannot be used: the log is part of the data directory" },
   { args: ["--auth-token=jwt,sign-method=RS"], code: 1, text: "auth: invalid auth options: --auth-token: sign-method" },
   { args: ["--auth-token=jwt,sign-method=RS256", peer], code: 1, text: "auth: missing key data: RS256 needs priv-key" },
@@ -53,7 +53,7 @@ const refusals: readonly Refusal[] = [
     text: 'invalid value "foo" for flag -listen-client-urls: URL scheme must be http, https, unix, or unixs: foo',
   },
   {
-    args: ["-listen-peer-urls", "http://127.0.0.1"], // one dash, and its value after a space
+    args: ["-listen-peer-urls", "http://127.0.0.1"], // one dash, and the value in the next argument
     code: 2,
     text: 'invalid value "http://127.0.0.1" for flag -listen-peer-urls: URL address does not have the form "host:port": http://127.0.0.1',
   },
@@ -137,10 +137,10 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
-/** Flags that keep a member which does start off etcd's own ports. */
+/** Flags that keep a member that does start away from etcd's default ports. */
 const harmless = ["--listen-client-urls=http://127.0.0.1:0", "--advertise-client-urls=http://127.0.0.1:0"];
 
-/** Processes at a time: as many as there are cores in CI. */
+/** Number of concurrent processes: the cores of CI. */
 const atOnce = 2;
 
 test("invalid and contradicting flags are refused with etcd's texts", async () => {
@@ -187,7 +187,7 @@ for (const flag of ["--version", "-version"])
     assert.match(stdout, /^etcd Version: 3\.7\.\d+\n(.+: .+\n){3}$/);
   });
 
-/** A member by hand, on unix sockets. */
+/** Starts a single member on unix sockets. */
 const startMember = (
   folder: string,
   args: readonly string[],
@@ -230,7 +230,7 @@ test("each flag and its variable has the documented effect", async () => {
     ETCD_MAX_REQUEST_BYTES: "1000",
     ETCD_QUOTA_BACKEND_BYTES: "8589934592",
     ETCD_MEMORY_MLOCK: "true",
-    ETCD_MAX_WALS: "5", // the default: nothing to warn of
+    ETCD_MAX_WALS: "5", // the default value: no warning
     ETCD_LOG_LEVEL: "warn",
     ETCD_SOMETHING_ELSE: "1",
     ETCD_INITIAL_CLUSTER_TOKEN: "mine",
@@ -267,7 +267,7 @@ test("each flag and its variable has the documented effect", async () => {
   );
   assert.equal(process.stdout, "");
 
-  // Another token is another cluster, though all else is equal.
+  // Another token makes another cluster, even if everything else is equal.
   await using elsewhere = await tempFolder();
   await using other = startMember(elsewhere.path, ["--name=from-env", "--log-level=error"]);
   assert.notEqual((await other.client.cluster.memberList()).header.clusterId, header.clusterId);
@@ -307,7 +307,7 @@ test("a configuration file starts a member, flags and variables are ignored, and
     "log-format": "console",
     "max-wals": 9,
   };
-  writeFileSync(join(folder.path, "etcd.json"), JSON.stringify(text)); // JSON is YAML
+  writeFileSync(join(folder.path, "etcd.json"), JSON.stringify(text)); // JSON is valid YAML
   await using process = MinietcdProcess.start(["--name=line", "--config-file=etcd.json"], {
     cwd: folder.path,
     env: { ETCD_MAX_TXN_OPS: "x" },

@@ -1,4 +1,4 @@
-// Hostile requests to every method and path: each ends with an error, other clients are served meanwhile, and nothing is lost.
+// Hostile requests to every method and path: each ends with an error, other clients are served meanwhile, and no data is lost.
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";
@@ -22,7 +22,7 @@ const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.f
 const methods: readonly DescMethod[] = [...registry].flatMap((each) => (each.kind === "service" ? each.methods : []));
 const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
 
-/** A message of gRPC: a flag, a length, which need not be that of the bytes, and bytes. */
+/** Returns a gRPC message: a flag, a length that may be wrong, and bytes. */
 const frameOf = (bytes: Uint8Array, { flag = 0, length = bytes.length } = {}): Buffer => {
   const head = Buffer.alloc(5);
   head.writeUInt8(flag, 0);
@@ -42,10 +42,10 @@ const nestedBytes = (depth: number): Uint8Array => {
   for (let level = 0; level < depth; level++) inner = field(2, inner);
   return inner;
 };
-/** Malformed at the end, so that nothing of it is carried out. */
+/** Appends an invalid byte, so that the request is not executed. */
 const spoil = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Uint8Array.of(0x0f)]);
 
-/** Requests, and how a unary call with each may end. */
+/** Requests, and the possible ends of a unary call with each. */
 const hostile: readonly (readonly [what: string, call: HostileCall, ends: readonly string[]])[] = [
   ["noise", { body: frameOf(spoil(noise(200))) }, ["grpc 13"]],
   ["much noise", { body: frameOf(spoil(noise(100_000))) }, ["grpc 13"]],
@@ -63,14 +63,14 @@ const hostile: readonly (readonly [what: string, call: HostileCall, ends: readon
   ["GET", { body: Buffer.alloc(0), headers: { ":method": "GET" } }, ["grpc 13"]],
 ];
 
-/** Ends by grpc-js itself, which answers what is no gRPC as HTTP. */
+/** Ends with grpc-js, which answers as HTTP to a request that is not gRPC. */
 const endsByGrpcJs: Readonly<Record<string, readonly string[]>> = {
   "another content type": ["http 415"],
   "a deadline that is none": ["grpc 2"],
   GET: ["http 405", "grpc 2"],
 };
 
-/** Another client: it writes and reads all the time, and every call of it succeeds. */
+/** Another client, which writes and reads continually; every call must succeed. */
 class Witness {
   private readonly written = new Map<string, string>();
   private stopped = false;
@@ -78,10 +78,10 @@ class Witness {
 
   constructor(private readonly client: Client) {
     this.work = this.run();
-    this.work.catch(() => undefined); // told by `stop`
+    this.work.catch(() => undefined); // `stop` reports its failure
   }
 
-  /** Stops it, and reads all that was acknowledged. */
+  /** Stops the client, and reads all acknowledged writes. */
   async stop(): Promise<number> {
     this.stopped = true;
     await this.work;
@@ -99,7 +99,7 @@ class Witness {
   }
 }
 
-/** The most memory that a member may take, whatever is sent to it: it has bounds for all that it keeps of requests. */
+/** Limit of a member's memory: it bounds everything that it keeps of requests. */
 const maxResidentBytes = 400 * mebibyte;
 
 async function readResidentBytes(cluster: TestCluster): Promise<number> {
@@ -107,7 +107,7 @@ async function readResidentBytes(cluster: TestCluster): Promise<number> {
   return Number(/^process_resident_memory_bytes (.*)$/m.exec(page)?.[1]);
 }
 
-/** Runs `attack` beside a witness, and asserts that the member has come to no harm. */
+/** Runs `attack` beside a witness, and checks that the member is unharmed. */
 async function besideWitness(engine: string, attack: (address: string) => Promise<void>): Promise<void> {
   await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
   const member = cluster.member(0);
@@ -134,13 +134,13 @@ for (const engine of ["native", "grpc-js"] as const) {
         using connection = await HostileConnection.open(address);
         const calls = methods.map(async (method) => {
           const end = connection.call(pathOf(method), call);
-          if (method.methodKind !== "unary") return undefined; // a stream may go on
+          if (method.methodKind !== "unary") return undefined; // a stream may stay open
           return { method: pathOf(method), end: await end };
         });
         const unary = calls.filter((_, n) => methods[n]?.methodKind === "unary");
         const outcomes = await within(deadlineMs, `the ends of calls with ${what}`, Promise.all(unary));
         const own = engine === "grpc-js" ? (endsByGrpcJs[what] ?? []) : [];
-        const allowed = [...ends, ...own, "grpc 12"]; // UNIMPLEMENTED, by methods that are not there yet
+        const allowed = [...ends, ...own, "grpc 12"]; // UNIMPLEMENTED for methods that a member does not have
         const others = outcomes.filter((outcome) => outcome !== undefined && !allowed.includes(outcome.end));
         assert.deepEqual(others, [], what);
       }
@@ -179,7 +179,7 @@ for (const engine of ["native", "grpc-js"] as const) {
     }));
 }
 
-/** Bodies that are no JSON. A stream of requests without one is answered by none. */
+/** Bodies that are not JSON. A stream of requests has no answer to an empty body. */
 const bodies: readonly (readonly [what: string, body: Uint8Array | string])[] = [
   ["noise", noise(1_000)],
   ["half an object", '{"key":"YQ=='],
@@ -197,7 +197,7 @@ for (const engine of ["native", "grpc-js"] as const)
       const sockets = [...routes.keys()].flatMap((path) =>
         ["content-length: 1000000", "transfer-encoding: chunked"].map((length) => {
           const socket = connect({ host, port: Number(port) });
-          socket.on("error", () => undefined); // being thrown out is fine
+          socket.on("error", () => undefined); // the member may close the connection
           socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\n${length}\r\n\r\n`);
           socket.write(length.startsWith("c") ? `{"key":"` : `8\r\n{"key":"\r\n`);
           return socket;

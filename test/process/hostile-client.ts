@@ -1,33 +1,33 @@
-// Sends what no client of etcd sends, on connections of its own, and tells how each call ends.
+// Sends requests that no client of etcd sends, on its own connections, and reports the end of each call.
 
 import { once } from "node:events";
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 
-/** The end of a call: gRPC's status, HTTP's if there is none, or the code of the stream's reset. */
+/** The end of a call: the gRPC status, without one the HTTP status, or the code of the stream's reset. */
 export type End = `grpc ${number}` | `http ${number}` | `reset ${number}`;
 
-/** A request of HTTP/2 to a gRPC method. */
+/** An HTTP/2 request to a gRPC method. */
 export interface HostileCall {
   readonly headers?: OutgoingHttpHeaders;
   readonly body: Uint8Array;
-  /** Whether the client says that nothing more comes. */
+  /** Whether the client half-closes the stream. */
   readonly isOver?: boolean;
 }
 
-/** One connection of HTTP/2. */
+/** One HTTP/2 connection. */
 export class HostileConnection implements Disposable {
   private constructor(private readonly session: ClientHttp2Session) {}
 
   /** @param address `host:port` */
   static async open(address: string): Promise<HostileConnection> {
     const session = connect(`http://${address}`);
-    session.on("error", () => undefined); // being thrown out is fine
+    session.on("error", () => undefined); // the member may close the connection
     await once(session, "connect");
     return new HostileConnection(session);
   }
 
-  /** Makes a call; resolves once it has ended, which a call that is not over need not do. */
+  /** Makes a call. Resolves at its end; a call without half-close may never end. */
   call(path: string, { headers = {}, body, isOver = true }: HostileCall): Promise<End> {
     const stream = this.session.request({
       ":method": "POST",
@@ -52,12 +52,12 @@ export class HostileConnection implements Disposable {
         else if (http !== undefined) resolve(`http ${Number(http)}`);
         else resolve(`reset ${stream.rstCode}`);
       };
-      stream.once("end", onEnd); // "close" comes only once the client has sent all of its message
+      stream.once("end", onEnd); // "close" is emitted only after the client has sent its whole message
       stream.once("close", onEnd);
     });
   }
 
-  /** Begins a call, sends a message, and reads nothing of what comes. */
+  /** Begins a call, sends a message, and does not read the answer. */
   open(path: string, body: Uint8Array): void {
     const headers = { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" };
     const stream = this.session.request(headers);

@@ -1,4 +1,4 @@
-// Whatever is sent to the ports of a cluster, its clients are served.
+// Arbitrary bytes to the ports of a cluster do not affect its clients.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -16,10 +16,10 @@ import { patientClient } from "../support/patient-client.js";
 const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const mebibyte = 1024 * 1024;
 
-/** The implementations of gRPC that a client port may have. */
+/** The engines that a client port may have. */
 const engines = ["grpc-js", "native"];
 
-/** An HTTP/2 frame header (RFC 9113 §4.1) with a payload that need not fit it. */
+/** Returns an HTTP/2 frame header (RFC 9113 §4.1) with a payload that may have another length. */
 const frame = (length: number, type: number, flags: number, payload: Uint8Array = Buffer.alloc(0)): Buffer => {
   const header = Buffer.alloc(9);
   header.writeUIntBE(length, 0, 3);
@@ -29,7 +29,7 @@ const frame = (length: number, type: number, flags: number, payload: Uint8Array 
   return Buffer.concat([header, payload]);
 };
 
-/** Bytes of strangers to a port, by what is wrong with them. */
+/** Bytes for a port, by their fault. */
 const garbage: Readonly<Record<string, Uint8Array>> = {
   nothing: Buffer.alloc(0),
   "one byte": Buffer.from("P"),
@@ -52,10 +52,10 @@ const garbage: Readonly<Record<string, Uint8Array>> = {
   TLS: Buffer.from("16030100c8010000c40303", "hex"),
 };
 
-/** Connects, says it, and stays: whether the other side closes is its business. */
+/** Connects, sends the bytes, and keeps the connection open; the other side may close it. */
 const say = async (to: { host: string; port: number } | { path: string }, bytes: Uint8Array): Promise<Socket> => {
   const socket = connect(to);
-  socket.on("error", () => undefined); // being thrown out is fine
+  socket.on("error", () => undefined); // the member may close the connection
   await within(5_000, "a connection", once(socket, "connect"));
   socket.write(bytes);
   return socket;
@@ -78,7 +78,7 @@ for (const engine of engines)
           sockets.push(await say(addressOf(member), bytes));
           sockets.push(await say({ path: join(cluster.folder, `${member.name}.peer`) }, bytes));
         }
-      // Through every member, while all of that is still open.
+      // Writes through every member, while all connections are still open.
       for (const [n, member] of cluster.members.entries()) {
         await using client = member.client();
         await client.kv.put(`k/${n}`, "v");

@@ -1,4 +1,4 @@
-// Whatever is sent to a port with TLS, and left undone there, its other clients are served.
+// Unfinished handshakes and requests at ports with TLS do not affect other clients.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -14,15 +14,15 @@ import { mutualTls } from "../support/mutual-tls.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** The implementations of gRPC that a client port may have. */
+/** The engines that a client port may have. */
 const engines = ["native", "grpc-js"];
-/** Connections of each kind. */
+/** Number of connections of each kind. */
 const repeats = 25;
-/** More than the handshakes that may be under way at a time. */
+/** More handshakes than a member has in progress at a time. */
 const handshakes = 1_050;
 const callTimeoutMs = 10_000;
 
-/** Beginnings of handshakes. */
+/** The first bytes of handshakes. */
 const unfinishedHandshakes: Readonly<Record<string, Uint8Array>> = {
   nothing: Buffer.alloc(0),
   "a record's header": Buffer.from("1603010200", "hex"),
@@ -35,7 +35,7 @@ const key = Buffer.from("watched").toString("base64");
 const post = (path: string, body: string, length = body.length): Uint8Array =>
   Buffer.from(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n${body}`);
 
-/** Requests after a whole handshake that are never finished, or whose answers are never read. */
+/** Requests after a handshake that are never finished, or whose answers are never read. */
 const unfinishedRequests: Readonly<Record<string, Uint8Array>> = {
   nothing: Buffer.alloc(0),
   "half a request line": Buffer.from("POST /v3/kv"),
@@ -51,16 +51,16 @@ const portOf = ({ endpoint }: EtcdMember): number => Number(endpoint.split(":").
 
 const clientOf = ({ endpoint }: EtcdMember, tls: TlsOptions): Client => patientClient({ endpoints: [endpoint], tls });
 
-/** Connects without TLS, says it, and stays. */
+/** Connects without TLS, sends the bytes, and keeps the connection open. */
 const begin = async (port: number, bytes: Uint8Array): Promise<Socket> => {
   const socket = connectOpenly(port, "127.0.0.1");
-  socket.on("error", () => undefined); // being thrown out is fine
+  socket.on("error", () => undefined); // the member may close the connection
   await once(socket, "connect");
   socket.write(bytes);
   return socket;
 };
 
-/** Does a handshake, sends a request, and reads nothing. */
+/** Does a handshake, sends a request, and does not read the answer. */
 const request = async (port: number, { ca, cert, key }: TlsOptions, bytes: Uint8Array): Promise<Socket> => {
   const pem = { ca: ca as string, cert: cert as string, key: key as string };
   const socket = connect({ host: "127.0.0.1", port, ...pem, ALPNProtocols: ["http/1.1"] });
@@ -71,7 +71,7 @@ const request = async (port: number, { ca, cert, key }: TlsOptions, bytes: Uint8
   return socket;
 };
 
-/** Calls that must all succeed. They grow the value that the others do not read. */
+/** Makes calls that must all succeed. They enlarge the value that hostile clients request and do not read. */
 const useAll = async (client: Client, name: string): Promise<void> => {
   const options = { timeoutMs: scaledMs(callTimeoutMs) };
   for (let n = 0; n < 20; n++) {

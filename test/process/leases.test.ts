@@ -11,16 +11,16 @@ import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { fastElections, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
 import { lengthen, scaledMs } from "../support/machine-speed.js";
 
-/** Generous: a busy machine is no failure. Only what must not happen early is measured. */
+/** Long enough for a busy machine. Tests measure only that nothing happens too early. */
 const longEnoughMs = 30_000;
-/** In seconds: what a client with its keep-alives can keep on this machine. */
+/** TTL in seconds that keep-alives can maintain on this machine. */
 const shortTtl = lengthen(3);
 const shortestTtl = lengthen(2);
 
 const isThere = async (client: Client, key: string): Promise<boolean> =>
   (await client.kv.get(key, { timeoutMs: scaledMs(longEnoughMs) })).count === 1;
 
-/** By the server's own count: so a test has waited long enough for a lease to have something to lose. */
+/** Waits until a part of the lease's TTL has passed by the server's clock, so that a renewal is visible. */
 const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
   eventually(longEnoughMs, "part of the lease's time to be used up", async () => {
     const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(lease, {
@@ -32,12 +32,12 @@ const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
 const waitUntilGone = (client: Client, key: string): Promise<true> =>
   eventually(longEnoughMs, `${key} is gone`, async () => ((await isThere(client, key)) ? undefined : true));
 
-/** A lease that is kept alive over a stream at one member, as a client of etcd does, until it is told to stop. */
+/** A lease that is kept alive over a stream at one member, as etcd's client does, until it is stopped. */
 class Heartbeat {
   private readonly stream: RawKeepAlive;
   private readonly beating: Promise<void>;
   private stopped = false;
-  /** When the last keep-alive that was answered had been sent. */
+  /** The time at which the last answered keep-alive was sent. */
   lastAt = performance.now();
   readonly ttls = new Set<bigint>();
   private wake: () => void = () => undefined;
@@ -51,7 +51,7 @@ class Heartbeat {
     this.beating = this.beat();
   }
 
-  /** Waits until a keep-alive has been answered that was sent after this time. */
+  /** Waits for the answer to a keep-alive that was sent after `time`. */
   async waitForAnswerAfter(time: number): Promise<void> {
     const waitForAnswer = async () => {
       while (this.lastAt <= time) await new Promise<void>((resolve) => (this.wake = resolve));
@@ -73,7 +73,7 @@ class Heartbeat {
       this.ttls.add(TTL);
       this.lastAt = sentAt;
       this.wake();
-      await delay(this.everyMs); // a client's own rhythm
+      await delay(this.everyMs); // the interval that etcd's client uses
     }
   }
 }
@@ -90,7 +90,7 @@ test("the keys of a client that died vanish after its TTL, never before", async 
   const grantedAt = performance.now();
   await client.kv.put("k", "v", { lease: id });
   const heartbeat = new Heartbeat(await follower(cluster), id, 500);
-  // Longer than its TTL, which is real time: the keep-alives matter, and a follower passes them on.
+  // More than the TTL in real time: without keep-alives the lease would have expired. A follower forwards them to the leader.
   await heartbeat.waitForAnswerAfter(grantedAt + shortTtl * 1_000);
   assert.ok(await isThere(client, "k"));
   await heartbeat.stop();
@@ -113,7 +113,7 @@ test("a kill of the leader expires no kept lease, and gives the others their ful
   const { header } = await client.kv.get("living");
   const heartbeat = new Heartbeat(await follower(cluster), living.id, 300);
   const leader = await cluster.leader();
-  await isPartlyUsed(client, dead.id); // or their full time would be no more than what is left
+  await isPartlyUsed(client, dead.id); // otherwise a full TTL would be no more than the remaining time
   const killedAt = performance.now();
   await leader.kill("SIGKILL");
   await waitUntilGone(client, "dead");
@@ -140,11 +140,11 @@ test("a leader that was frozen beyond the TTL of its leases expires none when it
   try {
     await cluster.leader(others);
     const heartbeat = new Heartbeat(others[0]!.endpoint, id, 300);
-    // Real time again: it is over, as far as the frozen leader knows.
+    // The TTL has passed in real time, so on the frozen leader's clock the lease has expired.
     await heartbeat.waitForAnswerAfter(grantedAt + shortestTtl * 1_000);
     frozen.resume();
-    await cluster.leader(); // it has found out
-    // What it proposes now is behind whatever it may have proposed when it woke.
+    await cluster.leader(); // the member has learned that it does not lead
+    // This proposal comes after any that the member may have made when it resumed.
     await using woken = frozen.client();
     await woken.kv.put("woken", "v", { timeoutMs: scaledMs(longEnoughMs) });
     assert.ok(await isThere(client, "k"));
@@ -182,7 +182,7 @@ test("without a leader a keep-alive and a time-to-live end with etcd's texts; le
   const { id } = await cluster.client.lease.grant({ ttlSeconds: 600 });
   const [last, ...others] = cluster.members;
   await using client = last!.client();
-  await client.kv.get("k"); // it has applied what came before
+  await client.kv.get("k"); // the member has applied earlier entries
   await Promise.all(others.map((member) => member.kill("SIGKILL")));
   await eventually(longEnoughMs, "the last member to notice", async () => {
     const { errors } = await cluster.status(last!);
@@ -207,7 +207,7 @@ test("a leader that lost its quorum ends keep-alives and time-to-live requests l
   const note = <T>(name: string, promise: Promise<T>): Promise<T> => promise.finally(() => ended.push(name));
   using stream = new RawKeepAlive(leader.endpoint);
   const put = note("put", client.kv.put("k", "w", { timeoutMs: longEnoughMs }));
-  put.catch(() => undefined); // a request has 5 s and two election timeouts, whatever becomes of it
+  put.catch(() => undefined); // a request ends after 5 s and two election timeouts, with either outcome
   stream.send(id);
   const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
   assert.deepEqual(await within(longEnoughMs, "the end of the stream", note("keep-alive", stream.ended)), noLeader);
@@ -221,7 +221,7 @@ test("a leader that lost its quorum ends keep-alives and time-to-live requests l
   assert.equal((await within(longEnoughMs, "a keep-alive with a quorum", again.next())).TTL, 600n);
 });
 
-/** One attempt; our client would go on trying. */
+/** Sends one request; our client would retry it. */
 const timeToLiveFailure = (
   endpoint: string,
   ID: bigint,

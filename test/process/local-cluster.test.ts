@@ -1,4 +1,4 @@
-// `minietcd cluster`, as a developer uses it: what it prints, and what the signals of a terminal do.
+// `minietcd cluster` as a developer uses it: its output, and the signals of a terminal.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -29,7 +29,7 @@ import { patientClient, patientVariables } from "../support/patient-client.js";
 const run = promisify(execFile);
 const longEnoughMs = 20_000;
 
-/** The environment of commands that are run as pasted, without time-outs of their own. */
+/** Returns the environment for commands that are run as pasted, with timeouts for slow machines. */
 const environmentForPasted = (): NodeJS.ProcessEnv => ({ ...process.env, ...patientVariables() });
 
 const isAlive = (pid: number): boolean => {
@@ -199,9 +199,9 @@ test("a second Ctrl-C kills members that do not stop", async () => {
   await using supervisor = startLocalCluster(folder.path, await sixPorts());
   const { rows } = await announcement(supervisor);
   const pids = rows.map(({ pid }) => pid);
-  const forget = pids.map(endPidWithTests); // a frozen member does not notice that its supervisor is gone
+  const forget = pids.map(endPidWithTests); // a frozen member does not notice the end of its supervisor
   try {
-    for (const pid of pids) process.kill(pid, "SIGSTOP"); // they cannot react
+    for (const pid of pids) process.kill(pid, "SIGSTOP"); // frozen members do not react
     supervisor.signal("SIGINT");
     await supervisor.waitFor("the first is taken", ({ stdout }) => (stdout.includes("Stopping") ? true : undefined));
     supervisor.signal("SIGINT");
@@ -268,7 +268,7 @@ test("the others serve when a member's directory was emptied, and --fresh starts
     assert.match(supervisor.stderr, /^m2 cannot start: stale data directory: .*$/m);
     await using client = clientOf(rows);
     assert.equal(await client.kv.getText("k"), "v");
-    // The command that is printed is refused while the cluster runs, and touches nothing.
+    // The printed command is refused while the cluster runs, and changes no file.
     await assert.rejects(runPasted(fresh, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 1);
       assert.equal(

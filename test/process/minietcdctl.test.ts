@@ -1,4 +1,4 @@
-// minietcdctl as a process: how long a command lives, and how it ends when its output cannot be written.
+// minietcdctl as a process: the end of each command, and an output that cannot be written.
 
 import assert from "node:assert/strict";
 import { execFile, spawn, type StdioNull, type StdioPipe } from "node:child_process";
@@ -87,7 +87,7 @@ test("a closed standard output ends the program quietly", async () => {
 
 test("a closed standard error ends the program quietly", async () => {
   await using server = await FakeServer.start();
-  const child = startProcess(server.endpoint, ["get", "k", "--debug"], "ignore"); // prints its settings there
+  const child = startProcess(server.endpoint, ["get", "k", "--debug"], "ignore"); // the command prints its settings to standard error
   child.stderr?.destroy();
   const [code] = (await once(child, "close")) as [number];
   assert.equal(code, 141);

@@ -11,7 +11,7 @@ import { fastElections, startCluster } from "../support/minietcd-cluster.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
-/** A request has 5 s and two election timeouts (etcd v3 API), and the machine may be busy. */
+/** A request may take 5 s and two election timeouts (etcd v3 API), and the machine may be busy. */
 const longEnoughMs = 20_000;
 
 test("an acknowledged put survives the loss of the leader", async () => {
@@ -31,7 +31,7 @@ test("a client of a follower reads its own writes, and those of other clients", 
   await using there = other!.client();
   for (let n = 0; n < 20; n++) {
     const { header } = await here.kv.put("k", `${n}`);
-    // Serializable: from the follower's own copy, which has applied what it acknowledged.
+    // A serializable read is from the follower's own copy, which has applied the write that it acknowledged.
     const own = await here.kv.get("k", { serializable: true });
     assert.equal(own.kvs[0]?.modRevision, header.revision);
     assert.equal(await there.kv.getText("k"), `${n}`);
@@ -45,14 +45,14 @@ test("a leader that continues after a freeze never answers a stale linearizable 
   const others = cluster.members.filter((member) => member !== frozen);
   await using asksFrozen = frozen.client();
   await using asksOthers = patientClient({ endpoints: others.map(({ endpoint }) => endpoint) });
-  assert.equal(await asksFrozen.kv.getText("k"), "old"); // connected, so the reads below are already with it when it wakes
+  assert.equal(await asksFrozen.kv.getText("k"), "old"); // connected, so that the reads below are in the member's socket when it resumes
 
   frozen.pause();
   try {
     await cluster.leader(others);
     await asksOthers.kv.put("k", "new", { timeoutMs: scaledMs(longEnoughMs) });
     const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }));
-    await delay(100); // for them to lie in its socket: the first thing it sees when it wakes
+    await delay(100); // time for the reads to arrive in the member's socket, as the first input after it resumes
     frozen.resume();
     assert.deepEqual(new Set(await Promise.all(reads)), new Set(["new"]));
   } finally {
@@ -68,7 +68,7 @@ test("without a quorum serializable reads succeed; linearizable reads and writes
   const leader = await cluster.leader();
   const [last, other] = await cluster.followers();
   await using client = last!.client();
-  await client.kv.getText("k"); // its copy has everything
+  await client.kv.getText("k"); // the member has applied everything
   await Promise.all([leader.kill(), other!.kill()]);
   await eventually(longEnoughMs, "the last member to notice", async () => {
     const { errors } = await cluster.status(last!);
@@ -83,14 +83,14 @@ test("without a quorum serializable reads succeed; linearizable reads and writes
   ]);
   assert.ok(write instanceof EtcdError);
   assert.equal(write.code, "deadline-exceeded");
-  assert.equal(write.message, "context deadline exceeded"); // never proposed: there was no leader to propose it to
+  assert.equal(write.message, "context deadline exceeded"); // not proposed, as there was no leader
   assert.deepEqual(read, { code: status.UNAVAILABLE, details: "etcdserver: request timed out" });
 
   await Promise.all([leader.restart(), other!.restart()]);
   assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
 });
 
-/** One attempt at a linearizable read; our client would go on trying. */
+/** Sends one linearizable read; our client would retry it. */
 const rangeAnswer = (endpoint: string): Promise<Pick<ServiceError, "code" | "details"> | undefined> => {
   const grpc = new GrpcClient(endpoint, credentials.createInsecure());
   return new Promise((resolve) =>

@@ -1,4 +1,4 @@
-// `minietcd cluster --reset-member`: a member that lost its data gets it back from the others, and nothing acknowledged is lost.
+// `minietcd cluster --reset-member`: a member that lost its data gets a copy of the others', and no acknowledged write is lost.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -48,7 +48,7 @@ const flagsOf = ({ clients, peers }: Ports): string[] => [
 const reset = (cwd: string, ports: Ports, name: string): MinietcdProcess =>
   MinietcdProcess.start(["cluster", ...flagsOf(ports), "--reset-member", name], { cwd });
 
-/** Refused: the exit code is 1, and standard error one line. */
+/** Checks that the command is refused: the exit code is 1, and standard error one line. Returns that line. */
 const assertRefused = async (cwd: string, ports: Ports, name: string): Promise<string> => {
   await using supervisor = reset(cwd, ports, name);
   assert.deepEqual(await supervisor.waitForExit(), { code: 1, signal: null });
@@ -108,7 +108,7 @@ test("a member with a damaged log is named with the command that rebuilds it; af
     return new Set(each).size === 1 ? each : undefined;
   });
   assert.equal(hashes.length, 3);
-  // The rebuilt member counts: with it and one other there is a quorum.
+  // The rebuilt member is a voter: it and one other member are a quorum.
   process.kill(rows[0]!.pid, "SIGKILL");
   await using rest = clientOf(rows.slice(1));
   await rest.kv.put("k/zz", "with m2");
@@ -121,7 +121,7 @@ test("an emptied directory is rebuilt, twice, and the member is not refused as s
   for (let round = 1; round <= 2; round++) {
     await rm(join(folder.path, "data", "m3"), { recursive: true });
     {
-      // The others meet the emptied directory, and fence it.
+      // The others see the emptied directory, and fence the member.
       await using supervisor = startLocalCluster(folder.path, ports);
       await announcement(supervisor);
       assert.match(supervisor.stderr, /^m3 cannot start: stale data directory/m);
@@ -164,7 +164,7 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   assert.match(await assertRefused(folder.path, ports, "m2"), /data\/m3 holds no member's data/);
   await putBack("whole");
 
-  // One member runs, started by hand.
+  // One member runs, started without the supervisor.
   const { starts } = await (async () => {
     await writeFile(data("m3", "member", "format.json"), "x");
     await using supervisor = startLocalCluster(folder.path, ports);
@@ -178,7 +178,7 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   );
   const ended = once(started, "exit");
   try {
-    await hasStarted(started); // a reset that came first would hold its directory, and it would end
+    await hasStarted(started); // otherwise the reset might lock the directory first, and the member would end
     assert.match(await assertRefused(folder.path, ports, "m2"), /data\/m3 is in use by another process/);
   } finally {
     started.kill("SIGKILL");
@@ -191,7 +191,7 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   );
 });
 
-/** Waits until a member holds its directory, or has ended. */
+/** Waits until a member has locked its directory, or has ended. */
 const hasStarted = async ({ stderr }: ChildProcessByStdio<null, Readable, Readable>): Promise<void> => {
   for await (const line of createInterface({ input: stderr })) if (line.includes('"starting local member"')) return;
 };

@@ -1,4 +1,4 @@
-// A member that is further behind than the log reaches back is sent a snapshot: on real processes, files and signals.
+// A member that needs truncated entries receives a snapshot, on real processes, files and signals.
 
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
@@ -12,10 +12,10 @@ import { scaledMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 30_000;
 
-/** The log is cut often, and little of it stays. */
+/** The log is truncated often, and keeps few entries. */
 const shortLog = ["--snapshot-count=50", "--snapshot-catchup-entries=10"];
 
-/** Puts `count` times, some at a time. */
+/** Puts `count` times, several puts at a time. */
 const putMany = async (client: Client, count: number, value = "v"): Promise<void> => {
   for (let n = 0; n < count; n += 50) {
     const some = Array.from({ length: Math.min(50, count - n) }, (_, m) => `k/${(n + m) % 500}`);
@@ -31,13 +31,13 @@ const linesOf = (member: ClusterMember, message: string): Record<string, unknown
 const waitForInstall = (member: ClusterMember): Promise<Record<string, unknown>> =>
   member.running.waitFor("an installed snapshot", () => linesOf(member, "applied snapshot")[0], longEnoughMs);
 
-/** The same history on every member, as far as the newest revision. */
+/** Checks that every member has the same history, up to the newest revision. */
 const assertSame = async (cluster: TestCluster): Promise<void> => {
   const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
   const hashes = await Promise.all(
     cluster.members.map(async (member) => {
       await using client = member.client();
-      await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) }); // linearizable: it has applied that much
+      await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) }); // linearizable: the member has applied the entries up to here
       return (await cluster.client.maintenance.hashKv(member.endpoint, header.revision)).hash;
     }),
   );
@@ -77,7 +77,7 @@ test("a member that missed thousands of writes is sent a snapshot, and then equa
   const term = (await cluster.status(leader)).raftTerm;
   assert.equal((await cluster.status(away)).raftTerm, term);
 
-  // What it has been given survives it.
+  // The installed snapshot survives a kill.
   await away.kill("SIGKILL");
   await away.restart();
   await assertSame(cluster);
@@ -94,7 +94,7 @@ test("watchers at a frozen member that installs a snapshot get every event once"
   frozen.pause();
   const others = cluster.members.filter((member) => member !== frozen);
   await using elsewhere = others[0]!.client();
-  // More than a leader has on its way to one that does not answer: the rest is cut off before it is sent.
+  // More than the leader keeps in flight to a member that does not answer: the rest is truncated before it is sent.
   await putMany(elsewhere, 1_500, "x".repeat(10_000));
   frozen.resume();
   await waitForInstall(frozen);
@@ -121,7 +121,7 @@ test("a member killed repeatedly while it receives a snapshot catches up and lea
   const moments = ["receiving database snapshot", "received and saved database snapshot"];
   for (const moment of [...moments, ...moments, ...moments, "applied snapshot"]) {
     victim.launch();
-    // If the kill before came a moment late, it has all of it already.
+    // If the previous kill came late, the member has the snapshot already.
     const findLine = () => linesOf(victim, moment)[0] ?? linesOf(victim, "ready to serve client requests")[0];
     await victim.running.waitFor(moment, findLine, longEnoughMs);
     await victim.kill("SIGKILL");

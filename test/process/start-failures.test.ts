@@ -1,4 +1,4 @@
-// Failures to start: one line that says what to do, an exit code, and no file touched.
+// Failures to start: one line that names the remedy, an exit code, and no changed file.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -11,7 +11,7 @@ import { startCluster } from "../support/minietcd-cluster.js";
 import { MinietcdProcess, runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** Flags of a single member on unix sockets in `folder`. */
+/** Returns the flags of a single member on unix sockets in `folder`. */
 const memberFlags = (folder: string, dataDir = join(folder, "data")): string[] => [
   `--data-dir=${dataDir}`,
   `--listen-client-urls=unix://${join(folder, "client")}`,
@@ -20,7 +20,7 @@ const memberFlags = (folder: string, dataDir = join(folder, "data")): string[] =
   `--initial-advertise-peer-urls=unix://${join(folder, "peer")}`,
 ];
 
-/** Starts a member that cannot start; its one fatal line. */
+/** Starts a member that cannot start. Returns its one fatal line. */
 const failure = async (args: readonly string[]): Promise<string> => {
   const { code, signal, stderr } = await runMinietcd(args);
   assert.deepEqual({ code, signal }, { code: 1, signal: null }, stderr);
@@ -37,7 +37,7 @@ const failure = async (args: readonly string[]): Promise<string> => {
   return serious[0]!.error;
 };
 
-/** Every file below `folder` but the lock's, by its content. */
+/** Returns the contents of every file below `folder`, except the lock. */
 const contents = async (folder: string): Promise<Record<string, string>> => {
   const files: Record<string, string> = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
@@ -50,7 +50,7 @@ const contents = async (folder: string): Promise<Record<string, string>> => {
   return files;
 };
 
-/** A member's directory as an orderly stop leaves it, with something in it. */
+/** Prepares a member's directory with data, as an orderly stop leaves it. */
 const prepareDirectory = async () => {
   const cluster = await startCluster({ members: 1 });
   for (let n = 0; n < 200; n++) await cluster.client.kv.put(`k/${n}`, "some value that takes a few bytes");
@@ -107,7 +107,7 @@ test("a damaged log is reported with file and offset, and no file is changed", a
   const wal = join(used.dataDir, "member", "wal");
   const [name = ""] = (await readdir(wal)).sort();
   const bytes = await readFile(join(wal, name));
-  bytes[5_000]! ^= 0x10; // well before the last batch: no crash does that
+  bytes[5_000]! ^= 0x10; // well before the last batch, so it is no torn write
   await writeFile(join(wal, name), bytes);
   const before = await contents(used.dataDir);
   const error = await failure(memberFlags(used.folder, used.dataDir));

@@ -1,4 +1,4 @@
-// A start loads no more of the program than it needs.
+// A start loads only the modules that it needs.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -6,14 +6,14 @@ import test from "node:test";
 import { MinietcdProcess } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** Has the process tell, on SIGUSR2, which files of CommonJS packages it has loaded. */
+/** A module with which the process prints on SIGUSR2 which files of CommonJS packages it has loaded. */
 const probe = `data:text/javascript,${encodeURIComponent(`
   import { createRequire } from "node:module";
   const { cache } = createRequire("/");
   process.on("SIGUSR2", () => console.log(JSON.stringify(Object.keys(cache))));
 `)}`;
 
-/** Names of the packages that a member has loaded when it is ready, apart from those that are part of the bundle. */
+/** Returns the packages that a ready member has loaded, without those in the bundle. */
 const packagesOf = async (...flags: readonly string[]): Promise<ReadonlySet<string>> => {
   await using folder = await tempFolder();
   const socket = (name: string): string => `unix://${join(folder.path, name)}`;
@@ -33,7 +33,7 @@ const packagesOf = async (...flags: readonly string[]): Promise<ReadonlySet<stri
   return new Set(names.filter((name) => name !== undefined));
 };
 
-/** Packages for what a member may be asked to do, but mostly is not. */
+/** Packages that are loaded only when a request or a flag needs them. */
 const onRequest = ["@grpc/grpc-js", "commander", "yaml"];
 
 test("a member loads only the packages for its store and its flags", async () => {

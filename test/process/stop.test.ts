@@ -1,4 +1,4 @@
-// How a member stops when it is told to.
+// The stop of a member after a signal.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -26,7 +26,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
         return error.outcome;
       }
     });
-    await puts[0]; // the others are with the server, or on their way
+    await puts[0]; // the others are at the server or in flight
     const exit = await member.kill(signal);
     assert.deepEqual(exit, { code: null, signal });
     const outcomes = await Promise.all(puts);

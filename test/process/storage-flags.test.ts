@@ -1,4 +1,4 @@
-// `--memory` and `--unsafe-no-fsync`: what a process writes, whether it syncs that, and that it says so.
+// `--memory` and `--unsafe-no-fsync`: the files of a process, whether it syncs them, and its warnings.
 
 import assert from "node:assert/strict";
 import { readdir, readFile, readlink } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { MinietcdProcess } from "../support/minietcd-process.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** A flag of open files on Linux: each write is synced. */
+/** The flag of an open file on Linux with which each write is synced. */
 const syncedWrites = 0o10000;
 
 const startMember = async (folder: string, flags: readonly string[]): Promise<MinietcdProcess> => {
@@ -25,14 +25,14 @@ const startMember = async (folder: string, flags: readonly string[]): Promise<Mi
   return member;
 };
 
-/** The member's files that are not sockets. */
+/** Returns the member's files without its sockets. */
 const filesIn = async (folder: string): Promise<string[]> =>
   (await readdir(folder)).filter((name) => name !== "client" && name !== "peer" && !name.endsWith(".lock"));
 
 const warnings = ({ stderr }: MinietcdProcess): string[] =>
   [...stderr.matchAll(/"level":"warn".*"msg":"([^"]*)"/g)].map(([, message = ""]) => message);
 
-/** Whether the log of a process is open for synced writes. */
+/** Tells whether the log of a process is open for synced writes. */
 const isLogSynced = async (pid: number | undefined): Promise<boolean> => {
   const descriptors = `/proc/${pid}/fd`;
   for (const name of await readdir(descriptors)) {

@@ -90,7 +90,7 @@ test("a hundred clients that never finish their handshake do not block other cli
       ),
     );
     open.destroy();
-    assert.equal((await member.kill("SIGTERM")).signal, "SIGTERM"); // in order, although they are open
+    assert.equal((await member.kill("SIGTERM")).signal, "SIGTERM"); // an orderly stop, although the connections are open
   } finally {
     for (const socket of silent) socket.destroy();
   }

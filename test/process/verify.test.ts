@@ -1,5 +1,4 @@
-// `minietcd verify` on a stopped member's real files: it finds each kind of damage, names it, changes nothing, and what it
-// says can be done does help.
+// `minietcd verify` on a stopped member's real files: it finds and names each kind of damage and changes nothing, and its advice helps.
 
 import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
@@ -28,7 +27,7 @@ const verify = async (dataDir: string): Promise<Verdict> => {
   return { code, lines, wrong: lines.filter((line) => line.startsWith("WRONG")), stderr };
 };
 
-/** One member that was used, restarted and stopped in order, and a copy of its files to begin each test with. */
+/** A member that was used, restarted and stopped in order, with a copy of its files for each test. */
 class StoppedMember {
   private constructor(
     private readonly cluster: TestCluster,
@@ -39,7 +38,7 @@ class StoppedMember {
     const cluster = await startCluster({ members: 1 });
     const member = cluster.member(0);
     for (let n = 0; n < 40; n++) await cluster.client.kv.put(`k/${n}`, "some value that takes a few bytes".repeat(20));
-    await member.restart(); // what was in LevelDB's log is in a table now
+    await member.restart(); // moves the contents of LevelDB's log into a table
     await cluster.client.kv.put("last", "one");
     await member.kill("SIGTERM");
     const copy = join(cluster.folder, "copy");
@@ -59,13 +58,13 @@ class StoppedMember {
     return join(this.dataDir, "member", ...names);
   }
 
-  /** Puts back the whole directory as it was at its last stop. */
+  /** Restores the directory as it was after the stop. */
   async restore(): Promise<void> {
     await rm(this.dataDir, { recursive: true });
     await cp(this.copy, this.dataDir, { recursive: true });
   }
 
-  /** Asserts that the member starts, has everything, and takes a write. */
+  /** Checks that the member starts, has all its data, and accepts a write. */
   async assertStarts(): Promise<void> {
     await this.member.restart();
     await using client = this.member.client();
@@ -87,7 +86,7 @@ class StoppedMember {
 const stopped = await StoppedMember.make();
 after(() => stopped.close());
 
-/** Every file but the lock's, with its content and when it was changed. */
+/** Returns every file except the lock, with its content and its modification time. */
 const contents = async (folder: string): Promise<Record<string, string>> => {
   const files: Record<string, string> = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
@@ -101,7 +100,7 @@ const contents = async (folder: string): Promise<Record<string, string>> => {
   return files;
 };
 
-/** Verifies, and makes sure that this changed nothing. */
+/** Runs `minietcd verify`, and checks that it changes nothing. */
 const verifyUntouched = async (): Promise<Verdict> => {
   const before = await contents(stopped.dataDir);
   const verdict = await verify(stopped.dataDir);
@@ -109,7 +108,7 @@ const verifyUntouched = async (): Promise<Verdict> => {
   return verdict;
 };
 
-/** One thing is wrong, and the line says all of `expected`. */
+/** Checks that one problem is reported, with all of `expected` in its line. */
 const assertWrong = ({ code, wrong, lines }: Verdict, ...expected: (string | RegExp)[]): void => {
   assert.equal(code, 1, lines.join("\n"));
   assert.equal(wrong.length, 1, lines.join("\n"));
@@ -127,7 +126,7 @@ const flip = async (path: string, at: number): Promise<void> => {
   await writeFile(path, bytes);
 };
 
-/** Changes the stopped member's log as only a member does. */
+/** Changes the stopped member's log with the code that a member uses. */
 const withLog = async (change: (wal: Wal, log: RecoveredLog) => Promise<void>): Promise<void> => {
   const fail = (problem: unknown): never => assert.fail(String(problem));
   const listener = { onFailure: fail, onFull: fail, onRemovalFailure: fail };
@@ -184,7 +183,7 @@ test("verify of a directory without a member reports that there is nothing to ch
   const usage = await runMinietcd(["verify"]);
   assert.equal(usage.code, 2);
   assert.match(usage.stderr, /--data-dir/);
-  // A first start that was cut short: the next one begins anew.
+  // An interrupted first start: the next start begins from scratch.
   await mkdir(join(folder.path, "new", "member", "store-1"), { recursive: true });
   const unfinished = await verify(join(folder.path, "new"));
   assert.equal(unfinished.code, 0);
@@ -279,7 +278,7 @@ test("verify reports a loss from the middle of LevelDB's log; a loss from its en
   await stopped.member.kill("SIGTERM");
   const bytes = await readFile(log);
 
-  // LevelDB drops what it cannot read, and opens without it.
+  // LevelDB drops unreadable records, and opens without them.
   await flip(log, 40_000);
   assertWrong(
     await verifyUntouched(),

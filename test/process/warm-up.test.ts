@@ -1,4 +1,4 @@
-// A member after its warm-up is as it was before: no key, no revision, no request in its metrics, no port and no file.
+// A warm-up leaves nothing behind: no key, revision, request in the metrics, port or file.
 
 import assert from "node:assert/strict";
 import { readdir, readlink } from "node:fs/promises";
@@ -27,7 +27,7 @@ const startMember = async (folder: string, flags: readonly string[]): Promise<Mi
   return member;
 };
 
-/** The metrics of a member. */
+/** Fetches the metrics of a member. */
 const metricsOf = (folder: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const request = get({ socketPath: join(folder, "client"), path: "/metrics", agent: false }, (response) =>
@@ -36,7 +36,7 @@ const metricsOf = (folder: string): Promise<string> =>
     request.on("error", reject);
   });
 
-/** The sum of all numbers of a metric. */
+/** Returns the sum of all samples of a metric. */
 const sumOf = (metrics: string, name: string): number => {
   const values = [...metrics.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, "gm"))].map(([, value]) =>
     Number(value),
@@ -45,7 +45,7 @@ const sumOf = (metrics: string, name: string): number => {
   return values.reduce((sum, value) => sum + value, 0);
 };
 
-/** The sockets that a process has open; Linux. */
+/** Returns the number of open sockets of a process, on Linux. */
 const socketsOf = async (pid: number): Promise<number> => {
   const names = await readdir(`/proc/${pid}/fd`);
   const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));

@@ -16,15 +16,15 @@ const everything = { key: "k/", rangeEnd: "k0", prevKv: true } as const;
 interface Told {
   readonly revision: number;
   readonly event: string;
-  /** Which response of which stream. */
+  /** The stream and the number of the response in which the event came. */
   readonly response: string;
 }
 
-/** A client that watches, and when its member is gone goes on elsewhere behind the last event it has seen. */
+/** A client that watches, and when its member stops continues at another one, after the last event received. */
 class Watcher {
   readonly told: Told[] = [];
   readonly bookmarks: { readonly through: number; readonly count: number }[] = [];
-  /** How many streams it has had. */
+  /** Number of streams so far. */
   streams = 0;
   private stream: WatchStream | undefined = undefined;
   private responses = 0;
@@ -32,10 +32,10 @@ class Watcher {
   private wake: () => void = () => undefined;
   readonly ended: Promise<void>;
 
-  /** @param members in the order in which it tries them */
+  /** @param members in the order in which the client tries them */
   constructor(private readonly members: readonly ClusterMember[]) {
     this.ended = this.run();
-    this.ended.catch(() => undefined); // whoever closes it is told
+    this.ended.catch(() => undefined); // `close` reports the failure
   }
 
   get nextRevision(): number {
@@ -89,7 +89,7 @@ class Watcher {
   }
 }
 
-/** Writes one after the other, and remembers what was acknowledged, by revision. */
+/** Writes keys one after the other, and records the acknowledged writes by revision. */
 class Writer {
   readonly acknowledged = new Map<number, string>();
   private isStopped = false;
@@ -110,7 +110,7 @@ class Writer {
   private async run(): Promise<void> {
     for (let n = 0; !this.isStopped; n++)
       await this.write(n).catch((error: unknown) => {
-        if (!(error instanceof EtcdError)) throw error; // what became of it nobody knows
+        if (!(error instanceof EtcdError)) throw error; // the outcome of the write is unknown
       });
   }
 
@@ -127,7 +127,7 @@ class Writer {
   }
 }
 
-/** All that has happened, as one member tells it from the start. */
+/** Returns the whole history, as a watch of one member from the first revision returns it. */
 const truthAt = async (member: ClusterMember): Promise<Told[]> => {
   using stream = new WatchStream(member.endpoint);
   await stream.create({ ...everything, startRevision: 1 });
@@ -148,14 +148,14 @@ describe("with members killed under writers, watches are", () => {
   let writers: Writer[] = [];
   let truth: Told[] = [];
 
-  /** Waits until every watcher was told of many changes that happened after now, and has a bookmark from after that. */
+  /** Waits until every watcher has received many changes made since the call, and a progress notice after them. */
   const goesOn = async (): Promise<void> => {
     const { header } = await eventually(longEnoughMs, "a write", () => cluster.client.kv.put("k/now", ""));
     for (const watcher of watchers) {
       await watcher.waitUntil("news", () => watcher.nextRevision > header.revision + 20);
       const { length } = watcher.bookmarks;
       await eventually(longEnoughMs, "a bookmark", () => {
-        watcher.requestProgress(); // not answered while it is behind, and lost with a member
+        watcher.requestProgress(); // a watch that is behind does not answer it, and the request is lost with the member
         return watcher.bookmarks.length > length ? true : undefined;
       });
     }
@@ -250,7 +250,7 @@ describe("with members killed under writers, watches are", () => {
 test("a watch that resumes at a compacted revision is canceled with the compact revision, and can start again", async () => {
   await using cluster = await startCluster();
   const [member, other] = await cluster.followers();
-  await using elsewhere = other!.client(); // one that does not lose its server
+  await using elsewhere = other!.client(); // a watch whose member stays up
   const { kv } = elsewhere;
   await kv.put("k", "1");
   const stream = new WatchStream(member!.endpoint);
@@ -265,7 +265,7 @@ test("a watch that resumes at a compacted revision is canceled with the compact 
   await member!.restart();
   for (const at of [member!, other!]) {
     await using client = at.client();
-    await client.kv.get("k"); // linearizable: it has applied the compaction
+    await client.kv.get("k"); // linearizable: the member has applied the compaction
     using again = new WatchStream(at.endpoint);
     await again.create({ key: "k", startRevision: 3 });
     const { canceled, compactRevision, header } = await again.next();

@@ -1,4 +1,4 @@
-// Certificates for tests, made when a test asks for them.
+// Certificates that tests create.
 
 import "reflect-metadata";
 import { randomUUID, webcrypto } from "node:crypto";
@@ -30,11 +30,11 @@ export interface TestCertificate {
 /** Options of a certificate. */
 export interface TestCertificateOptions {
   readonly commonName?: string;
-  /** Names and addresses. Default: localhost, 127.0.0.1 and ::1. */
+  /** Names and addresses that the certificate is for. Default: localhost, 127.0.0.1 and ::1. */
   readonly hosts?: readonly string[];
-  /** Whether it ended yesterday. */
+  /** Whether it expired yesterday. */
   readonly isExpired?: boolean;
-  /** The days that it is valid from now on, unless it has ended. Default: 90. */
+  /** Days of validity from now on, unless it is expired. Default: 90. */
   readonly days?: number;
 }
 
@@ -67,7 +67,7 @@ export class TestAuthority {
     return new TestAuthority(keys, root);
   }
 
-  /** Its own certificate, as PEM. */
+  /** The authority's own certificate, as PEM. */
   get cert(): string {
     return `${this.root.toString("pem")}\n`;
   }
@@ -94,7 +94,7 @@ export class TestAuthority {
     return { cert: `${certificate.toString("pem")}\n`, key, serial };
   }
 
-  /** Makes a list of revoked certificates, in DER as etcd reads it. */
+  /** Returns a list of revoked certificates, in DER like etcd's. */
   async revoke(certificates: readonly TestCertificate[]): Promise<Buffer> {
     const list = await X509CrlGenerator.create({
       issuer: this.root.subject,
@@ -107,10 +107,13 @@ export class TestAuthority {
     return Buffer.from(list.rawData);
   }
 
-  /** Writes its own certificate into a folder. @returns the file */
+  /**
+   * Writes the authority's certificate into a folder.
+   * @returns the file
+   */
   async writeTo(folder: string, name = "ca"): Promise<string> {
     const path = join(folder, `${name}.pem`);
-    // Whole at once: members that start together have one file, which another may be reading.
+    // Written atomically: members that start together share the file, and one may be reading it.
     const written = `${path}.${randomUUID()}`;
     await writeFile(written, this.cert);
     await rename(written, path);

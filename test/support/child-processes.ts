@@ -1,9 +1,9 @@
-// No process that a test starts outlives the tests, however they end: by themselves, by an error, by a signal, by kill -9.
+// Ends the processes that a test starts, however the tests end: normally, by an error, by a signal, by kill -9.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Writable } from "node:stream";
 
-/** Reads `+ pid` and `- pid`. Its input ends with the process that started it; then it kills the pids that are left. */
+/** Reads lines `+ pid` and `- pid`. Its input ends with the process that started it; then it kills the remaining pids. */
 const reaperScript = `
 pids=" "
 while read -r change pid; do
@@ -18,10 +18,10 @@ for pid in $pids; do kill -KILL "$pid"; done
 let reaperInput: Writable | undefined;
 const alive = new Set<number>();
 
-/** Started with the first process that there is to end. */
+/** Starts the reaper with the first pid that it is to kill. */
 const reaper = (): Writable => {
   if (reaperInput !== undefined) return reaperInput;
-  // Its own process group: a Ctrl-C does not reach it. It keeps nobody from ending.
+  // The reaper has its own process group, so that Ctrl-C does not end it. It does not keep this process running.
   const child = spawn("sh", ["-c", reaperScript], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
   child.unref();
   reaperInput = child.stdin;
@@ -37,13 +37,13 @@ const killIfAlive = (pid: number): void => {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // it has just ended
+    // the process has just ended
   }
 };
 
 /**
- * Kills the process when this one ends, if nobody has called the returned function, which is for when it has ended: its
- * number may then become another's.
+ * Kills the process when this one ends. The returned function cancels that: to be called when the process has ended, as its pid may be
+ * reused.
  */
 export const endPidWithTests = (pid: number): (() => void) => {
   reaper().write(`+ ${pid}\n`);
@@ -53,7 +53,7 @@ export const endPidWithTests = (pid: number): (() => void) => {
   };
 };
 
-/** Kills a child when this process ends. To be called at once after it is spawned. */
+/** Kills a child when this process ends. Call it immediately after `spawn`. */
 export const endWithTests = <Child extends ChildProcess>(child: Child): Child => {
   if (child.pid !== undefined) child.once("exit", endPidWithTests(child.pid));
   return child;

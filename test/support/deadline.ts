@@ -1,18 +1,18 @@
-// Waiting for events of other processes: always for something, never just for time to pass. Every time-out here is that of
-// a quiet machine, and is scaled to the measured speed of this one.
+// Waiting for events of other processes: always for an event, never for a fixed time. Timeouts are given for a quiet machine, and scaled
+// to the measured speed of this one.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { remeasure, scaledMs } from "./machine-speed.js";
 
 const pollMs = 20;
 
-/** A deadline in the time of a quiet machine. */
+/** A deadline that is given for a quiet machine. */
 export class Deadline {
   private readonly startedAt = performance.now();
 
   constructor(private readonly timeoutMs: number) {}
 
-  /** Not over on a machine that has become slower meanwhile. */
+  /** Whether the deadline is over; measures the machine's speed again first, as it may have become slower. */
   get isOver(): boolean {
     if (this.remainingMs() > 0) return false;
     remeasure();
@@ -23,7 +23,7 @@ export class Deadline {
     return this.startedAt + scaledMs(this.timeoutMs) - performance.now();
   }
 
-  /** Text of the error when it is over. */
+  /** Returns the text of the error for a missed deadline. */
   timeoutText(what: string): string {
     return `${what}: not within ${scaledMs(this.timeoutMs)} ms`;
   }
@@ -53,9 +53,8 @@ export const within = async <T>(timeoutMs: number, what: string, promise: Promis
 };
 
 /**
- * Asks again and again until `probe` gives something.
- *
- * @param timeoutMs on a quiet machine
+ * Calls `probe` repeatedly until it returns a value.
+ * | @param timeoutMs on a quiet machine
  * @throws Error naming `what`, with the last failure of `probe` as cause, if that takes longer
  */
 export const eventually = async <T>(

@@ -1,24 +1,24 @@
-// A DNS server on loopback that knows a handful of names: SRV and A records over UDP.
+// A DNS server on loopback with a few names: SRV and A records over UDP.
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
 
 export interface ServiceRecord {
-  /** Empty: the service is not there, by RFC 2782. */
+  /** Empty: the service is not available, by RFC 2782. */
   readonly target: string;
   readonly port: number;
   readonly priority?: number;
   readonly weight?: number;
 }
 
-/** Records by name; a name that is absent does not exist. */
+/** Records by name; other names do not exist. */
 export interface Zone {
   readonly services?: Readonly<Record<string, readonly ServiceRecord[]>>;
   readonly addresses?: Readonly<Record<string, string>>;
-  /** Names whose questions fail. */
+  /** Names whose queries fail. */
   readonly broken?: readonly string[];
 }
 
-/** The port that a machine's settings mean. */
+/** The port that resolvers use by default. */
 export const dnsPort = 53;
 
 const types = { a: 1, srv: 33 };
@@ -29,7 +29,7 @@ const ttlSeconds = 60;
 
 /** `await using server = await DnsServer.start({ … })`. */
 export class DnsServer implements AsyncDisposable {
-  /** Names that were asked for, in order. */
+  /** Names that were queried, in order. */
   readonly asked: string[] = [];
 
   private constructor(
@@ -39,7 +39,7 @@ export class DnsServer implements AsyncDisposable {
     socket.on("message", (question, from) => this.answer(question, from));
   }
 
-  /** @param port 0: any that is free */
+  /** @param port 0: any free port */
   static async start(zone: Zone, port = 0): Promise<DnsServer> {
     const socket = createSocket("udp4");
     socket.bind(port, "127.0.0.1");
@@ -47,7 +47,7 @@ export class DnsServer implements AsyncDisposable {
     return new DnsServer(socket, zone);
   }
 
-  /** `127.0.0.1:port`, as resolvers take it. */
+  /** `127.0.0.1:port`, the form for resolvers. */
   get address(): string {
     return `127.0.0.1:${this.socket.address().port}`;
   }
@@ -83,7 +83,7 @@ export class DnsServer implements AsyncDisposable {
   }
 }
 
-/** Reads the name of the one question of a message. */
+/** Reads the name of the only question in a message. */
 function readName(message: Buffer): { name: string; end: number } {
   const labels: string[] = [];
   let at = headerBytes;
@@ -106,7 +106,7 @@ function serviceData({ target, port, priority = 0, weight = 0 }: ServiceRecord):
   return Buffer.concat([numbers, nameData(target)]);
 }
 
-/** A record about the name of the question. */
+/** Returns a record with the name of the question. */
 function record(type: number, data: Buffer): Buffer {
   const head = Buffer.alloc(12);
   head.writeUInt16BE(0xc000 | headerBytes, 0); // a pointer to the name

@@ -1,6 +1,9 @@
 import { lengthen } from "./machine-speed.js";
 
-/** etcd's flags for an election timeout that members can keep on this machine: leaders do not change for lack of a core. */
+/**
+ * Returns etcd's flags for an election timeout that members can keep on this machine, so that the leader does not change for lack of CPU
+ * time.
+ */
 export const electionFlags = ({
   heartbeatMs,
   electionMs,

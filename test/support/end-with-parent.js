@@ -1,5 +1,5 @@
-// Loaded into the test runner and into every test file's process (`--import`): ends it when its parent is gone. Node's
-// runner leaves the files that it runs behind when it is killed.
+// Loaded into the test runner and into every test file's process (`--import`): ends the process when its parent has ended. Node's runner
+// does not end its files when it is killed.
 
 import { isMainThread } from "node:worker_threads";
 

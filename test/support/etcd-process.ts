@@ -1,4 +1,4 @@
-// Real etcd and minietcd by one interface: clusters of processes with etcd's flags, for tests that compare the two.
+// etcd and minietcd behind one interface: clusters of processes with etcd's flags, for tests that compare the two.
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -17,8 +17,8 @@ import { scaledMs } from "./machine-speed.js";
 import { withoutWarmUp } from "./minietcd-process.js";
 
 /**
- * `etcd`: the program on the PATH, Debian's 3.4. `etcd-3.7`: the one that test/interop/tools/build makes. `minietcd`: the
- * built one, `dist/cli/minietcd.js`.
+ * `etcd`: the program on the PATH, Debian's 3.4. `etcd-3.7`: the one that test/interop/tools/build builds. `minietcd`: the built
+ * `dist/cli/minietcd.js`.
  */
 export type ServerKind = "etcd" | "etcd-3.7" | "minietcd";
 
@@ -28,11 +28,11 @@ export interface EtcdClusterOptions {
   readonly program?: string;
   /** Default: 1. */
   readonly members?: number;
-  /** TLS of the client URLs, which say https then: the options of a client. The flags name the certificates. */
+  /** TLS of the client URLs, which then are https: the options of a client. The flags name the certificates. */
   readonly tls?: TlsOptions;
-  /** Further flags for every member, as etcd writes them. */
+  /** Further flags for every member, in etcd's form. */
   readonly flags?: readonly string[];
-  /** Added to an environment that holds nothing of etcd's. */
+  /** Variables for the members, which get none of etcd's from this process. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -47,23 +47,23 @@ const execFileAsync = promisify(execFile);
 
 const readyTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
-/** One question to a member that may not be there yet. */
+/** Timeout of one request to a member that may not have started yet. */
 const probeTimeoutMs = 1_000;
-/** Characters that are kept of the end of a member's output. */
+/** Characters that are kept from the end of a member's output. */
 const maxLogLength = 64 * 1024;
-/** Somebody else may take a port between our finding it free and a member's listening on it. */
+/** Attempts to start: another process may take a port before the member listens on it. */
 const maxPortAttempts = 3;
 
-/** One member. Its ports and its data stay the same over restarts. */
+/** One member. Its ports and its data stay the same across restarts. */
 export class EtcdMember {
-  /** The end of what it has written. */
+  /** The end of its output. */
   log = "";
   private child: ChildProcess | undefined;
   private exited: Promise<void> = Promise.resolve();
 
   constructor(
     readonly name: string,
-    /** `host:port` of its client port, behind `https://` with TLS. */
+    /** `host:port` of its client port, after `https://` with TLS. */
     readonly endpoint: string,
     readonly peerUrl: string,
     readonly dataDir: string,
@@ -76,18 +76,18 @@ export class EtcdMember {
     return this.child !== undefined;
   }
 
-  /** @throws Error if it does not run */
+  /** @throws Error if the process does not run */
   get pid(): number {
     const pid = this.child?.pid;
     if (pid === undefined) throw new Error(`${this.name} is not running`);
     return pid;
   }
 
-  /** Starts the process, if it does not run. */
+  /** Starts the process unless it runs. */
   launch(): void {
     if (this.child !== undefined) return;
     const [program, ...args] = this.command;
-    const { PATH, HOME } = process.env; // and nothing of etcd's
+    const { PATH, HOME } = process.env; // and no variable of etcd's
     const env = { PATH, HOME, ...this.environment };
     const child = endWithTests(spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] }));
     this.log = "";
@@ -102,15 +102,14 @@ export class EtcdMember {
       child.once("close", onEnd);
       child.once("error", (error) => {
         keep(`\n${error.message}`);
-        if (child.pid === undefined) onEnd(); // there will be no "close"
+        if (child.pid === undefined) onEnd(); // "close" will not be emitted
       });
     });
   }
 
   /**
-   * Waits until it answers a linearizable read, which needs a quorum.
-   *
-   * @throws Error with its log if it ends before, or takes too long
+   * Waits until the member answers a linearizable read, which needs a quorum.
+   * | @throws Error with its log if it ends before, or takes too long
    */
   async ready(): Promise<void> {
     await using client = patientClient({
@@ -122,8 +121,8 @@ export class EtcdMember {
     const ended = this.exited.then(() => {
       throw new Error(`${this.name} ended before it was ready`);
     });
-    ended.catch(() => undefined); // it ends sooner or later
-    probe.catch(() => undefined); // and then the probe finds nobody
+    ended.catch(() => undefined); // rejected when the member ends later
+    probe.catch(() => undefined); // rejected when the member has ended
     try {
       await Promise.race([probe, ended]);
     } catch (error) {
@@ -136,7 +135,7 @@ export class EtcdMember {
     this.child?.kill(signal);
   }
 
-  /** Stops the process (SIGSTOP) and waits until it stands still: it goes on for a moment after the signal was sent. */
+  /** Stops the process (SIGSTOP) and waits until it has stopped: it runs for a moment after the signal was sent. */
   async freeze(): Promise<void> {
     this.signal("SIGSTOP");
     await eventually(exitTimeoutMs, `${this.name} to stand still`, async () => {
@@ -145,13 +144,13 @@ export class EtcdMember {
     });
   }
 
-  /** Ends the process, and waits until it has ended. */
+  /** Ends the process, and waits for its end. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.signal(signal);
     await within(exitTimeoutMs, `the end of ${this.name}`, this.exited);
   }
 
-  /** Ends it if it runs, and starts it again with the same data. */
+  /** Ends the process if it runs, and starts it again with the same data. */
   async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     await this.stop(signal);
     this.launch();
@@ -159,7 +158,7 @@ export class EtcdMember {
   }
 }
 
-/** Some members with one fresh folder. `await using` ends the processes and removes the folder. */
+/** Members in a folder of their own. `await using` ends the processes and removes the folder. */
 export class EtcdCluster implements AsyncDisposable {
   private disposed = false;
 
@@ -179,13 +178,13 @@ export class EtcdCluster implements AsyncDisposable {
     return member;
   }
 
-  /** Starts those that do not run, and waits until all serve clients. */
+  /** Starts the members that do not run, and waits until all serve clients. */
   async start(): Promise<void> {
     for (const member of this.members) member.launch();
     await Promise.all(this.members.map((member) => member.ready()));
   }
 
-  /** May be called twice. */
+  /** Ends the members; may be called twice. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.disposed) return;
     this.disposed = true;
@@ -194,7 +193,7 @@ export class EtcdCluster implements AsyncDisposable {
   }
 }
 
-/** `await using cluster = await startEtcdCluster({ kind: "etcd", members: 3 })`: a cluster that serves clients. */
+/** Starts a cluster that serves clients: `await using cluster = await startEtcdCluster({ kind: "etcd", members: 3 })`. */
 export async function startEtcdCluster(options: EtcdClusterOptions): Promise<EtcdCluster> {
   for (let attempt = 1; ; attempt++) {
     const cluster = await createEtcdCluster(options);
@@ -209,7 +208,10 @@ export async function startEtcdCluster(options: EtcdClusterOptions): Promise<Etc
   }
 }
 
-/** Clusters that serve clients. If one cannot, the others are ended: their processes would keep the tests from ending. */
+/**
+ * Starts several clusters that serve clients. If one cannot start, the others are ended, because their processes would keep the tests
+ * from ending.
+ */
 export async function startEtcdClusters(options: readonly EtcdClusterOptions[]): Promise<readonly EtcdCluster[]> {
   const starts = await Promise.allSettled(options.map(startEtcdCluster));
   const clusters = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
@@ -219,7 +221,7 @@ export async function startEtcdClusters(options: readonly EtcdClusterOptions[]):
   throw failed.reason;
 }
 
-/** A cluster whose members have not been started. */
+/** Creates a cluster whose members are not started. */
 export async function createEtcdCluster({
   kind,
   program,
@@ -258,7 +260,7 @@ export async function createEtcdCluster({
   return new EtcdCluster(kind, folder, members);
 }
 
-/** Ports of 127.0.0.1 that nobody listens on now: all are held until all are found. */
+/** Returns free ports of 127.0.0.1; all of them are held until the last is found. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

@@ -1,9 +1,10 @@
-// fast-check with a seed: a property is tried with the same cases in every run, so that no change fails by a case of another's.
+// fast-check with a seed: a property has the same cases in every run, so that a change does not fail by a case that it has nothing to do
+// with.
 
 import fc from "fast-check";
 import { propertyOptions } from "./thorough.js";
 
 fc.configureGlobal({ seed: propertyOptions.seed });
 
-/** The package, with the seed 1, or SEED, for every property that has none of its own. */
+/** The package, with the seed 1, or SEED, for every property without a seed of its own. */
 export default fc;

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** Below the ports that systems hand out by themselves, so that nobody is given one between our look and its use. */
+/** Ports below those that the system assigns, so that no other process is assigned one before it is used. */
 const range = { first: 10_000, last: 30_000 };
 
 const isFree = async (port: number): Promise<boolean> => {
@@ -16,7 +16,7 @@ const isFree = async (port: number): Promise<boolean> => {
   }
 };
 
-/** Ports of 127.0.0.1 that nobody uses, for programs that cannot be told to take any. Each is given once. */
+/** Returns free ports of 127.0.0.1, for programs that cannot use port 0. Each port is returned once. */
 export const freePorts = async (count: number): Promise<number[]> => {
   const ports: number[] = [];
   while (ports.length < count) {
@@ -26,5 +26,5 @@ export const freePorts = async (count: number): Promise<number[]> => {
   return ports;
 };
 
-// Test files run beside each other: each begins elsewhere.
+// Test files run concurrently, so each begins at another port.
 let next = range.first + ((process.pid * 97) % (range.last - range.first));

@@ -1,4 +1,4 @@
-// A LeaseKeepAlive stream as a client has it, without a client's own ideas.
+// A raw LeaseKeepAlive stream, without the logic of a client.
 
 import { Client, credentials, Metadata, type ClientDuplexStream, type StatusObject } from "@grpc/grpc-js";
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "../../proto/index.js";
@@ -25,7 +25,7 @@ export class RawKeepAlive implements Disposable {
       this.received.push(response);
       this.wake();
     });
-    this.call.on("error", () => undefined); // `ended` tells
+    this.call.on("error", () => undefined); // `ended` reports it
     this.ended = new Promise((resolve) =>
       this.call.on("status", ({ code, details }: StatusObject) => resolve({ code, details })),
     );

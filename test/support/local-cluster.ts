@@ -1,4 +1,4 @@
-// `minietcd cluster` for tests: started, and its output read.
+// `minietcd cluster` for tests: starts it, and reads its output.
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -9,7 +9,7 @@ import { patientClient } from "./patient-client.js";
 
 const run = promisify(execFile);
 
-/** A row of its table. */
+/** A row of the table that it prints. */
 export interface Row {
   readonly name: string;
   readonly clients: string;
@@ -23,19 +23,19 @@ export interface Announcement {
   readonly examples: readonly string[];
 }
 
-/** The ports of its members. */
+/** The ports of the members. */
 export interface Ports {
   readonly clients: readonly number[];
   readonly peers: readonly number[];
 }
 
-/** Returns ports for three members. */
+/** Returns free ports for three members. */
 export const sixPorts = async (): Promise<Ports> => {
   const ports = await freePorts(6);
   return { clients: ports.slice(0, 3), peers: ports.slice(3) };
 };
 
-/** Starts a cluster of three in `cwd`. */
+/** Starts a cluster of three members in `cwd`. */
 export const startLocalCluster = (
   cwd: string,
   { clients, peers }: Ports,
@@ -45,7 +45,7 @@ export const startLocalCluster = (
   return MinietcdProcess.start(["cluster", ...ports, ...more], { cwd });
 };
 
-/** Waits for its table. */
+/** Waits for the table. */
 export const announcement = (supervisor: MinietcdProcess): Promise<Announcement> =>
   supervisor.waitFor("the cluster runs", ({ stdout }) => {
     if (!stdout.includes("Ctrl-C stops the cluster")) return undefined;
@@ -60,7 +60,7 @@ export const announcement = (supervisor: MinietcdProcess): Promise<Announcement>
 export const clientOf = (rows: readonly Row[]): Client =>
   patientClient({ endpoints: rows.map(({ clients }) => clients) });
 
-/** The cluster's output about members that could not start: the commands it names, and all its words. */
+/** Waits for the output about members that could not start. Returns the commands in it. */
 export const readMissingMembers = (
   supervisor: MinietcdProcess,
   text: RegExp,
@@ -76,7 +76,7 @@ export const readMissingMembers = (
     };
   });
 
-/** A stopped cluster with a key in it. */
+/** Creates a stopped cluster with a key in it. */
 export const prepareCluster = async (cwd: string): Promise<Ports> => {
   const ports = await sixPorts();
   await using supervisor = startLocalCluster(cwd, ports);
@@ -87,5 +87,5 @@ export const prepareCluster = async (cwd: string): Promise<Ports> => {
   return ports;
 };
 
-/** Runs a command as it was printed. */
+/** Runs a printed command. */
 export const runPasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });

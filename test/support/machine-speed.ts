@@ -1,15 +1,15 @@
-// Measures how slow this machine is now, so that tests wait longer on a busy one. What a test promises is never scaled.
+// Measures how slow this machine is now, so that tests wait longer on a busy one. The promised times that a test checks are not scaled.
 
 import { pbkdf2Sync } from "node:crypto";
 import { availableParallelism, loadavg } from "node:os";
 
-/** A fixed piece of work: native code, so that no compiler warms up within it. */
+/** Does a fixed amount of work, in native code, so that no just-in-time compiler affects its time. */
 const work = (): void => void pbkdf2Sync("password", "salt", 60_000, 32, "sha256");
 
-/** Time of `work` on a quiet machine of the usual speed. */
+/** Time of `work` on a quiet machine of usual speed. */
 const quietMs = 25;
 
-/** Bounds all waiting: beyond this the machine is too busy to tell a slow test from one that hangs. */
+/** Limit of the scaling: beyond it, the machine is too busy to distinguish a slow test from one that hangs. */
 const maxSlowness = 50;
 
 const measureMs = (): number => {
@@ -18,35 +18,33 @@ const measureMs = (): number => {
   return performance.now() - startedAt;
 };
 
-/** The measured time of some work, and the processes that share each core: whichever says more. */
+/** Returns the larger of two measures: the time of `work`, and the number of processes per core. */
 const measureSlowness = (): number => Math.max(measureMs() / quietMs, loadavg()[0]! / availableParallelism());
 
 const clamp = (factor: number): number => Math.min(Math.max(factor, 1), maxSlowness);
 
 let current = clamp(measureSlowness());
 
-/** How many times longer than on a quiet machine things take: from 1 to 50, as of the last measurement. */
+/** Returns the factor by which this machine is slower than a quiet one, from 1 to 50, at the last measurement. */
 export const slowness = (): number => current;
 
-/** Measures again, which blocks this thread meanwhile. The slowness of a process never falls: load comes in waves. */
+/** Measures again, which blocks this thread meanwhile. The slowness of a process never decreases, as load varies. */
 export const remeasure = (): number => {
   current = Math.max(current, clamp(measureSlowness()));
   return current;
 };
 
 /**
- * A time-out of something that is only waited for: as long on a busy machine as it has to be.
- *
- * @param quietMs what is generous on a quiet machine
+ * Scales a timeout that only bounds waiting to the speed of this machine.
+ * | @param quietMs a generous timeout on a quiet machine
  */
 export const scaledMs = (quietMs: number): number => Math.ceil(quietMs * current);
 
-/** Beyond this a lease, or an election timeout, is no longer scaled: its whole length is waited for. */
+/** Limit of the scaling of TTLs and election timeouts, because tests wait for their whole length. */
 const maxLengthening = 5;
 
 /**
- * A TTL, or an election timeout, that members and clients can keep on this machine: processes that share a core are late.
- *
- * @param quiet in any unit, what a quiet machine can keep
+ * Scales a TTL or an election timeout to one that members and clients can keep on this machine, on which processes may get the CPU late.
+ * | @param quiet value for a quiet machine, in any unit
  */
 export const lengthen = (quiet: number): number => Math.ceil(quiet * Math.min(current, maxLengthening));

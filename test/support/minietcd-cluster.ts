@@ -1,4 +1,4 @@
-// A cluster of real `minietcd` processes for one test: own directories, no fixed ports, gone when the test is.
+// A cluster of real `minietcd` processes for one test, with its own directories and without fixed ports. Its end removes everything.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,15 +12,15 @@ import { electionFlags } from "./election-flags.js";
 
 export interface ClusterOptions {
   readonly members?: number;
-  /** Flags for every member; of those that are there twice, the last counts. */
+  /** Flags for every member; of repeated flags the last counts. */
   readonly flags?: readonly string[];
-  /** How many files each member may have open. */
+  /** Limit of open files for each member. */
   readonly maxFiles?: number;
   /** TLS of all sockets: the options of a client. The flags name the certificates of the members, which must be for localhost. */
   readonly tls?: TlsOptions;
 }
 
-/** Short timeouts, so that tests of what happens without a quorum do not take long. */
+/** Short timeouts, so that tests without a quorum are short. */
 export const fastElections = electionFlags({ heartbeatMs: 20, electionMs: 200 });
 
 const deadlineMs = 20_000;
@@ -31,14 +31,14 @@ export class ClusterMember {
   constructor(
     readonly name: string,
     readonly dataDir: string,
-    /** Its client socket in the test's folder: the same after a restart, which a port of 0 is not. */
+    /** The member's client socket in the test's folder: the same after a restart, unlike port 0. */
     readonly endpoint: string,
     private readonly args: readonly string[],
     private readonly options: Pick<ProcessOptions, "maxFiles"> = {},
     private readonly tls?: TlsOptions,
   ) {}
 
-  /** @throws Error if it is not running */
+  /** @throws Error if the process does not run */
   get running(): MinietcdProcess {
     if (this.process === undefined) throw new Error(`${this.name} has not been started`);
     return this.process;
@@ -48,7 +48,7 @@ export class ClusterMember {
     return this.process?.isRunning ?? false;
   }
 
-  /** `host:port` of its client port. */
+  /** `host:port` of the client port. */
   get address(): string {
     const ready = readyLine(this.running);
     const addresses = (ready?.["clientAddresses"] ?? []) as string[];
@@ -57,7 +57,7 @@ export class ClusterMember {
     return tcp;
   }
 
-  /** Starts the process; `whenReady` tells when it serves clients. */
+  /** Starts the process; `whenReady` resolves when it serves clients. */
   launch(): void {
     this.process = MinietcdProcess.start(this.args, { ...this.options, supervised: true });
   }
@@ -76,7 +76,7 @@ export class ClusterMember {
     await this.whenReady();
   }
 
-  /** Freezes it: its connections stay open and say nothing. */
+  /** Freezes the process: its connections stay open, and it sends nothing. */
   pause(): void {
     this.running.signal("SIGSTOP");
   }
@@ -85,7 +85,7 @@ export class ClusterMember {
     this.running.signal("SIGCONT");
   }
 
-  /** A client that asks this member alone. */
+  /** Returns a client of this member only. */
   client(): Client {
     return patientClient({ endpoints: [this.endpoint], tls: this.tls });
   }
@@ -97,11 +97,11 @@ const readyLine = (process: MinietcdProcess): Record<string, unknown> | undefine
     : undefined;
 
 export class TestCluster implements AsyncDisposable {
-  /** Asks any member. */
+  /** A client of all members. */
   readonly client: Client;
 
   constructor(
-    /** The test's own folder; gone with the cluster. */
+    /** The test's own folder; removed with the cluster. */
     readonly folder: string,
     readonly members: readonly ClusterMember[],
     tls?: TlsOptions,
@@ -119,13 +119,13 @@ export class TestCluster implements AsyncDisposable {
     return member;
   }
 
-  /** Starts those that do not run, and waits until all serve clients. */
+  /** Starts the members that do not run, and waits until all serve clients. */
   async start(): Promise<void> {
     for (const member of this.members) if (!member.isRunning) member.launch();
     await Promise.all(this.members.map((member) => member.whenReady()));
   }
 
-  /** The member that all running members call the leader. */
+  /** Waits until all running members name the same leader, and returns it. */
   async leader(
     among: readonly ClusterMember[] = this.members.filter(({ isRunning }) => isRunning),
   ): Promise<ClusterMember> {
@@ -153,7 +153,7 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** A cluster whose members are not started yet, in a fresh folder. */
+/** Creates a cluster in a fresh folder, without starting its members. */
 export const createCluster = async ({
   members = 3,
   flags = [],
@@ -188,7 +188,7 @@ export const createCluster = async ({
   );
 };
 
-/** A cluster whose members serve clients: `await using cluster = await startCluster({ members: 3 })`. */
+/** Starts a cluster that serves clients: `await using cluster = await startCluster({ members: 3 })`. */
 export const startCluster = async (options: ClusterOptions = {}): Promise<TestCluster> => {
   const cluster = await createCluster(options);
   try {

@@ -1,14 +1,14 @@
-// One process of `minietcd`, with what it writes and how it ends.
+// One process of `minietcd`, with its output and its exit.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { endWithTests } from "./child-processes.js";
 import { within } from "./deadline.js";
 
-/** The built program: what users run. */
+/** The built program, as users run it. */
 export const minietcdProgram = fileURLToPath(new URL("../../dist/cli/minietcd.js", import.meta.url));
 
-/** How a process ended: by itself, or by a signal. */
+/** The exit of a process: its code, or the signal that ended it. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -16,15 +16,15 @@ export interface Exit {
 
 export interface ProcessOptions {
   readonly cwd?: string;
-  /** Added to an environment that holds nothing of etcd's. */
+  /** Variables for the process, which gets none of etcd's from this one. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Give it a channel as `minietcd cluster` does to its members: it then ends when this process does. */
+  /** Whether the process has a channel like a member of `minietcd cluster`, with which it ends when this process does. */
   readonly supervised?: boolean;
-  /** How many files it may have open, as `ulimit -n` sets it; absent: as many as this process. */
+  /** Limit of its open files, set with `ulimit -n`; absent: that of this process. */
   readonly maxFiles?: number;
 }
 
-/** Sets the limit, and becomes the program. */
+/** Returns a command that sets the limit, then executes the program. */
 const limitFiles = (maxFiles: number, program: readonly string[]): readonly string[] => [
   "sh",
   "-c",
@@ -35,20 +35,23 @@ const limitFiles = (maxFiles: number, program: readonly string[]): readonly stri
 
 const exitDeadlineMs = 20_000;
 
-/** Names the engine for members that a test does not start on a certain one: `RPC_ENGINE=native npm test` runs all on the native one. */
+/**
+ * Returns the variable for the engine, unless the flags name one: `RPC_ENGINE=native npm test` runs all such members on the native
+ * engine.
+ */
 const engineOf = (args: readonly string[]): Record<string, string> => {
   const engine = process.env["RPC_ENGINE"];
   return engine === undefined || args.some((arg) => arg.startsWith("--rpc-engine")) ? {} : { ETCD_RPC_ENGINE: engine };
 };
 
-/** Switches the warm-up off: tests start many members, for a short time. */
+/** Disables the warm-up, because tests start many members for a short time. */
 export const withoutWarmUp = { ETCD_WARM_UP: "false" } as const;
 
 const warmUpOf = (args: readonly string[]): Record<string, string> =>
   args.some((arg) => arg.startsWith("--warm-up") || arg.startsWith("--no-warm-up")) ? {} : withoutWarmUp;
 
 export class MinietcdProcess implements AsyncDisposable {
-  /** Resolves when it has ended and everything it wrote has been read. */
+  /** Resolves when the process has ended and its output has been read. */
   readonly exited: Promise<Exit>;
   private readonly output = { stdout: "", stderr: "" };
   private readonly listeners = new Set<() => void>();
@@ -69,10 +72,10 @@ export class MinietcdProcess implements AsyncDisposable {
         resolve({ code, signal });
       });
     });
-    this.exited.catch(() => undefined); // whoever waits for it is told
+    this.exited.catch(() => undefined); // callers that await it get the failure
   }
 
-  /** Starts `minietcd` with these arguments. */
+  /** Starts `minietcd` with arguments. */
   static start(
     args: readonly string[],
     { cwd, env, supervised = false, maxFiles }: ProcessOptions = {},
@@ -104,7 +107,7 @@ export class MinietcdProcess implements AsyncDisposable {
     return this.output.stderr;
   }
 
-  /** The lines of its log so far. */
+  /** The log lines so far. */
   get log(): Record<string, unknown>[] {
     const whole = this.stderr.slice(0, this.stderr.lastIndexOf("\n") + 1);
     return whole
@@ -118,7 +121,7 @@ export class MinietcdProcess implements AsyncDisposable {
     this.child.kill(signal);
   }
 
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits for the process to end. */
   async end(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
     if (this.isRunning) this.signal(signal);
     return this.waitForExit();
@@ -129,9 +132,8 @@ export class MinietcdProcess implements AsyncDisposable {
   }
 
   /**
-   * Waits until what it has written gives something.
-   *
-   * @throws Error with its whole output if it ends before, or takes longer than `timeoutMs`
+   * Waits until `find` returns a value for the output so far.
+   * | @throws Error with its whole output if it ends before, or takes longer than `timeoutMs`
    */
   async waitFor<T>(what: string, find: (self: this) => T | undefined, timeoutMs = 15_000): Promise<T> {
     let stop = (): void => undefined;
@@ -164,7 +166,7 @@ export class MinietcdProcess implements AsyncDisposable {
   }
 }
 
-/** Runs `minietcd` until it ends by itself, as it does with `--help` or when it cannot start. */
+/** Runs `minietcd` until it ends by itself, as with `--help` or if it cannot start. */
 export const runMinietcd = async (
   args: readonly string[],
   options: ProcessOptions = {},

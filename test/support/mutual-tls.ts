@@ -1,19 +1,19 @@
-// Certificates of a server and of a client, with the flags of etcd for the one and the options for the other.
+// Certificates of a server and of a client, with etcd's flags for the server and options for the client.
 
 import type { TlsOptions } from "../../client/index.js";
 import { type CertificatePaths, TestAuthority } from "./certificates.js";
 
-/** The files of an authority, of a server and of a client, all of one folder. */
+/** The files of an authority, a server and a client, in one folder. */
 export interface MutualTls {
   readonly ca: string;
   readonly client: CertificatePaths;
   /** Options of our client. */
   readonly tls: TlsOptions;
-  /** Flags of a server whose clients need a certificate. */
+  /** Flags of a server that requires certificates of its clients. */
   readonly flags: readonly string[];
 }
 
-/** Makes the certificates for mutual TLS in a folder. The client's name is alice. */
+/** Creates the certificates for mutual TLS in a folder. The client's name is alice. */
 export const mutualTls = async (folder: string): Promise<MutualTls> => {
   const authority = await TestAuthority.create();
   const ca = await authority.writeTo(folder);

@@ -1,5 +1,5 @@
-// A machine of its own for the program that it is given: a network with nothing but loopback, whose DNS knows a few names. That
-// takes namespaces of Linux, and root to make them; the real machine keeps its network and its settings.
+// Runs a program as if on a machine of its own: its network is loopback only, and its DNS has a few names. This needs Linux namespaces,
+// and root to create them; the real machine's network and settings do not change.
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,10 @@ import { tempFolder } from "./temp-folder.js";
 const run = promisify(execFile);
 const timeoutMs = 120_000;
 
-/** Runs a script of TypeScript there. @returns its standard output */
+/**
+ * Runs a TypeScript script there.
+ * @returns its standard output
+ */
 export async function runOnOwnMachine(script: string): Promise<string> {
   await using folder = await tempFolder();
   const settings = join(folder.path, "resolv.conf");

@@ -1,14 +1,14 @@
-// One gRPC call after another without a client's own ideas: the answer, or code and text of the status.
+// Unary gRPC calls without the logic of a client: the answer, or code and text of the status.
 
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 
-/** A codec of a message. */
+/** The codec of a message. */
 export interface MessageCodec<Message> {
   encode(message: Message): { finish(): Uint8Array };
   decode(bytes: Uint8Array): Message;
 }
 
-/** The end of a call: the answer, or why there is none. */
+/** The result of a call: the answer, or the status. */
 export type Outcome<Response> = { readonly ok: Response } | { readonly code: number; readonly details: string };
 
 export class RawUnary implements Disposable {
@@ -18,7 +18,7 @@ export class RawUnary implements Disposable {
     this.grpc = new Client(endpoint, credentials.createInsecure());
   }
 
-  /** @param path as on the wire: `/etcdserverpb.KV/Put` */
+  /** @param path the method on the wire: `/etcdserverpb.KV/Put` */
   call<Request, Response>(
     path: string,
     [requests, responses]: readonly [MessageCodec<Request>, MessageCodec<Response>],

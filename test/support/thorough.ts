@@ -1,9 +1,9 @@
-// How many of its cases a test tries: a part in `npm test`, all with THOROUGH=1, as in `.ci/run`. Another SEED tries another part.
+// The part of its cases that a test tries: some in `npm test`, all with THOROUGH=1, as in `.ci/run`. Another SEED tries other ones.
 
 const isThorough = process.env["THOROUGH"] === "1";
 const seed = Number(process.env["SEED"] ?? 1);
 
-/** Returns how often a property is tried. */
+/** Returns the number of cases for a property. */
 export const runs = ({ usually, thoroughly }: { readonly usually: number; readonly thoroughly: number }): number =>
   isThorough ? thoroughly : usually;
 
@@ -15,8 +15,8 @@ export const everyNth = (n: number, count: number): readonly number[] => {
 };
 
 /**
- * Options of a property: a run, or the search for a smaller case that fails, that goes on for longer fails with the smallest case so
- * far instead of going on for hours.
+ * Options of a property that bound its time: a run, or the search for a smaller failing case, then ends with the smallest case so far,
+ * instead of taking hours.
  */
 export const propertyOptions = {
   seed,

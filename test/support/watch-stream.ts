@@ -1,4 +1,4 @@
-// One Watch call as it is on the wire: requests as they are written, responses as they come.
+// A raw Watch call: requests as they are written, responses as they arrive.
 
 import { Client as GrpcClient, credentials, Metadata, type ClientDuplexStream, type StatusObject } from "@grpc/grpc-js";
 import { WatchCreateRequest, WatchRequest, WatchResponse, type Event } from "../../proto/index.js";
@@ -24,7 +24,7 @@ export const createRequest = ({ key, rangeEnd, startRevision, watchId, ...rest }
   return { requestUnion: { $case: "createRequest", value } };
 };
 
-/** An event as tests like to read it: `PUT k=v 5`, `DELETE k 6`, and what was before: `PUT k=w 7 was v`. */
+/** Shows an event as `PUT k=v 5` or `DELETE k 6`, with a previous value as `PUT k=w 7 was v`. */
 export const showEvent = ({ type, kv, prevKv }: Event): string => {
   const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? "").toString("latin1");
   const change = type === 0 ? `PUT ${text(kv?.key)}=${text(kv?.value)}` : `DELETE ${text(kv?.key)}`;
@@ -32,9 +32,9 @@ export const showEvent = ({ type, kv, prevKv }: Event): string => {
 };
 
 export class WatchStream implements Disposable {
-  /** Resolves with the status that the stream ended with. */
+  /** Resolves with the status at the end of the stream. */
   readonly ended: Promise<StatusObject>;
-  /** All that has come, also what `next` has given. */
+  /** All responses received, including those that `next` has returned. */
   readonly received: WatchResponse[] = [];
   private given = 0;
   private readonly grpc: GrpcClient;
@@ -60,7 +60,7 @@ export class WatchStream implements Disposable {
       this.received.push(response);
       this.wake();
     });
-    this.call.on("error", () => undefined); // `ended` tells
+    this.call.on("error", () => undefined); // `ended` reports it
     this.ended = new Promise((resolve) =>
       this.call.on("status", (status) => {
         this.status = status;
@@ -74,7 +74,7 @@ export class WatchStream implements Disposable {
     this.call.write(request);
   }
 
-  /** Asks for a watcher and waits for the answer, which must be the next response. */
+  /** Creates a watcher and waits for the answer, which must be the next response. */
   async create(options: CreateOptions): Promise<WatchResponse> {
     this.send(createRequest(options));
     return this.next();
@@ -92,7 +92,7 @@ export class WatchStream implements Disposable {
     this.call.end();
   }
 
-  /** Takes nothing more off the wire until `resume`. */
+  /** Reads nothing from the connection until `resume`. */
   pause(): void {
     this.call.pause();
   }
@@ -101,7 +101,10 @@ export class WatchStream implements Disposable {
     this.call.resume();
   }
 
-  /** The next response. @throws Error if the stream ends before, or none comes */
+  /**
+   * Waits for the next response.
+   * @throws Error if the stream ends before, or none comes
+   */
   async next(): Promise<WatchResponse> {
     const waitForResponse = async (): Promise<WatchResponse> => {
       for (;;) {
@@ -116,7 +119,7 @@ export class WatchStream implements Disposable {
     return response;
   }
 
-  /** The next events, of as many responses as that takes. */
+  /** Waits for the next `count` events, in as many responses as needed. */
   async nextEvents(count: number): Promise<string[]> {
     const events: string[] = [];
     while (events.length < count) events.push(...(await this.next()).events.map(showEvent));
