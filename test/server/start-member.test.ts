@@ -1,4 +1,4 @@
-// Members that a program runs within itself.
+// Members inside a program's own process.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";

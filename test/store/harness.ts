@@ -1,4 +1,4 @@
-// Fixtures of the store's tests: a disk that can lose power, a clock that is told the time, requests in short.
+// Fixtures of the store's tests: a disk that can lose power, a clock that the test advances, and short forms of requests.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -43,7 +43,7 @@ export const roundState = (marker: string, rows: readonly ShortRow[] = []): Roun
 /** Lets everything run that is ready. */
 export const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** Time passes when told so; turns of the event loop are its own. */
+/** A clock that the test advances; turns of the event loop are real. */
 export class ManualClock implements StoreClock {
   private time = 0;
   private readonly timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
@@ -80,17 +80,17 @@ export class ManualClock implements StoreClock {
   }
 }
 
-/** A disk that stays when a store is gone. */
+/** A disk that remains when its store is gone. */
 export interface TestDisk {
   open(): Promise<Backend>;
-  /** Power is cut: what is on its way may or may not arrive, nothing after it will. */
+  /** Cuts the power: writes in progress may or may not be on disk, later ones are not. */
   crash(): Promise<void>;
   /** The directory, if it has one. */
   readonly directory: string | undefined;
   dispose(): Promise<void>;
 }
 
-/** A backend that can be cut off. */
+/** A backend whose writes can be cut off. */
 class CutOff implements Backend {
   readonly name: string;
   private dead = false;
@@ -119,7 +119,7 @@ class CutOff implements Backend {
       await written;
       this.writing.delete(written);
     };
-    // A store that was cut off in the middle of a round goes on with it; its batch has gone with the disk.
+    // A store that was cut off in the middle of a round continues with it; its batch is dropped.
     return {
       put: (key, value) => {
         if (!this.dead) batch.put(key, value);
@@ -167,13 +167,13 @@ export async function levelDisk(): Promise<TestDisk> {
   };
 }
 
-/** Every test of the store runs on each. */
+/** The disks on which every test of the store runs. */
 export const disks = [
   { name: "memory", create: memoryDisk },
   { name: "disk", create: levelDisk },
 ] as const;
 
-/** A store and all that belongs to it; `await using` closes it. */
+/** A store, with its disk and clock; `await using` closes it. */
 export class TestStore {
   readonly failures: Error[] = [];
 
@@ -186,12 +186,12 @@ export class TestStore {
     private readonly limits: Partial<StoreLimits>,
   ) {}
 
-  /** The disk that a restart finds. */
+  /** The disk for a restart. */
   get disk(): TestDisk {
     return this.current;
   }
 
-  /** Compactions do not rest, unless `limits` says so: time stands still. */
+  /** Opens a store. Its compactions do not rest, unless `limits` says so, because the clock does not advance. */
   static async on(disk: TestDisk, limits: Partial<StoreLimits> = {}): Promise<TestStore> {
     const made = new TestStore(disk, new ManualClock(), { compactionRestMs: 0, ...limits });
     await made.open();
@@ -214,19 +214,19 @@ export class TestStore {
     });
   }
 
-  /** Closes the store properly and opens it again. */
+  /** Closes the store in order, and opens it again. */
   async reopen(): Promise<void> {
     await this.store.close();
     await this.open();
   }
 
-  /** Opens the store again with what was on disk by now. */
+  /** Opens the store again from the data on disk. */
   async crash(): Promise<void> {
     await this.disk.crash();
     await this.open();
   }
 
-  /** Installs a snapshot of `from`, as it is on disk there; from the commit on a restart finds `disk`. */
+  /** Installs a snapshot of `from`'s durable state. From the commit on, a restart opens `disk`. */
   async install(from: KvStore, disk: TestDisk): Promise<Installed> {
     return this.store.install(await copyOf(from, await disk.open()), () => {
       this.switchTo(disk);
@@ -243,7 +243,7 @@ export class TestStore {
     this.store.endRound(roundState(marker, rows));
   }
 
-  /** Ends the round, marked, and waits for the disk. */
+  /** Ends the round with a marker, and waits until it is on disk. */
   async save(marker = "marker", rows: readonly ShortRow[] = []): Promise<void> {
     this.endRound(marker, rows);
     await this.store.flush();
@@ -267,7 +267,7 @@ export class TestStore {
   }
 }
 
-/** Builds a store in `backend` of a snapshot's rows, as they come over a network: in portions of some bytes. */
+/** Builds a store in `backend` from a snapshot's rows, in portions of `maxBytes`. */
 export async function copyOf(from: KvStore, backend: Backend, maxBytes = 500): Promise<Backend> {
   const snapshot = from.snapshot();
   const builder = await buildStore({ backend, clock: new ManualClock() });
@@ -318,7 +318,7 @@ export const txn = (
   failure,
 });
 
-/** A KeyValue as tests like to read it: `k=v c2 m3 v1`, and the lease if it has one. */
+/** Shows a KeyValue as `k=v c2 m3 v1`, and its lease if it has one. */
 export function showKv(keyValue: KeyValue): string {
   const { key, value, createRevision, modRevision, version, lease } = keyValue;
   return `${text(key)}=${text(value)} c${createRevision} m${modRevision} v${version}${lease === 0n ? "" : ` l${lease}`}`;

@@ -1,4 +1,4 @@
-// A process that dies at any step of an install, or between two, starts again with all of the old state or all of the new.
+// A process that ends at any step of an installation restarts with the whole old state or the whole new one.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { roundState, TestStore, bytes, copyOf, disks, text, turn, type TestDisk 
 
 const waitForever = (): Promise<never> => new Promise(() => undefined);
 
-/** A process that ends after so many steps; then nothing of it happens any more. */
+/** A process that ends after a number of steps; later steps never resolve. */
 class MortalProcess {
   private left = Infinity;
   isCommitted = false;
@@ -21,7 +21,7 @@ class MortalProcess {
     this.left = steps;
   }
 
-  /** Two steps: to begin `action`, which then happens as a whole, and to hear of its end. */
+  /** Runs `action` in two steps: one before it begins, and one after it has ended as a whole. */
   async step<T>(action: () => Promise<T>): Promise<T> {
     if (this.isOver || --this.left <= 0) return waitForever();
     const result = await action();
@@ -29,7 +29,7 @@ class MortalProcess {
   }
 }
 
-/** A backend whose every use is a step. */
+/** Returns a backend whose every operation takes steps. */
 function mortalBackend(inner: Backend, process: MortalProcess, onWrite: () => void): Backend {
   const iterate: Backend["iterate"] = (from, to): RowIterator => {
     const rows = inner.iterate(from, to);
@@ -54,7 +54,7 @@ function mortalBackend(inner: Backend, process: MortalProcess, onWrite: () => vo
   };
 }
 
-/** The disk of a member that will die; the next start opens it as it is. */
+/** Returns the disk of a process that will end; the next start opens the disk as it is. */
 const mortalDisk = (inner: TestDisk, process: MortalProcess, onWrite: () => void): TestDisk => ({
   directory: inner.directory,
   open: async () => mortalBackend(await inner.open(), process, onWrite),
@@ -68,14 +68,14 @@ function fill({ store }: TestStore, to: number): void {
     store.put({ ...request, value: bytes(`${revision}`) });
 }
 
-/** Two rounds: one that is on its way to disk, with a compaction to follow, and one that gathers and goes to disk behind it. */
+/** Begins two rounds: one that is being written, with a compaction behind it, and one to be written next. */
 function goOn(member: TestStore): void {
   fill(member, 5);
   member.store.compact(3);
   member.store.endRound(roundState("5"));
   fill(member, 6);
   member.store.endRound(roundState("6"));
-  member.store.flush().catch(() => undefined); // the install gives it up, or the process ends
+  member.store.flush().catch(() => undefined); // rejected when the installation drops it or the process ends
 }
 
 interface Found {
@@ -84,7 +84,9 @@ interface Found {
   readonly hash: unknown;
 }
 
-/** Returns what the next start finds if the process that installs ends after so many steps, and whether that came to the end. */
+/**
+ * Returns the state that the next start finds if the installing process ends after `steps` steps, and whether the installation had ended.
+ */
 async function stateAfterCrash(
   steps: number,
   create: () => Promise<TestDisk>,

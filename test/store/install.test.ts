@@ -1,4 +1,4 @@
-// A snapshot of another member takes the place of what a store holds, while it is read, watched and written to disk.
+// A snapshot of another member replaces the contents of a store, while they are read, watched and written to disk.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -33,7 +33,7 @@ import {
 import { Recorder } from "./recorder.js";
 import { toLeaseId } from "../../testing/ids.js";
 
-/** Revisions `from` to `to`, each a put of its number. */
+/** Puts the revisions `from` to `to`, each with its number as value. */
 function putAll(stores: readonly TestStore[], from: number, to: number, key = "k"): void {
   for (const tested of stores)
     for (let revision = from; revision <= to; revision++) {
@@ -42,7 +42,7 @@ function putAll(stores: readonly TestStore[], from: number, to: number, key = "k
     }
 }
 
-/** A store that is ahead of others, in memory; saved as far as it goes. */
+/** Returns a store that is ahead of others, with all its rounds on disk. */
 async function leaderAt(revision: number, compacted?: number): Promise<TestStore> {
   const leader = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   putAll([leader], 2, revision);
@@ -51,7 +51,7 @@ async function leaderAt(revision: number, compacted?: number): Promise<TestStore
   return leader;
 }
 
-/** Whether a promise is settled by now, with some turns of grace. */
+/** Tells whether a promise is settled, after a few turns. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const note = (): void => void (settled = true);
@@ -209,7 +209,7 @@ describe("a watcher over an install gets the missing events once and in order", 
     const recorders = Array.from({ length: 4 }, () => new Recorder(member, ["k"], { startRevision: 4 }));
     const backend = await copyOf(leader.store, await openMemoryBackend());
     const countTold = (): number => recorders.filter(({ batches }) => batches.length > 0).length;
-    // The first of them has been told when this takes effect, the last has not.
+    // The first watcher has received the events when the installation takes effect, the last has not.
     await member.store.install(backend, () => recorders[0]!.waitUntil(() => countTold() > 0));
     assert.ok(countTold() > 0 && countTold() < recorders.length, `${countTold()} are told`);
     await recorders.at(-1)!.waitUntil(() => recorders.every(({ compacted }) => compacted === 8));
@@ -288,13 +288,13 @@ describe("reads", () => {
   });
 });
 
-/** A store whose writes wait until the test lets them go. */
+/** Opens a store whose writes end when the test says. */
 async function openSlowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: ManualClock }> {
   const disk = new SlowDisk(await openMemoryBackend());
   const clock = new ManualClock();
   const onFailure = (error: Error): void => assert.ifError(error);
   const opening = openStore({ backend: disk.backend, clock, onFailure, limits: { unflushedBytes: 1_000 } });
-  await (await disk.whenWritten()).finish(); // the format
+  await (await disk.whenWritten()).finish(); // the format row
   return { disk, store: await opening, clock };
 }
 
@@ -322,7 +322,7 @@ describe("writes over an install", () => {
     assert.deepEqual([isCommitted, isDrained, disk.writes.length], [false, false, 1]);
     await disk.next().finish();
     const { replaced } = await installing;
-    await Promise.all([first, second]); // what was ended is durable: in what was installed
+    await Promise.all([first, second]); // these rounds are durable as a part of the installed contents
     await replaced;
     clock.advance(1_000);
     assert.deepEqual([isCommitted, isDrained, store.isFull, disk.writes.length], [true, true, false, 0]);
@@ -338,8 +338,8 @@ describe("writes over an install", () => {
     putAll([leader, member], 2, 10);
     for (let n = 0; n < 100; n++) leader.put(`other ${n}`, "v");
     await member.save();
-    const compactions = [member.store.compact(3), member.store.compact(8)]; // their round never ends here
-    // Keeps the leader's from removing anything: that is left to the copy.
+    const compactions = [member.store.compact(3), member.store.compact(8)]; // their round never ends in this store
+    // The read keeps the leader's compaction from removing changes, so that the copy has to.
     const reading = leader.store.range(range("a", { rangeEnd: "\0", revision: 3 }));
     leader.store.compact(9);
     await leader.save();
@@ -373,7 +373,7 @@ describe("writes over an install", () => {
     });
     assert.equal(await isSettled(installing), false);
     assert.equal(isCommitted, false);
-    await removal.finish(); // what follows it waits, and is given up
+    await removal.finish(); // later removals wait, and are dropped
     await installing;
     await finished;
     assert.deepEqual([isCommitted, disk.writes.length], [true, 0]);
@@ -382,7 +382,7 @@ describe("writes over an install", () => {
 });
 
 describe("a failed installation leaves the old state in use", () => {
-  /** A new backend, whether it was closed, and what is wrong with it. */
+  /** Returns a damaged copy of a store's backend, and whether it was closed. */
   async function damagedCopyOf(leader: TestStore, change: (backend: Backend) => void | Promise<void>) {
     const inner = await copyOf(leader.store, await openMemoryBackend());
     await change(inner);
@@ -418,7 +418,7 @@ describe("a failed installation leaves the old state in use", () => {
     await batch.write();
   };
 
-  /** Everything as before: read, watched, written and found by a restart. */
+  /** Checks that the store works as before: reads, watches, writes and restarts. */
   async function checkUnharmed(member: TestStore, recorder: Recorder): Promise<void> {
     assert.deepEqual((await member.range("k")).kvs, ["k=4 c2 m4 v3"]);
     assert.equal(recorder.watch.sendPending(), 4);
@@ -461,7 +461,7 @@ describe("a failed installation leaves the old state in use", () => {
     );
     assert.equal(old.state.isClosed, true);
     await checkUnharmed(member, recorder);
-    await member.install(leader.store, await memoryDisk()); // and then one that is right
+    await member.install(leader.store, await memoryDisk()); // then installs a valid one
     assert.equal(member.store.revision, 10);
   });
 

@@ -20,7 +20,7 @@ for (const { name, create } of disks) {
       assert.equal(store.revision, 1);
       assert.equal(store.compactRevision, -1);
       assert.equal(store.put(put("a", "1")).revision, 2);
-      assert.equal(store.put(put("a", "1")).revision, 3); // the same value again is a change, too
+      assert.equal(store.put(put("a", "1")).revision, 3); // a put of the same value is a change, too
       assert.equal(atOnce(store.deleteRange(deleteRange("none"))).revision, 3);
       assert.equal(atOnce(store.deleteRange(deleteRange("a", "z"))).revision, 4);
     });
@@ -83,10 +83,10 @@ for (const { name, create } of disks) {
       assert.deepEqual(await keys("a", ""), ["a"]); // one key
       assert.deepEqual(await keys("a", "b"), ["a", "a\0", "ab"]); // a prefix
       assert.deepEqual(await keys("a\0", "b"), ["a\0", "ab"]); // the next page
-      assert.deepEqual(await keys("b", "\0"), ["b", "\xfe", "\xff", "\xff\xff"]); // from a key on
-      assert.deepEqual(await keys("\xff", "\0"), ["\xff", "\xff\xff"]); // a prefix of 0xff
+      assert.deepEqual(await keys("b", "\0"), ["b", "\xfe", "\xff", "\xff\xff"]); // an interval without an end
+      assert.deepEqual(await keys("\xff", "\0"), ["\xff", "\xff\xff"]); // the prefix of 0xff
       assert.equal((await keys("\0", "\0")).length, 8); // everything
-      assert.deepEqual(await keys("b", "a"), []); // the wrong way round
+      assert.deepEqual(await keys("b", "a"), []); // a range end before the key
       assert.deepEqual(await keys("b", "b"), []);
     });
 
@@ -106,7 +106,7 @@ for (const { name, create } of disks) {
       });
       assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=2 c2 m3 v2"]);
       assert.deepEqual((await tested.range("k", { revision: 4 })).kvs, []);
-      assert.deepEqual((await tested.range("k", { revision: -5 })).kvs, ["k=3 c5 m5 v1"]); // 0 and below: now
+      assert.deepEqual((await tested.range("k", { revision: -5 })).kvs, ["k=3 c5 m5 v1"]); // 0 and below: the present revision
       assert.throws(() => tested.store.range(range("k", { revision: 6 })), FutureRevisionError);
       assert.throws(() => tested.store.range(range("k", { revision: 6, countOnly: true })), FutureRevisionError);
       tested.store.compact(3);
@@ -127,7 +127,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(await summaryOf({ limit: -1 }), ["abcd", false, 4]);
       assert.deepEqual(await summaryOf({ countOnly: true }), ["", false, 4]);
       assert.deepEqual(await summaryOf({ countOnly: true, keysOnly: true, limit: 1 }), ["", false, 4]);
-      // Filters are inclusive, come before the limit, and do not touch the count.
+      // Filters are inclusive, apply before the limit, and do not change the count.
       assert.deepEqual(await summaryOf({ minModRevision: 3n, maxModRevision: 4n }), ["bc", false, 4]);
       assert.deepEqual(await summaryOf({ minCreateRevision: 3n, limit: 2 }), ["bc", true, 4]);
       assert.deepEqual(await summaryOf({ maxCreateRevision: 3n, limit: 2 }), ["ab", false, 4]);
@@ -185,7 +185,7 @@ for (const { name, create } of disks) {
       await using tested = await TestStore.on(await create());
       for (const key of ["d", "c", "b", "a"]) tested.put(key, key);
       const { kvs, more } = await tested.range("a", { rangeEnd: "\0", limit: 2, sortTarget: Target.MOD });
-      // Of a, b, c (limit + 1 in key order) the two oldest: c, b. Not d, the oldest of all.
+      // The first limit + 1 keys in key order are a, b and c; the two oldest of them are c and b. d is the oldest, but not among them.
       assert.deepEqual([kvs.map((kv) => kv[0]).join(""), more], ["cb", true]);
       const sorted = await tested.range("a", {
         rangeEnd: "\0",
@@ -201,7 +201,7 @@ for (const { name, create } of disks) {
       const count = 300;
       const keys = Array.from({ length: count }, (_, n) => `k${String((n * 7) % count).padStart(3, "0")}`);
       for (const [n, key] of keys.entries()) {
-        tested.put(key, `${(n * 31) % 50}`); // six of each value
+        tested.put(key, `${(n * 31) % 50}`); // six keys for each value
         for (let again = 0; again < n % 5; again++) tested.put(key, `${(n * 31) % 50}`);
       }
       for (const sortTarget of [Target.VERSION, Target.CREATE, Target.MOD, Target.VALUE])

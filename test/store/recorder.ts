@@ -6,7 +6,7 @@ import { bytes, turn, type TestStore } from "./harness.js";
 
 type Options = Partial<Omit<WatchOptions, "key" | "rangeEnd">>;
 
-/** A watch and what it was told when rounds ended: `rev 3: PUT k=v 2, DELETE k 3`. */
+/** A watch, and the events that it received when rounds ended: `rev 3: PUT k=v 2, DELETE k 3`. */
 export class Recorder {
   readonly batches: string[] = [];
   readonly encoded: Uint8Array[] = [];
@@ -35,7 +35,7 @@ export class Recorder {
     );
   }
 
-  /** Waits until it has been told everything. */
+  /** Waits until the watch is live. */
   async waitUntilLive(): Promise<void> {
     for (let turns = 0; this.watch.sendPending() === undefined; turns++) {
       assert.ok(turns < 10_000, "it catches up");

@@ -1,4 +1,4 @@
-// A revision of many keys is applied a slice at a time, and nobody sees a part of it.
+// A revision of many keys is applied slice by slice, and no reader sees a part of it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -25,7 +25,7 @@ const keyCount = 100;
 const limits = { changesPerSlice, changesToldAtOnce: 50, entriesPerSlice: 20 };
 const keys = Array.from({ length: keyCount }, (_, n) => `k${String(n).padStart(3, "0")}`);
 
-/** A store with keys `k…` under lease 7, and one beside them. */
+/** Opens a store with keys `k…` under lease 7, and another key. */
 async function openFilledStore(disk = memoryDisk()): Promise<TestStore> {
   const tested = await TestStore.on(await disk, limits);
   tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
@@ -35,7 +35,10 @@ async function openFilledStore(disk = memoryDisk()): Promise<TestStore> {
   return tested;
 }
 
-/** Runs the work slice by slice. @returns how many there were */
+/**
+ * Runs the work slice by slice.
+ * @returns the number of slices
+ */
 async function runInSlices(work: Sliced<unknown>, between: () => void | Promise<void>): Promise<number> {
   for (let count = 1; ; count++) {
     if (work.next().done === true) return count;

@@ -12,7 +12,7 @@ test("operations are counted by kind, also those of the branch that a transactio
   tested.delete("none");
   atOnce(store.txn(txn([], [op.put("a", "1"), op.txn(txn([], [op.delete("a"), op.range("a", { rangeEnd: "b" })]))])));
   store.smallTxn(txn([], [op.put("b", "1"), op.range("b")], [op.put("c", "1")]));
-  store.smallTxn(txn([], [op.put("d", "1")])); // one operation is no transaction, as in etcd
+  store.smallTxn(txn([], [op.put("d", "1")])); // one operation does not count as a transaction, as in etcd
   const { puts, deletes, ranges, txns, putBytes } = store.stats;
   assert.deepEqual(
     { puts, deletes, ranges, txns, putBytes },

@@ -1,4 +1,4 @@
-// Callers with tokens of a revision of users and roles that this member does not have.
+// Callers whose tokens have an auth revision that this member has not applied yet.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { AuthState } from "../../../server/auth/auth-state.js";
 import type { TokenSource } from "../../../server/auth/identity.js";
 import { assertRefused, withToken } from "./authorization-fixtures.js";
 
-/** A token as a JSON Web Token is: it tells its revision itself. */
+/** A source of tokens that contain their auth revision, like JSON Web Tokens. */
 const tokens: TokenSource = {
   createPrefix: () => "",
   assign: () => "",
@@ -17,7 +17,7 @@ const tokens: TokenSource = {
   dropAll: () => undefined,
 };
 
-/** A member that applies users as soon as it is asked for a linearizable read. */
+/** Returns the access rules of a member that applies `users` when a linearizable read is requested. */
 const accessThatApplies = (users: readonly string[]) => {
   const auth = new AuthState();
   const catchUp = (): void => {

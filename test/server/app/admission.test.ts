@@ -16,7 +16,7 @@ const callerWith = (metadata: Readonly<Record<string, string>>): Caller => ({
   metadata: (key) => metadata[key],
 });
 
-/** A wrapped application that counts what reaches it. */
+/** Wraps an application that counts the admitted requests. */
 const setUp = () => {
   const clock = new VirtualClock();
   const state = { hasLeader: true, puts: 0, opened: 0, closed: 0 };
@@ -33,7 +33,7 @@ const setUp = () => {
       onResult: () => assert.fail("a result"),
       onError: assert.ifError,
     });
-  /** Opens a session whose errors are collected, and which is closed at the first, as a stream is. */
+  /** Opens a session, and closes it at its first error, as a stream does. Returns the errors. */
   const openSession = (kind: "watch" | "leaseKeepAlive", hasleader?: string) => {
     const errors: unknown[] = [];
     const onError = (error: unknown): void => {

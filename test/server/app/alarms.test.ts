@@ -20,7 +20,7 @@ interface Ask {
 const nospace: AlarmMember = { memberID: 2n, alarm: AlarmType.NOSPACE };
 const corrupt: AlarmMember = { memberID: 3n, alarm: AlarmType.CORRUPT };
 
-/** Asks the operation while two alarms are active; `confirm` and `fail` are the outcome of the quorum round. */
+/** Requests the operation while two alarms are active; `confirm` and `fail` end the quorum round. */
 function ask(request: Ask) {
   let outcome: unknown = "waiting";
   let waiting: LinearizableRead | undefined;

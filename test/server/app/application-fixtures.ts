@@ -1,4 +1,4 @@
-// The application of a member in this process: no port is bound, no message of gRPC is made.
+// The application of a member in this process, without ports and gRPC messages.
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { ServerFlags } from "../../../server/config/config.js";
@@ -8,7 +8,7 @@ import { ProcessParts } from "../../../server/member/parts.js";
 import { makeSimulatedSecrets } from "../../../testing/same-thread-passwords.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
-/** Starts a single member without its client port; it leads before this resolves. */
+/** Starts a single member without its client port. Resolves once it leads. */
 export const startApplication = async (t: TestContext, flags: Partial<ServerFlags> = {}) => {
   const config = singleMember(await temporaryDirectory(t), {
     heartbeatInterval: "20",

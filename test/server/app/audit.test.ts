@@ -14,7 +14,7 @@ import { startApplication } from "./application-fixtures.js";
 const put = PutRequest.create({ key: Buffer.from("k"), value: Buffer.from("secret") });
 const operation: RequestOp = { request: { $case: "requestPut", value: put } };
 
-/** The lines that an application's changes leave in an audit log, without their times. */
+/** Returns the lines of an application's audit log, without their times. */
 const audit = async (t: Parameters<typeof startApplication>[0], taken: (line: string) => boolean = () => true) => {
   const { application } = await startApplication(t);
   const lines: Record<string, unknown>[] = [];

@@ -1,4 +1,4 @@
-// Users of a member in this process, and what they ask of it.
+// Users of a member in this process, and their requests.
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { Permission_Type } from "../../../proto/index.js";
@@ -12,7 +12,7 @@ export const bytes = (text: string): Uint8Array => Buffer.from(text);
 export const noBytes = new Uint8Array();
 export const { READ, WRITE, READWRITE } = Permission_Type;
 
-/** A caller with a token. */
+/** Returns a caller with a token. */
 export const withToken = (token: string): Caller => ({
   ...anonymousCaller,
   metadata: (key) => (key === "token" ? token : undefined),
@@ -29,7 +29,7 @@ export const ask = <Name extends OperationName>(
   return resultOf(operations[name], caller, request);
 };
 
-/** Expects a refusal with a code. */
+/** Checks that a request is refused with a code. */
 export const assertRefused = (promise: Promise<unknown>, code: string): Promise<void> =>
   assert.rejects(promise, (error) => {
     assert.ok(error instanceof ServerError, String(error));

@@ -1,4 +1,4 @@
-// Leases, transactions and administration as users with few rights, and commands that changes of rights overtake.
+// Leases, transactions and administration by users with few rights, and requests whose rights change before they are applied.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -47,7 +47,7 @@ const compareOf = (key: string, rangeEnd = ""): TxnRequest["compare"][number] =>
   ...{ result: 0, target: 0, key: bytes(key), rangeEnd: bytes(rangeEnd), targetUnion: undefined },
 });
 
-/** Calls of leases. */
+/** Returns the lease operations of a caller. */
 const leasesOf = (application: Application) => {
   const grant = async (caller: Caller): Promise<bigint> =>
     (await ask(application, "leaseGrant", caller, LeaseGrantRequest.fromPartial({ TTL: 60n }))).response.ID;
@@ -186,7 +186,7 @@ test("a put whose rights change before it is applied is not carried out", async 
   const { application, logIn, root } = await startWithUsers(t, { ann: [[READWRITE, "a"]] });
   const ann = await logIn("ann");
   const change = ask(application, "roleAdd", root, { name: "other" });
-  const late = ask(application, "put", ann, put("a")); // proposed behind it, with the revision of before
+  const late = ask(application, "put", ann, put("a")); // proposed after the change, with the auth revision before it
   await change;
   await assertRefused(late, "auth-revision-old");
   await ask(application, "put", ann, put("a"));
@@ -199,7 +199,7 @@ test("deleting a user, and disabling authentication, take effect on its requests
   await assertRefused(ask(application, "put", ann, put("a")), "invalid-auth-token");
   await ask(application, "userAdd", root, { name: "ann", password: "other", options: undefined, hashedPassword: "" });
   await ask(application, "userGrantRole", root, { user: "ann", role: "ann" });
-  await assertRefused(ask(application, "put", ann, put("a")), "invalid-auth-token"); // another ann's it is not
+  await assertRefused(ask(application, "put", ann, put("a")), "invalid-auth-token"); // the token is of the deleted user, not of the new one
   await ask(application, "authDisable", root, {});
   await ask(application, "put", ann, put("a"));
   await ask(application, "authEnable", anonymousCaller, {});

@@ -1,4 +1,4 @@
-// The rights of users, asked of a member in this process.
+// The rights of users, checked with a member in this process.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -29,7 +29,7 @@ const put = (key: string, options: Partial<PutRequest> = {}): PutRequest =>
   PutRequest.fromPartial({ key: bytes(key), value: bytes("v"), ...options });
 const range = (key: string, rangeEnd = "", options: Partial<RangeRequest> = {}): RangeRequest =>
   RangeRequest.fromPartial({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options });
-/** A transaction with one put. */
+/** Returns a transaction with one put. */
 const txnThatPuts = (key: string): TxnRequest => ({
   compare: [],
   success: [{ request: { $case: "requestPut", value: put(key) } }],
@@ -104,7 +104,7 @@ test("a revoked permission takes effect at once; a password change ends the toke
   await ask(application, "put", await logIn("bob", "new"), put("a"));
 });
 
-/** Opens a watch session, whose answers and numbers of events are told. */
+/** Opens a watch session. `told` gets its answers, and the numbers of events. */
 const openWatches = (application: Application, caller: Caller) => {
   const told: (WatchAnswer | number)[] = [];
   const session: WatchSession = application.watch(caller, {

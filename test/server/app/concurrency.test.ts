@@ -18,7 +18,7 @@ import { startApplication } from "./application-fixtures.js";
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const caller = anonymousCaller;
 
-/** Locks and elections of a single member, and two leases. */
+/** Sets up the locks and elections of a single member, and two leases. */
 const setUp = async (t: TestContext) => {
   const { application } = await startApplication(t);
   const { locks, elections } = createConcurrency(application);

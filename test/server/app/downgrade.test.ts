@@ -6,7 +6,10 @@ import type { ServerError } from "../../../server/base/index.js";
 import { anonymousCaller, reportedVersions } from "../../../server/base/index.js";
 import type { Revision } from "../../../store/index.js";
 
-/** Asks a member of a cluster of 3.7 whose quorum answers at once. @returns the version, or the code of the error */
+/**
+ * Requests an action of a 3.7 member with an immediate quorum.
+ * @returns the version, or the code of the error
+ */
 const ask = (action: number, version: string): string => {
   let outcome = "none";
   const operation = downgradeOperation(

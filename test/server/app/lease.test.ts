@@ -1,4 +1,4 @@
-// Leases, granted and kept alive by calls of functions on a member in this process.
+// Leases that are granted and kept alive through the application of a member in this process.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ test("the shortest TTL outlasts an election, in whole seconds as etcd counts it"
     [100, 1_000, 2],
     [20, 200, 1],
     [500, 5_000, 8],
-    [100, 1_050, 2], // 10 ticks: what does not fill one is not counted
+    [100, 1_050, 2], // 10 ticks: a partial tick does not count
     [300, 2_100, 3], // floor(1.5 × 7) ticks
     [1_000, 50_000, 75],
   ];

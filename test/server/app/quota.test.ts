@@ -1,10 +1,10 @@
-// A store that reaches its quota, as clients of one member see it.
+// A store that reaches its quota, as its clients see it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Client, EtcdError } from "../../../client/index.js";
 import { startTestServer, type TestClock } from "../../../testing/kit/index.js";
 
-/** Puts values of 10 kB until one is refused; returns how many there are. */
+/** Puts values of 10 kB until one is refused. Returns the number of accepted values. */
 const fill = async (client: Client): Promise<number> => {
   for (let n = 0; ; n++)
     try {
@@ -15,13 +15,13 @@ const fill = async (client: Client): Promise<number> => {
     }
 };
 
-/** Deletes everything with its history. */
+/** Deletes all keys, and compacts their history. */
 const deleteEverything = async (client: Client): Promise<void> => {
   const { header } = await client.kv.delete("", { prefix: true });
   await client.kv.compact(header.revision, { physical: true });
 };
 
-/** Lets virtual time pass until `work` is done. */
+/** Advances time until `work` is done. */
 const passUntil = async (clock: TestClock, work: Promise<void>): Promise<void> => {
   let isDone = false;
   const done = work.finally(() => (isDone = true));
@@ -35,7 +35,7 @@ test("a full store refuses puts until space is freed and the alarm is disarmed",
   await using server = await startTestServer({ listen: false, flags: { quotaBackendBytes: "1000000" } });
   const client = server.client();
   const count = await fill(client);
-  assert.ok(count > 80 && count < 1_000, `${count} values of 10 kB in 1 MB`); // what is on its way to disk counts later
+  assert.ok(count > 80 && count < 1_000, `${count} values of 10 kB in 1 MB`); // the size does not yet include writes in progress
   assert.equal(await alarmsOf(client), 1);
   await assert.rejects(client.lease.grant({ ttlSeconds: 60 }), /database space exceeded/);
   assert.equal(await client.kv.getText("k0"), "x".repeat(10_000));

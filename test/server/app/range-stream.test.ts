@@ -10,7 +10,7 @@ const key = (text: string): Uint8Array => Buffer.from(text);
 const nameOf = (n: number): string => `k${String(n).padStart(3, "0")}`;
 const all = { key: key("k"), rangeEnd: key("l") };
 
-/** An application with keys `k000`, `k001`, …, and a function that reads a stream chunk by chunk. */
+/** Returns an application with keys `k000`, `k001`, …, and a function that reads a stream chunk by chunk. */
 const withKeys = async (t: TestContext, count: number) => {
   const { application } = await startApplication(t);
   const put = (name: string, value = "v") =>

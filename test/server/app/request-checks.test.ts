@@ -36,7 +36,7 @@ const nestedOp = (success: RequestOp[], failure: RequestOp[] = []): RequestOp =>
   request: { $case: "requestTxn", value: txn(success, failure) },
 });
 
-/** A value that no enum has. */
+/** A value outside every enum. */
 const unknown = 99 as never;
 
 const outcome = (check: () => void): string => {

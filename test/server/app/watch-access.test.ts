@@ -1,10 +1,10 @@
-// Running watches, checked again in slices after each change of users, roles or permissions.
+// Open watches, whose rights are checked again in slices after each change of users, roles or permissions.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Access } from "../../../server/app/access.js";
 import { WatchRechecks } from "../../../server/app/watch-access.js";
 
-/** Rechecks of one session of `count` watches, and the positions that were looked at. */
+/** Returns the rechecks of one session of `count` watches, and the positions checked. */
 const rechecksOf = (count: number) => {
   const turns: (() => void)[] = [];
   const looked: number[] = [];

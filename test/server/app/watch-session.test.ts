@@ -1,4 +1,4 @@
-// Watches by calls of functions on a member in this process.
+// Watches through the application of a member in this process.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { anonymousCaller } from "../../../server/base/caller.js";
 import { within } from "../../support/deadline.js";
 import { startApplication } from "./application-fixtures.js";
 
-/** A listener that shows all that it is told, and has room for so much. */
+/** A listener that records its calls, and has a limited room. */
 class Recorder implements WatchListener {
   readonly told: string[] = [];
   room = Infinity;
@@ -41,7 +41,7 @@ class Recorder implements WatchListener {
     assert.ifError(error);
   }
 
-  /** Resolves once it has been told something that it was not told before. */
+  /** Resolves at the next call. */
   next(): Promise<void> {
     return within(5_000, "an answer or events", new Promise((resolve) => (this.wake = resolve)));
   }

@@ -32,7 +32,7 @@ const grant = (state: AuthState, name: string, permType: Permission_Type, key: s
 const permissionsOf = (state: AuthState, role: string): unknown[] =>
   state.requireRole(role).keyPermission.map(({ permType, key, rangeEnd }) => [permType, text(key), text(rangeEnd)]);
 
-/** A state with the user and role root, and authentication on. */
+/** Returns a state with the user and role root, and authentication on. */
 const enabledState = (): AuthState => {
   const state = new AuthState();
   addUser(state, "root");
@@ -138,7 +138,7 @@ test("permissions are sorted by key, and the type of one for the same keys is re
   grant(state, "r", READ, "c");
   grant(state, "r", READWRITE, "a", "b");
   grant(state, "r", READWRITE, "a", "d");
-  grant(state, "r", WRITE, "a", "d"); // etcd adds a second one, and the first one stays
+  grant(state, "r", WRITE, "a", "d"); // like etcd, adds a second permission and keeps the first
   assert.deepEqual(permissionsOf(state, "r"), [
     [READWRITE, "a", "b"],
     [WRITE, "a", "d"],

@@ -9,13 +9,13 @@ const salt = "$2a$04$abcdefghijklmnopqrstuu";
 
 const failsWith = (code: string) => (error: unknown) => error instanceof ServerError && error.code === code;
 
-/** A worker in whose place the test answers. */
+/** A worker that answers when the test says. */
 class FakeWorker extends EventEmitter {
   readonly received: string[] = [];
   isTerminated = false;
 
   unref(): void {
-    // nothing runs
+    // no thread runs
   }
 
   postMessage({ password }: { readonly password: string }): void {
@@ -28,7 +28,7 @@ class FakeWorker extends EventEmitter {
   }
 }
 
-/** A thread whose workers are fakes. */
+/** Returns a thread whose workers are fakes. */
 const withFakes = (): { readonly thread: BcryptThread; readonly workers: FakeWorker[] } => {
   const workers: FakeWorker[] = [];
   const thread = new BcryptThread(() => {
@@ -87,7 +87,7 @@ test("the death of a worker fails pending passwords; the next password starts a 
   workers[0]?.emit("exit", 1);
   for (const hash of lost) await assert.rejects(hash, /out of memory/);
   const next = thread.hash("c", salt);
-  workers[0]?.emit("exit", 1); // late, of the worker of before
+  workers[0]?.emit("exit", 1); // a late event of the previous worker
   workers[1]?.emit("message", { hash: "1" });
   assert.equal(await next, "1");
 });

@@ -1,4 +1,4 @@
-// The right to a lease: that to all keys attached to it, without a look at each.
+// The right to a lease, which is the right to all keys attached to it, without a check of each.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -20,7 +20,7 @@ interface Grant {
   readonly rangeEnd: string;
 }
 
-/** A state with authentication on, and the user ann with these permissions. */
+/** Returns a state with authentication on, and the user ann with these permissions. */
 const stateWith = (grants: readonly Grant[]): AuthState => {
   const state = new AuthState();
   for (const name of ["root", "ann"]) {
@@ -36,7 +36,7 @@ const stateWith = (grants: readonly Grant[]): AuthState => {
 
 const rightsIn = (state: AuthState, name = "ann"): Rights => new Rights(state, { name, revision: state.revision });
 
-/** The keys of leases, as a store has them. */
+/** Returns the keys of leases in the form that a store has. */
 const keysOf = (leases: Leases): LeasedKeys => ({
   firstAttachedKey: (id, from) => leases.firstKeyOf(id, from),
 });
@@ -67,7 +67,7 @@ const grant = fc
     const [key = "", rangeEnd = ""] = ends.sort();
     return { permType, key, rangeEnd };
   });
-/** A key that comes to a lease, or loses it. */
+/** Attaches a key to a lease, or detaches it. */
 const move = fc.record({ key: fc.constantFrom(...keys), to: fc.constantFrom(lease, lease, other, none) });
 
 test("a user has the right to a lease if it has the right to each of its keys", () => {

@@ -8,7 +8,7 @@ import { Member } from "../../../server/member/member.js";
 import { asStartError } from "../../../server/base/open-failure.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
-/** A member that ran once, and the directory of its data. */
+/** Runs a member once. Returns its configuration and its directory. */
 const runMember = async (t: TestContext) => {
   const config = singleMember(await temporaryDirectory(t));
   const member = await Member.start(config, quietEnvironment());
@@ -37,7 +37,7 @@ test("a damaged log is refused in one line with file, byte and remedy; no file s
   assert.ok(!line.includes("\n"));
 
   await writeFile(file, whole);
-  const again = await Member.start(config, quietEnvironment()); // ports, lock and files were let go of
+  const again = await Member.start(config, quietEnvironment()); // ports, lock and files were released
   await again.ready;
   await again.stop();
 });

@@ -13,7 +13,7 @@ interface Names {
 const failLookup = () =>
   Promise.reject(Object.assign(new Error("not found"), { code: "ENOTFOUND", syscall: "lookup" }));
 
-/** Knows names by heart. */
+/** Returns a resolver with these names. */
 const resolverOf = ({ services = {}, hosts = {} }: Names, asked: string[] = []): HostResolver => ({
   getServers: () => ["10.0.0.53"],
   lookupHost: (host) => {
@@ -28,7 +28,7 @@ const resolverOf = ({ services = {}, hosts = {} }: Names, asked: string[] = []):
   },
 });
 
-/** A clock that is later with each look at it, and never lets anybody wait. */
+/** Creates a clock that advances whenever it is read, and whose timers run without a wait. */
 const createHastyClock = (stepMs = 0) => {
   let now = 0;
   const neverRepeat = () => () => undefined;

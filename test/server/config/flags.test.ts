@@ -1,4 +1,4 @@
-// The table of flags, row by row: by command line, by variable and by key of a file.
+// The table of flags, row by row: on the command line, as a variable, and as a key of a file.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ const settingsOf = (args: readonly string[], environment: Readonly<NodeJS.Proces
   return readSettings(commandLine.given, environment);
 };
 
-/** A value that asks for something. */
+/** Returns a value that differs from the default. */
 const valueToAsk = (flag: Flag): string => {
   const special = askingValues[meaningOf(flag).name];
   if (special !== undefined) return special;
@@ -59,7 +59,7 @@ const askingValues: Readonly<Record<string, string | undefined>> = {
   "enable-grpc-gateway": "true",
   "v2-deprecation": "write-only-drop-data",
 };
-/** Flags of which no value that etcd takes asks for anything else than the member does. */
+/** Flags whose every valid value has the effect of the default. */
 const askNothing = [
   ...["discovery-fallback", "logger", "socket-reuse-address", "enable-grpc-gateway"],
   ...["experimental-enable-lease-checkpoint", "experimental-enable-lease-checkpoint-persist"],
@@ -68,7 +68,7 @@ const askNothing = [
 interface Way {
   readonly label: string;
   readonly read: () => MemberSettings;
-  /** The command line says of flags that 3.7 has no more that they are not defined. */
+  /** On the command line, flags that 3.7 has removed are reported as undefined. */
   readonly isCommandLine?: true;
 }
 
@@ -240,7 +240,7 @@ test("auto-compaction: hours, durations and revisions as etcd reads them", () =>
     /^StartError: error parsing CompactionRetention: time: invalid duration "x"/,
   );
   for (const text of ["0x10", "1_000", "99999999999999999999"])
-    assert.throws(() => read("revision", text), StartError, text); // no numbers for etcd here, unlike in other flags
+    assert.throws(() => read("revision", text), StartError, text); // numbers without a unit are not valid here, unlike for other flags
   assert.throws(() => read("periodic", "-5"), /time: missing unit in duration "-5"$/);
   assert.throws(() => read("periodic", "-5m"), StartError);
   assert.throws(() => read("revision", "5m"), StartError);

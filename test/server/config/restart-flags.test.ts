@@ -1,5 +1,5 @@
-// A start on an existing data directory: which flags are used, which are ignored. etcd logs "server has already been
-// initialized" and nothing of the flags.
+// A start with an existing data directory uses some flags and ignores others. etcd logs "server has already been initialized" without
+// naming flags.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -47,6 +47,6 @@ test("a restart logs the flags that are ignored, and the name that changes", asy
     ignoredWarning("initial-advertise-peer-urls", other.initialAdvertisePeerUrls, peer),
     ignoredWarning("initial-cluster-token", "other", "the one of the first start"),
   ]);
-  // Without --name it is the default's turn, as in etcd.
+  // Without --name, the member uses the default name, as in etcd.
   assert.deepEqual((await start(directory, {})).warnings, [{ ...renamed, from: "b", to: "default" }]);
 });

@@ -1,4 +1,4 @@
-// Flags that say where a member keeps its data.
+// Flags that determine where a member keeps its data.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { configFromFlags, defaultFlags, FlagError, type ServerFlags } from "../../../server/config/config.js";

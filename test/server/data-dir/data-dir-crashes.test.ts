@@ -1,6 +1,6 @@
-// A member's directory, its log and its store on a simulated disk, from the first start over a snapshot to the entries behind it.
-// It ends at every operation in turn, again while it puts itself together, and goes on: what it has told anybody is there, and it
-// never stands between two stores.
+// A member's directory, log and store on a simulated disk, from the first start over a snapshot to later entries. It is stopped at every
+// operation in turn, once more during its recovery, and then continues: everything that it has stated to others is on disk, and log and
+// store belong together.
 import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -24,19 +24,22 @@ import { position, stateAt } from "../snapshots/snapshot-fixtures.js";
 import { toMemberId } from "../../../testing/ids.js";
 import { everyNth, runs } from "../../support/thorough.js";
 
-// Deterministic; another SEED tries other cases.
+// The cases are deterministic; another SEED tries other ones.
 const firstSeed = Number(process.env["SEED"] ?? 1);
 
-/** The process ends, or the power, as an operation begins. */
+/** The end of the process or the power, when an operation begins. */
 interface Stop {
   readonly how: "kill" | "powerCut";
-  /** @param before operations begun before it in this incarnation, oldest first */
+  /**
+   * Tells whether the stop is due.
+   * @param before earlier operations of this incarnation, oldest first
+   */
   readonly isDue: (operation: Operation, before: readonly Operation[]) => boolean;
 }
 
 const stopAt = (how: Stop["how"], count: number): Stop => ({ how, isDue: (_, before) => before.length === count });
 
-/** In a place of which nothing is there yet. */
+/** The directory's parents do not exist yet. */
 const config = singleMember("/srv/etcd/of/ours");
 const own = { last: position(3, 2), hardState: { term: 2 as Term, vote: toMemberId(7n) } };
 const sent = {
@@ -45,24 +48,24 @@ const sent = {
   keys: 20,
 };
 
-/** Promises of a member: what it has told others, or has read and acts upon. */
+/** Promises of a member: its statements to others, and the data that it has read and acts on. */
 interface Promised {
   incarnation: number;
-  /** The last entry of its own that is durable. */
+  /** The last durable entry that the member appended. */
   appended: number;
   isInstalled: boolean;
-  /** The entry behind the snapshot is durable. */
+  /** Whether the entry after the snapshot is durable. */
   hasGoneOn: boolean;
 }
 
-/** A machine whose disk outlives the processes on it. */
+/** A machine whose disk remains when its processes end. */
 class Machine {
   private readonly scheduler = new Scheduler();
   private readonly random: SeededRandom;
   private readonly disk: SimDisk;
   private readonly stores: SimStores;
   private process: SimProcess | undefined;
-  /** Operations begun in this incarnation. */
+  /** Operations of this incarnation so far. */
   private operations: Operation[] = [];
   private stop: Stop | undefined;
   private readonly promised: Promised = { incarnation: 0, appended: 0, isInstalled: false, hasGoneOn: false };
@@ -80,7 +83,10 @@ class Machine {
     this.stores = new SimStores({ disk: this.disk, conditions, random: this.random, onWrite });
   }
 
-  /** Runs one incarnation, to its end or until it is stopped. @returns the operations begun */
+  /**
+   * Runs one incarnation, to its end or until it is stopped.
+   * @returns its operations
+   */
   async start(stop?: Stop): Promise<readonly Operation[]> {
     this.operations = [];
     this.stop = stop;
@@ -130,7 +136,7 @@ class Machine {
     await teardown.close();
   }
 
-  /** Checks that the files hold what was promised, perhaps with what was under way; from here on that is promised, too. */
+  /** Checks that the files contain what was promised, and perhaps the write in progress, which is promised from now on. */
   private async check({ incarnation, applied, recovered, store }: DurableState): Promise<void> {
     const { promised } = this;
     assert.ok(incarnation > promised.incarnation, `start ${incarnation} after start ${promised.incarnation}`);
@@ -159,7 +165,7 @@ class Machine {
     promised.hasGoneOn = last === 101;
   }
 
-  /** Three entries, which the store then contains; most of the log is cut off. */
+  /** Appends three entries, applies them to the store, and truncates most of the log. */
   private async write(state: DurableState): Promise<void> {
     const { wal, store, applied } = state;
     while (this.promised.appended < own.last.index) {
@@ -187,7 +193,7 @@ class Machine {
 }
 
 const append = ({ wal }: DurableState, index: number, hardState: HardState): Promise<void> => {
-  const data = new Uint8Array(600).fill(index); // two segments hold three of them
+  const data = new Uint8Array(600).fill(index); // two segments hold three such entries
   return new Promise((done) => wal.append(hardState, [commandEntry(index, hardState.term, data)], done));
 };
 
@@ -200,7 +206,7 @@ const countKeys = async (store: KvStore): Promise<number> => {
   return Number(response.count);
 };
 
-/** The rows of another member's store. */
+/** Returns the rows of another member's store. */
 const rowsSent = async (): Promise<readonly Row[]> => {
   const backend = await openMemoryBackend();
   const store = await openStore({
@@ -220,7 +226,7 @@ const rowsSent = async (): Promise<readonly Row[]> => {
 
 const rows = await rowsSent();
 
-/** Stopped once, and once more; then nothing happens to it but a power cut at its end. */
+/** Checks a member that is stopped twice, and then continues up to a power cut at the end. */
 const assertSurvives = async (seed: number, hint: string, first: Stop, second: Stop): Promise<void> => {
   const machine = new Machine(seed);
   try {
@@ -246,7 +252,7 @@ for (const how of ["kill", "powerCut"] as const)
     }
   });
 
-/** When the file, or the one that names the store, has its name, which is not durable yet. */
+/** Returns a stop just after the file, or the one that names the store, was renamed; the new name is not durable. */
 const stopAfterReplacing = (how: Stop["how"], what: string): Stop => {
   const isStore = what.startsWith("store");
   const temporary = `${isStore ? "store-current" : what}.tmp`;

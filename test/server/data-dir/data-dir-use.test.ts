@@ -6,7 +6,7 @@ import { clearDataDirectories, isInUse, lockFolder } from "../../../server/data-
 import { Member } from "../../../server/member/member.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
-/** A data directory that a member has used; the member runs until the test ends or stops it. */
+/** Returns a data directory that a member uses until the test ends or stops it. */
 const prepareDirectory = async (t: TestContext) => {
   const config = singleMember(await temporaryDirectory(t));
   const member = await Member.start(config, quietEnvironment());

@@ -145,7 +145,7 @@ test("a format that is newer, or damaged, is refused", async (t) => {
     await mkdir(join(path, "member"));
     await writeFile(join(path, "member", "format.json"), text);
     await assertRefused(DataDirectory.open(path, machineDisk), reason);
-    await assertRefused(DataDirectory.open(path, machineDisk), reason); // not "in use": the lock was let go of
+    await assertRefused(DataDirectory.open(path, machineDisk), reason); // not "in use": the lock was released
   }
 });
 

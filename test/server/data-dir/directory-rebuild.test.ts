@@ -1,5 +1,5 @@
-// The contents of a directory replaced, on a simulated disk that stops at every operation in turn: no member starts there until
-// all new files are whole, and a repetition ends it.
+// A rebuild of a directory on a simulated disk that stops at every operation in turn: no member starts there until all new files are
+// complete, and repeating the rebuild completes it.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
@@ -52,7 +52,7 @@ const rebuild = async (disk: MemberDisk): Promise<DirectoryRebuild> => {
   return directory;
 };
 
-/** The files below a folder, by their paths from there. */
+/** Returns the files below a folder, by their relative paths. */
 const filesBelow = (disk: SimDisk, folder: string): Record<string, string> =>
   Object.fromEntries(
     [...disk.contents()]
@@ -62,7 +62,7 @@ const filesBelow = (disk: SimDisk, folder: string): Record<string, string> =>
 
 const assertRebuilt = (disk: SimDisk): void => assert.deepEqual(filesBelow(disk, `${lost}/member`), rebuilt);
 
-/** Runs a rebuild until operation `last` begins, at which the process or the power ends. False: it came to its end before. */
+/** Runs a rebuild until operation `last` begins, at which the process or the power ends. Resolves to false if the rebuild ended before. */
 const interruptRebuild = async (disk: SimDisk, how: "kill" | "powerCut", last: number): Promise<boolean> => {
   let count = 0;
   const stopped = new Promise<true>((resolve) => {
@@ -80,7 +80,7 @@ const interruptRebuild = async (disk: SimDisk, how: "kill" | "powerCut", last: n
   return isStopped;
 };
 
-/** A start finds the former directory, a rebuilt one, or a note that it is neither. */
+/** Checks that a start finds the former directory, a rebuilt one, or a note that the rebuild is not complete. */
 const assertConsistent = async (disk: SimDisk): Promise<void> => {
   try {
     await new DirectoryFiles(disk.boot(), lost).owner();
@@ -130,7 +130,7 @@ for (const how of ["kill", "powerCut"] as const)
             return;
           }
           await assertConsistent(disk);
-          await interruptRebuild(disk, how, Math.floor(last / 2)); // once more on the way
+          await interruptRebuild(disk, how, Math.floor(last / 2)); // interrupts the repetition, too
           await assertConsistent(disk);
           await rebuild(disk.boot());
           assertRebuilt(disk);

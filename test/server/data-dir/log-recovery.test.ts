@@ -1,4 +1,4 @@
-// A start recovers from a log and a store, whatever ended the member before.
+// A start recovers from a log and a store, wherever the previous run ended.
 import { commandEntry, votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -58,7 +58,7 @@ test("files that do not belong together are refused with the reason", () => {
     /up to entry 2 of term 3, but .* has an entry of term 2/,
   );
   assertRefused(log(position(10, 3)), position(10, 4), undefined, /has an entry of term 3 there/);
-  // Something was applied after the installation, so the log was there, and is not any more.
+  // An entry was applied after the installation, so the log existed, and is now missing.
   assertRefused(log(position(0, 0), 2, 2), position(8, 5), position(7, 5), /ends at 2/);
   assertRefused(log(position(0, 0), 2, 2), position(7, 6), position(7, 5), /ends at 2/);
 });

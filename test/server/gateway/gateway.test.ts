@@ -1,4 +1,4 @@
-// The gateway over real sockets, with methods of a test behind it.
+// The gateway over real sockets, with the test's methods behind it.
 
 import assert from "node:assert/strict";
 import { Agent, IncomingMessage, request, type OutgoingHttpHeaders } from "node:http";
@@ -92,7 +92,7 @@ const bodyOf = async (answer: IncomingMessage): Promise<string> => {
   return pieces.join("");
 };
 
-/** A watch method whose stream and requests the test has in hand. */
+/** Returns a watch method, with its streams and the requests received. */
 const createWatch = () => {
   const streams: ResponseStream<WatchResponse>[] = [];
   const events: string[] = [];
@@ -142,7 +142,7 @@ test("invalid paths, methods and requests are refused", async (t) => {
     '501 {"code":12,"message":"unknown method Lock for service v3lockpb.Lock"}',
   );
   const { answer, text } = await ask("/v3/kv/put", "", {}, "OPTIONS");
-  assert.equal(text, "404 404 page not found\n"); // a page answers it
+  assert.equal(text, "404 404 page not found\n"); // the pages answer it, not the method
   assert.equal(answer.headers["access-control-allow-origin"], "*");
 });
 
@@ -301,7 +301,7 @@ test("a stop lets a request end, and ends streams with the error server stopped"
   assert.equal((await stream).text, '503 {"error":{"code":14,"message":"etcdserver: server stopped"}}\n');
 });
 
-/** A frame as clients send it: masked. */
+/** Masks a frame, as clients must. */
 const maskFrame = (first: number, payload: Buffer): Buffer => {
   const mask = Buffer.of(1, 2, 3, 4);
   return Buffer.concat([
@@ -311,7 +311,7 @@ const maskFrame = (first: number, payload: Buffer): Buffer => {
   ]);
 };
 
-/** A WebSocket by hand. `frames` has what came: opcode and text. */
+/** Opens a WebSocket without a library. `frames` gets opcode and text of each frame. */
 const openSocket = async (port: number, path: string, fields = "") => {
   const socket = connect(port, "127.0.0.1");
   let bytes = Buffer.alloc(0);

@@ -1,4 +1,4 @@
-// Requests in JSON as etcd's gateway reads them, and answers as it writes them.
+// Requests in JSON as etcd's gateway reads them, and responses as it writes them.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +21,7 @@ const schemas = new Schemas();
 const kv = (method: string) => schemas.ofMethod(`/etcdserverpb.KV/${method}`);
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** Finds the end of the first value of a text; its own end if nothing ends the value before. */
+/** Returns the first value of a text, up to its own end or the end of the text. */
 const valueIn = (bytes: Buffer): Buffer => {
   const scanner = new JsonScanner();
   const end = scanner.scan(bytes, 0);

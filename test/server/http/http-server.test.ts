@@ -14,7 +14,7 @@ import { temporaryDirectory } from "../member/member-fixtures.js";
 
 const helloPage: Pages = (method, url) => textPage(200, `${method} ${url}`);
 
-/** A server on a socket, each of whose connections has been read as far as its first bytes came. */
+/** Sets up a server on a socket; the first bytes of each of its connections have been read already. */
 const setUp = async (t: TestContext, pages = helloPage, access: AccessRules = openAccess) => {
   const path = join(await temporaryDirectory(t), "s");
   const clock = new VirtualClock();
@@ -128,7 +128,7 @@ test("a connection without another request is closed", async (t) => {
   await answer(socket);
   clock.advance(maxConnectionWithoutRequestMs - 1);
   socket.write(get("/b"));
-  await answer(socket); // counted anew from here
+  await answer(socket); // the time without requests starts again here
   clock.advance(maxConnectionWithoutRequestMs - 1);
   assert.equal(socket.destroyed, false);
   clock.advance(1);

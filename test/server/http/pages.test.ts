@@ -15,7 +15,7 @@ interface Member {
   readonly alarms?: readonly AlarmType[];
 }
 
-/** The pages of a member whose reads fail as told. */
+/** Returns the pages of a member whose reads fail as given. */
 const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", alarms = [] }: Member = {}) => {
   const range: Application["range"] = (_caller, request, handler) => {
     const error = request.serializable ? serializable : linearizable;

@@ -24,13 +24,13 @@ interface Served {
   readonly answer: (seconds: number | undefined) => void;
 }
 
-/** Members and the links between them. */
+/** Members, and the links between them. */
 class Stage {
   readonly clock = new VirtualClock();
   readonly members = new Map<MemberId, PeerCalls>();
   /** Calls that each member was asked to serve. */
   readonly served = new Map<MemberId, Served[]>();
-  /** How many calls were to be served together, each time. */
+  /** Number of calls in each batch to be served. */
   readonly together: number[] = [];
   readonly frames: { readonly from: MemberId; readonly to: MemberId; readonly calls: Calls }[] = [];
   isLost: (from: MemberId, to: MemberId) => boolean = () => false;
@@ -64,7 +64,7 @@ class Stage {
   }
 }
 
-/** Asks to keep a lease alive; gives what came of it. */
+/** Asks to renew a lease. Returns its result. */
 const renew = (member: PeerCalls, lease: bigint): { result: number | string } => {
   const outcome: { result: number | string } = { result: "waits" };
   member.leader.ask(
@@ -79,7 +79,7 @@ const renew = (member: PeerCalls, lease: bigint): { result: number | string } =>
 
 const someTerm = 2 as Term;
 
-/** A member of which the test does not say who it is learns who leads, in whatever term. */
+/** Tells a member who leads, in an arbitrary term. */
 const follow = (member: PeerCalls, leader: MemberId): void =>
   member.onLeaderChange({ id: toMemberId(9n), leader, term: someTerm });
 

@@ -1,4 +1,4 @@
-// A leader that was frozen or cut off may still think that it leads: what it says of leases waits for a quorum.
+// A frozen or disconnected leader may not know that it was deposed, so its answers about leases wait for a quorum round.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { LeaseTimeToLiveResponse } from "../../../proto/index.js";

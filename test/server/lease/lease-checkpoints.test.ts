@@ -1,4 +1,4 @@
-// Leases that keep their remaining time: one leader after the other, over the same replicated leases, in virtual time.
+// Leases keep their remaining time across changes of leader, over the same replicated leases, in virtual time.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,13 +16,13 @@ const electionMs = 1_000;
 const checkpointMs = 5 * 60_000;
 const id = toLeaseId(7n);
 
-/** The replicated leases, and the member that leads. */
+/** The replicated leases, and the leading member. */
 class Stage {
   readonly clock = new VirtualClock();
   readonly leases = new Map<bigint, Lease>();
   readonly checkpoints: CommandValues["leaseCheckpoint"][] = [];
   endedAt: number | undefined;
-  /** Answers of proposals that nobody has committed yet; undefined: all are committed at once. */
+  /** Handlers of proposals that are not committed yet; undefined: proposals are committed immediately. */
   held: ResultHandler<unknown>[] | undefined;
   keeper: LeaseKeeper;
   private term = 1;
@@ -32,20 +32,20 @@ class Stage {
     this.change();
   }
 
-  /** Has another member lead. */
+  /** Makes another member the leader. */
   change(): void {
     this.replace();
     this.win();
     this.applyTerm();
   }
 
-  /** Has another member take part, which does not lead. */
+  /** Adds another member, which does not lead. */
   replace(): void {
     this.keeper.stop();
     this.keeper = this.newKeeper();
   }
 
-  /** Has the keeper lead, in a term of which nothing has been applied yet. */
+  /** Makes the keeper's member the leader, in a term of which no entry has been applied. */
   win(): void {
     this.keeper.onStatusChange({ role: "leader", term: ++this.term as Term });
   }
@@ -102,7 +102,7 @@ class Stage {
 
 const minutes = (count: number): number => count * 60_000;
 
-/** Grants a lease of an hour, changes the leader after 22 and 44 minutes, and returns when the lease has ended. */
+/** Grants a lease of an hour, changes the leader after 22 and 44 minutes. Returns the time at which the lease expires. */
 const endOver = (stage: Stage): number => {
   const begun = stage.clock.now();
   stage.grant(3_600);
@@ -126,7 +126,7 @@ test("a new leader counts a renewal that stands in the log behind what it has ap
   stage.replace();
   stage.win();
   assert.equal(stage.keeper.isLeader, false);
-  stage.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: undefined }); // what the log has to say
+  stage.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: undefined }); // the state that the log contains
   stage.applyTerm();
   assert.equal(stage.keeper.findLease(id)?.remainingSeconds, 1_501);
 });
@@ -219,6 +219,6 @@ test("a lease of a cluster whose leader is killed twice ends on time, and its ke
     await leader.restart();
   }
   assert.equal(await client.kv.getText("k"), "v");
-  await cluster.clock.advance("180s"); // without checkpoints it would have 642 s from the last change on
+  await cluster.clock.advance("180s"); // without checkpoints, 642 s would remain from the last change on
   assert.equal(await client.kv.getText("k"), undefined);
 });

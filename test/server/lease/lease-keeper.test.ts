@@ -1,4 +1,4 @@
-// The leader's decision when leases end: in virtual time, against a log that takes proposals, or does not.
+// The leader's decision that a lease has expired: in virtual time, with a log that accepts proposals or refuses them.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,12 +20,12 @@ interface Proposed {
   readonly handler: ResultHandler<unknown>;
 }
 
-/** A member's leases, and the log as far as they know it. */
+/** A member's leases, and the log that they know. */
 class Stage {
   readonly clock = new VirtualClock();
   readonly leases = new Map<bigint, Lease>();
   readonly proposed: Proposed[] = [];
-  /** Applies what is proposed at once. */
+  /** Whether proposals are applied immediately. */
   commits = true;
   refusal: ServerError | undefined = undefined;
   keysOfEach = 1;
@@ -35,7 +35,7 @@ class Stage {
     { proposeOwn: (command: Command, handler: ResultHandler<unknown>) => this.propose(command, handler) },
   );
 
-  /** Leads in `term`, or not. */
+  /** Changes the member's term and role. */
   lead(term: number, role: CoreStatus["role"] = "leader"): void {
     this.keeper.onStatusChange({ role, term: term as Term });
     this.keeper.onTermApplied(term as Term);
@@ -52,7 +52,7 @@ class Stage {
     this.keeper.onRevoked(toLeaseId(id));
   }
 
-  /** Renews a lease. The answer of the keep-alive; "waits": none yet. */
+  /** Renews a lease. Returns the answer of the keep-alive; "waits": none yet. */
   renew(id: number): { answer: number | undefined | "waits" } {
     const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
     this.keeper.renewLease(toLeaseId(BigInt(id)), (seconds) => (renewal.answer = seconds));
@@ -65,7 +65,7 @@ class Stage {
 
   private propose(command: Command, handler: ResultHandler<unknown>): void {
     assert.ok(command.$case === "leaseExpiry");
-    for (const { id, generation } of command.value.leases) assert.equal(generation, id); // as granted here
+    for (const { id, generation } of command.value.leases) assert.equal(generation, id); // the same generation as in the grant
     const ids = command.value.leases.map(({ id }) => id);
     this.proposed.push({ at: this.clock.now(), term: command.value.term, ids, handler });
     if (this.refusal !== undefined) throw this.refusal;
@@ -111,7 +111,7 @@ test("a late keep-alive is answered after the revocation; one for an unknown lea
   stage.commits = false;
   stage.grant(7, 5);
   stage.clock.advance(4_980);
-  stage.clock.freeze(30); // over, and nobody has looked yet
+  stage.clock.freeze(30); // expired, but the keeper has not checked yet
   const late = stage.renew(7);
   assert.equal(late.answer, "waits");
   assert.deepEqual(stage.keeper.findLease(toLeaseId(7n)), { grantedSeconds: 5, remainingSeconds: 0 });
@@ -145,7 +145,7 @@ test("a new term restarts every lease with its TTL plus an election timeout", ()
   stage.lead(2);
   stage.grant(7, 5);
   stage.clock.advance(4_500);
-  stage.lead(4); // of the same member
+  stage.lead(4); // led by the same member
   stage.clock.advance(5_999);
   assert.deepEqual(stage.ended, []);
   stage.clock.advance(60);
@@ -162,7 +162,7 @@ test("a lost expiry is proposed again after 3 s, by the same leader only", () =>
   stage.refusal = new ServerError("no-space", "no space left for the log");
   stage.clock.advance(5_050);
   assert.equal(stage.proposed.length, 1);
-  assert.equal(stage.renew(7).answer, "waits"); // nothing can bring it back
+  assert.equal(stage.renew(7).answer, "waits"); // an expired lease cannot be renewed
   stage.clock.advance(2_900);
   assert.equal(stage.proposed.length, 1);
   stage.refusal = undefined;
@@ -222,7 +222,7 @@ test("time in which the member was frozen does not count", () => {
   stage.grant(7, 5);
   stage.clock.advance(1_000);
   stage.clock.freeze(60_000);
-  assert.equal(stage.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second of it is
+  assert.equal(stage.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second has passed
   assert.equal(stage.renew(7).answer, 5);
   stage.clock.advance(4_900);
   assert.deepEqual(stage.ended, []);

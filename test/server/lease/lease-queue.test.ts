@@ -1,4 +1,4 @@
-// The queue of leases against a list that is sorted each time.
+// The queue of leases, compared with a list that is sorted each time.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Members in a temporary directory, on unix sockets: no port is taken.
+// Members in a temporary directory, on unix sockets without ports.
 import { votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { createLogger, type Logger } from "../../../server/base/logger.js";
 import type { MemberEnvironment } from "../../../server/member/parts.js";
 import type { Incarnation, PeerAdmission, PeersListener } from "../../../server/peers/index.js";
 
-/** A directory of the test's own, gone after it. Short: a unix socket's path takes about 100 bytes. */
+/** Creates a directory that is removed after the test. Its path is short, because the path of a unix socket has at most about 100 bytes. */
 export const temporaryDirectory = async (t: TestContext): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), "mt-"));
   t.after(() => rm(directory, { recursive: true, force: true }));
@@ -25,7 +25,7 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** A logger whose lines can be looked at. */
+/** Returns a logger that records its lines. */
 export const recordingLogger = (): { logger: Logger; lines: LogLine[] } => {
   const lines: LogLine[] = [];
   const logger = createLogger({
@@ -36,7 +36,7 @@ export const recordingLogger = (): { logger: Logger; lines: LogLine[] } => {
   return { logger, lines };
 };
 
-/** One member alone, with all its sockets in `directory`. */
+/** Returns the configuration of a single member, with all its sockets in `directory`. */
 export const singleMember = (directory: string, flags: Partial<ServerFlags> = {}): MemberConfig => {
   const peer = `unix://${join(directory, "peer")}`;
   const client = `unix://${join(directory, "client")}`;
@@ -57,7 +57,7 @@ export const quietEnvironment = (): MemberEnvironment & { readonly lines: readon
   return { clock: systemClock, random: () => 0.5, logger, lines };
 };
 
-/** For links between members of which nobody has forgotten anything. */
+/** The incarnation of members whose starts are not part of the test. */
 export const knownIncarnation: Incarnation = { directory: 1n, start: 1, run: 1n };
 
 /** Admits every peer. */
@@ -66,7 +66,7 @@ export const admitAll = (): Promise<undefined> => Promise.resolve(undefined);
 /** The incarnations of a member that admits every peer. */
 export const admitting: PeerAdmission = { own: knownIncarnation, admitPeer: admitAll };
 
-/** Expects nothing but messages and what a test replaces. */
+/** Returns a listener that accepts messages only, apart from `own`. */
 export const peersListener = (own: Partial<PeersListener> = {}): PeersListener => ({
   onMessage: () => undefined,
   onCalls: () => assert.fail("a call"),
@@ -77,7 +77,7 @@ export const peersListener = (own: Partial<PeersListener> = {}): PeersListener =
   ...own,
 });
 
-/** The status of a follower without a leader, but for `changes`. */
+/** Returns the status of a follower without a leader, apart from `changes`. */
 export const coreStatus = (changes: Partial<CoreStatus> = {}): CoreStatus => ({
   id: 1n as MemberId,
   role: "follower",

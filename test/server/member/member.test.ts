@@ -38,7 +38,7 @@ const clientOf = (t: TestContext, directory: string) => {
 
 const key = Buffer.from("k");
 
-/** Connects in the moment in which the socket is there. */
+/** Connects as soon as the socket exists. */
 const waitForConnection = async (path: string): Promise<Socket> => {
   for (;;) {
     const socket = connect(path);
@@ -115,7 +115,7 @@ test("a start that fails leaves nothing open", async (t) => {
   const directory = await temporaryDirectory(t);
   const config = singleMember(directory, { initialClusterState: "existing" });
   await assert.rejects(Member.start(config, quietEnvironment()), /"existing"/);
-  const member = await Member.start(singleMember(directory), quietEnvironment()); // sockets and lock are free
+  const member = await Member.start(singleMember(directory), quietEnvironment()); // sockets and lock are free again
   await member.ready;
   await member.stop();
 });
@@ -135,7 +135,7 @@ test("a member whose store cannot be written answers serializable reads and take
   await member.ready;
   const call = clientOf(t, directory);
   await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
-  // The member's own store, whose disk now fails.
+  // The member's own store, whose disk fails.
   interface Store {
     readonly contents: { readonly backend: { batch: () => unknown } };
   }
@@ -158,7 +158,7 @@ test("a member whose store cannot be written answers serializable reads and take
   assert.deepEqual([leader, errors], [0n, ["etcdserver: no leader"]]);
   await member.stop();
 
-  const again = await Member.start(singleMember(directory), quietEnvironment()); // the log holds what the store lost
+  const again = await Member.start(singleMember(directory), quietEnvironment()); // the log has the entries that the store lost
   await again.ready;
   const after = await call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse);
   assert.ok((after.kvs[0]?.version ?? 0n) >= acknowledged);

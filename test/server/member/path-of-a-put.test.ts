@@ -1,4 +1,4 @@
-// The files that a put crosses in a member: read off the stacks of a real one, and compared with the table in docs/architecture.md.
+// The files that a put crosses in a member, collected from stacks and compared with the table in docs/architecture.md.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { Member } from "../../../server/member/member.js";
 import { Write } from "../../../store/mvcc/write.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
-/** The most files of a member that a put may cross. */
+/** The maximum number of a member's files on the path of a put. */
 const maxFiles = 12;
 
 /** Returns the files of a member that call each other on a stack, without those of the engine, which has a table of its own. */

@@ -1,4 +1,4 @@
-// A member whose data is in memory: it starts again from it as from files, for as long as the program keeps the storage.
+// A member with its data in memory restarts from it as from files, while the program keeps the storage.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import test from "node:test";

@@ -20,7 +20,7 @@ const longEnoughMs = 30_000;
 const names = ["m1", "m2", "m3"] as const;
 type Name = (typeof names)[number];
 
-/** Members that are started and stopped one by one. */
+/** Creates members that the test starts and stops one by one. */
 const createMembers = async (
   t: TestContext,
   flagsOf: (name: Name, folder: string) => Promise<Partial<ServerFlags>>,
@@ -49,7 +49,7 @@ const createMembers = async (
   return { start, lines, port: (name: Name) => ports[names.indexOf(name)] ?? 0 };
 };
 
-/** Flags for mutual TLS, with certificates of one authority. */
+/** Returns flags for mutual TLS, with certificates of one authority. */
 const mutualFlagsOf =
   (authority: TestAuthority) =>
   async (name: Name, folder: string): Promise<Partial<ServerFlags>> => {
@@ -82,7 +82,7 @@ test("a cluster over mutual TLS replicates, sends snapshots, and refuses strange
     requestTimeoutMs: longEnoughMs,
   });
   const values = Array.from({ length: 100 }, (_, n) => `${n} `.repeat(1 + n * 20));
-  // Large and small, at a time: each link reuses the memory of its frames.
+  // Large and small values together: each link reuses the memory of its frames.
   await Promise.all(values.map((value, n) => client.kv.put(`k${n}`, value)));
 
   const away = members.find((member) => member.status().leader !== member.id);
@@ -138,7 +138,7 @@ test("an untrusted certificate of another member is logged once", async (t) => {
   });
   const members = await Promise.all((["m1", "m2", "m3"] as const).map(cluster.start));
   await Promise.all(members.slice(0, 2).map(({ ready }) => ready));
-  members[2]?.ready.catch(() => undefined); // it cannot join
+  members[2]?.ready.catch(() => undefined); // the member cannot join
   const line = await eventually(longEnoughMs, "a line about TLS", () =>
     Promise.resolve(cluster.lines.get("m1")?.find(({ msg }) => msg === "cannot connect to peer over TLS")),
   );

@@ -10,7 +10,7 @@ import { freePorts } from "../../support/free-ports.js";
 import { patientClient } from "../../support/patient-client.js";
 import { tempFolder } from "../../support/temp-folder.js";
 
-/** The samples that etcd's dashboard and alert rules ask a single member for. */
+/** The samples that etcd's dashboard and alert rules need of a single member. */
 const asked = [
   ...["etcd_server_has_leader 1", "etcd_server_leader_changes_seen_total 1", "etcd_server_proposals_failed_total 0"],
   ...["etcd_server_proposals_pending 0", "etcd_debugging_mvcc_keys_total 1", "etcd_debugging_mvcc_current_revision 2"],
@@ -64,7 +64,7 @@ test("a metrics port with TLS uses the certificate of the client port", async (t
     peerUrls: `http://127.0.0.1:${peer}`,
     flags: { listenMetricsUrls: `https://127.0.0.1:${metrics}`, certFile: files.cert, keyFile: files.key },
   });
-  assert.equal(member.endpoints[0], `127.0.0.1:${client}`); // which stays one without TLS
+  assert.equal(member.endpoints[0], `127.0.0.1:${client}`); // the client port stays without TLS
   const agent = new Agent({ ca: authority.cert });
   t.after(() => agent.destroy());
   const [response] = (await once(get({ agent, port: metrics, host: "127.0.0.1", path: "/metrics" }), "response")) as [

@@ -8,7 +8,7 @@ import { ClientConnections } from "../../../server/net/client-connections.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/** An empty SETTINGS frame, and a HEADERS frame with nothing but `:method: GET`. */
+/** An empty SETTINGS frame, and a HEADERS frame with only `:method: GET`. */
 const firstRequest = "\0\0\0\x04\0\0\0\0\0" + "\0\0\x01\x01\x05\0\0\0\x01\x82";
 
 const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => void, onTls?: () => void) => {
@@ -31,7 +31,7 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
     await accepted;
     return { socket, gone };
   };
-  /** Connections that were handed on, with the bytes that the new owner reads. */
+  /** Connections that were passed on, with the bytes that the new owner reads. */
   const served: { socket: Duplex; read: Promise<string> }[] = [];
   let wake: () => void = () => undefined;
   const serve = (socket: Duplex, seen: Buffer): void => {
@@ -55,7 +55,7 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
   return { connections, server, dial, serve, served, nextServed };
 };
 
-/** A turn of the event loop, in which sockets are read. */
+/** Waits for a turn of the event loop, in which sockets are read. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("an HTTP/2 connection is handed on with every byte that it sent, in chunks of any size", async (t) => {
@@ -80,7 +80,7 @@ test("waiting for the rest of a preface does not keep the event loop busy", asyn
   connections.start({ http2: serve, http1: serve });
   const { socket } = await dial();
   socket.write("PRI * HT");
-  for (let n = 0; n < 100; n++) await turn(); // would never end, were bytes given back and read again at once
+  for (let n = 0; n < 100; n++) await turn(); // endless if bytes were returned and read again in the same turn
   assert.equal(served.length, 0);
 });
 
@@ -146,10 +146,10 @@ test("closing ends waiting and silent connections; connections that were handed 
   const late = await dial();
   await late.gone;
   mine.socket.destroy();
-  await new Promise((resolve) => server.close(resolve)); // nothing is left
+  await new Promise((resolve) => server.close(resolve)); // closes only without open connections
 });
 
-/** Tells when a place becomes free: a connection is gone only after its last frames have left. */
+/** Resolves when a slot becomes free, which is only after the last frames of its connection were sent. */
 class WatchedSlots extends ConnectionSlots {
   private onFree: () => void = () => undefined;
 

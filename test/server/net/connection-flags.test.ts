@@ -1,4 +1,4 @@
-// Flags of a client's connection, as an HTTP/2 client sees them.
+// The connection flags of a client, as an HTTP/2 client sees them.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -20,8 +20,8 @@ const sessionWith = async (t: TestContext, flags: Partial<ServerFlags>): Promise
     session.destroy();
     await member.stop();
   });
-  session.on("error", () => undefined); // the end of the member
-  // The engine gets a connection with its first request.
+  session.on("error", () => undefined); // fails at the end of the member
+  // The engine takes a connection at its first request.
   const path = "/grpc.health.v1.Health/Check";
   const request = session.request({
     ":method": "POST",
@@ -29,7 +29,7 @@ const sessionWith = async (t: TestContext, flags: Partial<ServerFlags>): Promise
     "content-type": "application/grpc",
     te: "trailers",
   });
-  request.on("error", () => undefined); // the end of the session
+  request.on("error", () => undefined); // fails at the end of the session
   return session;
 };
 
@@ -50,9 +50,9 @@ test(
   "a client that pings more often than --grpc-keepalive-min-time is disconnected, other clients are not",
   { timeout: 20_000 },
   async (t) => {
-    const pings = 6; // one may be forgiven, and the fourth after that is one too many
+    const pings = 6; // the first may be ignored, and the fourth after that is one too many
     const pingAll = async (session: ClientHttp2Session): Promise<void> => {
-      await once(session, "remoteSettings"); // until then Node sends none
+      await once(session, "remoteSettings"); // Node sends no pings before
       for (let n = 0; n < pings && !session.destroyed; n++)
         await new Promise<void>((resolve) => session.ping(() => resolve()));
     };

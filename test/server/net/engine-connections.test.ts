@@ -16,7 +16,7 @@ import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
 const settings = encodeFrame(4, 0, 0, Buffer.alloc(0));
 const serving = { status: HealthCheckResponse_ServingStatus.SERVING };
 
-/** A server with a unary method and a stream that stays open. */
+/** Sets up a server with a unary method, and with a stream that stays open. */
 const setUp = async (t: TestContext, createEngine: CreateEngine, withoutRequestMs?: number) => {
   const path = join(await temporaryDirectory(t), "s");
   const engine = createEngine({
@@ -72,7 +72,10 @@ const open = (session: ClientHttp2Session, method: string, headers: Record<strin
     ...headers,
   });
 
-/** @returns the gRPC status, or the error code of the stream */
+/**
+ * Makes a call.
+ * @returns the gRPC status, or the error code of the stream
+ */
 const call = async (session: ClientHttp2Session, headers: Record<string, string> = {}): Promise<string> => {
   const stream = open(session, "Unary", headers);
   stream.on("error", () => undefined);
@@ -84,7 +87,7 @@ const call = async (session: ClientHttp2Session, headers: Record<string, string>
   return status === "" ? `reset ${stream.rstCode}` : status;
 };
 
-/** Collects what comes until `isEnough`. */
+/** Reads bytes until `isEnough`. */
 const read = (socket: Socket, isEnough: (bytes: Buffer) => boolean): Promise<Buffer> =>
   within(
     5_000,
@@ -152,7 +155,7 @@ onEachEngine("a connection whose client has begun a request stays", async (t, cr
   const { session, dial } = await setUp(t, createEngine, 50);
   const client = session();
   assert.equal(await call(client), "0");
-  const silent = dial(); // begun later: when its time is over, so is the first one's
+  const silent = dial(); // begun later, so the time of the first connection is over before its own
   silent.write(Buffer.concat([http2Preface, settings]));
   silent.resume();
   await within(5_000, "the end of the silent connection", once(silent, "close"));
@@ -217,8 +220,8 @@ onEachEngine(
       return [[fields["grpc-status"]].join(), decodeURIComponent([fields["grpc-message"]].join())];
     };
     const message = Buffer.alloc(5);
-    const ok = ["0", engine === "native" ? "" : "OK"]; // etcd sends no text
-    // grpc-js does not tell half a message from none (docs/differences.md).
+    const ok = ["0", engine === "native" ? "" : "OK"]; // etcd sends an empty text
+    // grpc-js does not distinguish half a message from none (docs/differences.md).
     const torn = ["2", engine === "native" ? "unexpected EOF" : "EOF"];
     assert.deepEqual(await answer(Buffer.alloc(0)), ["2", "EOF"]);
     assert.deepEqual(await answer(message.subarray(0, 3)), torn);

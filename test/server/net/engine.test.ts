@@ -34,7 +34,7 @@ import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
 
 type Handler = (request: HealthCheckRequest, call: Call, reply: Reply<HealthCheckResponse>) => void;
 
-/** Takes what a handler answers, which may be encoded already. */
+/** Receives the outcome of a handler; its response may be encoded already. */
 interface Outcome {
   readonly onResult: (response: HealthCheckResponse | Uint8Array) => void;
   readonly onError: (error: unknown) => void;
@@ -44,7 +44,7 @@ type BidiCall = ClientDuplexStream<Buffer, Buffer>;
 
 const ok = { status: HealthCheckResponse_ServingStatus.SERVING };
 
-/** An engine with one unary method that does what the test says, and a client of it. */
+/** Sets up an engine with one unary method that the test implements, and a client. */
 const setUp = async (t: TestContext, createEngine: CreateEngine, handler: Handler, more: readonly Method[] = []) => {
   const path = join(await temporaryDirectory(t), "s");
   const unexpected: unknown[] = [];
@@ -140,7 +140,7 @@ onEachEngine("only the first answer of a call counts", async (t, createEngine) =
 const grpcJsCalls = BaseServerInterceptingCall.prototype as unknown as { serializeMessage(message: unknown): Buffer };
 
 test("grpc-js: an answer that lies in its frame arrives as it is, and it is not copied", async (t) => {
-  // A version of grpc-js without this method makes the mock throw: see server/rpc/framed-message.ts.
+  // Without this method in grpc-js, the mock would throw: see server/rpc/framed-message.ts.
   const copying = t.mock.method(grpcJsCalls, "serializeMessage").mock;
   const encoded = HealthCheckResponse.encode(ok).finish();
   const { call } = await setUp(t, createGrpcJsEngine, ({ service }, _call, reply) => {
@@ -297,7 +297,7 @@ onEachEngine(
     const answered = call("/test.Service/Unary");
     await began;
     const drained = engine.drain(60_000);
-    await fails(call("/test.Service/Unary"), 14, /./); // nobody listens to a new one
+    await fails(call("/test.Service/Unary"), 14, /./); // new connections are refused
     const stopped = engine.stop(60_000);
     sendMore();
     await new Promise((resolve) => open.once("data", resolve));

@@ -1,4 +1,4 @@
-// The engines, for tests that each of them has to pass.
+// The engines, for tests that all of them must pass.
 
 import type { Socket } from "node:net";
 import { test, type TestContext } from "node:test";
@@ -14,7 +14,7 @@ export const engines = [
 
 export type EngineName = (typeof engines)[number]["name"];
 
-/** Hands accepted sockets to an engine, as a member does. */
+/** Passes accepted sockets to an engine, as a member does. */
 export const handTo = (engine: Engine): ((socket: Socket) => void) => {
   const connections = new ClientConnections();
   connections.start({

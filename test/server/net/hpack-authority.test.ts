@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { sanitizeAuthority, hasContentLength } from "../../../server/net/hpack-authority.js";
 import { decodeHuffman } from "../../../server/net/http2/huffman.js";
 
-/** `:method: POST`, then `:authority` as a literal to be indexed, as Go's encoder writes it. */
+/** Encodes `:method: POST`, then `:authority` as a literal to be indexed, like Go's encoder. */
 const block = (authority: Buffer, huffman: boolean): Buffer =>
   Buffer.concat([Buffer.from([0x83, 0x41, (huffman ? 0x80 : 0) | authority.length]), authority]);
 const plainBlock = (authority: string): Buffer => block(Buffer.from(authority, "latin1"), false);
@@ -37,7 +37,7 @@ describe(":authority", () => {
   });
 
   test("a Huffman-coded value is rewritten as plain text, with the following fields", () => {
-    // "/tmp/h2w/x.sock", as etcdctl 3.4 sent it.
+    // "/tmp/h2w/x.sock" as etcdctl 3.4 sends it.
     const coded = Buffer.from("6134d6c4e2f0c795d07275", "hex");
     assert.equal(decodeHuffman(coded), "/tmp/h2w/x.sock");
     const rest = Buffer.from([0x86]);

@@ -8,7 +8,7 @@ const endStream = 0x1;
 const endHeaders = 0x4;
 const padded = 0x8;
 
-/** A connection whose client has had `warm` streams open at a time before. */
+/** Sets up a connection whose client has had `warm` open streams at a time before. */
 const setUp = (warm: number) => {
   const streams = new StreamTable();
   const input = new NodeInput(streams);
@@ -21,7 +21,10 @@ const setUp = (warm: number) => {
     input.add(bytes);
     if (type === 1) input.endHeaders(false);
   };
-  /** @returns its stream */
+  /**
+   * Sends a request.
+   * @returns its stream
+   */
   const request = (): number => {
     stream += 2;
     frame(1, endHeaders, stream);

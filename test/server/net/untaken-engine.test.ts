@@ -1,4 +1,4 @@
-// The engine and a client that asks for large answers and takes none of them.
+// The engine with a client that requests large answers and reads none.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -58,7 +58,7 @@ const setUp = async (t: TestContext, createEngine: CreateEngine) => {
     server.close();
     await engine.stop(0);
   });
-  /** Calls a method; resolves with the status of an answer without a message, or undefined for one that begins. */
+  /** Makes a call. Resolves to the status of an answer without a message, or to undefined when one begins. */
   const ask = async (session: ClientHttp2Session, method: string) => {
     const headers = {
       ":method": "POST",
@@ -83,7 +83,7 @@ onEachEngine(
     const requests = 50;
     for (const session of greedy) for (let n = 0; n < requests; n++) void ask(session, "Read").catch(() => undefined);
     await eventually(20_000, "all requests", () => handled.count === greedy.length * requests || undefined);
-    // The answer that reaches a bound is still kept.
+    // The answer that reaches the bound is kept as well.
     const most = untakenBytesUnderPressure + mebibyte + greedy.length * (maxUntakenBytesOfConnection + mebibyte);
     assert.ok(untaken.bytes <= most, `${untaken.bytes} bytes are kept of ${greedy.length * requests * mebibyte}`);
 
@@ -92,7 +92,7 @@ onEachEngine(
     const received = await within(10_000, "all of it", stream.toArray() as Promise<Buffer[]>);
     assert.equal(Buffer.concat(received).length, mebibyte + 5);
 
-    for (const session of greedy) void ask(session, "Write").catch(() => undefined); // answered in any case: it was done
+    for (const session of greedy) void ask(session, "Write").catch(() => undefined); // answered in any case, as the write was done
     await eventually(10_000, "pressure", () => untaken.isPressed || undefined);
     const ends = greedy.map((session) => new Promise<void>((resolve) => session.once("close", resolve)));
     clock.advance(6_000);

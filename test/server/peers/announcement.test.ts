@@ -17,10 +17,10 @@ import { openReplica, type Replica } from "../../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
-/** A network in which the test plays all peers. */
+/** The peers of a member, played by the test. */
 class Others {
   readonly sent: Outgoing[] = [];
-  /** The member that dialled them; undefined before. */
+  /** The member that has dialled; undefined before. */
   listener: PeersListener | undefined;
   private peers: PeersOptions["peers"] = [];
   private answer: () => void = () => undefined;
@@ -41,12 +41,12 @@ class Others {
     return this.peers.map(({ id }) => id);
   }
 
-  /** All have answered. */
+  /** Answers for all peers. */
   allAnswer(): void {
     this.answer();
   }
 
-  /** Somebody asks for its vote. */
+  /** Asks for the member's vote. */
   askForVote(): void {
     const [from = noMember] = this.ids;
     const vote: PeerMessage = {
@@ -82,12 +82,12 @@ const startReplica = async (t: TestContext) => {
     onFailure: (error) => void failures.push(error),
     onStatusChange: () => undefined,
   });
-  opening.catch(() => undefined); // the test looks, later
+  opening.catch(() => undefined); // the rejection is checked later
   while (others.listener === undefined) await new Promise((resolve) => setImmediate(resolve));
   return { others, clock, opening, failures };
 };
 
-/** Asserts that the member grants a vote. */
+/** Checks that the member grants a vote. */
 const assertVotes = async ({ others, clock }: { others: Others; clock: VirtualClock }): Promise<void> => {
   others.askForVote();
   while (others.votes.length === 0) {

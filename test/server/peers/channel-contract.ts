@@ -1,4 +1,4 @@
-// The contract of a snapshot channel: tests that the real one and the simulated ones pass.
+// The contract of a snapshot channel: tests for the real one and the simulated ones.
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
@@ -7,18 +7,18 @@ import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/
 export interface OpenChannel {
   readonly here: SnapshotChannel;
   readonly there: SnapshotChannel;
-  /** Breaks the connection, once everything that was sent has arrived. */
+  /** Breaks the connection after everything sent has arrived. */
   readonly cut: () => Promise<void>;
 }
 
-/** Lets everything happen that is under way. */
+/** Lets pending events happen. */
 export const turns = async (count = 200): Promise<void> => {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
 const text = (payload: Uint8Array): string => Buffer.from(payload).toString();
 
-/** A promise whose failure is looked at later. */
+/** Marks the failure of a promise as handled; the test checks it later. */
 const ignoreRejection = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined);
   return promise;

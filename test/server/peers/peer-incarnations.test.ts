@@ -6,11 +6,11 @@ import type { Incarnation } from "../../../server/peers/hello.js";
 import { seededRandom } from "../../../testing/random.js";
 import { toMemberId } from "../../../testing/ids.js";
 
-/** The file peers, which survives restarts. */
+/** The file `peers`, which remains across restarts. */
 class File {
   text: string | undefined;
   writes = 0;
-  /** Thrown by the next write. */
+  /** The error of the next write. */
   failure: Error | undefined;
   /** Called before a write ends. */
   onWrite: () => void = () => undefined;

@@ -26,7 +26,7 @@ import { toClusterId, toMemberId } from "../../../testing/ids.js";
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
 const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
 
-/** Values that arrive one after the other, for a test to wait for. */
+/** A queue of values for which a test waits. */
 class Arrivals<T> {
   private readonly values: T[] = [];
   private wake: () => void = () => undefined;
@@ -132,7 +132,7 @@ test("a hello decodes to the encoded one; other bytes are refused", () => {
   assert.equal(decodeHello(Buffer.from("GET / HTTP/1.1\r\nHost: member-of-a-cluster\r\n\r\n")), undefined);
 });
 
-// Links, over unix sockets.
+// Links over unix sockets.
 
 const listenAt = (t: TestContext, path: string, accept: (socket: Socket) => void): Promise<Server> =>
   new Promise((resolve) => {
@@ -148,14 +148,14 @@ const listenAt = (t: TestContext, path: string, accept: (socket: Socket) => void
 
 interface TestMember {
   readonly peers: Peers;
-  /** Opens its links. */
+  /** Opens the member's links. */
   readonly open: () => Promise<void>;
   readonly messages: Arrivals<readonly [MemberId, PeerMessage]>;
   readonly closed: Arrivals<MemberId>;
   readonly lines: readonly { readonly msg: string; readonly reason?: unknown }[];
 }
 
-/** A member with links to the others in `directory`; it neither dials nor accepts before `open`. */
+/** Creates a member with links to others in `directory`; it neither dials nor accepts before `open`. */
 const testMember = async (
   t: TestContext,
   directory: string,
@@ -190,7 +190,7 @@ const testMember = async (
   return { peers, open: () => peers.open(listener), messages, closed, lines };
 };
 
-/** Sends until the first message arrives: a link that is not up yet loses them, as a network may. */
+/** Sends repeatedly until a message arrives: messages are lost before the link is up. */
 const sendUntil = async (send: () => void, hasArrived: () => boolean): Promise<void> => {
   while (!hasArrived()) {
     send();
@@ -238,7 +238,7 @@ test("a message to several members, larger than their socket buffers, arrives un
     () => two.messages.size > 0 && three.messages.size > 0,
   );
   const proposal = (n: number): PeerMessage => ({ kind: "forwardedProposal", data: new Uint8Array(1_000 + n).fill(n) });
-  const count = 2_000; // within one turn: nobody reads meanwhile
+  const count = 2_000; // in one turn of the event loop, without a read between them
   for (let n = 0; n < count; n++) {
     sendToBoth(proposal(n));
     one.peers.send([{ to: toMemberId(n % 2 === 0 ? 2n : 3n), message: beat(n + 1) }]);
@@ -259,7 +259,7 @@ test("a message to several members, larger than their socket buffers, arrives un
 test("a link is dialled until the peer is up, and again after it was down", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, toMemberId(1n));
-  void one.open(); // nobody listens yet
+  void one.open(); // no other member listens yet
   const two = await testMember(t, directory, toMemberId(2n));
   void two.open();
   const deliver = (): Promise<void> =>
@@ -269,11 +269,11 @@ test("a link is dialled until the peer is up, and again after it was down", asyn
     );
   await deliver();
   while (two.messages.size > 0) await two.messages.next();
-  two.peers.close(); // its side of the link
+  two.peers.close(); // closes its end of the link
   assert.equal(await one.closed.next(), 2n);
 });
 
-/** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
+/** Sets up the incoming links of member 1 of cluster 9, and a function that dials them. */
 const setUpIncoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer"] = admitAll) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
@@ -302,7 +302,7 @@ const setUpIncoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer
   t.after(() => links.close());
   const path = join(directory, "s");
   await listenAt(t, path, (socket) => links.accept(socket));
-  /** Dials and says `first`; gives the answer, and the end of the connection. */
+  /** Dials and sends `first`. Returns the answer, and the end of the connection. */
   const dial = (first: Buffer) => {
     const socket = connect(path);
     t.after(() => socket.destroy());
@@ -449,7 +449,7 @@ test("a newer link of a peer replaces the older one without reporting it closed"
   const other = dial(frame(hello({ from: toMemberId(3n) })));
   assert.equal(await other.answer, "");
   other.socket.destroy();
-  assert.equal(await closed.next(), 3n); // and not 2, whose older link closed before
+  assert.equal(await closed.next(), 3n); // not 2, whose older link had closed before
   links.close();
   assert.equal(await closed.next(), 2n);
   await newer.gone;
@@ -490,6 +490,6 @@ test("connections beyond maxUnknownConnections are closed at once; established o
   await silent[0]?.gone;
   for (;;) {
     const again = await dial(frame(hello({ from: toMemberId(3n) }))).answer;
-    if (again === "") break; // the end of the silent one has been noticed
+    if (again === "") break; // the end of the silent connection has been noticed
   }
 });

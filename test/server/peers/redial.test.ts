@@ -26,7 +26,7 @@ test("a peer that returns is dialled when it connects, not at the next attempt",
   const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
   let onGivenUp = (): void => undefined;
   const dialFailed = new Promise<void>((resolve) => (onGivenUp = resolve));
-  // The time of the next attempt never comes; the first timer is the handshake's, the second the retry's.
+  // No timer fires; the first is the handshake's, the second the retry's.
   let timers = 0;
   const clock: Clock = { ...systemClock, after: () => (++timers === 2 && onGivenUp(), () => undefined) };
   const peersOf = (self: MemberId, other: MemberId): Peers =>

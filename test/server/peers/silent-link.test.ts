@@ -23,7 +23,7 @@ const waitUntil = async (isTrue: () => boolean): Promise<void> => {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A link that is still to be opened, and how often it was open. */
+/** Creates a link that is not open yet, with counts of its openings and closings. */
 const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
   const options = {
@@ -72,7 +72,7 @@ test("a link without keepalives is dialled again; one with keepalives is kept", 
     await flushed;
     await new Promise((resolve) => setImmediate(resolve));
   }
-  clock.freeze(60_000); // this process stood still; the other end did not
+  clock.freeze(60_000); // this process was frozen; the peer was not
   clock.advance(0);
   assert.deepEqual(count, { opened: 1, closed: 0 });
 

@@ -1,4 +1,4 @@
-// The connection that a snapshot has of its own: the contract of all kinds, and the real one between two members' peers.
+// A snapshot's own connection: the contract of channels, and the real one between two members.
 import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
@@ -25,10 +25,10 @@ import { testChannelContract, turns } from "./channel-contract.js";
 
 interface End {
   readonly peers: Peers;
-  /** The channels that others opened to it. */
+  /** Channels that others opened to the member. */
   readonly accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[];
   readonly lines: readonly { readonly msg: string; readonly reason?: unknown }[];
-  /** The other side's end of what is accepted. */
+  /** The sockets of accepted channels. */
   readonly sockets: Socket[];
 }
 
@@ -41,12 +41,12 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
     self,
     peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
-      // Member 1 is never dialled: there are no links, only channels.
+      // Member 1 has no address to dial, so there are only channels and no links.
       .map((id) => ({ id, addresses: id === 1n ? [] : [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
     logger,
   });
-  // Member 1 opens channels, which takes no listener.
+  // Member 1 only opens channels, so it needs no listener.
   if (self !== 1n)
     void peers.open(
       peersListener({
@@ -82,7 +82,7 @@ const hello = encodeHello({
   purpose: "snapshot",
 });
 
-/** A channel from member 1 to member 2: both ends of it. */
+/** Opens a channel from member 1 to member 2. Returns both ends. */
 const openChannel = async (t: TestContext) => {
   const directory = await temporaryDirectory(t);
   const one = await member(t, directory, toMemberId(1n));
@@ -153,7 +153,7 @@ test("a damaged frame ends the channel and is logged", async (t) => {
 });
 
 test("a channel is no link: the accepting member reports no link opened or closed", async (t) => {
-  const { one, two, here } = await openChannel(t); // a message, or an opened link, would fail the test
+  const { one, two, here } = await openChannel(t); // an unexpected message or link fails the test
   here.close("done");
   await waitUntil(() => two.sockets.every(({ destroyed }) => destroyed));
   await assert.rejects(one.peers.openSnapshot(toMemberId(3n)), /unknown peer 3/);

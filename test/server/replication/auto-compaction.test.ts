@@ -1,5 +1,4 @@
-// Auto-compaction in virtual time. The expectations are those of etcd's own tests (v3compactor: periodic_test.go,
-// revision_test.go).
+// Auto-compaction in virtual time. The expected values are from etcd's own tests (v3compactor: periodic_test.go, revision_test.go).
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -59,13 +58,13 @@ for (const [name, periodMs, every] of [
     const { clock, world, compactions } = setUp(periodicMode(periodMs));
     const noteMs = every / 10;
     for (let tick = 1; tick <= 50; tick++) {
-      world.revision = tick; // noted at the end of this tick
+      world.revision = tick; // recorded at the end of this tick
       clock.advance(noteMs);
     }
     const first = { at: periodMs, revision: 1 };
     const later = Array.from({ length: Math.floor((50 * noteMs - periodMs) / every) }, (_, n) => {
       const at = periodMs + (n + 1) * every;
-      // Between a period and a period and a note ago.
+      // The revision of one period ago, rounded down to a record.
       return { at, revision: (at - periodMs) / noteMs - 1 };
     });
     assert.deepEqual(compactions, [first, ...later]);

@@ -47,7 +47,7 @@ test("all callers of a transfer get its result once", () => {
   begin(other);
   world.leader = other;
   transfer.onEnded(true);
-  transfer.onEnded(false); // of consensus' own accord: nobody asked
+  transfer.onEnded(false); // begun by consensus itself, so no caller waits
   assert.deepEqual(
     [asked, ends],
     [

@@ -43,7 +43,7 @@ const setUp = (maxRequestBytes = 1_000_000) => {
       },
     },
   );
-  /** Proposes; what it ends in appears in `ends`, by the order of proposing. */
+  /** Proposes. `ends` gets the results of each proposal, in the order of the calls. */
   const ends: string[][] = [];
   const propose = (command: Command = put("k", 1)): void => {
     const mine: string[] = [];
@@ -53,7 +53,7 @@ const setUp = (maxRequestBytes = 1_000_000) => {
     });
     ends.push(mine);
   };
-  /** The numbers of what was sent since this was asked last. */
+  /** Returns the numbers of the proposals sent since the last call. */
   const takeSent = (): number[] => sent.splice(0).map(({ sequence }) => Number(sequence));
   return { clock, sent, bytes, takeSent, world, proposals, propose, ends };
 };
@@ -131,18 +131,18 @@ test("a proposal ends once, with its first outcome", () => {
 
 test("the outcome at a deadline depends on the leaders since the proposal", () => {
   const { clock, proposals, propose, ends } = setUp();
-  propose(); // no leader in all its time
+  propose(); // no leader until its timeout
   clock.advance(timeoutMs);
   proposals.onLeaderChange(other);
-  propose(); // one leader all the time
+  propose(); // the same leader until its timeout
   clock.advance(timeoutMs);
-  propose(); // its leader is lost, and another elected
+  propose(); // its leader is lost, and another one elected
   proposals.onLeaderChange(noMember);
   proposals.onLeaderChange(third);
   clock.advance(timeoutMs - 1);
   assert.deepEqual(ends[2], []);
   clock.advance(50);
-  propose(); // its leader is lost, and nobody follows
+  propose(); // its leader is lost, and no other one elected
   proposals.onLeaderChange(noMember);
   clock.advance(timeoutMs);
   assert.deepEqual(ends, [["not-proposed"], ["timed-out"], ["leader-lost"], ["timed-out"]]);
@@ -151,7 +151,7 @@ test("the outcome at a deadline depends on the leaders since the proposal", () =
 
 test("each new leader is sent all pending proposals, in order, with the same bytes", () => {
   const { proposals, propose, sent, takeSent, ends } = setUp();
-  propose(); // while nobody leads
+  propose(); // begun without a leader
   assert.equal(sent.length, 0);
   proposals.onLeaderChange(other);
   propose();
@@ -166,9 +166,9 @@ test("each new leader is sent all pending proposals, in order, with the same byt
   propose();
   assert.equal(sent.length, 0);
   proposals.onLeaderChange(third);
-  assert.deepEqual(sent.slice(0, 2), [first[0], first[2]]); // with their first floor, too
+  assert.deepEqual(sent.slice(0, 2), [first[0], first[2]]); // with their original floors
   assert.deepEqual(takeSent(), [1, 3, 4]);
-  proposals.onLeaderChange(member); // this member itself, without a word of the loss
+  proposals.onLeaderChange(member); // this member itself leads, without a report of the loss
   assert.deepEqual(takeSent(), [1, 3, 4]);
   for (const sequence of [1, 3, 4]) proposals.settle(sequence, "done");
   assert.deepEqual(ends, [["done"], ["done"], ["done"], ["done"]]);
@@ -209,13 +209,13 @@ test("a new leader is sent a bounded number at a time; new proposals come after 
   propose();
   assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
   for (let n = 1; n < maxRepeats / 2; n++) proposals.settle(n, "done");
-  assert.deepEqual(takeSent(), []); // a few at a time would make small batches
+  assert.deepEqual(takeSent(), []); // smaller groups would make small batches
   proposals.settle(maxRepeats / 2, "done");
   assert.deepEqual(takeSent(), numbersBetween(maxRepeats + 1, maxRepeats * 1.5));
   for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.settle(n, "done");
   assert.deepEqual(takeSent(), numbersBetween(maxRepeats * 1.5 + 1, count + 1));
   propose();
-  assert.deepEqual(takeSent(), [count + 2]); // nothing is left that it would have to wait for
+  assert.deepEqual(takeSent(), [count + 2]); // no earlier proposal is left to wait for
 });
 
 test("large proposals are retransmitted few at a time", () => {
@@ -243,7 +243,7 @@ test("unacknowledged forwarded proposals are retransmitted at growing intervals,
   clock.advance(50);
   assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
   clock.advance(timeoutMs);
-  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats)); // 2 s later; after 4 s more it is over
+  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats)); // after 2 s; the timeout comes after 4 s more
   assert.ok(ends.every(([end]) => end === "timed-out"));
 });
 
@@ -258,7 +258,7 @@ test("queued proposals are not retransmitted while the oldest ones are being app
   }
   assert.deepEqual(takeSent(), []);
   for (let n = 7; n <= 10; n++) {
-    clock.advance(100); // 6 was overtaken: those after it say nothing of it
+    clock.advance(100); // proposal 6 is lost: later results say nothing about that
     proposals.settle(n, "done");
   }
   assert.deepEqual(takeSent(), []);
@@ -283,7 +283,7 @@ test("the expiry of a lease is not sent to another leader", () => {
   takeSent();
   clock.advance(1_000);
   proposals.onLeaderChange(noMember);
-  assert.deepEqual(ends, [["timed-out"]]); // in the log or not: nobody waits for it any more
+  assert.deepEqual(ends, [["timed-out"]]); // whether it is in the log or not, no caller waits
   proposals.onLeaderChange(member);
   world.refuse = "no-leader";
   propose(expiry);
@@ -363,15 +363,15 @@ test("waiting proposals are bounded in number and bytes", () => {
   const large = setUp(2 * maxPendingProposalBytes);
   large.propose(put("k", maxPendingProposalBytes));
   assert.throws(() => large.propose(), code("too-many-requests"));
-  large.clock.advance(timeoutMs); // what ended for lack of time takes no room
+  large.clock.advance(timeoutMs); // timed-out proposals take no room
   large.propose();
 });
 
 test("a lost proposal does not delay later ones", () => {
   const { proposals, propose, sent, ends } = setUp();
-  const seen = new SeenProposals(); // what every member makes of what arrives
+  const seen = new SeenProposals(); // the applier's record of received proposals
   proposals.onLeaderChange(other);
-  propose(); // lost on its way
+  propose(); // lost in transit
   for (let n = 2; n <= 2 * maxPendingProposals; n++) {
     propose();
     const { incarnation, sequence, floor } = sent.at(-1) ?? assert.fail();
@@ -381,7 +381,7 @@ test("a lost proposal does not delay later ones", () => {
   }
   assert.deepEqual(ends[0], ["timed-out"]);
   assert.ok(ends.slice(1).every(([end]) => end === "done"));
-  assert.equal(seen.admit({ member, incarnation: 3, sequence: 1, floor: 1 }), false); // found again, too late
+  assert.equal(seen.admit({ member, incarnation: 3, sequence: 1, floor: 1 }), false); // arrives too late
 });
 
 test("the size limit counts the bytes of etcd's envelope, not of ours", () => {

@@ -18,7 +18,7 @@ const setUp = () => {
     { readIndex: (request) => void asked.push(request) },
     { whenApplied: (index, callback) => (index <= applied ? callback() : void waiters.push({ index, callback })) },
   );
-  /** Starts a read; `ends` holds what each ended in. */
+  /** Starts a read. `ends` gets the results of each read. */
   const ends: string[][] = [];
   const read = (): void => {
     const mine: string[] = [];
@@ -48,7 +48,7 @@ test("reads that arrive together share one round; reads that arrive during it sh
   assert.deepEqual(asked, []);
   clock.settle();
   assert.deepEqual(asked, [1]);
-  read(); // began after the round did: that round says nothing about it
+  read(); // begun after the round, which therefore does not confirm it
   read();
   clock.settle();
   assert.deepEqual(asked, [1]);
@@ -122,11 +122,11 @@ test("a lost request for a read index is repeated, and either answer is accepted
 test("an answer to an earlier round does not confirm reads that arrived after its request", () => {
   const { clock, asked, read, ends, confirm } = setUp();
   read();
-  clock.advance(600); // asked as 1 and 2
+  clock.advance(600); // requests 1 and 2
   read();
   confirm(1);
   assert.deepEqual(asked, [1, 2, 3]);
-  confirm(2); // speaks of a moment before the second read
+  confirm(2); // confirms a moment before the second read
   clock.settle();
   assert.deepEqual(ends, [["ready"], []]);
   confirm(3);
@@ -182,7 +182,7 @@ test("the number of waiting reads is bounded, wherever they wait", () => {
     if (n === 2_000) confirm(1, 5);
   }
   assert.throws(() => read(), code("too-many-requests"));
-  apply(5); // 1001 are ready
+  apply(5); // 1001 reads are ready
   clock.settle();
   for (let n = 0; n <= 1_000; n++) read();
   assert.throws(() => read(), code("too-many-requests"));

@@ -19,14 +19,14 @@ interface Setting {
   readonly sizeBytes?: number;
 }
 
-/** A quota over a store whose size the test sets; alarms that are proposed are applied at once. */
+/** Sets up a quota over a store whose size the test sets; proposed alarms are applied immediately. */
 const quotaOver = ({ quotaBytes = 1_000_000, disarmsItself = false, sizeBytes = 0 }: Setting) => {
   const clock = new VirtualClock();
   const world = {
     sizeBytes,
     writtenBytes: 0,
     measurements: 0,
-    /** Thrown instead of a size. */
+    /** The error of the next measurement. */
     failure: undefined as Error | undefined,
     all: [] as AlarmMember[],
     log: [] as string[],

@@ -12,7 +12,7 @@ import { diskError, SimDisk } from "../../../testing/sim-disk.js";
 import { seededRandom } from "../../../testing/random.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
-/** Descriptors of which `free` are left. */
+/** Returns a system with `free` descriptors left. */
 const system = (free: number) => {
   const state = { free, open: new Set<number>(), next: 0 };
   const descriptors: DescriptorSystem = {
@@ -149,7 +149,7 @@ test("a member that stops waits for no descriptors", async () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
-/** Operations of a switch of stores that need a descriptor, and what the system says that has none. */
+/** The system's errors for a lack of descriptors. */
 for (const code of ["EMFILE", "ENFILE"])
   test(`a store replaces another one once file descriptors are free (${code})`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
@@ -164,7 +164,7 @@ for (const code of ["EMFILE", "ENFILE"])
     const source = new StoreDescriptors({ descriptors: own, directory: "/m1", clock, logger });
     let failures = 0;
     let operations = 0;
-    // Each attempt comes one operation further before it finds no descriptor.
+    // Each attempt gets one operation further before it lacks a descriptor.
     disk.onOperation = (operation) => {
       if (!["open", "syncDirectory"].includes(operation.kind) || operations++ < failures) return undefined;
       failures += 1;

@@ -1,4 +1,4 @@
-// Encoding in slices gives the same bytes as the generated code.
+// Encoding in slices returns the same bytes as the generated code.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -29,7 +29,7 @@ import { encodeLeaseKeys } from "../../../server/lease/lease-keys.js";
 import { atOnce } from "../../../store/index.js";
 
 const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
-/** Values of all lengths around those at which the length of a length changes. */
+/** Values with lengths around those at which the length prefix gets longer. */
 const items = [1, 2, 126, 127, 128, 129, 16_383, 16_384, 300_000].map((length, n) => new Uint8Array(length).fill(n));
 
 const encodeAll = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodeParts(parts, () => true)));

@@ -1,4 +1,4 @@
-// The Lease service: its streams by hand, its answers over gRPC from one member.
+// The Lease service: its streams without gRPC, and its answers over gRPC from one member.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -25,10 +25,10 @@ interface Asked {
   readonly fail: (error: unknown) => void;
 }
 
-/** A lease for which the application throws. */
+/** A lease for which the application throws an error. */
 const refusedLease = 99n;
 
-/** A stream between a client that does as told and an application that answers when told. */
+/** Opens a stream between a client and an application that act when the test says. */
 const openStream = () => {
   const asked: Asked[] = [];
   const sent: LeaseKeepAliveResponse[] = [];
@@ -62,7 +62,7 @@ test("each keep-alive is answered as soon as possible, and none delays another",
   asked[1]?.answer(5n);
   asked[2]?.answer(0n);
   assert.deepEqual(
-    sent.map(({ ID, TTL, header }) => [ID, TTL, header?.revision]), // the revision of when it was asked
+    sent.map(({ ID, TTL, header }) => [ID, TTL, header?.revision]), // the revision at the time of the request
     [
       [2n, 5n, 1n],
       [3n, 0n, 1n],
@@ -181,7 +181,7 @@ test("a grant has the requested TTL, at least the minimum, and the client's id o
   const own = await lease.grant({ ttlSeconds: 60 });
   assert.ok(own.id > 0n && own.id < 2n ** 63n);
   assert.deepEqual([own.ttlSeconds, own.header.revision], [60, header.revision]);
-  // One that somebody else has taken is passed over.
+  // An id that is taken is skipped.
   await lease.grant({ ttlSeconds: 60, id: own.id + 1n });
   assert.equal((await lease.grant({ ttlSeconds: 60 })).id, own.id + 2n);
   assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: -5, id: -7n })), [-7n, 1]);

@@ -1,4 +1,4 @@
-// gRPC's server reflection, asked with the client of grpc-js.
+// gRPC's server reflection, with a client of grpc-js.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
@@ -17,7 +17,7 @@ import { type CreateEngine, handTo, onEachEngine } from "../net/engines.js";
 type Asked = ServerReflectionRequest["messageRequest"];
 type Answer = ServerReflectionResponse["messageResponse"];
 
-/** An engine with reflection alone, and a function that asks it, on a stream for each call. */
+/** Sets up an engine with reflection only, and a function that makes each request on a stream of its own. */
 const setUp = async (t: TestContext, createEngine: CreateEngine) => {
   const path = join(await temporaryDirectory(t), "s");
   const engine = createEngine({

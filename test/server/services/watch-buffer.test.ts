@@ -1,4 +1,4 @@
-// How much of a stream the engine keeps for a client that takes nothing: so many messages, or so many bytes.
+// Limits of what the engine buffers of a stream for a client that does not read: in messages and in bytes.
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../../platform/index.js";
@@ -15,7 +15,7 @@ import { handTo, onEachEngine, type CreateEngine } from "../net/engines.js";
 
 const codec = { decode: (bytes: Uint8Array) => bytes, encode: (bytes: Uint8Array) => ({ finish: () => bytes }) };
 
-/** A stream's two ends. The client takes nothing until it is resumed. */
+/** Opens a stream. Returns both ends; the client does not read before it is resumed. */
 const openStream = async (t: TestContext, createEngine: CreateEngine) => {
   const path = join(await temporaryDirectory(t), "s");
   let onOpen: (stream: ResponseStream<Uint8Array>) => void;

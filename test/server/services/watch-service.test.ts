@@ -1,5 +1,5 @@
-// The Watch service by itself, request by request and answer by answer (etcd v3 API, Watch): ids, refusals, progress,
-// fragments, and what happens to a client that asks for more than it takes.
+// The Watch service without gRPC, request by request (etcd v3 API, Watch): ids, refusals, progress, fragments, and clients that request
+// more than they read.
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
@@ -35,12 +35,12 @@ const showResponse = (response: WatchResponse): string =>
     ...response.events.map((event) => showEvent(event).replace(/=(.)\1{9,}/, "=$1…")),
   ].join(" ");
 
-/** A stream's other end. */
+/** The client's end of a stream. */
 class FakeStream implements ResponseStream<Uint8Array> {
-  /** As they are on the wire. */
+  /** Encoded messages. */
   private readonly messages: Uint8Array[] = [];
   error: unknown = undefined;
-  /** Responses that it takes before it says that it has enough. */
+  /** Number of responses that the stream accepts before it is full. */
   room = Infinity;
   private callback: () => void = () => undefined;
 
@@ -58,12 +58,12 @@ class FakeStream implements ResponseStream<Uint8Array> {
   fail = (error: unknown): void => void (this.error = error);
   end = (): void => undefined;
 
-  /** Takes the responses sent since the last call. */
+  /** Returns the responses sent since the last call. */
   takeResponses(): WatchResponse[] {
     return this.messages.splice(0).map((bytes) => WatchResponse.decode(bytes));
   }
 
-  /** Forgets what has come, and says how much that was. */
+  /** Drops the responses received, and returns their number. */
   drop(): number {
     return this.messages.splice(0).length;
   }
@@ -133,7 +133,7 @@ test("a watch has the lowest unused id, or the requested one; a canceled id may 
     'id -1 rev 1 created canceled "mvcc: duplicate watch ID provided on the WatchStream"',
     "id 2 rev 1 canceled",
     "id 2 rev 1 created",
-    // Nothing for an id that is not in use.
+    // an unknown id is ignored
     "id 3 rev 1 created",
   ]);
 });
@@ -145,7 +145,7 @@ test("an invalid watch is refused in one answer, and the stream continues", asyn
   const refusals = [
     [{ key: "b", rangeEnd: "a" }, empty],
     [{ key: "b", rangeEnd: "b" }, empty],
-    [{ rangeEnd: "\0" }, "id 0 rev 1 created"], // a zero byte, and to the end
+    [{ rangeEnd: "\0" }, "id 0 rev 1 created"], // a zero byte: an interval without an end
     [
       { key: "k", startRevision: -1 },
       'id -1 rev 1 created canceled "etcdserver: mvcc: required revision has been compacted"',
@@ -206,13 +206,13 @@ test("a requested progress notice is sent only if there are watchers and all hav
   client.create({ key: "k" });
   client.progress();
   client.create({ key: "k", startRevision: 1 });
-  client.progress(); // one is behind
+  client.progress(); // one watcher is behind
   assert.deepEqual(stream.take(), ["id 0 rev 2 created", "id -1 rev 2", "id 1 rev 2 created"]);
   for (let n = 0; n < 3; n++) await turn();
   client.progress();
   assert.deepEqual(stream.take(), ["id 1 rev 2 PUT k=2 2", "id -1 rev 2"]);
   client.create({ key: "k", startRevision: 4 });
-  client.progress(); // one has not begun
+  client.progress(); // one watcher has not started
   store.put(put("other", "3"));
   tested.endRound();
   client.progress();
@@ -228,7 +228,7 @@ test("a periodic progress notice goes to watchers that requested it and got no e
   client.create({ key: "k", progressNotify: true });
   client.create({ key: "k" });
   stream.take();
-  const interval = 1_050; // with half of the jitter
+  const interval = 1_050; // half of the jitter
   clock.advance(interval - 1);
   assert.deepEqual(stream.take(), []);
   clock.advance(1);

@@ -1,4 +1,4 @@
-// Watch over gRPC, on one member: what needs a real connection.
+// Watch over gRPC, on one member: behaviour that needs a real connection.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -63,7 +63,7 @@ test("a client that pauses reading misses no event, and other clients do not wai
   using slow = new WatchStream(endpoint);
   using other = new WatchStream(endpoint);
   const count = 200;
-  const value = "x".repeat(20_000); // together far more than any buffer on the way holds
+  const value = "x".repeat(20_000); // together far more than all buffers hold
   await slow.create({ key: "k" });
   await other.create({ key: "k" });
   slow.pause();

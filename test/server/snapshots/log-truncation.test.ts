@@ -10,7 +10,7 @@ const mebibyte = 1024 * 1024;
 const entries = (from: number, to: number, bytes = 10): Entry[] =>
   Array.from({ length: to - from + 1 }, (_, n) => commandEntry(from + n, 1, new Uint8Array(bytes)));
 
-/** A log that is told of entries; `cuts` are where it was cut, `flushes` end when the test says so. */
+/** Sets up a log and its entries; `cuts` are the positions of compactions, `flushes` end when the test says. */
 const truncation = (options: Partial<LogTruncationOptions> = {}) => {
   const { logger, lines } = recordingLogger();
   const cuts: number[] = [];
@@ -23,7 +23,7 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
     },
     { compact: (through) => void cuts.push(through) },
   );
-  /** Lets the flush under way end. */
+  /** Ends the flush in progress. */
   const waitForFlush = async (): Promise<void> => {
     flushes.shift()?.done();
     await new Promise((resolve) => setImmediate(resolve));
@@ -45,7 +45,7 @@ test("every snapshotCount entries the log is compacted behind the durable store,
   assert.equal(flushes.length, 0);
   log.onEntriesApplied(entries(100, 130));
   assert.deepEqual([flushes.length, cuts], [1, []]);
-  log.onEntriesApplied(entries(131, 150)); // not flushed with what came before
+  log.onEntriesApplied(entries(131, 150)); // not part of the flush in progress
   await waitForFlush();
   assert.deepEqual(cuts, [80]);
   log.onEntriesApplied(entries(151, 229));

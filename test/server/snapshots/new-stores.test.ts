@@ -1,4 +1,4 @@
-// A store that is being made beside the one in use: who closes the directory waits until nothing of it is open.
+// A store that is created beside the one in use: closing the directory waits until all its files are closed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../../platform/index.js";

@@ -1,5 +1,5 @@
-// A member that is killed while it receives or installs a snapshot: what the next start makes of its real files. That it may end
-// at every single operation is shown on a simulated disk (test/server/data-dir/data-dir-crashes.test.ts).
+// A member that is killed while it receives or installs a snapshot, and the next start from its real files. Stops at every single
+// operation are simulated in test/server/data-dir/data-dir-crashes.test.ts.
 import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -66,7 +66,7 @@ const has = async (store: KvStore, key: string): Promise<boolean> => {
 
 const entry = (index: number, term: number) => commandEntry(index, term, Buffer.from(`entry ${index}`));
 
-/** A member with a log of three entries, all of them in its store. */
+/** Prepares a member with a log of three entries, all applied to its store. */
 const prepareMember = async (directory: string): Promise<void> => {
   const { state, close } = await open(directory);
   const { wal, store, applied } = state;
@@ -83,13 +83,13 @@ const prepareMember = async (directory: string): Promise<void> => {
   await close();
 };
 
-/** The base of a log that restarts behind the snapshot. */
+/** Returns the base of a log that restarts after the snapshot. */
 const baseIn = ({ applied: { membership } }: DurableState): LogBase => ({
   ...position(sent.index, sent.term),
   configuration: membership.configuration,
 });
 
-/** The rows of another member's store, which contains more. */
+/** Returns the rows of another member's store, which contains more. */
 const rowsSent = async ({ applied }: DurableState): Promise<readonly Row[]> => {
   const store = await openStore({
     backend: await openMemoryBackend(),
@@ -110,13 +110,13 @@ const rowsSent = async ({ applied }: DurableState): Promise<readonly Row[]> => {
 const storesIn = async (directory: string): Promise<string[]> =>
   (await readdir(join(directory, "data", "member"))).filter((name) => /^store-(\d+|current)$/.test(name)).sort();
 
-/** Puts the new store in the place of the old one, which is gone then. */
+/** Replaces the old store by the new one, and removes the old one. */
 const install = async ({ newStores }: DurableState, making: NewStore): Promise<void> => {
   await making.install();
   await newStores.close();
 };
 
-/** The files as a kill leaves them at this moment: what was written is there, synced or not. */
+/** Returns a copy of the files as a kill leaves them: written data is there, synced or not. */
 const runKilled = async (t: TestContext, directory: string): Promise<string> => {
   const copy = await temporaryDirectory(t);
   await cp(directory, copy, { recursive: true });
@@ -143,7 +143,7 @@ const isInstalled = async (directory: string): Promise<void> => {
     await close();
     assert.deepEqual(await storesIn(directory), ["store-2", "store-current"]);
   }
-  // The log goes on behind it.
+  // The log continues after the snapshot.
   const { state, close } = await open(directory);
   await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5)], done));
   await close();
@@ -166,7 +166,7 @@ test("a start after a kill in the middle of receiving removes the unfinished sto
   await unfinished.discard();
   await close();
   assert.deepEqual(await storesIn(left), ["store-1", "store-2", "store-current"]);
-  // Half of the file that names the store, beside it.
+  // A partial file that would name the new store.
   await writeFile(join(left, "data", "member", "store-current.tmp"), "store-2\nindex 1");
   await isAsBefore(left);
 });
@@ -186,7 +186,7 @@ test("a start after a kill between the store's switch and the log's restart comp
     await readFile(join(left, "data", "member", "store-current"), "utf8"),
     `store-2\nindex ${sent.index} term ${sent.term}\n`,
   );
-  // The new log's segment without its name: it does not count.
+  // The new log's segment was not renamed yet, so it does not count.
   const wal = join(left, "data", "member", "wal");
   const [segment] = (await readdir(wal)).sort();
   await writeFile(join(wal, "next.tmp"), (await readFile(join(wal, segment!))).subarray(0, 4_096));

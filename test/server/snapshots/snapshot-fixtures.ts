@@ -1,4 +1,4 @@
-// Stores that are lists of rows, and positions of a log.
+// Stores that are lists of rows, and positions in a log.
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
 import type { Row } from "../../../store/index.js";
 import { type AppliedState, encodeMarker } from "../../../server/replication/apply/applied-state.js";
@@ -54,11 +54,11 @@ export const stateAt = ({ index, term }: LogPosition): AppliedState => ({
   auth: new AuthState(),
 });
 
-/** A store that is being filled; `state` tells what became of it. */
+/** A store that is being filled; `state` is its outcome. */
 export class ListedStore implements NewStore {
   readonly rows: Row[] = [];
   state: "filling" | "finished" | "installed" | "discarded" = "filling";
-  /** Each step waits for it. */
+  /** Awaited before each step. */
   before: (step: "write" | "finish" | "install" | "discard") => Promise<void> = () => Promise.resolve();
 
   constructor(private readonly where: LogPosition) {}

@@ -1,4 +1,4 @@
-// Snapshots from one member to another, over a channel in memory and on a clock of the test's own.
+// Snapshots from one member to another, over a channel in memory and in virtual time.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
@@ -17,7 +17,7 @@ import { everyNth } from "../../support/thorough.js";
 const follower: MemberId = toMemberId(2n);
 const term = (value: number): Term => value as Term;
 
-/** Everything that has to happen at this time happens. */
+/** Runs everything that is due at the present time. */
 const settle = async (clock: VirtualClock, turns = 20): Promise<void> => {
   for (let turn = 0; turn < turns; turn++) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -25,7 +25,7 @@ const settle = async (clock: VirtualClock, turns = 20): Promise<void> => {
   }
 };
 
-/** Lets so much time pass: in small steps at first, as long as what is under way takes. */
+/** Advances time, in small steps at first, in which work in progress ends. */
 const pass = async (clock: VirtualClock, ms: number): Promise<void> => {
   const stepMs = 5;
   const end = clock.now() + ms;
@@ -44,9 +44,9 @@ class Receiving {
   readonly offered: SnapshotHeader[] = [];
   term = 1;
   commit = 0;
-  /** The position that new stores contain, whatever was announced. */
+  /** The position in new stores, if it is not the announced one. */
   contains: LogPosition | undefined;
-  /** Prepares a store that was just made. */
+  /** Prepares a store that was just created. */
   prepare: (store: ListedStore) => void = () => undefined;
   readonly lines;
   readonly receiver: SnapshotReceiver;
@@ -82,7 +82,7 @@ class Sending {
   rows = rowsOf(5_000);
   readonly snapshots: ListedRows[] = [];
   readonly ended: MemberId[] = [];
-  /** The snapshots for which the log is kept. */
+  /** Number of snapshots for which log entries are kept. */
   holds = 0;
   readonly lines;
   readonly sender: SnapshotSender;
@@ -106,7 +106,7 @@ class Sending {
   }
 }
 
-/** A leader (member 1, of term 1) and a follower; `alter` is the way between them. */
+/** Sets up a leader (member 1, of term 1) and a follower; `alter` changes the payloads between them. */
 const pair = (alter?: Alter) => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
@@ -262,7 +262,7 @@ test("a slow receiver bounds the rows that the sender reads ahead", async () => 
     read += rows.length;
     return rows;
   };
-  // It is alive and says so, but its disk stands still: for minutes nothing more is read.
+  // The receiver sends keepalives, but its disk does not respond: nothing is read for minutes.
   await pass(clock, 120_000);
   assert.ok(read < 4_000, `${read} rows were read ahead`);
   for (let chunk = 0; chunk < 100; chunk++) {
@@ -288,7 +288,7 @@ test("snapshot sender closes the channel of a receiver without progress for five
 });
 
 test("both ends close a channel that goes silent", async () => {
-  const { clock, to, from } = pair((payload) => (payload[0] === 3 ? undefined : payload)); // the end never arrives
+  const { clock, to, from } = pair((payload) => (payload[0] === 3 ? undefined : payload)); // the last payload is lost
   let heard = true;
   from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 9_000);
@@ -299,7 +299,7 @@ test("both ends close a channel that goes silent", async () => {
 
   const other = new VirtualClock();
   const sending = new Sending(other, () => {
-    const [here] = memoryChannel().ends; // nobody at the other end
+    const [here] = memoryChannel().ends; // the other end is not used
     heard = false;
     return Promise.resolve(here);
   });
@@ -321,7 +321,7 @@ test("snapshot receiver closes a channel without a header", async () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
-// Whose snapshot.
+// The leader and term of a snapshot.
 
 const announceTo = (to: Receiving, from: MemberId, leaderTerm: number, rows = rowsOf(10)): Sending => {
   const sending = new Sending(to.clock, () => {
@@ -449,7 +449,7 @@ test("a snapshot that consensus refuses is removed, and the leader is told", asy
   assert.match(String(from.lines.at(-1)?.["error"]), /not newer than the log/);
 });
 
-// Failures here.
+// Failures of this member.
 
 test("a disk error ends the snapshot and is logged on both sides", async () => {
   for (const failing of ["write", "finish"] as const) {

@@ -17,7 +17,7 @@ import { recordingLogger, temporaryDirectory } from "../member/member-fixtures.j
 /** The flags of a server with a certificate. */
 const withCertificate = ({ cert, key }: CertificatePaths): Partial<ServerFlags> => ({ certFile: cert, keyFile: key });
 
-/** Accepts on a port of its own, and says to each secure connection the common name of its client. */
+/** Accepts on a port of its own, and sends the common name of the client on each secure connection. */
 const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock = systemClock, maxHandshakes = 10) => {
   const url = "https://127.0.0.1:0";
   const config = configFromFlags({ ...defaultFlags, listenClientUrls: url, advertiseClientUrls: url, ...flags });
@@ -41,7 +41,7 @@ const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock =
   });
   const { port } = server.address() as AddressInfo;
   const refusals = () => lines.filter(({ msg }) => msg === "rejected connection on client endpoint");
-  /** Connects, and reads until the end. */
+  /** Connects and reads to the end. */
   const readGreeting = async (options: ConnectionOptions): Promise<string> => {
     const socket = connect({ host: "127.0.0.1", port, ...options });
     t.after(() => socket.destroy());
@@ -50,7 +50,7 @@ const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock =
   return { port, server, lines, refusals, readGreeting };
 };
 
-/** Reads until the connection ends. Resolves to the text, or to the code of the error that has ended it. */
+/** Reads until the connection ends. Resolves to the text, or to the code of the error that ended it. */
 const textOf = (socket: TLSSocket): Promise<string> =>
   new Promise((resolve) => {
     let text = "";
@@ -122,7 +122,7 @@ test("the user is the common name of the certificate, with any characters and be
     readGreeting({ ca: authority.cert, ...(await authority.issue({ commonName: subject })) });
   assert.equal(await nameFor("Doe\\, Jane \\+ \\<é\\>"), "hello Doe, Jane + <é>");
   assert.equal(await nameFor("alice+OU=staff"), "hello alice"); // two names in one part of the subject
-  assert.equal(await nameFor("alice, CN=bob"), "hello bob"); // the last one, as in Go
+  assert.equal(await nameFor("alice, CN=bob"), "hello bob"); // the last name counts, as in Go
 });
 
 test("a file without an authority is refused at the start; a file that is emptied later is not used", async (t) => {
@@ -248,7 +248,7 @@ test("handshakes are bounded, in number and in time", async (t) => {
   const silent = await dial();
   await (
     await dial()
-  ).closed; // at once: another one is under way
+  ).closed; // closed immediately, as another one is in progress
   clock.advance(10_000);
   await silent.closed;
   assert.deepEqual(

@@ -1,4 +1,4 @@
-// One allowance for each turn of the event loop, whoever has work to do.
+// One allowance for each turn of the event loop, shared by all work.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { slicedSort } from "../../../store/base/sliced-sort.js";
 import { atOnce, type Sliced } from "../../../store/base/slices.js";
 import { Turns } from "../../../store/base/turns.js";
 
-/** Turns that pass when told so. */
+/** An event loop whose turns pass when the test says. */
 class Loop {
   now = 0;
   private readonly ahead: (() => void)[] = [];
@@ -62,7 +62,7 @@ test("the time is looked at only now and then", () => {
   );
 });
 
-/** Visits so many entries, and notes each one. */
+/** Visits `count` entries, and records each one. */
 function* visitAll(turns: Turns, name: string, count: number, visited: string[]): Sliced<string> {
   for (let n = 0; n < count; n++) {
     visited.push(name);

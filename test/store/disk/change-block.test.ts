@@ -6,14 +6,14 @@ import { type Block, type BlockChange, BlockDraft, BlockReader } from "../../../
 import { changeRowKey, comparePositions, removedRowKey, encodeRow } from "../../../store/disk/rows.js";
 import { bytes, text } from "../harness.js";
 
-/** A change as tests like to read it: its place, `t` for a delete, and what it holds. */
+/** A change in a short form: its place, `t` for a delete, and its content. */
 interface Shown extends BlockChange {
   readonly keyValue: string;
 }
 
 const numbers = fc.oneof(fc.nat(3), fc.nat(300), fc.maxSafeNat());
 
-/** Changes in the order in which they happened; most follow each other as puts and transactions make them. */
+/** Changes in the order of their revisions; most are consecutive, as puts and transactions make them. */
 const history: fc.Arbitrary<readonly Shown[]> = fc
   .tuple(
     fc.nat(2 ** 40),
@@ -39,7 +39,7 @@ const history: fc.Arbitrary<readonly Shown[]> = fc
     return changes;
   });
 
-/** Makes blocks of all, as a batch does. */
+/** Divides changes into blocks, as a batch does. */
 function blocksOf(changes: readonly Shown[], blockBytes: number): Block[] {
   const draft = new BlockDraft(blockBytes);
   const blocks: Block[] = [];

@@ -1,4 +1,4 @@
-// A store on disk whose LevelDB is opened again while it is read: nothing is lost, and nothing stays behind.
+// A store on disk whose LevelDB is reopened while it is read: no data is lost, and no file is left over.
 
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -80,7 +80,7 @@ test("a store that cannot be reopened stays unchanged for the next attempt", asy
   const root = join(temporary, "refused");
   const backend = await openDiskBackend(root);
   await put(backend, "a");
-  await mkdir(join(root, "000999.ldb")); // no file: it cannot have a second name
+  await mkdir(join(root, "000999.ldb")); // a directory, of which no hard link can be made
   await assert.rejects(backend.reopen?.() ?? Promise.resolve());
   assert.equal(await levelDirectory(root), root);
   await put(backend, "b");

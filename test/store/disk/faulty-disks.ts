@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Backend } from "../../../store/index.js";
 import { text, turn, type TestDisk } from "../harness.js";
 
-/** A disk whose writes wait until the test lets them go. */
+/** A disk whose writes end when the test says. */
 export class SlowDisk {
   readonly writes: {
     readonly keys: string[];
@@ -44,7 +44,7 @@ export class SlowDisk {
     };
   }
 
-  /** The next write, which is still to come perhaps. */
+  /** Waits for the next write. */
   async whenWritten(): Promise<(typeof this.writes)[number]> {
     for (let turns = 0; this.writes.length === 0; turns++) {
       assert.ok(turns < 10_000, "the store writes");
@@ -53,7 +53,7 @@ export class SlowDisk {
     return this.next();
   }
 
-  /** The write that the store waits for. */
+  /** Returns the write that the store waits for. */
   next(): (typeof this.writes)[number] {
     const write = this.writes.shift();
     assert.ok(write, "the store writes");
@@ -61,7 +61,7 @@ export class SlowDisk {
   }
 }
 
-/** A disk whose next iterator, once it is armed, gives nothing before it is let go. */
+/** A disk whose next iterator, once armed, returns nothing before the test releases it. */
 export class HaltingDisk implements TestDisk {
   readonly directory = undefined;
   readonly halted: Promise<void>;

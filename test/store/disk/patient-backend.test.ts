@@ -1,4 +1,4 @@
-// A backend on a LevelDB that gets no file descriptors.
+// A backend on a LevelDB that lacks file descriptors.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,13 +8,13 @@ import { openMemoryBackend, type Backend, type Row, type RowIterator, type View 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (row: Uint8Array | undefined): string => Buffer.from(row ?? []).toString();
 
-/** As `level` reports it: the system's words are in the cause. */
+/** Returns the error of `level`, which has the system's message in its cause. */
 const shortage = (words = "Too many open files"): Error =>
   new Error("Failed", {
     cause: Object.assign(new Error(`IO error: /d/000007.log: ${words}`), { code: "LEVEL_IO_ERROR" }),
   });
 
-/** Fails the next `failures` operations. */
+/** Sets up a backend whose next `failures` operations fail. */
 const setUp = async ({ lends = true } = {}) => {
   const inner = await openMemoryBackend();
   const state = { failures: 0, error: shortage(), lent: 0, waits: 0 };
@@ -29,7 +29,7 @@ const setUp = async ({ lends = true } = {}) => {
       next: (count) => {
         broken ||= state.failures > 0;
         if (broken && state.failures > 0) state.failures -= 1;
-        return broken ? Promise.reject(state.error) : rows.next(count); // an iterator that has failed fails for ever
+        return broken ? Promise.reject(state.error) : rows.next(count); // a failed iterator keeps failing
       },
       close: () => rows.close(),
     };

@@ -19,7 +19,7 @@ import { toLeaseId } from "../../../testing/ids.js";
 
 const state = { mod: 7 as Revision, sub: 3, create: 5 as Revision, version: 2, lease: noLease };
 
-/** Chosen so that each number takes one byte, several, and more than 32 bits. */
+/** Numbers that take one byte, several bytes, and more than 32 bits. */
 const numbers = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 40 + 5, Number.MAX_SAFE_INTEGER];
 
 test("a KeyValue is encoded as protobuf's canonical encoding, whatever its fields", () => {

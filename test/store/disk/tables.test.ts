@@ -1,4 +1,4 @@
-// Damage in LevelDB's files is found before LevelDB makes something of it: by file and place, with nothing touched.
+// Damage in LevelDB's files is found before LevelDB opens them, with file and offset, and no file is changed.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ import { seededRandom } from "../../../testing/random.js";
 const temporary = await mkdtemp(join(tmpdir(), "minietcd-tables-"));
 after(() => rm(temporary, { recursive: true }));
 
-/** Writes rows, and opens the database once more, so that they lie in a table. */
+/** Writes rows, and reopens the database, so that they are in a table. */
 const tableOf = async (
   name: string,
   rows: Iterable<[string, Uint8Array]>,
@@ -53,7 +53,7 @@ test("every flipped bit of a table is detected, except two kinds that LevelDB de
     }
     table[bit >> 3]! ^= 1 << (bit & 7);
   }
-  // The last byte of the footer's numbers may say that another one follows: of zeros, which are there.
+  // The last byte of the footer's numbers may indicate a further byte, which is a zero of the padding.
   assert.ok(missed.length <= 1 && missed.every((bit) => bit % 8 === 7 && bit >= (magic - 40) * 8), missed.join());
 });
 

@@ -31,14 +31,14 @@ import {
   type TestDisk,
 } from "../harness.js";
 
-/** Compacts and waits until everything is gone. */
+/** Compacts, and waits until all old changes are removed. */
 async function compactTo(tested: TestStore, revision: number): Promise<void> {
   const { finished } = tested.store.compact(revision);
   tested.store.endRound(roundState("compacted"));
   await finished;
 }
 
-/** The rows of changes on disk: `2_0 3_0t` are two rows, `2_0+3_0t` one; `-2_0` says what is removed from the one before. */
+/** Returns the rows of changes on disk: `2_0 3_0t` are two rows, `2_0+3_0t` is one; `-2_0` marks a removal from the row before. */
 async function rowsOf(disk: TestDisk): Promise<string> {
   const backend = await disk.open();
   const read = async (prefix: number): Promise<BlockReader[]> => {
@@ -59,7 +59,7 @@ async function rowsOf(disk: TestDisk): Promise<string> {
   return shown.join(" ");
 }
 
-/** Revision of the last change in a block as it is shown. */
+/** Returns the revision of the last change in a block's text. */
 const lastRevisionOf = (block: string): number => parseInt(block.split("+").at(-1)!, 10);
 
 function changesOf(block: BlockReader): string[] {
@@ -68,7 +68,7 @@ function changesOf(block: BlockReader): string[] {
   return shown;
 }
 
-/** Each change in a row of its own, each removal in a batch of its own. */
+/** Limits with which each change has a row of its own, and each removal a batch of its own. */
 const singleRows = { blockBytes: 0, entriesPerSlice: 1, removalsPerBatch: 1, removalsPerPass: 1 };
 
 test("a key with many changes is compacted a part at a time, oldest first", () => {
@@ -146,7 +146,7 @@ for (const { name, create } of disks) {
     });
 
     test("an interrupted compaction goes on after a restart, and never revives a key", async () => {
-      // Cut power after each batch in turn.
+      // Cuts power after each batch in turn.
       for (let batches = 0; batches < 8; batches++) {
         await using tested = await TestStore.on(await create(), singleRows);
         for (const key of ["a", "b"]) for (const value of ["1", "2"]) tested.put(key, value);
@@ -161,7 +161,7 @@ for (const { name, create } of disks) {
         assert.deepEqual((await tested.range("a", { rangeEnd: "\0" })).kvs, ["c=8 c8 m8 v1"]);
         if (tested.store.compactRevision === 8) {
           tested.put("d", "9");
-          await compactTo(tested, 9); // comes after the one that was interrupted
+          await compactTo(tested, 9); // runs after the interrupted compaction
           await tested.store.close();
           assert.equal(await rowsOf(tested.disk), "8_0 9_0");
           await tested.open();
@@ -199,7 +199,7 @@ for (const { name, create } of disks) {
       void finished.then(() => (isFinished = true));
       tested.store.endRound(roundState("compacted"));
       await tested.store.flush();
-      assert.equal(isFinished, false); // it waits for the read
+      assert.equal(isFinished, false); // the compaction waits for the read
       const { kvs, count, revision } = showRange(await reading);
       assert.deepEqual([kvs.length, count, revision], [20, 20, 21]);
       assert.ok(kvs.every((kv, i) => kv === `${keys[i]}=old c${i + 2} m${i + 2} v1`));
@@ -209,21 +209,21 @@ for (const { name, create } of disks) {
   });
 }
 
-/** Compacts ten keys, each put twice, in batches of one removal with rests between them. Returns once the first is taken. */
+/** Compacts ten keys, each put twice, in batches of one removal with rests between them. Returns after the first batch. */
 async function startRestingCompaction(tested: TestStore): Promise<Compaction> {
   for (const value of ["old", "new"]) for (let n = 0; n < 10; n++) tested.put(`key ${n}`, value);
   await tested.save();
   const compaction = tested.store.compact(tested.store.revision);
   tested.store.endRound(roundState("compacted"));
   await tested.store.flush();
-  await passTimeUntilRest(tested);
+  await waitUntilRest(tested);
   return compaction;
 }
 
 const restLimits = { blockBytes: 0, removalsPerBatch: 1, entriesPerSlice: 1, compactionRestMs: 10 };
 
-/** Nothing else sets a timer once all rounds are on disk. */
-async function passTimeUntilRest({ clock }: TestStore): Promise<void> {
+/** Waits for a timer, which only a rest sets once all rounds are on disk. */
+async function waitUntilRest({ clock }: TestStore): Promise<void> {
   while (clock.pendingTimers === 0) await turn();
 }
 
@@ -233,11 +233,11 @@ test("a compaction rests after each batch of removals", async () => {
   let isFinished = false;
   void finished.then(() => (isFinished = true));
   for (let keys = 1; keys <= 10; keys++) {
-    await passTimeUntilRest(tested); // a short one: the index forgets a key
+    await waitUntilRest(tested); // a short rest, after which the index removes a key
     tested.clock.advance(1);
   }
   for (let rests = 1; rests <= 9; rests++) {
-    await passTimeUntilRest(tested);
+    await waitUntilRest(tested);
     tested.clock.advance(9);
     assert.equal(tested.clock.pendingTimers, 1);
     assert.equal(isFinished, false);
@@ -261,7 +261,7 @@ test("a compaction moves only forwards, up to the newest revision", async () => 
   await using tested = await TestStore.on(await memoryDisk());
   assert.throws(() => tested.store.compact(-1), CompactedError);
   assert.throws(() => tested.store.compact(2), FutureRevisionError);
-  tested.store.compact(0); // on a store never compacted, as etcd
+  tested.store.compact(0); // compacts to 0 a store that was never compacted, as etcd allows
   assert.throws(() => tested.store.compact(0), CompactedError);
   tested.put("k", "2");
   tested.store.compact(2);
@@ -295,7 +295,7 @@ test("a compaction waits for reads below its revision, and for no others", async
 });
 
 describe("blocks", () => {
-  /** Twelve changes in one block: `even` is put at all even revisions, each other key once. */
+  /** Opens a store with twelve changes in one block: `even` is put at all even revisions, each other key once. */
   async function storeOfOneBlock(create: () => Promise<TestDisk>): Promise<TestStore> {
     const tested = await TestStore.on(await create(), { cacheBytes: 0 });
     for (let revision = 2; revision <= 13; revision++)
@@ -322,7 +322,7 @@ describe("blocks", () => {
       assert.deepEqual((await tested.range("key 3")).kvs, ["key 3=3 c3 m3 v1"]);
       await compactTo(tested, 10);
       await expectDisk("3_0+5_0+7_0+8_0+9_0+10_0+11_0+12_0+13_0 -8_0");
-      tested.delete("e", "l"); // revision 14, subs 0 to 6
+      tested.delete("e", "l"); // revision 14, sub-revisions 0 to 6
       await tested.save();
       await compactTo(tested, 14);
       await expectDisk("14_0t+14_1t+14_2t+14_3t+14_4t+14_5t+14_6t");
@@ -354,7 +354,7 @@ describe("blocks", () => {
     const disk = new SlowDisk(await openMemoryBackend());
     const limits = { cacheBytes: 0, compactionRestMs: 0 };
     const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: assert.ifError, limits });
-    await (await disk.whenWritten()).finish(); // the format
+    await (await disk.whenWritten()).finish(); // the format row
     const store = await opening;
     for (let revision = 2; revision <= 9; revision++) store.put(put(revision % 2 === 0 ? "k" : "l", `${revision}`));
 
@@ -378,7 +378,7 @@ describe("blocks", () => {
     await check();
     await removal.finish();
     await check();
-    await (await disk.whenWritten()).finish(); // that it is finished
+    await (await disk.whenWritten()).finish(); // the end of the compaction
     await finished;
     await check();
     await store.close();
@@ -400,7 +400,7 @@ describe("blocks", () => {
     await write(row.map((byte, n) => (n === 7 ? byte ^ 1 : byte)));
     await assert.rejects(compactTo(tested, 4), /row 2_0 of memory: checksum/);
     await write(row);
-    await tested.reopen(); // the compaction goes on
+    await tested.reopen(); // the compaction continues
     assert.deepEqual((await tested.range("k")).kvs, ["k=4 c2 m4 v3"]);
   });
 

@@ -16,7 +16,7 @@ import { BlockDraft } from "../../../store/disk/change-block.js";
 import { changeRowKey, removedRowKey } from "../../../store/disk/rows.js";
 import { ManualClock, roundState, TestStore, bytes, memoryDisk, put, range, text, type TestDisk } from "../harness.js";
 
-/** Changes what is on a disk behind the store's back. */
+/** Changes the rows on a disk without the store. */
 async function tamper(disk: TestDisk, change: (batch: Batch, row: Uint8Array) => void): Promise<void> {
   const backend = await disk.open();
   const batch = backend.batch();
@@ -25,7 +25,7 @@ async function tamper(disk: TestDisk, change: (batch: Batch, row: Uint8Array) =>
   await backend.close();
 }
 
-/** Three puts of revisions 2, 3 and 4, each in a row of its own, closed. */
+/** Opens a store with three puts of revisions 2, 3 and 4, each in a row of its own, and closes it. */
 async function storeWithThreePuts(): Promise<TestStore> {
   const tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0, blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "value");
@@ -153,7 +153,7 @@ test("a flipped bit in LevelDB's log is refused, or costs whole rounds at the en
   const options = { clock: new ManualClock(), onFailure: (error: Error) => assert.ifError(error) };
   const store = await openStore({ ...options, backend: await openDiskBackend(original) });
   for (let round = 1; round <= 5; round++) {
-    store.put(put(`key ${round}`, "x".repeat(10_000))); // LevelDB drops its log in blocks of 32 KiB
+    store.put(put(`key ${round}`, "x".repeat(10_000))); // LevelDB drops damaged parts of its log in blocks of 32 KiB
     store.endRound(roundState(String(round)));
     await store.flush();
   }

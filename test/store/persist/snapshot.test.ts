@@ -1,4 +1,4 @@
-// A snapshot of one store, and the store that another builds from it.
+// A snapshot of one store, and the store that another member builds from it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -43,7 +43,7 @@ async function allOf(store: TestStore["store"], maxBytes = 1_000): Promise<Row[]
   return all;
 }
 
-/** Opens what a disk holds, as a restart does. */
+/** Opens a store on a disk, as a restart does. */
 const openStoreOn = async (disk: TestDisk): Promise<TestStore> => TestStore.on(disk);
 
 for (const { name, create } of disks) {
@@ -213,7 +213,7 @@ test("a store without a marker gives no snapshot", async () => {
 
   const disk = new SlowDisk(await openMemoryBackend());
   const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: () => undefined });
-  await (await disk.whenWritten()).finish(); // the format
+  await (await disk.whenWritten()).finish(); // the format row
   const store = await opening;
   store.put(put("key", "value"));
   store.endRound(roundState("marker"));
@@ -224,7 +224,7 @@ test("a store without a marker gives no snapshot", async () => {
   await store.close();
 });
 
-/** Rows of a store of three keys, and a lease of one of them. */
+/** Returns the rows of a store with three keys, one of which has a lease. */
 async function rowsOfThreeKeys(): Promise<Row[]> {
   await using original = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   original.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });

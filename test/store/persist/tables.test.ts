@@ -65,7 +65,7 @@ for (const { name, create } of disks)
       tested.put("k", "1");
       tested.endRound("one", [["users", "a", "1"]]);
       const first = tested.store.flush();
-      for (const key of ["k", "l", "m"]) tested.put(key, "2"); // more than a slice
+      for (const key of ["k", "l", "m"]) tested.put(key, "2"); // takes more than one slice
       tested.endRound("two", [
         ["users", "a", "2"],
         ["users", "b", "2"],
@@ -114,7 +114,7 @@ test("an unchanged row is not written", async () => {
   await tested.save("marker", [["users", "a", "1"]]);
   const backend = await tested.disk.open();
   const batch = backend.batch();
-  batch.delete(row); // behind the store's back: written again, it would be there again
+  batch.delete(row); // deletes the row without the store, which would write the row again
   await batch.write();
   await tested.save("marker", [["users", "a", "1"]]);
   assert.equal(backend.get(row), undefined);

@@ -18,7 +18,7 @@ async function slowStore(
   const clock = new ManualClock();
   const failures: Error[] = [];
   const opening = openStore({ backend: disk.backend, clock, onFailure: (error) => void failures.push(error), limits });
-  await (await disk.whenWritten()).finish(); // the format
+  await (await disk.whenWritten()).finish(); // the format row
   return { disk, store: await opening, clock, failures };
 }
 
@@ -62,7 +62,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     store.put(put("a", "1"));
     assert.equal(clock.pendingTimers, 0); // no round has ended
     store.endRound(roundState("m"));
-    assert.equal(clock.pendingTimers, 0); // nothing is prepared for the disk before answers have left
+    assert.equal(clock.pendingTimers, 0); // nothing is prepared for the disk before the answers are sent
     await turn();
     clock.advance(99);
     store.put(put("b", "2"));

@@ -1,4 +1,4 @@
-// The interval tree against a plain list.
+// The interval tree, compared with a plain list.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -44,7 +44,7 @@ test("stays shallow when intervals come in order, as keys often do", () => {
     const from = String(n).padStart(6, "0");
     return { from, to: from + "\xff" };
   };
-  const count = 50_000; // as deep a list would exhaust the stack
+  const count = 50_000; // with this depth, recursion would exhaust the stack
   for (let n = 0; n < count; n++) tree.add(interval(n), n);
   for (let n = 0; n < count; n += 2) tree.delete(interval(n), n);
   const found: number[] = [];

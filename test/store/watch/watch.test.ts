@@ -1,4 +1,4 @@
-// Watches at the store: what is told, when, and at what cost.
+// Watches at the store: the events, the times and the cost.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -36,10 +36,10 @@ for (const { name, create } of disks) {
       tested.put("k", "3");
       tested.delete("k");
       tested.put("k", "5");
-      // Twice in one revision: neither is what the other left.
+      // Two changes in one revision: the key's previous value is from neither.
       atOnce(tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))])));
       tested.put("k", "7");
-      // A creation, though the key was there one revision before.
+      // A creation, although the key existed one revision before.
       atOnce(tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")])));
       await tested.save();
       const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
@@ -178,7 +178,7 @@ test("watches of one receiver with the same events get them in one call, as many
   const options = { key: bytes("k"), rangeEnd: bytes(""), startRevision: 0, prevKv: false, puts: true, deletes: true };
   const watches = ["a", "b", "c", "d", "e"].map((tag) => tested.store.watch(options, receiver, tag));
   const another = tested.store.watch({ ...options, prevKv: true }, receiver, "p");
-  watches[1]?.close(); // the last one takes its place
+  watches[1]?.close(); // the last watch takes its place
   tested.put("k", "2");
   tested.endRound();
   assert.deepEqual(calls.splice(0), ["aec: PUT k=2 2", "p: PUT k=2 2"]);

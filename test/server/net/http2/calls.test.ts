@@ -1,4 +1,4 @@
-// Calls of gRPC on the native engine, as far as its client can see each frame.
+// gRPC calls on the native engine, with a client that sees each frame.
 
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";

@@ -33,7 +33,7 @@ const readAll = (chunks: readonly Buffer[], goesOn: (seen: Seen) => boolean = ()
   return frames;
 };
 
-/** Cuts bytes at random places. */
+/** Cuts bytes at the given places. */
 const cut = (bytes: Buffer, places: readonly number[]): Buffer[] => {
   const at = [...new Set(places.map((place) => place % (bytes.length + 1)))].sort((a, b) => a - b);
   return [0, ...at].map((start, n) => bytes.subarray(start, at[n] ?? bytes.length));

@@ -1,4 +1,4 @@
-// Clients that break the protocol's rules or its spirit: each is sent away with the right error, and the others are served on.
+// Clients that break the protocol's rules, or overuse them: each is disconnected with the right error, and others are still served.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -33,7 +33,7 @@ import {
 
 const enhanceYourCalm = 11;
 
-// Time stands still in floods: on a slow machine, allowances would come back while they last.
+// Floods run in virtual time: on a slow machine, allowances would otherwise be renewed during a flood.
 
 describe("a hostile client is disconnected, others are served", () => {
   test("rapid reset", async (t) => {
@@ -121,7 +121,7 @@ describe("a hostile client is disconnected, others are served", () => {
     for (const stream of [1, 3, 5, 7, 9]) client.send(headers(stream, "/test.S/Echo"), data(stream, begun));
     assert.equal((await client.end(9)).fields["grpc-status"], "8");
     client.send(numberFrame(frameType.resetStream, 1, 8), headers(11, "/test.S/Echo"), data(11, begun));
-    client.send(headers(13, "/test.S/Echo"), data(13, begun)); // its refusal shows that the eleventh was not refused
+    client.send(headers(13, "/test.S/Echo"), data(13, begun)); // the refusal of this call shows that the eleventh was accepted
     assert.equal((await client.end(13)).fields["grpc-status"], "8");
     assert.equal(
       client.frames.some(({ stream }) => stream === 11),

@@ -1,4 +1,4 @@
-// An HPACK encoder for tests: it writes what it is told to, in any of the representations that a client may choose.
+// An HPACK encoder for tests, which uses any representation that a client may choose.
 
 import { huffmanCodes } from "../../../../server/net/http2/huffman.js";
 
@@ -14,7 +14,7 @@ export const encodeHuffman = (text: string): Buffer => {
   return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
 };
 
-/** RFC 7541 §5.1: `flags` are the bits above the prefix. */
+/** Encodes an integer (RFC 7541 §5.1); `flags` are the bits before the prefix. */
 export const integer = (value: number, prefixBits: number, flags = 0): Buffer => {
   const most = (1 << prefixBits) - 1;
   if (value < most) return Buffer.of(flags | value);
@@ -32,7 +32,7 @@ export const text = (value: string, isHuffman = false): Buffer => {
 export const indexedField = (index: number): Buffer => integer(index, 7, 0x80);
 export const sizeUpdate = (bytes: number): Buffer => integer(bytes, 5, 0x20);
 
-/** A literal: `how` says what becomes of it, `name` is an index or text. */
+/** Encodes a literal: `how` says whether it is added to the table, `name` is an index or text. */
 export const literal = (
   how: "added" | "not added" | "never indexed",
   name: number | string,
@@ -47,6 +47,6 @@ export const literal = (
   ]);
 };
 
-/** A block of literals that need no table. */
+/** Encodes a block of literals without the table. */
 export const plainBlock = (fields: Readonly<Record<string, string>>): Buffer =>
   Buffer.concat(Object.entries(fields).map(([name, value]) => literal("not added", name, value)));

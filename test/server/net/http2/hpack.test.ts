@@ -12,7 +12,7 @@ import { indexedField, integer, literal, sizeUpdate, text } from "./hpack-writer
 
 type Fields = [name: string, value: string][];
 
-/** Decodes blocks of one connection; the last one's fields. */
+/** Decodes blocks of one connection. Returns the fields of the last. */
 const decode = (decoder: HpackDecoder, ...blocks: Uint8Array[]): Fields => {
   for (const block of blocks) decoder.decode(Buffer.from(block), 0, block.length);
   return decoder.fields.map(({ name, value }) => [name, value]);
@@ -234,7 +234,7 @@ describe("header fields", () => {
 });
 
 describe("HPACK encoder", () => {
-  /** The blocks of answers, as their client decodes them. */
+  /** Returns the blocks of responses, and their fields as a client decodes them. */
   const setUp = () => {
     const encoder = new HpackEncoder();
     const client = decoder();

@@ -1,4 +1,4 @@
-// The small parts of the engine, each by itself.
+// The small components of the engine, each by itself.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -225,7 +225,7 @@ describe("bytes for a client", () => {
     );
   });
 
-  /** The same message in pieces, of which some are empty. */
+  /** Divides a message into pieces, some of which are empty. */
   const divide = ({ head, tag, items, tail }: ListMessage): ListMessage[] => {
     const none = Buffer.of();
     return [

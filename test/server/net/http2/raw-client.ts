@@ -1,4 +1,4 @@
-// An engine with a few methods, and a client that sends it frames one by one: also such as no library would.
+// An engine with a few methods, and a client that sends it single frames, including invalid ones.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -26,11 +26,11 @@ export interface SeenFrame {
   readonly flags: number;
   readonly stream: number;
   readonly payload: Buffer;
-  /** The fields of HEADERS. */
+  /** The fields of a HEADERS frame. */
   readonly fields: Readonly<Record<string, string>>;
 }
 
-/** A message as it is framed by gRPC. */
+/** Returns a message in gRPC's frame. */
 export const message = (bytes: Uint8Array, flag = 0): Buffer => {
   const prefix = Buffer.alloc(5);
   prefix[0] = flag;
@@ -54,7 +54,7 @@ export const headers = (stream: number, path: string, more: Readonly<Record<stri
 export const data = (stream: number, bytes: Uint8Array, flags = 0): Buffer =>
   frame(frameType.data, flags, stream, bytes);
 
-/** A whole unary request. */
+/** Returns the frames of a unary request. */
 export const call = (stream: number, path: string, request: Uint8Array = new Uint8Array()): Buffer =>
   Buffer.concat([headers(stream, path), data(stream, message(request), endStream)]);
 
@@ -87,7 +87,7 @@ export class RawClient {
     this.socket.write(Buffer.concat(bytes));
   }
 
-  /** Waits for a frame among those that have come and will come. */
+  /** Waits for a frame among those received already or later. */
   async frame(what: string, isIt: (seen: SeenFrame) => boolean): Promise<SeenFrame> {
     const find = async (): Promise<SeenFrame> => {
       for (;;) {
@@ -99,25 +99,25 @@ export class RawClient {
     return within(5_000, what, find());
   }
 
-  /** The trailers, or what stands for them, of a stream. */
+  /** Waits for the trailers of a stream, or a response of trailers only. */
   end(stream: number): Promise<SeenFrame> {
     return this.frame(`the end of stream ${stream}`, (seen) => seen.stream === stream && "grpc-status" in seen.fields);
   }
 
-  /** The code of the reset of a stream. */
+  /** Waits for the reset of a stream, and returns its code. */
   async reset(stream: number): Promise<number> {
     const seen = await this.frame(`a reset of stream ${stream}`, (each) => each.type === 3 && each.stream === stream);
     return seen.payload.readUInt32BE(0);
   }
 
-  /** Code and text of the GOAWAY, once the connection is closed as well. */
+  /** Waits for a GOAWAY and the end of the connection. Returns code and text. */
   async goAway(): Promise<readonly [code: number, text: string]> {
     const { payload } = await this.frame("a GOAWAY", ({ type }) => type === frameType.goAway);
     await within(5_000, "the end of the connection", this.closed);
     return [payload.readUInt32BE(4), payload.toString("latin1", 8)];
   }
 
-  /** Messages' bytes of a stream so far. */
+  /** Returns the message bytes of a stream so far. */
   body(stream: number): Buffer {
     return Buffer.concat(
       this.frames.filter((each) => each.type === 0 && each.stream === stream).map((each) => each.payload),
@@ -181,7 +181,7 @@ export const serve = async (
     sockets.push(socket);
     return new RawClient(socket);
   };
-  /** A client that has sent preface and SETTINGS. */
+  /** Connects a client, which sends the preface and SETTINGS. */
   const dial = (settings: readonly (readonly [number, number])[] = []): RawClient => {
     const client = dialRaw();
     client.send(preface, settingsFrame(settings));
@@ -196,7 +196,7 @@ export const serve = async (
   return { engine, path, streams, cancelled, dialRaw, dial };
 };
 
-/** Calls a method on a connection of its own: the engine serves others. */
+/** Checks that a call on a connection of its own succeeds. */
 export const assertServes = async (dial: () => RawClient): Promise<void> => {
   const client = dial();
   client.send(call(1, "/test.S/Echo", Buffer.from("hello")));

@@ -1,4 +1,4 @@
-// The native engine over TLS: a socket like any other.
+// The native engine over TLS.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
 import { serve } from "./raw-client.js";
 
-/** For localhost, until 2126; of no use to anybody else. */
+/** A key and certificate for localhost, valid until 2126, for this test only. */
 const key = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg8LONdInic9gW0TJC
 rN3k0VbLKM5MY/I5kJJjwjKYbxihRANCAARxsajpRcjPaBcH7grQFGNAiD8gDj4R

@@ -78,7 +78,7 @@ const freshState = (): AppliedState => ({
   auth: new AuthState(),
 });
 
-/** The doings of the parts of a member that an applier calls. */
+/** The functions of other components that an applier calls. */
 interface Doings {
   readonly soon: (callback: () => void) => void;
   readonly onApplied: LogCompactor["onEntriesApplied"];
@@ -98,13 +98,13 @@ interface Copy {
   readonly applier: Applier;
   readonly proposals: Proposals<CommandResults>;
   readonly answers: Map<string, unknown>;
-  /** Every marker given to the store. */
+  /** Markers of all rounds. */
   readonly markers: Uint8Array[];
-  /** Calls of the listener. */
+  /** Calls of the lease listener. */
   readonly leases: readonly string[];
 }
 
-/** One member's state; proposals 1, 2, 3 of this incarnation are waited for. */
+/** Opens one member's state; proposals 1, 2 and 3 of this incarnation have handlers. */
 const open = async (
   t: TestContext,
   state = freshState(),
@@ -165,7 +165,7 @@ const putRequest = (key: string, options: PutOptions = {}): PutRequest =>
 
 const put = (key: string, options: PutOptions = {}): Command => ({ $case: "put", value: putRequest(key, options) });
 
-/** An entry as a proposal of `member` makes it. */
+/** Returns an entry with a proposal of `member`. */
 const entry = (
   index: number,
   command: Command,
@@ -229,7 +229,7 @@ test("an expiry revokes a lease only in the term of its leader, and only the lea
     $case: "leaseExpiry",
     value: { term, leases: [{ id: 7n, generation }] },
   });
-  apply(copy, entry(1, grant), entry(2, put("k", { lease: 7n })), entry(3, grant)); // the second one is refused
+  apply(copy, entry(1, grant), entry(2, put("k", { lease: 7n })), entry(3, grant)); // the second put is refused
   assert.ok(copy.answers.get("third") instanceof LeaseExistsError);
   assert.deepEqual(copy.leases, ["granted 7"]);
   apply(copy, entry(4, expiry(1n, 1n)), entry(5, expiry(3n, 1n)), entry(6, expiry(2n, 3n)));
@@ -325,7 +325,7 @@ test("a failure of this member alone stops the member, and is not a result", asy
   };
   assert.throws(() => apply(copy, entry(1, put("a"))), DamagedError);
   assert.equal(copy.answers.size, 0);
-  assert.equal(copy.markers.length, 0); // nothing says that it was applied
+  assert.equal(copy.markers.length, 0); // without a marker it would not count as applied
 });
 
 test("an exception in a result handler does not undo the applied entry", async (t) => {
@@ -381,7 +381,7 @@ test("a proposal seen before a restart is skipped after it, from the marker and 
   );
   const after = await open(t, state, before.store);
   apply(after, entry(3, put("a"), { sequence: 3 }), entry(4, put("a"), { sequence: 2 }));
-  assert.equal(after.store.revision, 3); // 3 was applied before, 2 was not
+  assert.equal(after.store.revision, 3); // proposal 3 was applied before, 2 was not
 });
 
 test("two members that apply the same log, in whatever rounds, store the same bytes", async (t) => {
@@ -504,7 +504,7 @@ test("apply does not complete while the store's writes are behind, nor after a s
   assert.equal(done, 1);
 });
 
-/** The state of another member: the first of this one's proposals is applied, and a member has published its name. */
+/** Returns the state of another member: the first proposal of this member is applied, and a member has published its name. */
 const stateToSend = (): AppliedState => {
   const seen = new SeenProposals();
   seen.admit({ ...self, sequence: 1, floor: 1 });
@@ -533,7 +533,7 @@ test("a snapshot replaces the applied state, and waiting requests for its entrie
     copy.applier.members.all.map(({ name }) => name),
     ["", "b"],
   );
-  // Its result went to whoever applied it; the others are yet to come, and come once.
+  // The first proposal has its result already; the others are applied later, once each.
   assert.deepEqual([...copy.answers.keys()], ["first"]);
   assert.equal((copy.answers.get("first") as ServerError).code, "connection-lost");
   apply(copy, entry(51, put("again"), { sequence: 1 }), entry(52, put("second"), { sequence: 2 }));
@@ -600,7 +600,7 @@ test("the listener is notified of entries once their round has ended", async (t)
   ]);
 });
 
-/** One that is told `soon` when the test says so, and the sizes of the rounds it has applied. */
+/** Opens a state whose turns pass when the test says. `rounds` has the sizes of the rounds applied. */
 const openInTurns = async (t: TestContext, listening: Partial<Doings> = {}) => {
   const turns: (() => void)[] = [];
   const rounds: number[] = [];
@@ -619,7 +619,7 @@ test("many entries that are ready together are applied in bounded rounds, with o
   for (const index of [1, maxWorkPerRound]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
   let done = 0;
   copy.applier.apply(puts, () => done++);
-  // A put is an entry and makes a revision.
+  // A put counts twice: as an entry and as a revision.
   assert.deepEqual([rounds, copy.markers.length, called, done], [[maxWorkPerRound / 2], 1, [1], 0]);
   assert.equal(decodeMarker(copy.markers.at(-1)!).index, maxWorkPerRound / 2);
   turns.shift()?.();
@@ -686,7 +686,7 @@ const deleteAll: Command = {
   value: { key: Buffer.from("k"), rangeEnd: Buffer.from("l"), prevKv: false },
 };
 
-/** Enough keys that deleting them takes several turns. */
+/** Puts enough keys that deleting them takes several turns. */
 const fillWithKeys = (store: KvStore, count = 1_200): void => {
   for (let n = 0; n < count; n++) store.put(put(`k${n}`).value as PutRequest);
 };
@@ -699,7 +699,7 @@ test("an entry that changes more keys than the limit of a turn is applied in sli
   for (const index of [1, 2, 3]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
   let done = 0;
   copy.applier.apply([entry(1, put("a")), entry(2, deleteAll), entry(3, put("b"))], () => done++);
-  // Reads that wait for the first entry do not wait for the second one.
+  // Reads that wait for the first entry are answered before the second one.
   assert.deepEqual([copy.applier.appliedIndex, called, [...copy.answers.keys()]], [1, [1], ["first"]]);
   let slices = 1;
   for (; rounds.length === 0; slices++) {

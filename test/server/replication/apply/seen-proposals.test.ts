@@ -11,7 +11,7 @@ const recordsOf = (seen: SeenProposals): SeenRecord[] =>
     .map((copy) => copy.record())
     .sort((a, b) => (a.member < b.member ? -1 : 1));
 
-/** Obviously right: remembers everything. */
+/** A model that is obviously right: it keeps all proposals. */
 class NaiveSeen {
   private readonly newest = new Map<bigint, { incarnation: number; floor: number; seen: Set<number> }>();
 
@@ -95,7 +95,7 @@ test("a proposal is admitted once, whoever sends it again, until it is answered 
   const first = { member: toMemberId(1n), incarnation: 1, sequence: 1, floor: 1 };
   assert.equal(seen.admit(first), true);
   assert.equal(seen.admit(first), false);
-  assert.equal(seen.admit({ ...first, sequence: 2, floor: 2 }), true); // 1 has been answered
+  assert.equal(seen.admit({ ...first, sequence: 2, floor: 2 }), true); // proposal 1 has been answered
   assert.equal(seen.admit(first), false);
 });
 
