@@ -1,4 +1,4 @@
-// Alarms and the quota of the store on etcd 3.7 and on minietcd: the same requests are refused with the same codes and texts.
+// Alarms and the space quota on etcd 3.7 and minietcd: the same requests are refused with the same codes and texts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -32,7 +32,7 @@ const key = Buffer.from("k");
 const put: RequestOp = { request: { $case: "requestPut", value: PutRequest.create({ key, value: key }) } };
 const remove: RequestOp = { request: { $case: "requestDeleteRange", value: DeleteRangeRequest.create({ key }) } };
 
-/** One member and what it is asked; every outcome becomes a line. */
+/** One member and the requests to it; each outcome is recorded as a line. */
 class Asked {
   readonly lines: string[] = [];
 
@@ -41,7 +41,10 @@ class Asked {
     private readonly grpc: RawUnary,
   ) {}
 
-  /** @param revision how far to compact: nothing older was before */
+  /**
+   * Makes a request of each kind.
+   * @param revision the revision to compact to
+   */
   async tryEverything(heading: string, revision: bigint): Promise<void> {
     this.lines.push(`-- ${heading}`);
     const { grpc } = this;
@@ -80,7 +83,7 @@ class Asked {
           CompactionRequest.create({ revision }),
         ),
     };
-    // One after the other: what may be compacted depends on what was written before.
+    // The requests are sequential, because a compaction depends on earlier writes.
     for (const [what, request] of Object.entries(requests)) this.lines.push(`${what}: ${show(await request())}`);
     await this.look();
   }
@@ -92,7 +95,7 @@ class Asked {
     this.lines.push(`alarm ${action} ${alarm}: ${show(outcome)} ${String(alarms)}`);
   }
 
-  /** Looks at status and health; the member's own id becomes a word. */
+  /** Records status and health, with a word in place of the member's id. */
   async look(): Promise<void> {
     const outcome = await this.grpc.call(
       "/etcdserverpb.Maintenance/Status",
@@ -101,14 +104,14 @@ class Asked {
     );
     assert("ok" in outcome);
     const { errors, header, dbSizeQuota } = outcome.ok;
-    // Go's text form of a message has one space between fields in some programs, and two in others: it depends on their bytes.
+    // Go's text form of a message has one or two spaces between fields, depending on the program's bytes.
     const shown = errors.map((text) => text.replaceAll(/ +/g, " ").replaceAll(String(header?.memberId), "ME"));
     this.lines.push(`${shown.sort().join(", ")}, quota ${dbSizeQuota}`);
     const areBoth = ["NOSPACE", "CORRUPT"].every((alarm) => shown.some((text) => text.includes(alarm)));
     for (const path of ["/health", "/health?exclude=NOSPACE", "/readyz", "/readyz/data_corruption", "/livez"]) {
       const page = await fetch(`http://${this.member.endpoint}${path}`);
       const text = (await page.text()).split("\n").sort().join("|");
-      // The first alarm is the reason, and etcd keeps them in no order.
+      // The reason is the first alarm, and etcd's order of alarms is random.
       const known = path === "/health" && areBoth ? text.replace(/NOSPACE|CORRUPT/, "ONE OF BOTH") : text;
       this.lines.push(`${path} ${page.status} ${known}`);
     }
@@ -168,5 +171,5 @@ for (const quota of ["1", "0", "-7", "0x40000000"])
         await asked.tryEverything("at the start", 1n);
         await asked.tryEverything("again", 2n);
       },
-      (line) => !line.startsWith("put without a key"), // etcd looks at the quota first
+      (line) => !line.startsWith("put without a key"), // etcd checks the quota before the key
     ));

@@ -1,4 +1,4 @@
-// The alert rules of docs/metrics.md by Prometheus's own tools, and the names that etcd's alerts and dashboard read.
+// The alert rules of docs/metrics.md, checked by Prometheus's promtool, and the metrics that etcd's alerts and dashboard use.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -16,10 +16,10 @@ const page = new URL("../../docs/metrics.md", import.meta.url);
 /** Values of a series by the minute, in promtool's notation. */
 type Series = Readonly<Record<string, string>>;
 
-/** Minutes of each test. */
+/** Duration of each test in minutes. */
 const minutes = 20;
 
-/** Returns the buckets of a histogram of which all durations lie below 1 s, or also below 10 ms. */
+/** Returns the buckets of a histogram whose durations are below 1 s, or, if `isFast`, below 10 ms. */
 const buckets = (name: string, labels: string, isFast: boolean): Series => ({
   [`${name}_bucket{${labels},le="0.01"}`]: isFast ? "0+10x20" : "0x20",
   [`${name}_bucket{${labels},le="1"}`]: "0+10x20",
@@ -31,7 +31,7 @@ const ofMethod = { instance: "a", grpc_service: "etcdserverpb.KV", grpc_method: 
 const handledTotal = (code: string): string =>
   `grpc_server_handled_total{instance="a",grpc_service="etcdserverpb.KV",grpc_method="Put",grpc_code="${code}"}`;
 
-/** The labels with which each alert fires, the series that make it fire, and some that do not. */
+/** The labels with which each alert fires, series that make it fire, and series that do not. */
 const alerts: Readonly<Record<string, readonly [labels: object, bad: Series, good: Series]>> = {
   etcdMemberDown: [ofInstance, { 'up{instance="a"}': "0x20" }, { 'up{instance="a"}': "1x20" }],
   etcdNoLeader: [
@@ -82,7 +82,7 @@ const alerts: Readonly<Record<string, readonly [labels: object, bad: Series, goo
   ],
 };
 
-/** A test of promtool: whether an alert fires at the end of its series. */
+/** Returns a test of promtool: whether an alert fires at the end of its series. */
 const ruleTest = (alertname: string, series: Series, fired: readonly object[]) => ({
   interval: "1m",
   input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
@@ -108,14 +108,14 @@ test("each alert rule of the page fires when it should, and only then", async ()
     ruleTest(name, bad, [labels]),
     ruleTest(name, good, []),
   ]);
-  const file = join(folder.path, "tests.yml"); // JSON is YAML
+  const file = join(folder.path, "tests.yml"); // JSON is valid YAML
   await writeFile(file, JSON.stringify({ rule_files: ["rules.yml"], evaluation_interval: "1m", tests }));
   const promtool = promisify(execFile);
   await promtool("promtool", ["check", "rules", join(folder.path, "rules.yml")]);
   await promtool("promtool", ["test", "rules", file]);
 });
 
-/** The names that the alerts and the dashboard of etcd's mixin (contrib/mixin) read of a member. */
+/** Metrics of a member that the alerts and the dashboard of etcd's mixin (contrib/mixin) use. */
 const readByMixin = [
   ...["etcd_server_has_leader", "etcd_server_leader_changes_seen_total", "etcd_server_proposals_failed_total"],
   ...["grpc_server_started_total", "grpc_server_handled_total", "grpc_server_handling_seconds_bucket"],
@@ -131,7 +131,7 @@ test("members have all names that etcd's alerts and dashboard read", async () =>
   await using cluster = await startEtcdCluster({ kind: "minietcd", members: 3, flags: ["--metrics=extensive"] });
   await using client = patientClient({ endpoints: cluster.endpoints });
   await client.kv.put("k", "v");
-  await cluster.member(2).stop(); // failures to send are there after the first one
+  await cluster.member(2).stop(); // the counter of failed sends appears at the first failure
   await eventually(30_000, "the names", async () => {
     const texts = await Promise.all(
       [0, 1].map(async (member) => (await fetch(`http://${cluster.member(member).endpoint}/metrics`)).text()),

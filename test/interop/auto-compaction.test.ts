@@ -1,4 +1,4 @@
-// Auto-compaction on minietcd and on real etcd: the same revisions go, and the log says so in the same words.
+// Auto-compaction on minietcd and etcd: the same revisions are compacted, with the same log messages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// The client keeps its promises on real etcd, too.
+// The client's promises, on etcd.
 
 import { testClient } from "../client/on-cluster.js";
 import { testRecipes } from "../client/recipes-on-cluster.js";

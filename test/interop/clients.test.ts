@@ -1,4 +1,4 @@
-// Programs on other people's clients print the same on etcd 3.7 and on minietcd, over mutual TLS.
+// Programs on clients in other languages have the same output on etcd 3.7 and minietcd, over mutual TLS.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,16 +11,16 @@ import { scaledMs, slowness } from "../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** The programs give up before, and say where. */
+/** Timeout above the programs' own, whose failure shows the step. */
 const timeoutMs = 90_000;
 
-/** A program that takes an endpoint, the files of authority, certificate and key, and the slowness of the machine. */
+/** A program with the arguments endpoint, files of authority, certificate and key, and slowness of the machine. */
 interface Program {
   readonly name: string;
   /** The client's folder below test/interop/tools. */
   readonly folder: string;
   readonly command: (installed: string) => readonly [program: string, ...args: string[]];
-  /** Added to the environment. */
+  /** Additional variables of its environment. */
   readonly environment?: (installed: string) => Readonly<Record<string, string>>;
 }
 
@@ -60,7 +60,7 @@ describe("a program over mutual TLS on", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  /** Runs a program on a fresh member, and gives the lines that it prints. */
+  /** Runs a program on a fresh member. Returns the lines of its output. */
   const transcript = async (program: Program, kind: ServerKind, flags: readonly string[] = []): Promise<string[]> => {
     const { ca, client, tls, flags: own } = files;
     const installed = pathOfTool(program.folder);

@@ -1,4 +1,4 @@
-// Shells take the scripts of minietcdctl completion, and complete by them.
+// Shells run the scripts of minietcdctl completion, and complete with them.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const program = "dist/cli/minietcdctl.js";
 
-/** Completes the last of some words, as one shell does. */
+/** Completes the last word in one shell. */
 type Complete = (script: string, words: readonly string[]) => readonly string[];
 
 function output(shell: string, ...args: readonly string[]): string {
@@ -22,7 +22,7 @@ const shells: Readonly<Record<string, Complete>> = {
     const line = `COMP_WORDS=(${quoteAll(words)}); COMP_CWORD=${words.length - 1}; _minietcdctl`;
     return output("bash", "--norc", "-c", `${script}\n${line}; echo "\${COMPREPLY[*]}"`).split(" ");
   },
-  // The builtin works only at a prompt; it takes the words that begin with what is there, and so does this.
+  // The builtin `compadd` works only at a prompt. Like it, this one prints the words with the prefix at the cursor.
   zsh: (script, words) => {
     const standIns = "compdef() {}; _files() {}; compadd() { shift; print -rl -- ${(M)@:#$words[CURRENT]*} }";
     const line = `words=(${quoteAll(words)}); CURRENT=${words.length}; _minietcdctl`;

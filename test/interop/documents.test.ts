@@ -1,4 +1,4 @@
-// The programs of docs/coming-from-testcontainers.md in other languages, on a test server.
+// The programs in other languages in docs/coming-from-testcontainers.md, with a test server.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -18,7 +18,7 @@ const programIn = (language: string): string =>
   new RegExp("```" + language + "\n([\\s\\S]*?)```").exec(text)?.[1] ??
   assert.fail(`there is a program in ${language}`);
 
-/** Runs a program beside a test server. Returns what it prints. */
+/** Runs a program with a test server. Returns its output. */
 const outputOf = async (command: string, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> => {
   await using server = await startTestServer();
   const env = { ...environment, ETCD_ENDPOINTS: server.endpoint };
@@ -31,7 +31,7 @@ test("the program in Python prints what it has put", async () => {
 
 test("the program in Go prints what it has put", async () => {
   await using folder = await tempFolder();
-  // Debian's library is that of etcd 3.4, which has another name.
+  // Debian's library is that of etcd 3.4, whose path differs.
   const source = programIn("go").replace("go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/clientv3");
   await mkdir(join(folder.path, "src/greeting"), { recursive: true });
   await writeFile(join(folder.path, "src/greeting/main.go"), source);

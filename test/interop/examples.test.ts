@@ -1,4 +1,4 @@
-// The examples run unchanged on real etcd.
+// The examples run unchanged on etcd.
 
 import { testExamples } from "../examples/on-cluster.js";
 

@@ -1,5 +1,4 @@
-// Connections to the JSON gateway of etcd 3.7 and of minietcd, byte by byte: WebSockets and how they end, and requests that are
-// sent together.
+// Connections to the JSON gateway of etcd 3.7 and minietcd, byte by byte: WebSockets and their ends, and requests that are sent together.
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
@@ -18,13 +17,16 @@ after(() => Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()
 
 interface Talk {
   readonly first: string;
-  /** Sent once the answer has begun. */
+  /** Bytes to send when the answer has begun. */
   readonly then?: Buffer;
-  /** Whether all has come. Default: once the server has ended the connection. */
+  /** Tells whether the answer is complete. Default: when the server has closed the connection. */
   readonly isWhole?: (answer: string) => boolean;
 }
 
-/** Talks to a server. @returns all that it has said */
+/**
+ * Talks to a server.
+ * @returns all bytes received
+ */
 function talk(endpoint: string, { first, then, isWhole = () => false }: Talk): Promise<Buffer> {
   const [host, port] = endpoint.split(":");
   const socket = connect({ host, port: Number(port) });
@@ -41,7 +43,10 @@ function talk(endpoint: string, { first, then, isWhole = () => false }: Talk): P
   return within(deadlineMs, "the end of an answer", ended).finally(() => socket.destroy());
 }
 
-/** Has the same said to both servers. @returns what `read` makes of the answers */
+/**
+ * Sends the same bytes to both servers, and checks that their answers are equal after `read`.
+ * @returns minietcd's
+ */
 async function askBoth<T>(name: string, talked: Talk, read: (answer: Buffer) => T): Promise<T> {
   const answers = clusters.map(async (cluster) => read(await talk(cluster.member(0).endpoint, talked)));
   const [etcd, ours] = (await Promise.all(answers)) as [T, T];
@@ -64,7 +69,7 @@ const requestFor = (fields: Readonly<Record<string, string>>, method = "GET"): s
   ].join("\r\n");
 
 const mask = Buffer.of(1, 2, 3, 4);
-/** A frame of fewer than 126 bytes. */
+/** Returns a frame of fewer than 126 bytes. */
 const frame = (first: number, payload: Uint8Array): Buffer =>
   Buffer.concat([Buffer.of(first, 0x80 | payload.length), mask, payload.map((byte, at) => byte ^ mask[at % 4]!)]);
 const closeFrame = (code: number, reason: Uint8Array = Buffer.alloc(0)): Buffer =>
@@ -120,7 +125,7 @@ test("an invalid WebSocket handshake is refused in the same way", async () => {
   }
 });
 
-/** The answers on one connection: status lines and bodies, without what differs from cluster to cluster. */
+/** Returns the answers on one connection: status lines and bodies, without the values that differ between clusters. */
 function answersIn(bytes: Buffer): string[] {
   const parts = bytes.toString().split(/(?=HTTP\/1\.1 \d{3} )/);
   return parts.map((part) => {

@@ -1,4 +1,4 @@
-// The same JSON over HTTP to etcd 3.7 and to minietcd: both answer alike, whether it is a request or no JSON at all.
+// The same JSON over HTTP to etcd 3.7 and minietcd: the answers are equal, also to invalid JSON.
 
 import assert from "node:assert/strict";
 import { Agent, request, type IncomingMessage } from "node:http";
@@ -27,7 +27,7 @@ const ask = (member: EtcdMember, method: string, path: string, body: string | Bu
     call.end(method === "POST" || method === "PUT" ? body : undefined);
   });
 
-/** Fields that say nothing about the server, and the length of a body in which etcd has spaces. */
+/** Fields that do not depend on the server, and the length of bodies in which etcd has spaces. */
 const passing = new Set(["date", "connection", "keep-alive", "content-length"]);
 
 const answerOf = ({ statusCode, headers }: IncomingMessage, body: string): Answer => ({
@@ -39,7 +39,10 @@ const answerOf = ({ statusCode, headers }: IncomingMessage, body: string): Answe
   body: body.split("\n").map(normalize).join("\n"),
 });
 
-/** A line of JSON without what differs from cluster to cluster; protobuf's errors begin with one of two spaces, by build. */
+/**
+ * Returns a line of JSON without the values that differ between clusters. protobuf's errors begin with one of two kinds of space,
+ * depending on the build.
+ */
 const normalize = (line: string): string => {
   try {
     return JSON.stringify(JSON.parse(line), (name, value: unknown) => (masked.has(name) ? "…" : value)).replaceAll(
@@ -110,7 +113,7 @@ test("requests, streams and refusals of the gateway are etcd's", async () => {
   assert.equal((await ask(minietcd.member(0), "POST", "/v3beta/kv/range", `{"key":"YQ=="}`)).status, 200);
 });
 
-/** Values of fields, most of which are none. */
+/** Values of fields, most of which are invalid. */
 const value = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(`"${base64("a")}"`, `"${base64("b")}"`, '"-_8"', '"+/8="', '""') },
   fc.constantFrom("1", '"2"', "1.0", '"1e0"', "-1", "0", "1.5", "9223372036854775808", '" 1"', "true", "false", "null"),

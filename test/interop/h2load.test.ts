@@ -1,4 +1,4 @@
-// h2load, a load generator that others wrote, with gRPC requests as its load: every request is answered, on both engines.
+// h2load, a widely used load generator, with gRPC requests: every request is answered, on both engines.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -13,7 +13,7 @@ import { patientClient } from "../support/patient-client.js";
 const requests = 3_000;
 const fields = ["content-type: application/grpc", "te: trailers", "grpc-timeout: 60S"];
 
-/** A message with gRPC's prefix: not compressed, and its length. */
+/** Returns a message with gRPC's prefix: not compressed, and its length. */
 const frameOf = (message: Uint8Array): Buffer => {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(message.length, 1);

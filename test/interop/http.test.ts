@@ -1,4 +1,4 @@
-// The same requests over HTTP/1.1 to etcd 3.7 and to minietcd: both answer alike, down to the header fields.
+// The same requests over HTTP/1.1 to etcd 3.7 and minietcd: the answers are equal, including header fields.
 
 import assert from "node:assert/strict";
 import { request, type IncomingMessage } from "node:http";
@@ -19,10 +19,10 @@ const ask = (member: EtcdMember, method: string, path: string): Promise<string> 
     call.end();
   });
 
-/** Fields that say nothing about the server: the time, and how Node's client wants its connection. */
+/** Fields that do not depend on the server: the time, and the kind of connection of Node's client. */
 const passing = new Set(["date", "connection", "keep-alive"]);
 
-/** Status, fields and body; versions are masked, and the checks of one page sorted, as etcd lists them in any order. */
+/** Shows status, fields and body. Versions are masked, and the checks of one page sorted, because etcd lists them in random order. */
 const show = ({ statusCode, headers }: IncomingMessage, body: string): string => {
   const isVersion = headers["content-type"] === "application/json";
   const lines = Object.entries(headers)
@@ -48,7 +48,7 @@ const paths = [
   ...["/readyz?exclude=non_learner&verbose", "/readyz?exclude=nope"],
   ...["data_corruption", "serializable_read", "linearizable_read?verbose", "non_learner"].map((c) => `/readyz/${c}`),
 ];
-/** Targets that are no plain paths. */
+/** Request targets that are not plain paths. */
 const targets = [
   ...[
     "http://x/health",

@@ -1,4 +1,5 @@
-// Scrapes of etcd 3.7 and of minietcd, read by Prometheus's parser for Python: equal names, types, labels and buckets, as docs/metrics.md says.
+// Metrics pages of etcd 3.7 and minietcd, read by Prometheus's parser for Python: equal names, types, labels and buckets, as
+// docs/metrics.md says.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -12,11 +13,11 @@ import { startEtcdCluster, type EtcdCluster, type ServerKind } from "../support/
 const page = new URL("../../docs/metrics.md", import.meta.url);
 const script = fileURLToPath(new URL("python/metrics.py", import.meta.url));
 
-/** Runs a program on a text. */
+/** Runs a program with a text as input. Resolves to its output. */
 const output = (program: string, args: readonly string[], input: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const child = execFile(program, args, { maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
-      // promtool ends with 3 if it has advice only.
+      // promtool exits with 3 if it has only advice.
       if (error !== null && error.code !== 3) reject(new Error(stderr, { cause: error }));
       else resolve(stdout + stderr);
     });
@@ -38,7 +39,7 @@ const parse = async (text: string): Promise<ReadonlyMap<string, Family>> => {
 const scrape = async (cluster: EtcdCluster, member: number): Promise<string> =>
   (await fetch(`http://${cluster.member(member).endpoint}/metrics`)).text();
 
-/** Asks for some of each, so that there are samples of requests. */
+/** Makes requests of several kinds, so that there are samples of requests. */
 const work = async ({ endpoints }: EtcdCluster): Promise<void> => {
   await using client = patientClient({ endpoints });
   await client.kv.put("k", "v");
@@ -46,7 +47,7 @@ const work = async ({ endpoints }: EtcdCluster): Promise<void> => {
   await client.kv.delete("k");
 };
 
-/** The scrape of a leader of three members, after some work. */
+/** Returns the metrics page of the leader of three members, after some requests. */
 const scrapeLeader = async (kind: ServerKind): Promise<string> => {
   await using cluster = await startEtcdCluster({ kind, members: 3 });
   await work(cluster);
@@ -58,16 +59,16 @@ const scrapeLeader = async (kind: ServerKind): Promise<string> => {
   });
 };
 
-/** Counters that etcd has after the first event only. */
+/** Counters that etcd shows only after the first event. */
 const sinceFirstEvent = [
   ...["etcd_network_disconnected_peers_total", "etcd_network_peer_sent_failures_total"],
   ...["etcd_network_peer_received_failures_total", "etcd_debugging_server_alarms"],
 ];
 
-/** Families of the runtime: of Go, or of Node. */
+/** Tells whether a metric is of the runtime, Go or Node. */
 const isOfRuntime = (name: string): boolean => /^(go|nodejs)_/.test(name);
 
-/** The names of a table of the page, of which one stands for several: `etcd_snap_*`, `etcd_server_{version,id}`. */
+/** Matches the names in a table of the page, one of which may stand for several: `etcd_snap_*`, `etcd_server_{version,id}`. */
 const namesOf = (table: string): RegExp => {
   const names = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = ""]) =>
     [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
@@ -76,7 +77,7 @@ const namesOf = (table: string): RegExp => {
   const patterns = names.map((name) =>
     name.replaceAll("*", ".*").replaceAll(/\{(.*?)\}/g, (_, inner: string) => alternatives(inner)),
   );
-  return new RegExp(`^(${patterns.join("|")})(_total)?$`); // the parser has every counter end with it
+  return new RegExp(`^(${patterns.join("|")})(_total)?$`); // the parser adds `_total` to every counter
 };
 
 /** Lists the numbers and texts in a JSON object as `path: type`. */

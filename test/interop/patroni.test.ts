@@ -1,5 +1,5 @@
-// The requests of Patroni's etcd3 store, which speaks JSON to the gateway, as curl sends them over mutual TLS.
-// A change of the leader of a PostgreSQL cluster is the same dialogue on etcd 3.7 and on minietcd.
+// The requests of Patroni's etcd3 store, which uses JSON and the gateway, sent by curl over mutual TLS.
+// The dialogue for a change of PostgreSQL's leader is the same on etcd 3.7 and minietcd.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -19,7 +19,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
-/** Fields of an answer that differ from cluster to cluster. */
+/** Fields of an answer that differ between clusters. */
 const masked = new Set(["cluster_id", "member_id", "raft_term", "ID", "lease", "clientURLs", "peerURLs"]);
 
 const normalize = (answer: string): unknown =>
@@ -41,7 +41,10 @@ class Dialogue {
     return ["-sS", "--no-buffer", ...tls, ...(posted ?? []), `${this.cluster.member(0).endpoint}${path}`];
   }
 
-  /** Sends a request. @returns its answer; status and answer are recorded */
+  /**
+   * Sends a request, and records status and answer.
+   * @returns the answer
+   */
   async ask(path: string, body?: Json): Promise<Json> {
     const { PATH } = process.env;
     const options = { env: { PATH }, timeout: scaledMs(requestTimeoutMs) };
@@ -56,7 +59,7 @@ class Dialogue {
     return JSON.parse(answer) as Json;
   }
 
-  /** Watches as Patroni does, while `change` makes changes. The lines up to the one with `last` in it are recorded. */
+  /** Watches like Patroni, while `change` makes changes. Records the lines up to the one that contains `last`. */
   async watch(request: Json, last: string, change: () => Promise<void>): Promise<void> {
     const { PATH } = process.env;
     const curl = endWithTests(
@@ -85,11 +88,11 @@ const folder = "/service/batman/";
 const folderEnd = "/service/batman0";
 const leader = base64(`${folder}leader`);
 
-/** Patroni's compare of a key that must not be there, or not have changed. */
+/** Compares of Patroni: a key must be absent, or unchanged. */
 const compareCreated = (key: string, revision: string): Json => ({ target: "CREATE", create_revision: revision, key });
 const compareUnchanged = (key: string, revision: string): Json => ({ target: "MOD", mod_revision: revision, key });
 
-/** Two members of a PostgreSQL cluster: the first leads and gives up, the second takes over. */
+/** Plays two members of a PostgreSQL cluster: the first leads and resigns, the second takes over. */
 const changeOfLeader = async (kind: ServerKind): Promise<unknown[]> => {
   await using place = await tempFolder();
   const files = await mutualTls(place.path);
@@ -141,7 +144,7 @@ const changeOfLeader = async (kind: ServerKind): Promise<unknown[]> => {
   await put("leader", "two", { lease: second });
   const { etcdserver, etcdcluster } = await ask("/version");
   assert.match(`${String(etcdserver)} ${String(etcdcluster)}`, /^3\.\d+\.\d+ (3\.\d+\.\d+|not_decided)$/);
-  dialogue.record.pop(); // the cluster's version is decided a moment after the start
+  dialogue.record.pop(); // the cluster's version is decided a moment after the start, so this answer varies
   return dialogue.record;
 };
 

@@ -1,4 +1,4 @@
-// A real Prometheus scrapes a member: it takes the page, and has samples of the series that etcd's dashboard draws.
+// Prometheus scrapes a member, accepts its metrics page, and has samples of the series in etcd's dashboard.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,7 +18,7 @@ interface Sample {
   readonly value: readonly [at: number, value: string];
 }
 
-/** A process of Prometheus that scrapes one target every second. `await using` ends it. */
+/** A Prometheus process that scrapes one target every second. `await using` ends it. */
 class Prometheus implements AsyncDisposable {
   private constructor(
     private readonly url: string,
@@ -37,12 +37,15 @@ class Prometheus implements AsyncDisposable {
     return new Prometheus(`http://127.0.0.1:${port}`, child);
   }
 
-  /** Waits for a query to have an answer. @throws Error at the deadline, or once the process has ended */
+  /**
+   * Waits until a query has a result.
+   * @throws Error at the deadline, or once the process has ended
+   */
   async samples(query: string): Promise<readonly Sample[]> {
     const url = `${this.url}/api/v1/query?query=${encodeURIComponent(query)}`;
     return await eventually(deadlineMs, `Prometheus to have samples of ${query}`, async () => {
       if (this.child.exitCode !== null) throw new Error(`Prometheus has ended with ${this.child.exitCode}`);
-      const response = await fetch(url).catch(() => undefined); // it does not listen yet
+      const response = await fetch(url).catch(() => undefined); // Prometheus does not listen yet
       if (response?.ok !== true) return undefined;
       const { data } = (await response.json()) as { data: { result: readonly Sample[] } };
       return data.result.length === 0 ? undefined : data.result;
@@ -57,7 +60,7 @@ class Prometheus implements AsyncDisposable {
   }
 }
 
-/** Queries of etcd's dashboard, as far as one scrape answers them. */
+/** Queries of etcd's dashboard that have a result after one scrape. */
 const drawn = [
   "sum(etcd_server_has_leader)",
   'etcd_server_has_leader{job="etcd"} == 1',
@@ -85,7 +88,7 @@ test("Prometheus scrapes a member, and has the metrics of etcd's dashboard", asy
   const [up] = await prometheus.samples('up{job="etcd"} == 1');
   assert.equal(up?.metric["instance"], endpoint);
   for (const query of drawn) await prometheus.samples(query);
-  // Two scrapes apart: rates of the histograms are quantiles of the dashboard.
+  // Two scrapes later, the quantiles of the dashboard have results.
   await prometheus.samples("rate(etcd_server_proposals_committed_total[1m])");
   await prometheus.samples(
     "histogram_quantile(0.99, sum(rate(etcd_disk_wal_fsync_duration_seconds_bucket[1m])) by (le))",

@@ -1,4 +1,4 @@
-// etcdctl's locks and elections, which are Go's, and ours exclude each other, on etcd and on minietcd.
+// Locks and elections of etcdctl, which uses Go's client, and of ours exclude each other, on etcd and minietcd.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -13,7 +13,7 @@ import { patientClient } from "../support/patient-client.js";
 
 const deadlineMs = 20_000;
 
-/** An etcdctl that runs until it is interrupted. */
+/** Starts an etcdctl that runs until it is interrupted. */
 function etcdctl(endpoint: string, ...args: string[]) {
   const env = { PATH: process.env["PATH"], ETCDCTL_API: "3" };
   const stdio = ["ignore", "pipe", "inherit"] as const;

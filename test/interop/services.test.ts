@@ -39,7 +39,7 @@ const methods = new Map(
 
 const deadlineMs = scaledMs(30_000);
 
-/** Fields that differ between any two clusters. */
+/** Fields that differ between clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
 const omitIds = (value: unknown): unknown =>
   JSON.parse(
@@ -69,7 +69,7 @@ after(async () => {
   await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
 });
 
-/** Calls a method of one server; a unary method is a stream of one answer. */
+/** Calls a method of one server as a stream, which also works for unary methods. */
 const callOn = (client: Client, path: string, fields: object, onMessage?: (count: number) => boolean) => {
   const method = methods.get(path);
   assert.ok(method, path);
@@ -86,13 +86,13 @@ const callOn = (client: Client, path: string, fields: object, onMessage?: (count
     messages.push(omitIds(message));
     if (onMessage?.(messages.length) === true) call.cancel();
   });
-  call.on("error", () => undefined); // the status tells
+  call.on("error", () => undefined); // the status event reports it
   return new Promise<Outcome>((resolve) =>
     call.on("status", ({ code, details }: StatusObject) => resolve({ code, details, messages })),
   );
 };
 
-/** Asks both, and asserts that they answer the same. */
+/** Calls both servers, and checks that their answers are equal. Returns minietcd's. */
 const callBoth = async (path: string, fields: object): Promise<Outcome> => {
   const [etcd, ours] = await Promise.all(clients.map((client) => callOn(client, path, fields)));
   assert.ok(etcd !== undefined && ours !== undefined);
@@ -237,7 +237,7 @@ test("downgrades, leaders and health are answered as by etcd", async () => {
   await callBoth("/grpc.health.v1.Health/List", {});
 });
 
-/** Waits until both have so many keys under a prefix. */
+/** Waits until both servers have `count` keys under a prefix. */
 const queueOf = async (prefix: string, count: number): Promise<void> => {
   const request = { key: bytes(prefix), rangeEnd: bytes(`${prefix}\xff`), countOnly: true };
   for (const client of clients)

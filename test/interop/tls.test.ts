@@ -1,4 +1,4 @@
-// TLS as clients that were not written here see it, on etcd 3.7 and on minietcd; and our client on etcd.
+// TLS of etcd 3.7 and minietcd with clients in other languages, and our client with etcd's TLS.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,7 +11,7 @@ import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one. */
+/** Debian's Python, for Debian's python3-etcd3; the PATH may have another one. */
 const python = "/usr/bin/python3";
 const timeoutMs = 30_000;
 
@@ -21,11 +21,11 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a program until it ends. */
+/** Runs a program to its end. */
 const run = async (program: string, args: readonly string[], input = ""): Promise<Ended> => {
   const { PATH } = process.env;
   const asked = promisify(execFile)(program, args, { env: { PATH }, timeout: scaledMs(timeoutMs) });
-  asked.child.stdin?.on("error", () => undefined).end(input); // a program that is refused ends without reading it
+  asked.child.stdin?.on("error", () => undefined).end(input); // a refused program ends without reading its input
   try {
     return { code: 0, ...(await asked) };
   } catch (error) {
@@ -148,5 +148,5 @@ const describeServer = ({ kind, flags }: Server): void =>
     });
   });
 
-// Clients that are refused wait for their time-outs: the servers are tried beside each other.
+// Concurrent, because refused clients wait for their timeouts.
 describe("TLS", { concurrency: true }, () => servers.forEach(describeServer));

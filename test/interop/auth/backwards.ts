@@ -1,8 +1,8 @@
-// Ranges whose end lies before their key.
+// Ranges whose end is before their key.
 
 const isOpenEnd = (end: Uint8Array): boolean => end.length === 1 && end[0] === 0;
 
-/** Tells whether there is such a range anywhere in a request. It holds no key, whatever there is. */
+/** Tells whether a request has a range, at any depth, that ends before its key, and so contains no key. */
 export function hasBackwardsRange(request: unknown): boolean {
   if (typeof request !== "object" || request === null || request instanceof Uint8Array) return false;
   if (Array.isArray(request)) return request.some(hasBackwardsRange);

@@ -1,4 +1,4 @@
-// Calls of any method of one server, as any user: the messages that come back, and the status.
+// Calls of any method of one server, as any user: the messages of the answer, and the status.
 import {
   Client,
   type ClientDuplexStream,
@@ -20,20 +20,20 @@ import {
 } from "../../../proto/index.js";
 import { scaledMs } from "../../support/machine-speed.js";
 
-/** A decoded message, seen as data. */
+/** A decoded message as plain data. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** A call: a method such as `KV/Range`, the fields of its request that are not empty, and a token. */
+/** A call: a method such as `KV/Range`, the non-default fields of its request, and a token. */
 export interface Call {
   readonly method: string;
   readonly fields: object;
   /** Undefined: the call has no token. */
   readonly token?: string | undefined;
-  /** How the token is written. Default: `token`. */
+  /** The metadata of the token. Default: `token`. */
   readonly header?: TokenHeader | undefined;
 }
 
-/** Metadata that carries a token: its name, and its value after `Bearer ` in the last form. */
+/** Metadata with a token: its name; in the last form the value begins with `Bearer `. */
 export type TokenHeader = "token" | "authorization" | "bearer";
 
 /** The end of a call. */
@@ -41,7 +41,7 @@ export interface Outcome {
   readonly code: number;
   readonly details: string;
   readonly messages: readonly Fields[];
-  /** The answer over the gateway: its status of HTTP, and the names and types in each line of it. */
+  /** The answer over the gateway: its HTTP status, and the names and types of each of its lines. */
   readonly http?: { readonly status: number | undefined; readonly form: readonly unknown[] };
 }
 
@@ -88,7 +88,7 @@ const methods = new Map(
   ),
 );
 
-/** Far beyond what a call takes: whoever exceeds it hangs. */
+/** Timeout that only a call that hangs exceeds. */
 const deadlineMs = scaledMs(30_000);
 
 /** Fields that differ between any two clusters. */
@@ -153,12 +153,12 @@ export class Caller {
     this.grpc = new Client(endpoint, credentialsOf(tls), { "grpc.max_receive_message_length": -1 });
   }
 
-  /** Calls a method that takes one message, and waits for all that comes back. */
+  /** Calls a method with one request message, and waits for the whole answer. */
   call(call: Call): Promise<Outcome> {
     return methodOf(call.method).answersOnce ? this.callOnce(call) : this.read(this.openReading(call));
   }
 
-  /** Calls a method that never ends by itself, and cancels it after its first message. */
+  /** Calls a method whose stream does not end, and cancels it after the first message. */
   callForFirst(call: Call): Promise<Outcome> {
     const reading = this.openReading(call);
     return this.read(reading, () => {
@@ -166,7 +166,7 @@ export class Caller {
     });
   }
 
-  /** Opens a stream in both directions. */
+  /** Opens a bidirectional stream. */
   open({ method: name, token, header }: Omit<Call, "fields">): Conversation {
     const method = methodOf(name);
     const options = { deadline: Date.now() + 10 * deadlineMs };
@@ -223,7 +223,7 @@ export class Caller {
       messages.push(message);
       onMessage();
     });
-    call.on("error", () => undefined); // the status tells
+    call.on("error", () => undefined); // the status event reports it
     return new Promise((resolve) =>
       call.on("status", ({ code, details }: StatusObject) => {
         resolve({ code, details, messages });
@@ -232,7 +232,7 @@ export class Caller {
   }
 }
 
-/** A stream in both directions: each `next` takes the next message, or the status that ended the stream. */
+/** A bidirectional stream: each `next` returns the next message, or the status at the end of the stream. */
 export class Conversation {
   private readonly received: Fields[] = [];
   private ended: Outcome | undefined;
@@ -243,7 +243,7 @@ export class Conversation {
       this.received.push(message);
       this.wake();
     });
-    stream.on("error", () => undefined); // the status tells
+    stream.on("error", () => undefined); // the status event reports it
     stream.on("status", ({ code, details }: StatusObject) => {
       this.ended = { code, details, messages: [] };
       this.wake();
@@ -254,7 +254,7 @@ export class Conversation {
     this.stream.write(fields);
   }
 
-  /** Waits for the next message that is wanted, and drops those before it. */
+  /** Waits for the next message that is wanted, and drops earlier ones. */
   async next(isWanted: (message: Fields) => boolean = () => true): Promise<Outcome> {
     for (;;) {
       for (let message = this.received.shift(); message !== undefined; message = this.received.shift())

@@ -1,4 +1,4 @@
-// Cells of the matrix: one operation of one user, asked of both servers; and how their answers differ.
+// Cells of the matrix: one operation of one user, called on both servers, and the differences of their answers.
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import type { Call, Outcome } from "./calls.js";
@@ -13,24 +13,24 @@ export interface Cell {
   readonly call: Call;
 }
 
-/** A difference that is known, with its row in docs/differences.md. */
+/** A known difference, with its row in docs/differences.md. */
 export interface CellMask {
   readonly name: string;
   readonly reason: string;
-  /** Whether this, and nothing else, is how the answers differ. */
+  /** Tells whether the answers differ in this way, and in no other. */
   readonly hides: (cell: Cell, etcd: Outcome, ours: Outcome) => boolean;
 }
 
-/** Cells that are asked at the same time. */
+/** Number of concurrent calls. */
 const concurrency = 48;
 
-/** Differences that are shown; there may be thousands. */
+/** Number of differences that a failure shows; there may be thousands. */
 const maxShown = 40;
 
 const show = ({ code, details, messages }: Outcome): string =>
   `${code} ${details}${messages.map((message) => ` ${showFields(message)}`).join("")}`;
 
-/** Counts the cells of one part of the matrix, and gathers how their answers differ. */
+/** Counts the cells of one part of the matrix, and collects the differences of their answers. */
 export class Comparison {
   private readonly different = new Map<string, string[]>();
   private readonly codes = new Map<number, number>();
@@ -46,7 +46,7 @@ export class Comparison {
     this.different.set(how, [...(this.different.get(how) ?? []), `${cell.user} / ${cell.shape ?? "-"}`]);
   }
 
-  /** Asks for all cells, many at a time. */
+  /** Calls both servers for all cells, many at a time. */
   async compare(cells: readonly Cell[], ask: (cell: Cell) => Promise<Both<Outcome>>): Promise<void> {
     let next = 0;
     const work = async () => {
@@ -55,13 +55,16 @@ export class Comparison {
     await Promise.all(Array.from({ length: concurrency }, work));
   }
 
-  /** How many cells there were, by code. */
+  /** The number of cells by code. */
   get summary(): string {
     const codes = [...this.codes].sort(([a], [b]) => a - b).map(([code, count]) => `${count} with code ${code}`);
     return `${this.count} cells: ${codes.join(", ")}`;
   }
 
-  /** @throws AssertionError that shows the differences, those of most cells first */
+  /**
+   * Checks that no answers differed.
+   * @throws AssertionError that shows the differences, those of most cells first
+   */
   assertAlike(): void {
     const sorted = [...this.different].sort(([, a], [, b]) => b.length - a.length).slice(0, maxShown);
     const lines = sorted.map(([how, where]) => `${where.length} cells, as ${where.slice(0, 3).join("; ")}: ${how}`);

@@ -1,4 +1,4 @@
-// The common names of clients' certificates as users, at etcd 3.7 and at minietcd: over gRPC, and not through the JSON gateway.
+// The common names of clients' certificates as users, on etcd 3.7 and minietcd: valid over gRPC, and not through the JSON gateway.
 import assert from "node:assert/strict";
 import { request } from "node:https";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ import { tempFolder } from "../../support/temp-folder.js";
 import { type Call, Caller, type Outcome } from "./calls.js";
 import { type Both, callBoth, succeed } from "./servers.js";
 
-/** Common names of certificates: three users, a name that is no user's, and none. */
+/** Common names of certificates: three users, a name without a user, and none. */
 const names = ["root", "alice", "bob", "mallory", ""] as const;
 type Name = (typeof names)[number];
 
@@ -104,7 +104,7 @@ const calls = [
   call("Auth/Authenticate", { name: "alice", password: "p" }),
 ];
 
-/** The status alone: answers are compared elsewhere. */
+/** Returns the status only: messages are compared by other tests. */
 const statusOf = ({ code, details }: Outcome): string => `${code} ${details}`;
 
 for (const name of names.filter((each) => each !== ""))

@@ -1,4 +1,4 @@
-// Changes that a sequence made to the users and roles with which it began.
+// Changes by a sequence of the users and roles that it began with.
 import type { AuthCall, Beginning } from "./sequence-steps.js";
 
 interface Named {
@@ -7,10 +7,10 @@ interface Named {
   readonly role?: string;
 }
 
-/** Nothing can be restored without the user root and its role. */
+/** Without this user and its role, nothing can be restored. */
 const root = "root";
 
-/** Knows the users and roles that are not any more as at the beginning, or were not there. */
+/** The users and roles that differ from the beginning, or that did not exist then. */
 export class Changes {
   readonly users = new Set<string>();
   readonly roles = new Set<string>();
@@ -18,7 +18,7 @@ export class Changes {
 
   constructor(private readonly beginning: Beginning) {}
 
-  /** Tells whether there may be leases. */
+  /** Whether there may be leases. */
   get areLeasesGranted(): boolean {
     return this.leases;
   }
@@ -27,7 +27,7 @@ export class Changes {
     this.leases = true;
   }
 
-  /** Notes a call that has succeeded. Returns whether it changed more than some users and roles. */
+  /** Notes a successful call. Returns whether it changed more than some users and roles. */
   note({ method, fields }: AuthCall): "everything" | "some" {
     const { name = "", user = name, role = name } = fields as Named;
     switch (method) {

@@ -1,4 +1,4 @@
-// Programs on other people's clients that log in as a user with the rights of a prefix print the same on etcd 3.7 and on minietcd.
+// Programs on clients in other languages that log in as a user with the rights of a prefix have the same output on etcd 3.7 and minietcd.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -12,15 +12,15 @@ import { type MutualTls, mutualTls } from "../../support/mutual-tls.js";
 import { patientClient } from "../../support/patient-client.js";
 import { tempFolder } from "../../support/temp-folder.js";
 
-/** The programs give up before, and say where. */
+/** Timeout above the programs' own, whose failure shows the step. */
 const timeoutMs = 90_000;
 const user = { name: "ann", password: "ann's word" };
 
-/** A program that takes an endpoint, the files of authority, certificate and key, the slowness of the machine, user and password. */
+/** A program with the arguments endpoint, files of authority, certificate and key, slowness of the machine, user and password. */
 interface Program {
   readonly name: string;
   readonly command: () => readonly [program: string, ...args: string[]];
-  /** The folder that it runs in. Default: this one. */
+  /** Its working directory. Default: this folder. */
   readonly folder?: () => string;
 }
 
@@ -28,7 +28,7 @@ const source = (path: string): string => fileURLToPath(new URL(`../${path}`, imp
 
 const programs: readonly Program[] = [
   { name: "Go's clientv3 3.7 with concurrency and recipes", command: () => [pathOfTool("clientv3/clientv3")] },
-  // Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one.
+  // Debian's Python, for Debian's python3-etcd3; the PATH may have another one.
   { name: "python-etcd3", command: () => ["/usr/bin/python3", source("python/user.py")] },
   {
     name: "npm's etcd3",
@@ -37,7 +37,7 @@ const programs: readonly Program[] = [
   },
 ];
 
-/** Adds root and the user, who may use the keys that begin with a slash, and has authentication begin. */
+/** Adds root and the user, who may use the keys that begin with a slash, and enables authentication. */
 async function addUsers(cluster: EtcdCluster, { tls }: MutualTls): Promise<void> {
   await using client = patientClient({ endpoints: cluster.endpoints, tls });
   const { auth } = client;
@@ -60,7 +60,7 @@ describe("a program of a user with the rights of a prefix on", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  /** Runs a program on a fresh member, and gives the lines that it prints. */
+  /** Runs a program on a fresh member. Returns the lines of its output. */
   const transcript = async (program: Program, kind: ServerKind): Promise<string[]> => {
     const { ca, client, tls, flags } = files;
     await using cluster = await startEtcdCluster({ kind, tls, flags: [...flags, "--bcrypt-cost=4"] });

@@ -1,4 +1,4 @@
-// A caller of one server's JSON gateway, as any user. It decodes the answers, so that they are compared as those over gRPC are.
+// A client of one server's JSON gateway, as any user. It decodes the answers, so that they can be compared like those over gRPC.
 import { Agent, type IncomingMessage, request } from "node:http";
 import { fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { gatewayPathOf, methodAt, requestJson } from "../differential/calls.js";
@@ -6,10 +6,10 @@ import { scaledMs } from "../../support/machine-speed.js";
 import { decodeResponse, encodeRequest, type Outcome, pathOf } from "./calls.js";
 import { headersOf, type TokenForm } from "./gateway-forms.js";
 
-/** A call of a method that the gateway has. */
+/** A call of a method that is available through the gateway. */
 export interface GatewayCall {
   readonly method: string;
-  /** One message, or those that the client sends on a stream. */
+  /** The request message, or those that the client sends on a stream. */
   readonly messages: readonly object[];
   readonly token: string | undefined;
   readonly form: TokenForm;
@@ -20,10 +20,10 @@ interface Response {
   readonly lines: readonly string[];
 }
 
-/** Far beyond what any call takes. */
+/** Timeout that only a call that hangs exceeds. */
 const deadlineMs = scaledMs(30_000);
 
-/** Streams that the server does not end: the first line is all that is read. */
+/** Streams that do not end; only their first line is read. */
 const endless = new Set(["Watch/Watch"]);
 
 /** One server. */
@@ -33,7 +33,7 @@ export class GatewayCaller {
   /** @param endpoint `host:port` */
   constructor(private readonly endpoint: string) {}
 
-  /** Calls a method, and reads the answer to its end. */
+  /** Calls a method, and reads the whole answer. */
   async call({ method, messages, token, form }: GatewayCall): Promise<Outcome> {
     const path = pathOf(method);
     const body = messages.map((fields) => JSON.stringify(requestJson({ path, bytes: encodeRequest(method, fields) })));
@@ -84,7 +84,7 @@ function outcomeOf(method: string, { status, lines }: Response): Outcome {
   };
 }
 
-/** Returns the error that a body tells of: alone, or on a stream that has begun. */
+/** Returns the error in a body, alone or as a line of a stream. */
 const failureIn = (body: JsonObject, status: number | undefined): JsonObject | undefined =>
   (body["error"] as JsonObject | undefined) ?? (status === 200 ? undefined : body);
 
@@ -94,7 +94,7 @@ function messageOf(method: string, json: JsonObject): Outcome["messages"][number
   return decodeResponse(method, toBinary(output, fromJson(output, json)));
 }
 
-/** Returns a body with the types of its values instead of these: they are compared after decoding. */
+/** Replaces the values in a body by their types: the values are compared after decoding. */
 function formOf(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(formOf);
   if (typeof value !== "object" || value === null) return typeof value;

@@ -1,4 +1,4 @@
-// Ways to send a token to the JSON gateway, right and wrong ones, as headers of HTTP.
+// Ways to send a token to the JSON gateway in HTTP headers, valid and invalid ones.
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -33,6 +33,6 @@ export type TokenForm = keyof typeof tokenForms;
 
 export const formNames = Object.keys(tokenForms) as TokenForm[];
 
-/** Returns the headers that carry a token; undefined: nobody's. */
+/** Returns the headers with a token; undefined: no user's. */
 export const headersOf = (form: TokenForm, token: string | undefined): Headers =>
   token === undefined ? {} : tokenForms[form](token);

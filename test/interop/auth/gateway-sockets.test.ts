@@ -1,4 +1,4 @@
-// Users of WebSockets of the JSON gateway of etcd 3.7 and of minietcd: each form in which a browser can send a token.
+// Users of WebSockets of the JSON gateway of etcd 3.7 and minietcd, with each form in which a browser can send a token.
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
@@ -20,14 +20,14 @@ after(() => servers[Symbol.asyncDispose]());
 
 const mask = Buffer.from([1, 2, 3, 4]);
 
-/** A text message of fewer than 126 bytes, as a client sends it. */
+/** Returns a client's text message of fewer than 126 bytes. */
 const textFrame = (text: string): Buffer => {
   const bytes = Buffer.from(text);
   assert.ok(bytes.length < 126);
   return Buffer.concat([Buffer.of(0x81, 0x80 | bytes.length), mask, bytes.map((byte, n) => byte ^ mask[n % 4]!)]);
 };
 
-/** Returns the text of the first message; undefined: it is not whole yet, or there is none. */
+/** Returns the text of the first message; undefined: it is incomplete, or there is none. */
 const firstTextOf = (bytes: Buffer): string | undefined => {
   if (bytes.length < 4 || bytes[0] !== 0x81) return undefined;
   const short = bytes[1]! & 0x7f;
@@ -51,7 +51,7 @@ const ask = (endpoint: string, path: string, lines: readonly string[], message: 
     const onInput = (isOver: boolean) => {
       const end = bytes.indexOf("\r\n\r\n");
       if (end < 0 && !isOver) return;
-      if (!isAccepted && !isOver) socket.write(textFrame(message)); // etcd closes a connection on which it comes earlier
+      if (!isAccepted && !isOver) socket.write(textFrame(message)); // etcd closes a connection on which a message comes earlier
       isAccepted = true;
       const text = firstTextOf(bytes.subarray(end + 4));
       if (text !== undefined || isOver)
@@ -67,7 +67,7 @@ const ask = (endpoint: string, path: string, lines: readonly string[], message: 
   return within(deadlineMs, `an answer to ${path}`, answer).finally(() => socket.destroy());
 };
 
-/** Ways to send a token, right and wrong ones. */
+/** Ways to send a token, valid and invalid ones. */
 const forms: readonly ((token: string) => readonly string[])[] = [
   () => [],
   (token) => [`Sec-WebSocket-Protocol: Bearer, ${token}`],

@@ -1,4 +1,4 @@
-// The servers that the gateway tests compare, with the users root and `user`, who may use the keys from a to c.
+// The servers of the gateway tests, with the users root and `user`, who may use the keys from a to c.
 import type { Call } from "./calls.js";
 import type { Servers } from "./servers.js";
 import { type Both, callBoth, succeed } from "./servers.js";
@@ -8,7 +8,7 @@ const call = (method: string, fields: object): Call => ({ method: `Auth/${method
 /** Tokens by user name. */
 export type GatewayTokens = Both<Record<string, string>>;
 
-/** Adds the users to both, has authentication begin, and logs them in. */
+/** Adds the users to both servers, enables authentication, and logs them in. */
 export const addGatewayUsers = (servers: Servers): Promise<GatewayTokens> =>
   callBoth(servers.callers, async (caller) => {
     const perm = { permType: 2, key: Buffer.from("a"), rangeEnd: Buffer.from("c") };
@@ -28,10 +28,10 @@ export const addGatewayUsers = (servers: Servers): Promise<GatewayTokens> =>
     return Object.fromEntries(await Promise.all(logins));
   });
 
-/** Fields that differ between any two clusters, or between any two moments. */
+/** Fields that differ between clusters or over time. */
 const masked = new Set(["cluster_id", "member_id", "raft_term", "token", "TTL", "hash"]);
 
-/** Returns a line of an answer without what cannot be compared. */
+/** Returns a line of an answer without the values that cannot be compared. */
 export const normalize = (line: string): string => {
   try {
     return JSON.stringify(JSON.parse(line), (name, value: unknown) => (masked.has(name) ? "…" : value));

@@ -1,4 +1,4 @@
-// Users of the JSON gateway of etcd 3.7 and of minietcd: each form of header, and each path as a user with and without rights.
+// Users of the JSON gateway of etcd 3.7 and minietcd: each form of header, and each path with and without rights.
 import assert from "node:assert/strict";
 import { request, type IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
@@ -25,7 +25,7 @@ before(async () => {
 
 after(() => servers[Symbol.asyncDispose]());
 
-/** Posts a body, and reads the answer to its end; of a stream, the first line. */
+/** Posts a body, and reads the whole answer; of a stream, the first line. */
 const ask = ({ endpoint }: EtcdMember, path: string, body: string, headers: Headers): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const [host, port] = endpoint.split(":");
@@ -46,7 +46,7 @@ const ask = ({ endpoint }: EtcdMember, path: string, body: string, headers: Head
     post.end(body);
   });
 
-/** Asks both; the headers are made of a user's token. */
+/** Posts a body to both servers, with the headers of a user's token, and checks that the answers are equal. Returns minietcd's. */
 const askBoth = async (
   path: string,
   body: string,
@@ -73,7 +73,7 @@ test("a token is found in the same headers", async () => {
 
 const key = (text: string) => `"key":"${base64(text)}"`;
 
-/** Requests of every path but those that minietcd does not have yet. */
+/** Requests of all paths that minietcd has. */
 const requests: readonly (readonly [path: string, body: string])[] = [
   ["kv/put", `{${key("a")},"value":"MQ=="}`],
   ["kv/put", `{${key("z")},"value":"MQ=="}`],

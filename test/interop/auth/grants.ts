@@ -1,6 +1,6 @@
-// Users of the matrix: what each may read and write, said as intervals of keys.
+// Users of the matrix: the intervals of keys that each may read and write.
 
-/** An interval as the wire has it: one key, `[key, rangeEnd)`, or with the end \0 all keys from `key` on. */
+/** An interval as on the wire: one key, `[key, rangeEnd)`, or with the range end \0 all keys from `key` on. */
 export interface Span {
   readonly key: string;
   readonly rangeEnd: string;
@@ -21,10 +21,10 @@ export interface MatrixUser {
 
 export const span = (key: string, rangeEnd = ""): Span => ({ key, rangeEnd });
 
-/** The end of an interval without an end. */
+/** The range end of an interval without an end. */
 export const open = "\0";
 
-/** Ways to hold `[f, m)` or parts of it, in one permission or in several. */
+/** Ways to grant `[f, m)` or parts of it, in one permission or in several. */
 const coverages: Readonly<Record<string, readonly Span[]>> = {
   "one key": [span("f")],
   range: [span("f", "m")],
@@ -63,5 +63,5 @@ function grant(permType: 0 | 1 | 2, key: string, rangeEnd = ""): Grant {
   return { permType, key, rangeEnd };
 }
 
-/** Users with permissions, and one who has none. */
+/** Users with permissions, and one without. */
 export const matrixUsers: readonly MatrixUser[] = [{ name: "nothing", grants: [] }, ...alike, ...mixed];

@@ -1,4 +1,4 @@
-// Input that is meant to do harm: both servers answer it alike or refuse it, and minietcd's memory stays bounded.
+// Hostile input: both servers have the same answers or refuse it, and minietcd's memory stays bounded.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -39,7 +39,7 @@ const kibi = 1024;
 const longName = (count: number): string => "n".repeat(count);
 const range: Call = { method: "KV/Range", fields: { key: Buffer.from("k") } };
 
-/** Names and passwords as nobody chooses them. */
+/** Unusual names and passwords. */
 const odd = ["a b", "\0", "a\0b", "é", "\u{1f600}", "../../etc", "a/b:c", " ", "\n", "root ", "ROOT", longName(kibi)];
 
 test("odd names are users and roles, as in etcd", async () => {
@@ -63,7 +63,7 @@ test("odd names are users and roles, as in etcd", async () => {
     }
 });
 
-/** Returns the permissions of an answer in an order of their own: beyond twelve, etcd does not sort those of one key. */
+/** Returns the permissions of an answer, sorted: beyond twelve, etcd does not sort those of one key. */
 const permissionsOf = ({ messages: [message] }: Outcome): string[] =>
   (message?.["perm"] as object[]).map((each) => inspect(each)).sort();
 
@@ -82,7 +82,7 @@ test("permissions of any key are kept and given back as in etcd", async () => {
   }
 });
 
-/** Tokens that nobody was given. */
+/** Tokens that were never issued. */
 const falseTokens = [
   ...[
     "",
@@ -135,13 +135,13 @@ test("names that are too long for a request are refused as by etcd", async () =>
   }
 });
 
-/** Bytes in use by minietcd's process. */
+/** Returns the memory of minietcd's process in bytes. */
 const readResidentBytes = (): number => {
   const [, kibis] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${servers.members[1].pid}/status`, "utf8")) ?? [];
   return Number(kibis) * kibi;
 };
 
-/** Calls one server many times, so many of them at once. */
+/** Makes many calls of one server, several at a time. */
 async function flood(
   count: number,
   callOf: (index: number) => Promise<Outcome>,
@@ -154,7 +154,7 @@ async function flood(
   await Promise.all(Array.from({ length: 100 }, work));
 }
 
-/** Two thirds of what is sent. */
+/** Two thirds of the bytes sent. */
 const maxGrowth = 120 * kibi * kibi;
 
 test("unauthenticated clients cannot fill minietcd's log", async (t) => {

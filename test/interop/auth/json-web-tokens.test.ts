@@ -1,4 +1,4 @@
-// JSON Web Tokens of etcd 3.7 and of minietcd with the same keys: each takes the other's, as long as it is not stale.
+// JSON Web Tokens of etcd 3.7 and minietcd with the same keys: each accepts those of the other, until they are stale.
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -36,7 +36,10 @@ const setUp = [
   call("Auth/AuthEnable", {}),
 ];
 
-/** Writes the keys into a folder. @returns the options that name them */
+/**
+ * Writes the keys into a folder.
+ * @returns the options with the names of the files
+ */
 const writeKeys = (folder: string, keys: KeyPair | typeof secret): { readonly pair: string; readonly open: string } => {
   const [priv, pub] = [join(folder, "key.pem"), join(folder, "key.pub")];
   if (keys === secret) {
@@ -65,7 +68,7 @@ const partsOf = (token: string): unknown[] =>
 
 const put = (token: string): Call => call("KV/Put", { key: Buffer.from("a") }, token);
 
-/** Asks each with the token of the other. */
+/** Calls each server with the token of the other. */
 const callWithSwappedTokens = (
   servers: Servers,
   [etcd, ours]: Both<string>,

@@ -1,15 +1,15 @@
-// Cells about leases: which keys a lease holds decides who may renew, revoke and look at it.
+// Cells about leases: the keys attached to a lease determine who may renew, revoke and read it.
 import type { Call } from "./calls.js";
 import { bytes } from "./operations.js";
 
-/** A lease, and the keys that hang on it. */
+/** A lease, and the keys attached to it. */
 export interface MatrixLease {
   readonly name: string;
   readonly id: bigint;
   readonly keys: readonly string[];
 }
 
-/** No key hangs on two of them. */
+/** The leases of the matrix; no key is attached to two of them. */
 export const matrixLeases: readonly MatrixLease[] = [
   { name: "lease without keys", id: 1n, keys: [] },
   { name: "lease of the first key", id: 2n, keys: ["f"] },
@@ -21,7 +21,7 @@ export const matrixLeases: readonly MatrixLease[] = [
 
 const ttl = 100_000n;
 
-/** Calls that make a lease, and hang its keys on it. */
+/** Returns the calls that grant a lease and attach its keys. */
 export const furnish = ({ id, keys }: MatrixLease): Call[] => [
   { method: "Lease/LeaseGrant", fields: { ID: id, TTL: ttl } },
   ...keys.map((key): Call => ({ method: "KV/Put", fields: { key: bytes(key), value: bytes("v"), lease: id } })),
@@ -36,7 +36,7 @@ export interface LeaseOperation {
 const putUnder = (key: string, lease: bigint) => ({ key: bytes(key), value: bytes("v"), lease });
 const putOp = (key: string, lease: bigint) => ({ request: { $case: "requestPut", value: putUnder(key, lease) } });
 
-/** Operations that leave leases and keys as they are. */
+/** Operations that change neither leases nor keys. */
 export const looks: readonly LeaseOperation[] = [
   { name: "time to live", method: "Lease/LeaseTimeToLive", fields: ({ id }) => ({ ID: id }) },
   { name: "time to live with keys", method: "Lease/LeaseTimeToLive", fields: ({ id }) => ({ ID: id, keys: true }) },
@@ -46,7 +46,7 @@ export const looks: readonly LeaseOperation[] = [
   { name: "leases", method: "Lease/LeaseLeases", fields: () => ({}) },
 ];
 
-/** Operations after which, where they succeed, all is furnished again. */
+/** Operations after which, if they succeed, the lease and its keys are restored. */
 export const changes: readonly LeaseOperation[] = [
   { name: "put own key under", method: "KV/Put", fields: ({ id, keys }) => putUnder(keys[0] ?? "h", id) },
   { name: "put another key under", method: "KV/Put", fields: ({ id }) => putUnder("k", id) },

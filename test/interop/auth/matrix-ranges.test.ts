@@ -1,6 +1,5 @@
-// The matrix operation × user × range of keys: each cell is answered as by etcd 3.7.
-//
-// Every seventh cell is asked for, other ones with another SEED=…; CELLS=all asks for all 58 000.
+// The matrix operation × user × range of keys: the answer to each cell is that of etcd 3.7.
+// Every seventh cell is tried, others with another SEED=…; CELLS=all tries all 58 000.
 import { after, before, test } from "node:test";
 import type { Call, Caller, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
@@ -32,7 +31,7 @@ const askForCode = async (cell: Cell) => omitMessages(await matrix.ask(cell));
 
 test("reads", (t) => compare(t, (comparison) => comparison.compare(cellsOf(reads, shapes), matrix.ask)));
 
-/** All watchers of a user are created on one stream: what each is answered is compared. */
+/** Creates all watchers of a user on one stream, and returns the answers. */
 async function watchAs(caller: Caller, token: string | undefined, calls: readonly Call[]): Promise<Outcome[]> {
   const stream = caller.open({ method: "Watch/Watch", token });
   const outcomes: Outcome[] = [];

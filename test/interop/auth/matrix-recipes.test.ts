@@ -1,6 +1,5 @@
-// The matrix user × name of a lock or an election: each step of each recipe is answered as by etcd 3.7.
-//
-// Every seventh recipe is played, other ones with another SEED=…; CELLS=all plays all.
+// The matrix user × name of a lock or an election: the answer to each step of each recipe is that of etcd 3.7.
+// Every seventh recipe is played, others with another SEED=…; CELLS=all plays all.
 import { after, before, test } from "node:test";
 import type { Call, Caller, Fields, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
@@ -17,17 +16,17 @@ before(async () => {
 
 after(() => matrix[Symbol.asyncDispose]());
 
-/** Beginnings of names: keys of a lock lie below its name. Not seven, as every seventh recipe is played. */
+/** Prefixes of names: a lock's keys begin with its name. The number is not seven, because every seventh recipe is played. */
 const names = ["e", "f", "f/", "g", "h", "l", "p", ""];
 
 interface Recipe {
   readonly name: Uint8Array;
   readonly lease: bigint;
-  /** Key that root holds the election with. */
+  /** Key with which root holds the election. */
   readonly held: Uint8Array;
 }
 
-/** Steps by name; each is given the key that the step before has made, if there was one. */
+/** Steps by name. Each gets the key that the previous step created, if any. */
 const steps: Readonly<Record<string, (recipe: Recipe, key: Uint8Array | undefined) => Call>> = {
   lock: ({ name, lease }) => ({ method: "Lock/Lock", fields: { name, lease } }),
   unlock: ({ held }, key) => ({ method: "Lock/Unlock", fields: { key: key ?? held } }),
@@ -47,7 +46,7 @@ const steps: Readonly<Record<string, (recipe: Recipe, key: Uint8Array | undefine
 const keyOf = ({ messages: [message] }: Outcome): Uint8Array | undefined =>
   (message?.["key"] ?? (message?.["leader"] as Fields | undefined)?.["key"]) as Uint8Array | undefined;
 
-/** Plays a recipe on one server; the outcomes are in the order of the steps. */
+/** Plays a recipe on one server. Returns the outcomes in the order of the steps. */
 async function play(caller: Caller, token: string | undefined, recipe: Recipe): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   let key: Uint8Array | undefined;

@@ -1,6 +1,5 @@
-// The matrix call × user, and lease × keys × user: each cell is answered as by etcd 3.7.
-//
-// Every seventh cell about a lease is asked for, other ones with another SEED=…, and calls of some users; CELLS=all asks for all.
+// The matrix call × user, and lease × keys × user: the answer to each cell is that of etcd 3.7.
+// Every seventh cell of a lease is tried, others with another SEED=…, and the calls of some users; CELLS=all tries all.
 import { after, before, test } from "node:test";
 import type { Call, Caller, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
@@ -18,7 +17,7 @@ before(async () => {
 
 after(() => matrix[Symbol.asyncDispose]());
 
-/** Makes calls as root, on both. */
+/** Makes calls as root on both servers. */
 const asRoot = (calls: readonly Call[]) =>
   callBoth(matrix.servers.callers, (caller, position) => {
     const token = matrix.tokens[position].get(others.root);
@@ -65,7 +64,7 @@ test("leases that a user keeps alive", (t) =>
     );
   }));
 
-/** Makes a lease and its keys anew. */
+/** Grants a lease again and attaches its keys. */
 const furnishAgain = async (lease: MatrixLease) => {
   const revocation: Call = { method: "Lease/LeaseRevoke", fields: { ID: lease.id } };
   await callBoth(matrix.servers.callers, (caller, position) =>
@@ -86,7 +85,7 @@ test("leases that a user changes", (t) =>
       }
   }));
 
-/** One of each kind. */
+/** One user of each kind. */
 const callers = asksForAll
   ? users
   : ["nothing", "read everything", "write range", "readwrite everything", ...Object.values(others)];

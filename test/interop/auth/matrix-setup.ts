@@ -5,7 +5,7 @@ import { bytes, compactedRevision } from "./operations.js";
 import { succeed } from "./servers.js";
 import { keyShapes } from "./shapes.js";
 
-/** Tokens by user name; whoever is not in it calls without one. */
+/** Tokens by user name; other users call without one. */
 export type Tokens = ReadonlyMap<string, string>;
 
 /** Users without grants of their own. */
@@ -13,18 +13,18 @@ export const others = {
   root: "root",
   /** Has the role root, too. */
   admin: "admin",
-  /** Deleted after the login. */
+  /** Deleted after its login. */
   deleted: "deleted",
-  /** Never logs in. */
+  /** Has no token. */
   nobody: "(no token)",
-  /** Has a token that was never given. */
+  /** Has a token that was never issued. */
   forger: "(false token)",
 } as const;
 
 const password = "secret";
 const falseToken = "AAAAAAAAAAAAAAAA.1";
 
-/** A key that each role may read has this one beside it, in no role. */
+/** Keys of the matrix. Each key that a role may read has a neighbour in no role. */
 const keys = [...keyShapes.map(({ key }) => key).filter((key) => key !== ""), "a", "g", "k", "z"];
 
 const call = (method: string, fields: object): Call => ({ method, fields });
@@ -52,7 +52,7 @@ const addOthers = [
   call("Auth/UserAdd", { name: others.deleted, password }),
 ];
 
-/** Fills an empty server, enables authentication and logs everybody in. */
+/** Fills an empty server, enables authentication and logs all users in. */
 export async function setUp(caller: Caller): Promise<Tokens> {
   await succeed(caller, [
     ...putAll,

@@ -1,4 +1,4 @@
-// Operations of the matrix: what is asked for of a range of keys.
+// Operations of the matrix, each on a range of keys.
 import type { Span } from "./grants.js";
 
 export interface Operation {
@@ -7,7 +7,7 @@ export interface Operation {
   readonly fields: (of: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }) => object;
 }
 
-/** Bytes of a key that is written with one character for each. */
+/** Returns the bytes of a key in which each character is a byte. */
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
 /** The key and end of a request. */
@@ -26,7 +26,7 @@ const op = {
   txn: (value: object) => ({ request: { $case: "requestTxn", value } }),
 };
 
-/** A compare that holds of every key. */
+/** Returns a compare that is true for every key. */
 const trueCompare = (of: object) => ({ ...of, target: 0, result: 1, targetUnion: { $case: "version", value: -1n } });
 
 const value = bytes("v");
@@ -68,7 +68,7 @@ export const reads: readonly Operation[] = [
   })),
 ];
 
-/** Puts of keys that exist, as they are: nothing comes or goes. */
+/** Puts of existing keys without a change of their values. */
 export const carefulPuts: readonly Operation[] = [
   { name: "put, ignore value", method: "KV/Put", fields: ({ key }) => ({ key, ignoreValue: true }) },
   { name: "put, ignore lease", method: "KV/Put", fields: ({ key }) => ({ key, value, ignoreLease: true }) },

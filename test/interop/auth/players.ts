@@ -1,4 +1,4 @@
-// Plays a sequence on both servers, from a state that is the same on both, and finds how their answers differ.
+// Plays a sequence on both servers, from the same state, and collects the differences of their answers.
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { comparableLeaseOf } from "../differential/leases.js";
@@ -14,11 +14,11 @@ import { type Both, callBoth, type Servers } from "./servers.js";
 
 export interface Exchange {
   readonly step: Step;
-  /** The step as a person reads it. */
+  /** The step as text. */
   readonly said: string;
   readonly etcd: Outcome;
   readonly ours: Outcome;
-  /** The way in which the outcomes differ; "unknown": nobody has explained it. */
+  /** The difference of the outcomes; "unknown": it has no explanation. */
   readonly difference: SequenceMask | "none" | "unknown";
 }
 
@@ -41,7 +41,7 @@ const simpleToken = /^[a-zA-Z]{16}\.\d+$/;
 /** A sequence in progress: the same users, tokens and streams on both servers. */
 export class Players {
   private readonly exchanged: Exchange[] = [];
-  /** Tokens of all logins so far, and the last of each user. */
+  /** Tokens of all logins so far, and the last token of each user. */
   private readonly logins: Both<string>[] = [];
   private readonly lastOf = new Map<string, Both<string>>();
   private readonly streams = new Map<number, Both<Conversation>>();
@@ -51,7 +51,7 @@ export class Players {
     private readonly authRevisions: Both<bigint>,
   ) {}
 
-  /** Makes both servers the same, and logs in everybody who has not kept a login of before. */
+  /** Gives both servers the same state, and logs in the users whose earlier login is not valid any more. */
   static async start(round: Round): Promise<Players> {
     const players = new Players(round, await round.begin());
     if (round.beginning.enabled)
@@ -226,7 +226,7 @@ export class Players {
     }
   }
 
-  /** Returns the part of an outcome that can be compared. */
+  /** Returns the comparable part of an outcome. */
   private comparableOf(
     { code, details, messages, http }: Outcome,
     position: 0 | 1,
@@ -287,15 +287,14 @@ const describe = ({ said, etcd, ours, difference }: Exchange): string => {
   return [said, ...lines.map((line) => `  ${line}`)].join("\n");
 };
 
-/** Tells whether the servers may hold different things after a step, for a known reason. */
+/** Tells whether the servers may have different states after a step, for a known reason. */
 const makesServersDiffer = ({ step, etcd, difference }: Exchange, grants: SecondGrants): boolean =>
   (typeof difference === "object" && difference.parts) ||
   (step.kind === "auth" && etcd.code === 0 && grants.note(step.call));
 
 /**
- * Plays the sequences of a round, and tells `note` of each exchange.
- *
- * @throws Error that tells all that was said in the round, if an answer differs in a way that is not known
+ * Plays the sequences of a round, and calls `note` for each exchange.
+ * | @throws Error with the exchanges of the round, if an answer differs in an unknown way
  */
 export async function play(
   servers: Servers,

@@ -1,4 +1,4 @@
-// Locks and elections of our client as a user with the rights of a prefix, on etcd 3.7 and on minietcd.
+// Locks and elections of our client, as a user with the rights of a prefix, on etcd 3.7 and minietcd.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { patientClient } from "../../support/patient-client.js";
 const deadlineMs = 20_000;
 const ann = { user: "ann", password: "ann's word" };
 
-/** A member, root's client, and two clients of a user who may use the keys of the prefix `/`, and no others. */
+/** Starts a member. Returns root's client, and two clients of a user who may use the keys of the prefix `/` only. */
 async function connect(kind: ServerKind) {
   const cluster = await startEtcdCluster({ kind, flags: ["--bcrypt-cost=4"] });
   const { endpoints } = cluster;
@@ -102,7 +102,7 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       waiting.catch(() => undefined);
       await admin.auth.roleRevokePermission({ role: "ann", key: "/", prefix: true });
       await admin.kv.delete("/locks/x/", { prefix: true });
-      // minietcd ends the watch at once; etcd tells of the deletion, and then refuses a read.
+      // minietcd ends the watch immediately; etcd sends the deletion, and then refuses a read.
       await assert.rejects(within(deadlineMs, "the end of the wait", waiting), { code: "permission-denied" });
     });
   });

@@ -1,5 +1,5 @@
-// A round: sequences that all begin with the same users, roles, permissions and logins, and with no keys and no leases. All is made for
-// the first one; before each further one only what the last one changed is made again.
+// A round: sequences that begin with the same users, roles, permissions and logins, and without keys and leases. That state is created
+// for the first sequence; for later ones, only the changes of the previous one are undone.
 import assert from "node:assert/strict";
 import { everything } from "../differential/keys.js";
 import { Pair } from "../differential/pair.js";
@@ -14,7 +14,7 @@ import { type Both, callBoth, type Servers, succeed } from "./servers.js";
 /** Returns a call of the Auth service. */
 export const auth = (method: string, fields: object = {}): AuthCall => ({ method: `Auth/${method}`, fields });
 
-/** Ends authentication on a server, and deletes all users and roles. */
+/** Disables authentication on a server, and deletes all users and roles. */
 async function forgetUsers(caller: Caller): Promise<void> {
   const [state] = await succeed(caller, [auth("AuthStatus")]);
   if (state?.messages[0]?.["enabled"] === true) await disable(caller);
@@ -39,7 +39,7 @@ async function disable(caller: Caller): Promise<void> {
 const userName = (index: number): string => `u${index + 1}`;
 const roleName = (index: number): string => `r${index + 1}`;
 
-/** Adds a role of a beginning, or a user, with what it has. */
+/** Calls that add a role or a user of a beginning, with its permissions or roles. */
 const addRole = (name: string): AuthCall => auth("RoleAdd", { name });
 const grantPermissions = ({ roles }: Beginning, index: number): AuthCall[] =>
   (roles[index] ?? []).map((perm) => auth("RoleGrantPermission", { name: roleName(index), perm }));
@@ -54,7 +54,7 @@ const grantRoles = (
     .filter(isWanted)
     .map((role) => auth("UserGrantRole", { user: userName(index), role }));
 
-/** Makes the users and roles of a beginning, at the same time as far as the order does not matter. */
+/** Creates the users and roles of a beginning, concurrently where the order does not matter. */
 async function begin(caller: Caller, beginning: Beginning): Promise<void> {
   const { roles, users, enabled } = beginning;
   const run = (calls: readonly AuthCall[]) => succeed(caller, calls);
@@ -70,13 +70,16 @@ async function begin(caller: Caller, beginning: Beginning): Promise<void> {
   if (enabled) await run([auth("AuthEnable")]);
 }
 
-/** Deletes something that may be gone already. */
+/** Deletes a thing that may not exist. */
 async function remove(caller: Caller, call: Call): Promise<void> {
   const { code, details } = await caller.call(call);
   if (code !== 0 && !details.endsWith("not found")) throw new Error(`${call.method} failed: ${code} ${details}`);
 }
 
-/** Makes changed users and roles anew, one after the other: a change by a token refuses those that overtake it. */
+/**
+ * Restores changed users and roles one after the other, because a change refuses concurrent calls with the token of an earlier auth
+ * revision.
+ */
 async function restoreUsers(caller: Caller, beginning: Beginning, changes: Changes, token?: string): Promise<void> {
   const { users, roles } = changes;
   for (const name of users) await remove(caller, { ...auth("UserDelete", { name }), token });
@@ -97,7 +100,7 @@ async function restoreUsers(caller: Caller, beginning: Beginning, changes: Chang
   );
 }
 
-/** Deletes all keys, and revokes the leases if there may be any. Returns the revision of the store. */
+/** Deletes all keys, and revokes all leases if there may be any. Returns the store's revision. */
 async function restoreStore(caller: Caller, changes: Changes, token?: string): Promise<bigint> {
   const [deletion] = await succeed(caller, [{ method: "KV/DeleteRange", fields: everything, token }]);
   if (changes.areLeasesGranted) {
@@ -115,7 +118,7 @@ const statusRevision = async (caller: Caller): Promise<bigint> => {
 
 /** The state that the sequences of a round share on both servers. */
 export class Round {
-  /** Undefined: everything has to be made. */
+  /** Undefined: the whole state has to be created. */
   private changes: Changes | undefined;
   /** Logins of users that no sequence has changed. */
   private readonly tokens = new Map<string, Both<string>>();
@@ -140,12 +143,12 @@ export class Round {
     return this.at;
   }
 
-  /** Users of the beginning. */
+  /** Names of the users of the beginning. */
   get userNames(): readonly string[] {
     return ["root", ...this.beginning.users.map((_, index) => userName(index))];
   }
 
-  /** Prepares both servers for the next sequence. Returns the revisions of their users and roles. */
+  /** Prepares both servers for the next sequence. Returns their auth revisions. */
   async begin(): Promise<Both<bigint>> {
     if (this.changes === undefined) await this.makeAll();
     else await this.restore(this.changes);
@@ -153,12 +156,12 @@ export class Round {
     return callBoth(this.callers, statusRevision);
   }
 
-  /** Returns the tokens of a login of before, if they are still valid. */
+  /** Returns the tokens of an earlier login, if they are still valid. */
   tokensOf(name: string): Both<string> | undefined {
     return this.tokens.get(name);
   }
 
-  /** Keeps a login that belongs to the beginning. */
+  /** Keeps the tokens of a login that belongs to the beginning. */
   keep(name: string, tokens: Both<string>): void {
     this.tokens.set(name, tokens);
   }
@@ -168,7 +171,7 @@ export class Round {
     if (this.changes?.note(call) === "everything") this.changes = undefined;
   }
 
-  /** Notes that the servers may hold different things. */
+  /** Notes that the servers may have different states. */
   part(): void {
     this.changes = undefined;
   }

@@ -1,7 +1,6 @@
-// Grants after which etcd and minietcd hold different permissions.
-//
-// etcd looks for the permission that a grant replaces only among the first of each key: a role that holds [a, b) and [a, c) holds
-// [a, c) twice after it was granted once more, and keeps the old type beside the new one. minietcd replaces it.
+// Grants after which etcd and minietcd have different permissions.
+// etcd searches for the permission that a grant replaces only among the first of each key. So a role with [a, b) and [a, c) has [a, c)
+// twice after a second grant of it, with the old type and the new one. minietcd replaces the old one.
 import type { AuthCall, Beginning } from "./sequence-steps.js";
 
 interface Range {
@@ -11,9 +10,9 @@ interface Range {
 
 const hex = (bytes: Uint8Array = new Uint8Array()): string => Buffer.from(bytes).toString("hex");
 
-/** Knows the permissions of all roles, and notices such a grant. */
+/** Keeps the permissions of all roles, and detects such a grant. */
 export class SecondGrants {
-  /** Ends by key by role. */
+  /** Range ends by key, by role. */
   private readonly roles = new Map<string, Map<string, Set<string>>>();
 
   constructor({ roles }: Beginning) {
@@ -22,7 +21,7 @@ export class SecondGrants {
     });
   }
 
-  /** Notes a call that has succeeded. Returns whether it was such a grant. */
+  /** Notes a successful call. Returns whether it was such a grant. */
   note({ method, fields }: AuthCall): boolean {
     const { name, role, perm, ...range } = fields as { name: string; role: string; perm: Range } & Range;
     if (method === "Auth/RoleGrantPermission") return this.grant(name, perm);

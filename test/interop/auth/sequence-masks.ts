@@ -1,4 +1,4 @@
-// Known differences between the answers of etcd 3.7 and minietcd to sequences; each is a row of docs/differences.md.
+// Known differences between the answers of etcd 3.7 and minietcd to sequences; each has a row in docs/differences.md.
 import { status } from "@grpc/grpc-js";
 import type { TxnRequest } from "../../../proto/index.js";
 import { hasBackwardsRange } from "./backwards.js";
@@ -8,13 +8,13 @@ import type { Step } from "./sequence-steps.js";
 export interface SequenceMask {
   readonly name: string;
   readonly reason: string;
-  /** Whether only one of them may have done what was asked: then what follows cannot be compared. */
+  /** Whether only one server may have carried out the request, so that later answers cannot be compared. */
   readonly parts: boolean;
-  /** Whether this, and nothing else, is how the outcomes differ. */
+  /** Tells whether the outcomes differ in this way, and in no other. */
   readonly hides: (asked: { readonly step: Step; readonly fields: object }, etcd: Outcome, ours: Outcome) => boolean;
 }
 
-/** Tells whether a request is a transaction, and has nothing in it but such transactions. */
+/** Tells whether a request is a transaction without operations, apart from such transactions. */
 const asksForNothing = ({ compare, success, failure }: Partial<TxnRequest>): boolean =>
   compare?.length === 0 &&
   [...(success ?? []), ...(failure ?? [])].every(

@@ -1,4 +1,5 @@
-// Generated sequences of several users over gRPC and the gateway: changes of users and roles, logins, and requests with fresh, old and false tokens.
+// Generated sequences of several users over gRPC and the gateway: changes of users and roles, logins, and requests with fresh, old and
+// false tokens.
 import fc from "fast-check";
 import { choose, list, seldom, mostly } from "../differential/chance.js";
 import { interval, type Interval } from "../differential/keys.js";
@@ -14,12 +15,12 @@ import { formNames, type TokenForm } from "./gateway-forms.js";
 /** The origin of a request's token. */
 export type Actor =
   | { readonly kind: "user"; readonly name: string }
-  /** A login of before, counted from the last. */
+  /** An earlier login, counted from the last one. */
   | { readonly kind: "login"; readonly back: number }
   | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "nobody" };
 
-/** Over gRPC or the gateway, and where the token stands. */
+/** The transport, and the place of the token. */
 export type Way =
   { readonly over: "grpc"; readonly header: TokenHeader } | { readonly over: "gateway"; readonly form: TokenForm };
 
@@ -34,10 +35,10 @@ export type Step =
   | { readonly kind: "ask"; readonly way: Way; readonly as: Actor; readonly request: Late<Request> }
   /** A watcher on a stream of its own. */
   | { readonly kind: "watch"; readonly way: Way; readonly as: Actor; readonly create: Late<object> }
-  /** A watcher on a stream of gRPC that may have been opened before, with the token of then. */
+  /** A watcher on a gRPC stream that may have been opened earlier, with the token of that time. */
   | { readonly kind: "watch again"; readonly as: Actor; readonly stream: number; readonly create: Late<object> };
 
-/** Users and roles to begin with. */
+/** Users and roles at the beginning of a sequence. */
 export interface Beginning {
   /** Permissions by role: `r1`, `r2`, … */
   readonly roles: readonly (readonly Permission[])[];
@@ -50,7 +51,7 @@ export interface Permission extends Interval {
   readonly permType: number;
 }
 
-/** Sequences that each begin in the same state. */
+/** Sequences that all begin in the same state. */
 export interface AuthRound {
   readonly beginning: Beginning;
   readonly sequences: readonly (readonly Step[])[];
@@ -64,7 +65,7 @@ const isValid = ({ key, rangeEnd }: Interval) =>
   key.length > 0 && (rangeEnd.length === 0 || isOpen(rangeEnd) || Buffer.compare(key, rangeEnd) < 0);
 const validPermission = permissionOf(interval.filter(isValid));
 
-/** The permissions of a role, each for other keys: of a second grant for the same ones etcd keeps the first, too. */
+/** The permissions of a role, each for other keys: of two grants for the same keys, etcd keeps both. */
 const rolePermissions = fc.uniqueArray(validPermission, {
   maxLength: 3,
   selector: ({ key, rangeEnd }) => [key, rangeEnd].map((bytes) => Buffer.from(bytes).toString("hex")).join(),
@@ -86,7 +87,7 @@ const roleName = choose(
   [2, fc.constantFrom("root", "r4")],
   [1, fc.constantFrom("", "missing")],
 );
-/** The first is everybody's to begin with. */
+/** Passwords; all users begin with the first. */
 export const passwords = ["first", "second", ""] as const;
 const longPassword = "p".repeat(73);
 const password = choose(
@@ -94,7 +95,7 @@ const password = choose(
   [1, fc.constant("p".repeat(72))],
   [1, fc.constant(longPassword)],
 );
-/** Root can always log in with one of these; of whom was given an empty password, etcd takes none. */
+/** Passwords of root, which must be able to log in: etcd accepts no login with an empty password. */
 const rootPassword = fc.constantFrom(...passwords.filter((each) => each !== ""));
 
 const call = (method: string, fields: fc.Arbitrary<object>): fc.Arbitrary<AuthCall> =>
@@ -205,10 +206,10 @@ const step = choose<Step>(
   [1, fc.record({ kind: fc.constant("watch again"), as: actor, stream: fc.constantFrom(0, 1), create })],
 );
 
-/** Sequences of a round, on average. */
+/** Average number of sequences in a round. */
 export const sequencesPerRound = 10;
 
-/** A run of the test. */
+/** One run of the test. */
 export const authRound: fc.Arbitrary<AuthRound> = fc.record({
   beginning,
   sequences: list(list(step, 1, 24), 1, 2 * sequencesPerRound - 1),

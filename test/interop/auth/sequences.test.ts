@@ -1,7 +1,7 @@
-// Compares minietcd with etcd 3.7 as several users, who change users, roles and permissions, log in, and read and write, over gRPC and the gateway.
-//
-// SEED=… plays other sequences, RUNS=… about another number of them: 2000 keep two cores busy for a minute or two. What fails with some SEED
-// and RUNS fails again with the same.
+// Compares minietcd with etcd 3.7 as several users, who change users, roles and permissions, log in, and read and write, over gRPC and
+// the gateway.
+// SEED=… plays other sequences, RUNS=… another number of them: 2000 take two cores a minute or two. A failure is repeated with the same
+// SEED and RUNS.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
@@ -14,7 +14,7 @@ import { type Both, Servers } from "./servers.js";
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 2_000);
 
-/** Side by side, each on servers of its own: most of the time etcd waits for its disk. */
+/** Number of concurrent lanes, each with its own servers: etcd mostly waits for its disk. */
 const lanes = 3;
 
 interface Lane {
@@ -43,7 +43,7 @@ after(() =>
   ),
 );
 
-/** Outcomes by method and code, for a look at what the sequences bring about. */
+/** Outcomes by method and code, to show what the sequences cover. */
 const seen = new Map<string, number>();
 
 function note({ step, etcd, difference }: Exchange): void {

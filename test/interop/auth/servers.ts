@@ -1,10 +1,10 @@
-// The two servers that are compared: etcd 3.7, and minietcd. AGAINST=etcd-3.7 compares etcd with itself: it shows which answers of
-// etcd depend on chance.
+// The two servers to compare: etcd 3.7, and minietcd. AGAINST=etcd-3.7 compares etcd with itself, which shows the answers of etcd that
+// depend on chance.
 import { type EtcdCluster, type EtcdMember, type ServerKind, startEtcdClusters } from "../../support/etcd-process.js";
 import { type Call, Caller, type Outcome } from "./calls.js";
 import { GatewayCaller } from "./gateway-caller.js";
 
-/** Anything that both have. */
+/** A value of each server. */
 export type Both<T> = readonly [etcd: T, ours: T];
 
 export const callBoth = <T, Result>(
@@ -14,10 +14,10 @@ export const callBoth = <T, Result>(
 
 const against = process.env["AGAINST"] === "etcd-3.7" ? "etcd-3.7" : "minietcd";
 
-/** Time is not compared: passwords are hashed at the lowest cost, and nothing is synced. */
+/** Time is not compared: passwords have the cheapest hash, and nothing is synced. */
 const fast = ["--bcrypt-cost=4", "--unsafe-no-fsync"];
 
-/** Members of one each, and a connection to each. `await using` ends them. */
+/** One member of each server, with a connection to each. `await using` ends them. */
 export class Servers implements AsyncDisposable {
   private constructor(
     private readonly clusters: Both<EtcdCluster>,
@@ -48,9 +48,8 @@ export class Servers implements AsyncDisposable {
 }
 
 /**
- * Makes calls that must succeed, each after the one before.
- *
- * @throws Error if one fails
+ * Makes calls that must succeed, one after the other.
+ * | @throws Error if one fails
  */
 export async function succeed(caller: Caller, calls: readonly Call[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];

@@ -1,18 +1,17 @@
 // Cells without a range of keys: every call of the services Auth, Cluster, Maintenance and Lease, and compactions.
-//
-// A user who may make them changes nothing, either: each asks for what is there already, or fails for a reason of its own. An alarm
-// with an action without a name is left out: etcd 3.7 ends when root asks for it.
+// Even with the rights, none of them changes anything: each requests a state that exists already, or fails for another reason. An alarm
+// with an unknown action is left out, because etcd 3.7 crashes when root sends it.
 import type { Call } from "./calls.js";
 import { bytes } from "./operations.js";
 
-/** The role of the user who asks, and of nobody else; see matrix-setup.ts. */
+/** Returns the role that only this user has; see matrix-setup.ts. */
 export const ownRole = (user: string): string => `${user} 0`;
 
 const call = (method: string, fields: object = {}): Call => ({ method, fields });
 
 const permission = { permType: 0, key: bytes("f"), rangeEnd: bytes("m") };
 
-/** A user that there is, and one of the roles that there are. */
+/** An existing user, and an existing role. */
 const someone = { name: "nothing", role: "read range 0" };
 
 const authCalls = (user: string): Record<string, Call> => ({
@@ -99,7 +98,7 @@ const otherCalls: Readonly<Record<string, Call>> = {
   "unlock nothing": call("Lock/Unlock"),
 };
 
-/** Calls by the name of their operation, as one user makes them. */
+/** Returns the calls of one user, by the name of their operation. */
 export const serviceCalls = (user: string): Readonly<Record<string, Call>> => ({
   ...authCalls(user),
   ...clusterCalls,
@@ -107,7 +106,7 @@ export const serviceCalls = (user: string): Readonly<Record<string, Call>> => ({
   ...otherCalls,
 });
 
-/** Operations with answers that are about the server itself: only code and text of them are compared. */
+/** Operations whose answers describe the server itself: only code and text are compared. */
 export const ownAnswers: ReadonlySet<string> = new Set([
   "status of the member",
   "hash",

@@ -1,4 +1,4 @@
-// Ranges that are asked for: all ways to lie beside, across and within `[f, m)`.
+// Ranges of the requests: all positions relative to `[f, m)`.
 import { open, type Span, span } from "./grants.js";
 
 export interface Shape extends Span {

@@ -1,4 +1,4 @@
-// Streams that outlive what their token stood for: each message on them is answered as by etcd 3.7.
+// Streams that remain open when the rights of their token have changed: the answer to each message is that of etcd 3.7.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Call, Caller, Conversation, Outcome } from "./calls.js";
@@ -29,7 +29,7 @@ const setUp: readonly Call[] = [
   { method: "KV/Put", fields: { key, lease: 1n } },
 ];
 
-/** Two streams of one token: keep-alives of a lease, and watchers of its key. */
+/** Two streams with one token: keep-alives of a lease, and watchers of its key. */
 class Streams {
   private readonly watches: Conversation;
   private readonly keepAlives: Conversation;
@@ -39,7 +39,7 @@ class Streams {
     this.keepAlives = caller.open({ method: "Lease/LeaseKeepAlive", token });
   }
 
-  /** Asks for a watcher, and to keep the lease alive. */
+  /** Creates a watcher, and sends a keep-alive. Returns both answers. */
   async ask(): Promise<string[]> {
     this.watches.send({ requestUnion: { $case: "createRequest", value: { key } } });
     this.keepAlives.send({ ID: 1n });

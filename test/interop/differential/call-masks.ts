@@ -1,11 +1,11 @@
-// The part of the answers to calls that can be compared, and the known differences between them. Each stands in docs/differences.md.
+// The comparable part of answers to calls, and the known differences between them, each with a row in docs/differences.md.
 import { isDeepStrictEqual } from "node:util";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { type Call, type Reply, requestJson } from "./calls.js";
 import type { Known } from "./masks.js";
 import type { Revisions } from "./revisions.js";
 
-/** Fields that differ between any two clusters, or from one moment to the next. */
+/** Fields that differ between clusters or over time. */
 const passing = new Set([
   ...["cluster_id", "member_id", "raft_term", "raftTerm", "raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse"],
   ...["leader_id", "peerURLs", "clientURLs"],
@@ -21,15 +21,15 @@ function omitPassing(value: JsonValue): JsonValue {
   return Object.fromEntries(entries) as JsonObject;
 }
 
-/** Seconds of a lease that may have passed before somebody asks. */
+/** Seconds of a lease's TTL that may have passed before a request. */
 const maxUsedSeconds = 60;
 
-/** Replaces the parts of an answer that are a server's own, by method. */
+/** Replaces the parts of an answer that describe the server itself, by method. */
 const ownParts: Readonly<Record<string, (message: JsonObject) => JsonObject>> = {
   Status: (message) => ({
     ...message,
     leader: "…",
-    // Go's text form of a message has one space between fields in some programs, and two in others.
+    // Go's text form of a message has one or two spaces between fields, depending on the program.
     errors: texts(message["errors"])
       .map((text) => text.replaceAll(/ +/g, " ").replaceAll(/memberID:\d{3,}/g, "memberID:ME"))
       .sort(),
@@ -49,7 +49,7 @@ const ownParts: Readonly<Record<string, (message: JsonObject) => JsonObject>> = 
 };
 const texts = (value: JsonValue | undefined): string[] => (Array.isArray(value) ? value.map(String) : []);
 const objects = (value: JsonValue | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
-/** A number, which JSON has as a text; 0 if it is not there. */
+/** Returns a number, which is a text in JSON; 0 if it is absent. */
 const textOf = (value: JsonValue | undefined): string => (typeof value === "string" ? value : "0");
 const showAlarm = ({ memberID, alarm }: JsonObject): string => {
   const id = textOf(memberID);
@@ -58,7 +58,7 @@ const showAlarm = ({ memberID, alarm }: JsonObject): string => {
 
 const methodOf = ({ path }: Call): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** Returns the part of an answer that can be compared. */
+/** Returns the comparable part of an answer. */
 export function comparableReplyOf(call: Call, reply: Reply): Reply {
   const own = ownParts[methodOf(call)] ?? ((message: JsonObject) => message);
   const messages = reply.messages.map(omitPassing).map((message) => (isObject(message) ? own(message) : message));
@@ -66,7 +66,10 @@ export function comparableReplyOf(call: Call, reply: Reply): Reply {
 }
 
 export interface CallMask extends Known {
-  /** Whether this, and nothing else, is how the two answers to a call differ. `at`: when it was sent. */
+  /**
+   * Tells whether the answers differ in this way, and in no other.
+   * @param at the revisions when the call was sent
+   */
   readonly hides: (call: Call, etcd: Reply, ours: Reply, at: Revisions) => boolean;
 }
 

@@ -1,4 +1,4 @@
-// Generated calls of all services: good requests, odd ones, and bytes that are none.
+// Generated calls of all services: valid requests, unusual ones, and invalid bytes.
 import fc from "fast-check";
 import {
   AlarmRequest,
@@ -48,7 +48,7 @@ import { txn } from "./txns.js";
 const empty = new Uint8Array(0);
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 
-/** Makes a generated message a call, over one of the transports. */
+/** Returns calls with generated messages, over one of the transports. */
 const calls =
   <T>(path: string, type: MessageFns<T>) =>
   (messages: fc.Arbitrary<Late<T>>): fc.Arbitrary<Late<Call>> =>
@@ -74,7 +74,7 @@ const int64 = fc.constantFrom(0n, 1n, -1n, 5n, lowest, highest);
 const uint64 = fc.constantFrom(0n, 1n, 5n, 2n ** 64n - 1n);
 const boolean = fc.boolean();
 const name = fc.constantFrom("", "e", "f", "a").map(bytesOf);
-/** Leases, without 0, for which the server picks one. */
+/** Lease ids without 0, for which the server picks one. */
 const owner = leaseId.filter((id) => id !== 0n);
 const long = fc.constantFrom(600n, 3_600n, 9_000_000_000n, 9_000_000_001n, highest);
 
@@ -91,7 +91,7 @@ const hashed: fc.Arbitrary<Late<HashKVRequest>> = choose(
   [1, odd],
 ).map((revision) => (at) => ({ revision: revision(at) }));
 
-/** GET and DEACTIVATE take any type, ACTIVATE those that etcd knows: others stay. */
+/** GET and DEACTIVATE with any type; ACTIVATE with those that etcd knows, because others cannot be deactivated. */
 const alarm = fc
   .record({
     action: fc.constantFrom<AlarmRequest_AlarmAction[]>(0, 1, 2, 2),
@@ -103,7 +103,7 @@ const alarm = fc
     memberID,
     alarm: (action === 1 ? alarm % 3 : alarm) as AlarmType,
   }));
-/** Downgrades to 3.6 are left out: etcd begins them. */
+/** Versions except 3.6, to which etcd would begin a downgrade. */
 const version = fc.constantFrom("3.7", "3.5", "4.0", "", "3", "x", "v3.6", "3.6 ", "é");
 const downgradeAction = fc.constantFrom(0, 1, 2, 7).map((action) => action as DowngradeRequest_DowngradeAction);
 const leader: fc.Arbitrary<LeaderKey> = fc
@@ -157,7 +157,7 @@ const otherCalls = choose<Late<Call>>(
   [1, fc.constantFrom("/etcdserverpb.KV/Nope", "/foo.Bar/Nope", "/KV/Put", "/x").chain(emptyCall)],
 );
 
-/** Ways to spoil a request, but not a transaction: what is left of it might be one that etcd does not expect. */
+/** Ways to make a request invalid; not used for transactions, because the remaining bytes may form one that etcd does not expect. */
 const spoil = fc.constantFrom<((bytes: Uint8Array) => Uint8Array)[]>(
   (bytes) => Buffer.concat([bytes, Uint8Array.of(0xc0, 0x3e, 0x01)]), // field 1000, varint
   (bytes) => Buffer.concat([Uint8Array.of(0xc2, 0x3e, 0x02, 0xff, 0xff), bytes]), // field 1000, bytes
@@ -166,7 +166,7 @@ const spoil = fc.constantFrom<((bytes: Uint8Array) => Uint8Array)[]>(
   (bytes) => Buffer.concat([bytes, Uint8Array.of(0x0a)]), // half a field
   (bytes) => Buffer.concat([bytes, Uint8Array.of(0x00)]), // field 0
   (bytes) => Buffer.concat([bytes, Uint8Array.of(0x0f, 0x01)]), // no type
-  (bytes) => Buffer.concat([bytes, Uint8Array.of(0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f)]), // longer than there is
+  (bytes) => Buffer.concat([bytes, Uint8Array.of(0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f)]), // longer than the message
   (bytes) => Buffer.concat([bytes, new Uint8Array(11).fill(0xff)]), // a number without an end
 );
 

@@ -12,21 +12,21 @@ export interface Call {
   /** `/package.Service/Method` */
   readonly path: string;
   readonly bytes: Uint8Array;
-  /** The gateway takes only bytes that can be decoded, of methods that it has. */
+  /** The transport; the gateway takes only valid messages of methods that it has. */
   readonly over: "grpc" | "gateway";
 }
 
-/** An answer, or the end without one. */
+/** An answer, or the end of a call without one. */
 export interface Reply {
-  /** Status of gRPC, or the one in the body. */
+  /** gRPC status, or the code in the body. */
   readonly code: number;
   readonly details: string;
-  /** Status of HTTP, over the gateway. */
+  /** HTTP status, over the gateway. */
   readonly http?: number | undefined;
   readonly messages: readonly JsonValue[];
 }
 
-/** Far beyond what any call here takes. */
+/** Timeout that only a call that hangs exceeds. */
 const deadlineMs = scaledMs(20_000);
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")));
@@ -37,13 +37,13 @@ export const gatewayPathOf = (path: string): string | undefined => gatewayPaths.
 
 export const isOnGateway = (path: string): boolean => gatewayPaths.has(path);
 
-/** Finds a method; undefined if nothing is known of it. */
+/** Finds a method; undefined: it is unknown. */
 export function methodAt(path: string): DescMethod | undefined {
   const [, service = "", name] = path.split("/");
   return registry.getService(service)?.methods.find((method) => method.name === name);
 }
 
-/** A request as JSON; undefined if it is not known, or cannot be decoded. */
+/** Returns a request as JSON; undefined: the method is unknown, or the bytes are invalid. */
 export function requestJson({ path, bytes }: Pick<Call, "path" | "bytes">): JsonValue | undefined {
   const method = methodAt(path);
   try {
@@ -72,7 +72,7 @@ export class Caller implements Disposable {
     this.agent.destroy();
   }
 
-  /** A unary method is a stream of one answer. */
+  /** Calls the method as a stream, which also works for unary methods. */
   private overGrpc({ path, bytes }: Call): Promise<Reply> {
     const output = methodAt(path)?.output;
     const messages: JsonValue[] = [];
@@ -88,7 +88,7 @@ export class Caller implements Disposable {
       if (output !== undefined)
         messages.push(toJson(output, fromBinary(output, response), { useProtoFieldName: true }));
     });
-    call.on("error", () => undefined); // the status tells
+    call.on("error", () => undefined); // the status event reports it
     return new Promise((resolve) =>
       call.on("status", ({ code, details }: StatusObject) => resolve({ code, details, messages })),
     );

@@ -1,4 +1,4 @@
-// Outcomes that the generated sequences are known to bring about. Without one of them, they compare less than they seem to.
+// Outcomes that the generated sequences are known to have. If one is missing, the sequences compare less than intended.
 import type {
   Compare,
   RangeRequest,
@@ -67,7 +67,7 @@ function txnOutcomes(request: TxnRequest, response: TxnResponse): string[] {
 
 const revisionOf = (fields: Fields) => (fields["header"] as ResponseHeader).revision;
 
-/** Names the outcomes of a request; there may be several. */
+/** Returns the names of a request's outcomes; there may be several. */
 export function outcomes(request: Request, answer: Answer): string[] {
   if (answer.kind === "error") return [`${request.method}: error ${answer.code} ${answer.details}`];
   const fields = answer.message;
@@ -119,7 +119,7 @@ const future = "error 11 etcdserver: mvcc: required revision is a future revisio
 const oddSort = "error 3 etcdserver: invalid sort option";
 const putErrors = [noKey, keyNotFound, valueProvided, leaseProvided, leaseNotFound];
 
-/** Outcomes of any thousand sequences, whatever the seed. */
+/** Outcomes that any thousand sequences have, whatever the seed. */
 export const expectedOutcomes: readonly string[] = [
   ...ranges,
   ...all("range", noKey, compacted, future, oddSort),

@@ -1,6 +1,5 @@
-// Compares minietcd's answers with those of etcd 3.7: every field, every error's code and text.
-//
-// SEED=… plays other sequences, RUNS=… another number of them. What fails with some SEED and RUNS fails again with the same.
+// Compares minietcd's answers with those of etcd 3.7: every field, and the code and text of every error.
+// SEED=… plays other sequences, RUNS=… another number of them. A failure is repeated with the same SEED and RUNS.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { expectedOutcomes, outcomes } from "./coverage.js";
@@ -15,7 +14,7 @@ import { showExchange } from "./show.js";
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 1_500);
 
-/** Fewer sequences need not bring about all that is expected. */
+/** With fewer sequences, some of the expected outcomes may be missing. */
 const runsThatCover = 1_000;
 
 let lanes: Lanes;
@@ -34,7 +33,10 @@ function note({ request, etcd, difference }: Exchange): void {
 
 const missingOutcomes = () => expectedOutcomes.filter((outcome) => !seen.has(outcome));
 
-/** @throws Error that tells all that was said, if the answers to one of them differ in a way that is not known */
+/**
+ * Plays a sequence on both servers.
+ * @throws Error with all exchanges, if an answer differs in an unknown way
+ */
 async function play(pair: Pair, steps: readonly Late<Request>[]): Promise<void> {
   const { now } = pair.at;
   const said: Exchange[] = [];

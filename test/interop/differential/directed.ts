@@ -1,5 +1,4 @@
-// Sequences that bring about, whatever the seed, everything that is expected to come about: the generated ones do so only
-// nearly always.
+// Sequences that have all expected outcomes, whatever the seed: the generated ones have them nearly always.
 import {
   DeleteRangeRequest,
   PutRequest,
@@ -34,8 +33,8 @@ const list = ask({ method: "leaseLeases", message: {} });
 
 const leases: readonly LiveStep[] = [
   grant(1n, 600n),
-  grant(1n, 600n), // it exists
-  grant(2n, 1n), // raised
+  grant(1n, 600n), // an existing id
+  grant(2n, 1n), // raised to the shortest TTL
   grant(2n, 9_000_000_001n), // too large
   revoke(2n),
   list,
@@ -68,29 +67,29 @@ const cancel = (stream: number, watchId: bigint) =>
   tell(stream, lateOf({ requestUnion: { $case: "cancelRequest", value: { watchId } } }));
 const progress = (stream: number) => tell(stream, lateOf({ requestUnion: { $case: "progressRequest", value: {} } }));
 
-/** Puts and deletions of what was there and of what was not, and several at once. */
+/** Puts and deletions of existing and missing keys, and several in one transaction. */
 const changes = [put("a"), put("a"), del("a"), putTogether(["a", "b"]), del("b")];
 const noPuts = 0;
 const noDeletions = 1;
-/** The last two hear nothing of deletions, or nothing at all. */
+/** Filters of watchers; the last two receive no deletions, or nothing at all. */
 const filtered: readonly (readonly Filter[])[] = [[], [noPuts], [noDeletions], [noPuts, noDeletions]];
 
 const live: readonly LiveStep[] = [
   ...filtered.map((filters) => watch(0, filters)),
   watch(0, [], () => 0n, { watchId: 7n }),
-  watch(0, [], () => 0n, { watchId: 7n }), // a duplicate
+  watch(0, [], () => 0n, { watchId: 7n }), // a duplicate id
   watch(0, [], () => 0n, { key: key("b"), rangeEnd: key("a") }), // an empty range
   progress(0),
   ...changes,
   cancel(0, 7n),
   cancel(0, 99n),
   watch(1, [], ({ now }) => now + 1_000n),
-  progress(1), // of one that begins in the future
+  progress(1), // of a watcher that starts in the future
   watch(2, [], () => -1n, { watchId: 70n }),
   ...changes,
 ];
 
-/** From when both were empty: their first revision is that of the compaction. */
+/** Watches from the time when both stores were empty: the first revision that they have is that of the compaction. */
 const past: readonly LiveStep[] = [
   ...changes,
   ...filtered.slice(0, 3).map((filters) => watch(0, filters, ({ compacted }) => compacted + 1n)),
@@ -100,8 +99,8 @@ const compacted: readonly LiveStep[] = [
   ...changes,
   compact,
   put("a"),
-  watch(0, [], ({ compacted }) => compacted), // where something was deleted
-  watch(1, [], ({ compacted }) => compacted - 1n), // cut off
+  watch(0, [], ({ compacted }) => compacted), // at a revision with a deletion
+  watch(1, [], ({ compacted }) => compacted - 1n), // compacted
   watch(1, []),
   progress(1),
 ];

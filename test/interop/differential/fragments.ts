@@ -1,4 +1,4 @@
-// A change so large that it is told in parts to who can take parts, and whole to who cannot.
+// A change so large that watchers with fragments receive it in parts, and others whole.
 import { DeleteRangeRequest, PutRequest, WatchCreateRequest } from "../../../proto/index.js";
 import { everything } from "./keys.js";
 import { limits } from "./limits.js";
@@ -8,7 +8,7 @@ import { lateOf } from "./revisions.js";
 /** Bytes of a response beyond the largest request. */
 const headroom = 512 * 1024;
 const valueBytes = limits.maxRequestBytes - 1_024;
-/** Enough for two parts, and not for a stream of ours to be full. */
+/** Number of keys: enough for two parts, and too few to fill a stream of ours. */
 const count = Math.ceil((1.5 * (limits.maxRequestBytes + headroom)) / valueBytes);
 
 const put = (index: number): LiveStep => {

@@ -8,7 +8,7 @@ export const zero = Uint8Array.of(0);
 const bytes = (...texts: string[]) =>
   fc.constantFrom(...texts.map((text) => new Uint8Array(Buffer.from(text, "latin1"))));
 
-/** Twelve: etcd sorts up to that many stably, so that which of two equals comes first is no accident. */
+/** Keys that exist. At most twelve: etcd sorts up to twelve stably, so that the order of equal ones is defined. */
 export const knownKey = choose(
   [3, bytes("a", "b", "aa", "ab", "\0", "\xff")],
   [1, bytes("a\0", "a\xff", "ba", "c", "\0\0", "\xff\xff")],
@@ -27,7 +27,7 @@ export const some = fc
     const forwards = Buffer.compare(key, rangeEnd) < 0;
     return forwards === backwards ? { key: rangeEnd, rangeEnd: key } : { key, rangeEnd };
   });
-/** Excludes the end "\0", which means that there is none. */
+/** Intervals without the range end "\0", which stands for an open end. */
 export const bounded = some.filter(({ rangeEnd }) => Buffer.compare(rangeEnd, zero) !== 0);
 export const from = fc.record<Interval>({ key, rangeEnd: fc.constant(zero) });
 export const everything: Interval = { key: zero, rangeEnd: zero };

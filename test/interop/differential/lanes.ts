@@ -1,4 +1,4 @@
-// Pairs of servers, side by side: a sequence mostly waits for one of them, and meanwhile others are played.
+// Pairs of servers that are used concurrently, because a sequence mostly waits for its server.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type EtcdCluster, startEtcdClusters } from "../../support/etcd-process.js";
@@ -7,14 +7,17 @@ import { Channel } from "./requests.js";
 
 export interface Plays<T> {
   readonly arbitrary: fc.Arbitrary<T>;
-  /** Plays one value. @throws Error that tells all that was said, if something differs in a way that is not known */
+  /**
+   * Plays one value.
+   * @throws Error with all exchanges, if an answer differs in an unknown way
+   */
   readonly play: (pair: Pair, value: T) => Promise<void>;
   readonly seed: number;
-  /** Values on all lanes together. */
+  /** Number of values on all lanes together. */
   readonly numRuns: number;
 }
 
-/** Some pairs of etcd and minietcd. `await using` ends their processes. */
+/** Pairs of etcd and minietcd. `await using` ends their processes. */
 export class Lanes implements AsyncDisposable {
   private constructor(
     readonly pairs: readonly Pair[],
@@ -36,7 +39,7 @@ export class Lanes implements AsyncDisposable {
     return this.pairs[0]!;
   }
 
-  /** Plays generated values on all pairs; each has a seed of its own. A failure is made shorter before it is told. */
+  /** Plays generated values on all pairs, with a seed for each. A failure is shrunk before it is reported. */
   async check<T>({ arbitrary, play, seed, numRuns }: Plays<T>): Promise<void> {
     const lanes = this.pairs.length;
     let failed = false;
@@ -44,7 +47,7 @@ export class Lanes implements AsyncDisposable {
       const servers = this.clusters.slice(2 * lane, 2 * lane + 2);
       let ownFailed = false;
       const property = fc.asyncProperty(arbitrary, async (value) => {
-        if (failed && !ownFailed) return; // another lane has something to tell
+        if (failed && !ownFailed) return; // another lane has the failure
         try {
           await withServers(servers, () => play(pair, value));
         } catch (error) {
@@ -70,7 +73,10 @@ export class Lanes implements AsyncDisposable {
   }
 }
 
-/** Starts servers again that end meanwhile, so that shorter sequences can be tried on them. @throws Error that has their logs, too */
+/**
+ * Restarts servers that end while a shorter sequence is tried.
+ * @throws Error that includes their logs
+ */
 async function withServers(clusters: readonly EtcdCluster[], play: () => Promise<void>): Promise<void> {
   try {
     await play();
@@ -82,7 +88,10 @@ async function withServers(clusters: readonly EtcdCluster[], play: () => Promise
   }
 }
 
-/** @returns the end of the log of a server that has ended */
+/**
+ * Starts a server that has ended.
+ * @returns the end of its log; undefined: it had not ended
+ */
 async function startAgain(cluster: EtcdCluster): Promise<string | undefined> {
   const member = cluster.member(0);
   try {

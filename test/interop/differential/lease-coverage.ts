@@ -1,4 +1,4 @@
-// Outcomes that requests about leases are known to bring about.
+// Outcomes that requests about leases are known to have.
 import type { LeaseKeepAliveResponse, LeaseTimeToLiveResponse } from "../../../proto/index.js";
 import type { Fields, Request } from "./requests.js";
 
@@ -29,7 +29,7 @@ export function leaseOutcomes(request: LeaseRequest, answer: Fields): string[] {
   }
 }
 
-/** Outcomes that a run must bring about. */
+/** Outcomes that every run must have. */
 export const expectedLeaseOutcomes: readonly string[] = [
   ...["any id", "own id", "TTL raised"].map((outcome) => `leaseGrant: ${outcome}`),
   "leaseGrant: error 9 etcdserver: lease already exists",

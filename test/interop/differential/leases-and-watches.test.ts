@@ -1,6 +1,5 @@
-// Leases and watches: what etcd 3.7 answers and tells its watchers, minietcd does.
-//
-// SEED=… plays other sequences, RUNS=… another number of them. What fails with some SEED and RUNS fails again with the same.
+// Leases and watches: minietcd's answers and events are those of etcd 3.7.
+// SEED=… plays other sequences, RUNS=… another number of them. A failure is repeated with the same SEED and RUNS.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { directed } from "./directed.js";
@@ -31,7 +30,10 @@ function note({ outcomes, difference }: Finding): void {
   for (const outcome of [...outcomes, ...known]) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
 }
 
-/** @throws Error that tells all that was said, if something differs in a way that is not known */
+/**
+ * Plays a sequence on both servers.
+ * @throws Error with all exchanges, if an answer differs in an unknown way
+ */
 async function play(pair: Pair, steps: readonly LiveStep[]): Promise<void> {
   await pair.startAfresh();
   const { now } = pair.at;
@@ -65,7 +67,7 @@ test("a response in fragments", async () => {
 test("the directed steps bring about every expected outcome", async () => {
   for (const steps of directed) await play(lanes.first, steps);
   const notBroughtAbout = missingOutcomes();
-  seen.clear(); // from here on it is chance
+  seen.clear(); // the sequences from here on are random
   assert.deepEqual(notBroughtAbout, []);
 });
 

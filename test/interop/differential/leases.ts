@@ -1,4 +1,4 @@
-// Requests about leases, few of them with the same ids; and what of the answers can be compared.
+// Requests about leases with few ids, and the comparable part of the answers.
 import fc from "fast-check";
 import type { LeaseGrantRequest, PutRequest } from "../../../proto/index.js";
 import { choose, list, seldom, mostly } from "./chance.js";
@@ -6,11 +6,11 @@ import { key, value } from "./keys.js";
 import type { Fields, Request } from "./requests.js";
 import { lateOf, highest, type Late, lowest } from "./revisions.js";
 
-/** Below those that servers pick. */
+/** Ids below those that servers pick. */
 const knownId = choose([8, fc.constantFrom(1n, 2n, 3n)], [1, fc.constantFrom(-1n, lowest)]);
 export const leaseId = choose([12, knownId], [1, fc.constantFrom(0n, 99n)]);
 
-/** Longer than any run lasts. */
+/** TTLs longer than any run. */
 const longTtl = fc.constantFrom(600n, 3_600n, 7_200n, 9_000_000_000n);
 const shortTtl = fc.constantFrom(1n, 0n, -1n, lowest);
 const hugeTtl = fc.constantFrom(9_000_000_001n, highest);
@@ -25,7 +25,7 @@ export const grant: fc.Arbitrary<Steps> = fc
   })
   .map((message) => [grantOf(message)]);
 export const revoke: fc.Arbitrary<Steps> = leaseId.map((ID) => [lateOf({ method: "leaseRevoke", message: { ID } })]);
-/** A lease granted for seconds is revoked before they are over. */
+/** A lease that is granted for seconds, and revoked before it expires. */
 export const briefGrant: fc.Arbitrary<Steps> = fc
   .record({ ID: knownId, TTL: shortTtl })
   .map((message) => [grantOf(message), lateOf({ method: "leaseRevoke", message: { ID: message.ID } })]);
@@ -36,13 +36,13 @@ export const keepAlive: fc.Arbitrary<Steps> = list(leaseId, 0, 4).map((ids) => [
   lateOf({ method: "leaseKeepAlive", message: { ids } }),
 ]);
 export const listLeases: Late<Request> = lateOf({ method: "leaseLeases", message: {} });
-/** All that is left of them, with their keys. */
+/** Reads all remaining leases, with their keys. */
 export const lookAtLeases: Steps = [
   listLeases,
   ...[1n, 2n, 3n, -1n, lowest].map((ID) => lateOf<Request>({ method: "leaseTimeToLive", message: { ID, keys: true } })),
 ];
 
-/** A third of them under a lease. */
+/** Puts, a third of them with a lease. */
 export const leasedPut: fc.Arbitrary<PutRequest> = fc.record({
   key,
   value,
@@ -52,11 +52,11 @@ export const leasedPut: fc.Arbitrary<PutRequest> = fc.record({
   ignoreLease: fc.constant(false),
 });
 
-/** Ids that servers pick, which are never the same two, are all shown as this one. */
+/** The id shown for all ids that servers pick. */
 const picked = 2n ** 40n;
 const showId = (id: bigint) => (id >= 2n ** 32n ? picked : id);
 
-/** How much of its time a lease may have used up by the time somebody asks. */
+/** Seconds of a lease's TTL that may have passed before a request. */
 const maxUsedSeconds = 60n;
 
 function showTtl({ TTL, grantedTTL }: { TTL: bigint; grantedTTL: bigint }): bigint {
@@ -65,7 +65,7 @@ function showTtl({ TTL, grantedTTL }: { TTL: bigint; grantedTTL: bigint }): bigi
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
-/** Without picked ids, without the seconds that have passed, and with keys in order. */
+/** Returns an answer without picked ids and elapsed seconds, and with its keys sorted. */
 export function comparableLeaseOf({ method }: Request, message: Fields): Fields {
   if (method === "leaseGrant") return { ...message, ID: showId(message["ID"] as bigint) };
   if (method === "leaseLeases") {

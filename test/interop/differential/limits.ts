@@ -1,2 +1,2 @@
-/** Limits that the servers are started with: small, so that exceeding them is cheap. */
+/** Limits that the servers are started with: low, so that exceeding them is cheap. */
 export const limits = { maxTxnOps: 6, maxRequestBytes: 32_768 };

@@ -1,4 +1,4 @@
-// Generated sequences with leases and watches: what is written, what is written under leases, and who watches it.
+// Generated sequences with leases and watches: writes, with and without leases, and watchers of them.
 import fc from "fast-check";
 import { type RequestOp, TxnRequest, type WatchRequest } from "../../../proto/index.js";
 import { choose, list } from "./chance.js";
@@ -10,7 +10,7 @@ import { lateOf, aroundCompaction, compactable, type Late, type Revisions } from
 import type { Watching } from "./watching.js";
 import { createRequest, watchRequest } from "./watch-requests.js";
 
-/** Something to do, once it is known where the stores stand. */
+/** A step, which is completed with the stores' revisions when it is played. */
 export type LiveStep =
   | { readonly kind: "ask"; readonly request: Late<Request> }
   | { readonly kind: "tell"; readonly stream: number; readonly request: Late<WatchRequest> }
@@ -32,7 +32,7 @@ export function perform(step: LiveStep, on: Watching, at: () => Revisions): Prom
 
 const stream = fc.constantFrom(0, 1, 2);
 const putOp = leasedPut.map<RequestOp>((value) => ({ request: { $case: "requestPut", value } }));
-/** With an end: deletions without one stand beside no puts, as in `txns.ts`. */
+/** Deletions with a range end: those without one do not appear together with puts, as in `txns.ts`. */
 const deleteOp = boundedDelete.map<RequestOp>((value) => ({ request: { $case: "requestDeleteRange", value } }));
 const txn = fc
   .uniqueArray(choose([5, putOp], [1, deleteOp]), {
@@ -64,7 +64,7 @@ const compareLease = fc
   });
 const put = leasedPut.map((message) => lateOf<Request>({ method: "put", message }));
 const deletion = deleteRange.map((message) => lateOf<Request>({ method: "deleteRange", message }));
-/** To its end: whether etcd tells of what it has removed must not depend on how far it has come. */
+/** Physical compactions: otherwise etcd's answers about removed changes would depend on its progress. */
 const compaction = choose([8, compactable], [1, aroundCompaction]).map<Late<Request>>((revision) => (at) => ({
   method: "compact",
   message: { revision: revision(at), physical: true },

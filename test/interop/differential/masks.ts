@@ -1,4 +1,4 @@
-// Known differences between minietcd's answers and those of etcd 3.7. Each stands in docs/differences.md.
+// Known differences between the answers of minietcd and etcd 3.7, each with a row in docs/differences.md.
 import { isDeepStrictEqual } from "node:util";
 import type { WatchRequest, WatchResponse } from "../../../proto/index.js";
 import type { Answer, Request } from "./requests.js";
@@ -7,12 +7,15 @@ import type { Told, Watcher } from "./watchers.js";
 
 export interface Known {
   readonly name: string;
-  /** The first cell of the row of docs/differences.md that tells of it. */
+  /** The first cell of the row in docs/differences.md. */
   readonly row: string;
 }
 
 export interface Mask extends Known {
-  /** Whether this, and nothing else, is how the two answers to a request differ. `at`: when it was sent. */
+  /**
+   * Tells whether the answers differ in this way, and in no other.
+   * @param at the revisions when the request was sent
+   */
   readonly hides: (request: Request, etcd: Answer, ours: Answer, at: Revisions) => boolean;
 }
 
@@ -33,7 +36,7 @@ export const masks: readonly Mask[] = [
 type Replies = readonly (WatchResponse | string)[];
 
 interface ReplyMask extends Known {
-  /** Whether this, and nothing else, is how the answers to a request on a watch stream differ. */
+  /** Tells whether the answers to a request on a watch stream differ in this way, and in no other. */
   readonly hides: (
     asked: { request: WatchRequest; watchers: readonly Watcher[]; now: bigint },
     etcd: Replies,
@@ -42,7 +45,7 @@ interface ReplyMask extends Known {
 }
 
 interface ToldMask extends Known {
-  /** Whether this, and nothing else, is how what a watcher told differs. */
+  /** Tells whether the events of a watcher differ in this way, and in no other. */
   readonly hides: (by: { watcher: Watcher | undefined; compacted: bigint }, etcd: Told, ours: Told) => boolean;
 }
 

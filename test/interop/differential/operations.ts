@@ -1,4 +1,4 @@
-// The requests that stand alone or in a transaction: Range, Put and DeleteRange.
+// Requests that can be sent alone or in a transaction: Range, Put and DeleteRange.
 import fc from "fast-check";
 import type {
   DeleteRangeRequest,
@@ -21,7 +21,7 @@ export const sort = choose<Sort>(
   [1, fc.constant({ sortOrder: 0, sortTarget: 0 })],
   [1, fc.record({ sortOrder: order, sortTarget: target })],
 );
-/** Orders without a name, with targets that have one and targets that have none. */
+/** Unknown sort orders, with known and unknown targets. */
 export const oddSort = fc
   .record({ sortOrder: fc.constantFrom(3, 7, -1), sortTarget: fc.constantFrom(0, 1, 5, 9) })
   .map((numbers) => numbers as unknown as Sort);
@@ -51,7 +51,7 @@ export const range = (sort: fc.Arbitrary<Sort>, oddness: number): fc.Arbitrary<L
       maxCreateRevision: late.maxCreateRevision(at),
     }));
 
-/** No lease exists. */
+/** Lease ids, none of which exists. */
 const lease = mostly(0n, 30, fc.constantFrom(1n, -1n, 0x1234_5678_9abc_def0n));
 
 export const put: fc.Arbitrary<PutRequest> = fc
@@ -66,7 +66,7 @@ export const put: fc.Arbitrary<PutRequest> = fc
   })
   .map(({ careless, ...request }) => {
     if (careless) return { ...request, lease: request.ignoreLease ? 1n : request.lease };
-    // What is to be kept may not be given as well.
+    // A value or lease that is to be kept may not be given as well.
     return {
       ...request,
       value: request.ignoreValue ? empty : request.value,
@@ -74,7 +74,7 @@ export const put: fc.Arbitrary<PutRequest> = fc
     };
   });
 
-/** Gives both value and lease. */
+/** Puts that give both value and lease. */
 export const completePut = put.map<PutRequest>((request) => ({ ...request, ignoreValue: false, ignoreLease: false }));
 
 const deleteOf = (intervals: fc.Arbitrary<Interval>): fc.Arbitrary<DeleteRangeRequest> =>

@@ -1,4 +1,4 @@
-// Two servers that hold the same: etcd, and the one that is compared with it. Everything is asked of both.
+// Two servers with the same state: etcd, and the one to compare with it. Every request goes to both.
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
@@ -13,11 +13,11 @@ export interface Exchange {
   readonly request: Request;
   readonly etcd: Answer;
   readonly ours: Answer;
-  /** How the answers differ; "unknown": in a way that nobody has explained. */
+  /** The difference of the answers; "unknown": it has no explanation. */
   readonly difference: Mask | "none" | "unknown";
 }
 
-/** Returns the part of an answer that can be compared. */
+/** Returns the comparable part of an answer. */
 function comparableOf(request: Request, answer: Answer): Answer {
   return answer.kind === "ok" ? { kind: "ok", message: comparableLeaseOf(request, answer.message) } : answer;
 }
@@ -54,10 +54,9 @@ export class Pair {
   }
 
   /**
-   * Empties both and forgets their history, at one and the same revision: even after a difference has driven them
-   * apart, what is played next meets the same state on both.
-   *
-   * @param physical whether the compaction is waited for, which takes etcd a fifth of a second
+   * Empties both stores, and compacts their history at the same revision: even after a difference, the next sequence begins with the same
+   * state.
+   * | @param physical whether to wait for the end of the compaction, which takes etcd a fifth of a second
    */
   async startAfresh(physical = true): Promise<void> {
     await Promise.all([revokeAll(this.etcd), revokeAll(this.ours)]);
@@ -65,7 +64,7 @@ export class Pair {
     const [etcd, ours] = await this.revisionsAfter({ method: "range", message: read });
     const target = (etcd > ours ? etcd : ours) + 1n;
     await Promise.all([advance(this.etcd, target - etcd), advance(this.ours, target - ours)]);
-    // There is something to delete, so this takes the revision after `target`.
+    // There is a key to delete, so this takes the revision after `target`.
     const deletion = DeleteRangeRequest.create(everything);
     const [now, ourNow] = await this.revisionsAfter({ method: "deleteRange", message: deletion });
     assert.deepEqual([now, ourNow], [target + 1n, target + 1n]);
@@ -83,7 +82,11 @@ export class Pair {
     return Promise.all([this.etcd.send(request), this.ours.send(request)]);
   }
 
-  /** @throws AssertionError if one of them refuses */
+  /**
+   * Sends a request.
+   * @returns the revisions of both stores
+   * @throws AssertionError if one of them refuses
+   */
   private async revisionsAfter(request: Request): Promise<[bigint, bigint]> {
     const [etcd, ours] = await this.askBoth(request);
     return [headerRevision(etcd), headerRevision(ours)];
@@ -92,7 +95,7 @@ export class Pair {
   private note(request: Request, answer: Answer): void {
     if (answer.kind === "error") return;
     const { now, compacted } = this.revisions;
-    // A keep-alive stream has no header of its own, and changes nothing.
+    // A keep-alive stream has no header, and changes nothing.
     const next = request.method === "leaseKeepAlive" ? now : headerRevision(answer);
     this.revisions = {
       now: next > now ? next : now,
@@ -106,7 +109,7 @@ async function advance(channel: Channel, steps: bigint): Promise<void> {
   for (let step = 0n; step < steps; step++) headerRevision(await channel.send(put));
 }
 
-/** gRPC's NOT_FOUND. */
+/** The gRPC code NOT_FOUND. */
 const notFound = 5;
 
 async function revokeAll(channel: Channel): Promise<void> {
@@ -114,7 +117,7 @@ async function revokeAll(channel: Channel): Promise<void> {
   assert(answer.kind === "ok", `Leases cannot be listed: ${showAnswer(answer)}`);
   for (const { ID } of answer.message["leases"] as readonly { ID: bigint }[]) {
     const answer = await channel.send({ method: "leaseRevoke", message: { ID } });
-    // A short one may have expired since it was listed.
+    // A short lease may have expired since it was listed.
     if (answer.kind === "ok" || answer.code !== notFound) headerRevision(answer);
   }
 }

@@ -1,4 +1,4 @@
-// The requests that are played, and how one is sent: as its bytes, so that nothing checks it before the server does.
+// The requests of the sequences, which are sent as bytes, so that no check happens before the server's.
 import {
   Client,
   type ClientDuplexStream,
@@ -43,7 +43,7 @@ export type Request =
   | { readonly method: "leaseLeases"; readonly message: LeaseLeasesRequest }
   | { readonly method: "leaseKeepAlive"; readonly message: KeepAlives };
 
-/** A stream of its own, on which one id after the other is kept alive. */
+/** A stream on which keep-alives of several ids are sent, one after the other. */
 export interface KeepAlives {
   readonly ids: readonly bigint[];
 }
@@ -51,7 +51,7 @@ export interface KeepAlives {
 type UnaryRequest = Exclude<Request, { method: "leaseKeepAlive" }>;
 export type Method = Request["method"];
 
-/** A decoded message, seen as data: fields by name, a oneof as its case and value. */
+/** A decoded message as plain data: fields by name, a oneof as its case and value. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export type Answer =
@@ -92,10 +92,10 @@ const definitions: Record<UnaryRequest["method"], MethodDefinition> = {
 const keepAlivePath = `/${lease.fullName}/${lease.methods.leaseKeepAlive.name}`;
 const watchPath = `/${WatchDefinition.fullName}/${WatchDefinition.methods.watch.name}`;
 
-/** Fields that differ between any two clusters: the member that answered, and its term. */
+/** Fields that differ between clusters: the member that answered, and its term. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
 
-/** Replaces ids by 1 or 0: only their presence can be compared. A transaction's inner headers must have none. */
+/** Replaces ids by 1 or 0: only their presence can be compared. The headers inside a transaction must have none. */
 function omitIds(value: unknown, field?: string): unknown {
   if (typeof value === "bigint" && field !== undefined && idFields.has(field)) return value === 0n ? 0n : 1n;
   if (Array.isArray(value)) return value.map((item) => omitIds(item));
@@ -103,7 +103,7 @@ function omitIds(value: unknown, field?: string): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, omitIds(inner, name)]));
 }
 
-/** Far beyond what any request here takes: whoever exceeds it hangs. */
+/** Timeout that only a request that hangs exceeds. */
 const deadlineMs = scaledMs(10_000);
 
 /** One connection to one server. */
@@ -143,7 +143,7 @@ export class Channel {
     });
   }
 
-  /** The next id is sent when the one before has been answered; then the stream is to end well. */
+  /** Sends each id when the previous one has been answered, then ends the stream. */
   private keepAlive({ ids }: KeepAlives): Promise<Answer> {
     const call = this.grpc.makeBidiStreamRequest(
       keepAlivePath,
@@ -162,7 +162,7 @@ export class Channel {
         responses.push(response);
         proceed();
       });
-      call.on("error", () => undefined); // the status tells
+      call.on("error", () => undefined); // the status event reports it
       call.on("status", ({ code, details }: StatusObject) => {
         if (code === status.OK) resolve({ kind: "ok", message: { responses } });
         else resolve({ kind: "error", code, details });

@@ -1,4 +1,4 @@
-// Revisions, counted from where the stores stand at that moment, so that they are the same ones wherever a sequence starts.
+// Revisions relative to the stores' present revisions, so that a sequence does not depend on where it starts.
 import fc from "fast-check";
 import { choose, mostly } from "./chance.js";
 
@@ -16,18 +16,18 @@ export const lateOf =
   () =>
     value;
 
-/** The ends of what 64 bits hold. */
+/** The limits of 64-bit integers. */
 export const lowest = -(2n ** 63n);
 export const highest = 2n ** 63n - 1n;
 
 export const exactly = (revision: bigint): fc.Arbitrary<Late<bigint>> => fc.constant(() => revision);
-/** Readable: not before the compaction. */
+/** Revisions that can be read: not before the compaction. */
 export const recent = fc.bigInt(0n, 6n).map<Late<bigint>>(
   (back) =>
     ({ now, compacted }) =>
       now - back < compacted ? compacted : now - back,
 );
-/** Revisions that a compaction may ask for. */
+/** Revisions for a compaction, mostly possible ones. */
 export const compactable = fc.bigInt(0n, 6n).map<Late<bigint>>(
   (back) =>
     ({ now, compacted }) =>
@@ -47,5 +47,5 @@ export const odd = fc.constantFrom(-1n, -5n, 1n, lowest, highest).map<Late<bigin
 
 export const readRevision = (oddness: number): fc.Arbitrary<Late<bigint>> =>
   choose([120, exactly(0n)], [80, recent], [oddness, aroundCompaction], [oddness, future], [oddness, odd]);
-/** A bound on revisions; any number is a good one. */
+/** A bound on revisions; any number is valid. */
 export const bound = mostly(() => 0n, 14, choose([6, recent], [1, future], [1, aroundCompaction], [1, odd]));

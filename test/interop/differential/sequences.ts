@@ -1,5 +1,5 @@
-// Generated sequences of requests. Keys are few and revisions lie close to the present, so that requests meet each
-// other's effects; most succeed, and each way to fail occurs.
+// Generated sequences of requests, with few keys and with revisions close to the present, so that requests affect each other; most
+// succeed, and each way to fail occurs.
 import fc from "fast-check";
 import { DeleteRangeRequest, PutRequest, RangeRequest, type RequestOp } from "../../../proto/index.js";
 import { choose, list, seldom } from "./chance.js";
@@ -12,13 +12,13 @@ import { bareCompare, readTxn, txn } from "./txns.js";
 
 const putOf = (size: number): Late<Request> =>
   lateOf({ method: "put", message: PutRequest.create({ key: zero, value: new Uint8Array(size) }) });
-/** Too large to be proposed, and too large to be received. */
+/** Requests too large to be proposed, and too large to be received. */
 const oversized = fc.constantFrom(putOf(limits.maxRequestBytes * 2), putOf(limits.maxRequestBytes + 2 ** 20));
 
 const compaction = fc
   .record({ revision: choose([12, compactable], [2, aroundCompaction], [1, future], [1, odd]), physical: seldom(2) })
   .map(({ revision, physical }) => ({ physical, revision }));
-/** Mostly the newest, of which etcd has no stored hash. */
+/** Mostly the newest revision, for which etcd has no stored hash. */
 const newest: Late<bigint> = ({ now }) => now;
 const hashRevision = choose(
   [1, exactly(0n)],
@@ -36,8 +36,9 @@ const send =
     ({ method, message: late(at) }) as Request;
 
 /**
- * @param hashing whether hashes are asked for while perhaps nothing is alive. Then etcd's hash depends on how far a
- *   compaction has come, so each is waited for
+ * Returns one step.
+ * @param hashing whether to request hashes while the store may be empty. etcd's hash then depends on the progress of a compaction, so
+ * each compaction is waited for
  */
 function step(hashing: boolean): fc.Arbitrary<Late<Request>> {
   const compact = compaction.map(({ revision, physical }) =>
@@ -57,7 +58,7 @@ function step(hashing: boolean): fc.Arbitrary<Late<Request>> {
   );
 }
 
-/** Several keys of one revision, to begin with. */
+/** Returns puts of several keys in one revision, to begin with. */
 const furnishOf = (minLength: number, maxLength: number) =>
   fc
     .uniqueArray(fc.record({ key: knownKey, value }), {
@@ -91,7 +92,7 @@ const deleteAll: Late<Request> = lateOf({
 });
 const hashOfAll: Late<Request> = (at) => ({ method: "hashKV", message: { revision: newest(at) } });
 
-/** A last look, and the hash: with something alive, thanks to the put, or with nothing. */
+/** Returns the last reads and the hash, either after a put, or of an empty store. */
 const endingOf = (hashing: boolean) => (hashing ? [lookBack, deleteAll, hashOfAll] : [lookBack, hashOfAll]);
 
 const steps = (hashing: boolean) =>
@@ -100,7 +101,7 @@ const steps = (hashing: boolean) =>
 /** The requests of one run of the test. */
 export const sequence: fc.Arbitrary<Late<Request>[]> = fc.oneof(steps(false), steps(true));
 
-/** Requests for a store that was never compacted: there, 0 is a revision to compact to. */
+/** Requests for a store that was never compacted: only there, 0 is a valid revision to compact to. */
 export const firstOfAll: Late<Request>[] = [
   send("range")(lateOf(RangeRequest.create(everything))),
   send("hashKV")(lateOf({ revision: 0n })),

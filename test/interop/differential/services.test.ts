@@ -1,6 +1,5 @@
-// All services, over gRPC and the JSON gateway: etcd 3.7 and minietcd answer alike, also what is no request.
-//
-// SEED=… plays other sequences, RUNS=… another number of them. What fails with some SEED and RUNS fails again with the same.
+// All services, over gRPC and the JSON gateway: etcd 3.7 and minietcd have the same answers, also to invalid requests.
+// SEED=… plays other sequences, RUNS=… another number of them. A failure is repeated with the same SEED and RUNS.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -18,19 +17,19 @@ import { lateOf, type Late, type Revisions } from "./revisions.js";
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 1_000);
 
-/** Fewer sequences need not bring about all that is expected. */
+/** With fewer sequences, some of the expected outcomes may be missing. */
 const runsThatCover = 1_000;
 
 let lanes: Lanes;
 const callers = new Map<Pair, readonly [etcd: Caller, ours: Caller]>();
-/** How often each method succeeded and failed, by transport. */
+/** Successes and failures of each method, by transport. */
 const seen = new Map<string, number>();
 
 before(async () => {
   lanes = await Lanes.start(2, [`--max-txn-ops=${limits.maxTxnOps}`]);
   for (const pair of lanes.pairs) {
     const [etcd, ours] = pair.channels;
-    // Until its cluster has a version, etcd takes no version for one to downgrade to.
+    // A cluster of etcd refuses every downgrade until it has decided its version.
     await eventually(20_000, "etcd to settle its version", async () =>
       (await (await fetch(`http://${etcd.endpoint}/version`)).text()).includes("not_decided") ? undefined : true,
     );
@@ -50,7 +49,7 @@ const revisionOf = ({ messages }: Reply): bigint => {
   return BigInt(header?.revision ?? 0);
 };
 
-/** Deactivates all alarms, so that both take writes. */
+/** Deactivates all alarms, so that both servers accept writes. */
 async function disarm(pair: Pair): Promise<void> {
   const bytes = AlarmRequest.encode(AlarmRequest.create({ action: 0 })).finish();
   for (const caller of callersOf(pair)) {
@@ -65,7 +64,7 @@ async function disarm(pair: Pair): Promise<void> {
   }
 }
 
-/** Whether a call would wait for another holder of the lock, or for the end of a leader. */
+/** Tells whether a call would wait for another holder of the lock, or for the leader to resign. */
 async function wouldWait(pair: Pair, call: Call): Promise<boolean> {
   if (!/\/(Lock|Campaign)$/.test(call.path)) return false;
   const { name = "", lease = "0" } = (requestJson(call) ?? {}) as { name?: string; lease?: string };
@@ -92,7 +91,10 @@ const nextRevisions = ({ now, compacted }: Revisions, { path, bytes }: Call, rep
   return { now, compacted: BigInt((requestJson({ path, bytes }) as { revision?: string }).revision ?? 0) };
 };
 
-/** @throws Error that tells all that was said, if the answers to one of them differ in a way that is not known */
+/**
+ * Plays a sequence on both servers.
+ * @throws Error with all exchanges, if an answer differs in an unknown way
+ */
 async function play(pair: Pair, steps: readonly Late<Call>[]): Promise<void> {
   await disarm(pair);
   await pair.startAfresh();
@@ -124,7 +126,7 @@ const others = [
 const expected = [...kv, ...others].flatMap((path) =>
   ["grpc", "gateway"].flatMap((over) => ["answered", "refused"].map((end) => `${path} over ${over}: ${end}`)),
 );
-/** Refusals that chance hardly brings about: these methods refuse little but bytes that are no message. */
+/** Refusals that are rarely generated: these methods refuse hardly anything but invalid bytes. */
 const rare = new Set(
   ["etcdserverpb.Lease/LeaseTimeToLive", "etcdserverpb.Maintenance/Alarm", "v3lockpb.Lock/Unlock"].map(
     (method) => `/${method} over gateway: refused`,
@@ -140,7 +142,7 @@ const putOf = (key: string, value: string): Late<Call> =>
   );
 
 test("a stream of keys that are sorted by their values", async () => {
-  // A seed brings about too few keys in such streams for the difference to be sure.
+  // The generated streams may have too few keys for the difference to show.
   const request = RangeRequest.create({ ...everything, sortTarget: 4 });
   const stream = grpcCall("/etcdserverpb.KV/RangeStream", RangeRequest.encode(request).finish());
   await play(lanes.first, [putOf("a", "2"), putOf("b", "1"), stream]);

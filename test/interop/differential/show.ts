@@ -1,4 +1,4 @@
-// Requests and answers as a person reads them: what has its default value is left out.
+// Requests and answers as text, without default values.
 import type { Exchange } from "./pair.js";
 import type { Answer, Request } from "./requests.js";
 
@@ -36,7 +36,7 @@ export const showRequest = ({ method, message }: Request): string => `${method} 
 export const showAnswer = (answer: Answer): string =>
   answer.kind === "ok" ? show(answer.message) : `error ${answer.code} "${answer.details}"`;
 
-/** Shows a request with both answers, or with the one that both gave. */
+/** Shows a request with both answers, or with one if they are equal. */
 export function showExchange({ request, etcd, ours, difference }: Exchange): string {
   if (difference === "none") return `${showRequest(request)}\n  both: ${showAnswer(etcd)}`;
   return `${showRequest(request)}\n  etcd: ${showAnswer(etcd)}\n  ours: ${showAnswer(ours)}`;

@@ -1,4 +1,4 @@
-// Transactions: with everything in them, with nothing but a comparison, with nothing but ranges.
+// Transactions: with all kinds of operations, with a compare only, and with ranges only.
 import fc from "fast-check";
 import type {
   Compare,
@@ -20,7 +20,7 @@ const compare: fc.Arbitrary<Late<Compare>> = fc
     interval: choose([5, one], [3, some], [1, from], [1, all]),
     result: choose([20, fc.constantFrom(0, 1, 2, 3)], [1, fc.constant(7)]),
     target: choose([20, fc.constantFrom(0, 1, 2, 3, 4)], [1, fc.constant(9)]),
-    /** Which operand is given; it should be the one for the target. */
+    /** The operand, which should be the one of the target. */
     operand: choose([16, fc.constant("own")], [1, fc.constantFrom("none", 0, 3)]),
     version: choose([8, fc.bigInt(0n, 3n)], [1, fc.constantFrom(-1n, highest)]),
     createRevision: choose([1, exactly(0n)], [3, recent], [1, future]),
@@ -53,17 +53,20 @@ const deleteOp = (requests: fc.Arbitrary<DeleteRangeRequest>) =>
   requests.map((value) => lateOf<RequestOp>({ request: { $case: "requestDeleteRange", value } }));
 const unsetOp = fc.constant(lateOf<RequestOp>({ request: undefined }));
 
-/** Writes of a transaction, with everything nested in it. */
+/** Writes of a transaction, and of those nested in it. */
 interface Writes {
   readonly put: fc.Arbitrary<Late<RequestOp>>;
   readonly delete: fc.Arbitrary<Late<RequestOp>>;
 }
 const givingEverything: Writes = { put: putOp(completePut), delete: deleteOp(boundedDelete) };
 const keepingSome: Writes = { put: putOp(put), delete: deleteOp(boundedDelete) };
-/** Deletions without an end stand beside no puts: that a key is both put and deleted, etcd does not notice then. */
+/**
+ * Writes without puts, in which deletions may have an open end: together with puts, etcd does not notice that a key is both put and
+ * deleted.
+ */
 const puttingNothing: Writes = { put: rangeOp(sort), delete: deleteOp(deleteRange) };
 
-/** How deep transactions nest. */
+/** Maximum nesting of transactions. */
 const maxDepth = 3;
 
 function operation(writes: Writes, depth: number): fc.Arbitrary<Late<RequestOp>> {
@@ -102,17 +105,17 @@ function nestedTxn(writes: Writes, depth: number): fc.Arbitrary<Late<TxnRequest>
   return txnOf(choose([200, list(compare, 0, 2)], [1, list(compare, maxTxnOps, maxTxnOps + 2)]), operations);
 }
 
-/** With everything in it. */
+/** Transactions with all kinds of operations. */
 export const txn = choose(
   [6, nestedTxn(keepingSome, 1)],
   [1, nestedTxn(givingEverything, 1)],
   [1, nestedTxn(puttingNothing, 1)],
 );
 
-/** One compare and nothing to do: whether it held is all the answer says. */
+/** One compare without operations: the answer says only whether it was true. */
 export const bareCompare = txnOf(
   compare.map((late) => [late]),
   fc.constant([]),
 );
-/** Takes no part in the log, which sorts that only newer etcds refuse must not reach. */
+/** Transactions of ranges, which are not replicated, so that sort options which older etcds refuse do not get into the log. */
 export const readTxn = txnOf(list(compare, 0, 1), list(rangeOp(choose([4, sort], [1, oddSort])), 1, 3));

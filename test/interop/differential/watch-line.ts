@@ -1,20 +1,20 @@
-// One watch stream of one server, and what has come on it.
+// One watch stream of one server, with the responses received.
 import type { ClientDuplexStream, StatusObject } from "@grpc/grpc-js";
 import type { WatchRequest, WatchResponse } from "../../../proto/index.js";
 import { within } from "../../support/deadline.js";
 import type { Channel, Fields } from "./requests.js";
 
-/** Far beyond what anything here takes: what has not come by then does not come. */
+/** Timeout for everything expected; later responses count as missing. */
 const patienceMs = 5_000;
 
-/** An answer to a request on the stream, and nothing that a watcher has to tell. */
+/** Tells whether a response answers a request, and has no events. */
 const isReply = ({ created, canceled, compactRevision, watchId, events }: WatchResponse) =>
   created || (compactRevision === 0n && events.length === 0 && (canceled || watchId === -1n));
 
 export class WatchLine {
-  /** Answers to requests, until they are taken. */
+  /** Answers to requests, until `takeReplies` returns them. */
   private replies: WatchResponse[] = [];
-  /** Responses that were not taken, by the ids of their watchers. */
+  /** Other responses, by the id of the watcher. */
   private readonly told = new Map<bigint, WatchResponse[]>();
   private readonly call: ClientDuplexStream<WatchRequest, Fields>;
   private wake: () => void = () => undefined;
@@ -27,7 +27,7 @@ export class WatchLine {
       this.receive(fields as unknown as WatchResponse);
       this.wake();
     });
-    this.call.on("error", () => undefined); // the status tells
+    this.call.on("error", () => undefined); // the status event reports it
     this.call.on("status", ({ code, details }: StatusObject) => this.fail(`the stream ended: ${code} ${details}`));
   }
 
@@ -41,7 +41,10 @@ export class WatchLine {
 
   responsesOf = (id: bigint): readonly WatchResponse[] => this.told.get(id) ?? [];
 
-  /** Whether it came about in time; what is missing shows in what is compared. */
+  /**
+   * Waits until the condition is true.
+   * @returns false at the timeout: the comparison then shows what is missing
+   */
   async waitUntil(condition: () => boolean): Promise<boolean> {
     const waitUntilMet = async () => {
       while (!condition()) {
@@ -56,7 +59,7 @@ export class WatchLine {
   waitForReply = (isLast: (reply: WatchResponse) => boolean): Promise<boolean> =>
     this.waitUntil(() => this.replies.some(isLast));
 
-  /** A failure of the stream is the last of them. */
+  /** Takes the answers; the last one is the failure of the stream, if it has failed. */
   takeReplies(): (WatchResponse | string)[] {
     const replies = this.replies;
     this.replies = [];
@@ -69,7 +72,7 @@ export class WatchLine {
     return told;
   }
 
-  /** As if it had told nothing. */
+  /** Drops the responses of a watcher. */
   drop(id: bigint): void {
     this.told.delete(id);
   }

@@ -1,4 +1,4 @@
-// Requests on watch streams, with everything that a watcher may ask for.
+// Requests on watch streams, with all options of a watcher.
 import fc from "fast-check";
 import {
   WatchCreateRequest,
@@ -10,7 +10,7 @@ import { choose, seldom, mostly } from "./chance.js";
 import { interval } from "./keys.js";
 import { aroundCompaction, exactly, future, highest, type Late, lowest, recent } from "./revisions.js";
 
-/** Refused on every stream, so that it is answered, and all that was asked before has been. */
+/** A request that every stream refuses; its answer shows that all earlier requests have been answered. */
 export const fence: WatchRequest = {
   requestUnion: {
     $case: "createRequest",
@@ -19,9 +19,9 @@ export const fence: WatchRequest = {
 };
 export const isFence = ({ created, canceled }: WatchResponse): boolean => created && canceled;
 
-/** The first ids that are free, and some that are not reached. */
+/** The lowest free ids, and some that are not assigned. */
 const watchId = choose([3, fc.constantFrom(1n, 2n, 3n)], [1, fc.constantFrom(-1n, 7n, highest)]);
-/** Only etcd lets those come to be that start at a negative revision; under this id they are in nobody's way. */
+/** The id for watchers that start at a negative revision, which only etcd creates; no other watcher gets it. */
 const outOfTheWay = 70n;
 
 const filters = choose<readonly Filter[]>(
@@ -52,7 +52,7 @@ const create: fc.Arbitrary<Late<WatchRequest>> = fc
     const value = {
       ...WatchCreateRequest.create({ ...interval, ...flags, startRevision }),
       watchId: startRevision < 0n ? outOfTheWay : id,
-      // Nobody can tell whether one that hears nothing has caught up.
+      // Without events and notices, the test could not see whether the watcher has caught up.
       filters: startRevision === 0n ? [...filters] : filters.slice(0, 1),
     };
     return { requestUnion: { $case: "createRequest", value } };

@@ -1,14 +1,14 @@
-// A watcher that both servers have, and what it has told.
+// A watcher on both servers, and its responses.
 import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from "../../../proto/index.js";
 
 export interface Watcher {
   readonly id: bigint;
   readonly create: WatchCreateRequest;
-  /** Began at a future revision, so each revision comes in a response of its own. */
+  /** Whether it began at a future revision, so that each revision comes in a response of its own. */
   readonly isLive: boolean;
-  /** Whether a compaction has taken what it wanted. */
+  /** Whether a compaction has removed revisions that it needs. */
   fate: "lives" | "is cut off" | "was cut off";
-  /** The revision to go on with. */
+  /** The revision to resume at. */
   next: bigint;
 }
 
@@ -17,11 +17,11 @@ export const isDeaf = ({ filters }: WatchCreateRequest): boolean => filters.incl
 
 export interface Told {
   readonly events: readonly Event[];
-  /** In which responses, where that is fixed: not for one who catches up, which may be told any number of revisions at once. */
+  /** The responses, where their division is defined: a watcher that catches up may receive any number of revisions at once. */
   readonly responses: readonly WatchResponse[];
-  /** All the rest, which is the end of it. */
+  /** The remaining responses, which end the watcher. */
   readonly cutOff: readonly WatchResponse[];
-  /** Promises that the responses did not keep. */
+  /** Promises that the responses broke. */
   readonly broken: readonly string[];
 }
 
@@ -92,7 +92,7 @@ export const watchOutcomes = { ofReplies, ofTold };
 
 const told = ["PUT", "DELETE", "PUT with prev_kv", "DELETE with prev_kv", "several of one revision"];
 
-/** Outcomes that a run must bring about. */
+/** Outcomes that every run must have. */
 export const expectedWatchOutcomes: readonly string[] = [
   ...["now", "the past", "the future"].map((from) => `watch: from ${from}`),
   ...["free", "own"].map((id) => `watch: id ${id}`),

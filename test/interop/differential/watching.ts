@@ -1,5 +1,4 @@
-// Watch streams on both servers: everything is asked of both, and what both have told is compared whenever nothing more
-// can be on its way.
+// Watch streams on both servers: each request goes to both, and the responses are compared whenever none can be in flight.
 import { isDeepStrictEqual } from "node:util";
 import {
   DeleteRangeRequest,
@@ -20,7 +19,7 @@ import { isDeaf, type Told, eventsOf, type Watcher, watchOutcomes } from "./watc
 import { WatchLine } from "./watch-line.js";
 
 export interface Finding {
-  /** Shows the request or the watcher, and both answers. Costs something: nearly none is shown. */
+  /** Shows the request or the watcher, and both answers; a function, because it is expensive and rarely called. */
   readonly show: () => string;
   readonly difference: Known | "none" | "unknown";
   readonly outcomes: readonly string[];
@@ -47,7 +46,7 @@ export class Watching {
   constructor(private readonly pair: Pair) {}
 
   async ask(request: Request): Promise<void> {
-    // Whether somebody who lags is cut off by a compaction is a matter of luck.
+    // A compaction ends a watcher that is behind, or not, depending on timing.
     if (request.method === "compact") await this.settle();
     this.note(await this.pair.ask(request));
   }
@@ -68,7 +67,7 @@ export class Watching {
     if (union?.$case === "cancelRequest") stream.watchers.delete(union.value.watchId);
   }
 
-  /** Closes a stream, and goes on with another where it ended. */
+  /** Closes a stream, and resumes its watchers on another one. */
   async restart(number: number, meanwhile: readonly (() => Request)[]): Promise<void> {
     await this.settle();
     const watchers = [...this.stream(number).watchers.values()].filter(({ fate }) => fate === "lives");
@@ -78,8 +77,8 @@ export class Watching {
   }
 
   /**
-   * Writes what each watcher must tell of, and waits until it has. A watcher tells in order, so that it then has told
-   * everything before, too.
+   * Makes a write for each watcher, and waits until the watcher has received it. Events are in order, so it then has received all earlier
+   * ones.
    */
   async settle(): Promise<void> {
     const all = [...this.streams.values()].flatMap(({ watchers }) => [...watchers.values()]);
@@ -114,7 +113,7 @@ export class Watching {
 
   private async create(number: number, create: WatchCreateRequest): Promise<void> {
     const { now, compacted } = this.pair.at;
-    // Nobody hears when it has caught up, and whether a compaction cuts it off before is a matter of luck.
+    // The test cannot see when this watcher has caught up, and so not whether a compaction ends it before.
     if (isDeaf(create) && create.startRevision >= compacted && isPast(create, now)) return;
     const stream = this.stream(number);
     const request: WatchRequest = { requestUnion: { $case: "createRequest", value: create } };
@@ -138,7 +137,10 @@ export class Watching {
     });
   }
 
-  /** The revision of a put of everybody's key, and that of their deletion if it takes one to be heard. */
+  /**
+   * Puts a key of each watcher, and deletes these keys if a watcher receives no puts.
+   * @returns the revisions of both; 0: nothing was deleted
+   */
   private async writeFor(watchers: readonly Watcher[]): Promise<{ puts: bigint; deletes: bigint }> {
     const firsts = watchers.map(({ create: { key } }) => (key.length === 0 ? zero : key));
     const keys = new Map(firsts.map((key) => [Buffer.from(key).toString("hex"), key]));

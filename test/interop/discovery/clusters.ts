@@ -1,5 +1,5 @@
-// Starts clusters of three with nothing but a domain, on a machine whose DNS is a server of its own; prints their members, then starts
-// them again with a DNS that knows hosts alone.
+// Starts clusters of three members with only a domain, on a machine whose DNS is a server of the test's; prints their members, then
+// starts them again with a DNS that knows hosts only.
 import { join } from "node:path";
 import { TestAuthority } from "../../support/certificates.js";
 import { eventually } from "../../support/deadline.js";
@@ -8,7 +8,7 @@ import { tempFolder } from "../../support/temp-folder.js";
 import { type Kind, Member } from "./member.js";
 import { peerPorts, zone } from "./zone.js";
 
-/** A cluster as each of its members lists it. */
+/** A cluster as its members list it. */
 export interface Listed {
   readonly cluster: string;
   readonly members: readonly string[];
@@ -32,7 +32,7 @@ const launch = (kind: Kind, folder: string, { scheme, flags, environment }: Shap
     return new Member(kind, `http://127.0.0.1:${port - 1}`, [...own, ...peer, ...flags], environment);
   });
 
-/** Waits until each member lists all by the names that they have told. */
+/** Waits until each member lists all of them with the names that they have published. */
 const waitForList = async (members: readonly Member[]): Promise<readonly Listed[]> => {
   const started = await Promise.all(members.map((member) => member.whenStarted()));
   if (started.includes(false)) throw new Error("a member has ended");
@@ -50,7 +50,7 @@ const waitForList = async (members: readonly Member[]): Promise<readonly Listed[
 
 const stopAll = (members: readonly Member[]) => Promise.all(members.map((member) => member.stop()));
 
-/** Starts a cluster, and again when DNS has no services any more. */
+/** Starts a cluster, and again when DNS has no more services. */
 const startTwice = async (
   kind: Kind,
   shape: Shape,
@@ -78,13 +78,12 @@ const withDns = async <T>(known: Zone, run: () => Promise<T>): Promise<T> => {
   }
 };
 
-/** Parts of the log of members that do not take each other's certificates. */
+/** Log messages of members that refuse each other's certificates. */
 const refusals = { etcd: "tls: bad certificate", minietcd: "does not match certificate's altnames" };
 
 /**
- * Starts a cluster with https whose members have a certificate for `host`, and starts it again.
- *
- * @returns whether they have trusted each other, of both starts
+ * Starts a cluster with https whose members have a certificate for `host`, twice.
+ * | @returns for both starts, whether they trusted each other
  */
 const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promise<readonly boolean[]> => {
   await using folder = await tempFolder();
@@ -95,7 +94,7 @@ const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promi
     `--peer-cert-file=${files.cert}`,
     `--peer-key-file=${files.key}`,
   ];
-  // The authorities of the machine, by the variables of Go and of Node: the flags name none.
+  // Variables of Go and of Node with the machine's authorities, since no flag names one.
   const environment = { SSL_CERT_FILE: ca, NODE_EXTRA_CA_CERTS: ca };
   const start = async (): Promise<boolean> => {
     const members = launch(kind, folder.path, { scheme: "https", flags, environment });

@@ -1,4 +1,5 @@
-// Members that find each other in DNS: minietcd finds those that etcd 3.7 finds, under the same ids, and says the same of what it cannot find.
+// Members that find each other in DNS: minietcd finds the same members as etcd 3.7, with the same ids, and has the same messages for
+// failures.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -33,7 +34,7 @@ test("three members form a cluster with nothing but a domain, with etcd's ids, a
   assert.equal(list?.members.length, 3);
   for (const each of [etcd.first, etcd.again, minietcd.first, minietcd.again])
     assert.deepEqual(each, [list, list, list]);
-  // Certificates for the domain, which counts at the first start alone, and for a host of the URLs.
+  // Certificates for the domain, which is compared at the first start only, and for a host of the URLs.
   assert.deepEqual(etcd.trust, [
     [true, false],
     [false, false],

@@ -1,4 +1,4 @@
-// A member of etcd or minietcd that is started with nothing but the flags it is given.
+// A member of etcd or minietcd that is started with the given flags only.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,7 @@ const minietcd = fileURLToPath(new URL("../../../dist/cli/minietcd.js", import.m
 const commandOf = (kind: Kind): readonly [string, ...string[]] =>
   kind === "etcd" ? [pathOfTool("etcd/etcd")] : [process.execPath, minietcd];
 
-/** A line of a log, as far as the tests look at it. */
+/** The fields of a log line that the tests read. */
 interface Line {
   readonly level: string;
   readonly msg: string;
@@ -58,23 +58,29 @@ export class Member implements AsyncDisposable {
     });
   }
 
-  /** Waits until it serves clients, or has ended. @returns whether it serves them */
+  /**
+   * Waits until the member serves clients, or has ended.
+   * @returns whether it serves them
+   */
   async whenStarted(): Promise<boolean> {
     return (await this.waitForLog("ready to serve client requests")) && this.code === undefined;
   }
 
-  /** Waits until its log has a text, or it has ended. @returns whether the log has it */
+  /**
+   * Waits until its log has a text, or it has ended.
+   * @returns whether the log has it
+   */
   async waitForLog(text: string): Promise<boolean> {
     await this.waitUntil(`"${text}" in the log`, () => this.code !== undefined || this.log.includes(text));
     return this.log.includes(text);
   }
 
-  /** The reason why it has ended. */
+  /** The reason for its end. */
   get reason(): string | undefined {
     return this.lines.findLast(({ level, error }) => ["fatal", "warn"].includes(level) && error !== undefined)?.error;
   }
 
-  /** The members that it has found in DNS, as it says. */
+  /** The members that it found in DNS, from its log. */
   get found(): readonly string[] {
     return this.lines.flatMap(({ msg, node }) => (msg.startsWith("got bootstrap from DNS") ? [node ?? ""] : []));
   }

@@ -1,4 +1,4 @@
-// Starts etcd and minietcd with the same flags, one member each, on a machine whose DNS is a server of its own; prints what came of it.
+// Starts etcd and minietcd with the same flags, one member each, on a machine whose DNS is a server of the test's; prints the outcomes.
 import { join } from "node:path";
 import { dnsPort, DnsServer } from "../../support/dns-server.js";
 import { tempFolder } from "../../support/temp-folder.js";
@@ -19,7 +19,7 @@ const byName = `http://m1.example.com:${ownPort}`;
 const byAddress = `http://127.0.0.1:${ownPort}`;
 const [own, domain] = [advertise(byName), (name: string) => `--discovery-srv=${name}.example.com`];
 
-/** Flags, as words; a word with a variable's name is put into the environment. */
+/** Flags as words; a word with the name of a variable sets it. */
 const cases: readonly (readonly string[])[] = [
   [own, domain("one")],
   [own, "--discovery-srv=ONE.example.com."],
@@ -48,10 +48,10 @@ const cases: readonly (readonly string[])[] = [
   [own, "--discovery-srv=-a.com"],
   [own, `--discovery-srv=${"x".repeat(64)}`],
   [own, "--discovery-srv=one"],
-  // The same check, of members that flags name.
+  // The same check for members in flags.
   [advertise(byAddress), `--initial-cluster=x=${byName}`],
   [advertise("http://127.0.0.1:1"), `--initial-cluster=x=${byName}`],
-  // One URL too many: two would be listed by etcd in an order of chance.
+  // Exactly one URL too many: etcd would list two in random order.
   [own, `--initial-cluster=x=${byName},x=http://m2.example.com:1`],
   [advertise(`${byName},http://127.0.0.1:1`), `--initial-cluster=x=${byName}`],
   [advertise(byAddress), `--initial-cluster=x=http://localhost:${ownPort}`],

@@ -1,16 +1,16 @@
-// The names of the tests' DNS: services of members, and hosts, all of them this machine.
+// The names of the tests' DNS: services of members, and hosts, all with addresses of this machine.
 import type { Zone } from "../../support/dns-server.js";
 
 const targetOf = (host: string, port: number) => ({ target: `${host}.example.com`, port });
 
 /** Peer ports of the members of a cluster. */
 export const peerPorts = [2380, 2390, 2400];
-/** The peer port of the cluster of one. */
+/** The peer port of the cluster with one member. */
 export const [ownPort = 0, otherPort = 0] = peerPorts;
 
 const hosts = ["m1", "m2", "m3", "alias"];
 
-/** Records of several domains, each with a cluster in its own state. */
+/** Records of several domains, each with a cluster in another state. */
 export const zone: Zone = {
   services: {
     "_etcd-server._tcp.example.com": peerPorts.map((port, n) => targetOf(`m${n + 1}`, port)),

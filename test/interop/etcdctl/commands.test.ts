@@ -1,5 +1,5 @@
-// The list of etcdctl's commands and flags, which docs/compatibility.md is written from, is what etcdctl's own help tells; and
-// minietcdctl has each of them, or docs/differences.md says that it does not.
+// The list of etcdctl's commands and flags for docs/compatibility.md equals etcdctl's own help; minietcdctl has each of them, or
+// docs/differences.md names it.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -13,7 +13,7 @@ import { minietcdctl } from "./ctl.js";
 const helpOf = (words: readonly string[]): string =>
   execFileSync(pathOfTool("etcd/etcdctl"), [...words, "--help"], { encoding: "utf8" });
 
-/** The lines of a help behind each heading, up to an empty line. */
+/** Returns the lines after each heading of a help text, up to an empty line. */
 const sections = (help: string): Map<string, string[]> =>
   new Map(
     help.split("\n\n").map((part) => {
@@ -31,7 +31,7 @@ const commandsIn = (help: string): string[] =>
 const flagsIn = (lines: string): string[] =>
   [...lines.matchAll(/^ +(?:-\w, +)?--([a-z-]+)/gm)].map(([, name = ""]) => name).filter((name) => name !== "help");
 
-/** All commands below some words, with their flags. */
+/** Returns all commands below a command, with their flags. */
 function tree(words: readonly string[]): [string, string[]][] {
   const help = helpOf(words);
   const children = commandsIn(help);

@@ -1,4 +1,4 @@
-// A script played on a cluster of its own, and two of its outcomes compared.
+// Plays a script on its own cluster, and compares the outcomes of two programs or servers.
 
 import assert from "node:assert/strict";
 import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
@@ -17,7 +17,7 @@ export async function playOn(
   return await play(steps, ctl, cluster);
 }
 
-/** All steps are told that differ, not only the first. */
+/** Checks that all outcomes are equal; a failure shows every different step, not only the first. */
 export function assertAlike(outcomes: readonly Outcome[], expected: readonly Outcome[]): void {
   const differ = (outcome: Outcome, position: number) => JSON.stringify(outcome) !== JSON.stringify(expected[position]);
   const wrong = outcomes.filter(differ);

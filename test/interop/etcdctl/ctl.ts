@@ -1,4 +1,4 @@
-// The programs that are compared: the etcdctl of etcd 3.7, Debian's of 3.4, and minietcdctl.
+// The programs to compare: the etcdctl of etcd 3.7, Debian's of 3.4, and minietcdctl.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,11 +9,11 @@ import { pathOfTool } from "../../support/built-tools.js";
 import { endWithTests } from "../../support/child-processes.js";
 import { within } from "../../support/deadline.js";
 
-/** The output of a program, each byte one character, and its exit. */
+/** The output of a program, with a character for each byte, and its exit code. */
 export interface Answer {
   readonly stdout: string;
   readonly stderr: string;
-  /** Null: it was ended by us. */
+  /** Null: the test has killed it. */
   readonly exitCode: number | null;
 }
 
@@ -25,7 +25,7 @@ export interface Input {
 export interface Ctl {
   /** Runs a command line to its end. */
   readonly run: (words: readonly string[], input: Input) => Promise<Answer>;
-  /** Starts one that goes on while others run. Its standard input stays open. */
+  /** Starts a command line that runs while others do. Its standard input stays open. */
   readonly start: (words: readonly string[], env: Input["env"]) => RunningCtl;
 }
 
@@ -50,7 +50,7 @@ export class RunningCtl {
     const { PATH, HOME } = process.env;
     this.child = endWithTests(spawn(program, words, { env: { PATH, HOME, ...env } }));
     this.closed = once(this.child, "close") as Promise<[number | null]>;
-    this.child.stdin.on("error", () => undefined); // it need not read what it is given
+    this.child.stdin.on("error", () => undefined); // a program may end without reading its input
     this.child.stderr.on("data", (chunk: Uint8Array) => {
       this.stderr.push(chunk);
       this.wake();
@@ -65,12 +65,12 @@ export class RunningCtl {
     this.child.stdin.write(bytesOf(text));
   }
 
-  /** Waits until it has written so many lines. */
+  /** Waits until the program has written `count` lines. */
   lines(count: number): Promise<void> {
     return this.waitUntil(`${count} lines`, () => charactersOf(this.stdout).split("\n").length > count);
   }
 
-  /** Waits until it has written a text to standard error. */
+  /** Waits until the program has written a text to standard error. */
   waitForWarning(text: string): Promise<void> {
     return this.waitUntil(`"${text}"`, () => charactersOf(this.stderr).includes(text));
   }
@@ -85,7 +85,7 @@ export class RunningCtl {
     });
   }
 
-  /** Waits until it ends by itself. */
+  /** Waits until the program ends by itself. */
   async whenEnded(stdin = ""): Promise<Answer> {
     this.child.stdin.end(bytesOf(stdin));
     try {
@@ -106,10 +106,13 @@ const processCtl = (program: string, ...first: readonly string[]): Ctl => {
   return { start, run: (words, { stdin, env }) => start(words, env).whenEnded(stdin) };
 };
 
-/** The one of etcd 3.7, as a process. @throws Error if it is not built */
+/**
+ * Returns etcd 3.7's etcdctl, as a process.
+ * @throws Error if it is not built
+ */
 export const etcdctl = (): Ctl => processCtl(pathOfTool("etcd/etcdctl"));
 
-/** Debian's, of etcd 3.4, as a process. */
+/** Debian's etcdctl of etcd 3.4, as a process. */
 export const olderEtcdctl = processCtl("etcdctl");
 
 /** The built program, as a process. */
@@ -118,7 +121,7 @@ export const minietcdctlProcess = processCtl(
   fileURLToPath(new URL("../../../dist/cli/minietcdctl.js", import.meta.url)),
 );
 
-/** The same program inside this process: a script has some hundred steps, and starting Node takes longer than a step. */
+/** minietcdctl inside this process: a script has some hundred steps, and starting Node takes longer than a step. */
 export const minietcdctl: Ctl = {
   start: minietcdctlProcess.start,
   async run(words, { stdin, env }) {

@@ -1,4 +1,4 @@
-// Runs etcdctl and minietcdctl with --discovery-srv, on a machine whose DNS is a server of its own; prints what each has answered.
+// Runs etcdctl and minietcdctl with --discovery-srv, on a machine whose DNS is a server of the test's; prints the answers of both.
 import { dnsPort, DnsServer, type Zone } from "../../support/dns-server.js";
 import { startEtcdCluster } from "../../support/etcd-process.js";
 import { etcdctl, minietcdctlProcess } from "./ctl.js";

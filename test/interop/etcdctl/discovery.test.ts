@@ -1,4 +1,4 @@
-// Endpoints that DNS names: minietcdctl finds those that etcdctl 3.7 finds, and says the same of those that it does not find.
+// Endpoints from DNS: minietcdctl finds the same ones as etcdctl 3.7, and has the same messages for failures.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";

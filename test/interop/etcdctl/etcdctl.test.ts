@@ -1,5 +1,5 @@
-// The same command lines for etcdctl 3.7 and minietcdctl, on etcd 3.7 and on minietcd: all four answer alike. And for
-// etcdctl 3.4, which prints and asks other things: on etcd 3.4 and on minietcd.
+// The same command lines for etcdctl 3.7 and minietcdctl, on etcd 3.7 and minietcd: all four outputs are equal. Likewise for etcdctl 3.4,
+// whose requests and output differ, on etcd 3.4 and minietcd.
 
 import { describe, test } from "node:test";
 import { assertAlike, playOn } from "./compare.js";
@@ -18,7 +18,7 @@ for (const { name, members, ours, older = true } of scripts)
   describe(name, { concurrency: true }, () => {
     const steps = readScript(name);
     const expected = playOn("etcd-3.7", members, etcdctl(), steps);
-    expected.catch(() => undefined); // each test that needs it tells
+    expected.catch(() => undefined); // each test that awaits it reports the failure
 
     test("minietcdctl on etcd", async () => {
       const outcomes = await playOn("etcd-3.7", members, ours, steps);

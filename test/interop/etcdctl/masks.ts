@@ -1,4 +1,4 @@
-// Differences allowed between two programs or two servers that answer the same: each mask with its reason.
+// Differences that are allowed between two programs or two servers: each mask with its reason.
 
 import type { EtcdCluster } from "../../support/etcd-process.js";
 import type { Answer } from "./ctl.js";
@@ -15,10 +15,10 @@ const replaceWith =
   (text: string): string =>
     text.replaceAll(pattern, replacement);
 
-/** Decodes text of which each character is a byte. */
+/** Decodes text in which each character is a byte. */
 const characters = (text: string): string => Buffer.from(text, "latin1").toString("utf8");
 
-/** Keeps the lines that pass, as a set: order and repetition go. */
+/** Keeps the lines for which `keep` is true, sorted and without duplicates. */
 const lines = (text: string, keep: (line: string) => boolean): string => {
   const kept = text.split("\n").filter((line) => line !== "" && keep(line));
   return [...new Set(kept)].sort().join("\n");
@@ -210,7 +210,7 @@ const masks: readonly Mask[] = [
 
 const decimal = (lease: string) => BigInt(`0x${lease}`).toString();
 
-/** Addresses and leases become names, then every mask is applied in order. */
+/** Replaces addresses and leases by names, then applies every mask in order. */
 export function maskAnswer(
   { stdout, stderr, exitCode }: Answer,
   cluster: EtcdCluster,
@@ -226,6 +226,6 @@ export function maskAnswer(
     return result;
   };
   const out = mask(stdout, "stdout");
-  // Help that comes with an error is on etcdctl's standard output only.
+  // etcdctl prints the help after an error only to standard output.
   return { stdout: out === "HELP" && exitCode !== 0 ? "" : out, stderr: mask(stderr, "stderr"), exitCode };
 }

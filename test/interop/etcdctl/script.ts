@@ -1,4 +1,4 @@
-// Scripts of command lines: how they are written, and how they are played.
+// Scripts of command lines: their format, and how they are played.
 
 import { readFileSync } from "node:fs";
 import { eventually } from "../../support/deadline.js";
@@ -9,14 +9,14 @@ import { lengthen } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
 export interface Step {
-  /** As it stands in the script. */
+  /** The line of the script. */
   readonly line: string;
   readonly words: readonly string[];
   readonly stdin: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The outcome of a step, in a form that can be compared between programs and between servers. */
+/** The outcome of a step, in a form that can be compared across programs and servers. */
 export interface Outcome extends Answer {
   readonly line: string;
 }
@@ -39,13 +39,13 @@ function parseStep(line: string): Step {
   return { line, words: words.slice(first), stdin, env: Object.fromEntries(env) };
 }
 
-/** Nobody listens there. */
+/** An endpoint without a listener. */
 const deadEndpoint = "127.0.0.1:1";
 
-/** Time-outs of steps that are not about them: etcdctl's own are too short for a machine that runs much else. */
+/** Timeouts of steps that do not test timeouts: etcdctl's defaults are too short for a busy machine. */
 const patience = { "--command-timeout": "60s", "--dial-timeout": "60s" } as const;
 
-/** Variables for the time-outs that a step leaves open. A flag and its variable together are an error. */
+/** Returns variables for the timeouts that a step does not set itself. A flag and its variable together are an error. */
 const timeoutVariables = (words: readonly string[]): Record<string, string> =>
   Object.fromEntries(
     Object.entries(patience)
@@ -53,28 +53,28 @@ const timeoutVariables = (words: readonly string[]): Record<string, string> =>
       .map(([flag, value]) => [`ETCDCTL_${flag.slice(2).replace("-", "_").toUpperCase()}`, value]),
   );
 
-/** Time-outs of a script are those of a quiet machine. */
+/** Scales a timeout of a script to the speed of the machine. */
 const withTime = (word: string): string =>
   word.replace(/^(--command-timeout=)(\d+)ms$/, (_, flag: string, ms: string) => `${flag}${lengthen(Number(ms))}ms`);
 
-/** Runs a script, one step after the other, and masks what has to differ. */
+/** Runs a script step by step, and masks the parts that must differ. */
 export const play = (steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> =>
   new Player(ctl, cluster).play(steps);
 
-/** The leader of a cluster and a follower: ids as etcdctl writes them, and endpoints. */
+/** The leader of a cluster and a follower: ids in etcdctl's form, and endpoints. */
 interface Roles {
   readonly leader: { readonly id: string; readonly endpoint: string };
   readonly follower: { readonly id: string; readonly endpoint: string };
 }
 
-/** All running members may have to hear of a new leader first. */
+/** Timeout until all running members have learned of a new leader. */
 const agreedMs = 10_000;
 
 class Player {
   private readonly outcomes: Outcome[] = [];
-  /** As they were before the step, if it is about them. */
+  /** The roles before the step, if it names them. */
   private roles: Roles | undefined;
-  /** Ids of the leases granted so far, in order, as etcdctl writes them. */
+  /** Ids of the leases granted so far, in order and in etcdctl's form. */
   private readonly leases: string[] = [];
   private background: { readonly line: string; readonly ctl: RunningCtl } | undefined;
 
@@ -103,7 +103,10 @@ class Player {
     else this.record(step.line, await this.run(step));
   }
 
-  /** @param awaited number of lines on standard output, or a text on standard error */
+  /**
+   * Waits for output.
+   * @param awaited number of lines on standard output, or a text on standard error
+   */
   private async waitForOutput(awaited: string): Promise<void> {
     const lines = Number(awaited);
     if (Number.isNaN(lines)) await this.background?.ctl.waitForWarning(awaited);
@@ -139,7 +142,7 @@ class Player {
     this.outcomes.push({ line, ...maskAnswer({ ...answer, stdout, stderr }, this.cluster, this.leases) });
   }
 
-  /** With names in braces replaced, and told where the cluster is. */
+  /** Replaces the names in braces, and adds the cluster's endpoints. */
   private fillNames({ words, env, stdin }: Step): Omit<Step, "line"> {
     const named = new Map(this.cluster.endpoints.map((endpoint, position) => [`{ep${position + 1}}`, endpoint]));
     for (const [position, lease] of this.leases.entries()) named.set(`{lease${position + 1}}`, lease);
@@ -157,13 +160,13 @@ class Player {
   }
 }
 
-/** The id of a lease that was just granted, whatever the format. */
+/** Returns the id of a lease that was just granted, in any output format. */
 function leaseIn(output: string): string | undefined {
   const [, hex, decimal] = /^lease ([\da-f]{16}) granted|"ID"(?: : |:)(\d+)/m.exec(output) ?? [];
   return decimal === undefined ? hex : BigInt(decimal).toString(16).padStart(16, "0");
 }
 
-/** Waits until all that run agree. */
+/** Waits until all running members name the same leader. */
 async function rolesIn(cluster: EtcdCluster): Promise<Roles> {
   const endpoints = cluster.members.filter(({ isRunning }) => isRunning).map(({ endpoint }) => endpoint);
   await using client = patientClient({ endpoints });
@@ -184,7 +187,7 @@ async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position
   const member = cluster.member(position);
   if (verb === "stop") await member.stop();
   else member.launch();
-  // Without a quorum no member is ready. With one, all soon are: those that stay may have to elect another leader.
+  // Without a quorum no member is ready. With one all soon are, perhaps after an election.
   const running = cluster.members.filter(({ isRunning }) => isRunning);
   if (running.length > cluster.members.length / 2) await Promise.all(running.map((each) => each.ready()));
 }

@@ -1,4 +1,4 @@
-// snapshot save: etcdctl and minietcdctl on etcd write the same kind of file, which etcdutl reads; on minietcd both are refused.
+// snapshot save: etcdctl and minietcdctl on etcd write the same kind of file, which etcdutl reads; minietcd refuses both.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,7 +18,7 @@ const statusOf = (path: string): unknown =>
     execFileSync(pathOfTool("etcd/etcdutl"), ["snapshot", "status", path, "-w", "json"], { encoding: "utf8" }),
   );
 
-/** An answer without etcdctl's log lines, and with names that do not change. */
+/** Returns an answer without etcdctl's log lines, and with fixed names. */
 const normalizeAnswer = ({ stdout, stderr, exitCode }: Answer, ...names: readonly string[]) => {
   const maskNames = (text: string) => names.reduce((rest, name, n) => rest.replaceAll(name, `NAME${n}`), text);
   const lines = stderr.split("\n").filter((line) => !line.startsWith("{") && !line.startsWith("Warning: "));

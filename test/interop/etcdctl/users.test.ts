@@ -1,19 +1,19 @@
-// The same command lines about users and roles for etcdctl 3.7 and minietcdctl, on etcd 3.7 and on minietcd: all four answer alike.
-// And for etcdctl 3.4, which prints other things: on etcd 3.4 and on minietcd.
+// The same command lines about users and roles for etcdctl 3.7 and minietcdctl, on etcd 3.7 and minietcd: all four outputs are equal.
+// Likewise for etcdctl 3.4, whose output differs, on etcd 3.4 and minietcd.
 
 import { describe, test } from "node:test";
 import { assertAlike, playOn } from "./compare.js";
 import { etcdctl, minietcdctl, olderEtcdctl } from "./ctl.js";
 import { readScript } from "./script.js";
 
-/** Time is not compared: passwords are hashed at the lowest cost. */
+/** Time is not compared: passwords have the cheapest hash. */
 const flags = ["--bcrypt-cost=4"];
 
-/** A login has the time for connecting, and passwords take the server some. */
+/** Returns the steps of a script, with a longer dial timeout: a login happens within it, and hashing takes the server some time. */
 const stepsOf = (name: string) =>
   readScript(name).map((step) => ({ ...step, env: { ETCDCTL_DIAL_TIMEOUT: "30s", ...step.env } }));
 
-/** Lines that etcd 3.4 answers otherwise than 3.7: intervals may end before they begin, all users may compact, root lists no rights. */
+/** Lines with other answers on etcd 3.4 than on 3.7: intervals may end before they begin, all users may compact, root lists no rights. */
 const newer: ReadonlySet<string> = new Set([
   "role grant-permission reader read z a",
   "--user alice:pw compaction 2",
@@ -23,7 +23,7 @@ const newer: ReadonlySet<string> = new Set([
 describe("users.txt", { concurrency: true }, () => {
   const steps = stepsOf("users.txt");
   const expected = playOn("etcd-3.7", 1, etcdctl(), steps, flags);
-  expected.catch(() => undefined); // each test that needs it tells
+  expected.catch(() => undefined); // each test that awaits it reports the failure
 
   test("minietcdctl on etcd 3.7 prints what etcdctl 3.7 prints", async () => {
     assertAlike(await playOn("etcd-3.7", 1, minietcdctl, steps, flags), await expected);

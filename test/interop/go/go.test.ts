@@ -1,4 +1,4 @@
-// Programs on Go's clientv3 print the same on etcd and on minietcd, also while leaders are killed.
+// Programs on Go's clientv3 have the same output on etcd and minietcd, also while leaders are killed.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -15,12 +15,12 @@ import { tempFolder } from "../../support/temp-folder.js";
 import { scaledMs, slowness } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
-/** Debian's, as is the library that it compiles; the PATH may lead to another one. */
+/** Debian's Go, for Debian's libraries; the PATH may have another one. */
 const go = "/usr/bin/go";
-/** Debian's folder of the sources of Go libraries, clientv3 among them. */
+/** Debian's folder with the sources of Go libraries, including clientv3. */
 const debianSources = "/usr/share/gocode";
 const workspace = fileURLToPath(new URL(".", import.meta.url));
-/** With nothing in Go's cache, it compiles its own library, too. */
+/** Timeout with an empty Go cache, when Go compiles its standard library, too. */
 const buildTimeoutMs = 300_000;
 const leaderTimeoutMs = 20_000;
 const probeTimeoutMs = 1_000;
@@ -35,7 +35,7 @@ async function build(program: string): Promise<void> {
   await promisify(execFile)(go, ["build", "-o", program, "services"], { env, timeout: scaledMs(buildTimeoutMs) });
 }
 
-/** Runs the program on a fresh cluster, and gives the lines that it prints. It has a deadline of its own. */
+/** Runs the program on a fresh cluster. Returns the lines of its output. The program has a deadline of its own. */
 async function transcript(program: string, kind: ServerKind, atPause: AtPause): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind, members });
   const child = endWithTests(
@@ -44,7 +44,7 @@ async function transcript(program: string, kind: ServerKind, atPause: AtPause): 
   const lines: string[] = [];
   let stderr = "";
   try {
-    child.stdin.on("error", () => undefined); // it may end while it is paused
+    child.stdin.on("error", () => undefined); // the program may end while it is paused
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     const ended = once(child, "close") as Promise<[number | null]>;
     for await (const line of createInterface({ input: child.stdout })) {
@@ -65,7 +65,7 @@ async function transcript(program: string, kind: ServerKind, atPause: AtPause): 
 
 const goOn: AtPause = () => Promise.resolve();
 
-/** Kills the leader; whoever was killed at the pause before comes back first, so that two of three remain. */
+/** Kills the leader. The member killed at the previous pause is restarted before, so that two of three remain. */
 const killLeader: AtPause = async (cluster) => {
   await cluster.start();
   const leader = await eventually(leaderTimeoutMs, "a leader", () => findLeader(cluster));
@@ -83,7 +83,7 @@ async function findLeader(cluster: EtcdCluster): Promise<EtcdMember | undefined>
   return undefined;
 }
 
-// Each mostly waits for leases and watches: they run beside each other.
+// Concurrent, because each program mostly waits for leases and watches.
 describe("a program on Go's clientv3", { concurrency: true }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let program: string;
@@ -93,7 +93,7 @@ describe("a program on Go's clientv3", { concurrency: true }, () => {
     program = join(folder.path, "services");
     await build(program);
     expected = transcript(program, "etcd", goOn);
-    expected.catch(() => undefined); // each test that needs it tells
+    expected.catch(() => undefined); // each test that awaits it reports the failure
   });
   after(() => folder[Symbol.asyncDispose]());
 

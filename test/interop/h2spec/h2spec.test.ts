@@ -1,4 +1,4 @@
-// h2spec, a conformance test of HTTP/2 servers that others wrote, against the client port.
+// h2spec, a widely used conformance test of HTTP/2 servers, against the client port.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -10,20 +10,23 @@ import { startCluster, type ClusterMember } from "../../support/minietcd-cluster
 import { unfulfilled, varying } from "./unfulfilled.js";
 import { patientClient } from "../../support/patient-client.js";
 
-/** Time that h2spec gives each answer. Cases in which none is expected last as long. */
+/** h2spec's timeout for an answer. Cases that expect none take as long. */
 const answerSeconds = 4;
 
-/** Runs all cases. @returns the report, as JUnit's XML; cases may have failed */
+/**
+ * Runs all cases, some of which may fail.
+ * @returns the report as JUnit's XML
+ */
 const runH2spec = async (address: string, report: string): Promise<string> => {
   const [host = "", port = ""] = address.split(":");
   const args = ["--host", host, "--port", port, "--timeout", String(answerSeconds), "--junit-report", report];
   await new Promise<void>((resolve) => execFile(pathOfTool("h2spec/h2spec"), args, () => resolve()));
-  return readFile(report, "latin1"); // it may hold bytes of the server
+  return readFile(report, "latin1"); // the report may contain bytes of the server
 };
 
 const testCase = /<testcase package="([^"]*)" classname="([^"]*)"[^>]*>(.*?)<\/testcase>/gs;
 
-/** The cases of a report, by section and title. */
+/** Returns the cases of a report, by section and title. */
 const casesOf = (report: string): Map<string, "passed" | "failed" | "skipped"> =>
   new Map(
     [...report.matchAll(testCase)].map(([, section = "", title = "", content = ""]) => [
@@ -32,7 +35,7 @@ const casesOf = (report: string): Map<string, "passed" | "failed" | "skipped"> =
     ]),
   );
 
-/** Whatever h2spec sent, the member goes on. */
+/** Checks that the member still runs and serves clients. */
 const assertServes = async (member: ClusterMember, pid: number): Promise<void> => {
   assert.equal(member.running.pid, pid);
   await using client = patientClient({ endpoints: [member.address] });
@@ -44,7 +47,7 @@ const casesNotPassed = (cases: ReadonlyMap<string, string>): string[] =>
   [...cases].filter(([, outcome]) => outcome !== "passed").map(([name, outcome]) => `${outcome} ${name}`);
 
 test("h2spec's cases all pass on the native engine", async () => {
-  // A limit for streams, as one case is skipped where there is none within reach.
+  // A limit of streams, because one case is skipped without a limit that it can reach.
   const flags = ["--rpc-engine=native", "--max-concurrent-streams=100"];
   await using cluster = await startCluster({ members: 1, flags });
   const member = cluster.member(0);

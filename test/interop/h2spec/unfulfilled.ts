@@ -1,4 +1,4 @@
-// The cases of h2spec that the engine on grpc-js does not pass. Of 145, etcd 3.7.3 fails 25 and has the same five skipped.
+// Cases of h2spec that the grpc-js engine fails. Of 145 cases, etcd 3.7.3 fails 25, and skips the same five.
 
 const noBody = "h2spec wants a DATA frame; a refused request is answered with headers only, as gRPC does";
 const notUsed = "h2spec skips it: the answer to its request is shorter than it needs";
@@ -8,7 +8,7 @@ const answeredMeanwhile =
   "the request is complete; once it is answered, its stream has ended, and Node ignores the frame";
 const dropped = "Node closes the connection without the GOAWAY, or with another one";
 
-/** Why each case fails or is skipped. A case that is not here has to pass; one that is here must not. */
+/** The reason why each case fails or is skipped. Other cases must pass, and these must not. */
 export const unfulfilled: Readonly<Record<string, string>> = {
   "failed generic/2: Sends a WINDOW_UPDATE frame on half-closed (remote) stream": noBody,
   "failed generic/2: Sends a PRIORITY frame on half-closed (remote) stream": noBody,
@@ -27,7 +27,7 @@ export const unfulfilled: Readonly<Record<string, string>> = {
   "skipped http2/6.9.2: Sends a SETTINGS frame for window size to be negative": notUsed,
 };
 
-/** Cases whose outcome depends on which comes first, the answer to a request or the judgement of what follows it. */
+/** Cases whose outcome depends on timing: the answer to a request may come before the error for the frames behind it. */
 export const varying: Readonly<Record<string, string>> = {
   "http2/5.1: half closed (remote): Sends a DATA frame": answeredMeanwhile,
   "http2/5.1: half closed (remote): Sends a HEADERS frame": answeredMeanwhile,

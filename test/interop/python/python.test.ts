@@ -1,4 +1,4 @@
-// Programs on python-etcd3 print the same on etcd and on minietcd.
+// Programs on python-etcd3 have the same output on etcd and minietcd.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -8,10 +8,10 @@ import { promisify } from "node:util";
 import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
 import { scaledMs, slowness } from "../../support/machine-speed.js";
 
-/** Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one. */
+/** Debian's Python, for Debian's python3-etcd3; the PATH may have another one. */
 const python = "/usr/bin/python3";
 const script = fileURLToPath(new URL("services.py", import.meta.url));
-/** The script gives up before, and says where. */
+/** Timeout above the script's own, whose failure shows the step. */
 const timeoutMs = 120_000;
 
 async function transcript(kind: ServerKind, flags: readonly string[] = []): Promise<string[]> {

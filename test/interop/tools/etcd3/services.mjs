@@ -42,7 +42,7 @@ const transactions = async (etcd) => {
       await tx.put("account/a").value((await tx.get("account/a").number()) - 1);
       await tx.put("account/b").value((await tx.get("account/b").number()) + 1);
     });
-  for (let n = 0; n < 10; n++) await Promise.all([transfer(0), transfer(1)]); // serializable, with snapshots and without
+  for (let n = 0; n < 10; n++) await Promise.all([transfer(0), transfer(1)]); // serializable transactions, with snapshot reads and without
   say("accounts", await etcd.getAll().prefix("account/").numbers());
 };
 

@@ -1,4 +1,4 @@
-// The parts that programs of npm's etcd3 share: a client over mutual TLS, a deadline, and words for each step.
+// Shared parts of the programs on npm's etcd3: a client over mutual TLS, a deadline, and the output of each step.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -15,12 +15,12 @@ const deadline = setTimeout(
   deadlineMs * Number(slowness),
 );
 
-/** Arguments behind ENDPOINT CA CERT KEY SLOWNESS. */
+/** Arguments after ENDPOINT CA CERT KEY SLOWNESS. */
 export const ownArguments = rest;
 
 export const say = (...words) => console.log(...words);
 
-/** Says how an attempt is refused. */
+/** Prints how an attempt is refused. */
 export const expectRefusal = async (name, attempt) => {
   try {
     await attempt();
@@ -31,7 +31,7 @@ export const expectRefusal = async (name, attempt) => {
   throw new Error(`${name} was not refused`);
 };
 
-/** Connects, as a user if one is given. */
+/** Connects, as a user if `auth` is given. */
 export const connect = (auth) =>
   new Etcd3({
     hosts: endpoint,
@@ -39,5 +39,5 @@ export const connect = (auth) =>
     auth,
   });
 
-/** Ends the wait for the deadline. */
+/** Stops the deadline's timer. */
 export const finish = () => clearTimeout(deadline);

@@ -58,7 +58,7 @@ const recipes = async (one, other) => {
   );
   const denied = one.lock("boat").ttl(60);
   await expectRefusal("lock without rights", () => denied.acquire());
-  await denied.release(); // its lease would be kept alive
+  await denied.release(); // otherwise its lease would be kept alive
   const campaign = ours.election("election", 60).campaign("one");
   await once(campaign, "elected");
   say("leader", await theirs.election("election", 60).leader());
@@ -74,4 +74,4 @@ await recipes(one, other);
 for (const client of [one, other]) client.close();
 finish();
 say("done");
-process.exit(0); // etcd3 never closes the connections that it logged in over
+process.exit(0); // etcd3 does not close the connections of its logins
