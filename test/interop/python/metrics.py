@@ -9,5 +9,5 @@ from prometheus_client.parser import text_string_to_metric_families
 for family in text_string_to_metric_families(sys.stdin.read()):
     labels = {",".join(sorted(set(sample.labels) - {"le"})) for sample in family.samples}
     bounds = {sample.labels["le"] for sample in family.samples if "le" in sample.labels}
-    name = family.name + ("_total" if family.type == "counter" else "")  # the parser takes it off
+    name = family.name + ("_total" if family.type == "counter" else "")  # which the parser removes
     print(json.dumps({"name": name, "type": family.type, "labels": sorted(labels), "bounds": sorted(bounds)}))

@@ -17,9 +17,9 @@ import etcd3
 import grpc
 
 SLOWNESS = float(sys.argv[3])
-# For the whole: whoever still waits then is shown, and the script ends.
+# Limit of the whole script, which then shows the threads that still wait, and ends.
 DEADLINE_SECONDS = 90 * SLOWNESS
-# For one answer of a server.
+# Limit of one answer of a server.
 PATIENCE_SECONDS = 30 * SLOWNESS
 
 
@@ -31,8 +31,8 @@ def say(what, *values):
     print(what + ":", *values)
 
 
-def refused(what, call):
-    """Says how `call` fails: python-etcd3 has errors of its own for some codes, and passes the others on."""
+def expect_refusal(what, call):
+    """Prints how `call` fails: python-etcd3 has its own errors for some codes, and passes on the others."""
     try:
         say(what, "not refused", call())
     except etcd3.exceptions.Etcd3Exception as error:
@@ -41,7 +41,7 @@ def refused(what, call):
         say(what, error.code().name, error.details())
 
 
-def shown(kv):
+def show(kv):
     value, meta = kv
     if meta is None:
         return "nothing"
@@ -55,7 +55,7 @@ def shown(kv):
     )
 
 
-def shown_event(event):
+def show_event(event):
     return "%s %r=%r created %d modified %d version %d was %r" % (
         type(event).__name__,
         event.key,
@@ -71,22 +71,22 @@ def keys_and_values(etcd):
     section("put, get")
     say("put", etcd.put("/config/color", "blue").header.revision)
     say("put again", etcd.put("/config/color", "red", prev_kv=True).prev_kv.value)
-    say("get", shown(etcd.get("/config/color")))
-    say("get, serializable", shown(etcd.get("/config/color", serializable=True)))
-    say("get of a missing key", shown(etcd.get("/config/shape")))
+    say("get", show(etcd.get("/config/color")))
+    say("get, serializable", show(etcd.get("/config/color", serializable=True)))
+    say("get of a missing key", show(etcd.get("/config/shape")))
     say("put of bytes", etcd.put(b"/config/\x00\xfe", b"\xff\x00").header.revision)
     say("get of bytes", etcd.get(b"/config/\x00\xfe")[0])
     say("put if missing", etcd.put_if_not_exists("/config/size", "10"), etcd.put_if_not_exists("/config/size", "11"))
     say("replace", etcd.replace("/config/size", "10", "12"), etcd.replace("/config/size", "10", "13"))
-    refused("put without a key", lambda: etcd.put("", "x"))
+    expect_refusal("put without a key", lambda: etcd.put("", "x"))
 
     section("prefix, range")
     for kv in etcd.get_prefix("/config/"):
-        say("prefix", shown(kv))
+        say("prefix", show(kv))
     for kv in etcd.get_prefix("/config/", keys_only=True, sort_order="descend", sort_target="mod"):
-        say("keys only, latest first", shown(kv))
+        say("keys only, latest first", show(kv))
     for kv in etcd.get_range("/config/a", "/config/z", sort_order="ascend", sort_target="value"):
-        say("range by value", shown(kv))
+        say("range by value", show(kv))
     say("count", etcd.get_prefix_response("/config/").count)
 
     section("delete")
@@ -114,8 +114,8 @@ def transactions(etcd):
     )
     say("succeeded", succeeded)
     say("first put, second", responses[0].response_put.header.revision, responses[1].response_put.prev_kv.value)
-    say("get within", [shown(kv) for kv in responses[2]])
-    say("range within", [shown(kv) for kv in responses[3]])
+    say("get within", [show(kv) for kv in responses[2]])
+    say("range within", [show(kv) for kv in responses[3]])
 
     succeeded, responses = etcd.transaction(
         compare=[txn.mod("/account/a") != 1, txn.value("/account/b") > "5"],
@@ -133,9 +133,9 @@ def transactions(etcd):
     say("delete within", responses[0].response_delete_range.deleted, responses[0].response_delete_range.prev_kvs[0].value)
     say("nested", responses[1].response_txn.succeeded, len(responses[1].response_txn.responses))
     for kv in etcd.get_prefix("/account/"):
-        say("after", shown(kv))
+        say("after", show(kv))
 
-    refused(
+    expect_refusal(
         "the same key twice",
         lambda: etcd.transaction(compare=[], success=[txn.put("/x", "1"), txn.put("/x", "2")], failure=[]),
     )
@@ -154,14 +154,14 @@ def watches(etcd, writer):
     ):
         write()
         response = responses.get(timeout=PATIENCE_SECONDS)
-        say("response", response.header.revision, [shown_event(event) for event in response.events])
+        say("response", response.header.revision, [show_event(event) for event in response.events])
 
     section("watch cancelled")
-    # One stream carries both, in order: had the first watch gone on, its event would have come first.
+    # Both watches are on one stream, in order: if the first one still ran, its event would have come first.
     etcd.cancel_watch(first)
     writer.put("/services/b", "10.0.0.3:80")
     response = responses.get(timeout=PATIENCE_SECONDS)
-    say("only the other", [shown_event(event) for event in response.events])
+    say("only the other", [show_event(event) for event in response.events])
     etcd.cancel_watch(other)
     writer.put("/services/b", "10.0.0.4:80")
     marker = queue.Queue()
@@ -182,7 +182,7 @@ def watches(etcd, writer):
     )
     writer.delete_prefix("/jobs/")
     for _ in range(8):
-        say("event", shown_event(next(events)))
+        say("event", show_event(next(events)))
     cancel()
     say("after cancel", list(events))
 
@@ -204,30 +204,30 @@ def history(etcd, writer):
         writer.put("/history/a", str(number))
     events, cancel = etcd.watch("/history/a", start_revision=start + 1, prev_kv=True)
     for _ in range(4):
-        say("event", shown_event(next(events)))
+        say("event", show_event(next(events)))
     writer.put("/history/a", "live")
-    say("live", shown_event(next(events)))
+    say("live", show_event(next(events)))
     cancel()
 
     events, cancel = etcd.watch("/history/a", start_revision=start + 8)
     for number in range(5, 9):
         writer.put("/history/a", str(number))
-    say("from a revision to come", shown_event(next(events)))
+    say("from a revision to come", show_event(next(events)))
     cancel()
 
     section("watch of compacted history")
     writer.compact(start + 3)
     events, _ = etcd.watch("/history/a", start_revision=start + 1)
     try:
-        say("not compacted", shown_event(next(events)))
+        say("not compacted", show_event(next(events)))
     except etcd3.exceptions.RevisionCompactedError as error:
         say("compacted", error.compacted_revision - start)
-    # The stream goes on, and so do its other watches.
+    # The stream stays open, with its other watches.
     events, cancel = etcd.watch("/history/a", start_revision=start + 3)
-    say("from the compaction on", shown_event(next(events)))
+    say("from the compaction on", show_event(next(events)))
     cancel()
-    refused("compaction once more", lambda: writer.compact(start + 3))
-    refused("compaction of what is to come", lambda: writer.compact(start + 1000))
+    expect_refusal("compaction once more", lambda: writer.compact(start + 3))
+    expect_refusal("compaction of what is to come", lambda: writer.compact(start + 1000))
 
 
 def leases(etcd, writer):
@@ -236,7 +236,7 @@ def leases(etcd, writer):
     say("granted", lease.ttl, lease.id > 0)
     writer.put("/lease/a", "1", lease=lease)
     writer.put("/lease/b", "2", lease=lease.id)
-    say("key", shown(writer.get("/lease/a")), writer.get("/lease/a")[1].lease_id == lease.id)
+    say("key", show(writer.get("/lease/a")), writer.get("/lease/a")[1].lease_id == lease.id)
     say("info", lease.granted_ttl, 0 < lease.remaining_ttl <= 60, sorted(lease.keys))
     say("refresh", [(answer.ID == lease.id, answer.TTL) for answer in lease.refresh()])
     writer.put("/lease/b", "3")
@@ -244,18 +244,18 @@ def leases(etcd, writer):
 
     events, cancel = etcd.watch_prefix("/lease/", prev_kv=True)
     lease.revoke()
-    say("revoked", shown_event(next(events)))
-    say("keys left", [shown(kv) for kv in writer.get_prefix("/lease/")])
+    say("revoked", show_event(next(events)))
+    say("keys left", [show(kv) for kv in writer.get_prefix("/lease/")])
     say("info of none", lease.granted_ttl, lease.remaining_ttl, list(lease.keys))
     say("refresh of none", [(answer.ID == lease.id, answer.TTL) for answer in lease.refresh()])
-    refused("revoke once more", lease.revoke)
-    refused("put with none", lambda: writer.put("/lease/c", "4", lease=lease))
+    expect_refusal("revoke once more", lease.revoke)
+    expect_refusal("put with none", lambda: writer.put("/lease/c", "4", lease=lease))
 
     section("lease with an id of its own")
     own = writer.lease(100, lease_id=4711)
     say("granted", own.id, own.ttl)
-    refused("granted once more", lambda: writer.lease(100, lease_id=4711))
-    refused("granted for too long", lambda: writer.lease(9_000_000_001))
+    expect_refusal("granted once more", lambda: writer.lease(100, lease_id=4711))
+    expect_refusal("granted for too long", lambda: writer.lease(9_000_000_001))
     own.revoke()
 
     section("lease that ends")
@@ -268,16 +268,16 @@ def leases(etcd, writer):
         success=[txn.put("/lease/y", "", lease=brief), txn.put("/lease/x", "", lease=brief)],
         failure=[],
     )
-    say("put", [shown_event(next(events)) for _ in range(2)])
-    say("expired", [shown_event(next(events)) for _ in range(2)])
+    say("put", [show_event(next(events)) for _ in range(2)])
+    say("expired", [show_event(next(events)) for _ in range(2)])
     say("never early", time.monotonic() - begun >= brief.ttl)
     say("info", brief.remaining_ttl)
     cancel()
 
 
 def locks(etcd, writer):
-    # Waiting for a lock is left to a watch of its key: with the tenacity of today, python-etcd3 0.12 fails as soon as
-    # `acquire` has to wait, whatever the server. It tries once when it must not wait.
+    # The script waits for a lock by watching its key: with a current tenacity, python-etcd3 0.12 fails as soon as
+    # `acquire` has to wait, on any server. With a timeout of 0 it makes one attempt.
     section("lock")
     mine, theirs = etcd.lock("boat", ttl=60), writer.lock("boat", ttl=60)
     say("acquire", mine.acquire(), mine.is_acquired(), theirs.is_acquired())
@@ -306,7 +306,7 @@ def cluster(etcd):
 
 def main(host, port):
     faulthandler.dump_traceback_later(DEADLINE_SECONDS, exit=True)
-    # python-etcd3's threads try to watch on after their client has been closed; their complaints would race the end.
+    # python-etcd3's threads continue to watch after their client was closed; their errors would be printed or not, at random.
     threading.excepthook = lambda _: None
     etcd = etcd3.client(host, port, timeout=PATIENCE_SECONDS)
     writer = etcd3.client(host, port, timeout=PATIENCE_SECONDS)

@@ -13,9 +13,9 @@ import etcd3
 import grpc
 
 ENDPOINT, CA, CERT, KEY, SLOWNESS, USER, PASSWORD = sys.argv[1:]
-# For the whole: a thread that still waits then is shown, and the script ends.
+# Limit of the whole script, which then shows the threads that still wait, and ends.
 DEADLINE_SECONDS = 60 * float(SLOWNESS)
-# For one answer of a server.
+# Limit of one answer of a server.
 PATIENCE_SECONDS = 30 * float(SLOWNESS)
 
 
@@ -23,7 +23,7 @@ def say(what, *values):
     print(what + ":", *values)
 
 
-def refused(what, call):
+def expect_refusal(what, call):
     """Says how `call` fails: python-etcd3 has errors of its own for some codes, and passes the others on."""
     try:
         say(what, "not refused", call())
@@ -41,22 +41,22 @@ def connect(**user):
 
 def main():
     faulthandler.dump_traceback_later(DEADLINE_SECONDS, exit=True)
-    # python-etcd3's threads try to watch on after their client has been closed; their complaints would race the end.
+    # python-etcd3's threads continue to watch after their client was closed; their errors would be printed or not, at random.
     threading.excepthook = lambda _: None
-    refused("login", lambda: connect(user=USER, password="wrong"))
-    refused("nobody's get", lambda: connect().get("/a"))
+    expect_refusal("login", lambda: connect(user=USER, password="wrong"))
+    expect_refusal("nobody's get", lambda: connect().get("/a"))
     with connect(user=USER, password=PASSWORD) as one, connect(user=USER, password=PASSWORD) as other:
         events, cancel = other.watch_prefix("/a")
         one.put("/a", "1")
         say("event", next(events).value)
         cancel()
-        refused("put", lambda: one.put("a", "1"))
-        refused("get", lambda: list(one.get_all()))
+        expect_refusal("put", lambda: one.put("a", "1"))
+        expect_refusal("get", lambda: list(one.get_all()))
         txn = one.transactions
-        refused("txn", lambda: one.transaction(compare=[], success=[txn.put("/a", "2"), txn.get("a")], failure=[]))
+        expect_refusal("txn", lambda: one.transaction(compare=[], success=[txn.put("/a", "2"), txn.get("a")], failure=[]))
         say("unchanged", one.get("/a")[0])
-        refused("delete", lambda: one.delete_prefix("a"))
-        refused("defragment", one.defragment)
+        expect_refusal("delete", lambda: one.delete_prefix("a"))
+        expect_refusal("defragment", one.defragment)
         lease = one.lease(60)
         one.put("/lease", "1", lease=lease)
         say("refresh", [answer.TTL for answer in lease.refresh()], sorted(lease.keys))

@@ -14,10 +14,10 @@ func locks(one, other *clientv3.Client) {
 	mine, theirs := newSession(one), newSession(other)
 	first, second := concurrency.NewMutex(mine, "/lock"), concurrency.NewMutex(theirs, "/lock")
 	check(first.Lock(ctx))
-	refused("second", second.TryLock(ctx))
+	expectRefusal("second", second.TryLock(ctx))
 	locked := inBackground(func() error { return second.Lock(ctx) })
 	awaitKeys(one, "/lock/", 2)
-	isOwner := first.IsOwner() // after the unlock, a key that not every user may read
+	isOwner := first.IsOwner() // after the unlock its compare names another key, which not every user may read
 	owned := must(one.Txn(ctx).If(isOwner).Then(clientv3.OpPut("/locked", "1")).Commit())
 	say("owner", owned.Succeeded, len(locked))
 	check(first.Unlock(ctx))
@@ -25,7 +25,7 @@ func locks(one, other *clientv3.Client) {
 	say("owner of before", must(one.Txn(ctx).If(isOwner).Commit()).Succeeded)
 	waiting := inBackground(func() error { return first.Lock(ctx) })
 	awaitKeys(one, "/lock/", 2)
-	check(theirs.Close()) // its lock goes with its lease
+	check(theirs.Close()) // its lock is deleted with its lease
 	check(<-waiting)
 	<-theirs.Done()
 	check(mine.Close())
@@ -37,7 +37,7 @@ func elections(one, other *clientv3.Client) {
 	mine, theirs := newSession(one), newSession(other)
 	first, second := concurrency.NewElection(mine, "/election"), concurrency.NewElection(theirs, "/election")
 	_, err := second.Leader(ctx)
-	refused("leader", err)
+	expectRefusal("leader", err)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	leaders := second.Observe(watching)
@@ -57,7 +57,7 @@ func elections(one, other *clientv3.Client) {
 	check(mine.Close())
 }
 
-// transactions: two clients move amounts between accounts at the same time; none is lost at any isolation that promises it.
+// transactions moves amounts between accounts with two clients at the same time; none is lost at an isolation that promises that.
 func transactions(one, other *clientv3.Client) {
 	section("software transactional memory")
 	for _, isolation := range []concurrency.Isolation{concurrency.SerializableSnapshot, concurrency.Serializable} {

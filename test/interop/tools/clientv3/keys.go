@@ -23,18 +23,18 @@ func keys(client *clientv3.Client) {
 	must(scoped.Put(ctx, "large", large))
 	say("large", string((<-responses).Events[0].Kv.Value) == large, string(must(scoped.Get(ctx, "large")).Kvs[0].Value) == large)
 	_, err := scoped.Put(ctx, "too large", strings.Repeat("x", 2_000_000))
-	refused("put of too much", err)
+	expectRefusal("put of too much", err)
 	_, err = client.Get(ctx, "a", clientv3.WithRev(1_000_000))
-	refused("get of the future", err)
+	expectRefusal("get of the future", err)
 	say("as etcd's error", err == rpctypes.ErrFutureRev)
 	answer := must(client.Get(ctx, "/keys/", clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1)))
 	say("limited", answer.Count, answer.More, string(answer.Kvs[0].Key), len(answer.Kvs[0].Value))
-	say("streamed", streamed(client))
+	say("streamed", readStreamed(client))
 	say("deleted", must(scoped.Delete(ctx, "", clientv3.WithPrefix(), clientv3.WithPrevKV())).Deleted)
 }
 
-// streamed reads all keys by etcd 3.7's RangeStream.
-func streamed(client *clientv3.Client) int {
+// readStreamed reads all keys with etcd 3.7's RangeStream.
+func readStreamed(client *clientv3.Client) int {
 	stream := must(pb.NewKVClient(client.ActiveConnection()).RangeStream(ctx, &pb.RangeRequest{Key: []byte("/keys/"), RangeEnd: []byte("/keys0")}))
 	count := 0
 	for {
@@ -57,6 +57,6 @@ func leases(client *clientv3.Client) {
 	say("info", info.GrantedTTL, info.TTL > 0, string(info.Keys[0]))
 	must(client.Revoke(ctx, lease.ID))
 	_, err := client.KeepAliveOnce(ctx, lease.ID)
-	refused("keep-alive", err)
+	expectRefusal("keep-alive", err)
 	say("left", must(client.Get(ctx, "/lease/a")).Count)
 }

@@ -1,7 +1,7 @@
 // Clientv3 is a program on etcd 3.7's Go client over mutual TLS: transactions, sessions, locks, elections, the recipes, and the
-// names of services. It prints every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
+// names of services. It prints every step; on a fresh cluster, its output is the same with every server that has etcd's API.
 //
-// As a user, who may use the keys that begin with a slash, it does the part of this that needs no others.
+// With a user, who may use the keys that begin with a slash, it does only the steps that need no other keys.
 //
 //	clientv3 ENDPOINT CA CERT KEY SLOWNESS [USER PASSWORD]
 package main
@@ -21,12 +21,12 @@ import (
 	"google.golang.org/grpc"
 )
 
-// The time that the whole may take on a quiet machine; a busy one is given a multiple.
+// Limit of the whole program on a quiet machine; a busy one gets a multiple.
 const deadline = time.Minute
 
 const sessionTTL = 60
 
-// Between two looks at what is awaited.
+// Interval between two checks of a condition.
 const poll = 10 * time.Millisecond
 
 var ctx = context.Background()
@@ -90,8 +90,8 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-// refused prints the error of something that must not succeed.
-func refused(what string, err error) {
+// expectRefusal prints the error of a request that must not succeed.
+func expectRefusal(what string, err error) {
 	if err == nil {
 		panic(what + " was not refused")
 	}
@@ -104,7 +104,7 @@ func inBackground(run func() error) <-chan error {
 	return result
 }
 
-// awaitKeys waits until so many keys have the prefix.
+// awaitKeys waits until `count` keys have the prefix.
 func awaitKeys(client *clientv3.Client, prefix string, count int64) {
 	for {
 		if must(client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())).Count == count {

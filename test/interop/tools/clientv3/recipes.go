@@ -11,7 +11,7 @@ func barriers(one, other *clientv3.Client) {
 	section("barriers")
 	barrier := recipe.NewBarrier(one, "/barrier")
 	check(barrier.Hold())
-	refused("hold", recipe.NewBarrier(other, "/barrier").Hold())
+	expectRefusal("hold", recipe.NewBarrier(other, "/barrier").Hold())
 	passed := inBackground(func() error { return recipe.NewBarrier(other, "/barrier").Wait() })
 	check(barrier.Release())
 	check(<-passed)

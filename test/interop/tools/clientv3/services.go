@@ -24,7 +24,7 @@ func services(client *clientv3.Client, endpoint string, secure *tls.Config) {
 	say("change", change.Op, change.Key, change.Endpoint.Addr == server.Addr, change.Endpoint.Metadata)
 
 	names := must(resolver.NewBuilder(client))
-	name := grpc.WithAuthority("localhost") // as the certificate has it
+	name := grpc.WithAuthority("localhost") // the name in the certificate
 	connection := must(grpc.NewClient("etcd:///service", name, grpc.WithResolvers(names), grpc.WithTransportCredentials(credentials.NewTLS(secure))))
 	answer := must(pb.NewKVClient(connection).Range(ctx, &pb.RangeRequest{Key: []byte("service/a")}))
 	say("called by name", len(answer.Kvs))

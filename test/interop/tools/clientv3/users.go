@@ -13,13 +13,13 @@ func user(endpoint string, secure *tls.Config, name, password string) {
 	section("logins")
 	config := clientv3.Config{Endpoints: []string{endpoint}, TLS: secure, Username: name, Password: "wrong"}
 	_, err := clientv3.New(config)
-	refused("login", err)
+	expectRefusal("login", err)
 	config.Password = password
 	one, other := must(clientv3.New(config)), must(clientv3.New(config))
 	config.Username = ""
 	nobody := must(clientv3.New(config))
 	_, err = nobody.Get(ctx, "/a")
-	refused("nobody's get", err)
+	expectRefusal("nobody's get", err)
 
 	section("rights")
 	responses := other.Watch(ctx, "/a", clientv3.WithCreatedNotify())
@@ -27,21 +27,21 @@ func user(endpoint string, secure *tls.Config, name, password string) {
 	must(one.Put(ctx, "/a", "1"))
 	say("event", string((<-responses).Events[0].Kv.Value))
 	_, err = one.Put(ctx, "a", "1")
-	refused("put", err)
+	expectRefusal("put", err)
 	say("as etcd's error", err == rpctypes.ErrPermissionDenied)
 	_, err = one.Get(ctx, "", clientv3.WithFromKey())
-	refused("get", err)
+	expectRefusal("get", err)
 	_, err = one.Txn(ctx).Then(clientv3.OpPut("/a", "2"), clientv3.OpGet("a")).Commit()
-	refused("txn", err)
+	expectRefusal("txn", err)
 	say("unchanged", string(must(one.Get(ctx, "/", clientv3.WithPrefix())).Kvs[0].Value))
 	denied := <-one.Watch(ctx, "a", clientv3.WithPrefix())
 	say("watch", denied.Canceled, denied.Err())
 	_, err = one.UserAdd(ctx, "more", "p")
-	refused("user add", err)
+	expectRefusal("user add", err)
 	_, err = one.Status(ctx, endpoint)
 	say("status", err)
 	_, err = one.Defragment(ctx, endpoint)
-	refused("defragment", err)
+	expectRefusal("defragment", err)
 	say("own roles", must(one.UserGet(ctx, name)).Roles)
 
 	leases(one)
@@ -53,8 +53,8 @@ func user(endpoint string, secure *tls.Config, name, password string) {
 
 	section("recipes without rights")
 	session := newSession(one)
-	refused("lock", concurrency.NewMutex(session, "lock").Lock(ctx))
-	refused("campaign", concurrency.NewElection(session, "election").Campaign(ctx, "1"))
+	expectRefusal("lock", concurrency.NewMutex(session, "lock").Lock(ctx))
+	expectRefusal("campaign", concurrency.NewElection(session, "election").Campaign(ctx, "1"))
 	check(session.Close())
 	for _, client := range []*clientv3.Client{one, other, nobody} {
 		check(client.Close())

@@ -1,5 +1,5 @@
 // Uses npm's etcd3 over mutual TLS: `services.mjs ENDPOINT CA CERT KEY SLOWNESS`.
-// Prints every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
+// Prints every step; on a fresh cluster, its output is the same with every server that has etcd's API.
 
 import { once } from "node:events";
 import { connect, expectRefusal, finish, say } from "./steps.mjs";

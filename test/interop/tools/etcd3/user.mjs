@@ -1,6 +1,6 @@
 // Uses npm's etcd3 over mutual TLS as a user who may read and write the keys that begin with a slash, and nothing else:
-// `user.mjs ENDPOINT CA CERT KEY SLOWNESS USER PASSWORD`. Prints every step; on a fresh member, every server that speaks etcd's API leads
-// to the same lines.
+// `user.mjs ENDPOINT CA CERT KEY SLOWNESS USER PASSWORD`. Prints every step; on a fresh member, its output is
+// the same with every server that has etcd's API.
 
 import { once } from "node:events";
 import { connect, expectRefusal, finish, ownArguments, say } from "./steps.mjs";

@@ -22,7 +22,7 @@ def say(*words):
     print(*words, flush=True)
 
 
-def refused(what, attempt):
+def expect_refusal(what, attempt):
     try:
         attempt()
     except exceptions.Etcd3Exception as error:
@@ -42,7 +42,7 @@ def keys(etcd):
         say("of the prefix", value, sorted(about.items()))
     say("limited", etcd.get("/config/", metadata=True, range_end="/config0", limit=1, keys_only=True))
     say("at a revision", etcd.get("/config/c", revision=4))
-    refused("get of the future", lambda: etcd.get("/config/c", revision=1000))
+    expect_refusal("get of the future", lambda: etcd.get("/config/c", revision=1000))
     say("large", etcd.put("/large", "x" * 1_000_000), len(etcd.get("/large")[0]))
     say("delete", etcd.delete("/config/a"), etcd.delete("/config/a"), etcd.delete_prefix("/config/"))
 
@@ -56,8 +56,8 @@ def transactions(etcd):
     for _ in range(2):
         answer = etcd.transaction({"compare": [absent], "success": [put, get], "failure": [get]})
         say(answer.get("succeeded", False), [sorted(response) for response in answer["responses"]])
-    refused("a key put twice", lambda: etcd.transaction({"success": [put, put]}))
-    refused("a key that is not base64", lambda: etcd.transaction({"success": [{"request_range": {"key": "*"}}]}))
+    expect_refusal("a key put twice", lambda: etcd.transaction({"success": [put, put]}))
+    expect_refusal("a key that is not base64", lambda: etcd.transaction({"success": [{"request_range": {"key": "*"}}]}))
 
 
 def leases(etcd):
@@ -66,8 +66,8 @@ def leases(etcd):
     say("put", etcd.put("/lease/a", "1", lease=lease), lease.keys())
     say("refresh", lease.refresh(), 0 < lease.ttl() <= 60)
     say("revoke", lease.revoke(), etcd.get("/lease/a"), lease.refresh(), lease.ttl())
-    refused("revoke once more", lease.revoke)
-    refused("put with none", lambda: etcd.put("/lease/a", "1", lease=lease))
+    expect_refusal("revoke once more", lease.revoke)
+    expect_refusal("put with none", lambda: etcd.put("/lease/a", "1", lease=lease))
 
 
 def locks(etcd, other):

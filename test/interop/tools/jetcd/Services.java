@@ -30,7 +30,7 @@ import java.util.stream.Collectors;
 /**
  * Uses jetcd over mutual TLS: {@code Services ENDPOINT CA CERT KEY SLOWNESS}.
  *
- * <p>Prints every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
+ * <p>Prints every step; on a fresh cluster, its output is the same with every server that has etcd's API.
  */
 public final class Services {
   private static final int PATIENCE_SECONDS = 20;
@@ -50,7 +50,7 @@ public final class Services {
       cluster(one, args[0]);
     }
     section("done");
-    System.exit(0); // its threads are not always gone with its clients
+    System.exit(0); // jetcd's threads may outlive its clients
   }
 
   private static Client connect(String[] args) throws Exception {
@@ -71,11 +71,11 @@ public final class Services {
     say("large", await(kv.get(bytes("/keys/b"))).getKvs().get(0).getValue().size());
     var past = GetOption.builder().withRevision(2).build();
     say("at a revision", show(await(kv.get(bytes("/keys/a"), past)).getKvs().get(0)));
-    refused("get of the future", kv.get(bytes("/keys/a"), GetOption.builder().withRevision(1_000_000).build()));
-    refused("put without a key", kv.put(bytes(""), bytes("")));
+    expectRefusal("get of the future", kv.get(bytes("/keys/a"), GetOption.builder().withRevision(1_000_000).build()));
+    expectRefusal("put without a key", kv.put(bytes(""), bytes("")));
     say("deleted", await(kv.delete(bytes("/keys/"), DeleteOption.builder().isPrefix(true).build())).getDeleted());
     say("compacted at", await(kv.compact(3)).getHeader().getRevision());
-    refused("compaction once more", kv.compact(3));
+    expectRefusal("compaction once more", kv.compact(3));
   }
 
   private static void transactions(KV kv) throws Exception {
@@ -126,7 +126,7 @@ public final class Services {
     say("info", info.getGrantedTTL(), info.getTTL() > 0, info.getKeys());
     await(client.getLeaseClient().revoke(lease));
     say("left", await(kv.get(bytes("/lease/a"))).getCount());
-    refused("revoke once more", client.getLeaseClient().revoke(lease));
+    expectRefusal("revoke once more", client.getLeaseClient().revoke(lease));
   }
 
   private static StreamObserver<io.etcd.jetcd.lease.LeaseKeepAliveResponse> keepAlives(BlockingQueue<Long> kept) {
@@ -218,7 +218,7 @@ public final class Services {
     return future.get(seconds(), TimeUnit.SECONDS);
   }
 
-  private static void refused(String what, CompletableFuture<?> future) throws Exception {
+  private static void expectRefusal(String what, CompletableFuture<?> future) throws Exception {
     try {
       await(future);
     } catch (ExecutionException error) {

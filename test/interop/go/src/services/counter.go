@@ -11,16 +11,16 @@ import (
 const (
 	counterKey = "/counter"
 	lastCount  = "last"
-	// Enough to have some counts in each moment without a leader, and no load.
+	// Short enough for several counts while there is no leader, and long enough to cause little load.
 	countEvery = 10 * time.Millisecond
 )
 
-// counter writes one key all the time, and watches it: whatever happens to the members, each version is seen once.
+// counter writes one key continually and watches it: whatever happens to the members, the watch gets each version once.
 type counter struct {
 	stop context.CancelFunc
 	// Closed when the last count has been acknowledged.
 	counted chan struct{}
-	// Gives one value when the last count has been seen: whether none was missed, repeated or out of order.
+	// Gets one value after the last count: whether no count was missing, repeated or out of order.
 	seen chan bool
 }
 
@@ -35,15 +35,15 @@ func startCounter(writer, watcher *clientv3.Client) *counter {
 
 func (c *counter) count(going context.Context, client *clientv3.Client) {
 	for i := 1; going.Err() == nil; i++ {
-		acknowledged(client, strconv.Itoa(i))
+		putUntilAcknowledged(client, strconv.Itoa(i))
 		time.Sleep(countEvery)
 	}
-	acknowledged(client, lastCount)
+	putUntilAcknowledged(client, lastCount)
 	close(c.counted)
 }
 
-// acknowledged tries again until it is. What was not acknowledged may have been written, too: then once more.
-func acknowledged(client *clientv3.Client, value string) {
+// putUntilAcknowledged retries a put. An attempt without an acknowledgement may have been applied, too.
+func putUntilAcknowledged(client *clientv3.Client, value string) {
 	await("a count", func() bool {
 		return try(func(ctx context.Context) error {
 			_, err := client.Put(ctx, counterKey, value)

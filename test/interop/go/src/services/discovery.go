@@ -6,22 +6,22 @@ import (
 	"go.etcd.io/etcd/clientv3"
 )
 
-// Long enough to outlive an election, with the time that the client needs to find another member.
+// Long enough for an election, and for the client to find another member.
 const serviceTTL = 5
 
-// discovery is a gateway that knows its services by their keys, and one service that stays to the end.
+// discovery is a gateway that finds its services by their keys, and one service that stays registered to the end.
 type discovery struct {
 	client  *clientv3.Client
 	changes *watched
 	stays   *service
 }
 
-// service is registered as long as somebody keeps its lease alive.
+// service is registered while its lease is kept alive.
 type service struct {
 	client *clientv3.Client
 	key    string
 	lease  clientv3.LeaseID
-	// Closed when the lease is lost, or let go.
+	// Closed when the lease is lost or given up.
 	lost <-chan struct{}
 }
 
@@ -86,7 +86,7 @@ func startDiscovery(services, gateway *clientv3.Client) *discovery {
 	return d
 }
 
-// finish: what stayed has been there all the time, so that the next change is the one that is made now.
+// finish checks that the remaining service was registered all the time: the next change is its end.
 func (d *discovery) finish() {
 	section("discovery, to the end")
 	say("still alive", d.stays.isAlive())

@@ -8,7 +8,7 @@ import (
 	"go.etcd.io/etcd/etcdserver/api/v3rpc/rpctypes"
 )
 
-// history: watches of what was, and what their options do.
+// history watches from past revisions, with each of the options.
 func history(client *clientv3.Client) {
 	section("watch history")
 	ctx, cancel := context.WithCancel(background())
@@ -40,12 +40,12 @@ func history(client *clientv3.Client) {
 	_, err = client.Compact(ctx, first+4, clientv3.WithCompactPhysical())
 	check(err)
 	late := <-client.Watch(ctx, "/history/a", clientv3.WithRev(first+2))
-	refused("watch", late.Err())
+	expectRefusal("watch", late.Err())
 	say("compacted", late.Canceled, late.CompactRevision-first)
 	_, open := <-client.Watch(ctx, "/history/a", clientv3.WithRev(first+2))
 	say("said before it ends", open)
 	_, err = client.Get(ctx, "/history/a", clientv3.WithRev(first+2))
-	refused("get", err)
+	expectRefusal("get", err)
 	say("as a Go error", err == rpctypes.ErrCompacted)
 	kept := watched{responses: client.Watch(ctx, "/history/a", clientv3.WithRev(first+4))}
 	kept.say("from the compaction on", 2)

@@ -42,20 +42,20 @@ func leases(client *clientv3.Client) {
 	check(err)
 	say("info of none", info.GrantedTTL, info.TTL)
 	_, err = client.KeepAliveOnce(background(), lease.ID)
-	refused("keep alive", err)
+	expectRefusal("keep alive", err)
 	say("as a Go error", err == rpctypes.ErrLeaseNotFound)
 	_, err = client.Revoke(background(), lease.ID)
-	refused("revoke", err)
+	expectRefusal("revoke", err)
 	_, err = client.Put(background(), "/lease/d", "", clientv3.WithLease(lease.ID))
-	refused("put", err)
+	expectRefusal("put", err)
 	_, err = client.Grant(background(), 9_000_000_001)
-	refused("grant for too long", err)
+	expectRefusal("grant for too long", err)
 
-	keptAlive(client)
+	keepAlive(client)
 }
 
-// keptAlive: a lease lives as long as somebody keeps it, which is longer than it was granted for.
-func keptAlive(client *clientv3.Client) {
+// keepAlive checks that a lease with keep-alives outlives its TTL.
+func keepAlive(client *clientv3.Client) {
 	section("keep alive")
 	begun := time.Now()
 	lease, err := client.Grant(background(), 1)

@@ -8,7 +8,7 @@ import (
 	"go.etcd.io/etcd/clientv3/concurrency"
 )
 
-// Long enough to be among those that wait: a request that is cut off before leaves its key behind.
+// Long enough for the request to create its key and wait: when cut off earlier, it would leave the key behind.
 const lockPatience = 2 * time.Second
 
 func newSession(client *clientv3.Client, ttl int) *concurrency.Session {
@@ -17,7 +17,7 @@ func newSession(client *clientv3.Client, ttl int) *concurrency.Session {
 	return session
 }
 
-// inBackground gives what a call that has to wait returns in the end.
+// inBackground starts a call that has to wait, and returns a channel for its result.
 func inBackground(call func() error) <-chan error {
 	result := make(chan error, 1)
 	go func() { result <- call() }()
@@ -39,7 +39,7 @@ func locks(one, other *clientv3.Client) {
 	impatient, cancel := context.WithTimeout(background(), lockPatience)
 	defer cancel()
 	third := newSession(other, serviceTTL)
-	refused("waited in vain", concurrency.NewMutex(third, name).Lock(impatient))
+	expectRefusal("waited in vain", concurrency.NewMutex(third, name).Lock(impatient))
 	say("waiting, and holding", count(one, name))
 
 	pause(one)
@@ -63,7 +63,7 @@ func locks(one, other *clientv3.Client) {
 	check(third.Close())
 }
 
-// isHeld looks whether a key was created when its owner says.
+// isHeld tells whether a key has the create revision that its owner has noted.
 func isHeld(client *clientv3.Client, owner clientv3.Cmp) bool {
 	response, err := client.Txn(background()).If(owner).Commit()
 	check(err)

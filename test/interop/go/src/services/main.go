@@ -1,10 +1,10 @@
-// Services is what people build on Go's clientv3: discovery under leases, transactions, locks and elections. It prints
-// every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
+// Services does the usual tasks with Go's clientv3: discovery with leases, transactions, locks and elections. The program prints
+// every step; on a fresh cluster, its output is the same with every server that has etcd's API.
 //
 //	services -endpoints HOST:PORT,...
 //
-// Where it prints "pause", it waits for a line on its standard input: whoever runs it may take a member away there.
-// Nothing may be lost by that, and the lines stay the same.
+// After printing "pause", the program waits for a line on its standard input: the test may stop a member then.
+// Nothing may be lost by that, and the output stays the same.
 package main
 
 import (
@@ -20,17 +20,17 @@ import (
 	"go.etcd.io/etcd/clientv3"
 )
 
-// On a quiet machine; a busy one is given a multiple of these.
+// Timeouts for a quiet machine; a busy one gets a multiple of these.
 var (
-	// Of the whole: whatever still waits then is shown, and the program ends.
+	// Limit of the whole program, which then shows what still waits and ends.
 	deadline = 2 * time.Minute
-	// One answer of a cluster, a change of its leader included.
+	// Limit of one answer of a cluster, including a change of its leader.
 	patience = 30 * time.Second
-	// One try of a request, of those that are tried again.
+	// Limit of one attempt of a request that is retried.
 	tryTimeout = 3 * time.Second
 )
 
-// Between two looks at what is awaited.
+// Interval between two checks of a condition.
 const poll = 20 * time.Millisecond
 
 var input = bufio.NewReader(os.Stdin)
@@ -66,7 +66,7 @@ func main() {
 	section("done")
 }
 
-// onLeader gives a client that asks the leader alone: where one member answers by itself, others may be behind.
+// onLeader returns a client of the leader only: members that answer from their own copy may be behind.
 func onLeader(config clientv3.Config) *clientv3.Client {
 	client, err := clientv3.New(config)
 	check(err)
@@ -87,22 +87,22 @@ func say(what string, values ...interface{}) {
 	fmt.Println(append([]interface{}{what + ":"}, values...)...)
 }
 
-// check ends the program: nothing here may fail but what `refused` expects to.
+// check ends the program at an error; only requests with `expectRefusal` may fail.
 func check(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-func refused(what string, err error) { say(what, err) }
+func expectRefusal(what string, err error) { say(what, err) }
 
-// pause lets whoever runs the program act on the cluster, and waits until the cluster takes writes again.
+// pause lets the test act on the cluster, and waits until the cluster accepts writes again.
 func pause(client *clientv3.Client) {
 	fmt.Println("pause")
 	if _, err := input.ReadString('\n'); err != nil {
 		panic(err)
 	}
-	// Requests go to the members in turn: that many in a row have been to each that is there.
+	// Requests go to the members in turn: so many successes in a row have reached every running member.
 	for inARow := 0; inARow < 2*len(client.Endpoints()); {
 		if try(func(ctx context.Context) error { _, err := client.Put(ctx, "/pause", ""); return err }) == nil {
 			inARow++
@@ -125,14 +125,14 @@ func put(client *clientv3.Client, key, value string, options ...clientv3.OpOptio
 	return response.Header.Revision
 }
 
-// count says how many keys are under a prefix.
+// count returns the number of keys under a prefix.
 func count(client *clientv3.Client, prefix string) int64 {
 	response, err := client.Get(background(), prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 	check(err)
 	return response.Count
 }
 
-// await looks until `seen`, and ends the program if that takes too long.
+// await polls until `seen`, and ends the program if that takes too long.
 func await(what string, seen func() bool) {
 	for begun := time.Now(); !seen(); time.Sleep(poll) {
 		if time.Since(begun) > patience {
@@ -141,7 +141,7 @@ func await(what string, seen func() bool) {
 	}
 }
 
-// watched gives what comes on a watch, one event after the other.
+// watched returns the events of a watch one by one.
 type watched struct {
 	responses clientv3.WatchChan
 	events    []*clientv3.Event
@@ -168,11 +168,11 @@ func (w *watched) next() *clientv3.Event {
 // say prints the next events.
 func (w *watched) say(what string, count int) {
 	for ; count > 0; count-- {
-		say(what, shown(w.next()))
+		say(what, showEvent(w.next()))
 	}
 }
 
-func shown(event *clientv3.Event) string {
+func showEvent(event *clientv3.Event) string {
 	text := fmt.Sprintf("%s %q : %q", event.Type, event.Kv.Key, event.Kv.Value)
 	if event.PrevKv != nil {
 		text += fmt.Sprintf(" was %q", event.PrevKv.Value)

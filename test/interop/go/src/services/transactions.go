@@ -45,12 +45,12 @@ func transactions(one, other *clientv3.Client) {
 	say("deleted", string(response.Responses[0].GetResponseDeleteRange().PrevKvs[0].Value))
 
 	_, err = one.Txn(background()).Then(clientv3.OpPut("/txn/x", "1"), clientv3.OpPut("/txn/x", "2")).Commit()
-	refused("the same key twice", err)
+	expectRefusal("the same key twice", err)
 
 	transfers(one, other)
 }
 
-// transfers moves money from both sides at once: each transaction that read what has changed meanwhile runs again.
+// transfers moves amounts in both directions at once: a transaction whose reads have changed meanwhile runs again.
 func transfers(clients ...*clientv3.Client) {
 	section("software transactional memory")
 	const each = 20
