@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import ts from "typescript";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 const run = promisify(execFile);
 const user = fileURLToPath(new URL("use-package.cjs", import.meta.url));
@@ -105,14 +105,14 @@ describe("the packed package", () => {
 
   for (const keyword of ["import", "require"])
     test(`serves and uses a member by ${keyword}`, async () => {
-      const { stdout, stderr } = await run(process.execPath, [program, keyword], { timeout: scaledMs(30_000) });
+      const { stdout, stderr } = await run(process.execPath, [program, keyword], { timeout: scaleMs(30_000) });
       assert.equal(stderr, "");
       assert.equal(stdout, `${process.version} ${keyword}: ok\n`);
     });
 
   test("serves and uses a member by require where modules cannot be required", async () => {
     const words = ["--no-experimental-require-module", program, "require"];
-    const { stdout } = await run(process.execPath, words, { timeout: scaledMs(30_000) });
+    const { stdout } = await run(process.execPath, words, { timeout: scaleMs(30_000) });
     assert.equal(stdout, `${process.version} require: ok\n`);
   });
 

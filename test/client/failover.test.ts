@@ -8,7 +8,7 @@ import { freePorts } from "../support/etcd-process.js";
 import { VirtualClock } from "../../testing/virtual-clock.js";
 import { FakeServer, oneKey, putAt, type Failing } from "./fake-server.js";
 import { passTime } from "./virtual-time.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
 const unavailableError = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
@@ -50,8 +50,8 @@ describe("a dead endpoint", () => {
     const [port = 0] = await freePorts(1);
     await using client = patientClient({
       endpoints: [`127.0.0.1:${port}`],
-      dialTimeoutMs: scaledMs(20_000),
-      requestTimeoutMs: scaledMs(20_000),
+      dialTimeoutMs: scaleMs(20_000),
+      requestTimeoutMs: scaleMs(20_000),
     });
     const value = client.kv.getText("k");
     await using server = await FakeServer.start({ Range: oneKey("k", "v") }, port);

@@ -14,7 +14,7 @@ import { eventually, within } from "../support/deadline.js";
 import { type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { patientClient } from "../support/patient-client.js";
 import { testPromises } from "./promises-on-cluster.js";
-import { lengthen, scaledMs } from "../support/machine-speed.js";
+import { lengthen, scaleMs } from "../support/machine-speed.js";
 
 const deadlineMs = 30_000;
 
@@ -55,18 +55,18 @@ export const testClient = (kind: ServerKind): void =>
       "one member frozen: few of 30 puts end as unknown, all reads succeed, and the next go elsewhere",
       checkFrozenMember,
     ],
-    ["a watch misses and repeats nothing while every member is killed in turn", watchThroughKills],
-    ["a watch gives what its server says whole, and how far the server is when asked", watchResponses],
+    ["a watch misses and repeats nothing while every member is killed in turn", checkWatchThroughKills],
+    ["a watch gives what its server says whole, and how far the server is when asked", checkWatchResponses],
     ["a watch behind a compaction says so by name, and can go on", checkCompactedWatch],
     ["a watch whose member dies, with history compacted meanwhile, is never silent", compactWhileAway],
     ["a slow reader gets everything", checkSlowReader],
-    ["a kept lease outlives the leader, and goes when it is not kept", leaseThroughKill],
-    ["a lease that is closed at any moment of its first renewal ends in silence", leaseClosedAtOnce],
+    ["a kept lease outlives the leader, and goes when it is not kept", checkLeaseThroughKill],
+    ["a lease that is closed at any moment of its first renewal ends in silence", checkLeaseClosedAtOnce],
     ["a revoked lease is reported as gone", checkRevokedLease],
     ["a lease that no member can renew is reported lost before it can have run out", checkUnconfirmedLease],
-    ["a lock has one holder at a time, in order, while the leader is killed", lockThroughKill],
-    ["a lock that is waited for can be given up, and leaves nothing behind", lockGivenUp],
-    ["an election has one leader after the other, and whoever observes sees each", election],
+    ["a lock has one holder at a time, in order, while the leader is killed", checkLockThroughKill],
+    ["a lock that is waited for can be given up, and leaves nothing behind", checkLockGivenUp],
+    ["an election has one leader after the other, and whoever observes sees each", checkElection],
   ]);
 
 /** Returns a client, and the member that serves it, which is not the leader. */
@@ -105,7 +105,7 @@ async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise
     const gets = Promise.all(thirty.map(() => client.kv.get("frozen")));
     const [outcomes] = await within(deadlineMs, "the end of 30 puts and 30 gets", Promise.all([puts, gets]));
     const tookMs = performance.now() - startedAt;
-    assert.ok(tookMs < scaledMs(2_000), `took ${tookMs} ms`);
+    assert.ok(tookMs < scaleMs(2_000), `took ${tookMs} ms`);
     const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
     assert.ok(errors.length <= 10, `${errors.length} of 30 failed`);
     for (const error of errors) {
@@ -122,7 +122,7 @@ async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise
   assert.ok(!lease.lost.aborted);
 }
 
-async function watchThroughKills(client: Client, { members }: EtcdCluster): Promise<void> {
+async function checkWatchThroughKills(client: Client, { members }: EtcdCluster): Promise<void> {
   const watches = ["a", "b"].map((key) => client.watch(`kills/${key}`));
   await Promise.all(watches.map((watch) => watch.ready()));
   const seen = watches.map((watch) => valuesUntil(watch, "last"));
@@ -146,7 +146,7 @@ async function watchThroughKills(client: Client, { members }: EtcdCluster): Prom
   }
 }
 
-async function watchResponses(client: Client): Promise<void> {
+async function checkWatchResponses(client: Client): Promise<void> {
   await using watch = client.watch("whole/", { prefix: true });
   await watch.ready();
   const responses = watch.responses();
@@ -222,7 +222,7 @@ async function checkSlowReader(client: Client): Promise<void> {
   );
 }
 
-async function leaseThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
+async function checkLeaseThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
   const kept = await client.lease.hold({ ttlSeconds: lengthen(4) });
   const left = await client.lease.grant({ ttlSeconds: lengthen(4) });
   const { header } = await client.kv.put("lease/kept", "v", { lease: kept.id });
@@ -245,7 +245,7 @@ async function leaseThroughKill(client: Client, cluster: EtcdCluster): Promise<v
 }
 
 /** Closes a lease's stream at once. A cancelled stream emits an error, which would end the process if nothing listened for it. */
-async function leaseClosedAtOnce(client: Client): Promise<void> {
+async function checkLeaseClosedAtOnce(client: Client): Promise<void> {
   for (let turns = 0; turns < 30; turns += 3) {
     const held = await client.lease.hold({ ttlSeconds: 60 });
     const kept = await client.lease.keepAlive(held.id);
@@ -279,7 +279,7 @@ async function checkUnconfirmedLease(client: Client, { members }: EtcdCluster): 
   });
 }
 
-async function lockThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
+async function checkLockThroughKill(client: Client, cluster: EtcdCluster): Promise<void> {
   await using other = patientClient({ endpoints: cluster.endpoints });
   const held = await client.lock("locks/a", { ttlSeconds: lengthen(10) });
   assert.equal(await other.tryLock("locks/a"), undefined);
@@ -312,7 +312,7 @@ async function lockThroughKill(client: Client, cluster: EtcdCluster): Promise<vo
   await leader.restart();
 }
 
-async function lockGivenUp(client: Client): Promise<void> {
+async function checkLockGivenUp(client: Client): Promise<void> {
   const held = await client.lock("locks/b");
   const late = await failure(client.lock("locks/b", { timeoutMs: 100 }));
   assert.ok(late instanceof EtcdError);
@@ -334,7 +334,7 @@ async function lockGivenUp(client: Client): Promise<void> {
   assert.equal(await count(), 0);
 }
 
-async function election(client: Client): Promise<void> {
+async function checkElection(client: Client): Promise<void> {
   const jobs = client.election("jobs");
   assert.equal(await jobs.leader(), undefined);
   const observed = (async () => {

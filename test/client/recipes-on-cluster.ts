@@ -16,17 +16,17 @@ const texts = async (values: readonly Promise<Uint8Array>[]): Promise<string[]> 
 export const testRecipes = (kind: ServerKind): void =>
   testPromises("recipes", kind, [
     ["transactions that count at the same time lose nothing", checkConcurrentCounting],
-    ["a transaction reads one revision, and its own writes", readsOneRevision],
+    ["a transaction reads one revision, and its own writes", checkReadsOfOneRevision],
     ["a transaction gives up after its last run, and writes nothing when its function fails", checkAbortedTransaction],
-    ["a queue gives each element once, in order", queue],
-    ["a priority queue gives the lowest number first", priorityQueue],
-    ["a barrier holds until it is released", barrier],
-    ["a double barrier is entered and left together", doubleBarrier],
-    ["a lock's signal is raised with its release", lockSignal],
-    ["a namespace has keys, watches, locks and transactions of its own", namespace],
+    ["a queue gives each element once, in order", checkQueue],
+    ["a priority queue gives the lowest number first", checkPriorityQueue],
+    ["a barrier holds until it is released", checkBarrier],
+    ["a double barrier is entered and left together", checkDoubleBarrier],
+    ["a lock's signal is raised with its release", checkLockSignal],
+    ["a namespace has keys, watches, locks and transactions of its own", checkNamespace],
     ["a watch with resync loses nothing while its member is away and the history is compacted", checkResyncedWatch],
-    ["a mirror is the truth again after a compaction that it missed", mirrorThroughCompaction],
-    ["an instance is found while it is registered, and registered again when its lease is revoked", services],
+    ["a mirror is the truth again after a compaction that it missed", checkMirrorThroughCompaction],
+    ["an instance is found while it is registered, and registered again when its lease is revoked", checkServices],
     ["syncEndpoints finds all members from one", checkSyncedEndpoints],
   ]);
 
@@ -45,7 +45,7 @@ async function checkConcurrentCounting(client: Client): Promise<void> {
   );
 }
 
-async function readsOneRevision(client: Client): Promise<void> {
+async function checkReadsOfOneRevision(client: Client): Promise<void> {
   await client.kv.put("stm/a", "1");
   await client.kv.put("stm/b", "1");
   let runs = 0;
@@ -81,7 +81,7 @@ async function checkAbortedTransaction(client: Client): Promise<void> {
   assert.equal(await client.kv.getText("stm/y"), undefined);
 }
 
-async function queue(client: Client): Promise<void> {
+async function checkQueue(client: Client): Promise<void> {
   const jobs = client.queue("queue");
   const waiting = jobs.dequeue();
   await jobs.enqueue("first");
@@ -95,7 +95,7 @@ async function queue(client: Client): Promise<void> {
   await assert.rejects(late, (error: unknown) => error instanceof EtcdError && error.code === "deadline-exceeded");
 }
 
-async function priorityQueue(client: Client): Promise<void> {
+async function checkPriorityQueue(client: Client): Promise<void> {
   const jobs = client.priorityQueue("priorities");
   await Promise.all(["a", "b", "c"].map((name) => jobs.enqueue(name, 7)));
   await jobs.enqueue("urgent", 0);
@@ -106,7 +106,7 @@ async function priorityQueue(client: Client): Promise<void> {
   await assert.rejects(jobs.enqueue("x", -1), RangeError);
 }
 
-async function barrier(client: Client): Promise<void> {
+async function checkBarrier(client: Client): Promise<void> {
   const gate = client.barrier("gate");
   await gate.wait();
   await gate.hold();
@@ -117,7 +117,7 @@ async function barrier(client: Client): Promise<void> {
   await within(deadlineMs, "the barrier", Promise.all(waiting));
 }
 
-async function doubleBarrier(client: Client): Promise<void> {
+async function checkDoubleBarrier(client: Client): Promise<void> {
   const barriers = [1, 2, 3].map(() => client.doubleBarrier("double", 3));
   const [first, second, third] = barriers as [(typeof barriers)[0], (typeof barriers)[0], (typeof barriers)[0]];
   let inside = 0;
@@ -135,7 +135,7 @@ async function doubleBarrier(client: Client): Promise<void> {
   assert.equal((await client.kv.get("double", { prefix: true })).count, 0);
 }
 
-async function lockSignal(client: Client): Promise<void> {
+async function checkLockSignal(client: Client): Promise<void> {
   const held = await client.lock("signal", { ttlSeconds: lengthen(10) });
   assert.ok(!held.signal.aborted);
   await held.release();
@@ -148,7 +148,7 @@ async function lockSignal(client: Client): Promise<void> {
   await within(deadlineMs, "the signal", raised);
 }
 
-async function namespace(client: Client): Promise<void> {
+async function checkNamespace(client: Client): Promise<void> {
   const app = client.namespace("app/");
   await using watch = app.watch("", { prefix: true });
   await watch.ready();
@@ -210,7 +210,7 @@ async function checkResyncedWatch(client: Client, cluster: EtcdCluster): Promise
 const content = (mirror: Mirror) =>
   mirror.entries().map(({ key, value, modRevision }) => [toText(key), toText(value), modRevision]);
 
-async function mirrorThroughCompaction(client: Client, cluster: EtcdCluster): Promise<void> {
+async function checkMirrorThroughCompaction(client: Client, cluster: EtcdCluster): Promise<void> {
   for (const name of ["1", "3", "same"]) await client.kv.put(`mirror/${name}`, "old");
   await using own = patientClient({ endpoints: [cluster.member(0).endpoint] });
   await using mirror = await own.mirror("mirror/");
@@ -225,7 +225,7 @@ async function mirrorThroughCompaction(client: Client, cluster: EtcdCluster): Pr
   );
 }
 
-async function services(client: Client): Promise<void> {
+async function checkServices(client: Client): Promise<void> {
   const lists = client.resolve("web");
   const next = async () => {
     const { value } = await within(deadlineMs, "a list", lists.next());

@@ -21,7 +21,7 @@ import { FakeServer, oneKey } from "./fake-server.js";
 const deadlineMs = 20_000;
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const kvOf = ([key, value]: [string, string]) => ({ key: utf8(key), value: utf8(value), modRevision: 3n });
-const listing = (keys: Readonly<Record<string, string>>) =>
+const listingOf = (keys: Readonly<Record<string, string>>) =>
   RangeResponse.create({ header: { revision: 9n }, kvs: Object.entries(keys).map(kvOf) });
 
 const requestsOf = (server: FakeServer, name: string): unknown[] =>
@@ -62,7 +62,7 @@ test("an instance without a service or an address is refused before anything is 
 
 test("resolve lists the instances, and lists them again when one comes or goes", async () => {
   const values = { "web/a:1": '{"Op":0,"Addr":"a:1","Metadata":null}', "web/bad": "none", "web/odd": "[]" };
-  await using server = await FakeServer.start({ Range: listing(values) });
+  await using server = await FakeServer.start({ Range: listingOf(values) });
   await using client = patientClient({ endpoints: [server.endpoint] });
   const lists = client.resolve("web");
   const next = async () => (await within(deadlineMs, "a list", lists.next())).value;
@@ -84,16 +84,21 @@ test("resolve lists the instances, and lists them again when one comes or goes",
 test("grpc-js connects to a service by the name etcd:///<service>", async () => {
   await using service = await FakeServer.start({ Range: oneKey("k", "answered") });
   const value = JSON.stringify({ Op: 0, Addr: service.endpoint, Metadata: null });
-  await using server = await FakeServer.start({ Range: listing({ "web/1": value }) });
+  await using server = await FakeServer.start({ Range: listingOf({ "web/1": value }) });
   await using client = new Client({ endpoints: [server.endpoint] });
   registerGrpcResolver(grpc, client);
   const caller = new grpc.Client("etcd:///web", grpc.credentials.createInsecure());
   try {
     const answer = await new Promise<Buffer | undefined>((resolve, reject) => {
-      const asIs = (bytes: Buffer) => bytes;
+      const returnAsIs = (bytes: Buffer) => bytes;
       const deadline = Date.now() + deadlineMs;
-      caller.makeUnaryRequest("/etcdserverpb.KV/Range", asIs, asIs, Buffer.alloc(0), { deadline }, (error, bytes) =>
-        error === null ? resolve(bytes) : reject(error),
+      caller.makeUnaryRequest(
+        "/etcdserverpb.KV/Range",
+        returnAsIs,
+        returnAsIs,
+        Buffer.alloc(0),
+        { deadline },
+        (error, bytes) => (error === null ? resolve(bytes) : reject(error)),
       );
     });
     assert.equal(toText(RangeResponse.decode(answer!).kvs[0]!.value), "answered");

@@ -11,7 +11,7 @@ import { defaultFlags, configFromFlags, type ServerFlags } from "../../server/co
 import { Member } from "../../server/member/index.js";
 import { quietEnvironment, temporaryDirectory } from "../server/member/member-fixtures.js";
 import { TestAuthority } from "../support/certificates.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
 /** Starts a member with a certificate for 127.0.0.1 on a port of its own. */
@@ -90,7 +90,7 @@ test("a connection that fails in TLS is an error with the reason and a hint", as
   });
   const failureOf = async (at: string, tls: TlsOptions | undefined): Promise<string> => {
     try {
-      await textOver(at, tls, { dialTimeoutMs: scaledMs(1_500) });
+      await textOver(at, tls, { dialTimeoutMs: scaleMs(1_500) });
       return "";
     } catch (error) {
       assert.ok(error instanceof ConnectError);

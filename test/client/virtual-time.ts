@@ -4,7 +4,7 @@ import type { VirtualClock } from "../../testing/virtual-clock.js";
 /** Turns of the event loop after each step; messages between client and server arrive in them. */
 const turnsPerStep = 10;
 
-const turns = async (): Promise<void> => {
+const takeTurns = async (): Promise<void> => {
   for (let turn = 0; turn < turnsPerStep; turn++) await new Promise(setImmediate);
 };
 
@@ -13,10 +13,10 @@ export const passTime = async <T>(clock: VirtualClock, promise: Promise<T>, step
   const time = { isUp: false };
   const stop = () => void (time.isUp = true);
   promise.then(stop, stop);
-  await turns();
+  await takeTurns();
   while (!time.isUp) {
     clock.advance(stepMs);
-    await turns();
+    await takeTurns();
   }
   return promise;
 };

@@ -11,7 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
 import { endWithTests } from "../support/child-processes.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { patientVariables } from "../support/patient-client.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
@@ -56,7 +56,7 @@ const runFile = async (name: string, text: string, nodeOptions: readonly string[
     writeFileSync(join(folder, name), text);
     const args = [...nodeOptions, join(folder, name)];
     const env = { PATH: process.env["PATH"] };
-    return (await run(process.execPath, args, { env, timeout: scaledMs(20_000) })).stdout;
+    return (await run(process.execPath, args, { env, timeout: scaleMs(20_000) })).stdout;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -158,7 +158,7 @@ describe("the programs of documents and README.md's commands, with the cluster o
   for (const { document, source, position } of programs)
     test(`program ${position + 1} of ${document} prints what its comments say`, async () => {
       writeFileSync(program, withPorts(source));
-      const { stdout } = await run(process.execPath, [program], { timeout: scaledMs(20_000) });
+      const { stdout } = await run(process.execPath, [program], { timeout: scaleMs(20_000) });
       const promised = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
       assert.ok(promised.length > 0);
       assert.deepEqual(stdout.trim().split("\n"), promised);

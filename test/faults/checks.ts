@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { KeyValue } from "../../client/index.js";
 import type { ClusterMember, TestCluster } from "../support/minietcd-cluster.js";
 import type { Write } from "./writers.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 const text = new TextDecoder();
 
@@ -14,7 +14,7 @@ const readTimeoutMs = 20_000;
 const readAll = async (member: ClusterMember): Promise<Map<string, KeyValue>> => {
   await using client = member.client();
   // The read is linearizable, so the member has applied every acknowledged write; the answer is from its own copy.
-  const { kvs } = await client.kv.get("", { prefix: true, timeoutMs: scaledMs(readTimeoutMs) });
+  const { kvs } = await client.kv.get("", { prefix: true, timeoutMs: scaleMs(readTimeoutMs) });
   return new Map(kvs.map((kv) => [text.decode(kv.key), kv]));
 };
 
@@ -94,7 +94,7 @@ export const assertRevisionsInOrder = (writes: readonly Write[]): void => {
 
 /** Checks that the hash of the whole history is the same on every member. */
 export const assertSameHash = async (cluster: TestCluster): Promise<void> => {
-  const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(readTimeoutMs) });
+  const { header } = await cluster.client.kv.get("k", { timeoutMs: scaleMs(readTimeoutMs) });
   const hashes = [];
   for (const member of cluster.members) {
     await readAll(member);

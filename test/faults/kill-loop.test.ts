@@ -16,7 +16,7 @@ import {
 } from "./checks.js";
 import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
-import { lengthen, scaledMs } from "../support/machine-speed.js";
+import { lengthen, scaleMs } from "../support/machine-speed.js";
 
 /** Limit on a quiet machine for the acknowledgement of a write that begins after the leader was killed. */
 const failoverMs = 2_000;
@@ -133,9 +133,9 @@ const compactAgainAndAgain = async (cluster: TestCluster, signal: AbortSignal): 
   let compactions = 0;
   while (!signal.aborted) {
     try {
-      const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(1_000) });
+      const { header } = await cluster.client.kv.get("k", { timeoutMs: scaleMs(1_000) });
       const revision = header.revision - 20;
-      if (revision > 0) await cluster.client.kv.compact(revision, { physical: true, timeoutMs: scaledMs(1_000) });
+      if (revision > 0) await cluster.client.kv.compact(revision, { physical: true, timeoutMs: scaleMs(1_000) });
       compactions++;
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error; // the member was killed, or an earlier attempt had succeeded

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../support/deadline.js";
 import { startCluster } from "../support/minietcd-cluster.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 30_000;
 /** Leases that are granted concurrently. */
@@ -15,7 +15,7 @@ test("10 000 leases that expire at once are revoked at a bounded rate, and the c
   const { client } = cluster;
   const count = 10_000;
   const id = (n: number): bigint => BigInt(n + 1);
-  const timeoutMs = scaledMs(longEnoughMs);
+  const timeoutMs = scaleMs(longEnoughMs);
   const make = (from: number, ttlSeconds: number) =>
     Promise.all(
       Array.from({ length: perBatch }, async (_, m) => {
@@ -34,7 +34,7 @@ test("10 000 leases that expire at once are revoked at a bounded rate, and the c
   // A new leader gives all leases their full TTL at the same time.
   await (await cluster.leader()).kill("SIGKILL");
   const countLeft = async (): Promise<number> =>
-    (await client.kv.get("k/", { prefix: true, countOnly: true, timeoutMs: scaledMs(longEnoughMs) })).count;
+    (await client.kv.get("k/", { prefix: true, countOnly: true, timeoutMs: scaleMs(longEnoughMs) })).count;
   assert.equal(await countLeft(), count);
   let slowest = 0;
   const began = await eventually(60_000 + ttlSeconds * 1_000, "the first to go", async () =>
@@ -42,7 +42,7 @@ test("10 000 leases that expire at once are revoked at a bounded rate, and the c
   );
   await eventually(60_000, "the last to go", async () => {
     const sentAt = performance.now();
-    await client.kv.put("other", "v", { timeoutMs: scaledMs(longEnoughMs) });
+    await client.kv.put("other", "v", { timeoutMs: scaleMs(longEnoughMs) });
     slowest = Math.max(slowest, performance.now() - sentAt);
     return (await countLeft()) === 0 ? true : undefined;
   });

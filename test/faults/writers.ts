@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, EtcdError } from "../../client/index.js";
 import { Deadline } from "../support/deadline.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
 /** Timeout above the 7 s after which a server fails a write itself, so that the recorded outcome is the server's answer or its death. */
@@ -102,7 +102,7 @@ export class Writers implements AsyncDisposable {
     const write: Write = { key, value, startedAt, endedAt: 0, outcome: "under way", revision: 0, failedAt: undefined };
     this.writes.push(write);
     try {
-      const { header } = await client.kv.put(key, value, { timeoutMs: scaledMs(writeTimeoutMs) });
+      const { header } = await client.kv.put(key, value, { timeoutMs: scaleMs(writeTimeoutMs) });
       write.revision = header.revision;
       write.outcome = "acknowledged";
     } catch (error) {

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { pathOfTool } from "../support/built-tools.js";
 import { type ServerKind, startEtcdCluster } from "../support/etcd-process.js";
-import { scaledMs, slowness } from "../support/machine-speed.js";
+import { scaleMs, slowness } from "../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -72,7 +72,7 @@ describe("a program over mutual TLS on", () => {
       const { stdout } = await promisify(execFile)(file, words, {
         cwd: installed,
         env: { PATH, ...program.environment?.(installed) },
-        timeout: scaledMs(timeoutMs),
+        timeout: scaleMs(timeoutMs),
       });
       return stdout.trimEnd().split("\n");
     } catch (error) {

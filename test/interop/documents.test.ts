@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { startTestServer } from "../../testing/kit/index.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { tempFolder } from "../support/temp-folder.js";
 
 const run = promisify(execFile);
@@ -22,7 +22,7 @@ const programIn = (language: string): string =>
 const outputOf = async (command: string, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> => {
   await using server = await startTestServer();
   const env = { ...environment, ETCD_ENDPOINTS: server.endpoint };
-  return (await run(command, words, { env, timeout: scaledMs(300_000) })).stdout;
+  return (await run(command, words, { env, timeout: scaleMs(300_000) })).stdout;
 };
 
 test("the program in Python prints what it has put", async () => {

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { endWithTests } from "../support/child-processes.js";
 import { within } from "../support/deadline.js";
 import { type EtcdCluster, type ServerKind, startEtcdCluster } from "../support/etcd-process.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -47,7 +47,7 @@ class Dialogue {
    */
   async ask(path: string, body?: Json): Promise<Json> {
     const { PATH } = process.env;
-    const options = { env: { PATH }, timeout: scaledMs(requestTimeoutMs) };
+    const options = { env: { PATH }, timeout: scaleMs(requestTimeoutMs) };
     const { stdout } = await promisify(execFile)(
       "curl",
       [...this.arguments(path, body), "-w", "\n%{http_code}"],

@@ -11,7 +11,7 @@ import {
   MaintenanceDefinition,
 } from "../../proto/index.js";
 import { type EtcdCluster, startEtcdClusters } from "../support/etcd-process.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 const services = [
   KVDefinition,
@@ -37,7 +37,7 @@ const methods = new Map(
   ),
 );
 
-const deadlineMs = scaledMs(30_000);
+const deadlineMs = scaleMs(30_000);
 
 /** Fields that differ between clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);

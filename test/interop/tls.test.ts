@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { pathOfTool } from "../support/built-tools.js";
 import { type EtcdCluster, type ServerKind, startEtcdCluster } from "../support/etcd-process.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -24,7 +24,7 @@ interface Ended {
 /** Runs a program to its end. */
 const run = async (program: string, args: readonly string[], input = ""): Promise<Ended> => {
   const { PATH } = process.env;
-  const asked = promisify(execFile)(program, args, { env: { PATH }, timeout: scaledMs(timeoutMs) });
+  const asked = promisify(execFile)(program, args, { env: { PATH }, timeout: scaleMs(timeoutMs) });
   asked.child.stdin?.on("error", () => undefined).end(input); // a refused program ends without reading its input
   try {
     return { code: 0, ...(await asked) };

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { program } from "commander";
 import { endWithTests } from "../support/child-processes.js";
-import { remeasure, scaledMs } from "../support/machine-speed.js";
+import { remeasure, scaleMs } from "../support/machine-speed.js";
 import { mutants, type Check, type Edit, type Mutant } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -100,13 +100,13 @@ class Copy implements AsyncDisposable {
 
   check(check: Check): Promise<Outcome> {
     remeasure();
-    return this.run(nameOf(check), scaledMs(checkTimeoutMs), ...argumentsOf(check));
+    return this.run(nameOf(check), scaleMs(checkTimeoutMs), ...argumentsOf(check));
   }
 
   /** Runs the simulator's seeds up to the first that fails. */
   simulateAll(): Promise<Outcome> {
     const args = ["--seeds", String(maxSeeds), "--jobs", "1", "--stop-at-first"];
-    return this.run("the simulation", scaledMs(maxSeeds * 5_000), "test/sim/main.ts", ...args);
+    return this.run("the simulation", scaleMs(maxSeeds * 5_000), "test/sim/main.ts", ...args);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,7 +6,7 @@ import { EtcdError, type Client } from "../../client/index.js";
 import { startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { eventually, within } from "../support/deadline.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 /** Timeout above the 7 s after which a server answers, so that the recorded outcome is the server's; long enough for a busy machine. */
 const timeoutMs = 20_000;
@@ -54,7 +54,7 @@ class Putter implements AsyncDisposable {
     for (let n = 0; !this.stopped; n++) {
       const key = `${this.prefix}/${writer}/${n}`;
       try {
-        await this.client.kv.put(key, "v", { timeoutMs: scaledMs(timeoutMs) });
+        await this.client.kv.put(key, "v", { timeoutMs: scaleMs(timeoutMs) });
         this.acknowledged.push(key);
         this.wake();
       } catch (error) {
@@ -117,8 +117,8 @@ test("reads and keep-alives under way are answered by the next leader when the l
   leader.pause(); // a frozen member accepts requests and does not answer
   renewals.send(id);
   const asked = Promise.all([
-    client.kv.getText("k", { timeoutMs: scaledMs(timeoutMs) }),
-    client.lease.timeToLive(id, { timeoutMs: scaledMs(timeoutMs) }),
+    client.kv.getText("k", { timeoutMs: scaleMs(timeoutMs) }),
+    client.lease.timeToLive(id, { timeoutMs: scaleMs(timeoutMs) }),
     renewals.next(),
   ]);
   await leader.kill("SIGKILL");
@@ -139,7 +139,7 @@ test("a write without a leader is carried out once a leader is elected", async (
       const { errors } = await cluster.status(first);
       return errors.includes("etcdserver: no leader") || undefined;
     });
-    const written = client.kv.put("k", "v", { timeoutMs: scaledMs(timeoutMs) });
+    const written = client.kv.put("k", "v", { timeoutMs: scaleMs(timeoutMs) });
     second.resume();
     assert.equal((await written).header.revision, 2);
     assert.equal(await client.kv.getText("k"), "v");
@@ -181,7 +181,7 @@ test("MoveLeader transfers leadership to the named member, and is refused as by 
   const [own, target, gone] = await Promise.all([leader, transferee, other].map((member) => memberId(cluster, member)));
   assert.ok(own !== undefined && target !== undefined && gone !== undefined);
   const move = (member: ClusterMember, to: bigint): Promise<void> =>
-    cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs: scaledMs(timeoutMs) });
+    cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs: scaleMs(timeoutMs) });
   const isRefusal = (code: string, text: string) => (error: unknown) =>
     error instanceof EtcdError && error.code === code && error.message === text;
 
@@ -201,5 +201,5 @@ test("MoveLeader transfers leadership to the named member, and is refused as by 
   await other.kill("SIGKILL");
   const tookTooLong = isRefusal("unknown", "etcdserver: request timed out, leader transfer took too long");
   await assert.rejects(move(transferee, gone), tookTooLong);
-  await cluster.client.kv.put("goes", "on", { timeoutMs: scaledMs(timeoutMs) });
+  await cluster.client.kv.put("goes", "on", { timeoutMs: scaleMs(timeoutMs) });
 });

@@ -9,7 +9,7 @@ import { connect } from "node:tls";
 import type { Client, TlsOptions } from "../../client/index.js";
 import { eventually } from "../support/deadline.js";
 import { type EtcdMember, startEtcdCluster } from "../support/etcd-process.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { mutualTls } from "../support/mutual-tls.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -73,7 +73,7 @@ const request = async (port: number, { ca, cert, key }: TlsOptions, bytes: Uint8
 
 /** Makes calls that must all succeed. They enlarge the value that hostile clients request and do not read. */
 const useAll = async (client: Client, name: string): Promise<void> => {
-  const options = { timeoutMs: scaledMs(callTimeoutMs) };
+  const options = { timeoutMs: scaleMs(callTimeoutMs) };
   for (let n = 0; n < 20; n++) {
     await client.kv.put("watched", "x".repeat(100_000), options);
     await client.kv.put(`${name}/${n}`, "v", options);

@@ -9,7 +9,7 @@ import { LeaseTimeToLiveRequest, LeaseTimeToLiveResponse } from "../../proto/ind
 import { eventually, within } from "../support/deadline.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { fastElections, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
-import { lengthen, scaledMs } from "../support/machine-speed.js";
+import { lengthen, scaleMs } from "../support/machine-speed.js";
 
 /** Long enough for a busy machine. Tests measure only that nothing happens too early. */
 const longEnoughMs = 30_000;
@@ -18,13 +18,13 @@ const shortTtl = lengthen(3);
 const shortestTtl = lengthen(2);
 
 const isThere = async (client: Client, key: string): Promise<boolean> =>
-  (await client.kv.get(key, { timeoutMs: scaledMs(longEnoughMs) })).count === 1;
+  (await client.kv.get(key, { timeoutMs: scaleMs(longEnoughMs) })).count === 1;
 
 /** Waits until a part of the lease's TTL has passed by the server's clock, so that a renewal is visible. */
 const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
   eventually(longEnoughMs, "part of the lease's time to be used up", async () => {
     const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(lease, {
-      timeoutMs: scaledMs(longEnoughMs),
+      timeoutMs: scaleMs(longEnoughMs),
     });
     return ttlSeconds <= grantedTtlSeconds - 2 ? true : undefined;
   });
@@ -146,7 +146,7 @@ test("a leader that was frozen beyond the TTL of its leases expires none when it
     await cluster.leader(); // the member has learned that it does not lead
     // This proposal comes after any that the member may have made when it resumed.
     await using woken = frozen.client();
-    await woken.kv.put("woken", "v", { timeoutMs: scaledMs(longEnoughMs) });
+    await woken.kv.put("woken", "v", { timeoutMs: scaleMs(longEnoughMs) });
     assert.ok(await isThere(client, "k"));
     await heartbeat.stop();
     assert.deepEqual(heartbeat.ttls, new Set([BigInt(shortestTtl)]));
@@ -165,7 +165,7 @@ test("a restart of all members keeps leases and gives them their full time", asy
   await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
   const startedAt = performance.now();
   await cluster.start();
-  const { ttlSeconds, keys } = await client.lease.timeToLive(id, { keys: true, timeoutMs: scaledMs(longEnoughMs) });
+  const { ttlSeconds, keys } = await client.lease.timeToLive(id, { keys: true, timeoutMs: scaleMs(longEnoughMs) });
   assert.ok(ttlSeconds >= 1);
   assert.deepEqual(
     keys.map((key) => Buffer.from(key).toString()),

@@ -23,7 +23,7 @@ import {
   prepareCluster,
 } from "../support/local-cluster.js";
 import { tempFolder } from "../support/temp-folder.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { patientClient, patientVariables } from "../support/patient-client.js";
 
 const run = promisify(execFile);
@@ -112,7 +112,7 @@ test("Ctrl-C stops the members in order, and a second start continues with the d
 
   await using second = startLocalCluster(folder.path, ports);
   await announcement(second);
-  const { kvs } = await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
+  const { kvs } = await client.kv.get("k", { timeoutMs: scaleMs(longEnoughMs) });
   assert.equal(kvs[0]?.modRevision, header.revision);
   assert.deepEqual(await second.end("SIGTERM"), { code: 0, signal: null });
 });
@@ -129,7 +129,7 @@ test("a cluster in memory serves after the loss of a member, says that it cannot
   await supervisor.waitFor("the end of a member", ({ stdout }) =>
     /m1 has ended: .*\. A member with data in memory cannot be restarted/.test(stdout) ? true : undefined,
   );
-  assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
+  assert.equal(await client.kv.getText("k", { timeoutMs: scaleMs(longEnoughMs) }), "v");
   assert.deepEqual(await supervisor.end("SIGTERM"), { code: 0, signal: null });
   const files = await readdir(join(folder.path, "data"));
   assert.deepEqual(files.filter((name) => !name.startsWith(".") && name !== "lock").sort(), [

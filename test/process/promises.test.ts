@@ -8,7 +8,7 @@ import { EtcdError } from "../../client/index.js";
 import { RangeRequest, RangeResponse } from "../../proto/index.js";
 import { eventually } from "../support/deadline.js";
 import { fastElections, startCluster } from "../support/minietcd-cluster.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
 /** A request may take 5 s and two election timeouts (etcd v3 API), and the machine may be busy. */
@@ -19,7 +19,7 @@ test("an acknowledged put survives the loss of the leader", async () => {
   const { header } = await cluster.client.kv.put("k", "v");
   const leader = await cluster.leader();
   await leader.kill("SIGKILL");
-  const { kvs } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
+  const { kvs } = await cluster.client.kv.get("k", { timeoutMs: scaleMs(longEnoughMs) });
   assert.equal(Buffer.from(kvs[0]?.value ?? "").toString(), "v");
   assert.equal(kvs[0]?.modRevision, header.revision);
 });
@@ -50,15 +50,15 @@ test("a leader that continues after a freeze never answers a stale linearizable 
   frozen.pause();
   try {
     await cluster.leader(others);
-    await asksOthers.kv.put("k", "new", { timeoutMs: scaledMs(longEnoughMs) });
-    const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }));
+    await asksOthers.kv.put("k", "new", { timeoutMs: scaleMs(longEnoughMs) });
+    const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: scaleMs(longEnoughMs) }));
     await delay(100); // time for the reads to arrive in the member's socket, as the first input after it resumes
     frozen.resume();
     assert.deepEqual(new Set(await Promise.all(reads)), new Set(["new"]));
   } finally {
     frozen.resume();
   }
-  await asksFrozen.kv.put("k", "newest", { timeoutMs: scaledMs(longEnoughMs) });
+  await asksFrozen.kv.put("k", "newest", { timeoutMs: scaleMs(longEnoughMs) });
   assert.equal(await asksOthers.kv.getText("k"), "newest");
 });
 
@@ -78,7 +78,7 @@ test("without a quorum serializable reads succeed; linearizable reads and writes
   const local = await client.kv.get("k", { serializable: true });
   assert.equal(local.count, 1);
   const [write, read] = await Promise.all([
-    client.kv.put("k", "w", { timeoutMs: scaledMs(longEnoughMs) }).catch((error: unknown) => error),
+    client.kv.put("k", "w", { timeoutMs: scaleMs(longEnoughMs) }).catch((error: unknown) => error),
     rangeAnswer(last!.endpoint),
   ]);
   assert.ok(write instanceof EtcdError);
@@ -87,7 +87,7 @@ test("without a quorum serializable reads succeed; linearizable reads and writes
   assert.deepEqual(read, { code: status.UNAVAILABLE, details: "etcdserver: request timed out" });
 
   await Promise.all([leader.restart(), other!.restart()]);
-  assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
+  assert.equal(await client.kv.getText("k", { timeoutMs: scaleMs(longEnoughMs) }), "v");
 });
 
 /** Sends one linearizable read; our client would retry it. */
@@ -99,7 +99,7 @@ const rangeAnswer = (endpoint: string): Promise<Pick<ServiceError, "code" | "det
       (request: RangeRequest) => Buffer.from(RangeRequest.encode(request).finish()),
       (bytes: Buffer) => RangeResponse.decode(bytes),
       RangeRequest.create({ key: Buffer.from("k") }),
-      { deadline: Date.now() + scaledMs(longEnoughMs) },
+      { deadline: Date.now() + scaleMs(longEnoughMs) },
       (failure) => {
         grpc.close();
         resolve(failure === null ? undefined : { code: failure.code, details: failure.details });
@@ -117,7 +117,7 @@ test("a restart of all members keeps ids, revisions and data", async (t) => {
   await cluster.client.kv.compact(10, { physical: true });
   const readState = async () => {
     const { members } = await cluster.client.cluster.memberList();
-    const { kvs, header } = await cluster.client.kv.get("k/", { prefix: true, timeoutMs: scaledMs(longEnoughMs) });
+    const { kvs, header } = await cluster.client.kv.get("k/", { prefix: true, timeoutMs: scaleMs(longEnoughMs) });
     const past = await cluster.client.kv.get("k/", { prefix: true, revision: 15 });
     const compacted = await cluster.client.kv.get("k/", { revision: 9 }).catch((error: unknown) => error);
     assert.ok(compacted instanceof EtcdError);

@@ -8,7 +8,7 @@ import type { Client } from "../../client/index.js";
 import { eventually } from "../support/deadline.js";
 import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { showEvent, WatchStream } from "../support/watch-stream.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 30_000;
 
@@ -20,7 +20,7 @@ const putMany = async (client: Client, count: number, value = "v"): Promise<void
   for (let n = 0; n < count; n += 50) {
     const some = Array.from({ length: Math.min(50, count - n) }, (_, m) => `k/${(n + m) % 500}`);
     await Promise.all(
-      some.map((key, m) => client.kv.put(key, `${value} ${n + m}`, { timeoutMs: scaledMs(longEnoughMs) })),
+      some.map((key, m) => client.kv.put(key, `${value} ${n + m}`, { timeoutMs: scaleMs(longEnoughMs) })),
     );
   }
 };
@@ -33,11 +33,11 @@ const waitForInstall = (member: ClusterMember): Promise<Record<string, unknown>>
 
 /** Checks that every member has the same history, up to the newest revision. */
 const assertSame = async (cluster: TestCluster): Promise<void> => {
-  const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
+  const { header } = await cluster.client.kv.get("k", { timeoutMs: scaleMs(longEnoughMs) });
   const hashes = await Promise.all(
     cluster.members.map(async (member) => {
       await using client = member.client();
-      await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) }); // linearizable: the member has applied the entries up to here
+      await client.kv.get("k", { timeoutMs: scaleMs(longEnoughMs) }); // linearizable: the member has applied the entries up to here
       return (await cluster.client.maintenance.hashKv(member.endpoint, header.revision)).hash;
     }),
   );
@@ -101,7 +101,7 @@ test("watchers at a frozen member that installs a snapshot get every event once"
   await putMany(elsewhere, 100);
 
   await using there = frozen.client();
-  const { header } = await there.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
+  const { header } = await there.kv.get("k", { timeoutMs: scaleMs(longEnoughMs) });
   const eventsSoFar = (): string[] => watcher.received.flatMap(({ events }) => events.map(showEvent));
   const last = header.revision;
   await eventually(longEnoughMs, "the last event", () => (eventsSoFar().length >= last - from + 1 ? true : undefined));

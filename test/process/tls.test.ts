@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
 import { TestAuthority } from "../support/certificates.js";
 import { type ClusterMember, fastElections, startCluster } from "../support/minietcd-cluster.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { tempFolder } from "../support/temp-folder.js";
 
 const longEnoughMs = 30_000;
@@ -42,9 +42,9 @@ test("an acknowledged put survives the loss of the leader, and a stopped member 
   await cluster.client.kv.put("k", "v");
   const lost = await cluster.leader();
   await lost.kill("SIGKILL");
-  assert.equal(await cluster.client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
+  assert.equal(await cluster.client.kv.getText("k", { timeoutMs: scaleMs(longEnoughMs) }), "v");
   for (let n = 0; n < 200; n++)
-    await cluster.client.kv.put(`${n}`, "x".repeat(n * 50), { timeoutMs: scaledMs(longEnoughMs) });
+    await cluster.client.kv.put(`${n}`, "x".repeat(n * 50), { timeoutMs: scaleMs(longEnoughMs) });
   lost.launch();
   await lost.whenReady();
   await lost.running.waitFor(

@@ -8,7 +8,7 @@ import { EtcdError } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { showEvent, WatchStream } from "../support/watch-stream.js";
-import { scaledMs } from "../support/machine-speed.js";
+import { scaleMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 20_000;
 const everything = { key: "k/", rangeEnd: "k0", prevKv: true } as const;
@@ -299,6 +299,6 @@ test("without a leader, streams that require one end and new ones are refused; o
   assert.deepEqual({ code: refusal.code, details: refusal.details }, noLeader);
 
   await Promise.all([leader.restart(), other!.restart()]);
-  const { header } = await cluster.client.kv.put("k", "v", { timeoutMs: scaledMs(longEnoughMs) });
+  const { header } = await cluster.client.kv.put("k", "v", { timeoutMs: scaleMs(longEnoughMs) });
   assert.deepEqual(await patient.nextEvents(1), [`PUT k=v ${header.revision}`]);
 });

@@ -52,8 +52,8 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   watchBatchesPerSlice: fc.constant(1),
 });
 
-/** Compares the encodings of two values. */
-const same = <T>(
+/** Encodes and decodes a message, so that messages with the same encoding compare as equal. */
+const roundTrip = <T>(
   codec: { decode(bytes: Uint8Array): T; encode(message: T): { finish(): Uint8Array } },
   message: T,
 ): T => codec.decode(codec.encode(message).finish());
@@ -61,11 +61,11 @@ const same = <T>(
 function applyToNaive(naive: CopyingStore, step: Applied): unknown {
   switch (step.kind) {
     case "put":
-      return [same(PutResponse, naive.put(step.request)), naive.revision];
+      return [roundTrip(PutResponse, naive.put(step.request)), naive.revision];
     case "deleteRange":
-      return [same(DeleteRangeResponse, naive.deleteRange(step.request)), naive.revision];
+      return [roundTrip(DeleteRangeResponse, naive.deleteRange(step.request)), naive.revision];
     case "txn":
-      return [same(TxnResponse, naive.txn(step.request)), naive.revision];
+      return [roundTrip(TxnResponse, naive.txn(step.request)), naive.revision];
     case "compact":
       naive.compact(naive.revision - step.back);
       return "ok";
@@ -164,7 +164,7 @@ class Comparison {
    * @param ask reads directly, or in a transaction that only reads
    */
   private read(request: RangeRequest, ask: (store: KvStore, request: RangeRequest) => ReadAnswer = readAlone): void {
-    const expected = outcome(() => same(RangeResponse, this.naive.range(request)));
+    const expected = outcome(() => roundTrip(RangeResponse, this.naive.range(request)));
     const revision = this.naive.revision;
     const answer = outcome(() => ask(this.tested.store, request));
     if (typeof answer === "string") return assert.deepEqual(answer, expected);

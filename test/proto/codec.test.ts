@@ -135,12 +135,12 @@ const plainOf = (value: unknown): unknown => {
 };
 
 /** Compares the two decoders on messages, concatenated messages (repeated fields, in any order), and truncated and damaged ones. */
-const agrees = <Message>(
+const compareDecoders = <Message>(
   decoder: Decoder<Message>,
   generated: Generated<Message>,
   messages: fc.Arbitrary<Message>,
 ): void => {
-  const assertReencodes = (given: Uint8Array): void =>
+  const assertSameDecoding = (given: Uint8Array): void =>
     assert.deepEqual(
       outcome(() => decoder.decode(given)),
       outcome(() => generated.decode(given)),
@@ -149,14 +149,14 @@ const agrees = <Message>(
     fc.property(messages, messages, fc.nat(), fc.nat(255), bytesOfFields, (one, other, position, byte, unknown) => {
       const first = generated.encode(one).finish();
       const second = generated.encode(other).finish();
-      assertReencodes(first);
-      assertReencodes(Buffer.concat([first, second]));
-      assertReencodes(Buffer.concat([first, unknown, second]));
-      assertReencodes(first.subarray(0, position % (first.length + 1)));
-      if (first.length > 0) assertReencodes(first.with(position % first.length, byte));
+      assertSameDecoding(first);
+      assertSameDecoding(Buffer.concat([first, second]));
+      assertSameDecoding(Buffer.concat([first, unknown, second]));
+      assertSameDecoding(first.subarray(0, position % (first.length + 1)));
+      if (first.length > 0) assertSameDecoding(first.with(position % first.length, byte));
     }),
   );
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), assertReencodes));
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), assertSameDecoding));
 };
 
 /** Fields that no message has, and known fields with a wrong wire type. */
@@ -170,11 +170,11 @@ const bytesOfFields = fc.oneof(
 );
 
 describe("requests are decoded as by the generated code", () => {
-  test("Range", () => agrees(rangeRequestDecoder, RangeRequest, range));
-  test("Put", () => agrees(putRequestDecoder, PutRequest, put));
-  test("DeleteRange", () => agrees(deleteRangeRequestDecoder, DeleteRangeRequest, deleteRange));
-  test("Txn", () => agrees(txnRequestDecoder, TxnRequest, txn));
-  test("Compact", () => agrees(compactionRequestDecoder, CompactionRequest, compaction));
+  test("Range", () => compareDecoders(rangeRequestDecoder, RangeRequest, range));
+  test("Put", () => compareDecoders(putRequestDecoder, PutRequest, put));
+  test("DeleteRange", () => compareDecoders(deleteRangeRequestDecoder, DeleteRangeRequest, deleteRange));
+  test("Txn", () => compareDecoders(txnRequestDecoder, TxnRequest, txn));
+  test("Compact", () => compareDecoders(compactionRequestDecoder, CompactionRequest, compaction));
 
   test("a transaction as deep as the generated code allows", () => {
     let nested: TxnRequest = { compare: [], success: [], failure: [] };
@@ -298,7 +298,7 @@ describe("calls between members", () => {
         assert.deepEqual(Buffer.from(encodeCalls(given)), Buffer.from(Calls.encode(given).finish()));
       }),
     ));
-  test("are decoded as by the generated code", () => agrees({ decode: decodeCalls }, Calls, calls));
+  test("are decoded as by the generated code", () => compareDecoders({ decode: decodeCalls }, Calls, calls));
 });
 
 const header = record<ResponseHeader>({ clusterId: uint64, memberId: uint64, revision: int64, raftTerm: uint64 });
@@ -311,11 +311,11 @@ const keyValue = record<KeyValue>({
 describe("responses are decoded as by the generated code", () => {
   test("Put", () => {
     const responses = record<PutResponse>({ header: optionalHeader, prevKv: fc.option(keyValue, { nil: undefined }) });
-    agrees(putResponseDecoder, PutResponse, responses);
+    compareDecoders(putResponseDecoder, PutResponse, responses);
   });
   test("Range", () => {
     const kvs = fc.array(keyValue, { maxLength: 4 });
-    agrees(
+    compareDecoders(
       rangeResponseDecoder,
       RangeResponse,
       record<RangeResponse>({ header: optionalHeader, kvs, more: bool, count: int64 }),

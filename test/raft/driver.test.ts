@@ -101,10 +101,10 @@ test("the state machine gets more entries only after it is done, and nothing els
     harness.finishWrite();
     harness.acknowledge(toMemberId(2n), n + 1);
   }
-  const applies = (): string[] => harness.events.filter((event) => event.startsWith("apply"));
-  assert.deepEqual(applies(), ["apply 2"]);
+  const applyEvents = (): string[] => harness.events.filter((event) => event.startsWith("apply"));
+  assert.deepEqual(applyEvents(), ["apply 2"]);
   harness.finishApply();
-  assert.deepEqual(applies(), ["apply 2", "apply 3"]);
+  assert.deepEqual(applyEvents(), ["apply 2", "apply 3"]);
 });
 
 test("refusals and leader changes are reported once each", () => {

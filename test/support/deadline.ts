@@ -2,7 +2,7 @@
 // to the measured speed of this one.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { remeasure, scaledMs } from "./machine-speed.js";
+import { remeasure, scaleMs } from "./machine-speed.js";
 
 const pollMs = 20;
 
@@ -20,12 +20,12 @@ export class Deadline {
   }
 
   remainingMs(): number {
-    return this.startedAt + scaledMs(this.timeoutMs) - performance.now();
+    return this.startedAt + scaleMs(this.timeoutMs) - performance.now();
   }
 
   /** Returns the text of the error for a missed deadline. */
   timeoutText(what: string): string {
-    return `${what}: not within ${scaledMs(this.timeoutMs)} ms`;
+    return `${what}: not within ${scaleMs(this.timeoutMs)} ms`;
   }
 }
 

@@ -13,7 +13,7 @@ import { endWithTests } from "./child-processes.js";
 import { eventually, within } from "./deadline.js";
 import { patientClient } from "./patient-client.js";
 import { electionFlags } from "./election-flags.js";
-import { scaledMs } from "./machine-speed.js";
+import { scaleMs } from "./machine-speed.js";
 import { withoutWarmUp } from "./minietcd-process.js";
 
 /**
@@ -114,7 +114,7 @@ export class EtcdMember {
   async ready(): Promise<void> {
     await using client = patientClient({
       endpoints: [this.endpoint],
-      requestTimeoutMs: scaledMs(probeTimeoutMs),
+      requestTimeoutMs: scaleMs(probeTimeoutMs),
       tls: this.tls,
     });
     const probe = eventually(readyTimeoutMs, `${this.name} is ready`, () => client.kv.get("ready?"));

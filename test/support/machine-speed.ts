@@ -38,7 +38,7 @@ export const remeasure = (): number => {
  * Scales a timeout that only bounds waiting to the speed of this machine.
  * | @param quietMs a generous timeout on a quiet machine
  */
-export const scaledMs = (quietMs: number): number => Math.ceil(quietMs * current);
+export const scaleMs = (quietMs: number): number => Math.ceil(quietMs * current);
 
 /** Limit of the scaling of TTLs and election timeouts, because tests wait for their whole length. */
 const maxLengthening = 5;

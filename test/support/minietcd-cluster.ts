@@ -7,7 +7,7 @@ import type { Client, StatusResult, TlsOptions } from "../../client/index.js";
 import { eventually } from "./deadline.js";
 import { MinietcdProcess, type Exit, type ProcessOptions } from "./minietcd-process.js";
 import { patientClient } from "./patient-client.js";
-import { scaledMs } from "./machine-speed.js";
+import { scaleMs } from "./machine-speed.js";
 import { electionFlags } from "./election-flags.js";
 
 export interface ClusterOptions {
@@ -143,7 +143,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   status(member: ClusterMember): Promise<StatusResult> {
-    return this.client.maintenance.status(member.endpoint, { timeoutMs: scaledMs(1_000) });
+    return this.client.maintenance.status(member.endpoint, { timeoutMs: scaleMs(1_000) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

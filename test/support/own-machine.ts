@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { scaledMs } from "./machine-speed.js";
+import { scaleMs } from "./machine-speed.js";
 import { tempFolder } from "./temp-folder.js";
 
 const run = promisify(execFile);
@@ -21,7 +21,7 @@ export async function runOnOwnMachine(script: string): Promise<string> {
   const setUp = 'ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"';
   const program = [process.execPath, "--import", "tsx", script];
   const { stdout } = await run("unshare", ["--net", "--mount", "sh", "-c", setUp, "sh", settings, ...program], {
-    timeout: scaledMs(timeoutMs),
+    timeout: scaleMs(timeoutMs),
   });
   return stdout;
 }

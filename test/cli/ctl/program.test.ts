@@ -12,7 +12,7 @@ import { isDeepStrictEqual } from "node:util";
 import { runProgram } from "../../../cli/ctl/program.js";
 import { LeaseGrantResponse } from "../../../proto/index.js";
 import { TestAuthority } from "../../support/certificates.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 import { FakeServer, type Answers } from "../../client/fake-server.js";
 
 interface Run {
@@ -482,7 +482,7 @@ describe("errors", () => {
       await Promise.all([once(plain, "listening"), once(secure, "listening")]);
       const portOf = (server: { address(): unknown }) => (server.address() as { port: number }).port;
       const warningsFrom = async (endpoint: string) =>
-        (await run(["--endpoints", endpoint, `--dial-timeout=${scaledMs(2_000)}ms`, "get", "k"])).stderr;
+        (await run(["--endpoints", endpoint, `--dial-timeout=${scaleMs(2_000)}ms`, "get", "k"])).stderr;
       assert.match(
         await warningsFrom(`https://127.0.0.1:${portOf(plain)}`),
         /^Warning: [^\n]*: perhaps it does not speak TLS \(then use http:/,
@@ -508,7 +508,7 @@ describe("errors", () => {
     let timeoutMs = 50;
     let actual = await runWithTimeout(`${timeoutMs}ms`);
     // The connection is refused after a moment, which on a busy machine is longer than the timeout.
-    while (isDeepStrictEqual(actual, answer("no answer")) && timeoutMs < scaledMs(10_000))
+    while (isDeepStrictEqual(actual, answer("no answer")) && timeoutMs < scaleMs(10_000))
       actual = await runWithTimeout(`${(timeoutMs *= 2)}ms`);
     assert.deepEqual(actual, refused);
   });

@@ -6,7 +6,7 @@ import { Client, ConnectError, EtcdError, type Mirror, toText, type WatchBatch }
 import { RangeResponse, WatchResponse, type WatchRequest } from "../../../proto/index.js";
 import { FakeServer } from "../fake-server.js";
 import { freePorts } from "../../support/free-ports.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
@@ -100,6 +100,6 @@ describe("a mirror", () => {
   test("does not open without a server", async () => {
     const [port = 0] = await freePorts(1);
     await using client = new Client({ endpoints: [`127.0.0.1:${port}`], dialTimeoutMs: 50 });
-    await assert.rejects(client.mirror("", { timeoutMs: scaledMs(2_000) }), ConnectError);
+    await assert.rejects(client.mirror("", { timeoutMs: scaleMs(2_000) }), ConnectError);
   });
 });

@@ -18,7 +18,7 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from "../../../proto/index.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 
 /** A decoded message as plain data. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -89,7 +89,7 @@ const methods = new Map(
 );
 
 /** Timeout that only a call that hangs exceeds. */
-const deadlineMs = scaledMs(30_000);
+const deadlineMs = scaleMs(30_000);
 
 /** Fields that differ between any two clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);

@@ -2,7 +2,7 @@
 import { Agent, type IncomingMessage, request } from "node:http";
 import { fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { gatewayPathOf, methodAt, requestJson } from "../differential/calls.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 import { decodeResponse, encodeRequest, type Outcome, pathOf } from "./calls.js";
 import { headersOf, type TokenForm } from "./gateway-forms.js";
 
@@ -21,7 +21,7 @@ interface Response {
 }
 
 /** Timeout that only a call that hangs exceeds. */
-const deadlineMs = scaledMs(30_000);
+const deadlineMs = scaleMs(30_000);
 
 /** Streams that do not end; only their first line is read. */
 const endless = new Set(["Watch/Watch"]);

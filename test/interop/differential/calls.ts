@@ -5,7 +5,7 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, Metadata, type StatusObject } from "@grpc/grpc-js";
 import { fileDescriptorSet } from "../../../proto/index.js";
 import { routes } from "../../../server/gateway/routes.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 
 /** A method and the bytes of its request. */
 export interface Call {
@@ -27,7 +27,7 @@ export interface Reply {
 }
 
 /** Timeout that only a call that hangs exceeds. */
-const deadlineMs = scaledMs(20_000);
+const deadlineMs = scaleMs(20_000);
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")));
 const gatewayPaths = new Map([...routes].map(([path, method]) => [method, path]));

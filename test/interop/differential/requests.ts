@@ -28,7 +28,7 @@ import {
   WatchRequest,
   WatchResponse,
 } from "../../../proto/index.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 
 export type Request =
   | { readonly method: "range"; readonly message: RangeRequest }
@@ -104,7 +104,7 @@ function omitIds(value: unknown, field?: string): unknown {
 }
 
 /** Timeout that only a request that hangs exceeds. */
-const deadlineMs = scaledMs(10_000);
+const deadlineMs = scaleMs(10_000);
 
 /** One connection to one server. */
 export class Channel {

@@ -85,7 +85,7 @@ const refusals = { etcd: "tls: bad certificate", minietcd: "does not match certi
  * Starts a cluster with https whose members have a certificate for `host`, twice.
  * | @returns for both starts, whether they trusted each other
  */
-const trusts = async (kind: Kind, authority: TestAuthority, host: string): Promise<readonly boolean[]> => {
+const startTwiceWithTls = async (kind: Kind, authority: TestAuthority, host: string): Promise<readonly boolean[]> => {
   await using folder = await tempFolder();
   const ca = await authority.writeTo(folder.path);
   const { files } = await authority.issueTo(folder.path, "peer", { hosts: [host] });
@@ -114,7 +114,8 @@ const report = [];
 for (const kind of ["etcd", "minietcd"] as const) {
   const cluster = await startTwice(kind, shape);
   const trust = [];
-  for (const host of ["secure.example.com", "m1.example.com"]) trust.push(await trusts(kind, authority, host));
+  for (const host of ["secure.example.com", "m1.example.com"])
+    trust.push(await startTwiceWithTls(kind, authority, host));
   report.push({ kind, ...cluster, trust });
 }
 console.log(JSON.stringify(report));

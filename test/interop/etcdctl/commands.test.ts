@@ -40,9 +40,9 @@ function tree(words: readonly string[]): [string, string[]][] {
 }
 
 test("the list of etcdctl's commands and flags is that of its help", () => {
-  const sorted = (entries: readonly (readonly [string, readonly string[]])[]) =>
+  const sortByName = (entries: readonly (readonly [string, readonly string[]])[]) =>
     Object.fromEntries(entries.map(([name, flags]) => [name, [...flags].sort()] as const).sort());
-  assert.deepEqual(sorted(tree([])), sorted(Object.entries(etcdctlCommands)));
+  assert.deepEqual(sortByName(tree([])), sortByName(Object.entries(etcdctlCommands)));
   const options = execFileSync(pathOfTool("etcd/etcdctl"), ["options"], { encoding: "utf8" });
   assert.deepEqual(flagsIn(options).sort(), [...etcdctlGlobalFlags].sort());
 });

@@ -12,7 +12,7 @@ import { endWithTests } from "../../support/child-processes.js";
 import { eventually } from "../../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../../support/etcd-process.js";
 import { tempFolder } from "../../support/temp-folder.js";
-import { scaledMs, slowness } from "../../support/machine-speed.js";
+import { scaleMs, slowness } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
 /** Debian's Go, for Debian's libraries; the PATH may have another one. */
@@ -32,7 +32,7 @@ type AtPause = (cluster: EtcdCluster) => Promise<void>;
 async function build(program: string): Promise<void> {
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, GO111MODULE: "off", GOPATH: `${workspace}:${debianSources}`, CGO_ENABLED: "0" };
-  await promisify(execFile)(go, ["build", "-o", program, "services"], { env, timeout: scaledMs(buildTimeoutMs) });
+  await promisify(execFile)(go, ["build", "-o", program, "services"], { env, timeout: scaleMs(buildTimeoutMs) });
 }
 
 /** Runs the program on a fresh cluster. Returns the lines of its output. The program has a deadline of its own. */
@@ -76,7 +76,7 @@ async function findLeader(cluster: EtcdCluster): Promise<EtcdMember | undefined>
   await using client = patientClient({ endpoints: cluster.endpoints });
   for (const member of cluster.members) {
     const { header, leader } = await client.maintenance.status(member.endpoint, {
-      timeoutMs: scaledMs(probeTimeoutMs),
+      timeoutMs: scaleMs(probeTimeoutMs),
     });
     if (leader === header.memberId) return member;
   }

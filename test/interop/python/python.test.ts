@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
-import { scaledMs, slowness } from "../../support/machine-speed.js";
+import { scaleMs, slowness } from "../../support/machine-speed.js";
 
 /** Debian's Python, for Debian's python3-etcd3; the PATH may have another one. */
 const python = "/usr/bin/python3";
@@ -19,7 +19,7 @@ async function transcript(kind: ServerKind, flags: readonly string[] = []): Prom
   const [host = "", port = ""] = cluster.member(0).endpoint.split(":");
   const { stdout } = await promisify(execFile)(python, [script, host, port, String(slowness())], {
     env: {},
-    timeout: scaledMs(timeoutMs),
+    timeout: scaleMs(timeoutMs),
   });
   return stdout.trimEnd().split("\n");
 }

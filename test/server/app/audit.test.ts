@@ -15,12 +15,12 @@ const put = PutRequest.create({ key: Buffer.from("k"), value: Buffer.from("secre
 const operation: RequestOp = { request: { $case: "requestPut", value: put } };
 
 /** Returns the lines of an application's audit log, without their times. */
-const audit = async (t: Parameters<typeof startApplication>[0], taken: (line: string) => boolean = () => true) => {
+const audit = async (t: Parameters<typeof startApplication>[0], isTaken: (line: string) => boolean = () => true) => {
   const { application } = await startApplication(t);
   const lines: Record<string, unknown>[] = [];
   const sink = {
     append: (line: string) => {
-      if (!taken(line)) return false;
+      if (!isTaken(line)) return false;
       const { ts, ...fields } = JSON.parse(line) as Record<string, unknown>;
       assert.equal(ts, "now");
       lines.push(fields);
@@ -67,10 +67,10 @@ test("a transaction is logged with its changes and the branch that was taken; re
 
 test("an undetermined outcome is logged as unknown", () => {
   const lines: string[] = [];
-  const fails = (_caller: unknown, _request: unknown, handler: { onError(error: unknown): void }): void =>
+  const fail = (_caller: unknown, _request: unknown, handler: { onError(error: unknown): void }): void =>
     handler.onError(new ServerError("timed-out", "not committed in time"));
   const log = new AuditLog({ append: (line) => lines.push(line) > 0 }, () => "now");
-  const { put: audited } = log.wrap({ put: fails } as never);
+  const { put: audited } = log.wrap({ put: fail } as never);
   audited(anonymousCaller, put, { onResult: () => assert.fail("a result"), onError: () => undefined });
   assert.match(lines[0]!, /"outcome":"unknown","error":"not committed in time"/);
 });

@@ -81,8 +81,8 @@ test("a user has the right to a lease if it has the right to each of its keys", 
         holders.set(key, to);
         const rights = rightsIn(state);
         const attached = leases.keysAttached(lease);
-        const mayWrite = attached.every((each) => isAllowed(() => rights.checkWrite(exactly(each))));
-        const mayRead = attached.every((each) => isAllowed(() => rights.checkRead(exactly(each))));
+        const mayWrite = attached.every((each) => isAllowed(() => rights.checkWrite(keyOnly(each))));
+        const mayRead = attached.every((each) => isAllowed(() => rights.checkRead(keyOnly(each))));
         assert.equal(
           isAllowed(() => rights.checkLeaseWrite(lease, keysOf(leases))),
           mayWrite,
@@ -97,7 +97,7 @@ test("a user has the right to a lease if it has the right to each of its keys", 
   );
 });
 
-const exactly = (key: string) => ({ key: bytes(key), rangeEnd: new Uint8Array() });
+const keyOnly = (key: string) => ({ key: bytes(key), rangeEnd: new Uint8Array() });
 
 test("the check of a lease looks at each of the user's ranges, and not at each key", () => {
   const ranges = ["a", "c", "e"].map((key) => ({

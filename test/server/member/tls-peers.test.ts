@@ -12,7 +12,7 @@ import { Member } from "../../../server/member/index.js";
 import { TestAuthority } from "../../support/certificates.js";
 import { eventually } from "../../support/deadline.js";
 import { freePorts } from "../../support/free-ports.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 import { type LogLine, recordingLogger, temporaryDirectory } from "./member-fixtures.js";
 
@@ -36,7 +36,7 @@ const createMembers = async (
     const config = configFromFlags({
       ...defaultFlags,
       ...{ name, dataDir: join(folder, name), unsafeNoFsync: "true" },
-      ...{ heartbeatInterval: String(scaledMs(50)), electionTimeout: String(scaledMs(500)) },
+      ...{ heartbeatInterval: String(scaleMs(50)), electionTimeout: String(scaleMs(500)) },
       ...{ listenClientUrls: client, advertiseClientUrls: client },
       ...{ listenPeerUrls: peerUrl(name), initialAdvertisePeerUrls: peerUrl(name) },
       initialCluster: names.map((each) => `${each}=${peerUrl(each)}`).join(","),

@@ -96,7 +96,7 @@ const setUp = async (t: TestContext, createEngine: CreateEngine, handler: Handle
   return { engine, server, client, call, stream, unexpected };
 };
 
-const fails = (promise: Promise<unknown>, code: number, details: string | RegExp): Promise<void> =>
+const assertFails = (promise: Promise<unknown>, code: number, details: string | RegExp): Promise<void> =>
   assert.rejects(promise, (error: ServiceError) => {
     assert.equal(error.code, code);
     if (typeof details === "string") assert.equal(error.details, details);
@@ -110,8 +110,8 @@ onEachEngine("a handler's error is etcd's status, whether it is thrown or given"
     if (service === "throw") throw refusal;
     reply.fail(refusal);
   });
-  await fails(call("/test.Service/Unary", { service: "throw" }), 3, "etcdserver: key is not provided");
-  await fails(call("/test.Service/Unary"), 3, "etcdserver: key is not provided");
+  await assertFails(call("/test.Service/Unary", { service: "throw" }), 3, "etcdserver: key is not provided");
+  await assertFails(call("/test.Service/Unary"), 3, "etcdserver: key is not provided");
   assert.equal(unexpected.length, 0);
 });
 
@@ -121,7 +121,7 @@ onEachEngine(
     const { call, unexpected } = await setUp(t, createEngine, () => {
       throw new TypeError("secret");
     });
-    await fails(call("/test.Service/Unary"), 13, "etcdserver: internal error");
+    await assertFails(call("/test.Service/Unary"), 13, "etcdserver: internal error");
     assert.equal(unexpected.length, 1);
   },
 );
@@ -160,7 +160,7 @@ onEachEngine("an unimplemented method is refused in gRPC's words", async (t, cre
     unimplementedMethod("/test.Service/Later", { requestStream: false, responseStream: false }),
     unimplementedMethod("/test.Service/LaterStream", { requestStream: true, responseStream: true }),
   ]);
-  await fails(call("/test.Service/Later"), 12, "unknown method Later for service test.Service");
+  await assertFails(call("/test.Service/Later"), 12, "unknown method Later for service test.Service");
   const error = await new Promise<ServiceError>((resolve) => stream("/test.Service/LaterStream").on("error", resolve));
   assert.deepEqual([error.code, error.details], [12, "unknown method LaterStream for service test.Service"]);
 });
@@ -174,7 +174,7 @@ onEachEngine(
       if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
       reply.send(ok);
     });
-    await fails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
+    await assertFails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
     assert.equal(left, Infinity);
     await call("/test.Service/Unary", { metadata: { hasleader: "TRUE", "grpc-timeout": "5000m" } });
     assert.ok(left > 0 && left <= 5_000, `${left}`);
@@ -184,7 +184,7 @@ onEachEngine(
 onEachEngine("a request beyond the limit is refused with both sizes", async (t, createEngine) => {
   const { call } = await setUp(t, createEngine, (_request, _call, reply) => reply.send(ok));
   await call("/test.Service/Unary", { service: "x".repeat(990) });
-  await fails(
+  await assertFails(
     call("/test.Service/Unary", { service: "x".repeat(1_100) }),
     8,
     /received message larger than max \(1103 vs\.? 1000\)/i,
@@ -297,7 +297,7 @@ onEachEngine(
     const answered = call("/test.Service/Unary");
     await began;
     const drained = engine.drain(60_000);
-    await fails(call("/test.Service/Unary"), 14, /./); // new connections are refused
+    await assertFails(call("/test.Service/Unary"), 14, /./); // new connections are refused
     const stopped = engine.stop(60_000);
     sendMore();
     await new Promise((resolve) => open.once("data", resolve));
@@ -332,7 +332,7 @@ onEachEngine(
     let onBegin: () => void = () => undefined;
     const under = new Promise<void>((resolve) => (onBegin = resolve));
     const { engine, call } = await setUp(t, createEngine, () => onBegin());
-    const lost = fails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
+    const lost = assertFails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
     await under;
     await engine.stop(0);
     await lost;
@@ -408,20 +408,20 @@ onEachEngine("calls and messages are counted by method, and their ends by status
   counted.stats.measureHandling();
   const { client, call } = await setUp(t, createEngine, () => assert.fail("handled"), [counted, echo, later]);
   await call("/test.Service/Counted", { service: "1234" });
-  await fails(call("/test.Service/Counted", { service: "fail" }), 3, /./);
-  await fails(call("/test.Service/Later"), 12, /./);
+  await assertFails(call("/test.Service/Counted", { service: "fail" }), 3, /./);
+  await assertFails(call("/test.Service/Later"), 12, /./);
   const request = Buffer.from(HealthCheckRequest.encode({ service: "wait" }).finish());
   const open = client.makeUnaryRequest(
     "/test.Service/Counted",
     () => request,
-    asIs,
+    returnAsIs,
     {},
     () => undefined,
   );
   await waiting;
   open.cancel();
   await cancelled;
-  const stream = client.makeBidiStreamRequest("/test.Service/Echo", asIs, asIs);
+  const stream = client.makeBidiStreamRequest("/test.Service/Echo", returnAsIs, returnAsIs);
   stream.on("data", () => undefined);
   const over = new Promise((resolve) => stream.on("end", resolve));
   stream.end(request);
@@ -441,7 +441,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
   assert.equal(later.stats.handlingSeconds, undefined);
 });
 
-const asIs = (message: Buffer): Buffer => message;
+const returnAsIs = (message: Buffer): Buffer => message;
 
 const nonZero = (counts: readonly number[]): Record<string, number> =>
   Object.fromEntries([...counts.entries()].filter(([, count]) => count > 0));

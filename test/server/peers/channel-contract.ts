@@ -12,7 +12,7 @@ export interface OpenChannel {
 }
 
 /** Lets pending events happen. */
-export const turns = async (count = 200): Promise<void> => {
+export const takeTurns = async (count = 200): Promise<void> => {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -54,7 +54,7 @@ export const testChannelContract = (kind: string, open: (t: TestContext) => Prom
       })();
       for (let last = -1; last !== sent;) {
         last = sent;
-        await turns();
+        await takeTurns();
       }
       assert.ok(sent < 20, `${sent} payloads were sent and none was received`);
       for (let n = 0; n < 200; n++) assert.equal((await there.receive()).length, payload.length);

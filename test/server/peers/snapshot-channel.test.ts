@@ -21,7 +21,7 @@ import { memoryChannel } from "../../../testing/memory-channel.js";
 import { SimProcess } from "../../../testing/process.js";
 import { Scheduler } from "../../../testing/scheduler.js";
 import { SimChannel } from "../../../testing/sim-channel.js";
-import { testChannelContract, turns } from "./channel-contract.js";
+import { testChannelContract, takeTurns } from "./channel-contract.js";
 
 interface End {
   readonly peers: Peers;
@@ -126,12 +126,12 @@ testChannelContract("of the simulated network", async (t) => {
   const passTime = async (): Promise<void> => {
     while (!test.isOver) {
       await scheduler.runUntil(scheduler.now + 1);
-      await turns(1);
+      await takeTurns(1);
     }
   };
   void passTime();
   const cut = async (): Promise<void> => {
-    await turns();
+    await takeTurns();
     channel.cut();
   };
   return Promise.resolve({ here: channel.dialled, there: channel.accepted, cut });

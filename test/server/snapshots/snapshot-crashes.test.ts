@@ -45,7 +45,7 @@ const open = async (directory: string): Promise<Opened> => {
 const put = (store: KvStore, key: string): void =>
   void store.put(PutRequest.create({ key: Buffer.from(key), value: Buffer.from("v") }));
 
-const has = async (store: KvStore, key: string): Promise<boolean> => {
+const hasKey = async (store: KvStore, key: string): Promise<boolean> => {
   const { response } = await store.range({
     key: Buffer.from(key),
     rangeEnd: Buffer.alloc(0),
@@ -126,7 +126,7 @@ const runKilled = async (t: TestContext, directory: string): Promise<string> => 
 const isAsBefore = async (directory: string): Promise<void> => {
   const { state, close } = await open(directory);
   assert.deepEqual([state.applied.index, state.recovered.base.index, state.recovered.entries.length], [3, 0, 3]);
-  assert.equal(await has(state.store, "ours"), true);
+  assert.equal(await hasKey(state.store, "ours"), true);
   await close();
   assert.deepEqual(await storesIn(directory), ["store-1", "store-current"]);
 };
@@ -139,7 +139,7 @@ const isInstalled = async (directory: string): Promise<void> => {
     assert.deepEqual([recovered.base.index, recovered.base.term], [sent.index, sent.term]);
     assert.deepEqual(recovered.entries, []);
     assert.deepEqual(recovered.hardState, { term: 5, vote: 0n, commit: 100 });
-    assert.deepEqual([await has(store, "theirs 99"), await has(store, "ours")], [true, false]);
+    assert.deepEqual([await hasKey(store, "theirs 99"), await hasKey(store, "ours")], [true, false]);
     await close();
     assert.deepEqual(await storesIn(directory), ["store-2", "store-current"]);
   }
@@ -179,7 +179,7 @@ test("a start after a kill between the store's switch and the log's restart comp
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);
-  assert.deepEqual([await has(state.store, "theirs 99"), await has(state.store, "ours")], [true, false]);
+  assert.deepEqual([await hasKey(state.store, "theirs 99"), await hasKey(state.store, "ours")], [true, false]);
   const left = await runKilled(t, directory);
   await close();
   assert.equal(

@@ -10,18 +10,18 @@ import { quietEnvironment } from "../member/member-fixtures.js";
 import { eventually } from "../../support/deadline.js";
 
 /** The resources that keep a process running: sockets, listening ones and timers. */
-const handles = (): string[] =>
+const listHandles = (): string[] =>
   process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP") || name === "Timeout");
 
 const environmentOf = () => ({ ...quietEnvironment(), random: systemRandom, clock: systemClock });
 
 /** Waits until there are no more handles than before. */
 const waitUntilNoneLeft = (before: number) =>
-  eventually(10_000, "the end of all sockets and timers", () => handles().length <= before || undefined);
+  eventually(10_000, "the end of all sockets and timers", () => listHandles().length <= before || undefined);
 
 for (const rpcEngine of ["native", "grpc-js"])
   test(`all requests of a warm-up are answered by the engine ${rpcEngine}, and nothing of it is left`, async () => {
-    const before = handles().length;
+    const before = listHandles().length;
     const environment = environmentOf();
     const load = await RequestLoad.open(configFromFlags({ ...defaultFlags, rpcEngine }), environment);
     let steps = 1;
@@ -33,7 +33,7 @@ for (const rpcEngine of ["native", "grpc-js"])
   });
 
 test("a request load that is closed before its end leaves no socket and no timer", async () => {
-  const before = handles().length;
+  const before = listHandles().length;
   const load = await RequestLoad.open(configFromFlags(defaultFlags), environmentOf());
   const step = Promise.allSettled([load.step()]);
   await load.close();

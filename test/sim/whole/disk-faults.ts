@@ -8,12 +8,12 @@ const smallFilesBytes = 1_024;
 export const diskFaults = {
   slowLog: ({ host, ms, random }, tools) => {
     host.disk.maxMs = random.pick([5, 50, 0.5 * tools.electionMs]);
-    tools.later(ms, () => (host.disk.maxMs = 1));
+    tools.actAfter(ms, () => (host.disk.maxMs = 1));
   },
 
   slowStore: ({ host, ms, random }, tools) => {
     Object.assign(host.storeDisk, { maxWriteMs: random.pick([20, 500]), maxReadMs: random.pick([1, 10, 100]) });
-    tools.later(ms, () => Object.assign(host.storeDisk, host.healthyStore));
+    tools.actAfter(ms, () => Object.assign(host.storeDisk, host.healthyStore));
   },
 
   logError: ({ host, ms }, tools) => failNext(host, host.disk, ms, tools),
@@ -22,7 +22,7 @@ export const diskFaults = {
   /** Leaves no space for a further segment of the log. */
   diskFull: ({ host, ms }, tools) => {
     host.files.capacityBytes = host.files.usedBytes + smallFilesBytes;
-    tools.later(ms, () => {
+    tools.actAfter(ms, () => {
       host.files.capacityBytes = Infinity;
       if (host.lacksSpace) host.start();
     });
@@ -37,7 +37,7 @@ const failNext = (host: Host, disk: { failsNext: boolean }, ms: number, tools: F
   if (!host.isUp) return;
   host.mayFail = true;
   disk.failsNext = true;
-  tools.later(Math.max(ms, 300), () => {
+  tools.actAfter(Math.max(ms, 300), () => {
     disk.failsNext = false;
     host.crash("kill");
     host.start();
@@ -62,7 +62,7 @@ const rot = (
     host.isRotten = repair !== undefined; // there may be no file yet
     tools.restartAfter(host, ms);
   });
-  tools.atTheEnd(async () => {
+  tools.repairAtEnd(async () => {
     host.isRotten = false;
     const repair = await spoilt;
     if (host.opened === opened) await repair?.(); // otherwise the member has started since, and its files have changed

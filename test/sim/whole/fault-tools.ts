@@ -43,14 +43,14 @@ export class FaultTools {
   }
 
   /** Acts after `ms`, unless the faults have ended by then. */
-  later(ms: number, act: () => void): void {
+  actAfter(ms: number, act: () => void): void {
     this.scheduler.after(ms, () => {
       if (!this.isOver) act();
     });
   }
 
   /** Adds a repair that runs when all faults end, before all members are started again. */
-  atTheEnd(repair: () => void | Promise<void>): void {
+  repairAtEnd(repair: () => void | Promise<void>): void {
     this.repairs.push(repair);
   }
 
@@ -94,19 +94,19 @@ export class FaultTools {
 
   restartAfter(host: Host, ms: number): void {
     if (this.isOver) host.start();
-    else this.later(ms, () => host.start());
+    else this.actAfter(ms, () => host.start());
   }
 
   pause(host: Host, ms: number): void {
     this.story.tell(`${host.name} freezes for ${ms.toFixed(0)} ms`);
     host.pause();
-    this.later(ms, () => host.resume());
+    this.actAfter(ms, () => host.resume());
   }
 
   // Moments.
 
   /** Acts when the member comes to the moment for the time number `skip + 1`. */
-  once(host: Host, moment: Moment, skip: number, act: () => void): void {
+  actAtMoment(host: Host, moment: Moment, skip: number, act: () => void): void {
     let left = skip;
     const remove = host.traps.add(moment, () => {
       if (this.isOver || left-- > 0) return;
@@ -117,12 +117,12 @@ export class FaultTools {
   }
 
   /** Acts whenever a member comes to the moment, for `ms`. */
-  always(moment: Moment, ms: number, act: (host: Host) => void): void {
+  actAtEveryMoment(moment: Moment, ms: number, act: (host: Host) => void): void {
     for (const host of this.hosts) {
       const remove = host.traps.add(moment, () => {
         if (!this.isOver) act(host);
       });
-      this.later(ms, remove);
+      this.actAfter(ms, remove);
     }
   }
 
@@ -132,7 +132,7 @@ export class FaultTools {
   cut(ways: readonly Way[], ms: number): void {
     if (ways.length === 0) return;
     this.story.tell(`silent for ${ms.toFixed(0)} ms: ${ways.map(({ from, to }) => `${from}→${to}`).join(" ")}`);
-    this.later(ms, this.network.cut(ways));
+    this.actAfter(ms, this.network.cut(ways));
   }
 
   /** Separates two groups for `ms`; `isTold`: their connections are closed, otherwise they go silent. */

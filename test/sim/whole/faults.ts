@@ -25,7 +25,7 @@ export class Faults {
   }
 
   schedule(fault: Fault): void {
-    this.tools.later(fault.at, () => this.inject(fault));
+    this.tools.actAfter(fault.at, () => this.inject(fault));
   }
 
   /** Ends all faults, from now on. */

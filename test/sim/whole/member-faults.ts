@@ -16,7 +16,7 @@ export const memberFaults = {
       for (const each of tools.hosts) tools.crash(each, "powerCut", random.next() * ms);
     };
     if (random.chance(0.3)) all();
-    else tools.once(host, random.pick(["apply first", "answer"]), random.between(0, 3), all);
+    else tools.actAtMoment(host, random.pick(["apply first", "answer"]), random.between(0, 3), all);
   },
 
   /** Stops a member as SIGTERM does. */
@@ -37,8 +37,8 @@ export const memberFaults = {
     const how = random.pick(crashes);
     const afterMs = random.pick([0, 2]) * random.next();
     const die = (): void => tools.crash(host, how, ms);
-    tools.once(host, random.pick(moments), random.between(0, 3), () =>
-      afterMs === 0 ? die() : tools.later(afterMs, die),
+    tools.actAtMoment(host, random.pick(moments), random.between(0, 3), () =>
+      afterMs === 0 ? die() : tools.actAfter(afterMs, die),
     );
   },
 
@@ -49,7 +49,7 @@ export const memberFaults = {
 const crash = (host: Host, how: Crash, ms: number, random: SeededRandom, tools: FaultTools): void => {
   const die = (): void => tools.crash(host, how, ms);
   if (random.chance(0.5)) die();
-  else tools.once(host, "write log", random.between(0, 2), die);
+  else tools.actAtMoment(host, "write log", random.between(0, 2), die);
 };
 
 /** Asks a member to transfer leadership, whether it leads or not. */

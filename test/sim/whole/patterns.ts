@@ -13,13 +13,15 @@ export const patterns = {
     const { electionMs } = tools;
     const lasts = Math.max(ms, 2 * electionMs);
     slowDisks(lasts, tools);
-    tools.always("lead", lasts, (leader) => {
+    tools.actAtEveryMoment("lead", lasts, (leader) => {
       if (random.chance(0.1)) return;
       const reignMs = random.pick([2, 30, 0.5 * electionMs]) * random.next();
       const deaf = tools.othersThan(leader).filter(() => random.chance(0.5));
       tools.separate([leader], deaf, reignMs + 0.5 * electionMs * random.next());
       if (random.chance(0.8))
-        tools.later(reignMs, () => tools.crash(leader, random.pick(crashes), random.pick([10, 300]) * random.next()));
+        tools.actAfter(reignMs, () =>
+          tools.crash(leader, random.pick(crashes), random.pick([10, 300]) * random.next()),
+        );
     });
   },
 
@@ -29,11 +31,11 @@ export const patterns = {
     const lasts = Math.max(ms, 2 * electionMs);
     slowDisks(lasts, tools);
     for (const moment of ["send vote", "send voteReply"] as const)
-      tools.always(moment, lasts, (voter) => {
+      tools.actAtEveryMoment(moment, lasts, (voter) => {
         if (random.chance(0.6))
-          tools.later(2 * random.next(), () => tools.crash(voter, "powerCut", 20 * random.next()));
+          tools.actAfter(2 * random.next(), () => tools.crash(voter, "powerCut", 20 * random.next()));
       });
-    tools.always("lead", lasts, (leader) => {
+    tools.actAtEveryMoment("lead", lasts, (leader) => {
       if (random.chance(0.7)) tools.separate([leader], tools.othersThan(leader), electionMs * (0.3 + random.next()));
     });
   },
@@ -41,7 +43,7 @@ export const patterns = {
   /** Delays a candidate's requests so long that terms and logs have changed when they arrive. Raft paper, §5.4.1. */
   lateVotes: ({ host, ms, random }, tools) => {
     const { electionMs } = tools;
-    tools.always("send vote", Math.max(ms, 3 * electionMs), (candidate) => {
+    tools.actAtEveryMoment("send vote", Math.max(ms, 3 * electionMs), (candidate) => {
       const ways = tools.othersThan(candidate).map(({ name }) => ({ from: candidate.name, to: name }));
       if (random.chance(0.7)) tools.cut(ways, electionMs * (0.2 + 1.3 * random.next()));
     });
@@ -54,7 +56,7 @@ export const patterns = {
     const { electionMs } = tools;
     const lasts = Math.max(ms, 3 * electionMs);
     slowDisks(lasts, tools);
-    tools.always("apply first", lasts, (leader) => {
+    tools.actAtEveryMoment("apply first", lasts, (leader) => {
       const ways = tools.othersThan(leader).map(({ name }) => ({ from: leader.name, to: name }));
       if (random.chance(0.2)) tools.cut(ways, electionMs * (1 + random.next()));
     });
@@ -67,7 +69,7 @@ export const patterns = {
     const chance = random.pick([0.05, 0.3, 0.8]);
     const [afterMs, forMs] = [random.pick([0, 2]), random.pick([5, 50, tools.electionMs])];
     tools.story.tell(`the pattern: ${deed} at ${moment}`);
-    tools.always(moment, 2 * ms, (host) => {
+    tools.actAtEveryMoment(moment, 2 * ms, (host) => {
       if (!random.chance(chance)) return;
       const others = tools.othersThan(host);
       const act = (): void => {
@@ -95,7 +97,7 @@ export const patterns = {
         }
       };
       if (afterMs === 0) act();
-      else tools.later(afterMs * random.next(), act);
+      else tools.actAfter(afterMs * random.next(), act);
     });
   },
 } satisfies Record<string, Injection>;
@@ -104,6 +106,6 @@ export const patterns = {
 const slowDisks = (ms: number, tools: FaultTools): void => {
   for (const host of tools.hosts) {
     host.disk.maxMs = 20;
-    tools.later(ms, () => (host.disk.maxMs = 1));
+    tools.actAfter(ms, () => (host.disk.maxMs = 1));
   }
 };

@@ -24,7 +24,7 @@ export const wayFaults = {
     for (let at = 0; at < ms; at += 40 + random.next() * 200) {
       const isTold = random.chance(0.5);
       const lasts = 10 + random.next() * 100;
-      tools.later(at, () => tools.separate([host], [other], lasts, { isTold }));
+      tools.actAfter(at, () => tools.separate([host], [other], lasts, { isTold }));
     }
   },
 
@@ -36,7 +36,7 @@ export const wayFaults = {
     ]);
     const mean = random.pick([20, 100, tools.electionMs]);
     for (let at = 0; at < 2 * ms; at += mean * random.next())
-      tools.later(at, () => tools.cut([random.pick(pairs)], 2 * mean * random.next()));
+      tools.actAfter(at, () => tools.cut([random.pick(pairs)], 2 * mean * random.next()));
   },
 
   closeLinks: ({ host, random }, tools) =>
@@ -50,6 +50,6 @@ export const wayFaults = {
       repeat: random.pick([0, 0, 0.1]),
       reorder: random.pick([0, 0, 0.1]),
     };
-    tools.later(ms, () => (tools.network.conditions = normalConditions));
+    tools.actAfter(ms, () => (tools.network.conditions = normalConditions));
   },
 } satisfies Record<string, Injection>;

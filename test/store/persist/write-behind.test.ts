@@ -11,7 +11,7 @@ import {
 import { SlowDisk } from "../disk/faulty-disks.js";
 import { ManualClock, roundState, TestStore, bytes, disks, memoryDisk, op, put, range, turn, txn } from "../harness.js";
 
-async function slowStore(
+async function openSlowStore(
   limits = {},
 ): Promise<{ disk: SlowDisk; store: KvStore; clock: ManualClock; failures: Error[] }> {
   const disk = new SlowDisk(await openMemoryBackend());
@@ -58,7 +58,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
   }
 
   test("a batch is written 100 ms after its first round, with all rounds until then", async () => {
-    const { disk, store, clock } = await slowStore({ blockBytes: 0 });
+    const { disk, store, clock } = await openSlowStore({ blockBytes: 0 });
     store.put(put("a", "1"));
     assert.equal(clock.pendingTimers, 0); // no round has ended
     store.endRound(roundState("m"));
@@ -78,7 +78,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
   });
 
   test("a batch of 1 MiB does not wait for the time", async () => {
-    const { disk, store } = await slowStore();
+    const { disk, store } = await openSlowStore();
     store.put(put("a", "x".repeat(1024 * 1024)));
     assert.equal(disk.writes.length, 0); // the round may still grow
     store.endRound(roundState("m"));
@@ -88,7 +88,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
   });
 
   test("one batch is written at a time; rounds that end meanwhile go into the next", async () => {
-    const { disk, store, clock } = await slowStore();
+    const { disk, store, clock } = await openSlowStore();
     store.put(put("a", "1"));
     store.endRound(roundState("m"));
     const first = store.flush();
@@ -108,7 +108,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
   });
 
   test("reads see applied changes whether they are waiting, being written or saved", async () => {
-    const { disk, store } = await slowStore({ cacheBytes: 0 });
+    const { disk, store } = await openSlowStore({ cacheBytes: 0 });
     const read = async (revision: number): Promise<number> =>
       (await store.range(range("a", { revision }))).response.kvs.length;
     store.put(put("a", "1"));
@@ -127,7 +127,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
 
 describe("bounds and failures", () => {
   test("a full store calls back once a write has made room", async () => {
-    const { disk, store } = await slowStore({ unflushedBytes: 1_000 });
+    const { disk, store } = await openSlowStore({ unflushedBytes: 1_000 });
     const called: string[] = [];
     store.whenDrained(() => called.push("at once"));
     store.put(put("a", "x".repeat(500)));
@@ -146,7 +146,7 @@ describe("bounds and failures", () => {
   });
 
   test("a failed write ends all writing, and everything can still be read", async () => {
-    const { disk, store, clock, failures } = await slowStore();
+    const { disk, store, clock, failures } = await openSlowStore();
     store.put(put("a", "1"));
     store.put(put("a", "2"));
     store.endRound(roundState("m"));

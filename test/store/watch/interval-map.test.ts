@@ -10,7 +10,7 @@ const key = fc.string({ unit: fc.constantFrom("a", "b", "\0", "\xff"), maxLength
 const interval: fc.Arbitrary<Interval> = fc.record({ from: key, to: fc.option(key, { nil: undefined }) });
 const step = fc.record({ interval, value: fc.nat({ max: 3 }), remove: fc.boolean() });
 
-const holds = ({ from, to }: Interval, at: string): boolean => from <= at && (to === undefined || at < to);
+const contains = ({ from, to }: Interval, at: string): boolean => from <= at && (to === undefined || at < to);
 
 test("the map finds the same intervals as a list, after any additions and removals", () => {
   fc.assert(
@@ -30,7 +30,7 @@ test("the map finds the same intervals as a list, after any additions and remova
       for (const at of keys) {
         const found: string[] = [];
         tree.find(at, found);
-        const expected = [...list.values()].filter(({ interval }) => holds(interval, at)).map(({ value }) => value);
+        const expected = [...list.values()].filter(({ interval }) => contains(interval, at)).map(({ value }) => value);
         assert.deepEqual(found.sort(), expected.sort());
       }
     }),

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { get } from "node:https";
 import { describe, it } from "node:test";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { scaleMs } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
 /** Time for which a refused client retries. */
-const dialTimeoutMs = scaledMs(500);
+const dialTimeoutMs = scaleMs(500);
 
 /** Returns the body of a page. */
 const page = (url: string, ca: string | undefined): Promise<string> =>

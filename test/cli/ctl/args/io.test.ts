@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { ioOf } from "../../../../cli/ctl/args/index.js";
 
 /** Returns an `Io`, and the text written to its standard error. */
-function standardError(isTTY: boolean, env: NodeJS.ProcessEnv) {
+function createIo(isTTY: boolean, env: NodeJS.ProcessEnv) {
   const written: string[] = [];
   const write = (chunk: Buffer, _: string, done: () => void) => {
     written.push(chunk.toString());
@@ -19,7 +19,7 @@ function standardError(isTTY: boolean, env: NodeJS.ProcessEnv) {
 }
 
 test("errors and warnings have a color on a terminal, and other lines have none", () => {
-  const { io, written } = standardError(true, { TERM: "xterm" });
+  const { io, written } = createIo(true, { TERM: "xterm" });
   for (const line of ["Error: no", "Warning: Error: maybe", "no Error: here"]) io.note(line);
   assert.deepEqual(written, [
     "\x1b[31mError:\x1b[39m no\n",
@@ -34,16 +34,16 @@ test("a pipe, NO_COLOR and a dumb terminal have no colors", () => {
     [true, { TERM: "xterm", NO_COLOR: "1" }],
     [true, { TERM: "dumb" }],
   ] as const) {
-    const { io, written } = standardError(isTTY, env);
+    const { io, written } = createIo(isTTY, env);
     io.note("Error: no");
     assert.deepEqual(written, ["Error: no\n"]);
   }
 });
 
 test("progress replaces the last line of a terminal, and is not told to a pipe", () => {
-  const { io, written } = standardError(true, {});
+  const { io, written } = createIo(true, {});
   io.progress?.("10%");
   io.progress?.("");
   assert.deepEqual(written, ["\r\x1b[K10%", "\r\x1b[K"]);
-  assert.equal(standardError(false, {}).io.progress, undefined);
+  assert.equal(createIo(false, {}).io.progress, undefined);
 });
