@@ -130,7 +130,7 @@ async function leave(kind: string, state: string, way: string): Promise<void> {
   for (const [position, result] of results.entries())
     if (position > 0 || isError === undefined) assert.deepEqual(result, { status: "fulfilled", value: done });
     else assert.equal(result.status === "rejected" && isError(result.reason), true, JSON.stringify(result));
-  if (server.isListening) await client.kv.get("k").catch(() => undefined); // after its answer, all earlier messages have arrived, too
+  if (server.isListening) await client.kv.get("k").catch(() => undefined); // the answer comes after all earlier messages
   for (const stream of server.opened) await stream.whenEnded();
 }
 

@@ -51,7 +51,7 @@ const runCompiled = async (source: string): Promise<string> =>
   runFile("block.test.mjs", (await transform(source, { loader: "ts", target: "node20" })).code);
 
 const runFile = async (name: string, text: string, nodeOptions: readonly string[] = []): Promise<string> => {
-  const folder = mkdtempSync("dist.readme-"); // inside the package, so that the program can import it by name
+  const folder = mkdtempSync("dist.readme-"); // a folder inside the package, so that the program can import it by name
   try {
     writeFileSync(join(folder, name), text);
     const args = [...nodeOptions, join(folder, name)];
@@ -114,7 +114,7 @@ for (const { source, number } of kitBlocks)
 
 describe("the programs of documents and README.md's commands, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
-  // Inside the package, so that programs can import it by name; not in dist/, from which other programs may run.
+  // The folder is inside the package, so that programs can import it by name; other programs may run from dist/, so it is not there.
   const programFolder = mkdtempSync("dist.readme-");
   const program = join(programFolder, "program.mjs");
   let stopCluster: () => Promise<void> = () => Promise.resolve();

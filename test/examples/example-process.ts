@@ -37,7 +37,7 @@ export class ExampleProcess implements AsyncDisposable {
     });
   }
 
-  /** Everything that the process has written, for a message. */
+  /** The process's whole output so far, for a message. */
   get written(): string {
     return `${JSON.stringify(this.lines)} ${this.errors}`;
   }

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "../../testing/random.js";
 
-/** Resolves after a random time of at most `ms` milliseconds, at an arbitrary instant of what is going on. */
+/** Resolves after a random time of at most `ms` milliseconds. */
 export type AnyInstantWithin = (ms: number) => Promise<void>;
 
 /**

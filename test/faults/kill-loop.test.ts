@@ -94,7 +94,7 @@ test("a member survives repeated kills at any instant during compactions", async
     await writers.timeFirstNewWrite(failoverMs);
     member.launch();
     if (round % 2 === 1) {
-      await anyInstantWithin(startMs); // while the member reads its files or catches up
+      await anyInstantWithin(startMs); // the member reads its files or catches up then
       await member.kill("SIGKILL");
       member.launch();
     }

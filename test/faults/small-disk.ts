@@ -23,7 +23,7 @@ export class SmallDisk implements AsyncDisposable {
     return bavail * bsize;
   }
 
-  /** Fills the disk until only so much is free, even if others write to it meanwhile. */
+  /** Fills the disk until only `freeMebibytes` are free, even if others write to it meanwhile. */
   async fillUpTo(freeMebibytes: number): Promise<void> {
     const ballast = await open(this.ballast, "a");
     try {

@@ -71,7 +71,7 @@ test("a store continues after LevelDB lacked descriptors for a table", async () 
     ...always,
     whenAvailableAgain: async () => {
       waits += 1;
-      if (waits === 3) await limits.restore(); // by then LevelDB repeats the error of its compaction
+      if (waits === 3) await limits.restore(); // LevelDB repeats the error of its compaction by then
     },
   };
   const backend = new PatientBackend(await openDiskBackend(root), { descriptors });

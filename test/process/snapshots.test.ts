@@ -121,7 +121,7 @@ test("a member killed repeatedly while it receives a snapshot catches up and lea
   const moments = ["receiving database snapshot", "received and saved database snapshot"];
   for (const moment of [...moments, ...moments, ...moments, "applied snapshot"]) {
     victim.launch();
-    // If the previous kill came late, the member has the snapshot already.
+    // The member has the snapshot already if the previous kill came late.
     const findLine = () => linesOf(victim, moment)[0] ?? linesOf(victim, "ready to serve client requests")[0];
     await victim.running.waitFor(moment, findLine, longEnoughMs);
     await victim.kill("SIGKILL");

@@ -71,7 +71,7 @@ export class ClusterSnapshots {
     this.ground.note(`${seat.id} holds the snapshot at ${describe(position)}`);
     this.installed++;
     member.finishInstall();
-    if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(seat); // before the log is restarted, or during that
+    if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(seat); // a crash before the log is restarted, or during that
   }
 
   private onArrived({ from, to, leaderTerm, position }: Stream): boolean {

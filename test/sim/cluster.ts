@@ -11,7 +11,7 @@ import { type SeededRandom, toMemberId, votersOnly } from "../../testing/index.j
 import { Safety } from "./safety.js";
 import { describe, createSeat, isLeader, type Ground, type Seat } from "./seat.js";
 
-/** Counts of what a simulation did. */
+/** Counts of a simulation's events. */
 export interface Work {
   readonly acknowledged: number;
   /** Snapshots that replaced a log. */
@@ -104,7 +104,7 @@ export class SimCluster implements Ground {
     if (seat.member === undefined || this.isFrozen(seat)) return;
     seat.ticks++;
     this.step(seat, { kind: "tick" });
-    // With or without success, a transfer ends after an election timeout, and proposals are accepted again. Raft thesis §3.10.
+    // A transfer ends after an election timeout, with or without success, and proposals are accepted again. Raft thesis §3.10.
     const waited = seat.ticks - (seat.transferAskedAt ?? seat.ticks);
     assert.ok(waited < this.electionTicks, `member ${seat.id} transfers leadership endlessly`);
   }

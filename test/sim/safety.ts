@@ -34,7 +34,7 @@ export class Safety {
   private readonly sightings = new Map<string, Sighting>();
   /** Applied entries; the entry of index n is at n - 1. */
   readonly applied: Entry[] = [];
-  /** At index - 1: the term of the member that applied the entry first, which was committed in that term or an earlier one. */
+  /** The term of the member that applied each entry first, at index - 1; the entry was committed in that term or an earlier one. */
   private readonly committedIn: Term[] = [];
   private readonly statuses = new Map<MemberId, CoreStatus>();
   /** The committed configurations. */

@@ -87,7 +87,7 @@ export class EtcdMember {
   launch(): void {
     if (this.child !== undefined) return;
     const [program, ...args] = this.command;
-    const { PATH, HOME } = process.env; // and no variable of etcd's
+    const { PATH, HOME } = process.env; // no variable of etcd's
     const env = { PATH, HOME, ...this.environment };
     const child = endWithTests(spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] }));
     this.log = "";

@@ -4,7 +4,7 @@ import { Client, credentials, Metadata, type ClientDuplexStream, type StatusObje
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "../../proto/index.js";
 
 export class RawKeepAlive implements Disposable {
-  /** How the stream ended. */
+  /** The status at the end of the stream. */
   readonly ended: Promise<Pick<StatusObject, "code" | "details">>;
   private readonly grpc: Client;
   private readonly call: ClientDuplexStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;

@@ -100,7 +100,7 @@ describe("a held lease", () => {
       for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       await lease.close();
     }
-    await pair.client.kv.get("k"); // after its answer, all earlier messages have arrived, too
+    await pair.client.kv.get("k"); // the answer comes after all earlier messages
     assert.ok(pair.server.opened.length > 0, "none was opened");
     for (const stream of pair.server.opened) await stream.whenEnded();
   });

@@ -7,7 +7,7 @@ interface Named {
   readonly role?: string;
 }
 
-/** Without this user and its role, nothing can be restored. */
+/** The user and role that are needed to restore anything. */
 const root = "root";
 
 /** The users and roles that differ from the beginning, or that did not exist then. */

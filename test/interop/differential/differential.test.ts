@@ -14,7 +14,7 @@ import { showExchange } from "./show.js";
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 1_500);
 
-/** With fewer sequences, some of the expected outcomes may be missing. */
+/** The number of sequences that have all expected outcomes; fewer may lack some. */
 const runsThatCover = 1_000;
 
 let lanes: Lanes;

@@ -84,7 +84,7 @@ const live: readonly LiveStep[] = [
   cancel(0, 7n),
   cancel(0, 99n),
   watch(1, [], ({ now }) => now + 1_000n),
-  progress(1), // of a watcher that starts in the future
+  progress(1), // the watcher starts in the future
   watch(2, [], () => -1n, { watchId: 70n }),
   ...changes,
 ];
@@ -99,7 +99,7 @@ const compacted: readonly LiveStep[] = [
   ...changes,
   compact,
   put("a"),
-  watch(0, [], ({ compacted }) => compacted), // at a revision with a deletion
+  watch(0, [], ({ compacted }) => compacted), // the revision has a deletion
   watch(1, [], ({ compacted }) => compacted - 1n), // compacted
   watch(1, []),
   progress(1),

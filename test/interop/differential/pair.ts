@@ -64,7 +64,7 @@ export class Pair {
     const [etcd, ours] = await this.revisionsAfter({ method: "range", message: read });
     const target = (etcd > ours ? etcd : ours) + 1n;
     await Promise.all([advance(this.etcd, target - etcd), advance(this.ours, target - ours)]);
-    // There is a key to delete, so this takes the revision after `target`.
+    // The deletion finds a key, so it takes the revision after `target`.
     const deletion = DeleteRangeRequest.create(everything);
     const [now, ourNow] = await this.revisionsAfter({ method: "deleteRange", message: deletion });
     assert.deepEqual([now, ourNow], [target + 1n, target + 1n]);

@@ -17,7 +17,7 @@ import { lateOf, type Late, type Revisions } from "./revisions.js";
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 1_000);
 
-/** With fewer sequences, some of the expected outcomes may be missing. */
+/** The number of sequences that have all expected outcomes; fewer may lack some. */
 const runsThatCover = 1_000;
 
 let lanes: Lanes;

@@ -52,7 +52,7 @@ const create: fc.Arbitrary<Late<WatchRequest>> = fc
     const value = {
       ...WatchCreateRequest.create({ ...interval, ...flags, startRevision }),
       watchId: startRevision < 0n ? outOfTheWay : id,
-      // Without events and notices, the test could not see whether the watcher has caught up.
+      // A watcher without events and notices would not show whether it has caught up.
       filters: startRevision === 0n ? [...filters] : filters.slice(0, 1),
     };
     return { requestUnion: { $case: "createRequest", value } };

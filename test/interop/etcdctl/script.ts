@@ -187,7 +187,7 @@ async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position
   const member = cluster.member(position);
   if (verb === "stop") await member.stop();
   else member.launch();
-  // Without a quorum no member is ready. With one all soon are, perhaps after an election.
+  // No member is ready without a quorum. With one all soon are, perhaps after an election.
   const running = cluster.members.filter(({ isRunning }) => isRunning);
   if (running.length > cluster.members.length / 2) await Promise.all(running.map((each) => each.ready()));
 }

@@ -68,7 +68,7 @@ test("a next segment that is long enough is used unchanged", () => {
   next.prepare();
   for (let n = 0; n < 5; n++) endWrite();
   const result = request(next, 1024);
-  assert.equal(result.size, undefined); // a write is under way
+  assert.equal(result.size, undefined); // a write is in progress
   endWrite();
   assert.equal(result.size, 6 * mebibyte);
   next.prepare();

@@ -138,7 +138,7 @@ test("permissions are sorted by key, and the type of one for the same keys is re
   grant(state, "r", READ, "c");
   grant(state, "r", READWRITE, "a", "b");
   grant(state, "r", READWRITE, "a", "d");
-  grant(state, "r", WRITE, "a", "d"); // like etcd, adds a second permission and keeps the first
+  grant(state, "r", WRITE, "a", "d"); // adds a second permission and keeps the first, like etcd
   assert.deepEqual(permissionsOf(state, "r"), [
     [READWRITE, "a", "b"],
     [WRITE, "a", "d"],

@@ -108,7 +108,7 @@ test("certificates without an https URL cause a warning, and the TLS settings fo
   const automatic = configFromFlags({ ...defaultFlags, ...secure, autoTls: "true", trustedCaFile: "ca" }).tls.client;
   assert.ok(automatic !== undefined);
   assert.deepEqual(automatic.certificate, { validYears: 1 });
-  assert.equal(automatic.rules.isRequired, false); // like etcd, which requires no client certificates with --auto-tls
+  assert.equal(automatic.rules.isRequired, false); // etcd requires no client certificates with --auto-tls, either
 });
 
 test("invalid and contradicting flags are refused with etcd's texts", () => {

@@ -68,7 +68,7 @@ const askNothing = [
 interface Way {
   readonly label: string;
   readonly read: () => MemberSettings;
-  /** On the command line, flags that 3.7 has removed are reported as undefined. */
+  /** Whether the flag is given on the command line, where flags that 3.7 has removed are reported as undefined. */
   readonly isCommandLine?: true;
 }
 

@@ -47,6 +47,6 @@ test("a restart logs the flags that are ignored, and the name that changes", asy
     ignoredWarning("initial-advertise-peer-urls", other.initialAdvertisePeerUrls, peer),
     ignoredWarning("initial-cluster-token", "other", "the one of the first start"),
   ]);
-  // Without --name, the member uses the default name, as in etcd.
+  // The member has the default name without --name, as in etcd.
   assert.deepEqual((await start(directory, {})).warnings, [{ ...renamed, from: "b", to: "default" }]);
 });

@@ -219,6 +219,6 @@ test("a lease of a cluster whose leader is killed twice ends on time, and its ke
     await leader.restart();
   }
   assert.equal(await client.kv.getText("k"), "v");
-  await cluster.clock.advance("180s"); // without checkpoints, 642 s would remain from the last change on
+  await cluster.clock.advance("180s"); // 642 s would remain from the last change on without checkpoints
   assert.equal(await client.kv.getText("k"), undefined);
 });

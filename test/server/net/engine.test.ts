@@ -140,7 +140,7 @@ onEachEngine("only the first answer of a call counts", async (t, createEngine) =
 const grpcJsCalls = BaseServerInterceptingCall.prototype as unknown as { serializeMessage(message: unknown): Buffer };
 
 test("grpc-js: an answer that lies in its frame arrives as it is, and it is not copied", async (t) => {
-  // Without this method in grpc-js, the mock would throw: see server/rpc/framed-message.ts.
+  // The mock throws if grpc-js does not have this method: see server/rpc/framed-message.ts.
   const copying = t.mock.method(grpcJsCalls, "serializeMessage").mock;
   const encoded = HealthCheckResponse.encode(ok).finish();
   const { call } = await setUp(t, createGrpcJsEngine, ({ service }, _call, reply) => {

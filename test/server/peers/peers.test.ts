@@ -238,7 +238,7 @@ test("a message to several members, larger than their socket buffers, arrives un
     () => two.messages.size > 0 && three.messages.size > 0,
   );
   const proposal = (n: number): PeerMessage => ({ kind: "forwardedProposal", data: new Uint8Array(1_000 + n).fill(n) });
-  const count = 2_000; // in one turn of the event loop, without a read between them
+  const count = 2_000; // sent in one turn of the event loop, without a read between them
   for (let n = 0; n < count; n++) {
     sendToBoth(proposal(n));
     one.peers.send([{ to: toMemberId(n % 2 === 0 ? 2n : 3n), message: beat(n + 1) }]);

@@ -136,13 +136,13 @@ test("the outcome at a deadline depends on the leaders since the proposal", () =
   proposals.onLeaderChange(other);
   propose(); // the same leader until its timeout
   clock.advance(timeoutMs);
-  propose(); // its leader is lost, and another one elected
+  propose(); // the leader is lost, and another one elected
   proposals.onLeaderChange(noMember);
   proposals.onLeaderChange(third);
   clock.advance(timeoutMs - 1);
   assert.deepEqual(ends[2], []);
   clock.advance(50);
-  propose(); // its leader is lost, and no other one elected
+  propose(); // the leader is lost, and no other one elected
   proposals.onLeaderChange(noMember);
   clock.advance(timeoutMs);
   assert.deepEqual(ends, [["not-proposed"], ["timed-out"], ["leader-lost"], ["timed-out"]]);
@@ -166,9 +166,9 @@ test("each new leader is sent all pending proposals, in order, with the same byt
   propose();
   assert.equal(sent.length, 0);
   proposals.onLeaderChange(third);
-  assert.deepEqual(sent.slice(0, 2), [first[0], first[2]]); // with their original floors
+  assert.deepEqual(sent.slice(0, 2), [first[0], first[2]]); // both with their original floors
   assert.deepEqual(takeSent(), [1, 3, 4]);
-  proposals.onLeaderChange(member); // this member itself leads, without a report of the loss
+  proposals.onLeaderChange(member); // the member itself leads, without a report of the loss
   assert.deepEqual(takeSent(), [1, 3, 4]);
   for (const sequence of [1, 3, 4]) proposals.settle(sequence, "done");
   assert.deepEqual(ends, [["done"], ["done"], ["done"], ["done"]]);
@@ -243,7 +243,7 @@ test("unacknowledged forwarded proposals are retransmitted at growing intervals,
   clock.advance(50);
   assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
   clock.advance(timeoutMs);
-  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats)); // after 2 s; the timeout comes after 4 s more
+  assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats)); // 2 s have passed; the timeout comes after 4 s more
   assert.ok(ends.every(([end]) => end === "timed-out"));
 });
 

@@ -1,4 +1,4 @@
-// When a warm-up may go on, and when it ends.
+// The times at which a warm-up may continue, and its end.
 
 import assert from "node:assert/strict";
 import test from "node:test";

@@ -1,4 +1,4 @@
-// The requests of a warm-up, on the cluster that is made for them.
+// The requests of a warm-up, on the temporary cluster.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -9,7 +9,7 @@ import { TemporaryCluster } from "../../../server/warm-up/temporary-cluster.js";
 import { quietEnvironment } from "../member/member-fixtures.js";
 import { eventually } from "../../support/deadline.js";
 
-/** The resources that keep a process running: sockets, listening ones and timers. */
+/** Returns the resources that keep a process running: sockets, listening sockets and timers. */
 const listHandles = (): string[] =>
   process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP") || name === "Timeout");
 

@@ -1,4 +1,4 @@
-// A workload in the idle time of a member: carried out in slices, and ended by requests, by a stop, by an error.
+// A workload in the idle time of a member: it runs in slices, and ends at a request, a stop or an error.
 
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
@@ -35,7 +35,7 @@ class Trial {
     });
   }
 
-  /** Lets virtual time pass, and what waits for it run. */
+  /** Advances time, and runs the callbacks that are due. */
   async pass(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 10) {
       await turn();

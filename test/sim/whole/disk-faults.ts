@@ -53,13 +53,13 @@ const rot = (
   tools: FaultTools,
   spoil: () => Repair | Promise<Repair | undefined> | undefined,
 ) => {
-  if (tools.hosts.some(({ isRotten }) => isRotten)) return; // at most one member is damaged at a time, so a majority stays healthy
+  if (tools.hosts.some(({ isRotten }) => isRotten)) return; // one member at a time is damaged, so a majority stays healthy
   host.crash("kill");
   host.isRotten = true;
   const { opened } = host;
   const spoilt = Promise.resolve(spoil());
   void spoilt.then((repair) => {
-    host.isRotten = repair !== undefined; // there may be no file yet
+    host.isRotten = repair !== undefined; // false if there is no file yet
     tools.restartAfter(host, ms);
   });
   tools.repairAtEnd(async () => {

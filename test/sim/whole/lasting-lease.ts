@@ -27,7 +27,7 @@ const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: 
   // Each change loses the time since the last checkpoint, which was rounded up; clients also need time to find the new leader.
   const lostMs = (checkpointMs + sweepMs + secondMs + electionMs) / slowest + slackMs;
   const reignMs = 2 * lostMs;
-  const ttlSeconds = Math.ceil((2 * reignMs) / 1_000); // without checkpoints, the lease would never expire
+  const ttlSeconds = Math.ceil((2 * reignMs) / 1_000); // the lease would never expire without checkpoints
   return { reignMs, ttlSeconds, longestMs: (2 * ttlSeconds * 1_000 + expiryRetryMs) / slowest + reignMs };
 };
 

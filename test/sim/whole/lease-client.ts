@@ -56,7 +56,7 @@ export interface PromisedLease {
 /** All leases of a simulation, of all clients. */
 export type Leases = Map<bigint, PromisedLease>;
 
-/** After this time without an answer, another member gets the keep-alive. */
+/** Timeout of a keep-alive, after which another member gets it. */
 const keepAliveTimeoutMs = 1_000;
 
 export class LeaseClient {
@@ -222,13 +222,13 @@ export class LeaseClient {
     if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.expectGone(lease);
   }
 
-  /** Checks that a lease of which the client was told that it is gone may be gone. */
+  /** Checks a lease of which the client was told that it does not exist. */
   private expectGone(lease: PromisedLease): void {
     const isGone = this.world.history.effectsOf(endOf(lease)).some(({ refusal }) => refusal === undefined);
     assert.ok(isGone, `${this.name} was told that lease ${lease.id} is gone, which it is not`);
   }
 
-  /** Renews the lease after each third of its TTL, for `forMs` or until it is gone. */
+  /** Renews the lease after each third of its TTL, for `forMs` or until it does not exist any more. */
   private async keepAlive(lease: PromisedLease, forMs: number): Promise<void> {
     const { scheduler } = this.world;
     const end = scheduler.now + forMs;
@@ -284,7 +284,7 @@ class Renewals {
     private readonly choose: () => World["hosts"][number],
   ) {}
 
-  /** Renews a lease. Resolves to its new TTL in seconds; 0: it is gone; undefined: no answer. */
+  /** Renews a lease. Resolves to its new TTL in seconds; 0: there is no such lease; undefined: no answer. */
   async renew(id: bigint): Promise<number | undefined> {
     const { scheduler, rpc } = this.world;
     this.stream ??= rpc.open(this.choose(), "/etcdserverpb.Lease/LeaseKeepAlive", {

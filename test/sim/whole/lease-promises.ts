@@ -13,7 +13,7 @@ import type { World } from "./world.js";
 const slackMs = 1_000;
 
 export class LeasePromises {
-  /** By term: the time at which its leader learned that it leads. */
+  /** The time, by term, at which the leader learned that it leads. */
   private readonly ledSince = new Map<number, number>();
 
   constructor(

@@ -40,7 +40,7 @@ export interface Fault {
   readonly at: number;
   readonly kind: FaultKind;
   readonly hitsLeader: boolean;
-  /** Its duration. */
+  /** The duration of the fault. */
   readonly ms: number;
   /** The seed of its own decisions. */
   readonly seed: number;

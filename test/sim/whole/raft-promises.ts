@@ -24,7 +24,7 @@ interface Reign {
   readonly leader: string;
   /** The commit index of the leader in its first message. */
   readonly commit: number;
-  /** By member, the last entry that it has acknowledged in this term. */
+  /** The last entry, by member, that it has acknowledged in this term. */
   readonly acknowledged: Map<string, number>;
 }
 
@@ -32,12 +32,12 @@ export class RaftPromises {
   private readonly said = new Map<string, Said>();
   private readonly votes = new Map<string, MemberId>();
   private readonly reigns = new Map<number, Reign>();
-  /** By term, the last entry of the leader's log at the beginning of its term. */
+  /** The last entry, by term, of the leader's log at the beginning of its term. */
   private readonly logs = new Map<number, number>();
-  /** By term, the last entry that a member in that term was the first to apply, and which was committed by then. */
+  /** The last entry, by term, that a member in that term was the first to apply, and which was committed by then. */
   private readonly applied = new Map<number, number>();
   private readonly termOf = new Map<number, number>();
-  /** By entry: the first term whose leader sent that it is committed, before any member had applied it. */
+  /** The first term, by entry, whose leader sent that it is committed, before any member had applied it. */
   private readonly claims = new Map<number, number>();
 
   /** @param quorum the number of members in a majority */

@@ -50,7 +50,7 @@ const runOnWorkers = async (
   onReport: (report: Report) => void,
 ): Promise<void> => {
   const remove = (): void => rmSync(compiled, { recursive: true, force: true });
-  process.once("exit", remove); // if the process ends before the last seed
+  process.once("exit", remove); // a worker or a signal may end the run early
   try {
     const [program = worker] = await compile({ worker }, compiled);
     await Promise.all(Array.from({ length: count }, () => runOnWorker(program, take, wish, onReport)));

@@ -38,7 +38,7 @@ export interface WatchClientOptions {
 export class WatchClient {
   private readonly interest: Interest;
   private readonly home: Home;
-  /** The next revision whose events the watch must receive; undefined: it starts at the present, whatever that is. */
+  /** The next revision whose events the watch must receive; undefined: it starts at an unknown present revision. */
   private next: number | undefined;
   private stream: ClientStream | undefined;
   private isCreated = false;

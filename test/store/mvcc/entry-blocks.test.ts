@@ -15,7 +15,7 @@ class Named {
   }
 }
 
-/** Visits `most` entries at a time. */
+/** Visits at most `most` entries in each step. */
 const walkBySteps = (blocks: EntryBlocks<Named>, from: string, to: string | undefined, most: number): string[] => {
   const keys: string[] = [];
   for (let next: string | undefined = from; next !== undefined;) {

@@ -5,7 +5,7 @@ import { roundState, TestStore, disks } from "../harness.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    // Each number was taken from etcd 3.4.23 after the same requests.
+    // The hashes are etcd 3.4.23's after the same requests.
     test("HashKV is etcd's, whether changes are on disk, compacted or neither", async () => {
       await using tested = await TestStore.on(await create());
       const hashes: unknown[] = [];
@@ -32,7 +32,7 @@ for (const { name, create } of disks) {
       await note();
       tested.delete("a");
       tested.delete("b");
-      await note(); // no key is left: now even what was overwritten counts, if it was there at the compaction
+      await note(); // without a live key, overwritten values count as well, if they existed at the compaction
       tested.put("c", "x");
       await note();
       await compact(6);

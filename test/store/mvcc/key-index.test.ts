@@ -6,7 +6,7 @@ import { deletedState } from "../../../store/mvcc/key-value.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 
-// The example in the comment of KeyIndex.
+// The example in KeyIndex's comment.
 const changes = ["2_0", "4_1", "5_0t", "7_0"];
 
 const indexOf = (...positions: readonly string[]): KeyIndex => {

@@ -1,4 +1,4 @@
-// Leases in the store: what is attached to them, what goes with them, what a restart finds.
+// Leases in the store: attached keys, revocations, and restarts.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -124,7 +124,7 @@ test("a refused operation changes nothing", async () => {
 });
 
 test("a failed transaction also reverts the leases that it attached and moved", async () => {
-  // The value of `k` is not in memory and damaged on disk, so that the transaction fails in the middle.
+  // The value of `k` is not in memory and damaged on disk, so the transaction fails in the middle.
   await using tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0 });
   grant(tested.store, 1n);
   grant(tested.store, 2n);

@@ -16,7 +16,7 @@ const liveState = (mod: number): KeyState => ({
   ...{ mod: mod as Revision, sub: 0, create: mod as Revision, version: 1, lease: noLease },
 });
 
-/** An index of so many keys, each put at revision 1; a value is the name of its key. */
+/** Returns an index of `count` keys, each put at revision 1; a value is the name of its key. */
 const indexOf = (count: number): KeyIndex => {
   const index = new KeyIndex();
   for (let n = 0; n < count; n++) index.advance(keyOf(n), undefined, liveState(1), 0);
@@ -24,7 +24,10 @@ const indexOf = (count: number): KeyIndex => {
 };
 const keyOf = (n: number): string => String(n).padStart(5, "0");
 
-/** Reads all keys from "0" on. @returns the answer, and the work that it took, in index entries */
+/**
+ * Reads all keys from "0" on.
+ * @returns the answer, and the number of index entries visited
+ */
 const read = (index: KeyIndex, at: number, request: Partial<RangeRequest>): [RawRangeResponse, number] => {
   const values = { diskReads: 0, newest: ({ key }) => Buffer.from(key), at: () => Buffer.from("old") } as Pick<
     Values,

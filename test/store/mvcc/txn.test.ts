@@ -78,7 +78,7 @@ test("nested compares look at the state before the transaction, nested operation
   await using tested = await TestStore.on(await memoryDisk());
   const isNew = compare("k", { target: On.VERSION, result: Result.EQUAL });
   const nested = op.txn(txn([isNew], [op.range("k")], [op.put("never", "")]));
-  // The nested response's own header is there, and empty.
+  // The nested response has a header of its own, which is empty.
   assert.equal(run(tested, txn([isNew], [op.put("k", "1"), nested])), "then@2 put@2 then@0( range@2[k=1 c2 m2 v1] )");
   assert.equal(run(tested, txn([isNew], [], [nested])), "else@3 else@0( put@3 )");
 });
@@ -171,13 +171,13 @@ test("a transaction that fails has changed nothing", async () => {
     [op.put("c", "", { lease: 9n }), LeaseNotFoundError],
     [op.range("a", { revision: 4 }), FutureRevisionError], // the revision that the transaction itself would take
     [op.range("a", { revision: 1 }), CompactedError],
-    [op.range("a", { revision: -1 }), CompactedError], // unlike in a Range by itself
+    [op.range("a", { revision: -1 }), CompactedError], // an error here, unlike in a Range by itself
     [op.txn(txn([], [op.put("none", "", { ignoreValue: true })])), KeyNotFoundError],
   ] as const;
   for (const [wrong, error] of failing) {
     assert.throws(() => applyTxn(tested, txn([], [...changes, wrong])), error);
     assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), before);
-    assert.equal(run(tested, txn([], [], [wrong])), "then@3"); // what is not taken is not checked
+    assert.equal(run(tested, txn([], [], [wrong])), "then@3"); // operations of the other branch are not checked
   }
 });
 
@@ -193,7 +193,7 @@ test("a transaction that fails half-way is reverted", async () => {
     tested.put(key, value);
   tested.delete("old");
   const before = { kvs: ["a=2 c2 m2 v1", "b=4 c3 m4 v2"], more: false, count: 2, revision: 7 };
-  // Whether the answer gets too large shows only when the last operation gives its part of it.
+  // The size of the answer exceeds the limit only with the last operation.
   const tooLarge = op.put("z", "x", { prevKv: true });
   const ops = [op.put("a", "x"), op.put("new", "x"), op.put("old", "x"), op.delete("b"), op.put("c", "x"), tooLarge];
   assert.throws(() => applyTxn(tested, txn([], ops)), TooLargeError);

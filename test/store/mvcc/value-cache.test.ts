@@ -9,7 +9,7 @@ import { ValueCache } from "../../../store/mvcc/value-cache.js";
 const entryOf = (key: string): KeyEntry => new KeyEntry(key, deletedState(1 as Revision));
 const entriesOf = (count: number): KeyEntry[] => Array.from({ length: count }, (_, n) => entryOf(String(n)));
 
-/** Holds a value that tells whose it is and which one, written as a put writes it. */
+/** Holds a value that contains its key and version, as a put writes it. */
 const hold = (cache: ValueCache, entry: KeyEntry, version = 0, length = 700): void => {
   const { memory, taken } = cache.take(length);
   memory.fill(Buffer.from(`${entry.key} ${version} `), taken, taken + length);
@@ -31,7 +31,7 @@ test("the cache stays within its bound, and first evicts values that were not re
   const entries = entriesOf(3_000);
   for (const entry of entries.slice(0, 500)) hold(cache, entry);
   const asked = [entries[0], entries[250]] as [KeyEntry, KeyEntry];
-  for (const entry of asked) entry.used = true; // as a read does
+  for (const entry of asked) entry.used = true; // a read does the same
   for (const entry of entries.slice(500, 1_500)) hold(cache, entry);
   assert.ok(cache.bytes <= 1_000_000);
   for (const entry of asked) {
@@ -63,7 +63,7 @@ test("a dropped value makes room, and an overwritten one counts once", () => {
   assert.ok(heldValues(entries).length === entries.length || cache.bytes > 800_000);
   for (const entry of heldValues(entries)) assertHeld(entry, 9);
   for (const entry of entries) cache.drop(entry);
-  assert.ok(cache.bytes <= 62_500, `${cache.bytes} are left`); // the chunk that is filled now
+  assert.ok(cache.bytes <= 62_500, `${cache.bytes} are left`); // the chunk that is being filled
 });
 
 test("a value larger than the cache is not kept, and evicts other values only briefly", () => {

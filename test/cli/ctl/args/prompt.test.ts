@@ -5,7 +5,7 @@ import { PassThrough, Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { askPassword, readLine } from "../../../../cli/ctl/args/index.js";
 
-/** A terminal that gives these bytes when it is read. */
+/** Returns a terminal on which these texts are typed. */
 function terminal(...typed: readonly string[]) {
   const modes: boolean[] = [];
   const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (mode: boolean) => void modes.push(mode) });

@@ -325,7 +325,7 @@ test("a failure of this member alone stops the member, and is not a result", asy
   };
   assert.throws(() => apply(copy, entry(1, put("a"))), DamagedError);
   assert.equal(copy.answers.size, 0);
-  assert.equal(copy.markers.length, 0); // without a marker it would not count as applied
+  assert.equal(copy.markers.length, 0); // the round would not count as applied without a marker
 });
 
 test("an exception in a result handler does not undo the applied entry", async (t) => {
