@@ -1,7 +1,7 @@
 import type { MemberId } from "../../raft/core/ids.js";
 import { rebuildFrom, type Survivor } from "../../raft/core/rebuild.js";
 import { endAfterMending } from "./member.js";
-import { fairWeather } from "./network.js";
+import { noNetworkFaults } from "./network.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
 
 const faults = [
@@ -99,7 +99,7 @@ export class ClusterFaults {
   healAll(): void {
     const { network, seats, now } = this.ground;
     network.healAll();
-    network.weather = fairWeather;
+    network.weather = noNetworkFaults;
     for (const seat of seats) {
       seat.frozenUntil = 0;
       seat.maxDiskTicks = 0;

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { InvalidArgumentError, program } from "commander";
-import { tellFailure, tellSummary, type Report } from "./whole/report.js";
+import { describeFailure, describeSummary, type Report } from "./whole/report.js";
 import { runSeed, runSeeds } from "./whole/run-seeds.js";
 import { shrink } from "./whole/shrink.js";
 
@@ -51,7 +51,7 @@ const options = program
 const wish = { lines: options.story, details: options.details === true };
 
 const tell = (report: Report): void => {
-  if (report.failure !== undefined) console.log(`${tellFailure(report)}\n`);
+  if (report.failure !== undefined) console.log(`${describeFailure(report)}\n`);
   else if (wanted !== undefined) console.log(`SEED=${report.seed} as promised, trace ${report.digest}`);
 };
 
@@ -73,7 +73,7 @@ const runMany = (): Promise<readonly Report[]> =>
 const wanted = process.env["SEED"];
 const begun = performance.now();
 const reports = wanted === undefined ? await runMany() : await runOne(Number(wanted));
-console.log(tellSummary(reports));
+console.log(describeSummary(reports));
 console.log(`in ${((performance.now() - begun) / 1_000).toFixed(1)} s`);
 const failed = reports.filter(({ failure }) => failure !== undefined);
 if (options.shrink === true)

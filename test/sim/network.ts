@@ -10,17 +10,17 @@ export interface Parcel {
 }
 
 /** The chances and delays of faults of the network. */
-export interface Weather {
+export interface NetworkFaults {
   readonly loss: number;
   readonly repeat: number;
   readonly maxDelayTicks: number;
 }
 
-export const fairWeather: Weather = { loss: 0, repeat: 0, maxDelayTicks: 0 };
+export const noNetworkFaults: NetworkFaults = { loss: 0, repeat: 0, maxDelayTicks: 0 };
 
 /** Messages in flight. Their delays differ, so messages overtake each other. */
 export class SimNetwork {
-  weather: Weather = fairWeather;
+  weather: NetworkFaults = noNetworkFaults;
   private parcels: Parcel[] = [];
   private readonly cuts = new Set<string>();
 

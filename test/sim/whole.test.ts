@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import test from "node:test";
 import { faultKinds } from "./whole/plan.js";
-import { median, tellFailure, tellSummary, type Report } from "./whole/report.js";
+import { median, describeFailure, describeSummary, type Report } from "./whole/report.js";
 import { runSeeds } from "./whole/run-seeds.js";
 
 const wanted = process.env["SEED"];
@@ -22,13 +22,13 @@ for (const seed of seeds)
   test(`whole cluster SEED=${seed}`, async () => {
     const report = await Promise.race([reports.get(seed), all.then(() => reports.get(seed))]);
     assert.ok(report !== undefined);
-    if (report.failure !== undefined) assert.fail(tellFailure(report));
+    if (report.failure !== undefined) assert.fail(describeFailure(report));
   });
 
 test("a connected majority accepts writes within two election timeouts after the last fault, in the median", async (t) => {
   const recoveries = (await all).map(({ recovery }) => recovery);
   assert.ok(median(recoveries) < 2, `median ${median(recoveries)}`);
-  t.diagnostic(tellSummary(await all));
+  t.diagnostic(describeSummary(await all));
 });
 
 test("a seed gives the same history in every process", async () => {

@@ -13,7 +13,8 @@ export interface Watcher {
 }
 
 /** Tells whether a watcher filters out all events. */
-export const isDeaf = ({ filters }: WatchCreateRequest): boolean => filters.includes(0) && filters.includes(1);
+export const filtersEverything = ({ filters }: WatchCreateRequest): boolean =>
+  filters.includes(0) && filters.includes(1);
 
 export interface Told {
   readonly events: readonly Event[];

@@ -15,7 +15,7 @@ import type { Request } from "./requests.js";
 import { showAnswer, showFields, showRequest } from "./show.js";
 import { fence, isFence } from "./watch-requests.js";
 import { outcomes } from "./coverage.js";
-import { isDeaf, type Told, eventsOf, type Watcher, watchOutcomes } from "./watchers.js";
+import { filtersEverything, type Told, eventsOf, type Watcher, watchOutcomes } from "./watchers.js";
 import { WatchLine } from "./watch-line.js";
 
 export interface Finding {
@@ -82,7 +82,7 @@ export class Watching {
    */
   async settle(): Promise<void> {
     const all = [...this.streams.values()].flatMap(({ watchers }) => [...watchers.values()]);
-    const hearing = all.filter((watcher) => watcher.fate === "lives" && !isDeaf(watcher.create));
+    const hearing = all.filter((watcher) => watcher.fate === "lives" && !filtersEverything(watcher.create));
     const { puts, deletes } = hearing.length > 0 ? await this.writeFor(hearing) : { puts: 0n, deletes: 0n };
     for (const [number, stream] of this.streams) {
       for (const watcher of stream.watchers.values())
@@ -114,7 +114,7 @@ export class Watching {
   private async create(number: number, create: WatchCreateRequest): Promise<void> {
     const { now, compacted } = this.pair.at;
     // The test cannot see when this watcher has caught up, and so not whether a compaction ends it before.
-    if (isDeaf(create) && create.startRevision >= compacted && isPast(create, now)) return;
+    if (filtersEverything(create) && create.startRevision >= compacted && isPast(create, now)) return;
     const stream = this.stream(number);
     const request: WatchRequest = { requestUnion: { $case: "createRequest", value: create } };
     await Promise.all(
@@ -224,7 +224,7 @@ function hasTold(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, d
   const told = line.responsesOf(id);
   if (fate === "was cut off") return true;
   if (fate === "is cut off") return told.some(({ canceled }) => canceled);
-  if (isDeaf(create)) return true;
+  if (filtersEverything(create)) return true;
   const last = create.filters.includes(1) || deletes === 0n ? puts : deletes;
   if (last < create.startRevision) return true;
   return told.some(({ events, fragment }) => !fragment && events.some(({ kv }) => (kv?.modRevision ?? 0n) >= last));

@@ -24,7 +24,7 @@ import {
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
-const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
+const heartbeatReply = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
 
 /** A queue of values for which a test waits. */
 class Arrivals<T> {
@@ -205,10 +205,10 @@ test("members send over the links that they dialled, in order, and report a clos
   void one.open();
   void two.open();
   await sendUntil(
-    () => one.peers.send([{ to: toMemberId(2n), message: beat(0) }]),
+    () => one.peers.send([{ to: toMemberId(2n), message: heartbeatReply(0) }]),
     () => two.messages.size > 0,
   );
-  one.peers.send([1, 2, 3].map((round) => ({ to: toMemberId(2n), message: beat(round) })));
+  one.peers.send([1, 2, 3].map((round) => ({ to: toMemberId(2n), message: heartbeatReply(round) })));
   let expected = 1;
   while (expected <= 3) {
     const [from, message] = await two.messages.next();
@@ -234,14 +234,14 @@ test("a message to several members, larger than their socket buffers, arrives un
   const sendToBoth = (message: PeerMessage): void =>
     one.peers.send([toMemberId(2n), toMemberId(3n)].map((to) => ({ to, message })));
   await sendUntil(
-    () => sendToBoth(beat(0)),
+    () => sendToBoth(heartbeatReply(0)),
     () => two.messages.size > 0 && three.messages.size > 0,
   );
   const proposal = (n: number): PeerMessage => ({ kind: "forwardedProposal", data: new Uint8Array(1_000 + n).fill(n) });
   const count = 2_000; // sent in one turn of the event loop, without a read between them
   for (let n = 0; n < count; n++) {
     sendToBoth(proposal(n));
-    one.peers.send([{ to: toMemberId(n % 2 === 0 ? 2n : 3n), message: beat(n + 1) }]);
+    one.peers.send([{ to: toMemberId(n % 2 === 0 ? 2n : 3n), message: heartbeatReply(n + 1) }]);
   }
   for (const [member, parity] of [
     [two, 0],
@@ -251,7 +251,7 @@ test("a message to several members, larger than their socket buffers, arrives un
       const [, message] = await member.messages.next();
       if (message.kind === "heartbeatReply" && message.round === 0) continue;
       assert.deepEqual(message, proposal(n));
-      if (n % 2 === parity) assert.deepEqual((await member.messages.next())[1], beat(n + 1));
+      if (n % 2 === parity) assert.deepEqual((await member.messages.next())[1], heartbeatReply(n + 1));
       n++;
     }
 });
@@ -264,7 +264,7 @@ test("a link is dialled until the peer is up, and again after it was down", asyn
   void two.open();
   const deliver = (): Promise<void> =>
     sendUntil(
-      () => one.peers.send([{ to: toMemberId(2n), message: beat(1) }]),
+      () => one.peers.send([{ to: toMemberId(2n), message: heartbeatReply(1) }]),
       () => two.messages.size > 0,
     );
   await deliver();
@@ -371,13 +371,13 @@ test("messages are read after the answer, which waits until the incarnation is d
     met.push([member, incarnation]);
     return new Promise((resolve) => (onRemembered = () => resolve(undefined)));
   });
-  const early = frame(encodePeerMessage(beat(1)));
+  const early = frame(encodePeerMessage(heartbeatReply(1)));
   const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
   assert.deepEqual(await met.next(), [2n, knownIncarnation]);
   onRemembered();
   assert.equal(await answer, "");
-  socket.write(frame(encodePeerMessage(beat(2))));
-  assert.deepEqual(await messages.next(), [2n, beat(2)]);
+  socket.write(frame(encodePeerMessage(heartbeatReply(2))));
+  assert.deepEqual(await messages.next(), [2n, heartbeatReply(2)]);
 });
 
 test("a stale member is fenced before it takes part, and named in the log", async (t) => {
@@ -390,7 +390,7 @@ test("a stale member is fenced before it takes part, and named in the log", asyn
   await one.open();
   assert.equal(fenced.size, 1, "by the time at which everybody was asked");
   assert.equal(await fenced.next(), refusal.reason);
-  one.peers.send([{ to: toMemberId(2n), message: beat(1) }]);
+  one.peers.send([{ to: toMemberId(2n), message: heartbeatReply(1) }]);
   assert.equal(two.messages.size, 0);
   const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
   assert.deepEqual(lines, [`refused a peer connection: member 1 is stale: ${refusal.reason}`]);

@@ -71,7 +71,7 @@ export class KvClient {
   }
 
   /** Makes the client send requests rarely from now on. */
-  calmDown(): void {
+  slowDown(): void {
     this.isCalm = true;
   }
 

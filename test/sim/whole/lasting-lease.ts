@@ -26,9 +26,13 @@ const secondMs = 1_000;
 const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: number) => {
   // Each change loses the time since the last checkpoint, which was rounded up; clients also need time to find the new leader.
   const lostMs = (checkpointMs + sweepMs + secondMs + electionMs) / slowest + slackMs;
-  const reignMs = 2 * lostMs;
-  const ttlSeconds = Math.ceil((2 * reignMs) / 1_000); // the lease would never expire without checkpoints
-  return { reignMs, ttlSeconds, longestMs: (2 * ttlSeconds * 1_000 + expiryRetryMs) / slowest + reignMs };
+  const leadershipMs = 2 * lostMs;
+  const ttlSeconds = Math.ceil((2 * leadershipMs) / 1_000); // the lease would never expire without checkpoints
+  return {
+    reignMs: leadershipMs,
+    ttlSeconds,
+    longestMs: (2 * ttlSeconds * 1_000 + expiryRetryMs) / slowest + leadershipMs,
+  };
 };
 
 /** Grants a lease, changes the leader until the lease expires, and checks the time of that. There must be no other faults. */

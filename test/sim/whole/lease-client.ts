@@ -101,7 +101,7 @@ export class LeaseClient {
   }
 
   /** Makes the client grant no further leases, and keep the ones alive that it has promised to. */
-  calmDown(): void {
+  slowDown(): void {
     this.isCalm = true;
   }
 

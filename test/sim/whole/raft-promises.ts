@@ -4,23 +4,23 @@
 import assert from "node:assert/strict";
 import type { CoreStatus, Entry, MemberId, Outgoing, PeerMessage } from "../../../raft/index.js";
 
-type LeadersWord = Extract<PeerMessage, { kind: "append" | "commit" | "heartbeat" }>;
+type LeaderMessage = Extract<PeerMessage, { kind: "append" | "commit" | "heartbeat" }>;
 
 /** A member. */
-export interface Speaker {
+export interface Sender {
   readonly name: string;
   readonly id: MemberId;
 }
 
 /** The statements of a member in the newest term in which it has sent a message. */
-interface Said {
+interface Statements {
   readonly term: number;
   vote: MemberId | undefined;
   /** The index up to which it has the leader's log; for a leader, up to which it has counted its own copy. */
   held: number;
 }
 
-interface Reign {
+interface Leadership {
   readonly leader: string;
   /** The commit index of the leader in its first message. */
   readonly commit: number;
@@ -29,9 +29,9 @@ interface Reign {
 }
 
 export class RaftPromises {
-  private readonly said = new Map<string, Said>();
+  private readonly statements = new Map<string, Statements>();
   private readonly votes = new Map<string, MemberId>();
-  private readonly reigns = new Map<number, Reign>();
+  private readonly leaderships = new Map<number, Leadership>();
   /** The last entry, by term, of the leader's log at the beginning of its term. */
   private readonly logs = new Map<number, number>();
   /** The last entry, by term, that a member in that term was the first to apply, and which was committed by then. */
@@ -44,38 +44,38 @@ export class RaftPromises {
   constructor(private readonly quorum: number) {}
 
   /** Checks that a restarted member still has all that it sent before: "Updated on stable storage before responding". Figure 2. */
-  onOpened({ name }: Speaker, { term, vote, lastIndex }: CoreStatus): void {
-    const said = this.said.get(name);
-    if (said === undefined) return;
-    assert.ok(term >= said.term, `${name} spoke in term ${said.term}, and after a restart knows only of term ${term}`);
-    if (term > said.term) return; // another leader may have replaced entries of its log
-    if (said.vote !== undefined)
-      assert.equal(vote, said.vote, `${name} does not know any more how it voted in ${term}`);
+  onOpened({ name }: Sender, { term, vote, lastIndex }: CoreStatus): void {
+    const sent = this.statements.get(name);
+    if (sent === undefined) return;
+    assert.ok(term >= sent.term, `${name} spoke in term ${sent.term}, and after a restart knows only of term ${term}`);
+    if (term > sent.term) return; // another leader may have replaced entries of its log
+    if (sent.vote !== undefined)
+      assert.equal(vote, sent.vote, `${name} does not know any more how it voted in ${term}`);
     assert.ok(
-      lastIndex >= said.held,
-      `${name} said that it holds ${said.held}, and after a restart ends at ${lastIndex}`,
+      lastIndex >= sent.held,
+      `${name} sent that it holds ${sent.held}, and after a restart ends at ${lastIndex}`,
     );
   }
 
-  onSend(from: Speaker, { to, message }: Outgoing): void {
+  onSend(from: Sender, { to, message }: Outgoing): void {
     switch (message.kind) {
       case "vote":
         return this.onVote(from, message.term, from.id);
       case "voteReply":
         if (message.granted) this.onVote(from, message.term, to);
-        else this.wordsOf(from, message.term);
+        else this.statementsOf(from, message.term);
         return;
       case "append":
       case "commit":
       case "heartbeat":
-        return this.onLeaderSpeaks(from, message);
+        return this.onLeaderMessage(from, message);
       case "appendReply":
-        this.wordsOf(from, message.term);
+        this.statementsOf(from, message.term);
         if (message.accepted) this.onAcknowledged(from, message.term, message.index);
         return;
       case "heartbeatReply":
       case "timeoutNow":
-        this.wordsOf(from, message.term);
+        this.statementsOf(from, message.term);
         return;
       case "preVote":
       case "preVoteReply":
@@ -87,7 +87,7 @@ export class RaftPromises {
   }
 
   /** Checks that a leader has all entries that were committed in earlier terms. Figure 3, leader completeness, §5.4. */
-  onLeads({ name }: Speaker, { term, lastIndex }: CoreStatus): void {
+  onLeads({ name }: Sender, { term, lastIndex }: CoreStatus): void {
     this.logs.set(term, lastIndex);
     for (const [before, index] of this.applied)
       if (before < term) assert.ok(index < lastIndex, `${name} leads term ${term} without committed entry ${index}`);
@@ -106,29 +106,33 @@ export class RaftPromises {
   }
 
   /** Checks that a member votes at most once in a term, across restarts. §5.2. */
-  private onVote(voter: Speaker, term: number, vote: MemberId): void {
-    const said = this.wordsOf(voter, term);
-    if (said !== undefined) said.vote = vote;
+  private onVote(voter: Sender, term: number, vote: MemberId): void {
+    const sent = this.statementsOf(voter, term);
+    if (sent !== undefined) sent.vote = vote;
     const key = `${voter.name} ${term}`;
     assert.equal(this.votes.get(key) ?? vote, vote, `${voter.name} votes twice in term ${term}`);
     this.votes.set(key, vote);
   }
 
   /** Checks election safety, and that a leader sends as committed only entries that a majority has acknowledged. §5.2, §5.3. */
-  private onLeaderSpeaks(leader: Speaker, message: LeadersWord): void {
+  private onLeaderMessage(leader: Sender, message: LeaderMessage): void {
     const { term, commit } = message;
-    const said = this.wordsOf(leader, term);
-    const reign = this.reigns.get(term) ?? { leader: leader.name, commit, acknowledged: new Map<string, number>() };
-    assert.equal(reign.leader, leader.name, `two leaders in term ${term}`);
-    this.reigns.set(term, reign);
-    if (commit <= reign.commit) return;
+    const sent = this.statementsOf(leader, term);
+    const leadership = this.leaderships.get(term) ?? {
+      leader: leader.name,
+      commit,
+      acknowledged: new Map<string, number>(),
+    };
+    assert.equal(leadership.leader, leader.name, `two leaders in term ${term}`);
+    this.leaderships.set(term, leadership);
+    if (commit <= leadership.commit) return;
     let holders = 0;
-    for (const index of reign.acknowledged.values()) if (index >= commit) holders++;
+    for (const index of leadership.acknowledged.values()) if (index >= commit) holders++;
     assert.ok(
       holders + 1 >= this.quorum,
       `${leader.name} commits ${commit}, which ${holders} others have acknowledged`,
     );
-    if (holders < this.quorum && said !== undefined) said.held = Math.max(said.held, commit); // the leader counted its own copy
+    if (holders < this.quorum && sent !== undefined) sent.held = Math.max(sent.held, commit); // the leader counted its own copy
     if (message.kind === "append") this.onClaim(commit, term); // the commit index in other messages may be lower than the leader's
   }
 
@@ -139,18 +143,18 @@ export class RaftPromises {
     else if (!this.claims.has(index)) this.claims.set(index, term);
   }
 
-  private onAcknowledged({ name }: Speaker, term: number, index: number): void {
-    const said = this.said.get(name);
-    if (said?.term === term) said.held = Math.max(said.held, index);
-    const acknowledged = this.reigns.get(term)?.acknowledged;
+  private onAcknowledged({ name }: Sender, term: number, index: number): void {
+    const sent = this.statements.get(name);
+    if (sent?.term === term) sent.held = Math.max(sent.held, index);
+    const acknowledged = this.leaderships.get(term)?.acknowledged;
     acknowledged?.set(name, Math.max(acknowledged.get(name) ?? 0, index));
   }
 
   /** Returns the statements of a member in `term`; undefined: it has sent messages in a newer one. */
-  private wordsOf({ name }: Speaker, term: number): Said | undefined {
-    let said = this.said.get(name);
-    if (said === undefined || term > said.term) this.said.set(name, (said = { term, vote: undefined, held: 0 }));
-    return said.term === term ? said : undefined;
+  private statementsOf({ name }: Sender, term: number): Statements | undefined {
+    let sent = this.statements.get(name);
+    if (sent === undefined || term > sent.term) this.statements.set(name, (sent = { term, vote: undefined, held: 0 }));
+    return sent.term === term ? sent : undefined;
   }
 }
 

@@ -33,7 +33,7 @@ export class ReadClient {
   }
 
   /** Makes the client read rarely from now on. */
-  calmDown(): void {
+  slowDown(): void {
     this.isCalm = true;
   }
 

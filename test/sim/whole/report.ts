@@ -44,7 +44,7 @@ export const median = (values: readonly number[]): number => {
  * Describes a failed seed.
  * @param flags the arguments that make it fail
  */
-export const tellFailure = ({ seed, failure, story }: Report, flags = ""): string =>
+export const describeFailure = ({ seed, failure, story }: Report, flags = ""): string =>
   [
     `SEED=${seed} failed: ${failure ?? ""}`,
     "what led to it:",
@@ -53,7 +53,7 @@ export const tellFailure = ({ seed, failure, story }: Report, flags = ""): strin
   ].join("\n");
 
 /** Returns a summary of all reports. */
-export const tellSummary = (reports: readonly Report[]): string => {
+export const describeSummary = (reports: readonly Report[]): string => {
   const sum = (of: (report: Report) => number): number => reports.reduce((total, report) => total + of(report), 0);
   const failed = reports.filter(({ failure }) => failure !== undefined).map(({ seed }) => seed);
   const recoveries = reports.map(({ recovery }) => recovery).filter(Number.isFinite);

@@ -1,7 +1,7 @@
 // Searches for the smallest set of faults and clients with which a seed still fails.
 
 import { planOf, reduce, type Fault, type Reduction } from "./plan.js";
-import { reportOf, tellFailure, type StoryWish } from "./report.js";
+import { reportOf, describeFailure, type StoryWish } from "./report.js";
 import { Simulation, type Result } from "./simulation.js";
 
 export interface ShrinkOptions extends StoryWish {
@@ -23,7 +23,7 @@ export const shrink = async (seed: number, options: ShrinkOptions): Promise<stri
   const { least, result } = search;
   const left = search.faults.map(({ kind, at, ms }) => `${kind} at ${at.toFixed(0)} ms for ${ms.toFixed(0)} ms`);
   return [
-    tellFailure(reportOf(result, options), flagsOf(least)),
+    describeFailure(reportOf(result, options), flagsOf(least)),
     `faults that are left: ${left.join("; ") || "none"}`,
     `${search.attempts} attempts${search.isOver ? ", and no time for more" : ""}`,
   ].join("\n");

@@ -142,7 +142,7 @@ export class Simulation {
       return new KvClient(`client${n + 1}`, this.world, source(`client ${n}`), options);
     });
     this.watchClients = Array.from({ length: plan.watchClients }, (_, n) => {
-      const options = { keys: plan.keys, meanMoodMs: 400, mayLackUser: plan.hasUsers };
+      const options = { keys: plan.keys, meanInterruptionMs: 400, mayLackUser: plan.hasUsers };
       return new WatchClient(`watcher${n + 1}`, this.world, source(`watcher ${n}`), options);
     });
     this.readClient = new ReadClient("reader", this.world, source("reader"));
@@ -227,7 +227,7 @@ export class Simulation {
     await this.recover();
     await this.pass(1_000);
     const busy = [...this.kvClients, ...this.leaseClients, this.readClient, this.admin, ...this.users];
-    for (const client of busy) client.calmDown();
+    for (const client of busy) client.slowDown();
     await this.passUntil(() => this.isSettled(), 10_000, "all members catch up");
     this.world.isCalm = true;
     await this.pass(this.leases.longestLifeMs());

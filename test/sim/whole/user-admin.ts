@@ -85,7 +85,7 @@ export class UserAdmin {
   }
 
   /** Makes the client send requests rarely from now on. */
-  calmDown(): void {
+  slowDown(): void {
     this.isCalm = true;
   }
 

@@ -64,7 +64,7 @@ export class UserClient {
   }
 
   /** Makes the client send requests rarely from now on. */
-  calmDown(): void {
+  slowDown(): void {
     this.isCalm = true;
   }
 

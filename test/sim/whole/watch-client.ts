@@ -30,7 +30,7 @@ interface Interest {
 export interface WatchClientOptions {
   readonly keys: number;
   /** Mean time between two interruptions: reconnecting to another member, or reading nothing for a while. */
-  readonly meanMoodMs: number;
+  readonly meanInterruptionMs: number;
   /** Whether the watch may end when authentication is enabled: it was created without a user. */
   readonly mayLackUser: boolean;
 }
@@ -70,8 +70,8 @@ export class WatchClient {
     const { scheduler } = this.world;
     this.connect();
     while (!this.world.isOver) {
-      await scheduler.sleep(thinkingTime(this.random, this.options.meanMoodMs));
-      await this.changeMood();
+      await scheduler.sleep(thinkingTime(this.random, this.options.meanInterruptionMs));
+      await this.interrupt();
     }
   }
 
@@ -84,20 +84,20 @@ export class WatchClient {
     assert.fail(`watch not reliable: ${this.name} was never told of ${show(first.event)}`);
   }
 
-  private async changeMood(): Promise<void> {
+  private async interrupt(): Promise<void> {
     const { random, world } = this;
-    const mood = random.pick(["move", "move", "takeNothing", "progress", "stay"]);
-    if (mood === "move") {
+    const kind = random.pick(["move", "move", "takeNothing", "progress", "stay"]);
+    if (kind === "move") {
       this.stream?.cancel();
       this.stream = undefined;
       this.home.move();
       this.connect();
-    } else if (mood === "takeNothing") {
+    } else if (kind === "takeNothing") {
       const { stream } = this;
       stream?.pause();
       await world.scheduler.sleep(random.next() * 2_000);
       stream?.resume();
-    } else if (mood === "progress" && this.isCreated)
+    } else if (kind === "progress" && this.isCreated)
       this.stream?.send(WatchRequest.encode({ requestUnion: { $case: "progressRequest", value: {} } }).finish());
   }
 

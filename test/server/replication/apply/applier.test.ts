@@ -79,14 +79,14 @@ const freshState = (): AppliedState => ({
 });
 
 /** The functions of other components that an applier calls. */
-interface Doings {
+interface ApplierCalls {
   readonly soon: (callback: () => void) => void;
   readonly onApplied: LogCompactor["onEntriesApplied"];
   readonly install: LogCompactor["install"];
   readonly onFailure: (error: Error) => void;
 }
 
-const noSnapshots: Doings = {
+const noSnapshots: ApplierCalls = {
   soon: () => assert.fail("more than one round"),
   onApplied: () => undefined,
   install: () => assert.fail("a snapshot"),
@@ -109,7 +109,7 @@ const open = async (
   t: TestContext,
   state = freshState(),
   kept?: KvStore,
-  listening: Partial<Doings> = {},
+  listening: Partial<ApplierCalls> = {},
 ): Promise<Copy> => {
   const store = kept ?? (await openMemoryStore(t));
   if (kept === undefined) writeAppliedState(store, state);
@@ -601,7 +601,7 @@ test("the listener is notified of entries once their round has ended", async (t)
 });
 
 /** Opens a state whose turns pass when the test says. `rounds` has the sizes of the rounds applied. */
-const openInTurns = async (t: TestContext, listening: Partial<Doings> = {}) => {
+const openInTurns = async (t: TestContext, listening: Partial<ApplierCalls> = {}) => {
   const turns: (() => void)[] = [];
   const rounds: number[] = [];
   const copy: Copy = await open(t, freshState(), undefined, {
