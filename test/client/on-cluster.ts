@@ -58,7 +58,7 @@ export const testClient = (kind: ServerKind): void =>
     ["a watch misses and repeats nothing while every member is killed in turn", checkWatchThroughKills],
     ["a watch gives what its server says whole, and how far the server is when asked", checkWatchResponses],
     ["a watch behind a compaction says so by name, and can go on", checkCompactedWatch],
-    ["a watch whose member dies, with history compacted meanwhile, is never silent", compactWhileAway],
+    ["a watch whose member dies, with history compacted meanwhile, is never silent", checkCompactionWhileAway],
     ["a slow reader gets everything", checkSlowReader],
     ["a kept lease outlives the leader, and goes when it is not kept", checkLeaseThroughKill],
     ["a lease that is closed at any moment of its first renewal ends in silence", checkLeaseClosedAtOnce],
@@ -181,10 +181,10 @@ async function checkCompactedWatch(client: Client): Promise<void> {
 }
 
 /**
- * Compacts while the watch is disconnected. A watcher of npm etcd3 then ends with an error event without a reason, and silently without a
- * listener for it.
+ * Checks a watch whose revisions are compacted while its member is down. A watcher of npm etcd3 then ends with an error event without a
+ * reason, and silently without a listener for it.
  */
-async function compactWhileAway(others: Client, { members }: EtcdCluster): Promise<void> {
+async function checkCompactionWhileAway(others: Client, { members }: EtcdCluster): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [own.endpoint] });
   const watch = client.watch("away");

@@ -20,7 +20,7 @@ import { SmallDisk } from "./small-disk.js";
 const run = promisify(execFile);
 
 const deadlineMs = 30_000;
-/** Free space in MiB at which the log waits: it keeps 48 MiB free beyond a segment of 16, the store keeps 32. */
+/** Free space in MiB below the log's reserve and above the store's: the log keeps 48 MiB beyond a segment of 16, the store 32. */
 const belowLogReserve = 45;
 
 const waitForLog =

@@ -21,7 +21,7 @@ const isThere = async (client: Client, key: string): Promise<boolean> =>
   (await client.kv.get(key, { timeoutMs: scaleMs(longEnoughMs) })).count === 1;
 
 /** Waits until a part of the lease's TTL has passed by the server's clock, so that a renewal is visible. */
-const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
+const waitUntilPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
   eventually(longEnoughMs, "part of the lease's time to be used up", async () => {
     const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(lease, {
       timeoutMs: scaleMs(longEnoughMs),
@@ -113,7 +113,7 @@ test("a kill of the leader expires no kept lease, and gives the others their ful
   const { header } = await client.kv.get("living");
   const heartbeat = new Heartbeat(await follower(cluster), living.id, 300);
   const leader = await cluster.leader();
-  await isPartlyUsed(client, dead.id); // otherwise a full TTL would be no more than the remaining time
+  await waitUntilPartlyUsed(client, dead.id); // otherwise a full TTL would be no more than the remaining time
   const killedAt = performance.now();
   await leader.kill("SIGKILL");
   await waitUntilGone(client, "dead");
@@ -161,7 +161,7 @@ test("a restart of all members keeps leases and gives them their full time", asy
   const { client } = cluster;
   const { id } = await client.lease.grant({ ttlSeconds: shortTtl });
   await client.kv.put("k", "v", { lease: id });
-  await isPartlyUsed(client, id);
+  await waitUntilPartlyUsed(client, id);
   await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
   const startedAt = performance.now();
   await cluster.start();

@@ -178,7 +178,7 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   );
   const ended = once(started, "exit");
   try {
-    await hasStarted(started); // otherwise the reset might lock the directory first, and the member would end
+    await waitUntilStarted(started); // otherwise the reset might lock the directory first, and the member would end
     assert.match(await assertRefused(folder.path, ports, "m2"), /data\/m3 is in use by another process/);
   } finally {
     started.kill("SIGKILL");
@@ -192,7 +192,7 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
 });
 
 /** Waits until a member has locked its directory, or has ended. */
-const hasStarted = async ({ stderr }: ChildProcessByStdio<null, Readable, Readable>): Promise<void> => {
+const waitUntilStarted = async ({ stderr }: ChildProcessByStdio<null, Readable, Readable>): Promise<void> => {
   for await (const line of createInterface({ input: stderr })) if (line.includes('"starting local member"')) return;
 };
 

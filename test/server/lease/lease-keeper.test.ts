@@ -222,7 +222,7 @@ test("time in which the member was frozen does not count", () => {
   stage.grant(7, 5);
   stage.clock.advance(1_000);
   stage.clock.freeze(60_000);
-  assert.equal(stage.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second has passed
+  assert.equal(stage.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second of the frozen time counts
   assert.equal(stage.renew(7).answer, 5);
   stage.clock.advance(4_900);
   assert.deepEqual(stage.ended, []);

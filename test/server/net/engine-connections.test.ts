@@ -220,7 +220,7 @@ onEachEngine(
       return [[fields["grpc-status"]].join(), decodeURIComponent([fields["grpc-message"]].join())];
     };
     const message = Buffer.alloc(5);
-    const ok = ["0", engine === "native" ? "" : "OK"]; // etcd sends an empty text
+    const ok = ["0", engine === "native" ? "" : "OK"]; // etcd sends no text, like the native engine
     // grpc-js does not distinguish half a message from none (docs/differences.md).
     const torn = ["2", engine === "native" ? "unexpected EOF" : "EOF"];
     assert.deepEqual(await answer(Buffer.alloc(0)), ["2", "EOF"]);
