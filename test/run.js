@@ -1,4 +1,5 @@
-// Runs suites with Node's own test runner: `node test/run.js [suite...] [part of a path...]`; without a suite, those of `npm test`.
+// Runs suites with Node's own test runner: `node test/run.js [suite...] [part of a path...]`; without a suite, those of `npm test`. Of
+// these suites, only the files whose paths contain every given part are run.
 //
 // The runner of Node 20 takes neither globs nor TypeScript, and runs every file in a process of its own. So the files are found
 // and compiled here, each suite at once, and those of `unit` that belong to one folder share processes.
