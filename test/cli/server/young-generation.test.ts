@@ -14,8 +14,8 @@ test("a young generation below 16 MiB doubles; a larger one stays as it is", () 
 test("objects that outlive many young collections do not make the young generation grow beyond 16 MiB", async () => {
   limitYoungGeneration();
   const kept: number[][] = [];
-  for (let turn = 0; turn < 300; turn++) {
-    for (let n = 0; n < 2_000; n++) kept[(turn * 2_000 + n) % 20_000] = new Array<number>(100).fill(n);
+  for (let turn = 0; turn < 3_000; turn++) {
+    for (let n = 0; n < 200; n++) kept[(turn * 200 + n) % 20_000] = new Array<number>(100).fill(n); // a tenth of a collection's bytes, at most
     await setImmediate();
   }
   assert.equal(kept.length, 20_000);
