@@ -1,7 +1,7 @@
 // The certificates of one kind of port: read from files, or generated once and stored.
 
-import { constants, X509Certificate } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { constants, createPrivateKey, X509Certificate } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from "node:tls";
 import { errorCode, isError } from "../../platform/index.js";
@@ -191,7 +191,7 @@ const pairIn = async (
 
 /**
  * Generates a self-signed certificate that is valid for a year, in `cert.pem` and `key.pem` of a directory, unless there is one
- * that has not expired. Members of a cluster on one machine can share it.
+ * with its key that has not expired. Members of a cluster on one machine can share it.
  *
  * @throws StartError if the files cannot be read or written
  */
@@ -200,11 +200,14 @@ export const makeCertificateFiles = async (directory: string, hosts: readonly st
   return files;
 };
 
-/** Whether both files exist and the certificate has not expired. */
+/**
+ * Whether both files exist, belong together, and the certificate has not expired. After a crash between the renames of
+ * `writePair`, or if two processes write at once, the certificate and the key can be of two pairs.
+ */
 const isUsable = ({ cert, key }: CertificateFiles): boolean => {
   try {
-    readFileSync(key);
-    return new Date(new X509Certificate(readFileSync(cert)).validTo) > new Date();
+    const [certificate, privateKey] = [new X509Certificate(readFileSync(cert)), readFileSync(key)];
+    return new Date(certificate.validTo) > new Date() && certificate.checkPrivateKey(createPrivateKey(privateKey));
   } catch (error) {
     if (errorCode(error) === "ENOENT") return false;
     throw new StartError(`cannot use the certificate ${cert}: remove it and ${key} to have new ones made`, {
@@ -216,12 +219,19 @@ const isUsable = ({ cert, key }: CertificateFiles): boolean => {
 const writePair = (directory: string, files: CertificateFiles, pair: KeyPair): void => {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(files.key, pair.key, { mode: 0o600 });
-    chmodSync(files.key, 0o600); // an existing file keeps its mode
-    writeFileSync(files.cert, pair.cert);
+    replacePrivateFile(files.key, pair.key);
+    replacePrivateFile(files.cert, pair.cert);
   } catch (cause) {
     throw new StartError(`cannot write certificates to ${directory}`, { cause });
   }
+};
+
+/** Replaces a file so that after a crash it holds either the old or the new text, and only its owner can ever read the new one. */
+const replacePrivateFile = (path: string, text: string): void => {
+  const temporary = `${path}.tmp`;
+  rmSync(temporary, { force: true }); // left by a crash; an existing file would keep its mode
+  writeFileSync(temporary, text, { flag: "wx", mode: 0o600, flush: true }); // durable before it gets its final name
+  renameSync(temporary, path);
 };
 
 const openRevocations = async (
