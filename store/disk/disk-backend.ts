@@ -77,10 +77,13 @@ class OpenLevel {
     readonly level: BytesLevel,
   ) {}
 
-  /** Counts a reader. @returns a function to call once, when the reader has ended */
+  /** Counts a reader. @returns a function to call when the reader has ended; further calls do nothing */
   addReader(): () => void {
     this.readers += 1;
+    let hasEnded = false;
     return () => {
+      if (hasEnded) return;
+      hasEnded = true;
       this.readers -= 1;
       if (this.readers === 0) this.onUnread?.();
     };

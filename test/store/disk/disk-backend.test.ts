@@ -61,6 +61,23 @@ test("earlier views and iterators keep their state, and their files are removed 
   assert.deepEqual(await readdir(root), ["reopened-1"]);
 });
 
+test("an iterator or a view that is closed twice leaves the others open", async () => {
+  const root = join(temporary, "twice");
+  const backend = await openDiskBackend(root);
+  await put(backend, "a", "b");
+  const view = backend.view();
+  const rows = backend.iterate(bytes("a"), bytes("z"));
+  const others = [backend.view(), backend.view()];
+  await backend.reopen?.();
+  for (const reader of [rows, rows, view, view]) await reader.close();
+  for (const other of others) {
+    assert.equal(await keysOf(other), "ab");
+    await other.close();
+  }
+  await backend.close();
+  assert.deepEqual(await readdir(root), ["reopened-1"]);
+});
+
 test("an interrupted reopening is discarded, and the next one starts over", async () => {
   const root = join(temporary, "partial");
   const first = await openDiskBackend(root);
