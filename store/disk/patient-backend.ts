@@ -121,6 +121,7 @@ const readWithLentDescriptors = <T>({ descriptors }: StoreResources, read: () =>
 class PatientIterator implements RowIterator {
   private rows: RowIterator;
   private last: Uint8Array | undefined = undefined;
+  private isClosed = false;
 
   constructor(
     private readonly view: View,
@@ -141,13 +142,15 @@ class PatientIterator implements RowIterator {
         const { descriptors } = this.resources;
         if (descriptors === undefined || !isLackOf("descriptors", error)) throw error;
         await this.rows.close(); // after an error an iterator of LevelDB returns no more rows
-        await descriptors.whenAvailableAgain();
+        if (!this.isClosed) await descriptors.whenAvailableAgain();
+        if (this.isClosed) throw error; // nobody would close another iterator, and the view may be closed
         this.rows = this.view.iterate(this.last === undefined ? this.from : successorOf(this.last), this.to);
       }
     }
   }
 
   close(): Promise<void> {
+    this.isClosed = true;
     return this.rows.close();
   }
 }

@@ -17,7 +17,7 @@ const shortage = (words = "Too many open files"): Error =>
 /** Sets up a backend whose next `failures` operations fail. */
 const setUp = async ({ lends = true } = {}) => {
   const inner = await openMemoryBackend();
-  const state = { failures: 0, error: shortage(), lent: 0, waits: 0 };
+  const state = { failures: 0, error: shortage(), lent: 0, waits: 0, iterators: 0, onWait: () => Promise.resolve() };
   const fail = (): void => {
     if (state.failures === 0) return;
     state.failures -= 1;
@@ -47,7 +47,8 @@ const setUp = async ({ lends = true } = {}) => {
         ...view,
         get: (key) => view.get(key),
         close: () => view.close(),
-        iterate: (...range) => failingRows(view.iterate(...range)),
+        iterate: (...range) => failingRows(view.iterate(...range));
+        },
       };
     },
     batch: () => {
@@ -72,7 +73,7 @@ const setUp = async ({ lends = true } = {}) => {
     whenAvailable: () => Promise.resolve(),
     whenAvailableAgain: () => {
       state.waits += 1;
-      return Promise.resolve();
+      return state.onWait();
     },
   };
   const backend = new PatientBackend(level, { descriptors, space: descriptors });
@@ -186,6 +187,26 @@ test("an iterator continues after its last row, in the state at which it began",
   assert.equal(state.waits, 2);
   assert.equal(keysOf(await rows.next(10)), "");
   await rows.close();
+});
+
+test("an iterator that is closed while it waits for descriptors is not opened again", async () => {
+  const { backend, state, put } = await setUp();
+  await put("a");
+  const rows = backend.iterate(bytes("a"), bytes("z"));
+  state.onWait = () => rows.close();
+  state.failures = 1;
+  await assert.rejects(rows.next(10), { message: "Failed" });
+  assert.equal(state.waits, 1);
+  assert.equal(state.iterators, 1);
+});
+
+test("an iterator that is closed while LevelDB has no descriptor for it does not wait", async () => {
+  const { backend, state } = await setUp();
+  const rows = backend.iterate(bytes("a"), bytes("z"));
+  state.failures = 1;
+  const read = rows.next(10);
+  await Promise.all([assert.rejects(read, { message: "Failed" }), rows.close()]);
+  assert.equal(state.waits, 0);
 });
 
 test("an iterator that cannot be closed still releases its view", async () => {
