@@ -37,7 +37,9 @@ export class LeaseCheckpoints {
     const due = term.takeCheckpoints(now);
     if (due.length === 0) return;
     this.underWay++;
-    this.propose(term, due, () => this.underWay--); // a failed checkpoint is not repeated: the next one comes after the interval
+    // A failed checkpoint is not repeated before the interval is over: proposals fail in an overloaded cluster, or one without a quorum,
+    // which a repetition would only burden further. A change of the leader in the meantime extends the lease by up to one interval more.
+    this.propose(term, due, () => this.underWay--);
   }
 
   /** Restores the TTL of a renewed lease on all members. @param settle called once, later */

@@ -165,6 +165,19 @@ test("a lease of five minutes or less has no checkpoints, nor has one that is re
   assert.equal(other.checkpoints.length, 0);
 });
 
+test("a checkpoint that fails is followed by the next one after the interval, not sooner", () => {
+  const stage = new Stage(checkpointMs);
+  stage.held = [];
+  stage.grant(3_600);
+  stage.clock.advance(minutes(5) + 500);
+  stage.held.pop()!.onError(new ServerError("timed-out", "no quorum"));
+  stage.clock.advance(minutes(5) - 1_000);
+  const seconds = () => stage.checkpoints.map(({ leases }) => leases[0]?.seconds);
+  assert.deepEqual(seconds(), [3_300n]);
+  stage.clock.advance(1_000);
+  assert.deepEqual(seconds(), [3_300n, 3_000n]);
+});
+
 test("a renewal after a checkpoint is answered once all members give the lease its full time again", () => {
   const stage = new Stage(checkpointMs);
   stage.grant(3_600);
