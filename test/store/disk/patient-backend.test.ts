@@ -47,7 +47,9 @@ const setUp = async ({ lends = true } = {}) => {
         ...view,
         get: (key) => view.get(key),
         close: () => view.close(),
-        iterate: (...range) => failingRows(view.iterate(...range));
+        iterate: (...range) => {
+          state.iterators += 1;
+          return failingRows(view.iterate(...range));
         },
       };
     },
