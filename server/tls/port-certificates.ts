@@ -219,18 +219,18 @@ const isUsable = ({ cert, key }: CertificateFiles): boolean => {
 const writePair = (directory: string, files: CertificateFiles, pair: KeyPair): void => {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    replacePrivateFile(files.key, pair.key);
-    replacePrivateFile(files.cert, pair.cert);
+    replaceFileSync(files.key, pair.key, 0o600);
+    replaceFileSync(files.cert, pair.cert, 0o644);
   } catch (cause) {
     throw new StartError(`cannot write certificates to ${directory}`, { cause });
   }
 };
 
-/** Replaces a file so that after a crash it holds either the old or the new text, and only its owner can ever read the new one. */
-const replacePrivateFile = (path: string, text: string): void => {
+/** Replaces a file so that after a crash it holds either the old or the new text, and the new one never has another mode. */
+const replaceFileSync = (path: string, text: string, mode: number): void => {
   const temporary = `${path}.tmp`;
   rmSync(temporary, { force: true }); // left by a crash; an existing file would keep its mode
-  writeFileSync(temporary, text, { flag: "wx", mode: 0o600, flush: true }); // durable before it gets its final name
+  writeFileSync(temporary, text, { flag: "wx", mode, flush: true }); // durable before it gets its final name
   renameSync(temporary, path);
 };
 
