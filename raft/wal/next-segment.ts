@@ -124,7 +124,7 @@ export class NextSegment {
     else
       disk.freeBytes(directory, (error, free = 0) => {
         if (this.closed || error !== null) this.onStepDone("look for space for", error);
-        else if (free < this.target + reserveBytes) this.onStepDone("create", noSpaceError());
+        else if (free < this.target + reserveBytes) this.onStepDone("create", createNoSpaceError());
         else this.createFile();
       });
   }
@@ -184,4 +184,4 @@ export class NextSegment {
   }
 }
 
-const noSpaceError = (): Error => Object.assign(new Error("no space left but the reserve"), { code: "ENOSPC" });
+const createNoSpaceError = (): Error => Object.assign(new Error("no space left but the reserve"), { code: "ENOSPC" });
