@@ -132,7 +132,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   }
 
   prepare(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void> {
-    return this.listener.prepare?.(events, shouldYield) ?? noWork();
+    return this.listener.prepare?.(events, shouldYield) ?? doNothing();
   }
 
   onCompacted(watch: SessionWatch, compactRevision: Revision): void {
@@ -262,7 +262,7 @@ class SessionWatch implements WatchView {
   }
 }
 
-function* noWork(): Sliced<void> {
+function* doNothing(): Sliced<void> {
   // for listeners without `prepare`
 }
 
