@@ -318,7 +318,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
 
   /** Returns the keys attached to a lease, ascending. @throws LeaseNotFoundError */
   async leaseKeys(id: LeaseId): Promise<readonly Key[]> {
-    return this.whenIdle(() => this.data.leases.keysAttached(id));
+    return this.whenIdle(() => this.data.leases.listKeys(id));
   }
 
   /** Computes etcd's HashKV. @throws CompactedError, FutureRevisionError, DamagedError */

@@ -16,7 +16,6 @@ export {
   type View,
 } from "./disk/index.js";
 export {
-  atOnce,
   ClosedError,
   CompactedError,
   DamagedError,
@@ -30,8 +29,9 @@ export {
   LeaseNotFoundError,
   ReadOnlyError,
   type Revision,
+  runAtOnce,
   type Sliced,
-  slicedSort,
+  sortInSlices,
   type StoreClock,
   StoreError,
   type StoreErrorCode,

@@ -350,7 +350,7 @@ export class KvStore implements TableSource {
 
   /** Iterates over all leases, in any order. */
   leases(): Iterable<Lease> {
-    return this.contents.data.leases.all();
+    return this.contents.data.leases.list();
   }
 
   /** Returns the number of keys attached to a lease; 0 if the lease does not exist. */

@@ -20,7 +20,7 @@ export { compareKeys, intervalOf, keyAfter, keyFromBytes, type Interval, type Ke
 export { type LeaseId, leaseIdFrom, noLease } from "./lease-id.js";
 export { defaultLimits, type StoreLimits } from "./limits.js";
 export { firstRevision, neverCompacted, nextRevision, type Revision } from "./revision.js";
-export { slicedSort } from "./sliced-sort.js";
-export { atOnce, type Sliced } from "./slices.js";
+export { sortInSlices } from "./sort-in-slices.js";
+export { runAtOnce, type Sliced } from "./slices.js";
 export { StoreStats } from "./store-stats.js";
 export { Turns } from "./turns.js";

@@ -2,7 +2,7 @@
 export type Sliced<T> = Generator<undefined, T>;
 
 /** Runs all slices at once. */
-export function atOnce<T>(work: Sliced<T>): T {
+export function runAtOnce<T>(work: Sliced<T>): T {
   for (;;) {
     const step = work.next();
     if (step.done === true) return step.value;

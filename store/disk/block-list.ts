@@ -53,12 +53,12 @@ export class BlockList {
   }
 
   /** Returns the position at which a block begins. */
-  begin(block: number): Position {
+  positionOf(block: number): Position {
     return { main: Number(this.mains[block]), sub: Number(this.subs[block]) };
   }
 
   /** Returns the number of changes in the row of a block, including those noted as removed. */
-  count(block: number): number {
+  changeCountOf(block: number): number {
     return Number(this.counts[block]);
   }
 

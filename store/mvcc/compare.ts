@@ -6,7 +6,7 @@ import { decodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js"
 import type { StoreData } from "./store-data.js";
 
 /** A key as it was at one revision. */
-interface Compared {
+interface KeyAtRevision {
   readonly state: KeyState;
   /** The encoded KeyValue: found when it is asked for. */
   readonly keyValue: () => Uint8Array;
@@ -18,7 +18,7 @@ interface Compared {
  * @param shouldYield told how many keys were looked at since it was asked last; true: others are to run
  * @see etcd v3 API, Compare
  */
-export function* compareHolds(
+export function* evaluateCompare(
   data: StoreData,
   compare: Compare,
   at: number,
@@ -26,65 +26,67 @@ export function* compareHolds(
 ): Sliced<boolean> {
   if (compare.rangeEnd.length === 0) {
     if (shouldYield(1)) yield;
-    return compareOfKeyHolds(data, compare, at);
+    return evaluateCompareOfKey(data, compare, at);
   }
   const seen = { any: false, failing: false };
   yield* data.index.walkSliced(intervalOf(compare), shouldYield, (entry) => {
-    const compared = comparedAt(data, entry, at);
+    const compared = findKeyAt(data, entry, at);
     if (compared === undefined) return true;
     seen.any = true;
-    seen.failing = !holdsFor(compare, compared);
+    seen.failing = !isSatisfiedBy(compare, compared);
     return !seen.failing;
   });
-  return seen.any ? !seen.failing : holdsFor(compare, undefined);
+  return seen.any ? !seen.failing : isSatisfiedBy(compare, undefined);
 }
 
 /** Whether a compare of one key holds at revision `at`. */
-export function compareOfKeyHolds(data: StoreData, compare: Compare, at: number): boolean {
+export function evaluateCompareOfKey(data: StoreData, compare: Compare, at: number): boolean {
   const entry = data.index.find(compare.key);
-  return holdsFor(compare, entry && comparedAt(data, entry, at));
+  return isSatisfiedBy(compare, entry && findKeyAt(data, entry, at));
 }
 
 /** Undefined: the key did not exist. */
-function comparedAt({ values }: StoreData, entry: KeyEntry, at: number): Compared | undefined {
+function findKeyAt({ values }: StoreData, entry: KeyEntry, at: number): KeyAtRevision | undefined {
   const put = entry.putAt(at);
   if (put === undefined) return undefined;
-  if (put === entry.newest) return { state: entry.newest, keyValue: () => values.newest(entry) };
-  const keyValue = values.at(put.mod, put.sub);
+  if (put === entry.newest) return { state: entry.newest, keyValue: () => values.readNewest(entry) };
+  const keyValue = values.readAt(put.mod, put.sub);
   return { state: decodeKeyValue(keyValue, put.sub).state, keyValue: () => keyValue };
 }
 
 /** A missing key counts as one whose fields are all 0; but no statement about its value holds, not even "not equal". */
-function holdsFor(compare: Compare, compared: Compared | undefined): boolean {
+function isSatisfiedBy(compare: Compare, compared: KeyAtRevision | undefined): boolean {
   switch (compare.target) {
     case Compare_CompareTarget.VALUE:
       return (
-        compared !== undefined && isAsked(compare, Buffer.compare(valueOf(compared.keyValue()), targetValue(compare)))
+        compared !== undefined &&
+        matchesResult(compare, Buffer.compare(valueOf(compared.keyValue()), valueOperandOf(compare)))
       );
     case Compare_CompareTarget.VERSION:
-      return isAsked(compare, order(compared?.state.version ?? 0, operand(compare, "version")));
+      return matchesResult(compare, compareNumbers(compared?.state.version ?? 0, operandOf(compare, "version")));
     case Compare_CompareTarget.CREATE:
-      return isAsked(compare, order(compared?.state.create ?? 0, operand(compare, "createRevision")));
+      return matchesResult(compare, compareNumbers(compared?.state.create ?? 0, operandOf(compare, "createRevision")));
     case Compare_CompareTarget.MOD:
-      return isAsked(compare, order(compared?.state.mod ?? 0, operand(compare, "modRevision")));
+      return matchesResult(compare, compareNumbers(compared?.state.mod ?? 0, operandOf(compare, "modRevision")));
     case Compare_CompareTarget.LEASE:
-      return isAsked(compare, order(compared?.state.lease ?? 0, operand(compare, "lease")));
+      return matchesResult(compare, compareNumbers(compared?.state.lease ?? 0, operandOf(compare, "lease")));
     default:
-      return isAsked(compare, 0); // a target of the future: etcd takes both sides for equal
+      return matchesResult(compare, 0); // a target of the future: etcd takes both sides for equal
   }
 }
 
 /** An operand of another kind than the target counts as 0, or as empty. */
-function operand(compare: Compare, kind: "version" | "createRevision" | "modRevision" | "lease"): bigint {
+function operandOf(compare: Compare, kind: "version" | "createRevision" | "modRevision" | "lease"): bigint {
   return compare.targetUnion?.$case === kind ? compare.targetUnion.value : 0n;
 }
 
-const targetValue = (compare: Compare): Uint8Array =>
+const valueOperandOf = (compare: Compare): Uint8Array =>
   compare.targetUnion?.$case === "value" ? compare.targetUnion.value : noBytes;
 
-const order = (held: number | bigint, against: bigint): number => (held < against ? -1 : held > against ? 1 : 0);
+const compareNumbers = (held: number | bigint, against: bigint): number =>
+  held < against ? -1 : held > against ? 1 : 0;
 
-function isAsked(compare: Compare, ordered: number): boolean {
+function matchesResult(compare: Compare, ordered: number): boolean {
   switch (compare.result) {
     case Compare_CompareResult.EQUAL:
       return ordered === 0;

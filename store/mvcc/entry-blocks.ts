@@ -61,9 +61,9 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   /** Returns an entry that is there, for a change: the same, or its copy if others have it, too. */
-  own(entry: Entry): Entry {
+  unshare(entry: Entry): Entry {
     if (this.shared === undefined) return entry;
-    const block = this.ownBlock(this.blockOf(entry.key));
+    const block = this.unshareBlock(this.blockOf(entry.key));
     return itemAt(block, positionIn(block, entry.key));
   }
 
@@ -84,7 +84,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     if (entry.key !== this.soughtKey) this.get(entry.key);
     const { block: at, position } = this.sought;
     this.soughtKey = undefined;
-    const block = this.ownBlock(at);
+    const block = this.unshareBlock(at);
     if (position === block.length) block.push(entry);
     else block.splice(position, 0, entry);
     this.count += 1;
@@ -96,7 +96,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   delete(key: Key): void {
     this.soughtKey = undefined;
     const at = this.blockOf(key);
-    const block = this.ownBlock(at);
+    const block = this.unshareBlock(at);
     const [entry] = block.splice(positionIn(block, key), 1);
     this.count -= 1;
     if (entry?.isLive === true) this.addLives(at, -1);
@@ -163,7 +163,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   /** Returns a block that nobody else has. */
-  private ownBlock(at: number): Entry[] {
+  private unshareBlock(at: number): Entry[] {
     const block = itemAt(this.blocks, at);
     if (this.shared?.delete(block) !== true) return block;
     return (this.blocks[at] = block.map((entry) => entry.copy()));
@@ -186,7 +186,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   private merge(at: number): void {
-    this.ownBlock(at).push(...this.ownBlock(at + 1));
+    this.unshareBlock(at).push(...this.unshareBlock(at + 1));
     this.addLives(at, itemAt(this.lives, at + 1));
     this.removeBlock(at + 1);
   }

@@ -26,28 +26,28 @@ const bytesPerEntry = 500;
 export class KvHasher {
   private sum = crc32c(Buffer.from("key"));
   /** The revision at which a change up to the compact revision must be visible to count. */
-  private seenFrom: number;
+  private visibleAt: number;
 
   constructor(
     private readonly data: StoreData,
     private readonly revision: Revision,
     private readonly compactRevision: Revision,
   ) {
-    this.seenFrom = revision;
+    this.visibleAt = revision;
   }
 
   /** The caller keeps what is readable at the compact revision from being removed meanwhile. */
   async run(backend: Backend): Promise<KvHash> {
     const { unflushed } = this.data;
     const flushedEnd = Math.max(0, Math.min(this.revision + 1, unflushed.firstRevision));
-    const pending = unflushed.between(flushedEnd, this.revision);
-    if (this.compactRevision > 0 && !(await this.anyKeyExists())) this.seenFrom = this.compactRevision;
+    const pending = unflushed.listBetween(flushedEnd, this.revision);
+    if (this.compactRevision > 0 && !(await this.hasKeys())) this.visibleAt = this.compactRevision;
     await this.addRows(backend, flushedEnd);
     for (const changes of pending) await this.addPending(changes);
     return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
   }
 
-  private async anyKeyExists(): Promise<boolean> {
+  private async hasKeys(): Promise<boolean> {
     const { index, turns } = this.data;
     let isThere = false;
     const everything = { from: "", to: undefined };
@@ -88,7 +88,7 @@ export class KvHasher {
 
   private async addPending(changes: Changes): Promise<void> {
     for (let sub = 0; sub < changes.length; sub++) {
-      const keyValue = changes.keyValue(sub);
+      const keyValue = changes.keyValueOf(sub);
       this.add({ main: changes.revision, sub, tombstone: changes.isDelete(sub) }, keyValue);
       if (this.shouldYield(keyValue)) await this.data.turns.pause();
     }
@@ -99,13 +99,13 @@ export class KvHasher {
   }
 
   private add(change: BlockChange, keyValue: Uint8Array): void {
-    if (change.main <= this.compactRevision && !this.isSeen(change, keyValue)) return;
+    if (change.main <= this.compactRevision && !this.isVisible(change, keyValue)) return;
     this.sum = crc32c(keyValue, crc32c(etcdRowKey(change, change.tombstone), this.sum));
   }
 
-  private isSeen({ main, sub, tombstone }: BlockChange, keyValue: Uint8Array): boolean {
+  private isVisible({ main, sub, tombstone }: BlockChange, keyValue: Uint8Array): boolean {
     if (tombstone) return false;
-    const seen = this.data.index.get(decodeKeyValue(keyValue, sub).key)?.putAt(this.seenFrom);
+    const seen = this.data.index.get(decodeKeyValue(keyValue, sub).key)?.putAt(this.visibleAt);
     return seen?.mod === main && seen.sub === sub;
   }
 }

@@ -1,5 +1,5 @@
 import { crc32c } from "../disk/index.js";
-import { type Sliced, slicedSort } from "../base/index.js";
+import { type Sliced, sortInSlices } from "../base/index.js";
 import type { Lease } from "./leases.js";
 
 /** Bytes of a lease that are hashed: id and TTL. */
@@ -16,7 +16,7 @@ export function* hashLeases(
   sum: number,
   shouldYield: (entries: number) => boolean,
 ): Sliced<number> {
-  const sorted = yield* slicedSort([...leases], (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0), shouldYield);
+  const sorted = yield* sortInSlices([...leases], (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0), shouldYield);
   const bytes = Buffer.alloc(leaseBytes);
   let visited = 0;
   for (const { id, ttlSeconds } of sorted) {

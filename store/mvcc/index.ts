@@ -5,14 +5,14 @@ export { KvHasher, type KvHash } from "./hash-kv.js";
 export { KeyIndex } from "./key-index.js";
 export {
   decodeKeyValue,
-  deletedLength,
-  deletedState,
   encodeKeyValue,
   isOnlyKey,
   isTombstone,
   noBytes,
   type KeyState,
-  writeDeleted,
+  tombstoneOf,
+  tombstoneSizeOf,
+  writeTombstone,
 } from "./key-value.js";
 export { Attachments, Leases, type Lease } from "./leases.js";
 export { isPlainGet, readKey, readRange } from "./range.js";

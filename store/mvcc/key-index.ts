@@ -49,14 +49,14 @@ export class KeyEntry {
     const { newest, history } = this;
     if (newest.mod <= at) return isTombstone(newest) ? undefined : newest;
     if (history === undefined) return undefined;
-    const position = lastUpTo(history, at);
+    const position = findLastUpTo(history, at);
     const sub = Number(history[position + 1]);
     return position >= 0 && sub >= 0 ? { mod: Number(history[position]) as Revision, sub } : undefined;
   }
 }
 
 /** Position of the last change in `history` whose main is at most `at`; -1: none. */
-function lastUpTo(history: readonly number[], at: number): number {
+function findLastUpTo(history: readonly number[], at: number): number {
   let low = 0;
   let high = history.length / 2;
   while (low < high) {
@@ -136,7 +136,7 @@ export class KeyIndex {
 
   /** Finds the entry of a key. */
   find(key: Uint8Array): KeyEntry | undefined {
-    const recent = this.recent(key);
+    const recent = this.findRecent(key);
     if (recent !== undefined) return recent;
     const entry = this.entries.get(keyFromBytes(key));
     if (entry !== undefined) this.remember(entry);
@@ -144,17 +144,17 @@ export class KeyIndex {
   }
 
   /** Finds the entry of a key if that takes no search. */
-  recent(key: Uint8Array): KeyEntry | undefined {
+  findRecent(key: Uint8Array): KeyEntry | undefined {
     return this.recents.get(key);
   }
 
-  /** Has `recent` find an entry, which is of this index. */
+  /** Has `findRecent` find an entry, which is of this index. */
   remember(entry: KeyEntry): void {
     if (!this.entries.isShared) this.recents.add(entry, this.entries.size);
   }
 
   /** The entry if the key exists now. */
-  live(key: Key): KeyEntry | undefined {
+  findLive(key: Key): KeyEntry | undefined {
     const entry = this.entries.get(key);
     return entry === undefined || isTombstone(entry.newest) ? undefined : entry;
   }
@@ -174,7 +174,7 @@ export class KeyIndex {
       this.entries.add(added);
       return added;
     }
-    const entry = this.entries.own(known);
+    const entry = this.entries.unshare(known);
     const { newest, history } = entry;
     if (isTombstone(state)) {
       if (history !== undefined) {
@@ -257,7 +257,7 @@ export class KeyIndex {
       visited += 1;
       return visited < bounds.maxEntries && changes < bounds.maxRemovals;
     });
-    for (const entry of entries) if (!this.compact(this.entries.own(entry), bounds, removed)) return entry.key;
+    for (const entry of entries) if (!this.compact(this.entries.unshare(entry), bounds, removed)) return entry.key;
     return next;
   }
 
@@ -271,7 +271,7 @@ export class KeyIndex {
    */
   private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: BlockChange[]): boolean {
     const { history = [], newest } = entry;
-    const end = entry.isLive && newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
+    const end = entry.isLive && newest.mod <= revision ? history.length : findEndOfUnreadable(history, revision);
     const forgotten = Math.min(end, 2 * maxEntries);
     for (let i = 0; i < forgotten; i += 2) removed.push(changeAt(history, i));
     const isAll = forgotten === end;
@@ -299,8 +299,8 @@ function changeAt(history: readonly number[], position: number): BlockChange {
 }
 
 /** Returns the first index in `history` that a read at `revision` or later can see. The newest change is later, or the last one there. */
-function endOfUnreadable(history: readonly number[], revision: number): number {
-  const last = lastUpTo(history, revision);
+function findEndOfUnreadable(history: readonly number[], revision: number): number {
+  const last = findLastUpTo(history, revision);
   if (last < 0) return 0;
   const isOldDelete = Number(history[last + 1]) < 0 && Number(history[last]) < revision;
   return isOldDelete ? last + 2 : last;

@@ -19,7 +19,7 @@ export interface KeyState {
 export const isTombstone = (state: KeyState): boolean => state.version === 0;
 
 /** The metadata of keys after their deletion: one object for all keys that a revision deletes. */
-export const deletedState = (mod: Revision): KeyState => ({
+export const tombstoneOf = (mod: Revision): KeyState => ({
   mod,
   sub: 0,
   create: 0 as Revision,
@@ -28,7 +28,7 @@ export const deletedState = (mod: Revision): KeyState => ({
 });
 
 /** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
-export const onlyKey: KeyState = deletedState(0 as Revision);
+export const onlyKey: KeyState = tombstoneOf(0 as Revision);
 
 const keyTag = 0x0a;
 const createTag = 0x10;
@@ -78,10 +78,10 @@ export function writeKeyValue(target: Buffer, start: number, key: Key, state: Ke
 const bitsOf = (lease: LeaseId): bigint => BigInt.asUintN(64, lease);
 
 /** Length of the KeyValue of a key that was deleted, as it is on disk. */
-export const deletedLength = (key: Key): number => bytesFieldSize(key.length);
+export const tombstoneSizeOf = (key: Key): number => bytesFieldSize(key.length);
 
 /** Writes the KeyValue of a key that was deleted, as `encodeKeyValue` encodes `onlyKey`. */
-export function writeDeleted(target: Buffer, key: Key, at: number): void {
+export function writeTombstone(target: Buffer, key: Key, at: number): void {
   writeKey(target, key, writeCounter(target, keyTag, key.length, at));
 }
 
@@ -94,33 +94,33 @@ export interface DecodedKeyValue {
 /** Reads a canonical KeyValue, all of `bytes` or a part, except for its value. `sub` is not in it: its place tells. */
 export function decodeKeyValue(bytes: Uint8Array, sub: number, start = 0, end = bytes.length): DecodedKeyValue {
   const cursor = new Cursor(bytes, start, end);
-  const key = cursor.skipTo(keyTag) ? cursor.latin1() : "";
-  const create = (cursor.skipTo(createTag) ? cursor.counter() : 0) as Revision;
-  const mod = (cursor.skipTo(modTag) ? cursor.counter() : 0) as Revision;
-  const version = cursor.skipTo(versionTag) ? cursor.counter() : 0;
+  const key = cursor.skipTo(keyTag) ? cursor.readKey() : "";
+  const create = (cursor.skipTo(createTag) ? cursor.readCounter() : 0) as Revision;
+  const mod = (cursor.skipTo(modTag) ? cursor.readCounter() : 0) as Revision;
+  const version = cursor.skipTo(versionTag) ? cursor.readCounter() : 0;
   if (cursor.skipTo(valueTag)) cursor.skipBytes();
-  const lease = cursor.skipTo(leaseTag) ? leaseIdFrom(cursor.bits()) : noLease;
-  cursor.end();
+  const lease = cursor.skipTo(leaseTag) ? leaseIdFrom(cursor.readBits()) : noLease;
+  cursor.expectEnd();
   return { key, state: { mod, sub, create, version, lease } };
 }
 
 /** The value inside an encoded KeyValue, not copied. */
 export function valueOf(bytes: Uint8Array): Uint8Array {
-  const cursor = beforeValue(bytes);
-  return cursor.skipTo(valueTag) ? cursor.bytes() : noBytes;
+  const cursor = openBeforeValue(bytes);
+  return cursor.skipTo(valueTag) ? cursor.readBytes() : noBytes;
 }
 
 /** The same KeyValue without its value and its lease, as `keys_only` asks for. */
-export const keyAndRevisions = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, beforeValue(bytes).position);
+export const keyAndRevisionsOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, openBeforeValue(bytes).position);
 
 /** Whether the KeyValue has only a key, as that of a delete does. */
 export const isOnlyKey = (state: KeyState): boolean =>
   state.create === 0 && state.mod === 0 && state.version === 0 && state.lease === noLease;
 
-function beforeValue(bytes: Uint8Array): Cursor {
+function openBeforeValue(bytes: Uint8Array): Cursor {
   const cursor = new Cursor(bytes);
   if (cursor.skipTo(keyTag)) cursor.skipBytes();
-  for (const tag of [createTag, modTag, versionTag]) if (cursor.skipTo(tag)) cursor.counter();
+  for (const tag of [createTag, modTag, versionTag]) if (cursor.skipTo(tag)) cursor.readCounter();
   return cursor;
 }
 
@@ -139,7 +139,7 @@ class Cursor {
     return true;
   }
 
-  counter(): number {
+  readCounter(): number {
     let result = 0;
     for (let scale = 1; ; scale *= 128) {
       const byte = this.source[this.position++];
@@ -149,7 +149,7 @@ class Cursor {
     }
   }
 
-  bits(): bigint {
+  readBits(): bigint {
     let result = 0n;
     for (let shift = 0n; ; shift += 7n) {
       const byte = this.source[this.position++];
@@ -159,26 +159,26 @@ class Cursor {
     }
   }
 
-  bytes(): Uint8Array {
+  readBytes(): Uint8Array {
     const start = this.skipBytes();
     return this.source.subarray(start, this.position);
   }
 
-  latin1(): Key {
+  readKey(): Key {
     const start = this.skipBytes();
     return keyFromBytes(this.source, start, this.position);
   }
 
   /** @returns the place of the first of the bytes */
   skipBytes(): number {
-    const length = this.counter();
+    const length = this.readCounter();
     const start = this.position;
     this.position += length;
     if (this.position > this.limit) throw new RangeError("KeyValue ends within a field");
     return start;
   }
 
-  end(): void {
+  expectEnd(): void {
     if (this.position !== this.limit) throw new RangeError("KeyValue has an unknown field");
   }
 }

@@ -37,7 +37,7 @@ export class Leases {
   }
 
   /** Leases in the order in which they were granted; after a restart by id. */
-  all(): Iterable<Lease> {
+  list(): Iterable<Lease> {
     return this.entries.values();
   }
 
@@ -52,7 +52,7 @@ export class Leases {
   }
 
   /** The keys attached now, ascending. @throws LeaseNotFoundError */
-  keysAttached(id: LeaseId): readonly Key[] {
+  listKeys(id: LeaseId): readonly Key[] {
     const entry = this.entries.get(id);
     if (entry === undefined) throw new LeaseNotFoundError(id);
     return entry.keys.list();

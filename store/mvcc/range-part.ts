@@ -1,6 +1,6 @@
 import { type Key, noLease, type Sliced } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import { encodeKeyValue, keyAndRevisions, noBytes } from "./key-value.js";
+import { encodeKeyValue, keyAndRevisionsOf, noBytes } from "./key-value.js";
 import type { RangeRead } from "./range.js";
 import type { StoreData } from "./store-data.js";
 
@@ -95,7 +95,7 @@ class PartReader {
     const isNewest = put === entry.newest;
     if (this.bounds.keysOnly && isNewest)
       return encodeKeyValue(entry.key, { ...entry.newest, lease: noLease }, noBytes);
-    const keyValue = isNewest ? values.newest(entry) : values.at(put.mod, put.sub);
-    return this.bounds.keysOnly ? keyAndRevisions(keyValue) : keyValue;
+    const keyValue = isNewest ? values.readNewest(entry) : values.readAt(put.mod, put.sub);
+    return this.bounds.keysOnly ? keyAndRevisionsOf(keyValue) : keyValue;
   }
 }

@@ -7,7 +7,7 @@ import {
   type Key,
   noLease,
   type Sliced,
-  slicedSort,
+  sortInSlices,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
@@ -33,7 +33,7 @@ export function readKey({ index, values }: StoreData, request: RangeRequest, at:
   const entry = index.find(request.key);
   const put = entry?.putAt(at);
   if (entry === undefined || put === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
-  const keyValue = put === entry.newest ? values.newest(entry) : values.at(put.mod, put.sub);
+  const keyValue = put === entry.newest ? values.readNewest(entry) : values.readAt(put.mod, put.sub);
   return { header: undefined, kvs: [keyValue], more: false, count: 1n };
 }
 
@@ -138,7 +138,7 @@ class Finder {
 
   private add(entry: KeyEntry, put: Pick<KeyState, "mod" | "sub">): void {
     const { values } = this.data;
-    const keyValue = put === entry.newest ? values.newest(entry) : values.at(put.mod, put.sub);
+    const keyValue = put === entry.newest ? values.readNewest(entry) : values.readAt(put.mod, put.sub);
     this.read.size.add(keyValue);
     this.kvs.push(keyValue);
   }
@@ -159,7 +159,7 @@ function* readSorted(data: StoreData, request: RangeRequest, read: RangeRead): S
   const sorted = yield* sort(loader, request, filtered, unlimited ? Infinity : limit + 1);
   const more = !unlimited && sorted.length > limit;
   const kept = more ? sorted.slice(0, limit) : sorted;
-  const kvs = yield* request.keysOnly ? keysOf(loader, kept, leasesStay(request)) : keyValuesOf(loader, kept);
+  const kvs = yield* request.keysOnly ? keysOf(loader, kept, shouldKeepLeases(request)) : keyValuesOf(loader, kept);
   return { header: undefined, kvs, more, count: BigInt(count) };
 }
 
@@ -173,7 +173,7 @@ function* findHits(
   const hits: Hit[] = [];
   let count = 0;
   yield* index.walkSliced(interval, shouldYield, (entry) => {
-    const hit = hitAt(entry, at, hits.length < maxHits);
+    const hit = hitOf(entry, at, hits.length < maxHits);
     if (hit !== undefined) count += 1;
     if (typeof hit === "object") hits.push(hit);
     return true;
@@ -182,7 +182,7 @@ function* findHits(
 }
 
 /** Undefined: the key did not exist at `at`. True: it did, and that was all that is wanted. */
-function hitAt(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undefined {
+function hitOf(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undefined {
   const put = entry.putAt(at);
   if (put === undefined) return undefined;
   const state = put === entry.newest ? entry.newest : undefined;
@@ -206,16 +206,16 @@ class Loader {
     return this.read.shouldYield;
   }
 
-  keyValue(hit: Hit): Uint8Array {
+  loadKeyValue(hit: Hit): Uint8Array {
     if (hit.keyValue !== undefined) return hit.keyValue;
     const { values } = this.data;
-    hit.keyValue = hit.entry.newest === hit.state ? values.newest(hit.entry) : values.at(hit.main, hit.sub);
+    hit.keyValue = hit.entry.newest === hit.state ? values.readNewest(hit.entry) : values.readAt(hit.main, hit.sub);
     this.read.size.add(hit.keyValue);
     return hit.keyValue;
   }
 
-  state(hit: Hit): KeyState {
-    hit.state ??= decodeKeyValue(this.keyValue(hit), hit.sub).state;
+  loadState(hit: Hit): KeyState {
+    hit.state ??= decodeKeyValue(this.loadKeyValue(hit), hit.sub).state;
     return hit.state;
   }
 }
@@ -226,7 +226,7 @@ function* filter(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit
   const [maxMod, maxCreate] = [request.maxModRevision, request.maxCreateRevision].map(counterFromRequest) as Pair;
   const kept: Hit[] = [];
   for (const hit of hits) {
-    const { mod, create } = loader.state(hit);
+    const { mod, create } = loader.loadState(hit);
     const low = mod >= minMod && create >= minCreate;
     if (low && (maxMod === 0 || mod <= maxMod) && (maxCreate === 0 || create <= maxCreate)) kept.push(hit);
     if (loader.shouldYield()) yield;
@@ -245,10 +245,10 @@ function* sort(loader: Loader, request: RangeRequest, hits: Hit[], wanted: numbe
   if (target === RangeRequest_SortTarget.KEY) return descending ? hits.reverse() : hits;
   if (target === RangeRequest_SortTarget.VALUE) {
     const byValue = { compare: (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b), descending, wanted };
-    return yield* firstByRank(loader, hits, byValue, (hit) => valueOf(loader.keyValue(hit)));
+    return yield* takeFirstByRank(loader, hits, byValue, (hit) => valueOf(loader.loadKeyValue(hit)));
   }
   const byNumber = { compare: (a: number, b: number) => a - b, descending, wanted };
-  return yield* firstByRank(loader, hits, byNumber, (hit) => rankOf(loader.state(hit), target));
+  return yield* takeFirstByRank(loader, hits, byNumber, (hit) => rankOf(loader.loadState(hit), target));
 }
 
 function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
@@ -267,7 +267,7 @@ interface Ranking<R> {
 }
 
 /** Sorts hits, given in key order, by a rank. Who wants the first few of a million has no more than these sorted, a part at a time. */
-function* firstByRank<R>(
+function* takeFirstByRank<R>(
   loader: Loader,
   hits: readonly Hit[],
   { compare, descending, wanted }: Ranking<R>,
@@ -286,29 +286,29 @@ function* firstByRank<R>(
     if (loader.shouldYield()) yield;
     if (ranked.length < 2 * wanted + spareRanked) continue;
     // Stable: those that are kept lie before those that come later.
-    ranked = (yield* slicedSort(ranked, ordered, loader.readShouldYield)).slice(0, wanted);
+    ranked = (yield* sortInSlices(ranked, ordered, loader.readShouldYield)).slice(0, wanted);
   }
-  const sorted = yield* slicedSort(ranked, ordered, loader.readShouldYield);
+  const sorted = yield* sortInSlices(ranked, ordered, loader.readShouldYield);
   return sorted.slice(0, wanted).map(({ hit }) => hit);
 }
 
 function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {
-    kvs.push(loader.keyValue(hit));
+    kvs.push(loader.loadKeyValue(hit));
     if (loader.shouldYield()) yield;
   }
   return kvs;
 }
 
 /** Whether keys come with their leases: etcd 3.7 does not read these, but where it needs the values for its sort. */
-const leasesStay = ({ sortTarget }: RangeRequest): boolean => sortTarget === RangeRequest_SortTarget.VALUE;
+const shouldKeepLeases = ({ sortTarget }: RangeRequest): boolean => sortTarget === RangeRequest_SortTarget.VALUE;
 
 /** The keys of hits without values, as `keys_only` asks for. */
 function* keysOf(loader: Loader, hits: readonly Hit[], withLeases: boolean): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {
-    const state = hit.state ?? decodeKeyValue(loader.keyValue(hit), hit.sub).state;
+    const state = hit.state ?? decodeKeyValue(loader.loadKeyValue(hit), hit.sub).state;
     kvs.push(encodeKeyValue(hit.entry.key, withLeases ? state : { ...state, lease: noLease }, noBytes));
     if (loader.shouldYield()) yield;
   }

@@ -19,7 +19,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     if (key.length > maxKeyBytes) return undefined;
     const hash = hashOfBytes(key);
     const slot = this.pairOf(hash);
-    return this.in(slot, hash, key) ?? this.in(slot + 1, hash, key);
+    return this.findInSlot(slot, hash, key) ?? this.findInSlot(slot + 1, hash, key);
   }
 
   /** Adds an entry. @param count the number of entries that there are, here or not */
@@ -27,7 +27,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     const { key } = entry;
     if (key.length > maxKeyBytes) return;
     const { length } = this.slots;
-    if (2 * count > length && length < maxSlots) this.begin(2 * length);
+    if (2 * count > length && length < maxSlots) this.reset(2 * length);
     const { hashes, slots } = this;
     const hash = hashOf(key);
     const slot = this.pairOf(hash);
@@ -46,7 +46,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
   }
 
   clear(): void {
-    this.begin(firstSlots);
+    this.reset(firstSlots);
   }
 
   /** The first slot of the pair for a hash. */
@@ -54,14 +54,14 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     return hash & (this.slots.length - 2);
   }
 
-  private in(slot: number, hash: number, key: Uint8Array): Entry | undefined {
+  private findInSlot(slot: number, hash: number, key: Uint8Array): Entry | undefined {
     if (this.hashes[slot] !== hash) return undefined;
     const entry = this.slots[slot];
     return entry !== undefined && isKey(entry.key, key) ? entry : undefined;
   }
 
   /** Begins anew. What was here comes again as it is asked for. */
-  private begin(slots: number): void {
+  private reset(slots: number): void {
     this.hashes = new Int32Array(slots);
     this.slots = new Array<Entry | undefined>(slots).fill(undefined);
   }
@@ -77,17 +77,17 @@ const isKey = (key: Key, bytes: Uint8Array): boolean => {
 const firstHash = 0x811c9dc5;
 
 // FNV-1a, in 32 bits. Its lowest bits depend on the lowest bits of the bytes alone: higher ones are mixed in.
-const next = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);
-const mixed = (hash: number): number => hash ^ (hash >>> 15);
+const addByte = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);
+const mixBits = (hash: number): number => hash ^ (hash >>> 15);
 
 const hashOfBytes = (bytes: Uint8Array): number => {
   let hash = firstHash;
-  for (let n = bytes.length - 1; n >= 0; n--) hash = next(hash, bytes[n] ?? 0);
-  return mixed(hash);
+  for (let n = bytes.length - 1; n >= 0; n--) hash = addByte(hash, bytes[n] ?? 0);
+  return mixBits(hash);
 };
 
 const hashOf = (key: Key): number => {
   let hash = firstHash;
-  for (let n = key.length - 1; n >= 0; n--) hash = next(hash, key.charCodeAt(n));
-  return mixed(hash);
+  for (let n = key.length - 1; n >= 0; n--) hash = addByte(hash, key.charCodeAt(n));
+  return mixBits(hash);
 };

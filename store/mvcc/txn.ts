@@ -9,15 +9,15 @@ import type {
   ResponseHeader,
   TxnRequest,
 } from "../../proto/index.js";
-import { compareHolds, compareOfKeyHolds } from "./compare.js";
+import { evaluateCompare, evaluateCompareOfKey } from "./compare.js";
 import {
-  atOnce,
   CompactedError,
   FutureRevisionError,
   keyFromBytes,
   KeyNotFoundError,
   leaseIdFrom,
   type Revision,
+  runAtOnce,
   type Sliced,
 } from "../base/index.js";
 import { isPlainGet, readKey, readRange } from "./range.js";
@@ -102,7 +102,7 @@ export function runSmallTxn(
   before: Bounds,
 ): RawTxnResponse | undefined {
   if (!isSmall(request)) return undefined;
-  const succeeded = request.compare.every((compare) => compareOfKeyHolds(data, compare, before.revision));
+  const succeeded = request.compare.every((compare) => evaluateCompareOfKey(data, compare, before.revision));
   const ops = succeeded ? request.success : request.failure;
   for (const { request: op } of ops)
     if (op?.$case === "requestPut") checkPut(data, op.value);
@@ -112,7 +112,7 @@ export function runSmallTxn(
   try {
     return { header: undefined, succeeded, responses: ops.map((op) => ({ response: respondAtOnce(run, op) })) };
   } catch (error) {
-    atOnce(write.undo());
+    runAtOnce(write.undo());
     throw error;
   }
 }
@@ -131,7 +131,7 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
       return { $case: "responsePut", value: { ...response, header: headerOf(write, before) } };
     }
     case "requestDeleteRange": {
-      const response = atOnce(write.deleteRange(op.value));
+      const response = runAtOnce(write.deleteRange(op.value));
       return { $case: "responseDeleteRange", value: { ...response, header: headerOf(write, before) } };
     }
     case "requestTxn":
@@ -143,15 +143,15 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
 function* choose(run: Run, request: TxnRequest): Sliced<Plan> {
   let succeeded = true;
   for (const compare of request.compare) {
-    succeeded = yield* compareHolds(run.data, compare, run.before.revision, run.write.shouldYield);
+    succeeded = yield* evaluateCompare(run.data, compare, run.before.revision, run.write.shouldYield);
     if (!succeeded) break;
   }
   const ops: PlannedOp[] = [];
-  for (const op of succeeded ? request.success : request.failure) ops.push(yield* plannedOp(run, op));
+  for (const op of succeeded ? request.success : request.failure) ops.push(yield* planOp(run, op));
   return { succeeded, ops };
 }
 
-function* plannedOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
+function* planOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
   switch (op?.$case) {
     case "requestRange":
       return { kind: "range", request: op.value };
@@ -178,7 +178,7 @@ function checkPut({ index, leases }: StoreData, request: PutRequest): void {
   leases.check(leaseIdFrom(request.lease));
   if (request.ignoreValue || request.ignoreLease) {
     const key = keyFromBytes(request.key);
-    if (index.live(key) === undefined) throw new KeyNotFoundError(key);
+    if (index.findLive(key) === undefined) throw new KeyNotFoundError(key);
   }
 }
 

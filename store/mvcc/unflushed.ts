@@ -41,55 +41,55 @@ export class Changes {
     else this.others.push(entry, before, place);
   }
 
-  entry(sub: number): KeyEntry {
-    return sub === 0 ? this.firstEntry : (this.part(sub, 0) as KeyEntry);
+  entryOf(sub: number): KeyEntry {
+    return sub === 0 ? this.firstEntry : (this.partOf(sub, 0) as KeyEntry);
   }
 
   /** Returns what the key was before the change; undefined: the index did not know it. */
-  before(sub: number): KeyState | undefined {
-    return sub === 0 ? this.firstBefore : (this.part(sub, 1) as KeyState | undefined);
+  stateBefore(sub: number): KeyState | undefined {
+    return sub === 0 ? this.firstBefore : (this.partOf(sub, 1) as KeyState | undefined);
   }
 
   isDelete(sub: number): boolean {
-    return this.chunk(sub) === undefined;
+    return this.chunkOf(sub) === undefined;
   }
 
   /** Whether the change is a put of a key that did not exist. */
   isCreation(sub: number): boolean {
     if (this.isDelete(sub)) return false;
-    const before = this.before(sub);
+    const before = this.stateBefore(sub);
     return before === undefined || isTombstone(before);
   }
 
   /** Returns the encoded KeyValue; of a delete only `key` is set. */
-  keyValue(sub: number): Uint8Array {
-    const chunk = this.chunk(sub);
-    if (chunk === undefined) return encodeKeyValue(this.entry(sub).key, onlyKey, noBytes);
-    const start = this.start(sub);
-    return chunk.memory.subarray(start, start + this.bytes(sub));
+  keyValueOf(sub: number): Uint8Array {
+    const chunk = this.chunkOf(sub);
+    if (chunk === undefined) return encodeKeyValue(this.entryOf(sub).key, onlyKey, noBytes);
+    const start = this.startOf(sub);
+    return chunk.memory.subarray(start, start + this.sizeOf(sub));
   }
 
   /** Returns the memory of the encoded KeyValue of a put; undefined: the change is a delete. */
-  chunk(sub: number): ValueChunk<KeyEntry> | undefined {
-    return sub === 0 ? this.firstChunk : this.place(sub)?.chunk;
+  chunkOf(sub: number): ValueChunk<KeyEntry> | undefined {
+    return sub === 0 ? this.firstChunk : this.placeOf(sub)?.chunk;
   }
 
   /** Returns the offset of the KeyValue of a put in its chunk. */
-  start(sub: number): number {
-    return sub === 0 ? this.firstStart : (this.place(sub)?.start ?? 0);
+  startOf(sub: number): number {
+    return sub === 0 ? this.firstStart : (this.placeOf(sub)?.start ?? 0);
   }
 
   /** Returns the length of the KeyValue of a put, and about that of a delete: nothing is encoded for it. */
-  bytes(sub: number): number {
-    if (this.isDelete(sub)) return this.entry(sub).key.length;
-    return sub === 0 ? this.firstLength : (this.place(sub)?.length ?? 0);
+  sizeOf(sub: number): number {
+    if (this.isDelete(sub)) return this.entryOf(sub).key.length;
+    return sub === 0 ? this.firstLength : (this.placeOf(sub)?.length ?? 0);
   }
 
-  private place(sub: number): ValuePlace<KeyEntry> | undefined {
-    return this.part(sub, 2) as ValuePlace<KeyEntry> | undefined;
+  private placeOf(sub: number): ValuePlace<KeyEntry> | undefined {
+    return this.partOf(sub, 2) as ValuePlace<KeyEntry> | undefined;
   }
 
-  private part(sub: number, number: number): Part {
+  private partOf(sub: number, number: number): Part {
     return this.others?.[(sub - 1) * partsOfChange + number];
   }
 }
@@ -112,14 +112,14 @@ export class Unflushed {
   }
 
   /** Whether the change lies here and not on disk. */
-  holds(main: number): boolean {
+  has(main: number): boolean {
     return main >= this.first;
   }
 
   /** The encoded KeyValue of a change. Undefined: it is on disk. */
   find(main: number, sub: number): Uint8Array | undefined {
     const changes = this.revisions[main - this.first];
-    return changes !== undefined && sub < changes.length ? changes.keyValue(sub) : undefined;
+    return changes !== undefined && sub < changes.length ? changes.keyValueOf(sub) : undefined;
   }
 
   /** Adds the changes of the next revision; they may still grow. */
@@ -133,7 +133,7 @@ export class Unflushed {
   }
 
   /** The changes in `[from, to]`, oldest first. */
-  between(from: number, to: number): readonly Changes[] {
+  listBetween(from: number, to: number): readonly Changes[] {
     return this.revisions.slice(Math.max(0, from - this.first), Math.max(0, to - this.first + 1));
   }
 

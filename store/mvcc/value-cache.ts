@@ -54,7 +54,7 @@ export class ValueCache {
 
   /** Takes memory for a KeyValue that is to be held next. @returns its chunk, where it begins at `taken` */
   take(length: number): ValueChunk<KeyEntry> {
-    const chunk = this.chunkFor(length);
+    const chunk = this.chooseChunk(length);
     chunk.take(length);
     this.taken = chunk;
     return chunk;
@@ -85,7 +85,7 @@ export class ValueCache {
     if (chunk.live === 0 && chunk !== this.open) this.remove(this.chunks.indexOf(chunk));
   }
 
-  private chunkFor(length: number): ValueChunk<KeyEntry> {
+  private chooseChunk(length: number): ValueChunk<KeyEntry> {
     // In a shared chunk a large value would waste the rest of the one before.
     if (length > this.chunkBytes / 4) return new ValueChunk(length, false);
     if (this.open?.hasRoomFor(length) !== true) this.open = new ValueChunk(this.chunkBytes, true);
@@ -140,8 +140,8 @@ export class ValueCache {
 
   private evict(): void {
     let spared = 0;
-    const stays = ({ used }: KeyEntry): boolean => used && spared++ < maxSpared;
-    while (this.bytes > this.maxBytes && this.chunks.length > 0) this.giveUpOldest(stays);
+    const shouldKeep = ({ used }: KeyEntry): boolean => used && spared++ < maxSpared;
+    while (this.bytes > this.maxBytes && this.chunks.length > 0) this.giveUpOldest(shouldKeep);
   }
 
   /** Gives up the oldest chunk; values that are to stay are placed behind the newest ones. */

@@ -25,31 +25,31 @@ export class Values {
   ) {}
 
   /** The KeyValue of a key that exists now. */
-  newest(entry: KeyEntry): Uint8Array {
+  readNewest(entry: KeyEntry): Uint8Array {
     const { value } = entry;
     if (value !== undefined) {
       entry.used = true;
       return value;
     }
     const { mod, sub } = entry.newest;
-    return this.cache.holdCopy(entry, this.unflushed.find(mod, sub) ?? this.onDisk({ main: mod, sub }));
+    return this.cache.holdCopy(entry, this.unflushed.find(mod, sub) ?? this.readFromDisk({ main: mod, sub }));
   }
 
   /** The KeyValue of one put. */
-  at(main: number, sub: number): Uint8Array {
+  readAt(main: number, sub: number): Uint8Array {
     // A copy: an answer of many values would keep the whole block of each in memory.
-    return this.unflushed.find(main, sub) ?? Buffer.from(this.onDisk({ main, sub }));
+    return this.unflushed.find(main, sub) ?? Buffer.from(this.readFromDisk({ main, sub }));
   }
 
   /** A part of its block. */
-  private onDisk(position: Position): Uint8Array {
+  private readFromDisk(position: Position): Uint8Array {
     const block = this.blocks.find(position);
-    const reader = this.read(block < 0 ? position : this.blocks.begin(block));
+    const reader = this.readBlock(block < 0 ? position : this.blocks.positionOf(block));
     if (!reader.find(position)) throw reader.damage(`the change ${position.main}_${position.sub} is missing`);
     return reader.keyValue;
   }
 
-  private read(begin: Position): BlockReader {
+  private readBlock(begin: Position): BlockReader {
     if (this.last?.begin.main === begin.main && this.last.begin.sub === begin.sub) return this.last;
     this.diskReads += 1;
     const rowKey = changeRowKey(begin);

@@ -12,15 +12,7 @@ import {
   type Sliced,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import {
-  deletedState,
-  isTombstone,
-  type KeyState,
-  keyValueSize,
-  noBytes,
-  valueOf,
-  writeKeyValue,
-} from "./key-value.js";
+import { isTombstone, type KeyState, keyValueSize, noBytes, tombstoneOf, valueOf, writeKeyValue } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 import { Changes } from "./unflushed.js";
 import type { ValueChunk, ValuePlace } from "./value-chunk.js";
@@ -74,7 +66,7 @@ export class Write {
    * The value that a change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. Only of so
    * many changes as watchers are told of at once.
    */
-  replacedBy(sub: number): Uint8Array | undefined {
+  replacedValueOf(sub: number): Uint8Array | undefined {
     if (sub === 0)
       return this.replacedChunk?.memory.subarray(this.replacedStart, this.replacedStart + this.replacedLength);
     const place = this.replacedByOthers?.[sub - 1];
@@ -88,20 +80,20 @@ export class Write {
 
   /** Whether it is time to let others run. */
   get shouldYield(): ShouldYield {
-    return (this.ownShouldYield ??= yieldsOfWriting(this.data));
+    return (this.ownShouldYield ??= createShouldYield(this.data));
   }
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
     this.data.leases.check(leaseIdFrom(request.lease));
     const { index } = this.data;
-    const recent = index.recent(request.key);
+    const recent = index.findRecent(request.key);
     const key = recent?.key ?? keyFromBytes(request.key);
     const entry = recent ?? index.get(key);
     const live = entry === undefined || isTombstone(entry.newest) ? undefined : entry;
     if (live === undefined && (request.ignoreValue || request.ignoreLease)) throw new KeyNotFoundError(key);
     const wantsPrevious = request.prevKv || request.ignoreValue;
-    const previous = live !== undefined && wantsPrevious ? this.data.values.newest(live) : noBytes;
+    const previous = live !== undefined && wantsPrevious ? this.data.values.readNewest(live) : noBytes;
     if (request.prevKv) this.answerSize.add(previous);
     const before = live?.newest;
     const state = {
@@ -127,10 +119,10 @@ export class Write {
   /** Deletes keys in slices. @throws TooLargeError; nothing has changed then */
   *deleteRange(request: DeleteRangeRequest): Sliced<RawDeleteRangeResponse> {
     this.data.stats.deletes++;
-    const entries = yield* this.liveEntries(request);
+    const entries = yield* this.findLiveEntries(request);
     const prevKvs: Uint8Array[] = [];
     for (const entry of request.prevKv ? entries : []) {
-      prevKvs.push(this.readAnswer(entry));
+      prevKvs.push(this.readForAnswer(entry));
       if (this.shouldYield(1)) yield;
     }
     for (const entry of entries) {
@@ -142,7 +134,7 @@ export class Write {
 
   /** Deletes the keys of a lease, ascending; in slices. @throws LeaseNotFoundError */
   *revoke(lease: LeaseId): Sliced<void> {
-    const keys = this.data.leases.keysAttached(lease);
+    const keys = this.data.leases.listKeys(lease);
     const { stats } = this.data;
     stats.deletes += keys.length; // etcd deletes them one by one
     if (keys.length > 1) stats.txns++;
@@ -157,8 +149,8 @@ export class Write {
     const { made } = this;
     if (made === undefined) return;
     for (let sub = made.length - 1; sub >= 0; sub--) {
-      const entry = made.entry(sub);
-      const before = made.before(sub);
+      const entry = made.entryOf(sub);
+      const before = made.stateBefore(sub);
       this.data.leases.move(entry.key, { from: entry.newest.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
@@ -168,15 +160,15 @@ export class Write {
     this.made = this.replacedByOthers = this.replacedChunk = undefined;
   }
 
-  private readAnswer(entry: KeyEntry): Uint8Array {
-    const keyValue = this.data.values.newest(entry);
+  private readForAnswer(entry: KeyEntry): Uint8Array {
+    const keyValue = this.data.values.readNewest(entry);
     this.answerSize.add(keyValue);
     return keyValue;
   }
 
-  private *liveEntries(request: DeleteRangeRequest): Sliced<readonly KeyEntry[]> {
+  private *findLiveEntries(request: DeleteRangeRequest): Sliced<readonly KeyEntry[]> {
     if (request.rangeEnd.length === 0) {
-      const entry = this.data.index.live(keyFromBytes(request.key));
+      const entry = this.data.index.findLive(keyFromBytes(request.key));
       return entry === undefined ? [] : [entry];
     }
     const entries: KeyEntry[] = [];
@@ -188,7 +180,7 @@ export class Write {
   }
 
   private delete(key: Key, known: KeyEntry | undefined): void {
-    this.deleted ??= deletedState(this.revision);
+    this.deleted ??= tombstoneOf(this.revision);
     this.data.cache.drop(this.record(key, known, this.deleted, undefined, 0));
   }
 
@@ -231,7 +223,7 @@ export class Write {
 /** Told how many keys were visited or changed since it was asked last; true: others are to run. */
 type ShouldYield = (keys: number) => boolean;
 
-function yieldsOfWriting({ values, limits }: StoreData): ShouldYield {
+function createShouldYield({ values, limits }: StoreData): ShouldYield {
   let work = 0;
   let readsBefore = values.diskReads;
   return (keys) => {

@@ -76,8 +76,8 @@ export class BlockRemovals {
   }
 
   private removeFrom(block: number, changes: readonly BlockChange[], plan: Plan): void {
-    const begin = this.blocks.begin(block);
-    const count = this.blocks.count(block);
+    const begin = this.blocks.positionOf(block);
+    const count = this.blocks.changeCountOf(block);
     const noted = this.readRemoved(begin);
     const gone = noted.length === 0 ? changes : [...noted, ...changes].sort(comparePositions);
     const { rows } = plan;

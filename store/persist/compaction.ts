@@ -1,5 +1,5 @@
 import { type Backend, type BlockChange, comparePositions } from "../disk/index.js";
-import { ClosedError, type Key, type Revision, slicedSort, type StoreClock } from "../base/index.js";
+import { ClosedError, type Key, type Revision, sortInSlices, type StoreClock } from "../base/index.js";
 import type { StoreData } from "../mvcc/index.js";
 import { BlockRemovals } from "./block-removals.js";
 import type { Pins } from "./pins.js";
@@ -140,7 +140,7 @@ export class Compactor {
     const { blocks, limits, turns, stats } = this.data;
     const { clock } = this.options;
     // Oldest first: if a delete was removed before an earlier put of its key, a crash in between would bring the key back.
-    const sorting = slicedSort(gone, comparePositions, (changes) => turns.spend(changes));
+    const sorting = sortInSlices(gone, comparePositions, (changes) => turns.spend(changes));
     const sorted = await turns.run(sorting, this.checkGoing);
     for (let at = 0; at < sorted.length;) {
       this.checkGoing();

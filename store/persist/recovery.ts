@@ -22,12 +22,12 @@ import { DamagedError, firstRevision, type Key, neverCompacted, type Revision } 
 import {
   Attachments,
   decodeKeyValue,
-  deletedState,
   isOnlyKey,
   isTombstone,
   type KeyIndex,
   type KeyState,
   Leases,
+  tombstoneOf,
   type ValueCache,
 } from "../mvcc/index.js";
 import { readLeases } from "./lease-rows.js";
@@ -263,7 +263,7 @@ class ChangeReader {
 
   /** Returns the state of the keys that a revision deletes: one object for all of them, to save memory. */
   private stateOfDelete(main: number): KeyState {
-    if (this.deleted?.mod !== main) this.deleted = deletedState(main as Revision);
+    if (this.deleted?.mod !== main) this.deleted = tombstoneOf(main as Revision);
     return this.deleted;
   }
 

@@ -29,12 +29,12 @@ import { leaseRow, leaseRowKey } from "./lease-rows.js";
 import type { RoundState, Tables } from "./tables.js";
 import {
   type Changes,
-  deletedLength,
   type Lease,
   type Leases,
   type StoreData,
+  tombstoneSizeOf,
   type Unflushed,
-  writeDeleted,
+  writeTombstone,
 } from "../mvcc/index.js";
 
 /** The memory of a waiting change beside its bytes: keys, objects, the copy in the batch. */
@@ -70,12 +70,12 @@ class Gathering {
     const { draft } = this;
     const main = changes.revision;
     for (let sub = from; sub < to; sub++) {
-      const chunk = changes.chunk(sub);
-      const bytes = changes.bytes(sub);
-      if (chunk === undefined) this.addDelete(main, sub, changes.entry(sub).key);
+      const chunk = changes.chunkOf(sub);
+      const bytes = changes.sizeOf(sub);
+      if (chunk === undefined) this.addDelete(main, sub, changes.entryOf(sub).key);
       else {
         if (!draft.hasRoomFor(bytes)) this.endBlock();
-        draft.add({ main, sub, tombstone: false }, chunk.memory, changes.start(sub), bytes);
+        draft.add({ main, sub, tombstone: false }, chunk.memory, changes.startOf(sub), bytes);
       }
       this.bytes += bytes + changeOverheadBytes;
     }
@@ -84,10 +84,10 @@ class Gathering {
 
   /** Encodes the KeyValue of a delete directly into the block: a revision may have very many. */
   private addDelete(main: number, sub: number, key: Key): void {
-    const length = deletedLength(key);
+    const length = tombstoneSizeOf(key);
     if (!this.draft.hasRoomFor(length)) this.endBlock();
     const at = this.draft.place({ main, sub, tombstone: true }, length);
-    writeDeleted(this.draft.bytes, key, at);
+    writeTombstone(this.draft.bytes, key, at);
   }
 
   /** Puts the present block into the batch, unless it is empty. */
@@ -261,7 +261,7 @@ export class WriteBehind {
     this.rounds.push({
       revision,
       state,
-      changes: this.unflushed.between(this.ended + 1, revision),
+      changes: this.unflushed.listBetween(this.ended + 1, revision),
       leaseChanges: this.leaseChanges,
       leaseCount: this.leases.size,
       scheduled: this.scheduled,

@@ -1,6 +1,6 @@
 import { encodeEvent } from "../../proto/index.js";
 import type { Key, Revision } from "../base/index.js";
-import { type Changes, deletedState, encodeKeyValue, noBytes, type StoreData } from "../mvcc/index.js";
+import { type Changes, encodeKeyValue, noBytes, type StoreData, tombstoneOf } from "../mvcc/index.js";
 import type { WatchOptions } from "./watch.js";
 
 /** The kind of a change; "create": a put of a key that did not exist. */
@@ -45,7 +45,7 @@ export class WatchEvent {
 
   private encode(prevKv: Uint8Array): Uint8Array {
     const deleted = this.kind === "delete";
-    const kv = deleted ? encodeKeyValue(this.key, deletedState(this.revision), noBytes) : this.keyValue;
+    const kv = deleted ? encodeKeyValue(this.key, tombstoneOf(this.revision), noBytes) : this.keyValue;
     return encodeEvent(deleted, kv, prevKv);
   }
 
@@ -55,12 +55,12 @@ export class WatchEvent {
     if (this.kind === "create" || before < compacted) return noBytes;
     if (this.before !== undefined) return this.before;
     const put = index.get(this.key)?.putAt(before);
-    return put === undefined ? noBytes : values.at(put.mod, put.sub);
+    return put === undefined ? noBytes : values.readAt(put.mod, put.sub);
   }
 }
 
 /** Returns the event of an applied change. @param before the KeyValue one revision before; absent: read when it is needed */
 export function eventOfChange(changes: Changes, sub: number, before?: Uint8Array): WatchEvent {
   const kind = changes.isDelete(sub) ? "delete" : changes.isCreation(sub) ? "create" : "put";
-  return new WatchEvent(changes.entry(sub).key, changes.revision, kind, changes.keyValue(sub), before);
+  return new WatchEvent(changes.entryOf(sub).key, changes.revision, kind, changes.keyValueOf(sub), before);
 }

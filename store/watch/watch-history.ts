@@ -57,9 +57,9 @@ export class WatchHistory {
     const gathering = new Gathering(this.data.limits);
     const { unflushed } = this.data;
     let next = from as number;
-    if (!unflushed.holds(from)) next = await this.readDisk(from, Math.min(to + 1, unflushed.firstRevision), gathering);
+    if (!unflushed.has(from)) next = await this.readDisk(from, Math.min(to + 1, unflushed.firstRevision), gathering);
     // Revisions written to disk since the read are not in memory any more: the next slice reads them from disk.
-    if (unflushed.holds(next)) next = await this.readMemory(next, to, gathering);
+    if (unflushed.has(next)) next = await this.readMemory(next, to, gathering);
     return { through: (next - 1) as Revision, events: gathering.events };
   }
 
@@ -71,7 +71,7 @@ export class WatchHistory {
   private async readDisk(from: number, end: number, gathering: Gathering): Promise<number> {
     const { blocks } = this.data;
     const first = blocks.find({ main: from, sub: 0 });
-    const begin = first < 0 ? firstRowKeyOf(from) : changeRowKey(blocks.begin(first));
+    const begin = first < 0 ? firstRowKeyOf(from) : changeRowKey(blocks.positionOf(first));
     const rows = this.backend.iterate(begin, firstRowKeyOf(end));
     try {
       for (;;) {
@@ -92,7 +92,7 @@ export class WatchHistory {
   private async readMemory(from: number, to: number, gathering: Gathering): Promise<number> {
     const { unflushed, turns } = this.data;
     let next = from;
-    for (const changes of unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
+    for (const changes of unflushed.listBetween(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
       if (!gathering.hasRoomFor(next)) break;
       for (let sub = 0; sub < changes.length; sub++) {
         gathering.add(eventOfChange(changes, sub));

@@ -58,9 +58,9 @@ export class Watches implements LiveWatchers {
     }
     this.revision = revision;
     for (let sub = 0; sub < changes.length; sub++) {
-      const interests = this.live.findByKey(changes.entry(sub).key);
+      const interests = this.live.findByKey(changes.entryOf(sub).key);
       if (interests.length === 0) continue;
-      const event = eventOfChange(changes, sub, write.replacedBy(sub));
+      const event = eventOfChange(changes, sub, write.replacedValueOf(sub));
       for (const interest of interests) this.gather(interest, event);
     }
     if (this.untoldBytes >= this.limits.bytesPerWatchBatch) this.tell();

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import fc from "../support/fast-check.js";
 import { Event, type KeyValue } from "../../proto/index.js";
 import {
-  atOnce,
+  runAtOnce,
   StoreError,
   type StoreLimits,
   type Watch,
@@ -316,7 +316,7 @@ function apply(store: TestStore["store"] | CopyingStore, step: Change | Extract<
 
 /** Runs work of the model at once: the model has no slices. */
 const finish = (work: object): void => {
-  if (Symbol.iterator in work) atOnce(work as Sliced<unknown>);
+  if (Symbol.iterator in work) runAtOnce(work as Sliced<unknown>);
 };
 
 const opOf = (change: Change) =>

@@ -15,7 +15,6 @@ import {
   type TxnRequest,
 } from "../../proto/index.js";
 import {
-  atOnce,
   buildStore,
   openDiskBackend,
   openMemoryBackend,
@@ -25,6 +24,7 @@ import {
   type Installed,
   type KvStore,
   type RoundState,
+  runAtOnce,
   type StoreClock,
   type StoreLimits,
 } from "../../store/index.js";
@@ -254,7 +254,7 @@ export class TestStore {
   }
 
   delete(key: string, rangeEnd = ""): void {
-    atOnce(this.store.deleteRange(deleteRange(key, rangeEnd)));
+    runAtOnce(this.store.deleteRange(deleteRange(key, rangeEnd)));
   }
 
   async range(key: string, options: RangeOptions = {}): Promise<RangeResult> {

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  atOnce,
   ClosedError,
   DamagedError,
+  runAtOnce,
   StoreVersionError,
   openMemoryBackend,
   openStore,
@@ -68,7 +68,7 @@ for (const { name, create } of disks) {
       for (const { store } of [leader, member]) store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
       putAll([leader, member], 2, 10);
       await member.save("10");
-      atOnce(leader.store.revokeLease(toLeaseId(7n)));
+      runAtOnce(leader.store.revokeLease(toLeaseId(7n)));
       leader.store.grantLease({ id: toLeaseId(8n), ttlSeconds: 60, generation: 2 });
       leader.put("leased", "v", { lease: 8n });
       putAll([leader], 12, 20);
@@ -493,10 +493,10 @@ describe("a failed installation leaves the old state in use", () => {
     );
     const refusal = /while a snapshot is being installed/;
     assert.throws(() => member.put("k", "v"), refusal);
-    assert.throws(() => atOnce(member.store.txn(txn([], [op.put("k", "v")]))), refusal);
+    assert.throws(() => runAtOnce(member.store.txn(txn([], [op.put("k", "v")]))), refusal);
     assert.throws(() => member.store.grantLease({ id: toLeaseId(1n), ttlSeconds: 1, generation: 1 }), refusal);
     assert.throws(() => member.store.compact(2), refusal);
-    assert.equal(atOnce(member.store.txn(txn([], [op.range("k")]))).revision, 4, "reads go on");
+    assert.equal(runAtOnce(member.store.txn(txn([], [op.range("k")]))).revision, 4, "reads go on");
     await installing;
     putAll([member], 11, 11);
   });

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { RangeRequest_SortOrder as Order, RangeRequest_SortTarget as Target } from "../../proto/index.js";
 import {
-  atOnce,
   CompactedError,
   FutureRevisionError,
   KeyNotFoundError,
   type LeaseId,
   LeaseNotFoundError,
+  runAtOnce,
 } from "../../store/index.js";
 import { KeyValue } from "../../proto/index.js";
 import { TestStore, deleteRange, disks, op, put, range, showKv, txn } from "./harness.js";
@@ -21,8 +21,8 @@ for (const { name, create } of disks) {
       assert.equal(store.compactRevision, -1);
       assert.equal(store.put(put("a", "1")).revision, 2);
       assert.equal(store.put(put("a", "1")).revision, 3); // a put of the same value is a change, too
-      assert.equal(atOnce(store.deleteRange(deleteRange("none"))).revision, 3);
-      assert.equal(atOnce(store.deleteRange(deleteRange("a", "z"))).revision, 4);
+      assert.equal(runAtOnce(store.deleteRange(deleteRange("none"))).revision, 3);
+      assert.equal(runAtOnce(store.deleteRange(deleteRange("a", "z"))).revision, 4);
     });
 
     test("a put counts versions, and starts again after a delete", async () => {
@@ -43,11 +43,11 @@ for (const { name, create } of disks) {
       const again = store.put(put("b", "2", { prevKv: true }));
       assert.equal(showKv(KeyValue.decode(again.response.prevKv)), "b=1 c2 m2 v1");
       tested.put("a", "3");
-      const { response } = atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true })));
+      const { response } = runAtOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true })));
       const previous = response.prevKvs.map((kv) => showKv(KeyValue.decode(kv)));
       assert.deepEqual(previous, ["a=3 c4 m4 v1", "b=2 c2 m3 v2"]);
       assert.equal(response.deleted, 2n);
-      assert.deepEqual(atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true }))).response.prevKvs, []);
+      assert.deepEqual(runAtOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true }))).response.prevKvs, []);
     });
 
     test("ignore_value keeps the value, and both ignores together only raise its version", async () => {
@@ -232,16 +232,16 @@ for (const { name, create } of disks) {
       };
       for (const [name, some] of Object.entries(parts)) {
         const request = txn([], [op.put("d", ""), ...some]);
-        assert.throws(() => atOnce(tested.store.txn(request)), { code: "too-large" }, name);
+        assert.throws(() => runAtOnce(tested.store.txn(request)), { code: "too-large" }, name);
       }
-      assert.throws(() => atOnce(tested.store.deleteRange(deleteRange("a", "d", { prevKv: true }))), {
+      assert.throws(() => runAtOnce(tested.store.deleteRange(deleteRange("a", "d", { prevKv: true }))), {
         code: "too-large",
       });
       assert.equal(tested.store.revision, 4);
       assert.equal((await tested.range("a", { rangeEnd: "\0", keysOnly: true })).kvs.length, 3);
-      const { response } = atOnce(tested.store.txn(txn([], [op.range("a"), op.delete("b", "", { prevKv: true })])));
+      const { response } = runAtOnce(tested.store.txn(txn([], [op.range("a"), op.delete("b", "", { prevKv: true })])));
       assert.equal(response.responses.length, 2);
-      assert.equal(atOnce(tested.store.deleteRange(deleteRange("a", "d"))).response.deleted, 2n);
+      assert.equal(runAtOnce(tested.store.deleteRange(deleteRange("a", "d"))).response.deleted, 2n);
     });
   });
 }

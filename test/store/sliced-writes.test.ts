@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Compare_CompareResult, Compare_CompareTarget, Event } from "../../proto/index.js";
-import { atOnce, type Backend, type Sliced } from "../../store/index.js";
+import { type Backend, runAtOnce, type Sliced } from "../../store/index.js";
 import {
   roundState,
   TestStore,
@@ -111,7 +111,7 @@ for (const [name, begin] of deletions)
       await tested.crash();
       assert.equal(tested.store.revision, revision);
       assert.equal((await tested.range("k", { rangeEnd: "l", countOnly: true })).count, keyCount);
-      atOnce(begin(tested));
+      runAtOnce(begin(tested));
       await tested.save("deleted");
       await tested.reopen();
       assert.equal(tested.store.revision, revision + 1);
@@ -130,7 +130,7 @@ test("no other entry is applied, and no round ends, in the middle of a revision"
   assert.throws(() => store.grantLease({ id: toLeaseId(8n), ttlSeconds: 60, generation: 1 }), inTheMiddle);
   assert.throws(() => store.compact(2), inTheMiddle);
   assert.throws(() => store.endRound(roundState("marker")), inTheMiddle);
-  atOnce(work);
+  runAtOnce(work);
   tested.put("a", "v");
 });
 
@@ -185,7 +185,7 @@ test("a compaction goes on only between revisions, and closing the store ends wh
   void finished.then(() => (isFinished = true));
   for (let n = 0; n < 50; n++) await turn();
   assert.equal(isFinished, false);
-  atOnce(work);
+  runAtOnce(work);
   await finished;
 
   const abandoned = store.deleteRange(deleteRange("o", "p"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { atOnce } from "../../store/index.js";
+import { runAtOnce } from "../../store/index.js";
 import { memoryDisk, op, TestStore, txn } from "./harness.js";
 import { Recorder } from "./recorder.js";
 
@@ -10,7 +10,9 @@ test("operations are counted by kind, also those of the branch that a transactio
   tested.put("key", "value");
   await tested.range("key");
   tested.delete("none");
-  atOnce(store.txn(txn([], [op.put("a", "1"), op.txn(txn([], [op.delete("a"), op.range("a", { rangeEnd: "b" })]))])));
+  runAtOnce(
+    store.txn(txn([], [op.put("a", "1"), op.txn(txn([], [op.delete("a"), op.range("a", { rangeEnd: "b" })]))])),
+  );
   store.smallTxn(txn([], [op.put("b", "1"), op.range("b")], [op.put("c", "1")]));
   store.smallTxn(txn([], [op.put("d", "1")])); // one operation does not count as a transaction, as in etcd
   const { puts, deletes, ranges, txns, putBytes } = store.stats;

@@ -80,7 +80,7 @@ test("a user has the right to a lease if it has the right to each of its keys", 
         leases.move(key, { from: holders.get(key) ?? none, to });
         holders.set(key, to);
         const rights = rightsIn(state);
-        const attached = leases.keysAttached(lease);
+        const attached = leases.listKeys(lease);
         const mayWrite = attached.every((each) => isAllowed(() => rights.checkWrite(keyOnly(each))));
         const mayRead = attached.every((each) => isAllowed(() => rights.checkRead(keyOnly(each))));
         assert.equal(
@@ -128,5 +128,5 @@ test("a lease without keys needs no right to keys", () => {
   leases.move("z", { from: lease, to: none });
   assert.ok(isAllowed(() => rightsIn(state).checkLeaseWrite(lease, keysOf(leases))));
   leases.move("a", { from: none, to: lease });
-  assert.deepEqual(leases.copy().keysAttached(lease), ["a"]);
+  assert.deepEqual(leases.copy().listKeys(lease), ["a"]);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { LeaseTimeToLiveResponse } from "../../../proto/index.js";
-import { atOnce, LeaseNotFoundError } from "../../../store/index.js";
+import { LeaseNotFoundError, runAtOnce } from "../../../store/index.js";
 import { LeaseCalls, maxCallsPerRead } from "../../../server/lease/lease-calls.js";
 import type { LeaderRequest } from "../../../server/lease/served-calls.js";
 import type { LinearizableRead } from "../../../server/replication/reads.js";
@@ -22,7 +22,7 @@ const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const answers: unknown[] = [];
   const calls = new LeaseCalls({ whenLinearizable: (read) => void rounds.push(read) }, keeper, {
     leaseKeys: () => keys,
-    runInSlices: (work) => Promise.resolve(atOnce(work(() => false))),
+    runInSlices: (work) => Promise.resolve(runAtOnce(work(() => false))),
   });
   const ask = (...requests: LeaderRequest[]): void =>
     calls.serve(requests.map((request) => ({ request, answer: (answer) => void answers.push(answer) })));

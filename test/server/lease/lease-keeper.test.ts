@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CoreStatus, Term } from "../../../raft/index.js";
-import { atOnce, type Lease } from "../../../store/index.js";
+import { type Lease, runAtOnce } from "../../../store/index.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { LeaseKeeper } from "../../../server/lease/lease-keeper.js";
 import type { ResultHandler } from "../../../server/base/result-handler.js";
@@ -230,7 +230,7 @@ test("time in which the member was frozen does not count", () => {
   assert.deepEqual(stage.ended, [7n]);
 });
 
-const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.listLeases(() => false)).map(({ id }) => id);
+const idsOf = ({ keeper }: Stage): bigint[] => runAtOnce(keeper.listLeases(() => false)).map(({ id }) => id);
 
 test("leases are listed in the order of expiry", () => {
   const stage = new Stage();

@@ -26,13 +26,13 @@ import {
   type Part,
 } from "../../../server/rpc/large-message.js";
 import { encodeLeaseKeys } from "../../../server/lease/lease-keys.js";
-import { atOnce } from "../../../store/index.js";
+import { runAtOnce } from "../../../store/index.js";
 
 const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
 /** Values with lengths around those at which the length prefix gets longer. */
 const items = [1, 2, 126, 127, 128, 129, 16_383, 16_384, 300_000].map((length, n) => new Uint8Array(length).fill(n));
 
-const encodeAll = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodeParts(parts, () => true)));
+const encodeAll = (parts: readonly Part[]): Buffer => Buffer.from(runAtOnce(encodeParts(parts, () => true)));
 
 const range = { header, kvs: items, more: true, count: 12n };
 const deleteRange = { header, deleted: 9n, prevKvs: items };
@@ -56,7 +56,7 @@ test("an answer to Range in pieces is the same as in one, and no piece but of on
     const response = { ...range, kvs };
     const head = encodeHeader(header);
     const list = { head, tag: rangeKvsTag, items: kvs, tail: encodeRangeEnd(response) };
-    const pieces = atOnce(listPieces(list, () => true));
+    const pieces = runAtOnce(listPieces(list, () => true));
     const bytes = Buffer.concat(pieces.map((piece) => piece.toBytes()));
     assert.deepEqual(bytes, Buffer.from(RawRangeResponse.encode(response).finish()));
     for (const piece of pieces) {
@@ -98,7 +98,7 @@ test("watch events, keys of a lease and leases in slices have the bytes of the g
   const keys = ["a", "\xff", "k".repeat(200)];
   const lease = LeaseTimeToLiveResponse.create({ keys: keys.map((key) => Buffer.from(key, "latin1")) });
   assert.deepEqual(
-    Buffer.from(atOnce(encodeLeaseKeys(keys, () => true))),
+    Buffer.from(runAtOnce(encodeLeaseKeys(keys, () => true))),
     Buffer.from(LeaseTimeToLiveResponse.encode(lease).finish()),
   );
   const leases = [1n, -1n, 2n ** 62n].map((ID) => ({ ID }));

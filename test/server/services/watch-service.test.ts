@@ -17,7 +17,7 @@ import { watchMethods } from "../../../server/services/watch.js";
 import { deleteRange, memoryDisk, put, TestStore, text } from "../../store/harness.js";
 import { createRequest, showEvent, type CreateOptions } from "../../support/watch-stream.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { atOnce } from "../../../store/index.js";
+import { runAtOnce } from "../../../store/index.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
@@ -165,7 +165,7 @@ test("a watch from the past gets the answer first, then its events, separately f
   const { tested, store, open } = await service(t);
   store.put(put("k", "2"));
   tested.endRound();
-  atOnce(store.deleteRange(deleteRange("k")));
+  runAtOnce(store.deleteRange(deleteRange("k")));
   const { stream, client } = open();
   client.create({ key: "k", startRevision: 1, prevKv: true });
   client.create({ key: "k", startRevision: 3, filters: [0] });
@@ -263,7 +263,7 @@ test("fragments are below the bound, in order, all but the last marked; an event
     tested.endRound();
   }
   assert.ok(stream.take().every((response) => !response.includes("fragment")));
-  atOnce(store.deleteRange(deleteRange("k", "l")));
+  runAtOnce(store.deleteRange(deleteRange("k", "l")));
   tested.endRound();
   const responses = stream.takeResponses();
   const [whole, ...rest] = responses.filter(({ watchId }) => watchId === 1n);

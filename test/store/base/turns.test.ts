@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { slicedSort } from "../../../store/base/sliced-sort.js";
-import { atOnce, type Sliced } from "../../../store/base/slices.js";
+import { sortInSlices } from "../../../store/base/sort-in-slices.js";
+import { runAtOnce, type Sliced } from "../../../store/base/slices.js";
 import { Turns } from "../../../store/base/turns.js";
 
 /** An event loop whose turns pass when the test says. */
@@ -128,7 +128,7 @@ test("a sort in slices gives what a stable sort gives, whatever the number of it
       most = Math.max(most, looked);
       return true;
     };
-    assert.deepEqual(atOnce(slicedSort(items, byRank, shouldYield)), [...items].sort(byRank), `${count} items`);
+    assert.deepEqual(runAtOnce(sortInSlices(items, byRank, shouldYield)), [...items].sort(byRank), `${count} items`);
     assert.ok(most <= 500);
   }
 });

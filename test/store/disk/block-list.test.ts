@@ -19,20 +19,20 @@ test("the list finds the last block that begins at or before a position, also af
             const asked = { main: begin.main, sub };
             const last = expected.findLast((other) => comparePositions(other, asked) <= 0);
             const found = list.find(asked);
-            assert.deepEqual(found < 0 ? undefined : list.begin(found), last);
+            assert.deepEqual(found < 0 ? undefined : list.positionOf(found), last);
           }
       };
       check(begins);
       const left: Position[] = [];
       begins.forEach((begin, block) => {
-        assert.equal(list.count(block), 1 + (block % 250));
+        assert.equal(list.changeCountOf(block), 1 + (block % 250));
         if (gone.next().value === true) list.setCount(block, 0);
         else left.push(begin);
       });
       list.tidy();
       if (begins.length - left.length >= begins.length / 4) check(left);
       list.add({ main: 2 ** 41, sub: 0 }, 1);
-      assert.deepEqual(list.begin(list.find({ main: 2 ** 42, sub: 0 })), { main: 2 ** 41, sub: 0 });
+      assert.deepEqual(list.positionOf(list.find({ main: 2 ** 42, sub: 0 })), { main: 2 ** 41, sub: 0 });
     }),
     { numRuns: 30 },
   );

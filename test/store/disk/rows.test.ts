@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { KeyValue } from "../../../proto/index.js";
 import { DamagedError } from "../../../store/index.js";
 import { crc32c } from "../../../store/disk/crc32c.js";
-import { decodeKeyValue, encodeKeyValue, keyAndRevisions, valueOf } from "../../../store/mvcc/key-value.js";
+import { decodeKeyValue, encodeKeyValue, keyAndRevisionsOf, valueOf } from "../../../store/mvcc/key-value.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 import {
@@ -33,8 +33,8 @@ test("a KeyValue is encoded as protobuf's canonical encoding, whatever its field
         assert.deepEqual(Buffer.from(encoded), Buffer.from(KeyValue.encode(whole).finish()));
         assert.deepEqual(decodeKeyValue(encoded, 0), { key: "kÿ", state: given });
         assert.equal(text(valueOf(encoded)), value);
-        assert.equal(text(KeyValue.decode(keyAndRevisions(encoded)).value), "");
-        assert.deepEqual(decodeKeyValue(keyAndRevisions(encoded), 0), { key: "kÿ", state: { ...given, lease: 0n } });
+        assert.equal(text(KeyValue.decode(keyAndRevisionsOf(encoded)).value), "");
+        assert.deepEqual(decodeKeyValue(keyAndRevisionsOf(encoded), 0), { key: "kÿ", state: { ...given, lease: 0n } });
       }
     }
   }

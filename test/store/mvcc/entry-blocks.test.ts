@@ -124,7 +124,7 @@ test("a change of one copy of blocks does not affect the other", () => {
               model.set(key, n % 3 > 0);
             } else if (kind === "delete" && model.delete(key)) blocks.delete(key);
             else if (kind === "change" && entry !== undefined) {
-              const own = blocks.own(entry);
+              const own = blocks.unshare(entry);
               own.isLive = !own.isLive;
               blocks.countChange(own);
               model.set(key, own.isLive);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BlockChange } from "../../../store/disk/change-block.js";
 import { KeyIndex } from "../../../store/mvcc/key-index.js";
-import { deletedState } from "../../../store/mvcc/key-value.js";
+import { tombstoneOf } from "../../../store/mvcc/key-value.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 
@@ -109,7 +109,7 @@ test("the newest change of a key is taken back, puts and deletes in any order", 
 
 test("deletes of one revision share a state, and a compaction removes each at its own place", () => {
   const index = new KeyIndex();
-  const deleted = deletedState(3 as Revision);
+  const deleted = tombstoneOf(3 as Revision);
   for (const [sub, key] of ["a", "b", "c"].entries()) {
     const put = { mod: 2 as Revision, sub, create: 2 as Revision, version: 1, lease: noLease };
     index.advance(key, index.get(key), put, sub);

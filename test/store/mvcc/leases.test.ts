@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../../proto/index.js";
 import {
-  atOnce,
   DamagedError,
   KeyNotFoundError,
   LeaseExistsError,
   LeaseNotFoundError,
   type Batch,
   type KvStore,
+  runAtOnce,
   type WatchReceiver,
 } from "../../../store/index.js";
 import { leaseRowKey } from "../../../store/persist/lease-rows.js";
@@ -35,7 +35,7 @@ test("a key is attached to the lease of its last put, and to no other", async ()
     ["ignore_value does not", () => tested.put("k", "", { ignoreValue: true, lease: 1n }), ["a", "k"], []],
     ["a put without a lease detaches", () => tested.put("k", "v"), ["a"], []],
     ["a delete detaches", () => tested.delete("a"), [], []],
-    ["a transaction's last put counts", () => atOnce(store.txn(moves)), ["x"], ["y"]],
+    ["a transaction's last put counts", () => runAtOnce(store.txn(moves)), ["x"], ["y"]],
   ];
   const moves = txn(
     [],
@@ -74,7 +74,7 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   };
   const all = { key: bytes("\0"), rangeEnd: bytes("\0"), startRevision: 0, prevKv: false, puts: true, deletes: true };
   store.watch(all, receiver, undefined);
-  assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), before + 1);
+  assert.equal(runAtOnce(store.revokeLease(toLeaseId(1n))), before + 1);
   tested.endRound();
   assert.deepEqual(told, ["a", "a\0", "b", "c", "\xff"]);
   assert.equal(store.lease(toLeaseId(1n)), undefined);
@@ -94,7 +94,7 @@ test("granting and revoking a lease without keys takes no revision", async () =>
     { id: 1n, ttlSeconds: 5, generation: 3, remainingSeconds: undefined, keys: undefined },
   );
   assert.equal(store.firstAttachedKey(toLeaseId(1n), ""), undefined);
-  assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), revision);
+  assert.equal(runAtOnce(store.revokeLease(toLeaseId(1n))), revision);
   assert.equal(store.revision, revision);
 });
 
@@ -107,15 +107,15 @@ test("a refused operation changes nothing", async () => {
   const late = txn([], [op.put("a", "w"), op.put("b", "w", { lease: 1n }), op.put("c", "w", { ignoreValue: true })]);
   const cases: readonly [name: string, attempt: () => unknown, error: unknown][] = [
     ["grant an id that is taken", () => grant(store, 1n), LeaseExistsError],
-    ["revoke one that is not there", () => atOnce(store.revokeLease(toLeaseId(2n))), LeaseNotFoundError],
-    ["revoke none", () => atOnce(store.revokeLease(toLeaseId(0n))), LeaseNotFoundError],
+    ["revoke one that is not there", () => runAtOnce(store.revokeLease(toLeaseId(2n))), LeaseNotFoundError],
+    ["revoke none", () => runAtOnce(store.revokeLease(toLeaseId(0n))), LeaseNotFoundError],
     ["put with one that is not there", () => store.put(put("a", "w", { lease: 2n })), LeaseNotFoundError],
     [
       "the same in a transaction",
-      () => atOnce(store.txn(txn([], [op.put("a", "w"), op.put("b", "w", { lease: 2n })]))),
+      () => runAtOnce(store.txn(txn([], [op.put("a", "w"), op.put("b", "w", { lease: 2n })]))),
       LeaseNotFoundError,
     ],
-    ["a transaction that fails late", () => atOnce(store.txn(late)), KeyNotFoundError],
+    ["a transaction that fails late", () => runAtOnce(store.txn(late)), KeyNotFoundError],
   ];
   for (const [name, attempt, error] of cases) {
     assert.throws(attempt, error as new () => Error, name);
@@ -145,7 +145,7 @@ test("a failed transaction also reverts the leases that it attached and moved", 
       op.put("k", "", { ignoreValue: true }),
     ],
   );
-  assert.throws(() => atOnce(tested.store.txn(request)), DamagedError);
+  assert.throws(() => runAtOnce(tested.store.txn(request)), DamagedError);
   assert.deepEqual([await keysOf(tested.store, 1n), await keysOf(tested.store, 2n)], [["a", "gone"], []]);
 });
 
@@ -181,7 +181,7 @@ for (const { name, create } of disks)
       tested.put("detached", "v", { lease: 5n });
       tested.put("detached", "w");
       await tested.save();
-      atOnce(tested.store.revokeLease(toLeaseId(5n)));
+      runAtOnce(tested.store.revokeLease(toLeaseId(5n)));
       await tested.save();
       await tested.reopen();
       const { store } = tested;
@@ -209,7 +209,7 @@ for (const { name, create } of disks)
       await tested.save("first");
       grant(tested.store, 2n);
       tested.put("b", "v", { lease: 2n });
-      atOnce(tested.store.revokeLease(toLeaseId(1n)));
+      runAtOnce(tested.store.revokeLease(toLeaseId(1n)));
       tested.store.endRound(roundState("second")); // not yet on disk
       await tested.crash();
       assert.equal(text(tested.store.marker ?? bytes("none")), "first");

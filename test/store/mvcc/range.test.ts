@@ -5,8 +5,8 @@ import { AnswerSize } from "../../../store/base/answer-size.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import { defaultLimits } from "../../../store/base/limits.js";
 import type { Revision } from "../../../store/base/revision.js";
-import { atOnce } from "../../../store/base/slices.js";
-import { deletedState, type KeyState } from "../../../store/mvcc/key-value.js";
+import { runAtOnce } from "../../../store/base/slices.js";
+import { tombstoneOf, type KeyState } from "../../../store/mvcc/key-value.js";
 import { KeyIndex } from "../../../store/mvcc/key-index.js";
 import { readRange } from "../../../store/mvcc/range.js";
 import type { StoreData } from "../../../store/mvcc/store-data.js";
@@ -29,9 +29,9 @@ const keyOf = (n: number): string => String(n).padStart(5, "0");
  * @returns the answer, and the number of index entries visited
  */
 const read = (index: KeyIndex, at: number, request: Partial<RangeRequest>): [RawRangeResponse, number] => {
-  const values = { diskReads: 0, newest: ({ key }) => Buffer.from(key), at: () => Buffer.from("old") } as Pick<
+  const values = { diskReads: 0, readNewest: ({ key }) => Buffer.from(key), readAt: () => Buffer.from("old") } as Pick<
     Values,
-    "diskReads" | "newest" | "at"
+    "diskReads" | "readNewest" | "readAt"
   >;
   const data = { index, values, limits: defaultLimits } as unknown as StoreData;
   let work = 0;
@@ -40,7 +40,7 @@ const read = (index: KeyIndex, at: number, request: Partial<RangeRequest>): [Raw
     return false;
   };
   const all = RangeRequest.create({ key: Buffer.from("0"), rangeEnd: Buffer.from("9"), ...request });
-  return [atOnce(readRange(data, all, { at, size: new AnswerSize(1_000_000), shouldYield })), work];
+  return [runAtOnce(readRange(data, all, { at, size: new AnswerSize(1_000_000), shouldYield })), work];
 };
 
 test("a limited read visits only its keys, and returns the count of all", () => {
@@ -56,7 +56,7 @@ test("a count visits no keys", () => {
 
 test("a count excludes deleted keys, and includes keys that were put again or whose deletion was reverted", () => {
   const index = indexOf(1_000);
-  for (const n of [5, 6, 7]) index.advance(keyOf(n), index.get(keyOf(n)), deletedState(2 as Revision), 0);
+  for (const n of [5, 6, 7]) index.advance(keyOf(n), index.get(keyOf(n)), tombstoneOf(2 as Revision), 0);
   assert.equal(read(index, 2, { countOnly: true })[0].count, 997n);
   index.takeBack(index.get(keyOf(5))!, liveState(1));
   index.advance(keyOf(6), index.get(keyOf(6)), liveState(3), 0);
@@ -66,7 +66,7 @@ test("a count excludes deleted keys, and includes keys that were put again or wh
 
 test("a read at a past revision counts the keys of that revision", () => {
   const index = indexOf(1_000);
-  index.advance(keyOf(5), index.get(keyOf(5)), deletedState(2 as Revision), 0);
+  index.advance(keyOf(5), index.get(keyOf(5)), tombstoneOf(2 as Revision), 0);
   index.advance("00000a", undefined, liveState(3), 0);
   const counts = [1, 2, 3].map((at) => read(index, at, { limit: 10n })[0].count);
   assert.deepEqual(counts, [1_000n, 999n, 1_000n]);

@@ -11,11 +11,11 @@ import {
 } from "../../../proto/index.js";
 import {
   type Answer,
-  atOnce,
   CompactedError,
   FutureRevisionError,
   KeyNotFoundError,
   LeaseNotFoundError,
+  runAtOnce,
   TooLargeError,
 } from "../../../store/index.js";
 import { TestStore, bytes, memoryDisk, op, showKv, txn } from "../harness.js";
@@ -24,7 +24,7 @@ const compare = (key: string, options: Partial<Compare>): Compare => Compare.cre
 
 /** Applies a transaction as a member does. */
 const applyTxn = ({ store }: TestStore, request: TxnRequest): Answer<RawTxnResponse> =>
-  store.smallTxn(request) ?? atOnce(store.txn(request));
+  store.smallTxn(request) ?? runAtOnce(store.txn(request));
 
 /** Shows the outcome of a transaction in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
 function run(tested: TestStore, request: TxnRequest): string {
@@ -218,7 +218,7 @@ test("a transaction fails for the first of its invalid operations, and a put for
   ] as const;
   for (const [ops, error] of failing) {
     assert.throws(() => applyTxn(tested, txn([], [...ops])), error);
-    assert.throws(() => atOnce(tested.store.txn(txn([], [...ops]))), error);
+    assert.throws(() => runAtOnce(tested.store.txn(txn([], [...ops]))), error);
   }
 });
 

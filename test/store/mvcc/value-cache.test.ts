@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../support/fast-check.js";
 import { KeyEntry } from "../../../store/mvcc/key-index.js";
-import { deletedState } from "../../../store/mvcc/key-value.js";
+import { tombstoneOf } from "../../../store/mvcc/key-value.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { ValueCache } from "../../../store/mvcc/value-cache.js";
 
-const entryOf = (key: string): KeyEntry => new KeyEntry(key, deletedState(1 as Revision));
+const entryOf = (key: string): KeyEntry => new KeyEntry(key, tombstoneOf(1 as Revision));
 const entriesOf = (count: number): KeyEntry[] => Array.from({ length: count }, (_, n) => entryOf(String(n)));
 
 /** Holds a value that contains its key and version, as a put writes it. */

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
-  atOnce,
   DamagedError,
+  runAtOnce,
   StoreVersionError,
   openDiskBackend,
   openStore,
@@ -173,7 +173,7 @@ test("a flipped bit in LevelDB's log is refused, or costs whole rounds at the en
       const reopened = await openStore({ ...options, backend: await openDiskBackend(copy) });
       const rounds = Number(reopened.marker === undefined ? 0 : text(reopened.marker));
       assert.equal(reopened.revision, 1 + rounds);
-      assert.equal(atOnce(reopened.txn({ compare: [], success: [], failure: [] })).revision, 1 + rounds);
+      assert.equal(runAtOnce(reopened.txn({ compare: [], success: [], failure: [] })).revision, 1 + rounds);
       outcomes.shortened += 1;
       await reopened.close();
     } catch (error) {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  atOnce,
   ClosedError,
   ReadOnlyError,
   openMemoryBackend,
   openStore,
   type KvStore,
+  runAtOnce,
 } from "../../../store/index.js";
 import { SlowDisk } from "../disk/faulty-disks.js";
 import { ManualClock, roundState, TestStore, bytes, disks, memoryDisk, op, put, range, turn, txn } from "../harness.js";
@@ -162,7 +162,7 @@ describe("bounds and failures", () => {
       ["EIO"],
     );
     assert.throws(() => store.put(put("a", "4")), ReadOnlyError);
-    assert.throws(() => atOnce(store.txn(txn([], [op.put("a", "4")]))), ReadOnlyError);
+    assert.throws(() => runAtOnce(store.txn(txn([], [op.put("a", "4")]))), ReadOnlyError);
     assert.throws(() => store.compact(3), ReadOnlyError);
     await assert.rejects(store.flush(), ReadOnlyError);
     store.endRound(roundState("m"));
@@ -171,7 +171,7 @@ describe("bounds and failures", () => {
     assert.equal(failures.length, 1);
     const { response } = await store.range(range("a", { rangeEnd: "\0", revision: 3 }));
     assert.equal(response.count, 1n);
-    assert.equal(atOnce(store.txn(txn([], [op.range("a", { rangeEnd: "\0" })]))).revision, 4);
+    assert.equal(runAtOnce(store.txn(txn([], [op.range("a", { rangeEnd: "\0" })]))).revision, 4);
     await store.close();
   });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../../proto/index.js";
-import { atOnce, DamagedError, type Watch, type WatchReceiver } from "../../../store/index.js";
+import { DamagedError, runAtOnce, type Watch, type WatchReceiver } from "../../../store/index.js";
 import { showEvent } from "../../support/watch-stream.js";
 import { HaltingDisk } from "../disk/faulty-disks.js";
 import { roundState, TestStore, bytes, deleteRange, disks, memoryDisk, op, turn, txn } from "../harness.js";
@@ -16,7 +16,7 @@ for (const { name, create } of disks) {
       await using tested = await TestStore.on(await create(), { revisionsPerWatchBatch: 3 });
       for (const value of ["2", "3"]) tested.put("k", value);
       await tested.save();
-      atOnce(tested.store.txn(txn([], [op.put("k", "4"), op.put("j", "4"), op.delete("l")])));
+      runAtOnce(tested.store.txn(txn([], [op.put("k", "4"), op.put("j", "4"), op.delete("l")])));
       for (const value of ["5", "6"]) tested.put("k", value);
       const recorder = new Recorder(tested, ["a", "z"], { startRevision: 1 });
       assert.deepEqual(recorder.batches, [], "nothing before the answer that there is a watch");
@@ -37,10 +37,10 @@ for (const { name, create } of disks) {
       tested.delete("k");
       tested.put("k", "5");
       // Two changes in one revision: the key's previous value is from neither.
-      atOnce(tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))])));
+      runAtOnce(tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))])));
       tested.put("k", "7");
       // A creation, although the key existed one revision before.
-      atOnce(tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")])));
+      runAtOnce(tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")])));
       await tested.save();
       const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
       await all.waitUntilLive();
@@ -104,7 +104,7 @@ test("the keys of a revoked lease are sent as deletions, in key order, in one ba
   tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 5, generation: 1 });
   for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
   const recorder = new Recorder(tested, ["a", "z"]);
-  atOnce(tested.store.revokeLease(toLeaseId(7n)));
+  runAtOnce(tested.store.revokeLease(toLeaseId(7n)));
   tested.endRound();
   assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
 });
@@ -159,7 +159,7 @@ test("changes before a write of several turns are sent before other work runs", 
   const work = tested.store.deleteRange(deleteRange("a", "f"));
   assert.equal(work.next().done, false);
   assert.deepEqual(recorder.batches, ["rev 7: PUT k=v 7"]);
-  atOnce(work);
+  runAtOnce(work);
 });
 
 test("watches of one receiver with the same events get them in one call, as many as it has room for", async () => {
@@ -390,7 +390,7 @@ test("prevKv for live watchers is not read from disk", async () => {
   const recorder = new Recorder(tested, ["a", "z"], { prevKv: true });
   tested.put("a", "w", { lease: 7n });
   tested.endRound();
-  atOnce(tested.store.revokeLease(toLeaseId(7n)));
+  runAtOnce(tested.store.revokeLease(toLeaseId(7n)));
   tested.endRound();
   assert.deepEqual(recorder.batches, ["rev 4: PUT a=w 4 was v", "rev 5: DELETE a 5 was w, DELETE b 5 was v"]);
   assert.equal(reads, 0);

@@ -14,7 +14,7 @@ const runLength = 500;
  * @param items not changed
  * @param shouldYield called with the number of items visited since its last call; true: yield to other work
  */
-export function* slicedSort<T>(
+export function* sortInSlices<T>(
   items: readonly T[],
   compare: (a: T, b: T) => number,
   shouldYield: (items: number) => boolean,
