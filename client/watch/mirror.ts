@@ -99,7 +99,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
    *
    * @throws EtcdError "deadline-exceeded" or "cancelled", or the error with which the mirror has failed
    */
-  async reached(
+  async whenReached(
     revision: number,
     { timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {},
   ): Promise<void> {
@@ -250,7 +250,7 @@ export async function openMirror(
 ): Promise<Mirror> {
   const mirror = new Mirror(services, prefix, maxKeys);
   try {
-    await mirror.reached(1, limits);
+    await mirror.whenReached(1, limits);
     return mirror;
   } catch (error) {
     await mirror.close();

@@ -217,7 +217,7 @@ async function checkMirrorThroughCompaction(client: Client, cluster: EtcdCluster
   assert.equal(mirror.size, 3);
   await makeMemberMissChanges(client, cluster, "mirror/");
   const { header } = await client.kv.put("mirror/last", "v");
-  await mirror.reached(header.revision, { timeoutMs: deadlineMs });
+  await mirror.whenReached(header.revision, { timeoutMs: deadlineMs });
   const { kvs } = await client.kv.get("mirror/", { prefix: true });
   assert.deepEqual(
     content(mirror),

@@ -42,7 +42,7 @@ describe("a mirror", () => {
     mirror.onChange(({ revision }) => void seen.push([revision, content(mirror)]));
     const events = [put("c/c", 10n), deletionOf("c/a", 10n), put("c/b", 12n)];
     stream.send(WatchResponse.create({ events }));
-    await mirror.reached(12);
+    await mirror.whenReached(12);
     assert.deepEqual(seen, [
       [10, ["c/b=v4", "c/c=v10"]],
       [12, ["c/b=v12", "c/c=v10"]],
@@ -59,7 +59,7 @@ describe("a mirror", () => {
     const { stream } = await acceptWatch(server);
     server.answers = { Range: listingOf(30n, { a: 3n, b: 22n, d: 21n }) };
     stream.send(WatchResponse.create({ canceled: true, compactRevision: 25n }));
-    await mirror.reached(30);
+    await mirror.whenReached(30);
     assert.deepEqual(content(mirror), ["a=v3", "b=v22", "d=v21"]);
     const shown = changes[0]?.events.map(({ type, kv }) => `${type} ${toText(kv.key)}`);
     assert.deepEqual([changes.length, changes[0]?.resync, shown], [1, true, ["put d", "put b", "delete c"]]);
@@ -75,7 +75,7 @@ describe("a mirror", () => {
     const { stream } = await acceptWatch(server);
     stream.send(WatchResponse.create({ events: [put("a", 10n)] }));
     stream.send(WatchResponse.create({ events: [put("a", 11n)] }));
-    await mirror.reached(11);
+    await mirror.whenReached(11);
     assert.equal((await revisions.next()).value, 11);
     const waiting = revisions.next();
     await mirror.close();
@@ -94,7 +94,7 @@ describe("a mirror", () => {
     assert.ok(isTooMuch(await mirror.ended));
     assert.throws(() => mirror.get("a"), isTooMuch);
     assert.throws(() => mirror.entries(), isTooMuch);
-    await assert.rejects(mirror.reached(12), isTooMuch);
+    await assert.rejects(mirror.whenReached(12), isTooMuch);
   });
 
   test("does not open without a server", async () => {
