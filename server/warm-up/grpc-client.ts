@@ -11,21 +11,21 @@ import {
 } from "../net/http2/index.js";
 import { PendingAnswers } from "./pending-answers.js";
 
-/** A call, ready to be sent. */
+/** A call in the form in which it is sent. */
 export interface EncodedCall {
   readonly path: string;
-  /** Framed as gRPC does. */
+  /** The request message with gRPC's prefix: five bytes, a flag and the length. */
   readonly message: Buffer;
-  /** Whether the call is a stream, which ends with a reset after its first answer, as a keep-alive of Go's client does. */
+  /** Whether the call is a stream that the client resets after the first answer, as Go's client does for a single lease keep-alive. */
   readonly isStream: boolean;
 }
 
 const maxWindow = 2 ** 31 - 1;
 const defaultWindow = 65_535;
-/** Bytes of answers after which the server is given its window again. */
+/** The bytes of answers after which the client sends a WINDOW_UPDATE for the connection. */
 const windowBytes = 32 * 1024;
 const cancelCode = 8;
-/** Fields of HPACK's static table, and the flags of a field that is indexed and of one that is to be. */
+/** The indexes of fields in HPACK's static table, its length, and the flags of an indexed field and of one that is added to the table (RFC 7541, §6). */
 const hpack = { post: 0x83, http: 0x86, indexed: 0x80, literal: 0x40, staticFields: 61 } as const;
 
 const fieldsOfEachCall = [
@@ -36,34 +36,34 @@ const fieldsOfEachCall = [
   ["client-api-version", "3.7"],
 ] as const;
 
-/** Makes calls on a connection and counts their answers, of which nothing else is read. */
+/** Makes calls on a connection and counts the answers. The content of an answer is not read. */
 export class GrpcClient {
   private readonly pending: PendingAnswers;
   private readonly streams = new Set<number>();
-  /** Fields in the server's table, the oldest first. */
+  /** The fields in the server's dynamic HPACK table, oldest first. */
   private readonly sentFields: string[] = [];
   private nextStream = 1;
-  /** The beginning of a frame that is not complete. */
+  /** The beginning of a frame that has not arrived completely. */
   private held: Buffer = Buffer.alloc(0);
-  /** Bytes of answers since the server was last given its window. */
+  /** The bytes of answers since the last WINDOW_UPDATE. */
   private received = 0;
 
   constructor(private readonly socket: Socket) {
     this.pending = new PendingAnswers(socket);
-    socket.on("data", (chunk: Buffer) => this.take(chunk));
+    socket.on("data", (chunk: Buffer) => this.onChunk(chunk));
     const settings = settingsFrame([[setting.initialWindowSize, maxWindow]]);
     const window = numberFrame(frameType.windowUpdate, 0, maxWindow - defaultWindow);
     socket.write(Buffer.concat([preface, settings, window]));
   }
 
-  /** Makes calls in one write; resolves once all are answered. @throws Error if the connection closes before */
+  /** Sends calls in one write; resolves once all are answered. @throws Error if the connection closes earlier */
   call(calls: readonly EncodedCall[]): Promise<void> {
     const frames = calls.flatMap((each) => this.encode(each, each.isStream ? 0 : frameFlag.endStream));
     this.socket.write(Buffer.concat(frames));
     return this.pending.expect(calls.length);
   }
 
-  /** Opens a stream that lasts, and sends messages on it. Its answers are not counted. */
+  /** Opens a stream that stays open, and sends messages on it. Its answers are not counted. */
   openStream(path: string, messages: readonly Buffer[]): void {
     const stream = this.nextStream;
     const [message = Buffer.alloc(0), ...others] = messages;
@@ -80,18 +80,21 @@ export class GrpcClient {
     this.nextStream += 2;
     if (isStream) this.streams.add(stream);
     return [
-      frame(frameType.headers, frameFlag.endHeaders, stream, this.headOf(path)),
+      frame(frameType.headers, frameFlag.endHeaders, stream, this.encodeHead(path)),
       frame(frameType.data, flags, stream, message),
     ];
   }
 
-  private headOf(path: string): Buffer {
+  private encodeHead(path: string): Buffer {
     const bytes: number[] = [hpack.post, hpack.http];
     for (const [name, value] of [[":path", path] as const, ...fieldsOfEachCall]) this.encodeField(bytes, name, value);
     return Buffer.from(bytes);
   }
 
-  /** Encodes a field by its index if it was sent before, or else by its letters. There are less than 64, each shorter than 127. */
+  /**
+   * Encodes a field: by its index if it was sent before, else as a literal that the server adds to its table. Indexes and lengths take
+   * one byte each: the warm-up sends fewer than 64 different fields, with names and values shorter than 127 bytes.
+   */
   private encodeField(bytes: number[], name: string, value: string): void {
     const field = `${name} ${value}`;
     const sent = this.sentFields.indexOf(field);
@@ -103,7 +106,7 @@ export class GrpcClient {
     bytes.push(hpack.literal, name.length, ...Buffer.from(name), value.length, ...Buffer.from(value));
   }
 
-  private take(chunk: Buffer): void {
+  private onChunk(chunk: Buffer): void {
     const bytes = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
     let at = 0;
     while (bytes.length - at >= frameHeaderBytes) {

@@ -1,19 +1,19 @@
 import type { Socket } from "node:net";
 import { PendingAnswers } from "./pending-answers.js";
 
-/** Makes requests of HTTP/1.1 on a connection, one after the other, and waits for answers that tell their length. */
+/** Sends HTTP/1.1 requests on a connection, one after the other. Answers must have a Content-Length. */
 export class HttpClient {
   private readonly pending: PendingAnswers;
   private head = "";
-  /** Bytes of the body that are to come; undefined: the head is not complete. */
+  /** The bytes of the body that have not arrived; undefined: the head is incomplete. */
   private bodyBytes: number | undefined;
 
   constructor(private readonly socket: Socket) {
     this.pending = new PendingAnswers(socket);
-    socket.on("data", (chunk: Buffer) => this.take(chunk));
+    socket.on("data", (chunk: Buffer) => this.onChunk(chunk));
   }
 
-  /** Sends a request; resolves once it is answered. @throws Error if the connection closes before */
+  /** Sends a request; resolves once it is answered. @throws Error if the connection closes earlier */
   ask(request: string): Promise<void> {
     this.head = "";
     this.bodyBytes = undefined;
@@ -25,7 +25,7 @@ export class HttpClient {
     this.socket.destroy();
   }
 
-  private take(chunk: Buffer): void {
+  private onChunk(chunk: Buffer): void {
     if (this.bodyBytes === undefined) {
       this.head += chunk.toString("latin1");
       const end = this.head.indexOf("\r\n\r\n");

@@ -1,33 +1,33 @@
 /** The bounds of a warm-up. */
 export interface WarmUpLimits {
-  /** The time without work after which a warm-up may begin, or go on, in milliseconds. */
+  /** The time without work after which a warm-up begins or continues, in milliseconds. */
   readonly quietMs: number;
-  /** Work of the member after which the warm-up ends for good: its own requests warm it up by now. */
-  readonly mostWork: number;
+  /** The work after which the warm-up ends, because the member's own requests have warmed it up; see `Observation.work`. */
+  readonly maxWork: number;
   /** CPU time of the process after which the warm-up ends, in milliseconds. */
-  readonly mostCpuMs: number;
+  readonly maxCpuMs: number;
   /** The longest time from the first slice to the last one, pauses included, in milliseconds. */
-  readonly longestMs: number;
+  readonly maxMs: number;
 }
 
 /** The state of a member and its process at one moment. */
 export interface Observation {
   /** A monotonic time in milliseconds. */
   readonly nowMs: number;
-  /** Grows with each request of a client, and with each entry that is applied. */
+  /** The number of requests of clients plus the number of applied entries. */
   readonly work: number;
   /** CPU time of the process in milliseconds. */
   readonly cpuMs: number;
 }
 
-/** The reason for which a warm-up has ended. */
+/** The reason for the end of a warm-up. */
 export type WarmUpEnd = "complete" | "requests" | "stopped" | "cpu time" | "time";
 
 /**
  * Decides when a member is idle enough for the next slice of its warm-up.
  *
- * With `quietMs` 200 and `mostWork` 500: a member that is ready at 0 ms goes at 200 ms. A request at 210 ms makes it wait until
- * 410 ms. 500 requests end the warm-up.
+ * Example with `quietMs` 200 and `maxWork` 500: a member is ready at 0 ms, so slices run from 200 ms on. A request at 210 ms delays
+ * the next slice to 410 ms. After 500 requests the warm-up ends.
  */
 export class WarmUpPace {
   private work: number;
@@ -43,14 +43,14 @@ export class WarmUpPace {
     this.workedAt = nowMs;
   }
 
-  /** Tells whether the next slice may be carried out, or has to wait, or why none will follow. */
-  look({ nowMs, work, cpuMs }: Observation): "go" | "wait" | Exclude<WarmUpEnd, "complete" | "stopped"> {
-    const { quietMs, mostWork, mostCpuMs, longestMs } = this.limits;
+  /** Decides whether the next slice runs now or waits, or why the warm-up ends. */
+  decide({ nowMs, work, cpuMs }: Observation): "go" | "wait" | Exclude<WarmUpEnd, "complete" | "stopped"> {
+    const { quietMs, maxWork, maxCpuMs, maxMs } = this.limits;
     if (work !== this.work) this.workedAt = nowMs;
     this.work = work;
-    if (work - this.firstWork >= mostWork) return "requests";
-    if (this.began !== undefined && cpuMs - this.began.cpuMs >= mostCpuMs) return "cpu time";
-    if (this.began !== undefined && nowMs - this.began.atMs >= longestMs) return "time";
+    if (work - this.firstWork >= maxWork) return "requests";
+    if (this.began !== undefined && cpuMs - this.began.cpuMs >= maxCpuMs) return "cpu time";
+    if (this.began !== undefined && nowMs - this.began.atMs >= maxMs) return "time";
     if (nowMs - this.workedAt < quietMs) return "wait";
     this.began ??= { atMs: nowMs, cpuMs };
     return "go";

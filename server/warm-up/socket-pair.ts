@@ -5,20 +5,20 @@ import { parseMemberUrl } from "../base/index.js";
 import { listen } from "../net/index.js";
 import { withDeadline } from "./deadline.js";
 
-/** A connection within this process: both its ends. */
+/** Both ends of a connection within this process. */
 export interface SocketPair {
   readonly client: Socket;
   readonly server: Socket;
 }
 
-/** The URL of a port of this machine alone, which the system chooses. */
+/** The URL of a loopback port that the operating system chooses. */
 export const anyLoopbackPort = parseMemberUrl("http://127.0.0.1:0");
 
-/** The time in which a connection to this process itself must be there. */
-const patienceMs = 5_000;
+/** The longest time to connect to this process itself, in milliseconds. */
+const maxConnectMs = 5_000;
 
-/** Connects two sockets over a port that is closed again before this resolves. Whoever else connects to it is turned away. */
-export const socketPair = async (clock: Clock): Promise<SocketPair> => {
+/** Connects two sockets over a port of their own, which closes when they are connected. Connections of other programs to it are closed. */
+export const connectSocketPair = async (clock: Clock): Promise<SocketPair> => {
   let take: (socket: Socket) => void = (socket) => socket.destroy();
   const listener = await listen(
     [anyLoopbackPort],
@@ -35,7 +35,7 @@ export const socketPair = async (clock: Clock): Promise<SocketPair> => {
     const accepted = new Promise<Socket>((resolve) => {
       take = (socket) => (socket.remotePort === client.localPort ? resolve(socket) : socket.destroy());
     });
-    const [server] = await withDeadline(clock, patienceMs, Promise.all([accepted, once(client, "connect")]));
+    const [server] = await withDeadline(clock, maxConnectMs, Promise.all([accepted, once(client, "connect")]));
     return { client, server };
   } catch (error) {
     client.destroy();

@@ -5,11 +5,11 @@ import { RequestLoad } from "./request-load.js";
 import { type MeasuredProcess, type ObservedMember, WarmUp } from "./warm-up.js";
 
 /** The bounds of a member's warm-up. */
-const limits: WarmUpLimits = { quietMs: 200, mostWork: 500, mostCpuMs: 3_000, longestMs: 20_000 };
+const limits: WarmUpLimits = { quietMs: 200, maxWork: 500, maxCpuMs: 3_000, maxMs: 20_000 };
 
 /**
- * Warms up a member that is ready: in its idle time, requests of each kind are carried out on a cluster in memory, so that V8 has
- * compiled the code when clients send theirs. Ends by itself; the member, its data and its metrics are not touched.
+ * Warms up a member that is ready: in its idle time, it sends the most frequent requests to a temporary cluster in memory, so that V8
+ * has compiled their code before clients send theirs. The warm-up ends by itself, and changes neither data nor metrics of the member.
  */
 export const startWarmUp = (
   member: ObservedMember,

@@ -14,17 +14,17 @@ import {
 import { ClientConnections, listen, type Listener, loadEngine } from "../net/index.js";
 import { ConnectionSlots } from "../resources/index.js";
 import { withDeadline } from "./deadline.js";
-import { anyLoopbackPort, socketPair } from "./socket-pair.js";
+import { anyLoopbackPort, connectSocketPair } from "./socket-pair.js";
 
-/** The number of members: one leads, one follows. */
+/** The number of members: a leader and a follower. */
 export const memberCount = 2;
 
 const electionMs = 200;
 const heartbeatMs = 50;
-/** The time in which one of the members must lead. */
-const startPatienceMs = 5_000;
-/** Connections of either member, with those of whoever else finds its port before it is closed. */
-const mostConnections = 16;
+/** The longest time until the cluster has a leader and all members have published their names, in milliseconds. */
+const maxStartMs = 5_000;
+/** The most connections of a member, including those of other programs that connect to its port while it is open. */
+const maxConnections = 16;
 
 const silent: Logger = {
   debug: () => undefined,
@@ -34,7 +34,7 @@ const silent: Logger = {
   fatal: () => undefined,
 };
 
-/** A member's port for the other one, which is open until they are connected. */
+/** A port on which a member waits for the connection of the other one; closed when both are connected. */
 interface PeerPort {
   readonly parts: ProcessParts;
   readonly listener: Listener;
@@ -49,15 +49,15 @@ interface StartedMember {
 }
 
 /**
- * A cluster within this process and in memory, made of the same parts as the members that it is there to warm up. It opens ports of
- * this machine alone, and closes them once its own connections are made; a member that is not its own is refused by its cluster id.
+ * A cluster within this process and in memory, built from the same components as a real member. Its ports are loopback ports, which
+ * close once its members are connected; a member of another cluster is refused because its cluster id differs.
  */
 export class TemporaryCluster {
   private readonly members: (StartedMember | undefined)[] = [];
 
   private constructor(private readonly clock: Clock) {}
 
-  /** Starts the members; resolves once one of them leads. @throws Error if none does in time, or if ports cannot be opened */
+  /** Starts the members; resolves once one of them leads. @throws Error if none leads in time, or if ports cannot be opened */
   static async start(config: MemberConfig, { clock, random }: MemberEnvironment): Promise<TemporaryCluster> {
     const cluster = new TemporaryCluster(clock);
     const ports: PeerPort[] = [];
@@ -75,12 +75,12 @@ export class TemporaryCluster {
 
   /** Connects to a member as a client does. */
   async connect(member: number): Promise<Socket> {
-    const { client, server } = await socketPair(this.clock);
+    const { client, server } = await connectSocketPair(this.clock);
     this.members[member]?.connections.accept(server);
     return client;
   }
 
-  /** Ends the members with all that they have. */
+  /** Closes the members with their connections. */
   async close(): Promise<void> {
     await Promise.all(
       this.members.map(async (member) => {
@@ -99,26 +99,26 @@ export class TemporaryCluster {
     const configs = urls.map((_, n) => configOf(config, n, urls, token));
     const opened = await Promise.allSettled(
       configs.map(async (own, n) => {
-        const replica = await openReplica(ports[n]?.parts ?? newParts(), own, environment, ignored);
+        const replica = await openReplica(ports[n]?.parts ?? createParts(), own, environment, ignoreEvents);
         const serving = createServing(own, environment, replica, createEngine);
-        this.members[n] = { replica, serving, connections: clientConnections(serving) };
+        this.members[n] = { replica, serving, connections: createClientConnections(serving) };
       }),
     );
     for (const each of opened) if (each.status === "rejected") throw each.reason;
     const published = this.members.map(async (member, n) =>
       member?.replica.publish({ name: nameOf(n), clientUrls: [] }),
     );
-    await withDeadline(this.clock, startPatienceMs, Promise.all(published));
+    await withDeadline(this.clock, maxStartMs, Promise.all(published));
   }
 }
 
-/** The failure of a member leaves its requests without an answer, which ends the warm-up. */
-const ignored = { onFailure: () => undefined, onStatusChange: () => undefined };
+/** Failures are ignored: the requests of a failed member get no answer, and that ends the warm-up. */
+const ignoreEvents = { onFailure: () => undefined, onStatusChange: () => undefined };
 
-const newParts = (): ProcessParts => new ProcessParts(mostConnections, storageOf("memory"));
+const createParts = (): ProcessParts => new ProcessParts(maxConnections, storageOf("memory"));
 
 const openPeerPort = async (): Promise<PeerPort> => {
-  const parts = newParts();
+  const parts = createParts();
   const listener = await listen(
     [anyLoopbackPort],
     (socket) => parts.accept(socket),
@@ -128,8 +128,8 @@ const openPeerPort = async (): Promise<PeerPort> => {
   return { parts, listener, url: `http://${address === undefined ? "" : formatAddress(address)}` };
 };
 
-const clientConnections = ({ engine, http }: Serving): ClientConnections => {
-  const connections = new ClientConnections(new ConnectionSlots(() => mostConnections));
+const createClientConnections = ({ engine, http }: Serving): ClientConnections => {
+  const connections = new ClientConnections(new ConnectionSlots(() => maxConnections));
   connections.start({
     http2: (socket, seen) => engine.serve(socket, seen),
     http1: (socket, seen) => http.serve(socket, seen),
@@ -139,7 +139,7 @@ const clientConnections = ({ engine, http }: Serving): ClientConnections => {
 
 const nameOf = (n: number): string => `warm-up-${n}`;
 
-/** Returns the settings of the real member, but for its data, its ports, its users, and its cluster. */
+/** Returns the settings of the real member, except for data, ports, users and cluster. */
 const configOf = (config: MemberConfig, n: number, urls: readonly string[], token: string): MemberConfig => {
   const { tls, auth } = configFromFlags(defaultFlags);
   const own = [parseMemberUrl(urls[n] ?? "")];

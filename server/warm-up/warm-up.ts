@@ -3,16 +3,16 @@ import type { Logger } from "../base/index.js";
 import { withDeadline } from "./deadline.js";
 import { type Observation, type WarmUpEnd, type WarmUpLimits, WarmUpPace } from "./pace.js";
 
-/** Requests that are carried out in slices. */
+/** Requests that are sent in slices. */
 export interface Workload {
-  /** Carries out a slice, of a few milliseconds. @returns false: that was the last one */
-  step(): Promise<boolean>;
+  /** Runs the next slice, of a few milliseconds. @returns false: no slice was left */
+  runSlice(): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** The member that is warmed up, as far as the warm-up looks at it. */
+/** The properties of a member on which its warm-up depends. */
 export interface ObservedMember {
-  /** Grows with each request of a client, and with each entry that is applied. */
+  /** Returns the number of requests of clients plus the number of applied entries. */
   workCount(): number;
   readonly isStopping: boolean;
 }
@@ -23,7 +23,7 @@ export interface MeasuredProcess {
   cpuMs(): number;
 }
 
-/** The surroundings of a warm-up. */
+/** The parameters of a warm-up. */
 export interface WarmUpParts {
   readonly member: ObservedMember;
   readonly process: MeasuredProcess;
@@ -32,40 +32,40 @@ export interface WarmUpParts {
   readonly logger: Pick<Logger, "debug">;
 }
 
-/** The time between two looks at a member that is not idle, in milliseconds. */
-const lookMs = 50;
+/** The time after which a member that was not idle is observed again, in milliseconds. */
+const observationMs = 50;
 
 /** The time after which a slice without an answer ends the warm-up, in milliseconds. */
-const stepPatienceMs = 5_000;
+const maxSliceMs = 5_000;
 
-/** Carries out a workload in the idle time of a member, once, from now on. An error ends it, and is a line of the debug log. */
+/** Runs a workload once, in the idle time of a member. An error ends the warm-up, and is logged at debug level. */
 export class WarmUp {
   private isStopped = false;
   private endPause: () => void = () => undefined;
-  /** Resolves once nothing of the warm-up is left. */
-  readonly ended: Promise<void>;
+  /** Resolves once the warm-up has ended and its workload is closed. */
+  readonly whenEnded: Promise<void>;
 
-  /** @param open makes the workload, once the member is idle */
+  /** @param open creates the workload; called when the member is idle for the first time */
   constructor(
     private readonly parts: WarmUpParts,
     private readonly open: () => Promise<Workload>,
   ) {
-    this.ended = this.run();
+    this.whenEnded = this.run();
   }
 
-  /** Ends the warm-up after the slice that is being carried out; resolves once nothing of it is left. */
+  /** Ends the warm-up after the running slice; resolves once the workload is closed. */
   stop(): Promise<void> {
     this.isStopped = true;
     this.endPause();
-    return this.ended;
+    return this.whenEnded;
   }
 
   private async run(): Promise<void> {
     const { logger } = this.parts;
-    const began = this.observation();
+    const began = this.observe();
     try {
       const end = await this.carryOut();
-      const { nowMs, cpuMs } = this.observation();
+      const { nowMs, cpuMs } = this.observe();
       logger.debug("warm-up has ended", { end, ms: nowMs - began.nowMs, cpuMs: cpuMs - began.cpuMs });
     } catch (error) {
       logger.debug("warm-up has failed", { error: asError(error) });
@@ -74,31 +74,31 @@ export class WarmUp {
 
   private async carryOut(): Promise<WarmUpEnd> {
     const { limits, clock, member } = this.parts;
-    const pace = new WarmUpPace(limits, this.observation());
+    const pace = new WarmUpPace(limits, this.observe());
     let load: Workload | undefined;
     try {
       for (;;) {
         if (this.isStopped || member.isStopping) return "stopped";
-        const decision = pace.look(this.observation());
+        const decision = pace.decide(this.observe());
         if (decision === "wait") await this.pause();
         else if (decision !== "go") return decision;
         else if (load === undefined) load = await this.open();
-        else if (!(await withDeadline(clock, stepPatienceMs, load.step()))) return "complete";
-        else await new Promise<void>((resolve) => clock.soon(resolve)); // whatever else is to be done comes first
+        else if (!(await withDeadline(clock, maxSliceMs, load.runSlice()))) return "complete";
+        else await new Promise<void>((resolve) => clock.soon(resolve)); // other work of this turn runs first
       }
     } finally {
       await load?.close();
     }
   }
 
-  private observation(): Observation {
+  private observe(): Observation {
     const { clock, member, process } = this.parts;
     return { nowMs: clock.now(), work: member.workCount(), cpuMs: process.cpuMs() };
   }
 
   private pause(): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.parts.clock.after(lookMs, resolve);
+      const cancel = this.parts.clock.after(observationMs, resolve);
       this.endPause = () => {
         cancel();
         resolve();

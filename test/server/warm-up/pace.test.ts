@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { WarmUpPace } from "../../../server/warm-up/pace.js";
 
-const limits = { quietMs: 200, mostWork: 500, mostCpuMs: 1_000, longestMs: 10_000 };
+const limits = { quietMs: 200, maxWork: 500, maxCpuMs: 1_000, maxMs: 10_000 };
 
 /** A pace whose observations are given in part. */
 const paceFrom = (work: number) => {
   const pace = new WarmUpPace(limits, { nowMs: 0, work, cpuMs: 0 });
   return (nowMs: number, more: { readonly work?: number; readonly cpuMs?: number } = {}) =>
-    pace.look({ nowMs, work, cpuMs: 0, ...more });
+    pace.decide({ nowMs, work, cpuMs: 0, ...more });
 };
 
 test("a member that had no work for the quiet time is warmed up", () => {

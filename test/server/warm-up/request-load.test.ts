@@ -25,7 +25,7 @@ for (const rpcEngine of ["native", "grpc-js"])
     const environment = environmentOf();
     const load = await RequestLoad.open(configFromFlags({ ...defaultFlags, rpcEngine }), environment);
     let steps = 1;
-    while (await load.step()) steps += 1;
+    while (await load.runSlice()) steps += 1;
     assert.ok(steps > 100, String(steps));
     await load.close();
     await waitUntilNoneLeft(before);
@@ -35,7 +35,7 @@ for (const rpcEngine of ["native", "grpc-js"])
 test("a request load that is closed before its end leaves no socket and no timer", async () => {
   const before = listHandles().length;
   const load = await RequestLoad.open(configFromFlags(defaultFlags), environmentOf());
-  const step = Promise.allSettled([load.step()]);
+  const step = Promise.allSettled([load.runSlice()]);
   await load.close();
   await step;
   await waitUntilNoneLeft(before);

@@ -6,7 +6,7 @@ import test from "node:test";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { WarmUp, type Workload } from "../../../server/warm-up/warm-up.js";
 
-const limits = { quietMs: 200, mostWork: 500, mostCpuMs: 1_000, longestMs: 60_000 };
+const limits = { quietMs: 200, maxWork: 500, maxCpuMs: 1_000, maxMs: 60_000 };
 
 /** A warm-up of a member without sockets, in virtual time. */
 class Trial {
@@ -21,7 +21,7 @@ class Trial {
 
   constructor(step: (trial: Trial) => Promise<boolean>, open?: () => Promise<Workload>) {
     const load: Workload = {
-      step: () => {
+      runSlice: () => {
         this.steps += 1;
         return step(this);
       },
