@@ -16,7 +16,7 @@ const faults = [
   "split",
   "heal",
   "heal",
-  "weather",
+  "linkConditions",
 ] as const;
 
 /** Faults of a cluster of cores. */
@@ -63,8 +63,8 @@ export class ClusterFaults {
       case "heal":
         network.healAll();
         return;
-      case "weather":
-        network.weather = {
+      case "linkConditions":
+        network.conditions = {
           loss: random.pick([0, 0, 0.05, 0.3]),
           repeat: random.pick([0, 0.1]),
           maxDelayTicks: random.pick([0, 1, ground.heartbeatTicks, ground.electionTicks]),
@@ -99,7 +99,7 @@ export class ClusterFaults {
   healAll(): void {
     const { network, seats, now } = this.ground;
     network.healAll();
-    network.weather = noNetworkFaults;
+    network.conditions = noNetworkFaults;
     for (const seat of seats) {
       seat.frozenUntil = 0;
       seat.maxDiskTicks = 0;

@@ -20,7 +20,7 @@ export const noNetworkFaults: NetworkFaults = { loss: 0, repeat: 0, maxDelayTick
 
 /** Messages in flight. Their delays differ, so messages overtake each other. */
 export class SimNetwork {
-  weather: NetworkFaults = noNetworkFaults;
+  conditions: NetworkFaults = noNetworkFaults;
   private parcels: Parcel[] = [];
   private readonly cuts = new Set<string>();
 
@@ -42,10 +42,10 @@ export class SimNetwork {
 
   send(parcel: { from: MemberId; to: MemberId; message: PeerMessage; now: number }): void {
     const { from, to, message, now } = parcel;
-    if (this.cuts.has(`${from}>${to}`) || this.random.chance(this.weather.loss)) return;
-    const copies = this.random.chance(this.weather.repeat) ? 2 : 1;
+    if (this.cuts.has(`${from}>${to}`) || this.random.chance(this.conditions.loss)) return;
+    const copies = this.random.chance(this.conditions.repeat) ? 2 : 1;
     for (let i = 0; i < copies; i++)
-      this.parcels.push({ from, to, message, dueAt: now + this.random.between(0, this.weather.maxDelayTicks) });
+      this.parcels.push({ from, to, message, dueAt: now + this.random.between(0, this.conditions.maxDelayTicks) });
   }
 
   /** Keeps a message that has arrived, as the receiver does not read from its socket now. */

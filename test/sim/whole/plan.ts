@@ -17,7 +17,7 @@ export const faultKinds = [
   "flap",
   "flapOneWay",
   "closeLinks",
-  "weather",
+  "linkConditions",
   "slowLog",
   "slowStore",
   "logError",

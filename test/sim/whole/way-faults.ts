@@ -42,7 +42,7 @@ export const wayFaults = {
   closeLinks: ({ host, random }, tools) =>
     tools.network.closeLinks(host.name, random.pick(tools.othersThan(host)).name),
 
-  weather: ({ ms, random }, tools) => {
+  linkConditions: ({ ms, random }, tools) => {
     tools.network.conditions = {
       minDelayMs: normalConditions.minDelayMs,
       maxDelayMs: random.pick([1, 5, 30, 0.3 * tools.electionMs]),
