@@ -5,17 +5,18 @@ import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 
-/** A key as it was at one revision. */
+/** The state and the value of a key at one revision. */
 interface KeyAtRevision {
   readonly state: KeyState;
-  /** The encoded KeyValue: found when it is asked for. */
+  /** Returns the encoded KeyValue; a function, because most compares do not need the value, which may be on disk. */
   readonly keyValue: () => Uint8Array;
 }
 
 /**
- * Whether a compare holds at revision `at`, for every key that it names; in slices.
+ * Tells whether a compare is true at revision `at` for every key of its interval; in slices. If no key exists there, the compare
+ * is evaluated for one missing key.
  *
- * @param shouldYield told how many keys were looked at since it was asked last; true: others are to run
+ * @param shouldYield called with the number of keys visited since its last call; true: yield to other work
  * @see etcd v3 API, Compare
  */
 export function* evaluateCompare(
@@ -39,13 +40,13 @@ export function* evaluateCompare(
   return seen.any ? !seen.failing : isSatisfiedBy(compare, undefined);
 }
 
-/** Whether a compare of one key holds at revision `at`. */
+/** Tells whether a compare of a single key is true at revision `at`. */
 export function evaluateCompareOfKey(data: StoreData, compare: Compare, at: number): boolean {
   const entry = data.index.find(compare.key);
   return isSatisfiedBy(compare, entry && findKeyAt(data, entry, at));
 }
 
-/** Undefined: the key did not exist. */
+/** Finds the state of a key at revision `at`; undefined: the key did not exist. */
 function findKeyAt({ values }: StoreData, entry: KeyEntry, at: number): KeyAtRevision | undefined {
   const put = entry.putAt(at);
   if (put === undefined) return undefined;
@@ -54,7 +55,7 @@ function findKeyAt({ values }: StoreData, entry: KeyEntry, at: number): KeyAtRev
   return { state: decodeKeyValue(keyValue, put.sub).state, keyValue: () => keyValue };
 }
 
-/** A missing key counts as one whose fields are all 0; but no statement about its value holds, not even "not equal". */
+/** Tells whether a compare is true for a key. All fields of a missing key are 0; any compare of its value is false, "not equal" too. */
 function isSatisfiedBy(compare: Compare, compared: KeyAtRevision | undefined): boolean {
   switch (compare.target) {
     case Compare_CompareTarget.VALUE:
@@ -71,11 +72,11 @@ function isSatisfiedBy(compare: Compare, compared: KeyAtRevision | undefined): b
     case Compare_CompareTarget.LEASE:
       return matchesResult(compare, compareNumbers(compared?.state.lease ?? 0, operandOf(compare, "lease")));
     default:
-      return matchesResult(compare, 0); // a target of the future: etcd takes both sides for equal
+      return matchesResult(compare, 0); // a target that this version does not know: etcd, too, treats both sides as equal
   }
 }
 
-/** An operand of another kind than the target counts as 0, or as empty. */
+/** Returns the number to compare with. An operand of another kind than the target counts as 0, in etcd too. */
 function operandOf(compare: Compare, kind: "version" | "createRevision" | "modRevision" | "lease"): bigint {
   return compare.targetUnion?.$case === kind ? compare.targetUnion.value : 0n;
 }
@@ -97,6 +98,6 @@ function matchesResult(compare: Compare, ordered: number): boolean {
     case Compare_CompareResult.LESS:
       return ordered < 0;
     default:
-      return true; // a result of the future: as in etcd
+      return true; // a result that this version does not know: true, as in etcd
   }
 }

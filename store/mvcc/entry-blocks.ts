@@ -1,54 +1,57 @@
 import type { Key } from "../base/index.js";
 
-/** An item that is kept in the order of its key. */
+/** An item that is sorted by its key. */
 interface Keyed {
   readonly key: Key;
-  /** Whether it counts as there. */
+  /** Whether the key exists, so that `countLive` counts it. */
   readonly isLive: boolean;
 }
 
-/** An item that can be copied, for another list. */
+/** A sorted item that can be copied. */
 interface Copyable<Self> extends Keyed {
   copy(): Self;
 }
 
-/** A block is split when it has more entries. Wider blocks make inserts dearer, narrower ones take more memory. */
+/** A block with more entries is split. Longer blocks make additions slower, shorter ones take more memory. */
 const maxBlockLength = 128;
 
 /**
- * Entries in the order of their keys. A block is a sorted array; beside the blocks stand their bounds, at or below each key of
- * the block and above those before it. A search is two binary searches, an insert moves the entries of one block only: however
- * many there are, nothing is ever copied as a whole. A block knows how many of its entries are live, so counting those of an
- * interval visits the entries of its first and last block only. With blocks of at most four entries:
+ * Entries in the order of their keys. The entries are in blocks, which are sorted arrays. Each block has a bound: a key at or below all
+ * keys of the block and above all keys of the blocks before. A search is two binary searches; an addition moves the entries of one
+ * block only, however many entries there are. The number of live entries is kept for each block, so `countLive` visits the entries of
+ * the first and the last block of an interval only. Example with blocks of at most four entries:
  *
  *   add a b c d    bounds ""        blocks [a b c d]
  *   add e          bounds "" e      blocks [a b c d] [e]       ascending keys fill the blocks
  *   add ab         bounds "" b e    blocks [a ab] [b c d] [e]
- *   delete a, ab   bounds "" e      blocks [b c d] [e]
+ *   delete a, ab   bounds "" b e    blocks [] [b c d] [e]      the first block may be empty
+ *   delete c, d    bounds "" b      blocks [] [b e]            neighbours become one if both fill at most half a block
  *
- * A copy has the same blocks. Whoever changes one of them, or an entry in it, takes a copy of the block with all its entries first.
+ * `copy` shares the blocks with the copy. Before one of both changes a shared block, or an entry in it, it copies the block and all
+ * entries of the block.
  */
 export class EntryBlocks<Entry extends Copyable<Entry>> {
   private blocks: Entry[][] = [[]];
   private bounds: Key[] = [""];
   private lives: number[] = [0];
   private count = 0;
-  /** The place of `soughtKey`, which was not found: most keys that are not there are added next. */
+  /** The last key that `get` did not find. It is usually added next, so its place is kept. */
   private soughtKey: Key | undefined = undefined;
+  /** The place for `soughtKey`. */
   private sought = { block: 0, position: 0 };
-  /** The blocks that others may have, too; undefined: this was never copied, and is no copy. */
+  /** The blocks that may also be in a copy, or in the original of this copy; undefined: there was never another. */
   private shared: Set<readonly Entry[]> | undefined = undefined;
 
   get size(): number {
     return this.count;
   }
 
-  /** Whether others may have some of the entries, too. */
+  /** Whether a copy, or the original, may have some of the same entries. */
   get isShared(): boolean {
     return this.shared !== undefined;
   }
 
-  /** Returns the same entries for another owner. What one of both changes is not in the other. */
+  /** Returns an independent copy, in a time that depends on the number of blocks. */
   copy(): EntryBlocks<Entry> {
     const copy = new EntryBlocks<Entry>();
     copy.blocks = [...this.blocks];
@@ -60,7 +63,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     return copy;
   }
 
-  /** Returns an entry that is there, for a change: the same, or its copy if others have it, too. */
+  /** Returns the entry that may be changed in place of `entry`, which is in a block: itself, or its copy if its block was shared. */
   unshare(entry: Entry): Entry {
     if (this.shared === undefined) return entry;
     const block = this.unshareBlock(this.blockOf(entry.key));
@@ -79,7 +82,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     return undefined;
   }
 
-  /** Adds an entry whose key is not there yet. */
+  /** Adds an entry. Its key must not be there. */
   add(entry: Entry): void {
     if (entry.key !== this.soughtKey) this.get(entry.key);
     const { block: at, position } = this.sought;
@@ -92,7 +95,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     if (block.length > maxBlockLength) this.split(at, position);
   }
 
-  /** Removes the entry of a key that is there. */
+  /** Removes the entry of a key, which must be there. */
   delete(key: Key): void {
     this.soughtKey = undefined;
     const at = this.blockOf(key);
@@ -105,12 +108,12 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     else if (block.length === 0 && at > 0) this.removeBlock(at);
   }
 
-  /** Counts an entry in that has become live, or out that is not any more. */
+  /** Updates the number of live entries after an entry has become live, or has stopped being live. */
   countChange({ key, isLive }: Entry): void {
     this.addLives(this.blockOf(key), isLive ? 1 : -1);
   }
 
-  /** Number of live entries from `from` on, below `to` if there is such a bound. */
+  /** Returns the number of live entries in `[from, to)`; `to` undefined: no end. */
   countLive(from: Key, to: Key | undefined): number {
     if (to !== undefined && to <= from) return 0;
     const last = to === undefined ? this.blocks.length : this.blockOf(to);
@@ -121,10 +124,9 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   /**
-   * Visits the entries from `from` on, below `to` if there is such a bound, until `visit` returns false. Nothing may be added
-   * or deleted meanwhile.
+   * Visits the entries in `[from, to)` until `visit` returns false; `to` undefined: no end. `visit` must not add or delete entries.
    *
-   * @returns the last entry visited if `visit` has returned false
+   * @returns the entry for which `visit` has returned false; undefined: all were visited
    */
   walk(from: Key, to: Key | undefined, visit: (entry: Entry) => boolean): Entry | undefined {
     let at = this.blockOf(from);
@@ -140,7 +142,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     return undefined;
   }
 
-  /** The last block whose bound is at or below `key`. */
+  /** Returns the position of the last block whose bound is at or below `key`. */
   private blockOf(key: Key): number {
     const { bounds } = this;
     let low = 1;
@@ -153,7 +155,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     return low - 1;
   }
 
-  /** Number of live entries of a block below `key`. */
+  /** Returns the number of live entries of a block below `key`. */
   private liveBelow(at: number, key: Key): number {
     const block = itemAt(this.blocks, at);
     const end = positionIn(block, key);
@@ -162,7 +164,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     return count;
   }
 
-  /** Returns a block that nobody else has. */
+  /** Returns a block that may be changed: itself, or its copy if it was shared. */
   private unshareBlock(at: number): Entry[] {
     const block = itemAt(this.blocks, at);
     if (this.shared?.delete(block) !== true) return block;
@@ -173,7 +175,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
     this.lives[at] = itemAt(this.lives, at) + difference;
   }
 
-  /** @param added where the entry lies that was too much */
+  /** Splits a block that is too long. @param added the position of the entry that was added last */
   private split(at: number, added: number): void {
     const block = itemAt(this.blocks, at);
     const isLast = at === this.blocks.length - 1 && added === block.length - 1;
@@ -198,10 +200,10 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 }
 
-/** An item that is known to be there. */
+/** Returns an item at a position that is within the array. */
 const itemAt = <T>(items: readonly T[], position: number): T => items[position] as T;
 
-/** Position of the first entry in `block` that is not below `key`. */
+/** Returns the position of the first entry in `block` at or above `key`. */
 function positionIn(block: readonly Keyed[], key: Key): number {
   let low = 0;
   let high = block.length;

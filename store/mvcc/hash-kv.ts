@@ -4,28 +4,31 @@ import { decodeKeyValue } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 import type { Changes } from "./unflushed.js";
 
-/** A checksum over the changes up to a revision: equal on all members with the same history and compaction. */
+/** A checksum of the changes up to a revision. Members with the same changes and the same compaction have equal checksums. */
 export interface KvHash {
   readonly hash: number;
   readonly compactRevision: Revision;
   readonly hashRevision: Revision;
 }
 
-/** Blocks that are read at once; the backend itself bounds their bytes. */
+/** The blocks of one read from the iterator; the backend bounds their bytes. */
 const blocksPerRead = 16;
-/** Hashing so many bytes takes about as long as a read takes to visit an entry. */
+/** The hashed bytes that count as one entry of a turn: to hash them takes about as long as a read needs to visit an entry. */
 const bytesPerEntry = 500;
 
 /**
- * etcd's HashKV: CRC-32C over the bucket's name, then row key and KeyValue of each change up to a revision, in order.
- * It must not depend on how far removal has come, so what a compaction makes unreadable does not count. etcd decides
- * that by what is readable at the *hashed* revision, not at the compacted one, unless no key exists there.
+ * Computes etcd's HashKV: CRC-32C over the name of etcd's bucket ("key"), then over row key and KeyValue of each change up to a
+ * revision, in order. A compaction removes rows at different times on different members, and the hash must be the same meanwhile.
+ * Therefore changes up to the compact revision count only if a read can see them: a read at the *hashed* revision, as in etcd, and not
+ * at the compact revision. If no key exists at the hashed revision, the compact revision is used.
+ *
+ * Example: puts 2_0 and 4_0 of key a, put 3_0 of key b, compacted at 3. The hash at 4 has 3_0 and 4_0, not 2_0.
  *
  * @see etcd v3 API, Maintenance.HashKV
  */
 export class KvHasher {
   private sum = crc32c(Buffer.from("key"));
-  /** The revision at which a change up to the compact revision must be visible to count. */
+  /** The revision at which a change up to the compact revision must be visible, so that it is hashed. */
   private visibleAt: number;
 
   constructor(
@@ -36,7 +39,7 @@ export class KvHasher {
     this.visibleAt = revision;
   }
 
-  /** The caller keeps what is readable at the compact revision from being removed meanwhile. */
+  /** Computes the hash. Meanwhile the caller prevents that changes visible at the compact revision are removed. */
   async run(backend: Backend): Promise<KvHash> {
     const { unflushed } = this.data;
     const flushedEnd = Math.max(0, Math.min(this.revision + 1, unflushed.firstRevision));
@@ -77,7 +80,7 @@ export class KvHasher {
     }
   }
 
-  /** @param end the first revision that does not count any more */
+  /** Hashes the changes of a block. @param end the first revision that is not hashed */
   private async addBlock(changes: BlockReader, end: number): Promise<void> {
     while (changes.next() && changes.main < end) {
       const { keyValue } = changes;

@@ -2,14 +2,16 @@ import { crc32c } from "../disk/index.js";
 import { type Sliced, sortInSlices } from "../base/index.js";
 import type { Lease } from "./leases.js";
 
-/** Bytes of a lease that are hashed: id and TTL. */
+/** The hashed bytes of a lease: id and TTL, 8 bytes each. */
 const leaseBytes = 16;
-const leasesPerLook = 50;
+/** The leases hashed between two calls of `shouldYield`. */
+const leasesPerCheck = 50;
 
 /**
- * Goes on with a checksum over leases, by id: CRC-32C over id and TTL of each.
+ * Continues a checksum over leases: CRC-32C over id and TTL of each lease, in the order of their ids.
  *
- * @param shouldYield told how many leases were visited since it was asked last; true: others are to run
+ * @param sum the checksum so far
+ * @param shouldYield called with the number of leases visited since its last call; true: yield to other work
  */
 export function* hashLeases(
   leases: readonly Lease[],
@@ -23,7 +25,7 @@ export function* hashLeases(
     bytes.writeBigInt64BE(id, 0);
     bytes.writeBigInt64BE(BigInt(ttlSeconds), 8);
     sum = crc32c(bytes, sum);
-    if (++visited % leasesPerLook === 0 && shouldYield(leasesPerLook)) yield;
+    if (++visited % leasesPerCheck === 0 && shouldYield(leasesPerCheck)) yield;
   }
   return sum;
 }

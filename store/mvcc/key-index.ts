@@ -5,20 +5,21 @@ import { isTombstone, type KeyState } from "./key-value.js";
 import { RecentEntries } from "./recent-entries.js";
 import type { ValueChunk } from "./value-chunk.js";
 
-/** A key with all its changes that a read can still ask for. */
+/** A key with all its changes that reads can see, at any revision that is not compacted. */
 export class KeyEntry {
   /**
-   * Older changes, oldest first, and `newest` if it is a delete. Two numbers each: main, and sub of a put or ~sub of a delete. Numbers
-   * in one array instead of objects: a million keys have millions of changes.
+   * The changes before `newest`, oldest first, and `newest` itself if it is a delete. Two numbers for each change: its revision, then
+   * the place in the revision (`sub`), for a delete as `~sub`. A million keys have millions of changes, and numbers in one array take
+   * less memory than objects.
    */
   history: number[] | undefined = undefined;
-  // The encoded KeyValue of `newest`, while the cache holds it: where it lies. A view of it is made for its first reader, as it takes
-  // more memory than most values, and for so long that the collector copies it twice.
+  // The place of the encoded KeyValue of `newest` in the memory of the cache; `chunk` undefined: it is not in the cache. `view` is
+  // created when the value is read first: it takes more memory than most values, and lives long, so the garbage collector copies it twice.
   chunk: ValueChunk<KeyEntry> | undefined = undefined;
   start = 0;
   length = 0;
   view: Uint8Array | undefined = undefined;
-  /** Whether the value was asked for since it was placed there. */
+  /** Whether the value was read since it was placed in `chunk`. */
   used = false;
 
   constructor(
@@ -26,7 +27,7 @@ export class KeyEntry {
     public newest: KeyState,
   ) {}
 
-  /** Returns the same key for another index. The copy has no value in a cache. */
+  /** Returns a copy for another index. Its value is not in a cache. */
   copy(): KeyEntry {
     const copy = new KeyEntry(this.key, this.newest);
     if (this.history !== undefined) copy.history = [...this.history];
@@ -44,7 +45,7 @@ export class KeyEntry {
     return !isTombstone(this.newest);
   }
 
-  /** The put whose value the key had at revision `at`: `newest` itself if it is that. Undefined: the key did not exist. */
+  /** Returns the put whose value the key had at revision `at`; if it is the newest change, the object `newest`. Undefined: the key did not exist. */
   putAt(at: number): Pick<KeyState, "mod" | "sub"> | undefined {
     const { newest, history } = this;
     if (newest.mod <= at) return isTombstone(newest) ? undefined : newest;
@@ -55,7 +56,7 @@ export class KeyEntry {
   }
 }
 
-/** Position of the last change in `history` whose main is at most `at`; -1: none. */
+/** Returns the index in `history` of the last change with a revision of at most `at`; negative: there is none. */
 function findLastUpTo(history: readonly number[], at: number): number {
   let low = 0;
   let high = history.length / 2;
@@ -67,53 +68,54 @@ function findLastUpTo(history: readonly number[], at: number): number {
   return 2 * (low - 1);
 }
 
-/** Bound of one slice of a compaction. */
+/** The bounds of one slice of a compaction. */
 export interface CompactionSlice {
+  /** The revision that is compacted. */
   readonly revision: number;
-  /** Entries that are visited; and changes of one entry: one with more is gone on with in the next slice. */
+  /** The most entries that a slice visits, and the most changes of one entry that it removes; the next slice continues with that entry. */
   readonly maxEntries: number;
-  /** Checked after each key. */
+  /** The number of changes that could be removed, from which on the slice visits no further entry. */
   readonly maxRemovals: number;
 }
 
-/** Entries that are visited before it is asked whether to pause. */
+/** The entries visited between two calls of `shouldYield`. */
 const entriesPerWalk = 100;
 
 /**
- * All keys in memory, in order. Deleted keys stay until a compaction makes sure that nobody can ask for what they were.
+ * All keys in memory, in order. Deleted keys stay until they existed at no revision that can be read, because of a compaction.
  *
- * An example, one key with these changes, each written as revision and place within the revision ("t": a delete):
+ * Example: one key with these changes, each written as revision and place within the revision ("t": a delete, for tombstone):
  *
  *     put 2_0 · put 4_1 · delete 5_0t · put 7_0
  *     newest   { mod: 7, sub: 0 }
  *     history  [2, 0,  4, 1,  5, ~0]
  *
- *     a delete 8_3t adds 7_0 and itself to the history: keys that a revision deletes share one state, which says no place
+ *     a delete 8_3t adds [7, 0,  8, ~3] to the history: all keys that revision 8 deletes share one `newest`, which has no place
  *
  *     read at 1         the key did not exist
  *     read at 3         2_0, the last change up to 3
  *     read at 6         the key did not exist: the last change up to 6 is a delete
- *     read at 7         7_0, without a look into the history
+ *     read at 7         7_0, which is `newest`: the history is not searched
  *
- *     compacted at 3    forgets nothing: a read at 3 needs 2_0
- *     compacted at 4    forgets 2_0; a read at 4 needs 4_1
- *     compacted at 5    forgets 4_1; the delete stays for a watch that starts at 5
- *     compacted at 6    forgets 5_0t: a read at 6 finds no key without it, too
+ *     compacted at 3    removes nothing: a read at 3 needs 2_0
+ *     compacted at 4    removes 2_0; a read at 4 needs 4_1
+ *     compacted at 5    removes 4_1; the delete stays for a watch that starts at 5
+ *     compacted at 6    removes 5_0t: without it, too, a read at 6 finds no key
  *
- * Were 5_0t the newest change, the compaction at 6 would remove the whole key.
+ * If 5_0t were the newest change, the compaction at 6 would remove the whole key.
  */
 export class KeyIndex {
   private readonly entries: EntryBlocks<KeyEntry>;
-  /** Empty while another index has some of the entries: each may be replaced by its copy then. */
+  /** Entries that were found recently. Empty while entries are shared with a copy of the index, since any of them may be replaced by its copy. */
   private readonly recents = new RecentEntries<KeyEntry>();
-  /** The newest revision with a change here, or a later one whose changes were taken back. */
+  /** The newest revision with a change in the index, or a newer one whose changes were undone. */
   private newest = 0;
 
   constructor(entries = new EntryBlocks<KeyEntry>()) {
     this.entries = entries;
   }
 
-  /** Returns the same keys for another store, at once: what both have in common is copied where one of them changes it. */
+  /** Returns a copy for another store, quickly: both share their entries, and copy those that one of them changes. */
   copy(): KeyIndex {
     const copy = new KeyIndex(this.entries.copy());
     copy.newest = this.newest;
@@ -125,7 +127,7 @@ export class KeyIndex {
     return this.entries.size;
   }
 
-  /** Number of keys that exist, after their newest changes. */
+  /** The number of keys that exist after their newest changes. */
   get liveSize(): number {
     return this.entries.countLive("", undefined);
   }
@@ -143,28 +145,28 @@ export class KeyIndex {
     return entry;
   }
 
-  /** Finds the entry of a key if that takes no search. */
+  /** Finds the entry of a key if it is among the recently found ones, without a search in the index. */
   findRecent(key: Uint8Array): KeyEntry | undefined {
     return this.recents.get(key);
   }
 
-  /** Has `findRecent` find an entry, which is of this index. */
+  /** Adds an entry of this index to those that `findRecent` finds. */
   remember(entry: KeyEntry): void {
     if (!this.entries.isShared) this.recents.add(entry, this.entries.size);
   }
 
-  /** The entry if the key exists now. */
+  /** Finds the entry of a key that exists after its newest change. */
   findLive(key: Key): KeyEntry | undefined {
     const entry = this.entries.get(key);
     return entry === undefined || isTombstone(entry.newest) ? undefined : entry;
   }
 
   /**
-   * Notes the newest change of a key.
+   * Adds the newest change of a key.
    *
-   * @param known what `get(key)` returned
-   * @param sub place of the change among those of its revision
-   * @returns the entry of the key from now on
+   * @param known the result of `get(key)`
+   * @param sub the place of the change among those of its revision
+   * @returns the entry of the key after the change, which may be a copy of `known`
    */
   advance(key: Key, known: KeyEntry | undefined, state: KeyState, sub: number): KeyEntry {
     this.newest = Math.max(this.newest, state.mod);
@@ -180,7 +182,7 @@ export class KeyIndex {
       if (history !== undefined) {
         if (entry.isLive) history.push(newest.mod, newest.sub);
         history.push(state.mod, ~sub);
-      } else entry.history = [newest.mod, newest.sub, state.mod, ~sub]; // of the length that it needs
+      } else entry.history = [newest.mod, newest.sub, state.mod, ~sub]; // a literal takes no more memory than it needs
     } else if (entry.isLive) {
       if (history === undefined) entry.history = [newest.mod, newest.sub];
       else history.push(newest.mod, newest.sub);
@@ -189,7 +191,7 @@ export class KeyIndex {
     return entry;
   }
 
-  /** Takes back the newest change of a key. `before`: what it was before; absent: unknown to the index. */
+  /** Undoes the newest change of a key. @param before the state before the change; undefined: the key was not in the index */
   takeBack(entry: KeyEntry, before: KeyState | undefined): void {
     if (before === undefined) {
       this.remove(entry);
@@ -204,16 +206,18 @@ export class KeyIndex {
     this.replaceNewest(entry, before);
   }
 
-  /** Number of keys of an interval that exist at revision `at`. Undefined: there are later changes, and the keys have to be visited. */
+  /**
+   * Returns the number of keys of an interval that exist at revision `at`; undefined: there are changes after `at`, so the caller has to
+   * visit the keys.
+   */
   countAt({ from, to }: Interval, at: number): number | undefined {
     return at >= this.newest ? this.entries.countLive(from, to) : undefined;
   }
 
   /**
-   * Visits all entries in an interval in key order, deleted ones too, until `visit` returns false. The index must not
-   * change meanwhile.
+   * Visits the entries in an interval in key order, deleted keys too, until `visit` returns false. `visit` must not change the index.
    *
-   * @returns the key to go on from; absent: all were visited
+   * @returns the key to continue from; undefined: all entries were visited
    */
   walk(interval: Interval, visit: (entry: KeyEntry) => boolean): Key | undefined {
     const last = this.entries.walk(interval.from, interval.to, visit);
@@ -221,9 +225,9 @@ export class KeyIndex {
   }
 
   /**
-   * The same, in slices: the index may gain keys and changes meanwhile, but lose none.
+   * Visits entries like `walk`, in slices. Between slices keys and changes may be added to the index, and none may be removed.
    *
-   * @param shouldYield told how many entries were visited since it was asked last; true: others are to run
+   * @param shouldYield called with the number of entries visited since its last call; true: yield to other work
    */
   *walkSliced(
     { from, to }: Interval,
@@ -242,8 +246,8 @@ export class KeyIndex {
   /**
    * Compacts keys from `from` on, as many as `bounds` allow.
    *
-   * @param removed takes the forgotten changes, oldest first within each key
-   * @returns the key to go on from; absent: all are done
+   * @param removed the list to which the removed changes are added, oldest first within each key
+   * @returns the key to continue from; undefined: all keys are compacted
    */
   compactFrom(from: Key, bounds: CompactionSlice, removed: BlockChange[]): Key | undefined {
     const entries: KeyEntry[] = [];
@@ -262,21 +266,21 @@ export class KeyIndex {
   }
 
   /**
-   * Forgets the changes of one key that no read at `revision` or later can see: all before the newest one at or before
-   * it, and that one too if it is a delete older than `revision`. (A delete at `revision` itself stays for the watch
-   * that starts there; etcd since 3.5.16.)
+   * Removes the changes of one key that no read at `revision` or later can see. Let c be the key's last change at or before `revision`:
+   * all changes before c are removed, and c too if it is a delete before `revision`. (A delete at `revision` itself stays for a watch
+   * that starts there, as in etcd since 3.5.16.)
    *
-   * @param removed takes the forgotten changes, oldest first
-   * @returns whether that was all of them; if not, the key is to be compacted again
+   * @param removed the list to which the removed changes are added, oldest first
+   * @returns whether all these changes are removed; if not, the key must be compacted again
    */
   private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: BlockChange[]): boolean {
     const { history = [], newest } = entry;
     const end = entry.isLive && newest.mod <= revision ? history.length : findEndOfUnreadable(history, revision);
-    const forgotten = Math.min(end, 2 * maxEntries);
-    for (let i = 0; i < forgotten; i += 2) removed.push(changeAt(history, i));
-    const isAll = forgotten === end;
-    if (!isAll) history.splice(0, forgotten);
-    else if (end > 0) entry.history = end === history.length ? undefined : history.slice(end); // takes no more memory than it needs
+    const removable = Math.min(end, 2 * maxEntries);
+    for (let i = 0; i < removable; i += 2) removed.push(changeAt(history, i));
+    const isAll = removable === end;
+    if (!isAll) history.splice(0, removable);
+    else if (end > 0) entry.history = end === history.length ? undefined : history.slice(end); // a new array, without unused memory
     if (isAll && newest.mod < revision && !entry.isLive) this.remove(entry);
     return isAll;
   }
@@ -298,7 +302,10 @@ function changeAt(history: readonly number[], position: number): BlockChange {
   return { main: Number(history[position]), sub: code < 0 ? ~code : code, tombstone: code < 0 };
 }
 
-/** Returns the first index in `history` that a read at `revision` or later can see. The newest change is later, or the last one there. */
+/**
+ * Returns the index in `history` of the first change that a read at `revision` or later can see. Only for a key whose newest change is
+ * after `revision`, or is a delete, which is the last change in `history`.
+ */
 function findEndOfUnreadable(history: readonly number[], revision: number): number {
   const last = findLastUpTo(history, revision);
   if (last < 0) return 0;

@@ -1,16 +1,16 @@
-// mvccpb.KeyValue in its canonical encoding, the one Go's protobuf writes: fields in order, zero fields left out. Members
-// and real etcd agree on these bytes, so HashKV does. Written by hand: this runs for each put, generated code is slower.
+// The encoding of mvccpb.KeyValue that Go's protobuf writes: fields in order, zero fields left out. HashKV hashes these bytes, so they
+// must be the same on all members and in etcd. The code is written by hand, because it runs for each put and generated code is slower.
 
 import { type Key, keyFromBytes, type LeaseId, leaseIdFrom, noLease, type Revision } from "../base/index.js";
 
 /** The metadata of a key after one change. */
 export interface KeyState {
   readonly mod: Revision;
-  /** Place of the change among those of its revision, from 0. Of a deletion only the index knows it: 0 here. */
+  /** The place of a put among the changes of its revision, from 0. A deletion has 0 here; its place is in the history of the index. */
   readonly sub: number;
-  /** The revision of the put that created it. 0: deleted. */
+  /** The revision of the put that created the key. 0: the key is deleted. */
   readonly create: Revision;
-  /** Puts since it was created. 0: deleted. */
+  /** The number of puts since the key was created, that put included. 0: the key is deleted. */
   readonly version: number;
   readonly lease: LeaseId;
 }
@@ -18,7 +18,7 @@ export interface KeyState {
 /** Tells whether a change is a deletion. */
 export const isTombstone = (state: KeyState): boolean => state.version === 0;
 
-/** The metadata of keys after their deletion: one object for all keys that a revision deletes. */
+/** Returns the metadata of deleted keys: one object for all keys that a revision deletes. */
 export const tombstoneOf = (mod: Revision): KeyState => ({
   mod,
   sub: 0,
@@ -27,7 +27,7 @@ export const tombstoneOf = (mod: Revision): KeyState => ({
   lease: noLease,
 });
 
-/** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
+/** The metadata of a deleted key as it is on disk: a KeyValue with only a key, all other fields zero. */
 export const onlyKey: KeyState = tombstoneOf(0 as Revision);
 
 const keyTag = 0x0a;
@@ -40,14 +40,14 @@ const leaseTag = 0x30;
 /** An empty value. */
 export const noBytes = new Uint8Array(0);
 
-/** Encodes a KeyValue, in memory of its own. */
+/** Encodes a KeyValue into newly allocated memory. */
 export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array): Uint8Array {
   const target = Buffer.allocUnsafe(keyValueSize(key, state, value));
   writeKeyValue(target, 0, key, state, value);
   return target;
 }
 
-/** The bytes that an encoded KeyValue takes. */
+/** Returns the length of an encoded KeyValue in bytes. */
 export function keyValueSize(key: Key, { create, mod, version, lease }: KeyState, value: Uint8Array): number {
   return (
     bytesFieldSize(key.length) +
@@ -59,7 +59,7 @@ export function keyValueSize(key: Key, { create, mod, version, lease }: KeyState
   );
 }
 
-/** Encodes a KeyValue into memory that has `keyValueSize` bytes from `start` on. */
+/** Encodes a KeyValue into `target` from `start` on, where `keyValueSize` bytes must be free. */
 export function writeKeyValue(target: Buffer, start: number, key: Key, state: KeyState, value: Uint8Array): void {
   const { create, mod, version, lease } = state;
   let at = writeCounter(target, keyTag, key.length, start);
@@ -77,21 +77,25 @@ export function writeKeyValue(target: Buffer, start: number, key: Key, state: Ke
 
 const bitsOf = (lease: LeaseId): bigint => BigInt.asUintN(64, lease);
 
-/** Length of the KeyValue of a key that was deleted, as it is on disk. */
+/** Returns the length of the KeyValue of a deleted key, as it is on disk. */
 export const tombstoneSizeOf = (key: Key): number => bytesFieldSize(key.length);
 
-/** Writes the KeyValue of a key that was deleted, as `encodeKeyValue` encodes `onlyKey`. */
+/** Writes the KeyValue of a deleted key: the same bytes as `encodeKeyValue` with `onlyKey`. */
 export function writeTombstone(target: Buffer, key: Key, at: number): void {
   writeKey(target, key, writeCounter(target, keyTag, key.length, at));
 }
 
-/** A KeyValue taken apart. */
+/** The fields of a KeyValue, except for its value. */
 export interface DecodedKeyValue {
   readonly key: Key;
   readonly state: KeyState;
 }
 
-/** Reads a canonical KeyValue, all of `bytes` or a part, except for its value. `sub` is not in it: its place tells. */
+/**
+ * Decodes a KeyValue in `[start, end)` of `bytes`, except for its value.
+ *
+ * @param sub the place of the change in its revision, which the encoding does not contain
+ */
 export function decodeKeyValue(bytes: Uint8Array, sub: number, start = 0, end = bytes.length): DecodedKeyValue {
   const cursor = new Cursor(bytes, start, end);
   const key = cursor.skipTo(keyTag) ? cursor.readKey() : "";
@@ -104,16 +108,16 @@ export function decodeKeyValue(bytes: Uint8Array, sub: number, start = 0, end = 
   return { key, state: { mod, sub, create, version, lease } };
 }
 
-/** The value inside an encoded KeyValue, not copied. */
+/** Returns a view of the value inside an encoded KeyValue. */
 export function valueOf(bytes: Uint8Array): Uint8Array {
   const cursor = openBeforeValue(bytes);
   return cursor.skipTo(valueTag) ? cursor.readBytes() : noBytes;
 }
 
-/** The same KeyValue without its value and its lease, as `keys_only` asks for. */
+/** Returns a view of an encoded KeyValue without its value and its lease, as `keys_only` asks for. */
 export const keyAndRevisionsOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, openBeforeValue(bytes).position);
 
-/** Whether the KeyValue has only a key, as that of a delete does. */
+/** Whether the KeyValue has only a key, so that it is a deletion on disk. */
 export const isOnlyKey = (state: KeyState): boolean =>
   state.create === 0 && state.mod === 0 && state.version === 0 && state.lease === noLease;
 
@@ -124,7 +128,7 @@ function openBeforeValue(bytes: Uint8Array): Cursor {
   return cursor;
 }
 
-/** Reads canonical fields in order. What it meets has passed a checksum, so anything else is our own mistake. */
+/** Reads fields in the canonical order. The bytes have passed a checksum, so fields in another form are a bug of the writing code. */
 class Cursor {
   constructor(
     private readonly source: Uint8Array,
@@ -132,7 +136,7 @@ class Cursor {
     private readonly limit = source.length,
   ) {}
 
-  /** Whether the next field is `tag`; if so, stands behind the tag. */
+  /** Skips the tag of the next field if it is `tag`. @returns whether it is */
   skipTo(tag: number): boolean {
     if (this.position >= this.limit || this.source[this.position] !== tag) return false;
     this.position += 1;
@@ -169,7 +173,7 @@ class Cursor {
     return keyFromBytes(this.source, start, this.position);
   }
 
-  /** @returns the place of the first of the bytes */
+  /** Skips a field of bytes, whose length comes first. @returns the offset of its first byte */
   skipBytes(): number {
     const length = this.readCounter();
     const start = this.position;
@@ -198,7 +202,7 @@ function bitsSize(bits: bigint): number {
 const bytesFieldSize = (length: number): number => 1 + counterSize(length) + length;
 const counterFieldSize = (value: number): number => (value === 0 ? 0 : 1 + counterSize(value));
 
-/** A longer key is copied by Node: before that, the call costs more than the copy. */
+/** Keys up to this length are copied byte by byte: for them a call of `Buffer.write` takes longer than the copy. */
 const maxInlineKey = 64;
 
 function writeKey(target: Buffer, key: Key, at: number): number {

@@ -2,14 +2,14 @@ import { DamagedError, type Key, type LeaseId, LeaseNotFoundError, noLease } fro
 import type { Pace } from "../disk/index.js";
 import { SortedKeys } from "./sorted-keys.js";
 
-/** A lease. Its keys are deleted on revoke; expiry is decided outside the store, which has no clock. */
+/** A lease. A revoke deletes the keys of the lease. The lease keeper decides when a lease expires, because the store has no clock. */
 export interface Lease {
   readonly id: LeaseId;
-  /** TTL: seconds that the lease lives without a keep-alive. */
+  /** The TTL: the seconds after which the lease expires without a keep-alive. */
   readonly ttlSeconds: number;
-  /** Tells it from later leases of the same id; given by whoever grants it. */
+  /** Distinguishes the lease from earlier and later leases with the same id; chosen by the caller that grants it. */
   readonly generation: number;
-  /** Seconds that it had left at its last checkpoint; undefined: its TTL. */
+  /** The remaining seconds at the last checkpoint; undefined: the TTL. */
   readonly remainingSeconds?: number | undefined;
 }
 
@@ -17,11 +17,11 @@ interface LeaseEntry extends Lease {
   readonly keys: SortedKeys;
 }
 
-/** All leases, and the keys attached to each: every key whose newest KeyValue names it. */
+/** All leases, and the keys attached to each: the keys whose newest KeyValues have the id of the lease. */
 export class Leases {
   private readonly entries = new Map<LeaseId, LeaseEntry>();
 
-  /** Returns the same leases, with their keys, for another store. */
+  /** Returns a copy of the leases and their keys for another store. */
   copy(): Leases {
     const copy = new Leases();
     for (const [id, entry] of this.entries) copy.entries.set(id, { ...entry, keys: entry.keys.copy() });
@@ -36,29 +36,29 @@ export class Leases {
     return this.entries.get(id);
   }
 
-  /** Leases in the order in which they were granted; after a restart by id. */
+  /** Returns the leases in the order of their grants; after a restart, by id. */
   list(): Iterable<Lease> {
     return this.entries.values();
   }
 
-  /** Number of keys that are attached; 0 for a lease that does not exist. */
+  /** Returns the number of attached keys; 0 for a lease that does not exist. */
   keyCount(id: LeaseId): number {
     return this.entries.get(id)?.keys.size ?? 0;
   }
 
-  /** The first key attached at or after `from`; undefined: there is none, or no such lease. Takes no longer for many keys. */
+  /** Returns the first attached key at or above `from`; undefined: there is none, or no such lease. A binary search, also for many keys. */
   firstKeyOf(id: LeaseId, from: Key): Key | undefined {
     return this.entries.get(id)?.keys.firstFrom(from);
   }
 
-  /** The keys attached now, ascending. @throws LeaseNotFoundError */
+  /** Returns the attached keys, ascending. @throws LeaseNotFoundError */
   listKeys(id: LeaseId): readonly Key[] {
     const entry = this.entries.get(id);
     if (entry === undefined) throw new LeaseNotFoundError(id);
     return entry.keys.list();
   }
 
-  /** @throws LeaseNotFoundError unless it exists, or is "no lease" */
+  /** Checks the lease of a put: a lease that exists, or "no lease". @throws LeaseNotFoundError */
   check(id: LeaseId): void {
     if (id !== noLease && !this.entries.has(id)) throw new LeaseNotFoundError(id);
   }
@@ -67,7 +67,7 @@ export class Leases {
     this.entries.set(id, { id, ttlSeconds, generation, remainingSeconds, keys: new SortedKeys() });
   }
 
-  /** Sets the time that a lease has left; undefined: its TTL. @returns the lease; undefined if there is none */
+  /** Sets the remaining time of a lease; undefined: the TTL. @returns the changed lease; undefined: there is no such lease */
   checkpoint(id: LeaseId, remainingSeconds: number | undefined): Lease | undefined {
     const entry = this.entries.get(id);
     if (entry === undefined) return undefined;
@@ -76,12 +76,12 @@ export class Leases {
     return changed;
   }
 
-  /** Removes a lease whose keys are deleted. */
+  /** Removes a lease. The caller has deleted its keys. */
   remove(id: LeaseId): void {
     this.entries.delete(id);
   }
 
-  /** A key has another lease now, or none, or went away; or that is taken back. */
+  /** Moves a key from one lease to another, after a change of the key or an undo; `noLease`: the key has no lease, or does not exist. */
   move(key: Key, { from, to }: { readonly from: LeaseId; readonly to: LeaseId }): void {
     if (from === to) return;
     if (from !== noLease) this.entries.get(from)?.keys.delete(key);
@@ -89,13 +89,14 @@ export class Leases {
   }
 }
 
-/** Keys that are attached to their leases before others run. */
+/** The keys that are attached to their leases in one slice. */
 const keysPerSlice = 1_000;
 
-/** Gathers which key has which lease while the changes on disk are read: only the newest of each key counts. */
+/** The leases of keys, gathered while a start reads the changes on disk from the oldest to the newest: the last change of a key counts. */
 export class Attachments {
   private readonly leaseOf = new Map<Key, LeaseId>();
 
+  /** Adds the lease of a change. */
   note(key: Key, lease: LeaseId): void {
     if (lease !== noLease) this.leaseOf.set(key, lease);
     else if (this.leaseOf.size > 0) this.leaseOf.delete(key);

@@ -4,28 +4,28 @@ import { encodeKeyValue, keyAndRevisionsOf, noBytes } from "./key-value.js";
 import type { RangeRead } from "./range.js";
 import type { StoreData } from "./store-data.js";
 
-/** Bounds of a part of a read. */
+/** The interval and the size of one part of a read. */
 export interface PartBounds {
   readonly from: Key;
-  /** Undefined: no end. */
+  /** The key at which the interval ends, exclusive; undefined: the interval has no end. */
   readonly to: Key | undefined;
   readonly maxKeys: number;
-  /** The part ends with the key that reaches so many bytes. */
+  /** The part ends with the first key that brings its KeyValues to this many bytes. */
   readonly maxBytes: number;
   /** Leaves out values and leases. */
   readonly keysOnly: boolean;
 }
 
-/** The first keys of an interval, in key order. */
+/** The KeyValues of the first keys of an interval, in key order. */
 export interface RangePart {
   readonly kvs: readonly Uint8Array[];
-  /** The next key that exists; undefined: there is none. */
+  /** The next existing key, at which the next part begins; undefined: this is the last part. */
   readonly next: Key | undefined;
 }
 
-/** Visited keys before it is asked whether to pause, unless one is read from disk. */
-const keysPerLook = 200;
-/** Looking up so many keys, and their values in memory, takes as long as one entry is reckoned with. */
+/** The keys visited between two calls of `shouldYield`; a read from disk calls it earlier. */
+const keysPerCheck = 200;
+/** The keys, with values in memory, that count as one entry for `shouldYield`: to visit them takes about as long. */
 const keysPerEntry = 4;
 
 /** Reads the first keys of an interval at one revision, in slices, and whether there are more. */
@@ -46,7 +46,7 @@ export function* readPart(
   return { kvs: reader.kvs, next: reader.next };
 }
 
-/** Gathers keys until the bounds are reached, and then looks for one more. */
+/** Reads KeyValues until the bounds are reached, and then finds the next existing key. */
 class PartReader {
   readonly kvs: Uint8Array[] = [];
   next: Key | undefined = undefined;
@@ -62,7 +62,7 @@ class PartReader {
     this.diskReads = data.values.diskReads;
   }
 
-  /** Returns the number of keys visited since it was asked last. */
+  /** Returns the number of keys visited since its last call. */
   takeVisited(): number {
     const { visited } = this;
     this.visited = 0;
@@ -70,7 +70,7 @@ class PartReader {
     return visited;
   }
 
-  /** Looks at the next key. @returns false: it is time to look whether others are to run, or it is done */
+  /** Reads the next key. @returns false: the part is complete, or `shouldYield` is to be called */
   readonly visit = (entry: KeyEntry): boolean => {
     this.visited += 1;
     const put = entry.putAt(this.at);
@@ -83,7 +83,7 @@ class PartReader {
       this.kvs.push(keyValue);
       this.bytes += keyValue.length;
     }
-    return this.visited < keysPerLook && this.data.values.diskReads === this.diskReads;
+    return this.visited < keysPerCheck && this.data.values.diskReads === this.diskReads;
   };
 
   private get isFull(): boolean {

@@ -16,19 +16,21 @@ import type { StoreData } from "./store-data.js";
 /** A key that existed at the revision of the read. */
 interface Hit {
   readonly entry: KeyEntry;
-  /** The put that was its newest then. */
+  /** The revision of the put whose value the key had then. */
   readonly main: number;
+  /** The place of that put among the changes of its revision. */
   readonly sub: number;
-  /** Known at once if that put is still the newest; else it is in the KeyValue on disk. */
+  /** The state after that put; undefined: the index does not have it, as the put is not the newest, and `loadState` has not decoded it yet. */
   state: KeyState | undefined;
+  /** The encoded KeyValue; undefined: not loaded yet. */
   keyValue: Uint8Array | undefined;
 }
 
-/** Whether the answer is just one key's value, which callers handle on a fast path. */
+/** Whether a request reads a single key with its value and has no filters. `readKey` answers such a request, without slices. */
 export const isPlainGet = (request: RangeRequest): boolean =>
   request.rangeEnd.length === 0 && !request.countOnly && !request.keysOnly && !hasFilters(request);
 
-/** Answers such a read at one revision. */
+/** Answers a request for which `isPlainGet` is true, at one revision. */
 export function readKey({ index, values }: StoreData, request: RangeRequest, at: number): RawRangeResponse {
   const entry = index.find(request.key);
   const put = entry?.putAt(at);
@@ -43,18 +45,19 @@ const hasFilters = (request: RangeRequest): boolean =>
   request.minCreateRevision !== 0n ||
   request.maxCreateRevision !== 0n;
 
-/** Parameters of a read. */
+/** The parameters of a read, beside its request. */
 export interface RangeRead {
-  /** The revision, which must not be compacted away before the read is done. */
+  /** The revision to read at. The caller prevents that a compaction removes its changes during the read. */
   readonly at: number;
-  /** Size of the whole answer that this is a part of. */
+  /** The size of the whole response: for a transaction, of all its operations. */
   readonly size: AnswerSize;
-  /** Told how many keys were visited, or their values found, since it was asked last; true: others are to run. */
+  /** Called with the number of keys that were visited, or whose values were loaded, since its last call; true: yield to other work. */
   readonly shouldYield: (keys: number) => boolean;
 }
 
 /**
- * Answers a Range at one revision, in slices. `count` ignores limit and filters; `more` does not.
+ * Answers a Range at one revision, in slices. `count` is the number of all keys in the interval, without limit and filters; `more`
+ * tells whether keys that pass the filters are left beyond the limit.
  *
  * @throws TooLargeError
  * @see etcd v3 API, KV.Range
@@ -63,7 +66,7 @@ export function readRange(data: StoreData, request: RangeRequest, read: RangeRea
   return isInKeyOrder(request) ? readInKeyOrder(data, request, read) : readSorted(data, request, read);
 }
 
-/** Whether the answer is the first keys in their order, with their values, or only a number: the way of most reads. */
+/** Whether the answer is only a number, or the first keys in key order with their values, as for most reads. */
 const isInKeyOrder = (request: RangeRequest): boolean =>
   request.countOnly ||
   (request.sortTarget === RangeRequest_SortTarget.KEY &&
@@ -71,9 +74,9 @@ const isInKeyOrder = (request: RangeRequest): boolean =>
     !request.keysOnly &&
     !hasFilters(request));
 
-/** Keys that are visited, unless one is read from disk, before it is asked whether to pause; fewer if a turn has room for fewer. */
-const maxKeysPerLook = 200;
-/** Looking up so many keys, and their values in memory, takes as long as one entry is reckoned with. */
+/** The most keys visited between two calls of `shouldYield`: fewer if the limit of a turn is smaller; a read from disk calls it earlier. */
+const maxKeysPerCheck = 200;
+/** The keys, with values in memory, that count as one entry for `shouldYield`: to visit them takes about as long. */
 const keysPerEntry = 4;
 
 function* readInKeyOrder(data: StoreData, request: RangeRequest, read: RangeRead): Sliced<RawRangeResponse> {
@@ -95,12 +98,13 @@ function* readInKeyOrder(data: StoreData, request: RangeRequest, read: RangeRead
 /** Finds the first keys of an interval that existed at a revision. */
 class Finder {
   readonly kvs: Uint8Array[] = [];
-  /** Keys that were found: all in the interval, or one more than wanted if `total` tells how many there are. */
+  /** The keys found so far. At the end all in the interval; if `total` is known, at most one more than wanted. */
   found = 0;
+  /** The number of keys in the interval; undefined: the index cannot tell it without a visit of all keys. */
   total: number | undefined = undefined;
   private visited = 0;
   private diskReads: number;
-  private readonly keysPerLook: number;
+  private readonly keysPerCheck: number;
 
   constructor(
     private readonly data: StoreData,
@@ -108,15 +112,15 @@ class Finder {
     private readonly wanted: number,
   ) {
     this.diskReads = data.values.diskReads;
-    this.keysPerLook = Math.min(maxKeysPerLook, keysPerEntry * data.limits.entriesPerSlice);
+    this.keysPerCheck = Math.min(maxKeysPerCheck, keysPerEntry * data.limits.entriesPerSlice);
   }
 
-  /** Whether it has found all that is wanted, and knows how many there are. */
+  /** Whether no further key has to be visited: `total` is known, and either only it is wanted, or one key more than wanted was found. */
   get isDone(): boolean {
     return this.total !== undefined && (this.found > this.wanted || this.wanted === 0);
   }
 
-  /** Returns the number of keys visited since it was asked last. */
+  /** Returns the number of keys visited since its last call. */
   takeVisited(): number {
     const { visited } = this;
     this.visited = 0;
@@ -124,7 +128,7 @@ class Finder {
     return visited;
   }
 
-  /** Looks at the next key. @returns false: it is time to look whether others are to run, or it is done */
+  /** Reads the next key. @returns false: the read is done, or `shouldYield` is to be called */
   readonly visit = (entry: KeyEntry): boolean => {
     this.visited += 1;
     const put = entry.putAt(this.read.at);
@@ -133,7 +137,7 @@ class Finder {
       if (this.found <= this.wanted) this.add(entry, put);
       else if (this.isDone) return false;
     }
-    return this.visited < this.keysPerLook && this.data.values.diskReads === this.diskReads;
+    return this.visited < this.keysPerCheck && this.data.values.diskReads === this.diskReads;
   };
 
   private add(entry: KeyEntry, put: Pick<KeyState, "mod" | "sub">): void {
@@ -144,12 +148,12 @@ class Finder {
   }
 }
 
-/** Answers in any order, with filters, or without values. */
+/** Answers a request with another order than key order, with filters, or without values. */
 function* readSorted(data: StoreData, request: RangeRequest, read: RangeRead): Sliced<RawRangeResponse> {
   const limit = counterFromRequest(request.limit);
   const unlimited = limit <= 0;
-  // With any order or filter etcd fetches everything first. Without, it takes the first limit + 1 keys in key order,
-  // even if it then sorts them by something else.
+  // If the request has an order or a filter, etcd fetches all keys first. If not, etcd fetches the first limit + 1 keys in key order, and
+  // then sorts only these, even if the sort target is not the key.
   const fetchesAll = unlimited || request.sortOrder !== RangeRequest_SortOrder.NONE || hasFilters(request);
   const maxHits = fetchesAll ? Infinity : limit + 1;
   const { hits, count } = yield* findHits(data, intervalOf(request), read, maxHits);
@@ -163,7 +167,7 @@ function* readSorted(data: StoreData, request: RangeRequest, read: RangeRead): S
   return { header: undefined, kvs, more, count: BigInt(count) };
 }
 
-/** The first `maxHits` keys of the interval that existed at `at`, and how many there were in all. */
+/** Finds the first `maxHits` keys of the interval that existed at `at`, and counts all of them. */
 function* findHits(
   { index }: StoreData,
   interval: Interval,
@@ -181,7 +185,7 @@ function* findHits(
   return { hits, count };
 }
 
-/** Undefined: the key did not exist at `at`. True: it did, and that was all that is wanted. */
+/** Returns the hit for a key that existed at `at`, or only true if no hit is wanted; undefined: the key did not exist. */
 function hitOf(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undefined {
   const put = entry.putAt(at);
   if (put === undefined) return undefined;
@@ -189,19 +193,19 @@ function hitOf(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undef
   return !wanted || { entry, main: put.mod, sub: put.sub, state, keyValue: undefined };
 }
 
-/** Brings in what the index does not know of a hit, within the bound on what one answer may gather. */
+/** Loads values of hits, and states that are not in the index. The loaded bytes count for the size of the response. */
 class Loader {
   constructor(
     private readonly data: StoreData,
     private readonly read: RangeRead,
   ) {}
 
-  /** Whether it is time to let others run; to be asked after each hit. */
+  /** Whether to yield to other work; called after each hit. */
   shouldYield(): boolean {
     return this.read.shouldYield(1);
   }
 
-  /** The question of the read itself, which counts what it is told. */
+  /** The function `shouldYield` of the read, for work that passes the number of keys itself. */
   get readShouldYield(): RangeRead["shouldYield"] {
     return this.read.shouldYield;
   }
@@ -237,7 +241,7 @@ function* filter(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit
 type Pair = [number, number];
 
 /**
- * The first `wanted` in the order that is asked for. Equal ones stay in key order, where etcd leaves their order open.
+ * Returns the first `wanted` hits in the requested order. Hits of equal rank stay in key order; in etcd their order is undefined.
  */
 function* sort(loader: Loader, request: RangeRequest, hits: Hit[], wanted: number): Sliced<Hit[]> {
   const { sortTarget: target, sortOrder: order } = request;
@@ -256,17 +260,22 @@ function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
   return target === RangeRequest_SortTarget.CREATE ? state.create : state.mod;
 }
 
-/** The hits gathered beyond the wanted ones before the others are dropped. */
+/** The hits that are gathered beyond twice the wanted ones before all but the first wanted are dropped. */
 const spareRanked = 32;
 
-/** The order of hits, and the number of the first that are wanted. */
+/** The order of hits, and how many of the first are wanted. */
 interface Ranking<R> {
   readonly compare: (a: R, b: R) => number;
   readonly descending: boolean;
   readonly wanted: number;
 }
 
-/** Sorts hits, given in key order, by a rank. Who wants the first few of a million has no more than these sorted, a part at a time. */
+/**
+ * Returns the first `wanted` hits by rank, in slices. Hits are sorted in parts, and after each part only the first `wanted` are kept. So
+ * the first 10 of a million hits need memory for 52 ranks, and no sort of a million.
+ *
+ * @param hits in key order
+ */
 function* takeFirstByRank<R>(
   loader: Loader,
   hits: readonly Hit[],
@@ -285,7 +294,7 @@ function* takeFirstByRank<R>(
     ranked.push({ hit, rank: rankOfHit(hit) });
     if (loader.shouldYield()) yield;
     if (ranked.length < 2 * wanted + spareRanked) continue;
-    // Stable: those that are kept lie before those that come later.
+    // The sort is stable, and kept hits are before the ones added later, so hits of equal rank stay in key order.
     ranked = (yield* sortInSlices(ranked, ordered, loader.readShouldYield)).slice(0, wanted);
   }
   const sorted = yield* sortInSlices(ranked, ordered, loader.readShouldYield);
@@ -301,10 +310,10 @@ function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]
   return kvs;
 }
 
-/** Whether keys come with their leases: etcd 3.7 does not read these, but where it needs the values for its sort. */
+/** Whether an answer without values has the leases of the keys. etcd 3.7 has them only if it loads the values to sort by them. */
 const shouldKeepLeases = ({ sortTarget }: RangeRequest): boolean => sortTarget === RangeRequest_SortTarget.VALUE;
 
-/** The keys of hits without values, as `keys_only` asks for. */
+/** Returns the KeyValues of hits without values, as `keys_only` asks for. */
 function* keysOf(loader: Loader, hits: readonly Hit[], withLeases: boolean): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {

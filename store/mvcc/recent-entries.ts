@@ -1,20 +1,25 @@
 import type { Key } from "../base/index.js";
 
-/** Keys of up to so many bytes have a place here. */
+/** Entries with longer keys, in bytes, are not added. */
 const maxKeyBytes = 64;
 const firstSlots = 512;
-/** The most slots: half a mebibyte of memory, and a quarter of one for the hashes. */
+/** The most slots: 512 KiB of memory for them, and 256 KiB for the hashes. */
 const maxSlots = 64 * 1024;
 
 /**
- * The entries of recently used keys, by a hash of the bytes of the key. All entries whose hashes lead to the same pair of slots share it; the
- * pair holds the two that were added last. A lookup by bytes needs neither a search among all entries nor the key as text.
+ * The entries of recently used keys, in a hash table by the bytes of the key. A hash selects a pair of slots, which has the two entries
+ * that were added to the pair last. A lookup by bytes needs neither a search in the index nor a conversion of the key to a string.
+ * Example, keys with hashes of the same pair:
+ *
+ *   add a    [a -]
+ *   add b    [b a]
+ *   add c    [c b]      a is found in the index only
  */
 export class RecentEntries<Entry extends { readonly key: Key }> {
   private hashes = new Int32Array(firstSlots);
   private slots: (Entry | undefined)[] = new Array<Entry | undefined>(firstSlots).fill(undefined);
 
-  /** Finds an entry; undefined: it is not here. */
+  /** Finds the entry of a key; undefined: it was not added, or others have replaced it. */
   get(key: Uint8Array): Entry | undefined {
     if (key.length > maxKeyBytes) return undefined;
     const hash = hashOfBytes(key);
@@ -22,7 +27,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     return this.findInSlot(slot, hash, key) ?? this.findInSlot(slot + 1, hash, key);
   }
 
-  /** Adds an entry. @param count the number of entries that there are, here or not */
+  /** Adds an entry. @param count the number of entries in the index, for which the table grows */
   add(entry: Entry, count: number): void {
     const { key } = entry;
     if (key.length > maxKeyBytes) return;
@@ -37,7 +42,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     slots[slot] = entry;
   }
 
-  /** Removes an entry that is gone. */
+  /** Removes an entry, because it is removed from the index. */
   delete(entry: Entry): void {
     const { slots } = this;
     const slot = this.pairOf(hashOf(entry.key));
@@ -49,7 +54,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     this.reset(firstSlots);
   }
 
-  /** The first slot of the pair for a hash. */
+  /** Returns the first slot of the pair for a hash. */
   private pairOf(hash: number): number {
     return hash & (this.slots.length - 2);
   }
@@ -60,7 +65,7 @@ export class RecentEntries<Entry extends { readonly key: Key }> {
     return entry !== undefined && isKey(entry.key, key) ? entry : undefined;
   }
 
-  /** Begins anew. What was here comes again as it is asked for. */
+  /** Replaces the table by an empty one. The entries are added again when they are used next. */
   private reset(slots: number): void {
     this.hashes = new Int32Array(slots);
     this.slots = new Array<Entry | undefined>(slots).fill(undefined);
@@ -76,7 +81,8 @@ const isKey = (key: Key, bytes: Uint8Array): boolean => {
 
 const firstHash = 0x811c9dc5;
 
-// FNV-1a, in 32 bits. Its lowest bits depend on the lowest bits of the bytes alone: higher ones are mixed in.
+// The hash is FNV-1a with 32 bits. Its lowest bits, which select the slots, depend only on the lowest bits of the bytes; therefore
+// `mixBits` combines them with higher bits of the hash.
 const addByte = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);
 const mixBits = (hash: number): number => hash ^ (hash >>> 15);
 

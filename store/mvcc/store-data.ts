@@ -6,7 +6,7 @@ import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 import type { Values } from "./values.js";
 
-/** Data that the parts of the store share. */
+/** The data that the components of the store share. */
 export interface StoreData {
   readonly index: KeyIndex;
   readonly leases: Leases;
@@ -16,7 +16,7 @@ export interface StoreData {
   /** The blocks of changes that are on disk. */
   readonly blocks: BlockList;
   readonly limits: StoreLimits;
-  /** Turns that long work takes. */
+  /** The turns in which long work runs. */
   readonly turns: Turns;
   readonly stats: StoreStats;
 }

@@ -24,7 +24,7 @@ import { isPlainGet, readKey, readRange } from "./range.js";
 import type { StoreData } from "./store-data.js";
 import type { Write } from "./write.js";
 
-/** A transaction whose branches are chosen. */
+/** A transaction whose compares are evaluated: the operations of the branch that runs. */
 interface Plan {
   readonly succeeded: boolean;
   readonly ops: readonly PlannedOp[];
@@ -37,13 +37,13 @@ type PlannedOp =
   | { readonly kind: "txn"; readonly plan: Plan }
   | { readonly kind: "none" };
 
-/** The state of the store before the transaction. */
+/** The revisions that could be read before the transaction: from `compactRevision` to `revision`. */
 export interface Bounds {
   readonly revision: Revision;
   readonly compactRevision: Revision;
 }
 
-/** A transaction while it runs. */
+/** The context of a running transaction. */
 interface Run {
   readonly data: StoreData;
   readonly write: Write;
@@ -53,16 +53,16 @@ interface Run {
 const emptyHeader: ResponseHeader = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
 
 /**
- * Runs a transaction, in slices: first all compares, nested ones too, against the state before it; then the checks of
- * everything that will run; then the operations in order, each seeing what those before it did.
+ * Runs a transaction, in slices. First all compares are evaluated at the state before the transaction, those of nested transactions
+ * too. Then all operations that will run are checked. Then they run in order; each sees the changes of the operations before it.
  *
- * @throws StoreError; the caller undoes `write`
+ * @throws StoreError; then the caller undoes `write`
  * @see etcd v3 API, KV.Txn
  */
 export function* runTxn(data: StoreData, request: TxnRequest, write: Write, before: Bounds): Sliced<RawTxnResponse> {
   const run = { data, write, before };
   const plan = yield* choose(run, request);
-  // One after the other, as it shows when two are wrong.
+  // The operations are checked in their order, as in etcd: if two are wrong, the client gets the error of the first one.
   forEachOp(plan, (op) => {
     if (op.kind === "put") checkPut(data, op.request);
     else if (op.kind === "range") checkRange(op.request, before);
@@ -73,10 +73,10 @@ export function* runTxn(data: StoreData, request: TxnRequest, write: Write, befo
   return { ...(yield* execute(run, plan)), header: undefined };
 }
 
-/** Compares and operations of a transaction that is run at once: as many operations as a client may ask for by default. */
+/** The most compares and operations of a small transaction: the default of `--max-txn-ops`. */
 const maxSmallTxn = 128;
 
-/** Whether everything in a transaction is about a single key, and it is not much. */
+/** Whether a transaction is small: few compares and operations, each on a single key. */
 const isSmall = ({ compare, success, failure }: TxnRequest): boolean =>
   compare.length + success.length + failure.length <= maxSmallTxn &&
   compare.every(({ rangeEnd }) => rangeEnd.length === 0) &&
@@ -90,9 +90,9 @@ const isOfOneKey = ({ request }: RequestOp): boolean => {
 };
 
 /**
- * Runs a transaction at once if it is small, as most are: with the same result as `runTxn`, which takes a dozen generators for it.
+ * Runs a small transaction, as most are, without slices. The result is the same as that of `runTxn`, which needs a dozen generators.
  *
- * @returns undefined if it is not small: then nothing has changed
+ * @returns undefined: the transaction is not small, and nothing has changed
  * @throws StoreError; then nothing has changed
  */
 export function runSmallTxn(
@@ -173,7 +173,7 @@ function forEachOp(plan: Plan, visit: (op: PlannedOp) => void): void {
   }
 }
 
-/** Looks at the lease before the key, as for a put by itself: the order of etcd 3.7, and not of 3.4. */
+/** Checks the lease before the key, as for a put outside a transaction. etcd 3.7 has this order, etcd 3.4 has the opposite one. */
 function checkPut({ index, leases }: StoreData, request: PutRequest): void {
   leases.check(leaseIdFrom(request.lease));
   if (request.ignoreValue || request.ignoreLease) {
@@ -182,7 +182,7 @@ function checkPut({ index, leases }: StoreData, request: PutRequest): void {
   }
 }
 
-/** A negative revision is "the newest" for a Range by itself, but a compacted one here, as in etcd. */
+/** Checks the revision of a range. A negative one is a compacted one, as in etcd; outside a transaction it means the newest revision. */
 function checkRange(request: RangeRequest, before: Bounds): void {
   if (request.revision === 0n) return;
   const revision = counterFromRequest(request.revision);
@@ -227,15 +227,15 @@ function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
   }
 }
 
-/** The revision that an operation of a transaction reads at. */
+/** Returns the revision at which a range of a transaction reads. */
 function readRevision({ write, before }: Run, request: RangeRequest): number {
   const asked = counterFromRequest(request.revision);
   if (asked > 0) return asked;
-  // Without a change of its own the new revision may be another write's, which is not finished.
+  // If this transaction has no change yet, `write.revision` may be the revision of another write that still runs, and must not be read.
   return write.hasChanged ? write.revision : before.revision;
 }
 
-/** The new revision from the first change on, and only that field. */
+/** Returns the header of one operation's response. Only its revision is set: the new one if the transaction has changed something already. */
 const headerOf = (write: Write, before: Bounds): ResponseHeader => ({
   clusterId: 0n,
   memberId: 0n,

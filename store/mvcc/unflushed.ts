@@ -3,20 +3,20 @@ import { encodeKeyValue, isTombstone, noBytes, onlyKey, type KeyState } from "./
 import type { ValueChunk, ValuePlace } from "./value-chunk.js";
 import { emptyList, type Revision } from "../base/index.js";
 
-/** A part of a change: its key, what the key was before, and where the KeyValue of a put lies. */
+/** One of the three parts of a change: the entry of its key, the state of the key before it, the place of a put's KeyValue in memory. */
 type Part = KeyEntry | KeyState | ValuePlace<KeyEntry> | undefined;
 
 const partsOfChange = 3;
 
 /**
- * The changes of one revision, each in the place that is its `sub`. They are applied and not yet known to be on disk, and may still
- * grow. Most revisions have a single change, so the first one stands in fields. The parts of the others stand one after another in
- * one array, without an object for each: a revision may delete very many keys.
+ * The changes of one revision that are applied and perhaps not on disk. `sub` is the place of a change, from 0; more changes may be
+ * added. Most revisions have a single change, so the parts of the first one are fields. The parts of the others are in one array,
+ * three for each change and no object, because a revision may delete millions of keys.
  */
 export class Changes {
   private others: Part[] | undefined = undefined;
 
-  /** Begins with the first change; see `add`. */
+  /** Adds the first change; the parameters are those of `add`. */
   constructor(
     readonly revision: Revision,
     private readonly firstEntry: KeyEntry,
@@ -33,8 +33,8 @@ export class Changes {
   /**
    * Adds the next change.
    *
-   * @param before what the key was before; absent: the index did not know it
-   * @param place of a put: where its KeyValue lies. A delete is encoded when it is asked for
+   * @param before the state of the key before the change; undefined: the key was not in the index
+   * @param place the place of a put's KeyValue; undefined: the change is a delete, whose KeyValue `keyValueOf` encodes
    */
   add(entry: KeyEntry, before: KeyState | undefined, place: ValuePlace<KeyEntry> | undefined): void {
     if (this.others === undefined) this.others = [entry, before, place];
@@ -45,7 +45,7 @@ export class Changes {
     return sub === 0 ? this.firstEntry : (this.partOf(sub, 0) as KeyEntry);
   }
 
-  /** Returns what the key was before the change; undefined: the index did not know it. */
+  /** Returns the state of the key before the change; undefined: the key was not in the index. */
   stateBefore(sub: number): KeyState | undefined {
     return sub === 0 ? this.firstBefore : (this.partOf(sub, 1) as KeyState | undefined);
   }
@@ -61,7 +61,7 @@ export class Changes {
     return before === undefined || isTombstone(before);
   }
 
-  /** Returns the encoded KeyValue; of a delete only `key` is set. */
+  /** Returns the encoded KeyValue; for a delete it has only a key. */
   keyValueOf(sub: number): Uint8Array {
     const chunk = this.chunkOf(sub);
     if (chunk === undefined) return encodeKeyValue(this.entryOf(sub).key, onlyKey, noBytes);
@@ -69,7 +69,7 @@ export class Changes {
     return chunk.memory.subarray(start, start + this.sizeOf(sub));
   }
 
-  /** Returns the memory of the encoded KeyValue of a put; undefined: the change is a delete. */
+  /** Returns the chunk that contains the encoded KeyValue of a put; undefined: the change is a delete. */
   chunkOf(sub: number): ValueChunk<KeyEntry> | undefined {
     return sub === 0 ? this.firstChunk : this.placeOf(sub)?.chunk;
   }
@@ -79,7 +79,7 @@ export class Changes {
     return sub === 0 ? this.firstStart : (this.placeOf(sub)?.start ?? 0);
   }
 
-  /** Returns the length of the KeyValue of a put, and about that of a delete: nothing is encoded for it. */
+  /** Returns the length of the KeyValue of a put, or the length of the key of a delete, which is close to that of its KeyValue. */
   sizeOf(sub: number): number {
     if (this.isDelete(sub)) return this.entryOf(sub).key.length;
     return sub === 0 ? this.firstLength : (this.placeOf(sub)?.length ?? 0);
@@ -89,55 +89,56 @@ export class Changes {
     return this.partOf(sub, 2) as ValuePlace<KeyEntry> | undefined;
   }
 
-  private partOf(sub: number, number: number): Part {
-    return this.others?.[(sub - 1) * partsOfChange + number];
+  /** @param part 0: entry, 1: state before, 2: place. @param sub from 1: the first change is not in the array */
+  private partOf(sub: number, part: number): Part {
+    return this.others?.[(sub - 1) * partsOfChange + part];
   }
 }
 
-/** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */
+/** The changes that are perhaps not on disk, by revision. Revisions have no gaps, so the index in the list is `revision - first`. */
 export class Unflushed {
   private readonly revisions = emptyList<Changes>();
 
-  /** @param first the revision that the first change will have */
+  /** @param first the revision of the first changes that `push` will add */
   constructor(private first: Revision) {}
 
-  /** Whether the disk has all changes. */
+  /** Whether all changes are on disk. */
   get isEmpty(): boolean {
     return this.revisions.length === 0;
   }
 
-  /** First revision that is not known to be on disk. */
+  /** The first revision that is perhaps not on disk. */
   get firstRevision(): Revision {
     return this.first;
   }
 
-  /** Whether the change lies here and not on disk. */
+  /** Whether the changes of a revision are here, and perhaps not on disk. */
   has(main: number): boolean {
     return main >= this.first;
   }
 
-  /** The encoded KeyValue of a change. Undefined: it is on disk. */
+  /** Finds the encoded KeyValue of a change; undefined: the change is on disk. */
   find(main: number, sub: number): Uint8Array | undefined {
     const changes = this.revisions[main - this.first];
     return changes !== undefined && sub < changes.length ? changes.keyValueOf(sub) : undefined;
   }
 
-  /** Adds the changes of the next revision; they may still grow. */
+  /** Adds the changes of the next revision; more may be added to them later. */
   push(changes: Changes): void {
     this.revisions.push(changes);
   }
 
-  /** Takes back the newest revision. */
+  /** Removes the newest revision, whose changes are undone. */
   pop(): void {
     this.revisions.pop();
   }
 
-  /** The changes in `[from, to]`, oldest first. */
+  /** Returns the changes of the revisions in `[from, to]` that are here, oldest first. */
   listBetween(from: number, to: number): readonly Changes[] {
     return this.revisions.slice(Math.max(0, from - this.first), Math.max(0, to - this.first + 1));
   }
 
-  /** Forgets the changes up to `revision`, which are on disk now. */
+  /** Removes the changes up to and including `revision`, which are on disk now. */
   dropThrough(revision: Revision): void {
     const count = revision - this.first + 1;
     if (count <= 0) return;

@@ -2,42 +2,43 @@ import { emptyList } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { ValueChunk } from "./value-chunk.js";
 
-/** Memory of a held value beside its bytes: V8's view of it, once it was read. */
+/** The bytes of memory that a value takes beside its own: those of its Uint8Array, which V8 creates at the first read. */
 const overheadBytes = 100;
 
-/** Values share chunks of this size, or of a part of the cache if that is small. */
+/** The size of the chunks that values share, unless the cache is smaller than `minChunks` of them. */
 const maxChunkBytes = 64 * 1024;
+/** A cache has room for at least this many chunks: a small cache has smaller chunks. */
 const minChunks = 16;
 
-/** Values that one eviction spares because they were asked for; then it takes what comes: it must not go through all of them. */
+/** The most values that one eviction keeps because they were used. After these it evicts used values too, so that its time is bounded. */
 const maxSpared = 100;
 
-/** Memory of values that are gone, beside as much as that of those that are held, before chunks are compacted … */
+/** Chunks are compacted when their memory is larger than twice the bytes of the values in the cache and these bytes. */
 const maxGarbageBytes = 1024 * 1024;
 
-/** … so many for each new one. */
+/** The oldest chunks that are compacted when a new chunk is added: two, so that their number falls. */
 const chunksPerCompaction = 2;
 
 /**
- * Keeps the encoded KeyValues of live keys in memory, up to a bound in bytes. Beyond it, those not asked for since they were
- * placed go first (second chance), and the next read of theirs goes to disk.
+ * Keeps the encoded KeyValues of live keys in memory, up to a bound in bytes. Beyond the bound, values that were not used since they
+ * were placed in a chunk are evicted ("second chance"). The next read of an evicted value reads from disk.
  *
- * Values are placed one behind the other in chunks, and leave with the oldest chunk: a million values are a few hundred pieces
- * of memory. What is to stay is copied into the newest chunk. An example of chunks with room for three values:
+ * Values are placed one after the other in chunks, because a few hundred buffers take less time and memory than a million. An eviction
+ * removes the oldest chunk, and copies its used values into the newest chunk. Example of chunks with room for three values:
  *
  *   hold a b c d      [a b c] [d]
- *   hold b            [a - c] [d b]
- *   a is asked for
- *   evict             [d b a]            c is gone
- *   drop d            [- b a]            a chunk goes when the last of its values does
+ *   hold b            [a - c] [d b]      b has a new value; the memory of the old one is garbage
+ *   read a                               a is used
+ *   evict             [d b a]            c was not used, so it is evicted
+ *   drop d            [- b a]            a chunk is removed when its last value is dropped
  */
 export class ValueCache {
   private readonly chunkBytes: number;
   /** The chunks that hold values, oldest first. */
   private chunks = emptyList<ValueChunk<KeyEntry>>();
-  /** The chunk that is filled now. */
+  /** The shared chunk to which values are added. */
   private open: ValueChunk<KeyEntry> | undefined = undefined;
-  /** The chunk from which memory was taken last. */
+  /** The chunk in which `take` has reserved memory last. */
   private taken: ValueChunk<KeyEntry> | undefined = undefined;
   private allocatedBytes = 0;
   private heldBytes = 0;
@@ -47,12 +48,12 @@ export class ValueCache {
     this.chunkBytes = Math.min(maxChunkBytes, Math.floor(maxBytes / minChunks));
   }
 
-  /** The memory that the cache takes. */
+  /** The bytes of memory that the cache takes. */
   get bytes(): number {
     return this.allocatedBytes + this.heldValues * overheadBytes;
   }
 
-  /** Takes memory for a KeyValue that is to be held next. @returns its chunk, where it begins at `taken` */
+  /** Reserves memory for the KeyValue of the next `hold`. @returns the chunk, in which the memory begins at `taken` */
   take(length: number): ValueChunk<KeyEntry> {
     const chunk = this.chooseChunk(length);
     chunk.take(length);
@@ -60,7 +61,7 @@ export class ValueCache {
     return chunk;
   }
 
-  /** Holds what was written, in so many bytes, to the memory that was taken last, as the newest of `entry`. */
+  /** Keeps the KeyValue of `length` bytes that the caller has written to the memory from `take`, as the newest value of `entry`. */
   hold(entry: KeyEntry, length: number): void {
     this.drop(entry);
     const chunks = this.chunks.length;
@@ -69,15 +70,15 @@ export class ValueCache {
     if (this.bytes > this.maxBytes) this.evict();
   }
 
-  /** Holds a copy of `value`, and returns it. */
+  /** Keeps a copy of `value` as the newest value of `entry`, and returns the copy. */
   holdCopy(entry: KeyEntry, value: Uint8Array): Uint8Array {
     const chunk = this.copy(value);
     const { memory, taken } = chunk;
     this.hold(entry, value.length);
-    return entry.value ?? memory.subarray(taken, taken + value.length); // a large one may be gone already
+    return entry.value ?? memory.subarray(taken, taken + value.length); // undefined: a value too large for the cache is evicted at once
   }
 
-  /** Forgets the value of `entry`: it is no longer its newest. */
+  /** Removes the value of `entry`, because the key has a newer value or is deleted. */
   drop(entry: KeyEntry): void {
     const { chunk } = entry;
     if (chunk === undefined) return;
@@ -86,7 +87,7 @@ export class ValueCache {
   }
 
   private chooseChunk(length: number): ValueChunk<KeyEntry> {
-    // In a shared chunk a large value would waste the rest of the one before.
+    // A large value has a chunk of its own: a shared one seldom has room for it, and would be replaced when it is partly empty.
     if (length > this.chunkBytes / 4) return new ValueChunk(length, false);
     if (this.open?.hasRoomFor(length) !== true) this.open = new ValueChunk(this.chunkBytes, true);
     return this.open;
@@ -132,7 +133,7 @@ export class ValueCache {
     return chunk;
   }
 
-  /** Works off memory that is kept by few values each. */
+  /** Frees memory of chunks that contain few values: their values are copied into the newest chunk. */
   private compact(): void {
     for (let n = 0; n < chunksPerCompaction && this.allocatedBytes > 2 * this.heldBytes + maxGarbageBytes; n++)
       this.giveUpOldest(() => true);
@@ -144,7 +145,7 @@ export class ValueCache {
     while (this.bytes > this.maxBytes && this.chunks.length > 0) this.giveUpOldest(shouldKeep);
   }
 
-  /** Gives up the oldest chunk; values that are to stay are placed behind the newest ones. */
+  /** Removes the oldest chunk. @param shouldKeep tells whether a value of it stays in the cache, placed after the newest values */
   private giveUpOldest(stays: (entry: KeyEntry) => boolean): void {
     const chunk = this.remove(0);
     for (const entry of chunk?.entries.splice(0) ?? []) {

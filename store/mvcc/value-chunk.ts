@@ -1,16 +1,17 @@
 import { emptyList } from "../base/index.js";
-/** A piece of memory that the encoded KeyValues of many entries share. */
+
+/** A buffer with the encoded KeyValues of many entries, or with a single large one. */
 export class ValueChunk<Entry> {
-  /** The entries whose value was placed here; some have another value by now, or none. */
+  /** The entries whose values were placed here. Some may have a newer value elsewhere, or none. */
   readonly entries = emptyList<Entry>();
-  /** Number of values here that are still held. */
+  /** The number of values here that are still in the cache. */
   live = 0;
-  /** Offset of the memory that was taken last. */
+  /** The offset of the memory that `take` has reserved last. */
   taken = 0;
   readonly memory: Buffer;
   private used = 0;
 
-  /** @param isShared whether there is room for more than one value */
+  /** @param isShared false: the chunk is for a single large value */
   constructor(
     readonly bytes: number,
     readonly isShared: boolean,
@@ -22,7 +23,7 @@ export class ValueChunk<Entry> {
     return this.used + length <= this.bytes;
   }
 
-  /** Takes memory for the next value, from `taken` on. */
+  /** Reserves memory for the next value, from `taken` on. */
   take(length: number): void {
     this.taken = this.used;
     this.used += length;

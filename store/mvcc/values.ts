@@ -4,16 +4,16 @@ import type { KeyEntry } from "./key-index.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 
-/** Larger blocks are not kept for the next read; they hold a single change anyway. */
+/** The most bytes of a block that is kept for the next read. Larger blocks have a single change, so another read seldom needs them. */
 const maxKeptBytes = 64 * 1024;
 
-/** Finds the encoded KeyValue of a change, wherever it is. */
+/** Reads the encoded KeyValue of a change: from the cache, from the unflushed changes, or from disk. */
 export class Values {
-  /** Blocks that were read from disk so far: how long reads know when to let others run. */
+  /** The number of blocks read from disk so far. Long reads yield after a number of blocks. */
   diskReads = 0;
   /**
-   * The block that was read last: keys that were written together are often read together. It may have been compacted since;
-   * the changes that are left in it are still the same.
+   * The block that was read last: keys that were written together are often read together. A compaction may have rewritten its row
+   * since then with fewer changes; the changes that are left are the same.
    */
   private last: BlockReader | undefined = undefined;
 
@@ -24,7 +24,7 @@ export class Values {
     private readonly blocks: BlockList,
   ) {}
 
-  /** The KeyValue of a key that exists now. */
+  /** Returns the newest KeyValue of a key that exists after its newest change, and puts it into the cache. */
   readNewest(entry: KeyEntry): Uint8Array {
     const { value } = entry;
     if (value !== undefined) {
@@ -35,13 +35,13 @@ export class Values {
     return this.cache.holdCopy(entry, this.unflushed.find(mod, sub) ?? this.readFromDisk({ main: mod, sub }));
   }
 
-  /** The KeyValue of one put. */
+  /** Returns the KeyValue of one put. */
   readAt(main: number, sub: number): Uint8Array {
-    // A copy: an answer of many values would keep the whole block of each in memory.
+    // A view would keep its whole block in memory, and an answer may have views of many blocks. Therefore a copy.
     return this.unflushed.find(main, sub) ?? Buffer.from(this.readFromDisk({ main, sub }));
   }
 
-  /** A part of its block. */
+  /** Returns a view of the KeyValue in the memory of its block. */
   private readFromDisk(position: Position): Uint8Array {
     const block = this.blocks.find(position);
     const reader = this.readBlock(block < 0 ? position : this.blocks.positionOf(block));

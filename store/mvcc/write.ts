@@ -18,28 +18,28 @@ import { Changes } from "./unflushed.js";
 import type { ValueChunk, ValuePlace } from "./value-chunk.js";
 
 /**
- * The changes of one revision while they are made. Its own reads see them at once; all others read at an earlier revision
- * until the store counts this one, and until then `undo` takes them back. What is gathered here is also what watchers are to
- * be told of the revision.
+ * The changes of one revision while they are applied. Reads of the same transaction see the changes. All other reads use an earlier
+ * revision until the store sets its revision to this one; until then `undo` can remove the changes. The watchers get their events of
+ * the revision from here.
  */
 export class Write {
-  /** The approximate bytes that the changes take in memory until they are on disk, beside a fixed cost for each. */
+  /** The approximate bytes of the changes in memory until they are on disk, without a fixed cost for each change. */
   bytes = 0;
   private made: Changes | undefined = undefined;
-  // The value that the first change replaced. Most writes are a single put: a list is made with the second change.
+  // The place of the value that the first change replaced. Most writes are a single put, so only the second change creates a list.
   private replacedChunk: ValueChunk<KeyEntry> | undefined = undefined;
   private replacedStart = 0;
   private replacedLength = 0;
-  /** The values that the other changes replaced; undefined: not in memory, or of this revision. */
+  /** The places of the values that the other changes replaced; an item is undefined if the value is not in memory, or is of this revision. */
   private replacedByOthers: (ValuePlace<KeyEntry> | undefined)[] | undefined = undefined;
-  /** The state of all keys that the write deletes. */
+  /** The state that all keys deleted by this write share. */
   private deleted: KeyState | undefined = undefined;
   private size: AnswerSize | undefined = undefined;
 
   /**
-   * @param revision the one that the first change takes
-   * @param checkWritable throws if nothing may be changed
-   * @param ownShouldYield see `shouldYield`; absent: the limits of an applied write decide
+   * @param revision the revision of the changes, if there are any
+   * @param checkWritable throws if the store must not be changed; called before each change
+   * @param ownShouldYield see `shouldYield`; absent: the limits for applied writes decide
    */
   constructor(
     private readonly data: StoreData,
@@ -48,12 +48,12 @@ export class Write {
     private ownShouldYield?: ShouldYield,
   ) {}
 
-  /** The changes; undefined: there is none. */
+  /** The changes; undefined: there are none. */
   get changes(): Changes | undefined {
     return this.made;
   }
 
-  /** Number of changes. */
+  /** The number of changes. */
   get changeCount(): number {
     return this.made?.length ?? 0;
   }
@@ -63,8 +63,8 @@ export class Write {
   }
 
   /**
-   * The value that a change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. Only of so
-   * many changes as watchers are told of at once.
+   * Returns the encoded KeyValue that a change replaced, if it was in memory and is of an earlier revision, so that events for watchers
+   * need no read from disk. Known only for the first `changesToldAtOnce` changes.
    */
   replacedValueOf(sub: number): Uint8Array | undefined {
     if (sub === 0)
@@ -73,17 +73,17 @@ export class Write {
     return place?.chunk.memory.subarray(place.start, place.start + place.length);
   }
 
-  /** Size of the response to the write. */
+  /** The size of the response to the write. */
   get answerSize(): AnswerSize {
     return (this.size ??= new AnswerSize(this.data.limits.responseBytes));
   }
 
-  /** Whether it is time to let others run. */
+  /** The function that tells whether to yield to other work. */
   get shouldYield(): ShouldYield {
     return (this.ownShouldYield ??= createShouldYield(this.data));
   }
 
-  /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
+  /** Puts a key. @throws LeaseNotFoundError, KeyNotFoundError (checked in this order), TooLargeError; then nothing has changed */
   put(request: PutRequest): RawPutResponse {
     this.data.leases.check(leaseIdFrom(request.lease));
     const { index } = this.data;
@@ -116,7 +116,7 @@ export class Write {
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
   }
 
-  /** Deletes keys in slices. @throws TooLargeError; nothing has changed then */
+  /** Deletes keys in slices. @throws TooLargeError; then nothing has changed */
   *deleteRange(request: DeleteRangeRequest): Sliced<RawDeleteRangeResponse> {
     this.data.stats.deletes++;
     const entries = yield* this.findLiveEntries(request);
@@ -132,11 +132,11 @@ export class Write {
     return { header: undefined, deleted: BigInt(entries.length), prevKvs };
   }
 
-  /** Deletes the keys of a lease, ascending; in slices. @throws LeaseNotFoundError */
+  /** Deletes the keys of a lease in key order, in slices. @throws LeaseNotFoundError */
   *revoke(lease: LeaseId): Sliced<void> {
     const keys = this.data.leases.listKeys(lease);
     const { stats } = this.data;
-    stats.deletes += keys.length; // etcd deletes them one by one
+    stats.deletes += keys.length; // etcd, too, counts a delete for each key
     if (keys.length > 1) stats.txns++;
     for (const key of keys) {
       this.delete(key, this.data.index.get(key));
@@ -144,7 +144,7 @@ export class Write {
     }
   }
 
-  /** Takes everything back; in slices. */
+  /** Removes all changes, newest first, in slices. */
   *undo(): Sliced<void> {
     const { made } = this;
     if (made === undefined) return;
@@ -184,7 +184,12 @@ export class Write {
     this.data.cache.drop(this.record(key, known, this.deleted, undefined, 0));
   }
 
-  /** @param chunk of a put: where its KeyValue was written last, in `size` bytes. @returns the entry of the key from now on */
+  /**
+   * Adds a change to the index, the leases and the unflushed changes.
+   *
+   * @param chunk for a put: the chunk with its KeyValue of `size` bytes at `taken`; undefined: the change is a delete
+   * @returns the entry of the key after the change
+   */
   private record(
     key: Key,
     known: KeyEntry | undefined,
@@ -207,7 +212,7 @@ export class Write {
       this.replacedChunk = replacedChunk;
       this.replacedStart = replacedStart;
       this.replacedLength = replacedLength;
-      unflushed.push(this.made); // it may still grow
+      unflushed.push(this.made); // further changes of this revision are added later
     } else {
       this.made.add(entry, before, chunk && { chunk, start: chunk.taken, length: size });
       this.replacedByOthers ??= [];
@@ -220,9 +225,10 @@ export class Write {
   }
 }
 
-/** Told how many keys were visited or changed since it was asked last; true: others are to run. */
+/** Called with the number of keys visited or changed since its last call; true: yield to other work. */
 type ShouldYield = (keys: number) => boolean;
 
+/** Creates the function that tells when the keys, or the reads from disk, since the last slice reach the limits for applied writes. */
 function createShouldYield({ values, limits }: StoreData): ShouldYield {
   let work = 0;
   let readsBefore = values.diskReads;
