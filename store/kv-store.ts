@@ -355,12 +355,12 @@ export class KvStore implements TableSource {
 
   /** Returns the number of keys attached to a lease; 0 if the lease does not exist. */
   leaseKeyCount(id: LeaseId): number {
-    return this.contents.data.leases.keyCount(id);
+    return this.contents.data.leases.countKeys(id);
   }
 
   /** Returns the first key attached to a lease at or after `from`; undefined if there is none. A binary search. */
   firstAttachedKey(id: LeaseId, from: Key): Key | undefined {
-    return this.contents.data.leases.firstKeyOf(id, from);
+    return this.contents.data.leases.findKeyFrom(id, from);
   }
 
   /**

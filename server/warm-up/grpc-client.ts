@@ -25,7 +25,7 @@ const defaultWindow = 65_535;
 /** The bytes of answers after which the client sends a WINDOW_UPDATE for the connection. */
 const windowBytes = 32 * 1024;
 const cancelCode = 8;
-/** The indexes of fields in HPACK's static table, its length, and the flags of an indexed field and of one that is added to the table (RFC 7541, §6). */
+/** Indexes of HPACK's static table, its length, and the flags of an indexed field and of one that is added to the table (RFC 7541, §6). */
 const hpack = { post: 0x83, http: 0x86, indexed: 0x80, literal: 0x40, staticFields: 61 } as const;
 
 const fieldsOfEachCall = [

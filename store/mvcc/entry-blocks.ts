@@ -35,7 +35,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   private bounds: Key[] = [""];
   private lives: number[] = [0];
   private count = 0;
-  /** The last key that `get` did not find. It is usually added next, so its place is kept. */
+  /** The last key that `get` did not find. Its place is kept, because the key is usually added next. */
   private soughtKey: Key | undefined = undefined;
   /** The place for `soughtKey`. */
   private sought = { block: 0, position: 0 };
@@ -109,7 +109,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   /** Updates the number of live entries after an entry has become live, or has stopped being live. */
-  countChange({ key, isLive }: Entry): void {
+  updateLives({ key, isLive }: Entry): void {
     this.addLives(this.blockOf(key), isLive ? 1 : -1);
   }
 
@@ -117,10 +117,10 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   countLive(from: Key, to: Key | undefined): number {
     if (to !== undefined && to <= from) return 0;
     const last = to === undefined ? this.blocks.length : this.blockOf(to);
-    let count = to === undefined ? 0 : this.liveBelow(last, to);
+    let count = to === undefined ? 0 : this.countLiveBelow(last, to);
     const first = this.blockOf(from);
     for (let at = first; at < last; at++) count += itemAt(this.lives, at);
-    return count - this.liveBelow(first, from);
+    return count - this.countLiveBelow(first, from);
   }
 
   /**
@@ -156,7 +156,7 @@ export class EntryBlocks<Entry extends Copyable<Entry>> {
   }
 
   /** Returns the number of live entries of a block below `key`. */
-  private liveBelow(at: number, key: Key): number {
+  private countLiveBelow(at: number, key: Key): number {
     const block = itemAt(this.blocks, at);
     const end = positionIn(block, key);
     let count = 0;

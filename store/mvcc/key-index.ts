@@ -45,7 +45,7 @@ export class KeyEntry {
     return !isTombstone(this.newest);
   }
 
-  /** Returns the put whose value the key had at revision `at`; if it is the newest change, the object `newest`. Undefined: the key did not exist. */
+  /** Returns the put whose value the key had at revision `at`; if it is the newest change, the object `newest`; undefined: the key did not exist. */
   putAt(at: number): Pick<KeyState, "mod" | "sub"> | undefined {
     const { newest, history } = this;
     if (newest.mod <= at) return isTombstone(newest) ? undefined : newest;
@@ -288,7 +288,7 @@ export class KeyIndex {
   private replaceNewest(entry: KeyEntry, state: KeyState): void {
     const wasLive = entry.isLive;
     entry.newest = state;
-    if (entry.isLive !== wasLive) this.entries.countChange(entry);
+    if (entry.isLive !== wasLive) this.entries.updateLives(entry);
   }
 
   private remove(entry: KeyEntry): void {

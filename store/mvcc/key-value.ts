@@ -42,24 +42,24 @@ export const noBytes = new Uint8Array(0);
 
 /** Encodes a KeyValue into newly allocated memory. */
 export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array): Uint8Array {
-  const target = Buffer.allocUnsafe(keyValueSize(key, state, value));
+  const target = Buffer.allocUnsafe(keyValueSizeOf(key, state, value));
   writeKeyValue(target, 0, key, state, value);
   return target;
 }
 
 /** Returns the length of an encoded KeyValue in bytes. */
-export function keyValueSize(key: Key, { create, mod, version, lease }: KeyState, value: Uint8Array): number {
+export function keyValueSizeOf(key: Key, { create, mod, version, lease }: KeyState, value: Uint8Array): number {
   return (
-    bytesFieldSize(key.length) +
-    counterFieldSize(create) +
-    counterFieldSize(mod) +
-    counterFieldSize(version) +
-    (value.length === 0 ? 0 : bytesFieldSize(value.length)) +
-    (lease === noLease ? 0 : 1 + bitsSize(bitsOf(lease)))
+    bytesFieldSizeOf(key.length) +
+    counterFieldSizeOf(create) +
+    counterFieldSizeOf(mod) +
+    counterFieldSizeOf(version) +
+    (value.length === 0 ? 0 : bytesFieldSizeOf(value.length)) +
+    (lease === noLease ? 0 : 1 + bitsSizeOf(bitsOf(lease)))
   );
 }
 
-/** Encodes a KeyValue into `target` from `start` on, where `keyValueSize` bytes must be free. */
+/** Encodes a KeyValue into `target` from `start` on, where `keyValueSizeOf` bytes must be free. */
 export function writeKeyValue(target: Buffer, start: number, key: Key, state: KeyState, value: Uint8Array): void {
   const { create, mod, version, lease } = state;
   let at = writeCounter(target, keyTag, key.length, start);
@@ -78,7 +78,7 @@ export function writeKeyValue(target: Buffer, start: number, key: Key, state: Ke
 const bitsOf = (lease: LeaseId): bigint => BigInt.asUintN(64, lease);
 
 /** Returns the length of the KeyValue of a deleted key, as it is on disk. */
-export const tombstoneSizeOf = (key: Key): number => bytesFieldSize(key.length);
+export const tombstoneSizeOf = (key: Key): number => bytesFieldSizeOf(key.length);
 
 /** Writes the KeyValue of a deleted key: the same bytes as `encodeKeyValue` with `onlyKey`. */
 export function writeTombstone(target: Buffer, key: Key, at: number): void {
@@ -187,20 +187,20 @@ class Cursor {
   }
 }
 
-function counterSize(value: number): number {
+function counterSizeOf(value: number): number {
   let size = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size += 1;
   return size;
 }
 
-function bitsSize(bits: bigint): number {
+function bitsSizeOf(bits: bigint): number {
   let size = 1;
   for (let rest = bits; rest >= 128n; rest >>= 7n) size += 1;
   return size;
 }
 
-const bytesFieldSize = (length: number): number => 1 + counterSize(length) + length;
-const counterFieldSize = (value: number): number => (value === 0 ? 0 : 1 + counterSize(value));
+const bytesFieldSizeOf = (length: number): number => 1 + counterSizeOf(length) + length;
+const counterFieldSizeOf = (value: number): number => (value === 0 ? 0 : 1 + counterSizeOf(value));
 
 /** Keys up to this length are copied byte by byte: for them a call of `Buffer.write` takes longer than the copy. */
 const maxInlineKey = 64;

@@ -42,13 +42,13 @@ export class Leases {
   }
 
   /** Returns the number of attached keys; 0 for a lease that does not exist. */
-  keyCount(id: LeaseId): number {
+  countKeys(id: LeaseId): number {
     return this.entries.get(id)?.keys.size ?? 0;
   }
 
   /** Returns the first attached key at or above `from`; undefined: there is none, or no such lease. A binary search, also for many keys. */
-  firstKeyOf(id: LeaseId, from: Key): Key | undefined {
-    return this.entries.get(id)?.keys.firstFrom(from);
+  findKeyFrom(id: LeaseId, from: Key): Key | undefined {
+    return this.entries.get(id)?.keys.findFirstFrom(from);
   }
 
   /** Returns the attached keys, ascending. @throws LeaseNotFoundError */

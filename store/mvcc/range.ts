@@ -271,8 +271,8 @@ interface Ranking<R> {
 }
 
 /**
- * Returns the first `wanted` hits by rank, in slices. Hits are sorted in parts, and after each part only the first `wanted` are kept. So
- * the first 10 of a million hits need memory for 52 ranks, and no sort of a million.
+ * Returns the first `wanted` hits by rank, in slices. Hits are sorted in parts, and after each part only the first `wanted` are kept. The
+ * first 10 of a million hits therefore need memory for 52 ranks, and no sort of a million.
  *
  * @param hits in key order
  */

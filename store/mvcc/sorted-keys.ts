@@ -70,7 +70,7 @@ export class SortedKeys {
   }
 
   /** Returns the first key at or above `key`; undefined: there is none. */
-  firstFrom(key: Key): Key | undefined {
+  findFirstFrom(key: Key): Key | undefined {
     const at = Math.max(0, this.blockOf(key));
     const block = this.blocks[at];
     return block?.[positionIn(block, key)] ?? this.blocks[at + 1]?.[0];

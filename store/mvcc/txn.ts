@@ -61,7 +61,7 @@ const emptyHeader: ResponseHeader = { clusterId: 0n, memberId: 0n, revision: 0n,
  */
 export function* runTxn(data: StoreData, request: TxnRequest, write: Write, before: Bounds): Sliced<RawTxnResponse> {
   const run = { data, write, before };
-  const plan = yield* choose(run, request);
+  const plan = yield* planTxn(run, request);
   // The operations are checked in their order, as in etcd: if two are wrong, the client gets the error of the first one.
   forEachOp(plan, (op) => {
     if (op.kind === "put") checkPut(data, op.request);
@@ -140,7 +140,7 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
   }
 }
 
-function* choose(run: Run, request: TxnRequest): Sliced<Plan> {
+function* planTxn(run: Run, request: TxnRequest): Sliced<Plan> {
   let succeeded = true;
   for (const compare of request.compare) {
     succeeded = yield* evaluateCompare(run.data, compare, run.before.revision, run.write.shouldYield);
@@ -160,7 +160,7 @@ function* planOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
     case "requestDeleteRange":
       return { kind: "deleteRange", request: op.value };
     case "requestTxn":
-      return { kind: "txn", plan: yield* choose(run, op.value) };
+      return { kind: "txn", plan: yield* planTxn(run, op.value) };
     case undefined:
       return { kind: "none" };
   }

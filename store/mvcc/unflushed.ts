@@ -3,7 +3,7 @@ import { encodeKeyValue, isTombstone, noBytes, onlyKey, type KeyState } from "./
 import type { ValueChunk, ValuePlace } from "./value-chunk.js";
 import { emptyList, type Revision } from "../base/index.js";
 
-/** One of the three parts of a change: the entry of its key, the state of the key before it, the place of a put's KeyValue in memory. */
+/** A part of a change, which has three: the entry of its key, the state of the key before it, the place of a put's KeyValue in memory. */
 type Part = KeyEntry | KeyState | ValuePlace<KeyEntry> | undefined;
 
 const partsOfChange = 3;

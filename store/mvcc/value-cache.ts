@@ -136,17 +136,17 @@ export class ValueCache {
   /** Frees memory of chunks that contain few values: their values are copied into the newest chunk. */
   private compact(): void {
     for (let n = 0; n < chunksPerCompaction && this.allocatedBytes > 2 * this.heldBytes + maxGarbageBytes; n++)
-      this.giveUpOldest(() => true);
+      this.removeOldest(() => true);
   }
 
   private evict(): void {
     let spared = 0;
     const shouldKeep = ({ used }: KeyEntry): boolean => used && spared++ < maxSpared;
-    while (this.bytes > this.maxBytes && this.chunks.length > 0) this.giveUpOldest(shouldKeep);
+    while (this.bytes > this.maxBytes && this.chunks.length > 0) this.removeOldest(shouldKeep);
   }
 
   /** Removes the oldest chunk. @param shouldKeep tells whether a value of it stays in the cache, placed after the newest values */
-  private giveUpOldest(stays: (entry: KeyEntry) => boolean): void {
+  private removeOldest(stays: (entry: KeyEntry) => boolean): void {
     const chunk = this.remove(0);
     for (const entry of chunk?.entries.splice(0) ?? []) {
       if (chunk === undefined || entry.chunk !== chunk) continue;

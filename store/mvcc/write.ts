@@ -12,7 +12,15 @@ import {
   type Sliced,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import { isTombstone, type KeyState, keyValueSize, noBytes, tombstoneOf, valueOf, writeKeyValue } from "./key-value.js";
+import {
+  isTombstone,
+  type KeyState,
+  keyValueSizeOf,
+  noBytes,
+  tombstoneOf,
+  valueOf,
+  writeKeyValue,
+} from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 import { Changes } from "./unflushed.js";
 import type { ValueChunk, ValuePlace } from "./value-chunk.js";
@@ -105,7 +113,7 @@ export class Write {
     };
     const value = request.ignoreValue ? valueOf(previous) : request.value;
     const { cache, stats } = this.data;
-    const size = keyValueSize(key, state, value);
+    const size = keyValueSizeOf(key, state, value);
     const chunk = cache.take(size);
     writeKeyValue(chunk.memory, chunk.taken, key, state, value);
     const changed = this.record(key, entry, state, chunk, size);

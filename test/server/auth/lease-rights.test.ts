@@ -38,7 +38,7 @@ const rightsIn = (state: AuthState, name = "ann"): Rights => new Rights(state, {
 
 /** Returns the keys of leases in the form that a store has. */
 const keysOf = (leases: Leases): LeasedKeys => ({
-  firstAttachedKey: (id, from) => leases.firstKeyOf(id, from),
+  firstAttachedKey: (id, from) => leases.findKeyFrom(id, from),
 });
 
 const newLeases = (): Leases => {
@@ -112,7 +112,7 @@ test("the check of a lease looks at each of the user's ranges, and not at each k
   const counted: LeasedKeys = {
     firstAttachedKey: (id, from) => {
       looks += 1;
-      return leases.firstKeyOf(id, from);
+      return leases.findKeyFrom(id, from);
     },
   };
   rightsIn(state).checkLeaseWrite(lease, counted);

@@ -61,7 +61,7 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
           else if (kind === "change" && model.has(key)) {
             const entry = model.get(key)!;
             entry.isLive = !entry.isLive;
-            blocks.countChange(entry);
+            blocks.updateLives(entry);
           }
         }
       const keys = [...model.keys()].sort();
@@ -126,7 +126,7 @@ test("a change of one copy of blocks does not affect the other", () => {
             else if (kind === "change" && entry !== undefined) {
               const own = blocks.unshare(entry);
               own.isLive = !own.isLive;
-              blocks.countChange(own);
+              blocks.updateLives(own);
               model.set(key, own.isLive);
             }
           }

@@ -31,7 +31,7 @@ test("sorted keys hold what a set holds, ascending, through splits and merges", 
       assert.equal(keys.size, sorted.length);
       for (const from of ["", "k", "k0700", "k0700!", "l"])
         assert.equal(
-          keys.firstFrom(from),
+          keys.findFirstFrom(from),
           sorted.find((key) => key >= from),
         );
     }),
