@@ -1,15 +1,17 @@
 import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 
-/** The size from which the young generation, two halves of the same size, no longer grows. */
-const maxYoungBytes = 16 * 1024 * 1024;
+/** The size of one of its two halves from which the young generation no longer grows, with a margin for the heads of V8's pages. */
+const maxHalfBytes = 7 * 1024 * 1024;
 
-/** Returns V8's `--semi-space-growth-factor` for a young generation of this size. V8's own is 2. */
-export const growthFactor = (youngBytes: number): number => (youngBytes >= maxYoungBytes ? 1 : 2);
+/** Returns V8's `--semi-space-growth-factor` for halves of this size. V8's own is 2. */
+export const growthFactor = (halfBytes: number): number => (halfBytes >= maxHalfBytes ? 1 : 2);
 
-/** The memory of the young generation, both halves. */
-export const youngGenerationBytes = (): number =>
-  getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")?.space_size ?? 0;
+/** Returns the size of one half of the young generation in bytes. V8 may give back the other half for a time, so the memory of both tells less. */
+export const youngHalfBytes = (): number => {
+  const space = getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space");
+  return space === undefined ? 0 : space.space_used_size + space.space_available_size;
+};
 
 /**
  * Has V8 keep the young generation of this process at 16 MiB, until the process ends. V8 lets it grow to 32 MiB (Node 20, 22) or 64 (Node 24) and
@@ -22,7 +24,7 @@ export const youngGenerationBytes = (): number =>
 export const limitYoungGeneration = (): void => {
   let factor = growthFactor(0);
   const look = (): void => {
-    const wanted = growthFactor(youngGenerationBytes());
+    const wanted = growthFactor(youngHalfBytes());
     if (wanted === factor) return;
     factor = wanted;
     setFlagsFromString(`--semi-space-growth-factor=${factor}`);
