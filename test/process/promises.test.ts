@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import { Client as GrpcClient, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import { EtcdError } from "../../client/index.js";
 import { RangeRequest, RangeResponse } from "../../proto/index.js";
@@ -52,7 +52,9 @@ test("a leader that continues after a freeze never answers a stale linearizable 
     await cluster.leader(others);
     await asksOthers.kv.put("k", "new", { timeoutMs: scaleMs(longEnoughMs) });
     const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: scaleMs(longEnoughMs) }));
-    await delay(100); // time for the reads to arrive in the member's socket, as the first input after it resumes
+    // The client writes them at the end of this turn. On loopback they are then in the member's socket, as its first input.
+    await setImmediate();
+    await setImmediate();
     frozen.resume();
     assert.deepEqual(new Set(await Promise.all(reads)), new Set(["new"]));
   } finally {
