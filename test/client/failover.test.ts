@@ -4,7 +4,7 @@ import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Client, ConnectError, EtcdError } from "../../client/index.js";
-import { freePorts } from "../support/etcd-process.js";
+import { freePorts } from "../support/free-ports.js";
 import { VirtualClock } from "../../testing/virtual-clock.js";
 import { FakeServer, oneKey, putAt, type Failing } from "./fake-server.js";
 import { passTime } from "./virtual-time.js";

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { endWithTests } from "../support/child-processes.js";
 import { eventually } from "../support/deadline.js";
-import { freePorts, startEtcdCluster } from "../support/etcd-process.js";
+import { startEtcdCluster } from "../support/etcd-process.js";
+import { freePorts } from "../support/free-ports.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
 

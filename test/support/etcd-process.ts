@@ -2,7 +2,6 @@
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +13,7 @@ import { eventually, within } from "./deadline.js";
 import { patientClient } from "./patient-client.js";
 import { electionFlags } from "./election-flags.js";
 import { scaleMs } from "./machine-speed.js";
+import { freePorts } from "./free-ports.js";
 import { withoutWarmUp } from "./minietcd-process.js";
 
 /**
@@ -259,18 +259,3 @@ export async function createEtcdCluster({
   });
   return new EtcdCluster(kind, folder, members);
 }
-
-/** Returns free ports of 127.0.0.1; all of them are held until the last is found. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-const listenAnywhere = (): Promise<Server> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve(server));
-  });
