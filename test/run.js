@@ -28,9 +28,13 @@ const defaultSuites = ["unit", "process", "sim"];
  * those of `interop` for other programs. `faults` fill disks and use up file descriptors, so they run alone.
  */
 const cores = availableParallelism();
-const concurrency = { unit: cores + 1, process: 2 * cores + 1, sim: 1, interop: cores, faults: 1 };
-/** The longest files; they begin first, so that the others run beside them. */
-const longest = ["test/process/client.test.ts", "test/process/leases.test.ts", "test/examples/examples.test.ts"];
+const concurrency = { unit: cores + 2, process: 2 * cores + 1, sim: 1, interop: cores, faults: 1 };
+/** Beginnings of the longest files' paths, the longest first; they begin first, so that the others run beside them. */
+const longest = [
+  ...["leases", "client", "local-cluster", "reset-member", "snapshots"].map((name) => `test/process/${name}.`),
+  ...["test/examples/", "test/process/verify.", "test/process/promises.", "test/build/package."],
+  ...["test/cli/", "test/client/", "test/testing/", "test/server/"],
+];
 /** Timeout of a test file that hangs. 200 seeds need 20 min on a busy machine. */
 const fileTimeoutMs = 40 * 60_000;
 
@@ -39,7 +43,10 @@ const firstPart = words.findIndex((word) => !suites.includes(word));
 const chosen = firstPart === -1 ? words : words.slice(0, firstPart);
 const parts = words.slice(chosen.length);
 
-const rankOf = (path) => (longest.includes(path) ? longest.indexOf(path) : longest.length);
+const rankOf = (path) => {
+  const rank = longest.findIndex((beginning) => path.startsWith(beginning));
+  return rank === -1 ? longest.length : rank;
+};
 const paths = ["test", "examples"]
   .flatMap((root) => readdirSync(root, { recursive: true, encoding: "utf8" }).map((path) => join(root, path)))
   .filter((path) => path.endsWith(".test.ts") && parts.every((part) => path.includes(part)))
