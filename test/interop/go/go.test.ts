@@ -12,7 +12,7 @@ import { endWithTests } from "../../support/child-processes.js";
 import { eventually } from "../../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../../support/etcd-process.js";
 import { tempFolder } from "../../support/temp-folder.js";
-import { scaleMs, slowness } from "../../support/machine-speed.js";
+import { lengthen, scaleMs, slowness } from "../../support/machine-speed.js";
 import { patientClient } from "../../support/patient-client.js";
 
 /** Debian's Go, for Debian's libraries; the PATH may have another one. */
@@ -25,6 +25,8 @@ const buildTimeoutMs = 300_000;
 const leaderTimeoutMs = 20_000;
 const probeTimeoutMs = 1_000;
 const members = 3;
+/** TTL of leases that outlive a leader, in seconds. All programs print it, so it is the same for all. */
+const serviceTtl = lengthen(5);
 
 /** Changes the cluster while the program pauses. */
 type AtPause = (cluster: EtcdCluster) => Promise<void>;
@@ -39,7 +41,9 @@ async function build(program: string): Promise<void> {
 async function transcript(program: string, kind: ServerKind, atPause: AtPause): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind, members });
   const child = endWithTests(
-    spawn(program, ["-endpoints", cluster.endpoints.join(","), `-slowness=${slowness()}`], { env: {} }),
+    spawn(program, ["-endpoints", cluster.endpoints.join(","), `-slowness=${slowness()}`, `-ttl=${serviceTtl}`], {
+      env: {},
+    }),
   );
   const lines: string[] = [];
   let stderr = "";

@@ -6,8 +6,8 @@ import (
 	"go.etcd.io/etcd/clientv3"
 )
 
-// Long enough for an election, and for the client to find another member.
-const serviceTTL = 5
+// Seconds that are enough for an election, and for the client to find another member.
+var serviceTTL int
 
 // discovery is a gateway that finds its services by their keys, and one service that stays registered to the end.
 type discovery struct {
@@ -26,7 +26,7 @@ type service struct {
 }
 
 func register(client *clientv3.Client, name, address string) *service {
-	lease, err := client.Grant(background(), serviceTTL)
+	lease, err := client.Grant(background(), int64(serviceTTL))
 	check(err)
 	s := &service{client: client, key: "/services/" + name, lease: lease.ID}
 	s.at(address)

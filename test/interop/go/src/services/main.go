@@ -38,6 +38,7 @@ var input = bufio.NewReader(os.Stdin)
 func main() {
 	endpoints := flag.String("endpoints", "127.0.0.1:2379", "the members, separated by commas")
 	slowness := flag.Float64("slowness", 1, "how many times longer than on a quiet machine things take")
+	flag.IntVar(&serviceTTL, "ttl", 5, "TTL of the leases that outlive a leader, in seconds")
 	flag.Parse()
 	for _, limit := range []*time.Duration{&deadline, &patience, &tryTimeout} {
 		*limit = time.Duration(float64(*limit) * *slowness)
