@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { totalCpuMs } from "./process-usage.js";
+import { totalCpuMs, whenIdle } from "./process-usage.js";
 import { format, median, printTable, ratio } from "./report.js";
 import { Scope } from "./scope.js";
 import { findServers, createMembers, pidsOf, type Server } from "./servers.js";
@@ -31,7 +31,7 @@ interface Phase {
 
 const putsOf = (name: string, requests: number): Phase => ({ name, requests, textOf: (n) => putText(`key-${n}`) });
 
-/** The requests to a server that has just started, then further ones, until V8 has compiled the code for them. */
+/** The first requests to a server that has started and is idle, then further ones, until V8 has compiled the rest of the code for them. */
 const phases: readonly Phase[] = [
   putsOf("first 2 000 puts", 2_000),
   putsOf("next 6 000 puts", 6_000),
@@ -91,6 +91,7 @@ const measure = async (server: Server): Promise<(number | undefined)[]> => {
   await using scope = new Scope();
   const cluster = scope.use(await createMembers(server, 1));
   await cluster.start();
+  await whenIdle(pidsOf(cluster));
   const [host = "", port = ""] = (cluster.endpoints[0] ?? "").split(":");
   const sockets = Array.from({ length: connections }, () => connect({ host, port: Number(port), noDelay: true }));
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
@@ -105,7 +106,7 @@ const servers = findServers();
 /** Runs the phases on each server in turn, and prints the medians of the rounds. */
 export const measureGateway = async (): Promise<void> => {
   console.log(
-    `Puts of ${valueBytes} bytes as JSON, then scrapes, ${connections} at a time on kept connections, on one member that has just started; medians of ${rounds} rounds.\n`,
+    `Puts of ${valueBytes} bytes as JSON, then scrapes, ${connections} at a time on kept connections, on one member that has been idle since its start; medians of ${rounds} rounds.\n`,
   );
   const samples = servers.map((): (number | undefined)[][] => []);
   for (let round = 0; round < rounds; round++)

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** The unit of CPU times in /proc, in milliseconds: USER_HZ is 100, independent of the kernel's tick. */
 const msPerTick = 10;
@@ -21,6 +22,26 @@ export const totalCpuMs = (pids: readonly number[]): number | undefined => {
     total += ms;
   }
   return total;
+};
+
+const idleIntervalMs = 500;
+/** The CPU time in such an interval up to which servers without requests count as idle: heartbeats and timers take some. */
+const idleCpuMs = 25;
+const idleTimeoutMs = 30_000;
+
+/**
+ * Waits until processes use hardly any CPU time: a member of minietcd compiles its code when it has started (`server/warm-up`). Returns at
+ * once without /proc.
+ */
+export const whenIdle = async (pids: readonly number[]): Promise<void> => {
+  const deadline = performance.now() + idleTimeoutMs;
+  for (let before = totalCpuMs(pids); before !== undefined;) {
+    await delay(idleIntervalMs);
+    const after = totalCpuMs(pids);
+    if (after === undefined || after - before <= idleCpuMs * pids.length) return;
+    if (performance.now() > deadline) throw new Error(`the servers do not become idle in ${idleTimeoutMs} ms`);
+    before = after;
+  }
 };
 
 /** Returns the resident memory of a process in MB; undefined without /proc. */

@@ -44,12 +44,16 @@ export const findOtherEtcds = (): Server[] =>
     .filter((program) => program !== "")
     .map((program) => ({ kind: "etcd", label: `etcd ${versionOfEtcd(program) ?? program}`, program }));
 
+/** Members of tests do not warm up; here they do, as those of users. */
+const warmUp = { ETCD_WARM_UP: "true" } as const;
+
 /** Creates members that log only errors. The caller starts them. */
 export const createMembers = ({ kind, program }: Pick<Server, "kind" | "program">, members = 3): Promise<EtcdCluster> =>
   createEtcdCluster({
     kind,
     members,
     flags: ["--log-level=error"],
+    environment: kind === "minietcd" ? warmUp : {},
     ...(program === undefined ? {} : { program }),
   });
 
