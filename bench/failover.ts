@@ -110,7 +110,7 @@ class Run {
     else {
       await leader.stop("SIGKILL");
       leader.launch();
-      await leader.ready();
+      await leader.whenReady();
     }
     await writers.whenSettled(until, undefined);
     const round = roundOf(writers.takeWrites(), { position, from, firstWriteMs });

@@ -136,7 +136,7 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
       ...{ longestCollection, before, most, term, leads: role === "leader" },
     });
   });
-  await member.ready;
+  await member.whenReady;
   tell({ kind: "ready" });
 };
 

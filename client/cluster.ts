@@ -44,14 +44,16 @@ export class Cluster {
     return { header: headerOf(header), members };
   }
 
-  /**
-   * Adds a member, which is then to be started. Members of minietcd cannot be changed yet: they answer UNIMPLEMENTED.
-   *
-   * @param options.isLearner the member does not vote until it is promoted
-   */
+  /** Adds a member, which is then to be started. Members of minietcd cannot be changed yet: they answer UNIMPLEMENTED. */
   async memberAdd(
     peerURLs: readonly string[],
-    { isLearner = false, ...options }: { readonly isLearner?: boolean | undefined } & RequestOptions = {},
+    {
+      isLearner = false,
+      ...options
+    }: {
+      /** The member does not vote until it is promoted. */
+      readonly isLearner?: boolean | undefined;
+    } & RequestOptions = {},
   ): Promise<MemberAddResult> {
     const request = { peerURLs: [...peerURLs], isLearner };
     const { header, member, members } = await this.endpoints.call(memberAdd, request, options);

@@ -43,7 +43,7 @@ export const startMember = async (options: StartMemberOptions = {}): Promise<Mem
   signal?.addEventListener("abort", giveUp);
   try {
     signal?.throwIfAborted();
-    await member.ready;
+    await member.whenReady;
     if (options.flags?.warmUp !== undefined && config.warmUp) void warmUpMember(member, config, environment);
     return member;
   } catch (error) {

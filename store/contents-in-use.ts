@@ -7,7 +7,7 @@ import type { Watches } from "./watch/index.js";
 /** An installed snapshot. */
 export interface Installed {
   /** Resolves once the replaced backend is closed, so that its directory can be removed. */
-  readonly replaced: Promise<void>;
+  readonly whenReplaced: Promise<void>;
 }
 
 /** Holds the present contents of a store, and replaces them by those of a snapshot. */
@@ -62,7 +62,7 @@ export class ContentsInUse {
   /** Waits for a compaction of `contents`. If a snapshot replaces them meanwhile, the compaction is part of the snapshot. */
   async whenFinished(compaction: Compaction, contents: Contents): Promise<void> {
     try {
-      await compaction.finished;
+      await compaction.whenFinished;
     } catch (error) {
       if (contents === this.current) throw error;
       await this.whenFinished(this.current.newestCompaction, this.current);
@@ -100,7 +100,7 @@ export class ContentsInUse {
     this.writtenBefore += old.writer.writtenBytes + installedBytes;
     next.start();
     this.watches.onAdvanced(old.revision);
-    return { replaced: this.retire(old) };
+    return { whenReplaced: this.retire(old) };
   }
 
   private async openNext(backend: Backend): Promise<Contents> {

@@ -176,9 +176,9 @@ export class KvStore implements TableSource {
    */
   compact(revision: number): Compaction {
     this.checkWritable();
-    const finished = this.inUse.whenFinished(this.contents.compact(revision), this.contents);
-    finished.catch(() => undefined); // a caller need not await it
-    return { finished };
+    const whenFinished = this.inUse.whenFinished(this.contents.compact(revision), this.contents);
+    whenFinished.catch(() => undefined); // a caller need not await it
+    return { whenFinished };
   }
 
   /** Returns the rows of one of the applier's tables, by key, as last written. The store does not interpret them. */

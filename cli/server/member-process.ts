@@ -24,9 +24,9 @@ export class MemberProcess {
   /** The reason why the member could not start or continue; undefined if it reported none. */
   failure: string | undefined;
   /** Resolves when the process has ended. */
-  readonly exited: Promise<void>;
+  readonly whenExited: Promise<void>;
   /** Resolves when the member serves no more clients. */
-  readonly drained: Promise<void>;
+  readonly whenDrained: Promise<void>;
   private onDrained: () => void = () => undefined;
 
   private constructor(
@@ -38,11 +38,11 @@ export class MemberProcess {
       once(child, "exit").then(([code, signal]) => `${signal ?? `exit code ${String(code)}`}`),
       once(child, "error").then(([error]) => `it cannot be run: ${(error as Error).message}`),
     ]);
-    this.exited = ended.then(
+    this.whenExited = ended.then(
       (how) => this.onEnd(how, listener),
       (error: unknown) => this.onEnd(`it cannot be run: ${(error as Error).message}`, listener),
     );
-    this.drained = Promise.race([new Promise<void>((resolve) => (this.onDrained = resolve)), this.exited]);
+    this.whenDrained = Promise.race([new Promise<void>((resolve) => (this.onDrained = resolve)), this.whenExited]);
     child.on("message", (message) => {
       const event = message as MemberEvent;
       this.note(event);

@@ -110,7 +110,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
     if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));
   });
   void orphaned.then(() => stopAndExit(member, logger, "supervisor is gone"));
-  member.ready.then(
+  member.whenReady.then(
     () => {
       tellSupervisor({ kind: "ready" });
       writeCompileCache();
@@ -118,7 +118,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
     },
     () => undefined, // `stopped` has the reason
   );
-  const failure = await member.stopped;
+  const failure = await member.whenStopped;
   if (failure === undefined) return;
   logger.fatal("stopped", { error: errorText(failure) });
   tellSupervisor({ kind: "failed", reason: errorText(failure) });
@@ -128,7 +128,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
 const stopAndExit = async (member: Member, logger: Logger, why: string): Promise<void> => {
   logger.info("shutting down", { why });
   await member.stop();
-  if ((await member.stopped) !== undefined) return; // `serve` logs the reason, and ends the process
+  if ((await member.whenStopped) !== undefined) return; // `serve` logs the reason, and ends the process
   logger.info("stopped");
   process.exit(0);
 };
@@ -142,7 +142,7 @@ const stopOnSignals = (member: Member, logger: Logger): void => {
     process.once(signal, () => {
       logger.info("received signal; shutting down", { signal });
       void member.stop().then(async () => {
-        if ((await member.stopped) === undefined) logger.info("stopped", { signal });
+        if ((await member.whenStopped) === undefined) logger.info("stopped", { signal });
         process.kill(process.pid, signal);
       });
     });

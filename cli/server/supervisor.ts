@@ -43,7 +43,7 @@ export class Supervisor {
     } catch (error) {
       this.stopping = true;
       for (const member of started) member.kill("SIGKILL");
-      await Promise.all(started.map(({ exited }) => exited));
+      await Promise.all(started.map(({ whenExited }) => whenExited));
       throw error;
     }
     const { dataDir, memory } = this.flags;
@@ -136,7 +136,7 @@ export class Supervisor {
     for (const member of order) {
       const patience = setTimeout(() => member.kill("SIGKILL"), stopPatienceMs);
       member.kill("SIGTERM");
-      await member.exited;
+      await member.whenExited;
       clearTimeout(patience);
     }
   }
@@ -145,7 +145,7 @@ export class Supervisor {
     for (const member of members) member.drain();
     const giveUp = new AbortController();
     const patience = delay(drainPatienceMs, undefined, { signal: giveUp.signal }).catch(() => undefined);
-    await Promise.race([Promise.all(members.map(({ drained }) => drained)), patience]);
+    await Promise.race([Promise.all(members.map(({ whenDrained }) => whenDrained)), patience]);
     giveUp.abort();
   }
 

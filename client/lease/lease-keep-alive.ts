@@ -32,7 +32,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
   /** Aborted when the lease is lost, with a LeaseLostError as the reason. Pass it to requests that must not outlast the lease. */
   readonly lost: AbortSignal;
   /** Resolves when the renewals have ended: to the loss, or to undefined after `close()`. */
-  readonly ended: Promise<LeaseLostError | undefined>;
+  readonly whenEnded: Promise<LeaseLostError | undefined>;
   private readonly loss = new AbortController();
   private readonly renewing: Renewing;
   private readonly clock: Clock;
@@ -55,7 +55,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
     this.ttlSeconds = ttlSeconds;
     this.clock = stream.clock;
     this.lost = this.loss.signal;
-    this.ended = new Promise((resolve) => (this.end = resolve));
+    this.whenEnded = new Promise((resolve) => (this.end = resolve));
     this.patienceMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.patienceMs);
     this.renewing = {
       id,

@@ -129,7 +129,7 @@ async function waitForEnd(lease: LeaseKeepAlive, signal: AbortSignal): Promise<b
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = () => resolve()));
   const stopListening = onAbort(signal, stop);
-  await Promise.race([lease.ended, stopped]);
+  await Promise.race([lease.whenEnded, stopped]);
   stopListening();
   return signal.aborted;
 }

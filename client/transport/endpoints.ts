@@ -186,7 +186,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     const { login } = this.settings;
     if (login === undefined) return send();
     for (let logins = 1; ; logins++) {
-      if (login.metadata === undefined) await login.ready(this.loginServices, limits);
+      if (login.metadata === undefined) await login.whenReady(this.loginServices, limits);
       throwIfOver(era);
       const used = login.metadata;
       try {
@@ -204,7 +204,7 @@ export class Endpoints implements ConnectionOwner, Retries {
    */
   async whenLoggedIn(limits: CallLimits): Promise<void> {
     const { login } = this.settings;
-    if (login?.metadata === undefined) await login?.ready(this.loginServices, limits);
+    if (login?.metadata === undefined) await login?.whenReady(this.loginServices, limits);
   }
 
   /**
@@ -218,7 +218,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     if (login === undefined) throw new TypeError("Cannot log in: the client was made without the option `auth`");
     if (this.closed || signal?.aborted) throw notSentError(signal);
     login.forget(login.metadata);
-    await login.ready(this.loginServices, { deadline: this.clock.now() + timeoutMs, signal });
+    await login.whenReady(this.loginServices, { deadline: this.clock.now() + timeoutMs, signal });
     if (login.notEnabled !== undefined) throw login.notEnabled;
   }
 

@@ -82,7 +82,7 @@ export class Login {
    *
    * @throws EtcdError if the login fails, in all calls that wait for it; or if the limits are reached first, in this call only
    */
-  async ready(services: LoginServices, { deadline, signal }: CallLimits): Promise<void> {
+  async whenReady(services: LoginServices, { deadline, signal }: CallLimits): Promise<void> {
     const { clock } = services;
     while (this.#metadata === undefined) {
       const isOwn = this.attempt === undefined;

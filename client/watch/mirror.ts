@@ -31,7 +31,7 @@ const defaultMaxKeys = 1_000_000;
  */
 export class Mirror implements AsyncIterable<number>, AsyncDisposable {
   /** Resolves when the mirror has ended: to the error, or to undefined after `close()`. */
-  readonly ended: Promise<Error | undefined>;
+  readonly whenEnded: Promise<Error | undefined>;
   private map = new Map<string, KeyValue>();
   /** The keys in byte order; undefined: the list must be built again. */
   private sorted: readonly KeyValue[] | undefined;
@@ -52,7 +52,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     if (!(maxKeys > 0)) throw new RangeError(`Cannot mirror: maxKeys must be above 0, not ${maxKeys}`);
     this.changed = new Wakeup(services.stream.clock);
     this.interval = intervalOf(prefix, { prefix: true });
-    this.ended = this.follow();
+    this.whenEnded = this.follow();
   }
 
   /** The revision of the content; 0 before the first listing. */

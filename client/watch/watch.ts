@@ -112,7 +112,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
    * @throws ConnectError if no server can be reached within the dial time-out, EtcdError "deadline-exceeded" if no server creates
    * the watch in time
    */
-  async ready({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
+  async whenReady({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
       new EtcdError(code, `The watch is not created yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
     const { clock } = this.services.stream;

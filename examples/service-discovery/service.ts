@@ -38,6 +38,6 @@ async function stayRegistered(client: Client, key: string, address: string, plac
   await using lease = await client.lease.hold({ ttlSeconds, signal: stop });
   await client.kv.put(key, address, { lease: lease.id });
   place.print(`Registered: ${key} = ${address}`);
-  const loss = await Promise.race([lease.ended, pause(Infinity, stop)]);
+  const loss = await Promise.race([lease.whenEnded, pause(Infinity, stop)]);
   if (loss !== undefined) place.print(`${loss.message}; registering again`);
 }

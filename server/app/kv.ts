@@ -131,7 +131,7 @@ export const kvOperations = (
         {
           onResult: ({ compaction, revision }) => {
             const done = (): void => handler.onResult({ response: { header: undefined }, revision });
-            if (request.physical) compaction.finished.then(done, (error: unknown) => handler.onError(error));
+            if (request.physical) compaction.whenFinished.then(done, (error: unknown) => handler.onError(error));
             else done();
           },
           onError: (error) => handler.onError(error),

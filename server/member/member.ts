@@ -38,9 +38,9 @@ export class Member implements AsyncDisposable {
   private settleStopped: (failure: Error | undefined) => void = () => undefined;
 
   /** Resolves once clients are served: this member has applied its published name and URLs. */
-  readonly ready: Promise<void>;
+  readonly whenReady: Promise<void>;
   /** Resolves at the end of the member: with its failure, or undefined after `stop`. */
-  readonly stopped: Promise<Error | undefined>;
+  readonly whenStopped: Promise<Error | undefined>;
 
   private constructor(
     private readonly config: MemberConfig,
@@ -59,9 +59,9 @@ export class Member implements AsyncDisposable {
     private readonly descriptors: DescriptorShare,
     private readonly methods: readonly Method[],
   ) {
-    this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
-    this.ready = this.join();
-    this.ready.catch((error: unknown) => {
+    this.whenStopped = new Promise((resolve) => (this.settleStopped = resolve));
+    this.whenReady = this.join();
+    this.whenReady.catch((error: unknown) => {
       if (this.stopping === undefined) this.fail(error);
     });
   }

@@ -115,8 +115,8 @@ class UnfinishedStore implements NewStore {
     const { path, state } = this;
     if (state === undefined) throw new Error(`Cannot install ${path}: it was not finished`);
     try {
-      const { replaced } = await store.install(this.backend, () => directory.useStore(path, state));
-      replaced
+      const { whenReplaced } = await store.install(this.backend, () => directory.useStore(path, state));
+      whenReplaced
         .then(() => directory.removeUnusedStores())
         // The replaced store takes space until the next start.
         .catch((error: unknown) => logger.warn("cannot remove the store that a snapshot replaced", { error }))

@@ -31,7 +31,7 @@ interface Receiving {
   /** Whether the installation has begun: the new store may be in use. */
   isInstalling: boolean;
   /** Resolves once the store is in use or removed. */
-  ended: Promise<void>;
+  whenEnded: Promise<void>;
 }
 
 /**
@@ -103,7 +103,7 @@ export class SnapshotReceiver {
   /** Stops, and waits for the end. */
   async close(): Promise<void> {
     this.stop();
-    await this.current?.ended;
+    await this.current?.whenEnded;
   }
 
   private async receive(from: MemberId, channel: SnapshotChannel): Promise<void> {
@@ -126,11 +126,11 @@ export class SnapshotReceiver {
       channel,
       offered: undefined,
       isInstalling: false,
-      ended: Promise.resolve(),
+      whenEnded: Promise.resolve(),
     };
     this.current = receiving;
-    receiving.ended = this.receiveAndInstall(receiving, former?.ended, about);
-    await receiving.ended;
+    receiving.whenEnded = this.receiveAndInstall(receiving, former?.whenEnded, about);
+    await receiving.whenEnded;
     if (this.current === receiving) this.current = undefined;
   }
 

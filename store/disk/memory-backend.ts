@@ -47,7 +47,7 @@ class RowTable {
 
   put(key: string, value: Uint8Array): void {
     const at = this.blockOf(key);
-    const block = this.ownBlock(at);
+    const block = this.writableBlock(at);
     const { keys, values } = block;
     const position = positionIn(keys, key);
     this.bytes += value.length;
@@ -73,7 +73,7 @@ class RowTable {
     if (found === undefined) return;
     const position = positionIn(found.keys, key);
     if (found.keys[position] !== key) return;
-    const { keys, values } = this.ownBlock(at);
+    const { keys, values } = this.writableBlock(at);
     this.bytes -= key.length + (values[position]?.length ?? 0);
     keys.splice(position, 1);
     values.splice(position, 1);
@@ -107,7 +107,7 @@ class RowTable {
   }
 
   /** Returns the block at a position for writing: a copy if the block is shared. */
-  private ownBlock(at: number): Block {
+  private writableBlock(at: number): Block {
     const block = itemAt(this.blocks, at);
     if (block.owner === this.owner) return block;
     return (this.blocks[at] = { owner: this.owner, keys: [...block.keys], values: [...block.values] });

@@ -8,7 +8,7 @@ import type { WriteBehind } from "./write-behind.js";
 /** A compaction that has taken effect for reads. */
 export interface Compaction {
   /** Resolves once all changes that it makes unreadable are removed from disk. Rejects with a StoreError if they cannot be removed. */
-  readonly finished: Promise<void>;
+  readonly whenFinished: Promise<void>;
 }
 
 /** The changes of the store; `Contents` implements it. */
@@ -38,10 +38,10 @@ const pauseOfIndexSlice = 0.1;
  * and writes wait for the same disk.
  */
 export class Compactor {
-  private last: Compaction = { finished: Promise.resolve() };
+  private last: Compaction = { whenFinished: Promise.resolve() };
   /** The newest compaction on disk. Changes may be removed only up to it: after a restart an older revision could be read again. */
   private durable = 0;
-  private finished = 0;
+  private finishedRevision = 0;
   /** The number of compactions under way. */
   private running = 0;
   private stopped = false;
@@ -71,9 +71,9 @@ export class Compactor {
   /** Starts a compaction. @param onDisk resolves once its revision is on disk */
   start(revision: Revision, onDisk: Promise<void>): Compaction {
     this.running += 1;
-    const finished = this.run(revision, onDisk, this.whenEnded()).finally(() => (this.running -= 1));
-    finished.catch(() => undefined); // a caller need not await it
-    this.last = { finished };
+    const whenFinished = this.run(revision, onDisk, this.whenEnded()).finally(() => (this.running -= 1));
+    whenFinished.catch(() => undefined); // a caller need not await it
+    this.last = { whenFinished };
     return this.last;
   }
 
@@ -85,14 +85,14 @@ export class Compactor {
 
   /** Resolves once the work has ended. */
   whenEnded(): Promise<void> {
-    return this.last.finished.catch(() => undefined);
+    return this.last.whenFinished.catch(() => undefined);
   }
 
   private async run(revision: Revision, onDisk: Promise<void>, before: Promise<void>): Promise<void> {
     await onDisk;
     this.durable = Math.max(this.durable, revision);
     await before;
-    if (this.finished >= revision) return;
+    if (this.finishedRevision >= revision) return;
     const target = this.durable as Revision;
     await this.pins.whenReleasedBelow(target);
     const { clock } = this.options;
@@ -100,7 +100,7 @@ export class Compactor {
     const beganAt = clock.now();
     await this.sweep(target);
     await this.writer.finishCompaction(target);
-    this.finished = target;
+    this.finishedRevision = target;
     stats.compactedAt = clock.now();
     stats.compactionMs.observe(stats.compactedAt - beganAt);
   }

@@ -338,7 +338,7 @@ describe("streams of a client with a user", () => {
       assert.deepEqual([await startRevisionOf(after), await startRevisionOf(after)], [6n, 0n]);
       after.send(createdResponse(0n, 5n));
       after.send(createdResponse(1n, 5n));
-      assert.equal(await second.ready(), 6);
+      assert.equal(await second.whenReady(), 6);
       after.send(changeResponse(0n, 6n));
       assert.equal((await batches.next()).value?.revision, 6);
       await before.whenEnded();

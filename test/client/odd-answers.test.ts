@@ -62,7 +62,7 @@ describe("a malformed answer", () => {
       const outcomes = await Promise.allSettled([
         client.kv.get("k", { timeoutMs: 20_000 }),
         client.kv.put("k", "v", limits),
-        client.watch("k").ready(limits),
+        client.watch("k").whenReady(limits),
         client.lease.keepAlive(5n, limits),
       ]);
       const errors = outcomes.map((outcome) => outcome.status === "rejected" && (outcome.reason as unknown));

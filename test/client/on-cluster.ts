@@ -47,7 +47,7 @@ const leaderOf = (client: Client, { members }: EtcdCluster): Promise<EtcdMember>
     return undefined;
   });
 
-const lossOf = (lease: LeaseKeepAlive) => within(deadlineMs, "the loss of the lease", lease.ended);
+const lossOf = (lease: LeaseKeepAlive) => within(deadlineMs, "the loss of the lease", lease.whenEnded);
 
 export const testClient = (kind: ServerKind): void =>
   testPromises("the client", kind, [
@@ -95,7 +95,7 @@ async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise
   await using client = ours;
   await using lease = await client.lease.hold({ ttlSeconds: 10 });
   await using watch = client.watch("frozen/", { prefix: true });
-  await watch.ready();
+  await watch.whenReady();
   const seen = valuesUntil(watch, "last");
   await frozen.freeze();
   try {
@@ -124,7 +124,7 @@ async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise
 
 async function checkWatchThroughKills(client: Client, { members }: EtcdCluster): Promise<void> {
   const watches = ["a", "b"].map((key) => client.watch(`kills/${key}`));
-  await Promise.all(watches.map((watch) => watch.ready()));
+  await Promise.all(watches.map((watch) => watch.whenReady()));
   const seen = watches.map((watch) => valuesUntil(watch, "last"));
   const written: string[][] = [[], []];
   for (const [round, member] of [...members, undefined].entries()) {
@@ -135,7 +135,7 @@ async function checkWatchThroughKills(client: Client, { members }: EtcdCluster):
       written[which]?.push(value);
     }
     member?.launch();
-    await member?.ready();
+    await member?.whenReady();
   }
   const received = await within(deadlineMs, "all changes", Promise.all(seen));
   // A retried put may have been applied twice, as two changes.
@@ -148,7 +148,7 @@ async function checkWatchThroughKills(client: Client, { members }: EtcdCluster):
 
 async function checkWatchResponses(client: Client): Promise<void> {
   await using watch = client.watch("whole/", { prefix: true });
-  await watch.ready();
+  await watch.whenReady();
   const responses = watch.responses();
   const nextEvent = async (what: string) => {
     const { value } = await within(deadlineMs, what, responses.next());
@@ -188,7 +188,7 @@ async function checkCompactionWhileAway(others: Client, { members }: EtcdCluster
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [own.endpoint] });
   const watch = client.watch("away");
-  await watch.ready();
+  await watch.whenReady();
   const ended = failure(valuesUntil(watch, "4"));
   await others.kv.put("away", "1");
   await eventually(deadlineMs, "the first change", () => watch.revision > 0 || undefined);
@@ -198,7 +198,7 @@ async function checkCompactionWhileAway(others: Client, { members }: EtcdCluster
   await using elsewhere = patientClient({ endpoints: rest.map(({ endpoint }) => endpoint) });
   await eventually(deadlineMs, "the compaction", () => elsewhere.kv.compact(compacted));
   own.launch();
-  await own.ready();
+  await own.whenReady();
   const error = await within(deadlineMs, "the end of the watch", ended);
   assert.ok(error instanceof CompactedError, String(error));
   assert.equal(error.compactRevision, compacted);
@@ -211,7 +211,7 @@ async function checkCompactionWhileAway(others: Client, { members }: EtcdCluster
 
 async function checkSlowReader(client: Client): Promise<void> {
   const slow = client.watch("slow", { delivery: { bufferBytes: 2_000 } });
-  const first = await slow.ready();
+  const first = await slow.whenReady();
   const count = 50;
   for (let number = 0; number < count; number++) await putForSure(client, "slow", `${number}`);
   assert.ok(slow.revision < first, "nothing has been taken yet");

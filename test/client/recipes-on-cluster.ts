@@ -151,7 +151,7 @@ async function checkLockSignal(client: Client): Promise<void> {
 async function checkNamespace(client: Client): Promise<void> {
   const app = client.namespace("app/");
   await using watch = app.watch("", { prefix: true });
-  await watch.ready();
+  await watch.whenReady();
   const { succeeded } = await app.kv.txn({
     compare: [{ target: "version", key: "a", is: "=", than: 0 }],
     success: [{ op: "put", key: "a", value: "1" }],
@@ -185,7 +185,7 @@ async function makeMemberMissChanges(client: Client, { members }: EtcdCluster, p
   const { header } = await put("4");
   await eventually(deadlineMs, "the compaction", () => others.kv.compact(header.revision));
   own.launch();
-  await own.ready();
+  await own.whenReady();
   await put("5");
 }
 
@@ -193,7 +193,7 @@ async function checkResyncedWatch(client: Client, cluster: EtcdCluster): Promise
   for (const name of ["1", "3", "same"]) await client.kv.put(`resync/${name}`, "old");
   await using own = patientClient({ endpoints: [cluster.member(0).endpoint] });
   const watch = own.watch("resync/", { prefix: true, delivery: { resync: true } });
-  await watch.ready();
+  await watch.whenReady();
   const seen: string[] = [];
   const all = (async () => {
     for await (const { type, kv } of watch) {
@@ -249,5 +249,5 @@ async function checkSyncedEndpoints(_: Client, { members }: EtcdCluster): Promis
   await first.stop("SIGKILL");
   assert.equal(await eventually(deadlineMs, "an answer", () => client.kv.getText("app/a")), "3");
   first.launch();
-  await first.ready();
+  await first.whenReady();
 }

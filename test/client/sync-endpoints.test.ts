@@ -49,7 +49,7 @@ test("syncEndpoints keeps the connection of an endpoint that stays, in any spell
   const watch = client.watch("k");
   const stream = await server.stream<WatchRequest, WatchResponse>();
   stream.send(WatchResponse.create({ created: true }));
-  await watch.ready();
+  await watch.whenReady();
   assert.deepEqual(await client.syncEndpoints(), [server.endpoint]);
   stream.send(WatchResponse.create({ events: [{ kv: { key: Uint8Array.of(107), modRevision: 3n } }] }));
   const { value } = await within(20_000, "an event on the same stream", watch[Symbol.asyncIterator]().next());

@@ -38,7 +38,7 @@ const serve = async (
   });
   const member = await Member.start(config, quietEnvironment());
   t.after(() => member.stop());
-  await member.ready;
+  await member.whenReady;
   const [endpoint = ""] = member.endpoints;
   return { folder, authority, endpoint };
 };
@@ -73,7 +73,7 @@ test("mutual TLS: streams and calls work with a certificate", async (t) => {
   assert.equal(await textOver(endpoint, tls), "v");
   await using client = patientClient({ endpoints: [endpoint], tls });
   const watch = client.watch("w");
-  await watch.ready();
+  await watch.whenReady();
   const value = "x".repeat(1_000_000);
   await client.kv.put("w", value);
   for await (const { kv } of watch) {

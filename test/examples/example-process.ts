@@ -18,7 +18,7 @@ export interface ExampleOptions {
 export class ExampleProcess implements AsyncDisposable {
   readonly lines: string[] = [];
   private readonly listeners = new Set<() => void>();
-  private readonly exited: Promise<unknown>;
+  private readonly whenExited: Promise<unknown>;
   private errors = "";
   private output = "";
 
@@ -32,7 +32,7 @@ export class ExampleProcess implements AsyncDisposable {
       this.lines.push(...lines);
       for (const look of this.listeners) look();
     });
-    this.exited = once(child, "close").finally(() => {
+    this.whenExited = once(child, "close").finally(() => {
       for (const look of this.listeners) look();
     });
   }
@@ -77,7 +77,7 @@ export class ExampleProcess implements AsyncDisposable {
   /** Sends a signal, if any, and waits for the end. @returns the exit code; null if a signal ended it */
   async end(signal?: NodeJS.Signals): Promise<number | null> {
     if (signal !== undefined) this.child.kill(signal);
-    await within(deadlineMs, `the end, after ${this.written}`, this.exited);
+    await within(deadlineMs, `the end, after ${this.written}`, this.whenExited);
     return this.child.exitCode;
   }
 

@@ -134,7 +134,7 @@ const describeServer = ({ kind, flags }: Server): void =>
       const endpoint = cluster.member(0).endpoint;
       await using client = patientClient({ endpoints: [endpoint], tls: files.tls });
       const watch = client.watch("watched");
-      await watch.ready();
+      await watch.whenReady();
       await client.kv.put("watched", "v");
       for await (const { kv } of watch) {
         assert.equal(Buffer.from(kv.value).toString(), "v");

@@ -192,7 +192,7 @@ test("without a leader a keep-alive and a time-to-live end with etcd's texts; le
   using stream = new RawKeepAlive(last!.endpoint);
   stream.send(id);
   const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
-  assert.deepEqual(await within(longEnoughMs, "the end of the stream", stream.ended), noLeader);
+  assert.deepEqual(await within(longEnoughMs, "the end of the stream", stream.whenEnded), noLeader);
 });
 
 test("a leader that lost its quorum ends keep-alives and time-to-live requests long before a put ends", async () => {
@@ -210,7 +210,7 @@ test("a leader that lost its quorum ends keep-alives and time-to-live requests l
   put.catch(() => undefined); // a request ends after 5 s and two election timeouts, with either outcome
   stream.send(id);
   const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
-  assert.deepEqual(await within(longEnoughMs, "the end of the stream", note("keep-alive", stream.ended)), noLeader);
+  assert.deepEqual(await within(longEnoughMs, "the end of the stream", note("keep-alive", stream.whenEnded)), noLeader);
   assert.deepEqual(await note("time-to-live", timeToLiveFailure(leader.endpoint, id)), noLeader);
   assert.deepEqual(ended, ["keep-alive", "time-to-live"]);
 

@@ -30,12 +30,12 @@ class Watcher {
   private responses = 0;
   private isClosed = false;
   private wake: () => void = () => undefined;
-  readonly ended: Promise<void>;
+  readonly whenEnded: Promise<void>;
 
   /** @param members in the order in which the client tries them */
   constructor(private readonly members: readonly ClusterMember[]) {
-    this.ended = this.run();
-    this.ended.catch(() => undefined); // `close` reports the failure
+    this.whenEnded = this.run();
+    this.whenEnded.catch(() => undefined); // `close` reports the failure
   }
 
   get nextRevision(): number {
@@ -50,13 +50,13 @@ class Watcher {
     const wait = async (): Promise<void> => {
       while (!isDone()) await new Promise<void>((resolve) => (this.wake = resolve));
     };
-    await within(longEnoughMs, what, Promise.race([wait(), this.ended]));
+    await within(longEnoughMs, what, Promise.race([wait(), this.whenEnded]));
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     this.stream?.[Symbol.dispose]();
-    await this.ended;
+    await this.whenEnded;
   }
 
   private async run(): Promise<void> {
@@ -93,18 +93,18 @@ class Watcher {
 class Writer {
   readonly acknowledged = new Map<number, string>();
   private isStopped = false;
-  private readonly done: Promise<void>;
+  private readonly whenDone: Promise<void>;
 
   constructor(
     private readonly cluster: TestCluster,
     private readonly name: string,
   ) {
-    this.done = this.run();
+    this.whenDone = this.run();
   }
 
   async stop(): Promise<void> {
     this.isStopped = true;
-    await this.done;
+    await this.whenDone;
   }
 
   private async run(): Promise<void> {
@@ -257,7 +257,7 @@ test("a watch that resumes at a compacted revision is canceled with the compact 
   await stream.create({ key: "k", startRevision: 2 });
   assert.deepEqual(await stream.nextEvents(1), ["PUT k=1 2"]);
   await member!.kill("SIGKILL");
-  await within(longEnoughMs, "the end of the stream", stream.ended);
+  await within(longEnoughMs, "the end of the stream", stream.whenEnded);
   stream[Symbol.dispose]();
   for (const value of ["2", "3", "4"]) await kv.put("k", value);
   const last = await kv.put("k", "5");
@@ -292,10 +292,10 @@ test("without a leader, streams that require one end and new ones are refused; o
   await patient.create({ key: "k" });
   await Promise.all([leader.kill(), other!.kill()]);
   const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
-  const ended = await within(longEnoughMs, "the end of the stream", requiring.ended);
+  const ended = await within(longEnoughMs, "the end of the stream", requiring.whenEnded);
   assert.deepEqual({ code: ended.code, details: ended.details }, noLeader);
   using refused = new WatchStream(last!.endpoint, { hasleader: "true" });
-  const refusal = await within(longEnoughMs, "the refusal", refused.ended);
+  const refusal = await within(longEnoughMs, "the refusal", refused.whenEnded);
   assert.deepEqual({ code: refusal.code, details: refusal.details }, noLeader);
 
   await Promise.all([leader.restart(), other!.restart()]);

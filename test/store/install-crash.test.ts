@@ -109,8 +109,8 @@ async function stateAfterCrash(
   let isWhole = false;
   const next = mortalBackend(copy, process, () => undefined);
   const commit = (): Promise<void> => process.step(() => Promise.resolve(void (process.isCommitted = true)));
-  void dying.store.install(next, commit).then(async ({ replaced }) => {
-    await replaced;
+  void dying.store.install(next, commit).then(async ({ whenReplaced }) => {
+    await whenReplaced;
     isWhole = true;
   });
   const isDone = (): boolean => process.isOver || isWhole;
@@ -124,9 +124,9 @@ async function stateAfterCrash(
   const marker = text(reborn.store.marker!);
   assert.equal(marker, `${reborn.store.revision}`);
   fill(reborn, 12);
-  const { finished } = reborn.store.compact(11);
+  const { whenFinished } = reborn.store.compact(11);
   await reborn.save("12");
-  await finished;
+  await whenFinished;
   await reborn.reopen();
   await (process.isCommitted ? oldDisk : newDisk).dispose();
   return { state: process.isCommitted ? "new" : "old", marker, hash, isWhole };

@@ -75,8 +75,8 @@ for (const { name, create } of disks) {
       leader.store.compact(15);
       await leader.save("20");
 
-      const { replaced } = await member.install(leader.store, await create());
-      await replaced;
+      const { whenReplaced } = await member.install(leader.store, await create());
+      await whenReplaced;
       const check = async (marker: string): Promise<void> => {
         assert.equal(text(member.store.marker!), marker);
         assert.deepEqual([member.store.revision, member.store.compactRevision], [leader.store.revision, 15]);
@@ -189,10 +189,10 @@ describe("a watcher over an install gets the missing events once and in order", 
     const recorder = new Recorder(member, ["k"], { startRevision: 3, prevKv: true });
     await halting.halted;
     const live = new Recorder(member, ["k"]);
-    const { replaced } = await member.install(leader.store, await memoryDisk());
-    assert.equal(await isSettled(replaced), false);
+    const { whenReplaced } = await member.install(leader.store, await memoryDisk());
+    assert.equal(await isSettled(whenReplaced), false);
     halting.letGo();
-    await replaced;
+    await whenReplaced;
     await recorder.waitUntilLive();
     assert.deepEqual(recorder.batches, [
       "rev 8: PUT k=3 3 was 2, PUT k=4 4 was 3, PUT k=5 5 was 4",
@@ -234,7 +234,7 @@ describe("reads", () => {
     const backend = await copyOf(leader.store, await openMemoryBackend());
     let reading: ReturnType<KvStore["range"]> | undefined;
     let hashing: ReturnType<KvStore["hashKv"]> | undefined;
-    const { replaced } = await member.store.install(backend, () => {
+    const { whenReplaced } = await member.store.install(backend, () => {
       reading = member.store.range(range("a", { rangeEnd: "\0" }));
       hashing = member.store.hashKv(0);
       return Promise.resolve();
@@ -242,13 +242,13 @@ describe("reads", () => {
     assert.ok(reading instanceof Promise, "too much for one turn");
     assert.deepEqual((await member.range("k")).kvs, ["k=60 c2 m60 v59"], "new ones see the new");
     let isReplaced = false;
-    void replaced.then(() => (isReplaced = true));
+    void whenReplaced.then(() => (isReplaced = true));
     const { kvs, count, revision } = showRange(await reading);
     assert.equal(isReplaced, false);
     assert.deepEqual([kvs.length, count, revision], [20, 20, 21]);
     assert.ok(kvs.every((kv) => kv.includes("=old")));
     assert.deepEqual(await hashing, expectedHash);
-    await replaced;
+    await whenReplaced;
   });
 
   test("go on while the new contents are read; a further install waits for reads of the first contents", async () => {
@@ -281,8 +281,8 @@ describe("reads", () => {
     await member.save();
     const snapshot = member.store.snapshot();
     await snapshot.next(1);
-    const { replaced } = await member.install(leader.store, await memoryDisk());
-    await replaced;
+    const { whenReplaced } = await member.install(leader.store, await memoryDisk());
+    await whenReplaced;
     await assert.rejects(snapshot.next(1), ClosedError);
     await snapshot.close();
   });
@@ -321,9 +321,9 @@ describe("writes over an install", () => {
     assert.equal(await isSettled(installing), false);
     assert.deepEqual([isCommitted, isDrained, disk.writes.length], [false, false, 1]);
     await disk.next().finish();
-    const { replaced } = await installing;
+    const { whenReplaced } = await installing;
     await Promise.all([first, second]); // these rounds are durable as a part of the installed contents
-    await replaced;
+    await whenReplaced;
     clock.advance(1_000);
     assert.deepEqual([isCommitted, isDrained, store.isFull, disk.writes.length], [true, true, false, 0]);
     assert.equal(clock.pendingTimers, 0);
@@ -353,7 +353,7 @@ describe("writes over an install", () => {
     assert.equal(await rowsOf(), 9);
     await reading;
     await member.store.install(backend, () => Promise.resolve());
-    for (const { finished } of compactions) await finished;
+    for (const { whenFinished } of compactions) await whenFinished;
     assert.equal(await rowsOf(), 2, "9 and 10 are left");
     assert.throws(() => member.store.compact(9), /compacted up to 9/);
   });
@@ -362,7 +362,7 @@ describe("writes over an install", () => {
     await using leader = await leaderAt(10, 6);
     const { disk, store } = await openSlowMember();
     for (let n = 2; n <= 9; n++) store.put(put("k", `${n}`));
-    const { finished } = store.compact(5);
+    const { whenFinished } = store.compact(5);
     store.endRound(roundState("9"));
     await (await disk.whenWritten()).finish();
     const removal = await disk.whenWritten();
@@ -375,7 +375,7 @@ describe("writes over an install", () => {
     assert.equal(isCommitted, false);
     await removal.finish(); // later removals wait, and are dropped
     await installing;
-    await finished;
+    await whenFinished;
     assert.deepEqual([isCommitted, disk.writes.length], [true, 0]);
     await store.close();
   });
@@ -537,7 +537,7 @@ describe("closing meanwhile", () => {
     commit();
     await (
       await installing
-    ).replaced;
+    ).whenReplaced;
     await closed;
     assert.deepEqual(recorder.batches, []);
     await member.open();
@@ -550,7 +550,7 @@ describe("closing meanwhile", () => {
     for (let n = 0; n < 9; n++) member.put(`key ${n}`, "v");
     const backend = await copyOf(leader.store, await openMemoryBackend());
     let rejected: Promise<void> | undefined;
-    const { replaced } = await member.store.install(backend, () => {
+    const { whenReplaced } = await member.store.install(backend, () => {
       const reading = member.store.range(range("a", { rangeEnd: "\0" }));
       assert.ok(reading instanceof Promise, "too much for one turn");
       rejected = assert.rejects(reading, ClosedError);
@@ -558,6 +558,6 @@ describe("closing meanwhile", () => {
     });
     await member.store.close();
     await rejected;
-    await replaced;
+    await whenReplaced;
   });
 });

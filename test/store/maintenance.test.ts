@@ -27,9 +27,9 @@ test("a defragmentation frees the space of compacted revisions, and keeps the re
   const value = "x".repeat(100_000);
   for (let n = 0; n < 100; n++) tested.put("k", `${n}${value}`);
   await tested.save();
-  const { finished } = store.compact(store.revision);
+  const { whenFinished } = store.compact(store.revision);
   tested.endRound();
-  await finished;
+  await whenFinished;
   await tested.save();
   const before = await store.size();
   const [first, second] = [store.defragment(), store.defragment()];
@@ -51,11 +51,11 @@ test("the image of a store equals its rows, and is refused while changes are pen
   assert.equal(store.image(), undefined, "before the round is written");
   store.endRound(roundState("marker", [["table", "key", "row"]]));
   await store.flush();
-  const { finished } = store.compact(100);
+  const { whenFinished } = store.compact(100);
   store.endRound(roundState("marker", [["table", "key", "row"]]));
   await store.flush();
   assert.equal(store.image(), undefined, "in the middle of a compaction");
-  await finished;
+  await whenFinished;
 
   const copied = rows.copy();
   let isOpening = true;

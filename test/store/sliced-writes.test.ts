@@ -177,19 +177,19 @@ test("a compaction goes on only between revisions, and closing the store ends wh
   const { store } = tested;
   for (const key of keys) tested.put(key, "w");
   await tested.save();
-  const { finished } = store.compact(store.revision);
+  const { whenFinished } = store.compact(store.revision);
   await tested.save();
   const work = store.deleteRange(deleteRange("k", "l"));
   work.next();
   let isFinished = false;
-  void finished.then(() => (isFinished = true));
+  void whenFinished.then(() => (isFinished = true));
   for (let n = 0; n < 50; n++) await turn();
   assert.equal(isFinished, false);
   runAtOnce(work);
-  await finished;
+  await whenFinished;
 
   const abandoned = store.deleteRange(deleteRange("o", "p"));
-  const waiting = store.compact(store.revision).finished;
+  const waiting = store.compact(store.revision).whenFinished;
   await tested.save();
   abandoned.next();
   const ended = assert.rejects(waiting.then(() => store.leaseKeys(toLeaseId(7n))));

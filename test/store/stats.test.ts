@@ -51,9 +51,9 @@ test("synced writes are measured, and compactions with what they remove", async 
   await tested.save();
   assert.deepEqual([store.stats.commitSeconds.counts[0], store.stats.compactedAt], [1, undefined]);
   clock.advance(5_000);
-  const { finished } = store.compact(store.revision);
+  const { whenFinished } = store.compact(store.revision);
   await tested.save();
-  await finished;
+  await whenFinished;
   assert.deepEqual([store.stats.compactedChanges, store.stats.compactedAt], [2, clock.now()]);
   assert.equal(store.stats.compactionMs.counts[0], 1);
   await store.hashKv(0);

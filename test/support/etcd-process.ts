@@ -59,7 +59,7 @@ export class EtcdMember {
   /** The end of its output. */
   log = "";
   private child: ChildProcess | undefined;
-  private exited: Promise<void> = Promise.resolve();
+  private whenExited: Promise<void> = Promise.resolve();
 
   constructor(
     readonly name: string,
@@ -94,7 +94,7 @@ export class EtcdMember {
     const keep = (text: string) => (this.log = (this.log + text).slice(-maxLogLength));
     for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", keep);
     this.child = child;
-    this.exited = new Promise((resolve) => {
+    this.whenExited = new Promise((resolve) => {
       const onEnd = () => {
         this.child = undefined;
         resolve();
@@ -111,14 +111,14 @@ export class EtcdMember {
    * Waits until the member answers a linearizable read, which needs a quorum.
    * | @throws Error with its log if it ends before, or takes too long
    */
-  async ready(): Promise<void> {
+  async whenReady(): Promise<void> {
     await using client = patientClient({
       endpoints: [this.endpoint],
       requestTimeoutMs: scaleMs(probeTimeoutMs),
       tls: this.tls,
     });
     const probe = eventually(readyTimeoutMs, `${this.name} is ready`, () => client.kv.get("ready?"));
-    const ended = this.exited.then(() => {
+    const ended = this.whenExited.then(() => {
       throw new Error(`${this.name} ended before it was ready`);
     });
     ended.catch(() => undefined); // rejected when the member ends later
@@ -147,14 +147,14 @@ export class EtcdMember {
   /** Ends the process, and waits for its end. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.signal(signal);
-    await within(exitTimeoutMs, `the end of ${this.name}`, this.exited);
+    await within(exitTimeoutMs, `the end of ${this.name}`, this.whenExited);
   }
 
   /** Ends the process if it runs, and starts it again with the same data. */
   async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     await this.stop(signal);
     this.launch();
-    await this.ready();
+    await this.whenReady();
   }
 }
 
@@ -181,7 +181,7 @@ export class EtcdCluster implements AsyncDisposable {
   /** Starts the members that do not run, and waits until all serve clients. */
   async start(): Promise<void> {
     for (const member of this.members) member.launch();
-    await Promise.all(this.members.map((member) => member.ready()));
+    await Promise.all(this.members.map((member) => member.whenReady()));
   }
 
   /** Ends the members; may be called twice. */

@@ -5,7 +5,7 @@ import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "../../proto/index
 
 export class RawKeepAlive implements Disposable {
   /** The status at the end of the stream. */
-  readonly ended: Promise<Pick<StatusObject, "code" | "details">>;
+  readonly whenEnded: Promise<Pick<StatusObject, "code" | "details">>;
   private readonly grpc: Client;
   private readonly call: ClientDuplexStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
   private readonly received: LeaseKeepAliveResponse[] = [];
@@ -26,7 +26,7 @@ export class RawKeepAlive implements Disposable {
       this.wake();
     });
     this.call.on("error", () => undefined); // `ended` reports it
-    this.ended = new Promise((resolve) =>
+    this.whenEnded = new Promise((resolve) =>
       this.call.on("status", ({ code, details }: StatusObject) => resolve({ code, details })),
     );
   }

@@ -52,7 +52,7 @@ const warmUpOf = (args: readonly string[]): Record<string, string> =>
 
 export class MinietcdProcess implements AsyncDisposable {
   /** Resolves when the process has ended and its output has been read. */
-  readonly exited: Promise<Exit>;
+  readonly whenExited: Promise<Exit>;
   private readonly output = { stdout: "", stderr: "" };
   private readonly listeners = new Set<() => void>();
   private ended = false;
@@ -64,7 +64,7 @@ export class MinietcdProcess implements AsyncDisposable {
         this.output[name] += text;
         this.notifyListeners();
       });
-    this.exited = new Promise((resolve, reject) => {
+    this.whenExited = new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
         this.ended = true;
@@ -72,7 +72,7 @@ export class MinietcdProcess implements AsyncDisposable {
         resolve({ code, signal });
       });
     });
-    this.exited.catch(() => undefined); // callers that await it get the failure
+    this.whenExited.catch(() => undefined); // callers that await it get the failure
   }
 
   /** Starts `minietcd` with arguments. */
@@ -128,7 +128,7 @@ export class MinietcdProcess implements AsyncDisposable {
   }
 
   waitForExit(): Promise<Exit> {
-    return within(exitDeadlineMs, "the end of minietcd", this.exited);
+    return within(exitDeadlineMs, "the end of minietcd", this.whenExited);
   }
 
   /**
@@ -158,7 +158,7 @@ export class MinietcdProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.isRunning) this.child.kill("SIGKILL");
-    await this.exited.catch(() => undefined);
+    await this.whenExited.catch(() => undefined);
   }
 
   private notifyListeners(): void {

@@ -33,7 +33,7 @@ export const showEvent = ({ type, kv, prevKv }: Event): string => {
 
 export class WatchStream implements Disposable {
   /** Resolves with the status at the end of the stream. */
-  readonly ended: Promise<StatusObject>;
+  readonly whenEnded: Promise<StatusObject>;
   /** All responses received, including those that `next` has returned. */
   readonly received: WatchResponse[] = [];
   private given = 0;
@@ -61,7 +61,7 @@ export class WatchStream implements Disposable {
       this.wake();
     });
     this.call.on("error", () => undefined); // `ended` reports it
-    this.ended = new Promise((resolve) =>
+    this.whenEnded = new Promise((resolve) =>
       this.call.on("status", (status) => {
         this.status = status;
         resolve(status);

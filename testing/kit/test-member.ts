@@ -49,12 +49,13 @@ export class TestMember {
     this.machine.thaw();
   }
 
-  /**
-   * Ends the process at once, as `kill -9` does.
-   *
-   * @param options.loseUnsynced true: as in a power cut, writes that the disk has not acknowledged are lost
-   */
-  kill({ loseUnsynced = false }: { readonly loseUnsynced?: boolean } = {}): Promise<void> {
+  /** Ends the process at once, as `kill -9` does. */
+  kill({
+    loseUnsynced = false,
+  }: {
+    /** As in a power cut, writes that the disk has not acknowledged are lost. */
+    readonly loseUnsynced?: boolean;
+  } = {}): Promise<void> {
     return this.time.until(this.machine.kill({ loseUnsynced }));
   }
 

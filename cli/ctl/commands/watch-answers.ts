@@ -17,7 +17,7 @@ export class Watches {
   async *answers({ key, options }: WatchRequest): AsyncGenerator<WatchAnswer, void, void> {
     const watch = this.client.watch(key, options);
     try {
-      const ready = watch.ready({ timeoutMs: Infinity });
+      const ready = watch.whenReady({ timeoutMs: Infinity });
       await ready.then(
         () => (this.hasServer = true),
         (error: unknown) => {

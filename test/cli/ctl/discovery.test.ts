@@ -92,7 +92,7 @@ async function startSecureMember(t: TestContext, hosts: readonly string[]): Prom
   });
   const member = await Member.start(config, quietEnvironment());
   t.after(() => member.stop());
-  await member.ready;
+  await member.whenReady;
   const port = Number(member.endpoints[0]?.split(":").at(-1));
   const zone = { services: { "_etcd-client-ssl._tcp.example.com": [{ target: "localhost", port }] } };
   return { zone, cacert: await authority.writeTo(folder) };

@@ -88,7 +88,7 @@ describe("a held lease", () => {
     stream.send(renewalResponse(5n, 3n));
     await lease.close();
     assert.equal(lease.remainingMs, 0);
-    assert.equal(await lease.ended, undefined);
+    assert.equal(await lease.whenEnded, undefined);
     assert.deepEqual(pair.server.calls.at(-1), { method: "LeaseRevoke", request: { ID: 5n } });
     await stream.whenEnded();
   });
@@ -130,7 +130,7 @@ describe("a held lease", () => {
     await silent.whenEnded();
     assert.deepEqual(await next.request(), { ID: 5n });
     next.send(renewalResponse(5n, 0n));
-    assert.equal((await lease.ended)?.reason, "gone");
+    assert.equal((await lease.whenEnded)?.reason, "gone");
   });
 
   test("is lost when the server does not know it", async () => {
@@ -139,7 +139,7 @@ describe("a held lease", () => {
     const stream = await pair.stream();
     await stream.request();
     stream.send(renewalResponse(5n, 0n));
-    const loss = await lease.ended;
+    const loss = await lease.whenEnded;
     assert.ok(loss instanceof LeaseLostError);
     assert.deepEqual([loss.lease, loss.reason], [5n, "gone"]);
     assert.equal(lease.lost.reason, loss);
@@ -157,7 +157,7 @@ describe("a held lease", () => {
     pair.clock.advance(599);
     assert.ok(!lease.lost.aborted);
     pair.clock.advance(1);
-    const loss = await lease.ended;
+    const loss = await lease.whenEnded;
     assert.equal(loss?.reason, "unconfirmed");
     assert.equal(lease.remainingMs, 0);
   });
@@ -171,7 +171,7 @@ describe("a held lease", () => {
     await using second = await pair.client.lease.hold({ ttlSeconds: 1 });
     assert.deepEqual(await passTime(pair.clock, stream.request()), { ID: 6n });
     stream.send(renewalResponse(6n, 0n));
-    assert.equal((await second.ended)?.reason, "gone");
+    assert.equal((await second.whenEnded)?.reason, "gone");
     assert.ok(!first.lost.aborted);
   });
 
@@ -180,7 +180,7 @@ describe("a held lease", () => {
     const lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     await (await pair.stream()).request();
     await pair.client.close();
-    const loss = await lease.ended;
+    const loss = await lease.whenEnded;
     assert.equal(loss?.reason, "unconfirmed");
     assert.ok(loss.cause instanceof EtcdError);
   });

@@ -81,7 +81,7 @@ describe("a mirror", () => {
     await mirror.close();
     assert.deepEqual(await waiting, { done: true, value: undefined });
     assert.deepEqual(content(mirror), ["a=v11"]);
-    assert.equal(await mirror.ended, undefined);
+    assert.equal(await mirror.whenEnded, undefined);
   });
 
   test("that is refused fails, and yields nothing more", async () => {
@@ -91,7 +91,7 @@ describe("a mirror", () => {
     const { stream } = await acceptWatch(server);
     stream.send(WatchResponse.create({ events: [put("a", 10n), put("b", 11n)] }));
     const isTooMuch = (error: unknown) => error instanceof EtcdError && error.code === "resource-exhausted";
-    assert.ok(isTooMuch(await mirror.ended));
+    assert.ok(isTooMuch(await mirror.whenEnded));
     assert.throws(() => mirror.get("a"), isTooMuch);
     assert.throws(() => mirror.entries(), isTooMuch);
     await assert.rejects(mirror.whenReached(12), isTooMuch);

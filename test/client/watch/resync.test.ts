@@ -44,7 +44,7 @@ describe("a watch with resync", () => {
     const events = watch[Symbol.asyncIterator]();
     const { stream, startRevision } = await acceptWatch(server);
     assert.equal(startRevision, 10n);
-    assert.equal(await watch.ready(), 10);
+    assert.equal(await watch.whenReady(), 10);
     stream.send(WatchResponse.create({ events: [put("k/d", 10n), deletionOf("k/c", 11n)] }));
     assert.deepEqual(await takeOf(events, 2), ["put k/d 10", "delete k/c 11"]);
     server.answers = { Range: listingOf(30n, { "k/a": 3n, "k/b": 22n, "k/e": 21n }) };
@@ -120,7 +120,7 @@ describe("a watch with resync", () => {
     const watch = client.watch("", { prefix: true, delivery: { resync: true }, startRevision: 5 });
     const isCompacted = (error: unknown) => error instanceof EtcdError && error.code === "out-of-range";
     await assert.rejects(watch[Symbol.asyncIterator]().next(), isCompacted);
-    await assert.rejects(watch.ready(), isCompacted);
+    await assert.rejects(watch.whenReady(), isCompacted);
     assert.equal((server.calls[0]?.request as { revision: bigint }).revision, 4n);
   });
 

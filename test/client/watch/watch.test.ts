@@ -115,7 +115,7 @@ describe("a watch", () => {
     const stream = await pair.stream();
     await createRequestOf(stream);
     stream.send(createdResponse(0n, 4n));
-    assert.equal(await watch.ready(), 5);
+    assert.equal(await watch.whenReady(), 5);
     stream.send(events(0n, "put:a=1@5", "delete:a@6", "put:b=1@6"));
     const loop = iterate(watch);
     assert.deepEqual(await take(loop, 1), ["put:a=1@5"]);
@@ -291,7 +291,7 @@ describe("a watch that loses its server", () => {
     const first = await pair.stream();
     await createRequestOf(first);
     first.send(createdResponse(0n, 4n));
-    assert.equal(await watch.ready(), 5);
+    assert.equal(await watch.whenReady(), 5);
     first.fail({ code: status.UNAVAILABLE, details: "etcdserver: no leader" });
     assert.equal((await createRequestOf(await pair.stream())).startRevision, 5n);
   });
@@ -321,7 +321,7 @@ describe("a watch that loses its server", () => {
     const second: WatchStream = await server.stream();
     await silent.whenEnded();
     second.send(createdResponse(0n, 4n));
-    assert.equal(await watch.ready(), 5);
+    assert.equal(await watch.whenReady(), 5);
   });
 });
 
@@ -354,7 +354,7 @@ describe("a watch ends", () => {
     stream.send(createdResponse(0n));
     stream.send(events(0n, "put:c=1@2"));
     assert.deepEqual(await take(iterate(other), 1), ["put:c=1@2"]);
-    const errors = await Promise.all([refused, denied].map((watch) => failure(watch.ready())));
+    const errors = await Promise.all([refused, denied].map((watch) => failure(watch.whenReady())));
     const quoted = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
     assert.deepEqual(
       errors.map((error) => error instanceof WatchEndedError && [error.code, error.message, error.end.cancelReason]),
@@ -399,10 +399,10 @@ test("ready fails with ConnectError without a server, as a request does; the wat
   const clock = new VirtualClock();
   await using client = new Client({ endpoints: [away.endpoint], dialTimeoutMs: 50 }, clock);
   const watch = client.watch("a");
-  const first = await passTime(clock, failure(watch.ready()));
+  const first = await passTime(clock, failure(watch.whenReady()));
   assert.ok(first instanceof ConnectError);
   assert.deepEqual([...first.failures.keys()], [away.endpoint]);
-  const second = await passTime(clock, failure(watch.ready()));
+  const second = await passTime(clock, failure(watch.whenReady()));
   assert.ok(second instanceof ConnectError && second !== first, "asked again, it looks again");
   await using back = await FakeServer.start({}, Number(away.endpoint.split(":")[1]));
   const stream: WatchStream = await passTime(clock, back.stream());

@@ -95,12 +95,12 @@ async function withServers(clusters: readonly EtcdCluster[], play: () => Promise
 async function startAgain(cluster: EtcdCluster): Promise<string | undefined> {
   const member = cluster.member(0);
   try {
-    await member.ready();
+    await member.whenReady();
     return undefined;
   } catch (error) {
     if (member.isRunning) throw error;
     member.launch();
-    await member.ready();
+    await member.whenReady();
     return `${cluster.kind} has ended: ${(error as Error).message}`;
   }
 }

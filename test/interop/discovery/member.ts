@@ -32,7 +32,7 @@ export class Member implements AsyncDisposable {
   private log = "";
   private code: number | undefined;
   private readonly child: ChildProcess;
-  private readonly ended: Promise<unknown>;
+  private readonly whenEnded: Promise<unknown>;
   private waiting: (() => void)[] = [];
 
   constructor(
@@ -52,7 +52,7 @@ export class Member implements AsyncDisposable {
         this.wake();
       });
     this.child = child;
-    this.ended = once(child, "close").then(([code]) => {
+    this.whenEnded = once(child, "close").then(([code]) => {
       this.code = (code as number | null) ?? -1;
       this.wake();
     });
@@ -110,7 +110,7 @@ export class Member implements AsyncDisposable {
 
   async stop(): Promise<void> {
     this.child.kill("SIGKILL");
-    await this.ended;
+    await this.whenEnded;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -37,7 +37,7 @@ const charactersOf = (chunks: readonly (Uint8Array | string)[]) =>
 
 export class RunningCtl {
   private readonly child;
-  private readonly closed: Promise<[number | null]>;
+  private readonly whenClosed: Promise<[number | null]>;
   private readonly stdout: Uint8Array[] = [];
   private readonly stderr: Uint8Array[] = [];
   private wake: () => void = () => undefined;
@@ -49,7 +49,7 @@ export class RunningCtl {
   ) {
     const { PATH, HOME } = process.env;
     this.child = endWithTests(spawn(program, words, { env: { PATH, HOME, ...env } }));
-    this.closed = once(this.child, "close") as Promise<[number | null]>;
+    this.whenClosed = once(this.child, "close") as Promise<[number | null]>;
     this.child.stdin.on("error", () => undefined); // a program may end without reading its input
     this.child.stderr.on("data", (chunk: Uint8Array) => {
       this.stderr.push(chunk);
@@ -89,7 +89,7 @@ export class RunningCtl {
   async whenEnded(stdin = ""): Promise<Answer> {
     this.child.stdin.end(bytesOf(stdin));
     try {
-      const [exitCode] = await within(timeoutMs, this.words.join(" "), this.closed);
+      const [exitCode] = await within(timeoutMs, this.words.join(" "), this.whenClosed);
       return { stdout: charactersOf(this.stdout), stderr: charactersOf(this.stderr), exitCode };
     } finally {
       this.kill();

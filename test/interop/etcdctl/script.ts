@@ -189,5 +189,5 @@ async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position
   else member.launch();
   // No member is ready without a quorum. With one all soon are, perhaps after an election.
   const running = cluster.members.filter(({ isRunning }) => isRunning);
-  if (running.length > cluster.members.length / 2) await Promise.all(running.map((each) => each.ready()));
+  if (running.length > cluster.members.length / 2) await Promise.all(running.map((each) => each.whenReady()));
 }

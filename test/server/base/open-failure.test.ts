@@ -12,7 +12,7 @@ import { quietEnvironment, singleMember, temporaryDirectory } from "../member/me
 const runMember = async (t: TestContext) => {
   const config = singleMember(await temporaryDirectory(t));
   const member = await Member.start(config, quietEnvironment());
-  await member.ready;
+  await member.whenReady;
   await member.stop();
   return { config, data: join(config.dataDir, "member") };
 };
@@ -38,7 +38,7 @@ test("a damaged log is refused in one line with file, byte and remedy; no file s
 
   await writeFile(file, whole);
   const again = await Member.start(config, quietEnvironment()); // ports, lock and files were released
-  await again.ready;
+  await again.whenReady;
   await again.stop();
 });
 
@@ -51,7 +51,7 @@ test("a damaged store is refused, and can be opened once it is restored", async 
   assert.match(await refusal(config), /is damaged: leave this member stopped .*store-1/);
   await writeFile(file, whole);
   const again = await Member.start(config, quietEnvironment());
-  await again.ready;
+  await again.whenReady;
   await again.stop();
 });
 

@@ -11,7 +11,7 @@ import { quietEnvironment, singleMember, temporaryDirectory } from "../member/me
 const start = async (directory: string, flags: Partial<ServerFlags>) => {
   const environment = quietEnvironment();
   const member = await Member.start(singleMember(directory, flags), environment);
-  await member.ready;
+  await member.whenReady;
   await member.stop();
   const initialized = environment.lines.some(({ msg }) => msg === "server has already been initialized");
   const warnings = environment.lines.filter(({ level }) => level === "warn");

@@ -11,7 +11,7 @@ const prepareDirectory = async (t: TestContext) => {
   const config = singleMember(await temporaryDirectory(t));
   const member = await Member.start(config, quietEnvironment());
   t.after(() => member.stop());
-  await member.ready;
+  await member.whenReady;
   return { member, config, path: config.dataDir };
 };
 
@@ -24,7 +24,7 @@ test("a cleared directory starts as a new member's", async (t) => {
   assert.deepEqual(await filesOf(path), ["lock"]);
   const again = await Member.start(config, quietEnvironment());
   t.after(() => again.stop());
-  await again.ready;
+  await again.whenReady;
 });
 
 test("clearing is refused while a member runs in one of the directories", async (t) => {

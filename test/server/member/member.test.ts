@@ -55,11 +55,11 @@ test("a member alone takes writes, keeps them over a restart and counts its term
   const call = clientOf(t, directory);
   for (const [start, term] of [2n, 3n].entries()) {
     const member = await Member.start(config, quietEnvironment());
-    await member.ready;
+    await member.whenReady;
     const { header } = await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
     assert.deepEqual([header?.revision, header?.raftTerm, header?.memberId], [BigInt(start) + 2n, term, member.id]);
     await Promise.all([member.stop(), member.stop()]);
-    assert.equal(await member.stopped, undefined);
+    assert.equal(await member.whenStopped, undefined);
   }
 });
 
@@ -68,7 +68,7 @@ test("a member with --max-request-bytes=1 starts and answers reads; writes of it
   const call = clientOf(t, directory);
   const member = await Member.start(singleMember(directory, { maxRequestBytes: "1" }), quietEnvironment());
   t.after(() => member.stop());
-  await member.ready;
+  await member.whenReady;
   await assert.rejects(call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse), {
     code: status.INVALID_ARGUMENT,
     details: "etcdserver: request is too large",
@@ -91,11 +91,11 @@ test("a connection that arrives while the data is read is served, not closed", a
 test("a silent connection does not delay a stop", async (t) => {
   const directory = await temporaryDirectory(t);
   const member = await Member.start(singleMember(directory), quietEnvironment());
-  await member.ready;
+  await member.whenReady;
   const sockets = ["client", "peer"].map((name) => connect(join(directory, name)));
   await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
   await member.stop();
-  assert.equal(await member.stopped, undefined);
+  assert.equal(await member.whenStopped, undefined);
 });
 
 test("a member that is stopped before it has joined ends, and rejects pending waits for it", async (t) => {
@@ -105,10 +105,10 @@ test("a member that is stopped before it has joined ends, and rejects pending wa
     initialCluster: `default=${peer},other=unix://${join(directory, "other")}`,
   });
   const member = await Member.start(config, quietEnvironment());
-  const waiting = assert.rejects(member.ready, /stop/);
+  const waiting = assert.rejects(member.whenReady, /stop/);
   await member.stop();
   await waiting;
-  assert.equal(await member.stopped, undefined);
+  assert.equal(await member.whenStopped, undefined);
 });
 
 test("a start that fails leaves nothing open", async (t) => {
@@ -116,7 +116,7 @@ test("a start that fails leaves nothing open", async (t) => {
   const config = singleMember(directory, { initialClusterState: "existing" });
   await assert.rejects(Member.start(config, quietEnvironment()), /"existing"/);
   const member = await Member.start(singleMember(directory), quietEnvironment()); // sockets and lock are free again
-  await member.ready;
+  await member.whenReady;
   await member.stop();
 });
 
@@ -132,7 +132,7 @@ test("a member whose store cannot be written answers serializable reads and take
   const directory = await temporaryDirectory(t);
   const environment = quietEnvironment();
   const member = await Member.start(singleMember(directory), environment);
-  await member.ready;
+  await member.whenReady;
   const call = clientOf(t, directory);
   await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
   // The member's own store, whose disk fails.
@@ -159,7 +159,7 @@ test("a member whose store cannot be written answers serializable reads and take
   await member.stop();
 
   const again = await Member.start(singleMember(directory), quietEnvironment()); // the log has the entries that the store lost
-  await again.ready;
+  await again.whenReady;
   const after = await call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse);
   assert.ok((after.kvs[0]?.version ?? 0n) >= acknowledged);
   await again.stop();

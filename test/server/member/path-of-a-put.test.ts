@@ -49,7 +49,7 @@ test("a put crosses the files of a member that the table of its path names, twel
   const directory = await temporaryDirectory(t);
   const member = await Member.start(singleMember(directory, { rpcEngine: "native" }), quietEnvironment());
   t.after(() => member.stop());
-  await member.ready;
+  await member.whenReady;
   const client = new Client({ endpoints: [`unix://${join(directory, "client")}`] });
   t.after(() => client.close());
   await client.kv.put("a", "1");

@@ -76,7 +76,7 @@ test("a cluster over mutual TLS replicates, sends snapshots, and refuses strange
   const mutual = mutualFlagsOf(authority);
   const cluster = await createMembers(t, async (name, folder) => ({ ...flags, ...(await mutual(name, folder)) }));
   const members = await Promise.all(names.map(cluster.start));
-  await Promise.all(members.map(({ ready }) => ready));
+  await Promise.all(members.map(({ whenReady }) => whenReady));
   await using client = patientClient({
     endpoints: members.flatMap(({ endpoints }) => endpoints),
     requestTimeoutMs: longEnoughMs,
@@ -91,7 +91,7 @@ test("a cluster over mutual TLS replicates, sends snapshots, and refuses strange
   await away.stop();
   for (let n = 0; n < 200; n++) await client.kv.put(`while away ${n % 10}`, String(n));
   const again = await cluster.start(name);
-  await again.ready;
+  await again.whenReady;
   await eventually(longEnoughMs, "a snapshot over TLS", () =>
     Promise.resolve(cluster.lines.get(name)?.find(({ msg }) => msg === "applied snapshot")),
   );
@@ -116,12 +116,12 @@ test("a cluster over mutual TLS replicates, sends snapshots, and refuses strange
 test("a cluster with --peer-auto-tls makes its certificates, and finds them again", async (t) => {
   const cluster = await createMembers(t, () => Promise.resolve({ peerAutoTls: "true" }));
   const members = await Promise.all(names.map(cluster.start));
-  await Promise.all(members.map(({ ready }) => ready));
+  await Promise.all(members.map(({ whenReady }) => whenReady));
   await using client = patientClient({ endpoints: members.flatMap(({ endpoints }) => endpoints) });
   await client.kv.put("k", "v");
   await members[2]?.stop();
   const again = await cluster.start("m3");
-  await again.ready;
+  await again.whenReady;
   const made = cluster.lines.get("m3")?.filter(({ msg }) => msg.startsWith("automatically generate"));
   assert.deepEqual(made, []);
   await using there = patientClient({ endpoints: again.endpoints });
@@ -137,8 +137,8 @@ test("an untrusted certificate of another member is logged once", async (t) => {
     return { ...flags, peerCertFile: files.cert, peerKeyFile: files.key };
   });
   const members = await Promise.all((["m1", "m2", "m3"] as const).map(cluster.start));
-  await Promise.all(members.slice(0, 2).map(({ ready }) => ready));
-  members[2]?.ready.catch(() => undefined); // the member cannot join
+  await Promise.all(members.slice(0, 2).map(({ whenReady }) => whenReady));
+  members[2]?.whenReady.catch(() => undefined); // the member cannot join
   const line = await eventually(longEnoughMs, "a line about TLS", () =>
     Promise.resolve(cluster.lines.get("m1")?.find(({ msg }) => msg === "cannot connect to peer over TLS")),
   );
@@ -156,11 +156,11 @@ test("a member whose certificate is revoked takes no part, until the list of rev
     return name === "m3" ? { ...flags, peerCertFile: revoked.files.cert, peerKeyFile: revoked.files.key } : flags;
   });
   const members = await Promise.all(names.map(cluster.start));
-  await Promise.all(members.slice(0, 2).map(({ ready }) => ready));
+  await Promise.all(members.slice(0, 2).map(({ whenReady }) => whenReady));
   const line = await eventually(longEnoughMs, "a line about the certificate", () =>
     Promise.resolve(cluster.lines.get("m1")?.find(({ msg }) => msg === "rejected connection on peer endpoint")),
   );
   assert.equal(line["error"], `transport: certificate serial ${revoked.serial} revoked`);
   await writeFile(peerCrlFile, await authority.revoke([]));
-  await members[2]?.ready;
+  await members[2]?.whenReady;
 });

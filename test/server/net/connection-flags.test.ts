@@ -13,7 +13,7 @@ import { quietEnvironment, singleMember, temporaryDirectory } from "../member/me
 const sessionWith = async (t: TestContext, flags: Partial<ServerFlags>): Promise<ClientHttp2Session> => {
   const directory = await temporaryDirectory(t);
   const member = await Member.start(singleMember(directory, flags), quietEnvironment());
-  await member.ready;
+  await member.whenReady;
   const socket = connect(join(directory, "client"));
   const session = connectHttp2("http://localhost", { createConnection: () => socket });
   t.after(async () => {

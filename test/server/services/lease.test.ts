@@ -150,7 +150,7 @@ const startMember = async (t: TestContext) => {
   const client = patientClient({ endpoints: [endpoint] });
   const start = async (): Promise<Member> => {
     const member = await Member.start(config, quietEnvironment());
-    await member.ready;
+    await member.whenReady;
     return member;
   };
   const state = { member: await start() };
@@ -222,7 +222,7 @@ test("revoking or using a missing lease is an error, its time-to-live is an answ
     ],
   );
   stream.halfClose();
-  assert.equal((await within(5_000, "the end", stream.ended)).code, status.OK);
+  assert.equal((await within(5_000, "the end", stream.whenEnded)).code, status.OK);
 });
 
 test("leases keep their keys and have their full time after a restart", async (t) => {
@@ -250,5 +250,5 @@ test("a member that stops ends keep-alive streams with an error", async (t) => {
   await stream.next();
   await restart();
   const expected = { code: status.UNAVAILABLE, details: "etcdserver: server stopped" };
-  assert.deepEqual(await within(5_000, "the end", stream.ended), expected);
+  assert.deepEqual(await within(5_000, "the end", stream.whenEnded), expected);
 });

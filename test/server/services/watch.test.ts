@@ -20,7 +20,7 @@ const startMember = async (t: TestContext, flags: Partial<ServerFlags> = {}) => 
     await client.close();
     await member.stop();
   });
-  await member.ready;
+  await member.whenReady;
   return { member, client, endpoint };
 };
 
@@ -54,7 +54,7 @@ test("a member that stops ends its watch streams with an error", async (t) => {
   using stream = new WatchStream(endpoint, { hasleader: "true" });
   await stream.create({ key: "k" });
   await member.stop();
-  const { code, details } = await within(5_000, "the end of the stream", stream.ended);
+  const { code, details } = await within(5_000, "the end of the stream", stream.whenEnded);
   assert.deepEqual({ code, details }, { code: status.UNAVAILABLE, details: "etcdserver: server stopped" });
 });
 

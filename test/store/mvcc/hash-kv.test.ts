@@ -16,10 +16,10 @@ for (const { name, create } of disks) {
         assert.equal((await tested.store.hashKv(0)).hash, hash);
       };
       const compact = async (revision: number): Promise<void> => {
-        const { finished } = tested.store.compact(revision);
+        const { whenFinished } = tested.store.compact(revision);
         const before = await tested.store.hashKv(0);
         tested.store.endRound(roundState("compacted"));
-        await finished;
+        await whenFinished;
         assert.deepEqual(await tested.store.hashKv(0), before);
       };
       await note();

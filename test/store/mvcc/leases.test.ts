@@ -225,9 +225,9 @@ for (const { name, create } of disks)
       grant(tested.store, 1n);
       tested.put("k", "1");
       tested.put("k", "2", { lease: 1n });
-      const { finished } = tested.store.compact(tested.store.revision);
+      const { whenFinished } = tested.store.compact(tested.store.revision);
       await tested.save();
-      await finished;
+      await whenFinished;
       await tested.reopen();
       assert.deepEqual(await keysOf(tested.store, 1n), ["k"]);
     });

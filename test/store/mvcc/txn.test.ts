@@ -200,9 +200,9 @@ test("a transaction that fails half-way is reverted", async () => {
   assert.deepEqual(await tested.range("a", { rangeEnd: "z" }), before);
   assert.deepEqual((await tested.range("b", { revision: 3 })).kvs, ["b=3 c3 m3 v1"]);
   tested.put("new", "after");
-  const { finished } = tested.store.compact(8);
+  const { whenFinished } = tested.store.compact(8);
   await tested.save();
-  await finished;
+  await whenFinished;
   await tested.reopen();
   assert.deepEqual((await tested.range("a", { rangeEnd: "z" })).kvs, [...before.kvs, "new=after c8 m8 v1"]);
 });

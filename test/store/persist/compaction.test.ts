@@ -33,9 +33,9 @@ import {
 
 /** Compacts, and waits until all old changes are removed. */
 async function compactTo(tested: TestStore, revision: number): Promise<void> {
-  const { finished } = tested.store.compact(revision);
+  const { whenFinished } = tested.store.compact(revision);
   tested.store.endRound(roundState("compacted"));
-  await finished;
+  await whenFinished;
 }
 
 /** Returns the rows of changes on disk: `2_0 3_0t` are two rows, `2_0+3_0t` is one; `-2_0` marks a removal from the row before. */
@@ -153,8 +153,8 @@ for (const { name, create } of disks) {
         for (const key of ["a", "b"]) tested.delete(key);
         tested.put("c", "8");
         await tested.save();
-        const { finished } = tested.store.compact(8);
-        finished.catch(() => undefined);
+        const { whenFinished } = tested.store.compact(8);
+        whenFinished.catch(() => undefined);
         tested.store.endRound(roundState("compacted"));
         for (let i = 0; i < batches; i++) await tested.store.flush();
         await tested.crash();
@@ -174,7 +174,7 @@ for (const { name, create } of disks) {
       tested.put("k", "2");
       tested.put("k", "3");
       await tested.save();
-      tested.store.compact(3).finished.catch(() => undefined);
+      tested.store.compact(3).whenFinished.catch(() => undefined);
       await tested.crash();
       assert.equal(tested.store.compactRevision, -1);
       assert.deepEqual((await tested.range("k", { revision: 2 })).kvs, ["k=2 c2 m2 v1"]);
@@ -195,15 +195,15 @@ for (const { name, create } of disks) {
       for (const key of keys) tested.put(key, "new");
       tested.delete("a", "\0");
       let isFinished = false;
-      const { finished } = tested.store.compact(tested.store.revision);
-      void finished.then(() => (isFinished = true));
+      const { whenFinished } = tested.store.compact(tested.store.revision);
+      void whenFinished.then(() => (isFinished = true));
       tested.store.endRound(roundState("compacted"));
       await tested.store.flush();
       assert.equal(isFinished, false); // the compaction waits for the read
       const { kvs, count, revision } = showRange(await reading);
       assert.deepEqual([kvs.length, count, revision], [20, 20, 21]);
       assert.ok(kvs.every((kv, i) => kv === `${keys[i]}=old c${i + 2} m${i + 2} v1`));
-      await finished;
+      await whenFinished;
       assert.equal((await hashing).hashRevision, 21);
     });
   });
@@ -229,9 +229,9 @@ async function waitUntilRest({ clock }: TestStore): Promise<void> {
 
 test("a compaction rests after each batch of removals", async () => {
   await using tested = await TestStore.on(await memoryDisk(), restLimits);
-  const { finished } = await startRestingCompaction(tested);
+  const { whenFinished } = await startRestingCompaction(tested);
   let isFinished = false;
-  void finished.then(() => (isFinished = true));
+  void whenFinished.then(() => (isFinished = true));
   for (let keys = 1; keys <= 10; keys++) {
     await waitUntilRest(tested); // a short rest, after which the index removes a key
     tested.clock.advance(1);
@@ -243,14 +243,14 @@ test("a compaction rests after each batch of removals", async () => {
     assert.equal(isFinished, false);
     tested.clock.advance(1);
   }
-  await finished;
+  await whenFinished;
   assert.equal(tested.clock.pendingTimers, 0);
 });
 
 test("a store that closes does not wait for the rest of a compaction", async () => {
   await using tested = await TestStore.on(await memoryDisk(), restLimits);
-  const { finished } = await startRestingCompaction(tested);
-  const failed = assert.rejects(finished, ClosedError);
+  const { whenFinished } = await startRestingCompaction(tested);
+  const failed = assert.rejects(whenFinished, ClosedError);
   await tested.store.close();
   await failed;
   assert.equal(tested.clock.pendingTimers, 0);
@@ -275,7 +275,7 @@ test("many compactions at once all finish", async () => {
   const compactions: Compaction[] = [];
   for (let revision = 2; revision <= 51; revision++) compactions.push(tested.store.compact(revision));
   tested.store.endRound(roundState("compacted"));
-  await Promise.all(compactions.map(({ finished }) => finished));
+  await Promise.all(compactions.map(({ whenFinished }) => whenFinished));
   await tested.store.close();
   assert.equal(await rowsOf(tested.disk), "51_0");
   await tested.open();
@@ -368,7 +368,7 @@ describe("blocks", () => {
     const flushed = store.flush();
     await (await disk.whenWritten()).finish();
     await flushed;
-    const { finished } = store.compact(6);
+    const { whenFinished } = store.compact(6);
     store.endRound(roundState("compacted"));
     const noted = store.flush();
     await (await disk.whenWritten()).finish();
@@ -379,7 +379,7 @@ describe("blocks", () => {
     await removal.finish();
     await check();
     await (await disk.whenWritten()).finish(); // the end of the compaction
-    await finished;
+    await whenFinished;
     await check();
     await store.close();
   });

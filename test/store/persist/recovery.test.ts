@@ -77,9 +77,9 @@ test("a store on disk that is damaged is not opened, and the error names the pla
 test("a store that lost a row below the compact revision is refused as well", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "value");
-  const { finished } = tested.store.compact(4);
+  const { whenFinished } = tested.store.compact(4);
   await tested.save();
-  await finished;
+  await whenFinished;
   await tested.store.close();
   await tamper(tested.disk, (batch) => batch.delete(changeRowKey({ main: 3, sub: 0 })));
   await assert.rejects(tested.open(), /it has 2 changes, expected 3/);
@@ -110,9 +110,9 @@ test("damage in a block, or in its list of removals, is reported with the block'
   for (const [name, message, change] of cases) {
     const tested = await TestStore.on(await memoryDisk());
     for (const key of ["a", "a", "b", "c", "d", "e", "f", "g"]) tested.put(key, "value");
-    const { finished } = tested.store.compact(3);
+    const { whenFinished } = tested.store.compact(3);
     await tested.save();
-    await finished;
+    await whenFinished;
     await tested.store.close();
     const backend = await tested.disk.open();
     const batch = backend.batch();

@@ -76,10 +76,10 @@ for (const { name, create } of disks) {
       await original.save("31");
       const snapshot = original.store.snapshot();
       const rows: Row[] = [...(await snapshot.next(500))];
-      const { finished } = original.store.compact(20);
+      const { whenFinished } = original.store.compact(20);
       original.put("key 0", "later");
       await original.save("32");
-      await finished;
+      await whenFinished;
       for (let some = await snapshot.next(500); some.length > 0; some = await snapshot.next(500)) {
         rows.push(...some);
         original.put("key 1", "later still");

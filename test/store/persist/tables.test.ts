@@ -91,8 +91,8 @@ for (const { name, create } of disks)
       from.put("k", "v");
       await from.save("marker", [["users", "theirs", "x"]]);
       await to.save("marker", [["users", "ours", "y"]]);
-      const { replaced } = await to.install(from.store, await create());
-      await replaced;
+      const { whenReplaced } = await to.install(from.store, await create());
+      await whenReplaced;
       assert.deepEqual(rowsOf(to.store, "users"), ["theirs=x"]);
       await to.save("marker", [
         ["users", "theirs", "x"],

@@ -156,7 +156,7 @@ describe("bounds and failures", () => {
     store.endRound(roundState("m"));
     disk.next().fail(new Error("EIO"));
     await assert.rejects(saved, ReadOnlyError);
-    await assert.rejects(compaction.finished, ReadOnlyError);
+    await assert.rejects(compaction.whenFinished, ReadOnlyError);
     assert.deepEqual(
       failures.map(({ message }) => message),
       ["EIO"],
@@ -183,7 +183,7 @@ describe("bounds and failures", () => {
     const hash = store.hashKv(0);
     await store.close();
     await store.close();
-    await assert.rejects(compaction.finished, ClosedError);
+    await assert.rejects(compaction.whenFinished, ClosedError);
     await hash.catch((error: unknown) => assert.ok(error instanceof ClosedError));
     assert.throws(() => store.put(put("a", "1")), ClosedError);
     assert.throws(() => store.range(range("a")), ClosedError);

@@ -425,9 +425,9 @@ test("a compaction during a read of history lets the read part be sent, then end
   disk.arm();
   const recorder = new Recorder(tested, ["k"], { startRevision: 2, prevKv: true });
   await disk.halted;
-  const { finished } = tested.store.compact(6);
+  const { whenFinished } = tested.store.compact(6);
   tested.store.endRound(roundState("compacted"));
-  await finished;
+  await whenFinished;
   disk.letGo();
   await recorder.waitUntil(() => recorder.compacted !== undefined);
   assert.deepEqual(recorder.batches, ["rev 6: PUT k=2 2, PUT k=3 3"]);

@@ -53,7 +53,7 @@ describe("reset", () => {
   it("ends earlier watches", async () => {
     await using server = await startTestServer({ listen: false });
     const watch = server.client().watch("a");
-    await watch.ready();
+    await watch.whenReady();
     const next = watch.batches().next();
     next.catch(() => undefined);
     await server.reset();

@@ -85,7 +85,7 @@ describe("faults of requests", () => {
     await using server = await startTestServer({ listen: false });
     const client = server.client();
     const watch = client.watch("a");
-    await watch.ready();
+    await watch.whenReady();
     server.faults.on("Watch").cancel();
     await client.kv.put("a", "1");
     const next = watch.batches().next();
@@ -106,7 +106,7 @@ describe("compactUnderWatchers", () => {
     await using server = await startTestServer({ listen: false });
     const client = server.client();
     const watch = client.watch("a");
-    await watch.ready();
+    await watch.whenReady();
     const batches = watch.batches();
     await client.kv.put("a", "1");
     await batches.next();
@@ -125,7 +125,7 @@ describe("compactUnderWatchers with few changes", () => {
       const client = server.client();
       for (let round = 0; round < 2; round++) {
         const watch = client.watch("", { prefix: true });
-        await watch.ready();
+        await watch.whenReady();
         const next = errorOf(watch.batches().next());
         if (changes === 0) await server.compactUnderWatchers();
         else await server.compactUnderWatchers(() => client.kv.put("a", "1"));

@@ -66,7 +66,7 @@ describe("startTestServer", () => {
     await using server = await startTestServer({ listen: false });
     const client = server.client();
     const watch = client.watch("a");
-    await watch.ready();
+    await watch.whenReady();
     const lease = await client.lease.grant({ ttlSeconds: 60 });
     await client.kv.put("a", "1", { lease: lease.id });
     for await (const event of watch) {

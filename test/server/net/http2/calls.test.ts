@@ -214,7 +214,7 @@ describe("calls", () => {
       await slow.frame("some more", () => slow.body(1).length === taken + 2_000);
       clock.advance(500);
     }
-    await within(5_000, "the end of the silent client's connection", silent.closed);
+    await within(5_000, "the end of the silent client's connection", silent.whenClosed);
     for (const stream of [0, 1]) slow.send(numberFrame(frameType.windowUpdate, stream, 100_000));
     assert.equal((await slow.end(1)).fields["grpc-status"], "0");
     assert.ok(slow.body(1).subarray(5).equals(answer));
@@ -343,7 +343,7 @@ describe("calls", () => {
     assert.deepEqual([goAway.payload.readUInt32BE(0), goAway.payload.readUInt32BE(4)], [1, 0]);
     client.send(call(3, "/test.S/Echo"), data(1, message(Buffer.from("b")), endStream));
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
-    await client.closed;
+    await client.whenClosed;
     assert.equal(
       client.frames.some(({ stream }) => stream === 3),
       false,

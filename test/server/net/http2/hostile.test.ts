@@ -281,7 +281,7 @@ describe("a hostile client is disconnected, others are served", () => {
         for (const piece of pieces) client.send(frame(piece[0]! % 11, piece[1] ?? 0, piece[2] ?? 0, piece.subarray(3)));
         client.send(...pieces);
         client.socket.end();
-        await within(5_000, "the end of the connection", client.closed);
+        await within(5_000, "the end of the connection", client.whenClosed);
       }),
       { numRuns: 150 },
     );
@@ -346,6 +346,6 @@ describe("a silent client", () => {
     const client = dial();
     client.send(headers(1, "/test.S/Stream"));
     await client.frame("a ping", ({ type, flags }) => type === frameType.ping && flags === 0);
-    await within(5_000, "the end of the connection", client.closed);
+    await within(5_000, "the end of the connection", client.whenClosed);
   });
 });

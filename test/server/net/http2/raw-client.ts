@@ -60,7 +60,7 @@ export const call = (stream: number, path: string, request: Uint8Array = new Uin
 
 export class RawClient {
   readonly frames: SeenFrame[] = [];
-  readonly closed: Promise<unknown>;
+  readonly whenClosed: Promise<unknown>;
   private readonly reader = new FrameReader();
   private readonly hpack = new HpackDecoder(new LiteralCache());
   private wake: () => void = () => undefined;
@@ -68,7 +68,7 @@ export class RawClient {
   constructor(readonly socket: Socket) {
     socket.on("error", () => undefined);
     socket.on("data", (chunk: Buffer) => this.reader.push(chunk, this));
-    this.closed = once(socket, "close");
+    this.whenClosed = once(socket, "close");
   }
 
   onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean {
@@ -113,7 +113,7 @@ export class RawClient {
   /** Waits for a GOAWAY and the end of the connection. Returns code and text. */
   async goAway(): Promise<readonly [code: number, text: string]> {
     const { payload } = await this.frame("a GOAWAY", ({ type }) => type === frameType.goAway);
-    await within(5_000, "the end of the connection", this.closed);
+    await within(5_000, "the end of the connection", this.whenClosed);
     return [payload.readUInt32BE(4), payload.toString("latin1", 8)];
   }
 
