@@ -45,6 +45,7 @@ export {
   type BuiltStore,
   type Compaction,
   type RoundState,
+  type RowList,
   StoreVersionError,
   StoreBuilder,
   type StoreImage,

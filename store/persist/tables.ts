@@ -22,6 +22,9 @@ export interface TableRow extends TablePosition {
   readonly row: Uint8Array;
 }
 
+/** All rows of one or more tables. */
+export type RowList = readonly TableRow[];
+
 /** A row of a table after a change; undefined if it is removed. */
 export interface TableChange extends TablePosition {
   readonly row: Uint8Array | undefined;
@@ -34,8 +37,11 @@ export interface TableChange extends TablePosition {
 export interface RoundState {
   /** Returns the applier's marker, which the store does not interpret. */
   marker(): Uint8Array;
-  /** Returns all rows of all tables. */
-  rows(): readonly TableRow[];
+  /**
+   * Returns all rows of all tables in lists, always as many, each with all rows of its tables. A list that is the same array as in an
+   * earlier round has not changed since.
+   */
+  rowLists(): readonly RowList[];
 }
 
 /**
@@ -43,14 +49,17 @@ export interface RoundState {
  * them, and part of every snapshot. All rows are in memory, so tables are for small data: members, users, roles.
  */
 export class Tables implements TableSource {
-  private tables = new Map<string, Map<Key, Uint8Array>>();
+  private readonly tables = new Map<string, Map<Key, Uint8Array>>();
   private rows = 0;
+  /** The lists of the last round; undefined: none since the start, and so it is unknown which table belongs to which list. */
+  private lists: readonly RowList[] | undefined;
 
   /** Returns the same tables for another store. */
   copy(): Tables {
     const copy = new Tables();
     for (const [name, rows] of this.tables) copy.tables.set(name, new Map(rows));
     copy.rows = this.rows;
+    copy.lists = this.lists;
     return copy;
   }
 
@@ -71,22 +80,38 @@ export class Tables implements TableSource {
     this.rows += 1;
   }
 
-  /** Replaces all rows. @returns the changed and removed rows */
-  replace(rows: readonly TableRow[]): TableChange[] {
-    const before = this.tables;
-    this.tables = new Map();
-    this.rows = 0;
-    for (const row of rows) this.add(row);
-    const changes = rows.filter(({ table, key, row }): boolean => {
-      const old = before.get(table)?.get(key);
-      return old !== row && (old === undefined || Buffer.compare(old, row) !== 0);
-    });
-    return [...changes, ...this.findMissing(before)];
+  /** Replaces all rows, and looks only at the lists that have changed. @returns the changed and removed rows */
+  replace(lists: readonly RowList[]): TableChange[] {
+    const before = this.lists;
+    this.lists = lists;
+    if (before === undefined) return this.replaceRows(this.positions(), lists.flat());
+    return lists.flatMap((list, n) => (list === before[n] ? [] : this.replaceRows(before[n] ?? [], list)));
   }
 
-  private *findMissing(before: ReadonlyMap<string, ReadonlyMap<Key, Uint8Array>>): Generator<TableChange> {
-    for (const [table, rows] of before)
-      for (const key of rows.keys()) if (!this.table(table).has(key)) yield { table, key, row: undefined };
+  /** Replaces the rows at some positions. @returns the changed and removed rows */
+  private replaceRows(positions: Iterable<TablePosition>, rows: RowList): TableChange[] {
+    const former = new Tables();
+    for (const { table, key } of positions) former.add({ table, key, row: this.remove(table, key) });
+    for (const row of rows) this.add(row);
+    const changed = rows.filter(({ table, key, row }): boolean => {
+      const old = former.table(table).get(key);
+      return old !== row && (old === undefined || Buffer.compare(old, row) !== 0);
+    });
+    const removed = Array.from(former.positions()).filter(({ table, key }) => !this.table(table).has(key));
+    return [...changed, ...removed.map((position) => ({ ...position, row: undefined }))];
+  }
+
+  private remove(table: string, key: Key): Uint8Array {
+    const rows = this.tables.get(table);
+    const row = rows?.get(key);
+    if (rows === undefined || row === undefined) throw new Error(`table ${table} has no row ${key}`);
+    rows.delete(key);
+    this.rows -= 1;
+    return row;
+  }
+
+  private *positions(): Generator<TablePosition> {
+    for (const [table, rows] of this.tables) for (const key of rows.keys()) yield { table, key };
   }
 }
 

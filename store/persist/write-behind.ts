@@ -109,7 +109,7 @@ class Gathering {
   putState(tables: Tables): void {
     if (this.round === undefined) return;
     const { revision, state } = this.round;
-    const changes = tables.replace(state.rows());
+    const changes = tables.replace(state.rowLists());
     for (const { table, key, row } of changes) {
       const rowKey = tableRowKey({ table, key });
       if (row === undefined) this.batch.delete(rowKey);

@@ -37,7 +37,7 @@ export type ShortRow = readonly [table: string, key: string, row: string];
 /** The applier's state at the end of a round. */
 export const roundState = (marker: string, rows: readonly ShortRow[] = []): RoundState => ({
   marker: () => bytes(marker),
-  rows: () => rows.map(([table, key, row]) => ({ table, key, row: bytes(row) })),
+  rowLists: () => [rows.map(([table, key, row]) => ({ table, key, row: bytes(row) }))],
 });
 
 /** Lets everything run that is ready. */

@@ -3,7 +3,14 @@
 import { AlarmMember, AppliedMarker, Member, SeenProposals as SeenProposalsRow } from "../../../proto/index.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
 import { AuthState, readAuthRows } from "../../auth/index.js";
-import { DamagedError, type KvStore, type RoundState, type TableRow, type TableSource } from "../../../store/index.js";
+import {
+  DamagedError,
+  type KvStore,
+  type RoundState,
+  type RowList,
+  type TableRow,
+  type TableSource,
+} from "../../../store/index.js";
 import { Alarms } from "./alarms.js";
 import { Membership } from "./membership.js";
 import { type SeenCopy, SeenProposals, type SeenRecord } from "./seen-proposals.js";
@@ -89,10 +96,22 @@ class EndedState implements RoundState {
     return encodeMarker(this.position);
   }
 
-  rows(): readonly TableRow[] {
-    return [...this.members.map(memberRow), ...this.seen.map(seenRow), ...this.alarms.map(alarmRow), ...this.auth];
+  rowLists(): readonly RowList[] {
+    return [memberRows(this.members), this.seen.map(seenRow), alarmRows(this.alarms), this.auth];
   }
 }
+
+/** Returns a function that encodes a list once: lists of members and alarms are replaced by each change, not changed themselves. */
+const encodeOnce = <T>(encode: (item: T) => TableRow): ((items: readonly T[]) => RowList) => {
+  const encoded = new WeakMap<readonly T[], RowList>();
+  return (items) => {
+    const known = encoded.get(items);
+    if (known !== undefined) return known;
+    const rows = items.map(encode);
+    encoded.set(items, rows);
+    return rows;
+  };
+};
 
 const memberRow = (member: Member): TableRow => ({
   table: tables.members,
@@ -111,6 +130,9 @@ const alarmRow = (active: AlarmMember): TableRow => ({
   key: keyOf(active.memberID) + String.fromCharCode(active.alarm),
   row: AlarmMember.encode(active).finish(),
 });
+
+const memberRows = encodeOnce(memberRow);
+const alarmRows = encodeOnce(alarmRow);
 
 const keyOf = (id: bigint): string => {
   const key = Buffer.alloc(8);

@@ -23,7 +23,7 @@ test("the remaining time of a lease survives a restart, until the checkpoint is 
   first.checkpointLease(checkpointed, 300);
   first.checkpointLease(cleared, 200);
   first.checkpointLease(cleared, undefined);
-  first.endRound({ marker: () => Uint8Array.of(1), rows: () => [] });
+  first.endRound({ marker: () => Uint8Array.of(1), rowLists: () => [] });
   await first.close();
 
   await using closing = { store: await openStoreOn(backend), [Symbol.asyncDispose]: () => closing.store.close() };

@@ -418,12 +418,15 @@ test("the state at the end of a round stays as it was, whatever is applied later
     endRound(state);
   };
   const showState = (state: RoundState): string[] =>
-    state.rows().map(({ table, key, row }) => {
-      const id = Buffer.from(key, "latin1").readBigUInt64BE();
-      if (table === "members") return `${id}: ${Member.decode(row).name}`;
-      const { incarnation, floor, bitmap } = SeenProposalsRow.decode(row);
-      return `${id}: ${incarnation} ${floor} ${Buffer.from(bitmap).toString("hex")}`;
-    });
+    state
+      .rowLists()
+      .flat()
+      .map(({ table, key, row }) => {
+        const id = Buffer.from(key, "latin1").readBigUInt64BE();
+        if (table === "members") return `${id}: ${Member.decode(row).name}`;
+        const { incarnation, floor, bitmap } = SeenProposalsRow.decode(row);
+        return `${id}: ${incarnation} ${floor} ${Buffer.from(bitmap).toString("hex")}`;
+      });
   const expected: string[][] = [];
   const step = (...entries: readonly Entry[]): void => {
     apply(copy, ...entries);
