@@ -1,8 +1,7 @@
 // Builds a member from its components, starts it and stops it.
 
-export { memberServices, type MemberServices } from "./member-services.js";
 export { Member } from "./member.js";
 export { type MemberEnvironment, type MemberParts, type PeerNetwork, ProcessParts, type Secrets } from "./parts.js";
 export { openReplica, Replica } from "./replica.js";
-export { createServing, type Serving } from "./serving.js";
+export { createServing, memberServices, type MemberServices, type Serving } from "./serving.js";
 export { storageOf } from "./storage.js";

@@ -1,6 +1,5 @@
 import { asError } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
-import type { Method } from "../rpc/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { type DescriptorShare, processDescriptors } from "../resources/index.js";
 import {
@@ -13,18 +12,28 @@ import {
   reportedVersions,
   ServerError,
 } from "../base/index.js";
-import { ClientConnections, type Engine, listen, type Listener, type OnConnection, loadEngine } from "../net/index.js";
-import type { HttpServer } from "../http/index.js";
+import { ClientConnections, listen, type Listener, type OnConnection, loadEngine } from "../net/index.js";
 import { MetricsPort } from "./metrics-port.js";
-import type { WaitingCalls } from "../services/index.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
 import { storageOf } from "./storage.js";
 import { openReplica, type Replica } from "./replica.js";
-import { createServing } from "./serving.js";
+import { createServing, type Serving } from "./serving.js";
 
 /** The time for calls in progress to end when the member stops, in milliseconds. */
 const stopGraceMs = 5_000;
+
+/** The ports of a member, and the connections to them. */
+interface Ports {
+  readonly client: Listener;
+  readonly peer: Listener;
+  readonly metrics: MetricsPort;
+  readonly tls: SecurePorts;
+  /** The connections of clients; they wait until the member serves. */
+  readonly connections: ClientConnections;
+  /** The member's share of the process's file descriptors. */
+  readonly share: DescriptorShare;
+}
 
 /**
  * A member of a cluster: its replica of the log and the store, the links to its peers, and the services on its client port. The
@@ -45,19 +54,9 @@ export class Member implements AsyncDisposable {
   private constructor(
     private readonly config: MemberConfig,
     private readonly environment: MemberEnvironment,
-    private readonly listeners: {
-      readonly client: Listener;
-      readonly peer: Listener;
-      readonly tls: SecurePorts;
-      readonly metrics: MetricsPort;
-    },
+    private readonly ports: Ports,
     private readonly replica: Replica,
-    private readonly engine: Engine,
-    private readonly http: HttpServer,
-    private readonly waiting: WaitingCalls,
-    private readonly connections: ClientConnections,
-    private readonly descriptors: DescriptorShare,
-    private readonly methods: readonly Method[],
+    private readonly serving: Serving,
   ) {
     this.whenStopped = new Promise((resolve) => (this.settleStopped = resolve));
     this.whenReady = this.join();
@@ -101,22 +100,12 @@ export class Member implements AsyncDisposable {
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
-      const { engine, http, pages, waiting, methods } = createServing(config, environment, replica, createEngine);
+      const serving = createServing(config, environment, replica, createEngine);
       const metricsConnections = clientConnections(environment, share);
+      const { pages } = serving;
       const metricsParts = { pages, clock: environment.clock, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.listenMetricsUrls, metricsParts);
-      member = new Member(
-        config,
-        environment,
-        { client, peer, tls, metrics },
-        replica,
-        engine,
-        http,
-        waiting,
-        connections,
-        share,
-        methods,
-      );
+      member = new Member(config, environment, { client, peer, tls, metrics, connections, share }, replica, serving);
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
@@ -130,12 +119,12 @@ export class Member implements AsyncDisposable {
 
   /** The addresses at which clients connect, with the real ports. */
   get clientAddresses(): readonly Address[] {
-    return this.listeners.client.addresses;
+    return this.ports.client.addresses;
   }
 
   /** The endpoints that a client connects to, with the real ports: `new Client({ endpoints: member.endpoints })`. */
   get endpoints(): readonly string[] {
-    return this.listeners.client.addresses.map(endpointOf);
+    return this.ports.client.addresses.map(endpointOf);
   }
 
   get id(): bigint {
@@ -149,7 +138,7 @@ export class Member implements AsyncDisposable {
   /** The number of clients' requests and applied entries: grows while the member is busy. */
   workCount(): number {
     let count: number = this.replica.applier.appliedIndex;
-    for (const { stats } of this.methods) count += stats.started + stats.received;
+    for (const { stats } of this.serving.methods) count += stats.started + stats.received;
     return count;
   }
 
@@ -164,7 +153,7 @@ export class Member implements AsyncDisposable {
    */
   async drain(): Promise<void> {
     void this.stopAccepting();
-    await Promise.all([this.engine.drain(stopGraceMs), this.http.drain(stopGraceMs)]);
+    await Promise.all([this.serving.engine.drain(stopGraceMs), this.serving.http.drain(stopGraceMs)]);
   }
 
   /** Reopens the file of the audit log, if there is one, after a program for log rotation has renamed it. */
@@ -197,9 +186,9 @@ export class Member implements AsyncDisposable {
     const clientUrls = advertisedUrlsOf(this.config.advertiseClientUrls, this.clientAddresses);
     await this.replica.publish({ name: this.config.name, clientUrls });
     if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
-    this.connections.start({
-      http2: (socket, seen) => this.engine.serve(socket, seen),
-      http1: (socket, seen) => this.http.serve(socket, seen),
+    this.ports.connections.start({
+      http2: (socket, seen) => this.serving.engine.serve(socket, seen),
+      http1: (socket, seen) => this.serving.http.serve(socket, seen),
     });
     logger.info("ready to serve client requests", {
       version: reportedVersions(this.config.emulatedVersion).server,
@@ -207,7 +196,7 @@ export class Member implements AsyncDisposable {
       memberId: this.replica.id,
       clusterId: this.replica.clusterId,
       clientAddresses: this.clientAddresses.map(formatAddress),
-      peerAddresses: this.listeners.peer.addresses.map(formatAddress),
+      peerAddresses: this.ports.peer.addresses.map(formatAddress),
     });
   }
 
@@ -223,35 +212,35 @@ export class Member implements AsyncDisposable {
     const unbound = [this.stopAccepting()];
     const steps = [
       () => this.replica.transferLeadership(),
-      () => Promise.all([this.engine.stop(graceMs), this.http.finish(graceMs)]),
+      () => Promise.all([this.serving.engine.stop(graceMs), this.serving.http.finish(graceMs)]),
       () => {
-        this.http.stop();
-        unbound.push(this.listeners.metrics.close());
-        unbound.push(this.listeners.peer.close());
-        this.listeners.tls.close();
+        this.serving.http.stop();
+        unbound.push(this.ports.metrics.close());
+        unbound.push(this.ports.peer.close());
+        this.ports.tls.close();
         return this.replica.close();
       },
       () => Promise.all(unbound),
     ];
     // A failed step does not keep later ones from closing. The first failure is reported.
     for (const step of steps) await step().catch((error: unknown) => (this.failure ??= asError(error)));
-    this.descriptors.release();
+    this.ports.share.release();
     this.settleStopped(this.failure);
   }
 
   /** Closes the client port and refuses new calls. @returns when all client connections have ended */
   private stopAccepting(): Promise<void> {
-    this.clientPortClosing ??= this.listeners.client.close();
-    this.listeners.tls.closeClients();
-    this.connections.close();
-    void this.http.drain();
-    void this.engine.drain(0);
-    this.waiting.stop();
+    this.clientPortClosing ??= this.ports.client.close();
+    this.ports.tls.closeClients();
+    this.ports.connections.close();
+    void this.serving.http.drain();
+    void this.serving.engine.drain(0);
+    this.serving.waiting.stop();
     return this.clientPortClosing;
   }
 
   private warnAboutOpenPorts(): void {
-    const open = [...this.listeners.client.addresses, ...this.listeners.peer.addresses].filter(
+    const open = [...this.ports.client.addresses, ...this.ports.peer.addresses].filter(
       (address) => address.isSecure !== true && !isLoopback(address),
     );
     if (open.length > 0)

@@ -1,5 +1,6 @@
 // A member's replica: builds its components from top to bottom, dispatches the events to them, starts and stops them.
 
+import { randomInt } from "node:crypto";
 import type { Calls } from "../../proto/index.js";
 import {
   noMember,
@@ -16,7 +17,7 @@ import {
   type Wal,
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import type { Passwords, TokenSource } from "../auth/index.js";
+import { JwtTokens, type Passwords, SimpleTokens, threadPasswords, type TokenSource } from "../auth/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
 import {
   type AutoCompactor,
@@ -39,7 +40,6 @@ import {
   parseMemberUrl,
 } from "../base/index.js";
 import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
-import { type Logins, openLogins } from "./logins.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import {
   type Peer,
@@ -420,4 +420,19 @@ const start = async (
   if (failure !== undefined) throw failure;
   if (!teardown.isStopped) replica.participate(); // the store may have failed meanwhile
   return replica;
+};
+
+/** The components of logins. */
+interface Logins {
+  readonly passwords: Passwords;
+  readonly tokens: TokenSource;
+}
+
+/** @throws StartError if the keys of JSON Web Tokens cannot be used */
+const openLogins = async ({ auth }: MemberConfig, { clock, secrets }: MemberEnvironment): Promise<Logins> => {
+  const tokens =
+    auth.tokens.kind === "jwt"
+      ? await JwtTokens.open(auth.tokens, () => new Date().getTime()) // the expiry of a token is wall-clock time
+      : new SimpleTokens({ ttlMs: auth.tokens.ttlMs, clock }, secrets?.randomBelow ?? ((bound) => randomInt(bound)));
+  return { passwords: secrets?.passwords ?? threadPasswords(auth.bcryptCost), tokens };
 };

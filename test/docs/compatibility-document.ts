@@ -9,7 +9,7 @@ import { fileDescriptorSet } from "../../proto/index.js";
 import { flagGroups } from "../../server/config/flag-table.js";
 import type { Flag } from "../../server/config/flag.js";
 import { routes } from "../../server/gateway/routes.js";
-import { memberServices } from "../../server/member/member-services.js";
+import { memberServices } from "../../server/member/serving.js";
 import { commandNotes, fieldNotes, methodNotes, pathNotes } from "./compatibility-notes.js";
 import { etcdctlCommands, etcdctlGlobalFlags } from "./etcdctl-commands.js";
 

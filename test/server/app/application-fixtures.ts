@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { ServerFlags } from "../../../server/config/config.js";
-import { memberServices } from "../../../server/member/member-services.js";
+import { memberServices } from "../../../server/member/serving.js";
 import { openReplica } from "../../../server/member/replica.js";
 import { ProcessParts } from "../../../server/member/parts.js";
 import { makeSimulatedSecrets } from "../../../testing/same-thread-passwords.js";
