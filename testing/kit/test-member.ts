@@ -53,7 +53,7 @@ export class TestMember {
   kill({
     loseUnsynced = false,
   }: {
-    /** As in a power cut, writes that the disk has not acknowledged are lost. */
+    /** Loses writes that the disk has not acknowledged, as a power cut does. */
     readonly loseUnsynced?: boolean;
   } = {}): Promise<void> {
     return this.time.until(this.machine.kill({ loseUnsynced }));
