@@ -179,7 +179,7 @@ test("a watch requested without a running server waits for one, if a server was 
   const response = { header: { clusterId: 1n, memberId: 2n, revision: 3, raftTerm: 4 }, events: [] };
   const unreachable = new ConnectError(new Map([["a:1", "no"]]));
   const watchThat = (whenReady: () => Promise<number>) => ({
-    watch: () => ({ ready: whenReady, responses: () => Readable.from([response]) }),
+    watch: () => ({ whenReady, responses: () => Readable.from([response]) }),
   });
   const client = watchThat(() => Promise.reject(unreachable)) as unknown as Client;
   const watches = new Watches(client);
