@@ -188,7 +188,7 @@ export class KvStore implements TableSource {
 
   /**
    * Ends a round: all changes since the last one, and `state`, become durable together, within 100 ms. Unchanged rows of tables are not
-   * written. After a failed write to disk this does nothing.
+   * written. After a failed write to disk nothing becomes durable any more; watchers still receive the changes.
    */
   endRound(state: RoundState): void {
     this.contents.endRound(state);

@@ -1,8 +1,8 @@
 // Runs suites with Node's own test runner: `node test/run.js [suite...] [part of a path...]`; without a suite, those of `npm test`. Of
 // these suites, only the files whose paths contain every given part are run.
 //
-// The runner of Node 20 takes neither globs nor TypeScript, and runs every file in a process of its own. So the files are found
-// and compiled here, each suite at once, and those of `unit` that belong to one folder share processes.
+// The runner of Node 20 takes no globs, and runs every file in a process of its own, which would compile the product anew. This script
+// finds the files and compiles each suite at once; the files of `unit` that belong to one folder share processes.
 
 import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";

@@ -77,7 +77,7 @@ export interface LogBase extends LogPosition {
   readonly configuration: Configuration;
 }
 
-/** A configuration, and the index of the entry that brought it. */
+/** A configuration, and the index of its entry; for the first one of a log, the index of the log's base. */
 export interface PlacedConfiguration {
   readonly index: LogIndex;
   readonly configuration: Configuration;

@@ -195,7 +195,7 @@ export class RaftCore {
     return this.installer.isUnderWay || this.log.hasCommitted;
   }
 
-  /** Returns the position of a snapshot to install, once. No entry is committed until it is installed. */
+  /** Returns the position of a snapshot to install, once. `takeCommitted` returns no entries until it is installed. */
   takeInstall(): LogPosition | undefined {
     return this.installer.takeInstall();
   }

@@ -33,7 +33,10 @@ export class Elections {
   private leaderOfTerm: MemberId = noMember;
   /** The answers to the current candidacy; undefined for followers and leaders. */
   private ballot: Ballot | undefined;
-  /** The leader's link has closed and no member has refused a PreVote since: members campaign in turn. */
+  /**
+   * Tells whether members campaign in turn: since the start, or since the leader's link closed, no leader and no later term was seen
+   * and no member has refused a PreVote.
+   */
   private isLeaderGone = true;
   /** The leader or expected leader whose link closed last; it has no turn. */
   private lostLeader: MemberId = noMember;
@@ -94,7 +97,7 @@ export class Elections {
     return term === this.current.term;
   }
 
-  /** Follows `from` after an append or heartbeat of the current term or a later one. Raft paper §5.2. */
+  /** Follows `from` after an append, heartbeat or commit of the current term or a later one. Raft paper §5.2. */
   followLeader(from: MemberId, term: Term): void {
     if (term > this.current.term) this.adoptTerm(term);
     this.recordLeader(from);
@@ -192,7 +195,7 @@ export class Elections {
 
   // Candidacies.
 
-  /** Becomes pre-candidate and requests pre-votes. Raft thesis §9.6. */
+  /** Becomes pre-candidate and requests pre-votes; a single voter becomes candidate at once, a learner waits. Raft thesis §9.6. */
   private campaign({ isTransfer }: { isTransfer: boolean }): void {
     this.setLeader(noMember);
     if (!this.isVoter) {
@@ -203,7 +206,7 @@ export class Elections {
       this.becomeCandidate(); // there are no other voters to ask
       return;
     }
-    // In turns, and after TimeoutNow, members that have not answered are asked again, one turn later than before.
+    // In turns, and after another TimeoutNow, only the members that have not answered are asked again.
     const asksAgain =
       this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.isLeaderGone || isTransfer);
     if (!asksAgain) {
@@ -321,7 +324,7 @@ export class Elections {
   onVoteReply(from: MemberId, reply: VoteReply): void {
     if (!this.observeTerm(reply.term) || this.ownRole !== "candidate") return;
     this.recordVote(from, reply.granted);
-    // A split vote: the next turn begins after one turn's length if the leader's link has closed.
+    // A split vote while members campaign in turn: the next attempt comes one turn later than the first one did.
     if (!reply.granted && this.isLeaderGone) this.startTurn(1);
   }
 
@@ -334,7 +337,7 @@ export class Elections {
     if (isCurrent && !this.isPaused) this.campaign({ isTransfer: true });
   }
 
-  /** Tells whether the vote of this term is free or already `candidate`'s: at most one per term. Raft paper §5.2. */
+  /** Tells whether the vote of this term is free or already `candidate`'s: at most one per term, and none once it has a leader. Paper §5.2. */
   private canVoteFor(candidate: MemberId): boolean {
     return this.current.vote === candidate || (this.current.vote === noMember && this.leaderOfTerm === noMember);
   }

@@ -18,7 +18,7 @@ export interface LogPosition {
 /** The position before the first entry. */
 export const logStart: LogPosition = { index: 0 as LogIndex, term: 0 as Term };
 
-/** A member's random 64-bit id; 0n is no member. */
+/** A member's 64-bit id, unique in its cluster; 0n is no member. Consensus only compares ids. */
 export type MemberId = bigint & { readonly __unit: "member id" };
 
 /** "No member": no vote given, no leader known. */

@@ -34,7 +34,8 @@ export class Installer {
   /**
    * Decides about a snapshot that was received from another member.
    *
-   * @returns whether it will be installed; false if its leader is of an older term or the log already holds as much
+   * @returns whether it will be installed; false if its leader is of an older term, the log already holds as much, or another snapshot
+   * is being installed
    */
   acceptSnapshot({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
     if (leaderTerm < this.currentTerm.term || this.current !== undefined) return false;

@@ -34,7 +34,7 @@ export class LeaderRole {
     this.current = new Leadership(this.parts, term);
   }
 
-  /** Ends the leadership, if there is one: its unconfirmed reads are refused. */
+  /** Ends the leadership, if there is one: this member's unconfirmed reads are refused, forwarded ones are dropped. */
   end(): void {
     const unanswered = this.current?.pendingReads() ?? [];
     this.current = undefined;

@@ -144,7 +144,7 @@ export class Leadership {
     follower.isConnected = true;
   }
 
-  /** Treats all appends in flight to `peer` as lost; they are sent again after the follower's next answer. */
+  /** Treats all appends in flight to `peer` as lost, and probes from its match. */
   onLinkClosed(peer: MemberId): void {
     this.followers.get(peer)?.onLinkClosed();
   }

@@ -31,7 +31,7 @@ export const defaultLimits: CoreLimits = {
 /** The cost of an entry beyond its data, so that bounds in bytes also bound the number of small entries. */
 const entryOverheadBytes = 64;
 
-/** The cost of a member of a configuration: id, names, addresses. */
+/** The estimated cost of a member of a configuration: id, role, addresses. */
 const memberOverheadBytes = 100;
 
 /** Returns the bytes that an entry counts towards the limits. */

@@ -129,7 +129,7 @@ export class Log {
     return low as LogIndex;
   }
 
-  /** Returns entries from `from` up to `to`, as many as fit into `maxBytes` but at least one. */
+  /** Returns the entries from `from` up to `to`, as many as fit into `maxBytes` but at least one; none if `to` is before `from`. */
   sliceEntries(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
     const start = from - this.startIndex - 1;
     const limit = to - this.startIndex;

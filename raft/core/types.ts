@@ -61,7 +61,7 @@ export interface VoteReply {
   readonly term: Term;
   readonly granted: boolean;
 }
-/** AppendEntries with entries. Raft paper §5.3. */
+/** AppendEntries; one without entries only asks whether the logs match at `prevIndex`. Raft paper §5.3. */
 export interface Append {
   readonly kind: "append";
   readonly term: Term;
@@ -82,7 +82,10 @@ export interface AppendReply {
   readonly hintIndex: LogIndex;
   readonly hintTerm: Term;
 }
-/** AppendEntries without entries; `round` numbers the quorum rounds that ReadIndex waits for. Raft thesis §6.4. */
+/**
+ * The leader's periodic message; in the paper an AppendEntries without entries. `round` numbers the quorum rounds that ReadIndex
+ * waits for. Raft paper §5.2, thesis §6.4.
+ */
 export interface Heartbeat {
   readonly kind: "heartbeat";
   readonly term: Term;
@@ -185,9 +188,9 @@ export interface ReadState {
 }
 
 /**
- * The reason of a refusal. `no-leader`: no leader is known. `too-many`: the uncommitted bytes, or a queue, have reached their
- * limit. `transferring`: a leadership transfer is under way; it ends within an election timeout. `changing-members`: the
- * configuration before, or any entry of the leader's term, is not committed yet.
+ * The reason of a refusal. `no-leader`: no leader is known, or the leader has changed or not answered before a read was confirmed.
+ * `too-many`: the uncommitted bytes, or a queue, have reached their limit. `transferring`: a leadership transfer is under way; it ends
+ * within an election timeout. `changing-members`: the configuration before is not committed yet, or no entry of the leader's term is.
  */
 export type RefusalReason = "no-leader" | "too-many" | "transferring" | "changing-members";
 
@@ -203,7 +206,7 @@ export interface Refusal {
 export type Notice =
   /** `peer` needs compacted entries: a snapshot. The driver answers, once, with `snapshotEnded`. Raft paper §7. */
   | { readonly kind: "snapshotNeeded"; readonly peer: MemberId }
-  /** The received snapshot is refused: its leader is of an older term, or the log already holds as much. */
+  /** The received snapshot is refused: its leader is of an older term, the log already holds as much, or another one is being installed. */
   | { readonly kind: "snapshotRefused"; readonly position: LogPosition }
   /** The end of all transfer requests: `ok` if the transferee leads. */
   | { readonly kind: "transferEnded"; readonly ok: boolean };
@@ -218,7 +221,7 @@ export interface UnsavedBatch {
   readonly hardState: HardState | undefined;
   /** Replace the log from `entries[0].index` on. May be empty. */
   readonly entries: readonly Entry[];
-  /** Votes, vote requests and acknowledgements: sent only after this write is durable. */
+  /** Votes, vote requests, acknowledgements and others that depend on this write: sent only once it is durable. */
   readonly replies: readonly Outgoing[];
 }
 

@@ -32,10 +32,10 @@ export interface Batch {
  * index beyond the first one's entries is lowered to their last index there, and written in full with the last batch.
  */
 export const batchesOf = (batch: Batch, bytes: number): [Batch, ...Batch[]] => {
-  const parts = entriesInParts(batch.entries, bytes);
+  const runs = splitEntries(batch.entries, bytes);
   const { hardState } = batch;
-  if (parts.length < 2) return [batch];
-  const [first = [], ...others] = parts;
+  if (runs.length < 2) return [batch];
+  const [first = [], ...others] = runs;
   const lastIndex = first.at(-1)?.index;
   const isCommitLater = hardState !== undefined && lastIndex !== undefined && hardState.commit > lastIndex;
   return [
@@ -47,25 +47,29 @@ export const batchesOf = (batch: Batch, bytes: number): [Batch, ...Batch[]] => {
   ];
 };
 
-/** Cuts entries into parts of at most `bytes`; a larger entry is a part of its own. @throws RangeError if indexes or terms do not continue */
-const entriesInParts = (entries: readonly Entry[], bytes: number): Entry[][] => {
-  const parts: Entry[][] = [];
+/**
+ * Cuts entries into runs of at most `bytes`; a larger entry is a run of its own. Returns none if a single run suffices.
+ *
+ * @throws RangeError if there are several runs and indexes or terms do not continue; `writeEntries` checks a single run
+ */
+const splitEntries = (entries: readonly Entry[], bytes: number): Entry[][] => {
+  const runs: Entry[][] = [];
   let [start, size] = [0, 0];
   for (let n = 0; n < entries.length; n++) {
     const entry = entries[n];
     const entryBytes = entry?.kind === "command" ? entry.data.length : 0;
     if (n > start && size + entryBytes > bytes) {
-      parts.push(entries.slice(start, n));
+      runs.push(entries.slice(start, n));
       [start, size] = [n, 0];
     }
     size += entryBytes;
   }
-  if (parts.length === 0) return parts;
+  if (runs.length === 0) return runs;
   assertRun(entries);
-  return [...parts, entries.slice(start)];
+  return [...runs, entries.slice(start)];
 };
 
-/** Checks all parts before the first is written: an error in a later part would come too late. */
+/** Checks all entries before the first run is written: an error in a later run would come too late. */
 const assertRun = (entries: readonly Entry[]): void => {
   let before = entries[0];
   for (const entry of entries.slice(1)) {
@@ -100,13 +104,14 @@ export const emptyLog = (initial: Configuration): LogEnd => ({
   configurations: new ConfigurationHistory([{ index: 0 as LogIndex, configuration: initial }]),
 });
 
-/** The parts of a batch that may be absent, each one bit of its first byte. */
-const parts = { hardState: 1, configurations: 2 } as const;
+/** The bits of a batch's first byte: each tells that a part is present. */
+const presenceBits = { hardState: 1, configurations: 2 } as const;
 
 /** Encodes a batch. */
 export const writeBatch = (writer: ByteWriter, { hardState, configurations, entries }: RecordedBatch): void => {
   writer.writeByte(
-    (hardState === undefined ? 0 : parts.hardState) | (configurations === undefined ? 0 : parts.configurations),
+    (hardState === undefined ? 0 : presenceBits.hardState) |
+      (configurations === undefined ? 0 : presenceBits.configurations),
   );
   if (hardState !== undefined) {
     writer.writeNumber(hardState.term);
@@ -133,9 +138,10 @@ const writeConfigurations = (writer: ByteWriter, { placed }: ConfigurationHistor
 export const readBatch = (payload: Uint8Array): RecordedBatch => {
   const reader = new ByteReader(payload);
   const present = reader.readByte();
-  if (present > (parts.hardState | parts.configurations)) throw reader.malformedError(`unknown parts ${present}`);
-  const hardState = (present & parts.hardState) === 0 ? undefined : readHardState(reader);
-  const configurations = (present & parts.configurations) === 0 ? undefined : readConfigurations(reader);
+  if (present > (presenceBits.hardState | presenceBits.configurations))
+    throw reader.malformedError(`unknown parts ${present}`);
+  const hardState = (present & presenceBits.hardState) === 0 ? undefined : readHardState(reader);
+  const configurations = (present & presenceBits.configurations) === 0 ? undefined : readConfigurations(reader);
   const entries = readEntries(reader);
   reader.expectEnd();
   return { hardState, configurations, entries };

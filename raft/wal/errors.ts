@@ -33,7 +33,7 @@ export class WalVersionError extends Error {
   }
 }
 
-/** An error for a failed disk operation. Nothing is retried: after a failed write the page cache may differ from the disk. */
+/** An error for a failed disk operation. A failed write is not retried: afterwards the page cache may differ from the disk. */
 export class WalFailedError extends Error {
   override readonly name = "WalFailedError";
   constructor(

@@ -15,15 +15,15 @@ const defaultSegmentBytes = 16 * 1024 * 1024;
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
   /** Returns the configuration of a log that has no segment yet. Not called for other logs: their segments state the configuration. */
   readonly loadInitialConfiguration: () => Promise<Configuration>;
-  /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
+  /** The size of a segment, a multiple of 512; 16 MiB by default. A larger record gets a segment of its own size. */
   readonly segmentBytes?: number;
 }
 
 /**
  * Reads the log in `directory` and opens it for appending. The returned log is durable.
  *
- * @throws WalDamagedError if a power cut during the last write does not explain the content; WalVersionError if a newer
- * version wrote it; in both cases the directory is unchanged; WalFailedError if the disk fails
+ * @throws WalDamagedError if a power cut during the last write does not explain the content; WalVersionError if another
+ * version wrote it; in both cases no file is changed; WalFailedError if the disk fails
  */
 export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
   const { disk, directory, loadInitialConfiguration, segmentBytes = defaultSegmentBytes } = options;

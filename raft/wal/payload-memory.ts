@@ -1,4 +1,4 @@
-/** The most memory that one entry keeps from being freed, unless its own record is longer. */
+/** The most memory that one entry keeps from being freed, unless its record is longer. */
 const chunkBytes = 64 * 1024;
 
 /**

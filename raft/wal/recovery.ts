@@ -47,7 +47,7 @@ export interface LogTail {
 
 /** The log as read from its segments. */
 export interface Recovery {
-  /** The position just before `entries[0]`, and the configuration there; index 0 of term 0 for a log that was never truncated. */
+  /** The position just before `entries[0]`, with its configuration; index 0 of term 0 if the log was neither truncated nor restarted. */
   readonly base: LogBase;
   readonly end: LogEnd;
   readonly entries: readonly Entry[];
@@ -61,11 +61,12 @@ export interface Recovery {
 export interface RecoveredLog {
   readonly hardState: HardState;
   /**
-   * The position just before `entries[0]`, at or before every index given to `truncate`. Everything up to it is only in the
-   * state machine. Index 0 of term 0 for a log that was never truncated. Contains the configuration in force there.
+   * The position just before `entries[0]`, at or before the greatest index given to `truncate` or `restart`. Everything up to it is
+   * only in the state machine. Index 0 of term 0 if the log was neither truncated nor restarted. Contains the configuration in force
+   * there.
    */
   readonly base: LogBase;
-  /** The entries after `base`. An entry's data keeps at most 64 KiB of others' data in memory. */
+  /** The entries after `base`. An entry's data keeps its whole record in memory, or up to 64 KiB with small records. */
   readonly entries: readonly Entry[];
   /** The torn write that was cut off; undefined if there was none. */
   readonly repaired: Repair | undefined;

@@ -50,7 +50,7 @@ const readFrom = async (disk: Disk, file: string, length: number | undefined): P
  * Reads a segment's header.
  *
  * @param head at least the first sector of the file, if it has one
- * @throws WalDamagedError if header and file name differ; WalVersionError
+ * @throws WalDamagedError if name or header is damaged, or they differ; WalVersionError
  */
 export const readHead = (file: string, head: Uint8Array): SegmentFile => {
   const name = parseSegmentFileName(path.basename(file));

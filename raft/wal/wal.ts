@@ -36,7 +36,7 @@ export interface WalOptions {
   readonly disk: Disk;
   /** The directory, created if missing. Nothing else may write to it. */
   readonly directory: string;
-  /** The size of a segment, a multiple of 512. A larger batch gets a segment of its own size. */
+  /** The size of a segment, a multiple of 512. A larger record gets a segment of its own size. */
   readonly segmentBytes: number;
   /** The free bytes to leave on the disk: with less, no segment is created. 0 by default. */
   readonly reserveBytes?: number;
@@ -142,13 +142,13 @@ export class Wal implements SegmentedLog {
   }
 
   /**
-   * Writes `entries`, which replace the log from the first one's index on, and `hardState` unless it is unchanged, with one
-   * synced write; many bytes with several, of which a crash leaves the first ones. One append at a time: the next may be made from
-   * within `done`.
+   * Writes `entries`, which replace the log from the first one's index on, and `hardState` unless it is unchanged. Entries of more
+   * than 2 MiB are divided among several synced writes, one after the other; after a crash the log may contain only the first of them.
+   * One append at a time: the next may be made from within `done`.
    *
    * @param done called once all of it is durable, never synchronously; never called after a failure
    * @throws Error if another append is under way, after a failure or `close`, or if the batch cannot follow the log (a gap,
-   * a falling term, a second vote, a replaced committed entry): nothing of it is written
+   * a falling term, a second vote, a replaced committed entry): nothing of it is written. RangeError for an entry beyond 1 GiB
    */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void {
     const batch = { hardState, entries };
@@ -162,7 +162,7 @@ export class Wal implements SegmentedLog {
 
   /**
    * Removes, in the background, the segments without an entry after `through`, which the state machine holds durably. Only
-   * whole segments and never the last one, so the next open finds some entries at or before `through`.
+   * whole segments and never the last one, so the next open may find entries at or before `through`.
    */
   truncate(through: LogIndex): void {
     if (this.reasonUnusable() === undefined) this.old.truncate(through);

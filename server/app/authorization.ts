@@ -20,8 +20,8 @@ type Need = "anybody" | "user" | "root";
 type Rule<Request> = Need | ((request: Request) => Exclude<Need, "anybody">);
 
 /**
- * The rule of each operation. An operation with "anybody" checks its caller itself: operations on keys ask `Access`, as rights
- * depend on the state that is read or changed.
+ * The rule of each operation. An operation with "anybody" checks its caller itself, by the rights at the state that is read or
+ * changed; `authenticate` alone has no such check.
  */
 const rules: { readonly [Name in OperationName]: Rule<Operations[Name]["request"]> } = {
   range: "anybody",

@@ -5,8 +5,8 @@ import { memberIdOf } from "./identity.js";
 import type { Logger } from "../base/index.js";
 
 /**
- * Logs which flags are used and which are ignored at a start on an existing data directory: the directory has the cluster and
- * its members, only `--name` and `--advertise-client-urls` can change.
+ * Logs the ignored flags of a start on an existing data directory, and a changed `--name`. The directory states the cluster and its
+ * members; only `--name` and `--advertise-client-urls` can change.
  */
 export const logIgnoredFlags = (
   config: MemberConfig,

@@ -50,7 +50,8 @@ const isLackOf = (resource: keyof StoreResources, error: unknown): boolean => {
 const attemptsBeforeReopening = 3;
 
 /**
- * A backend whose operations do not fail for lack of file descriptors or disk space.
+ * A backend that waits until a shortage of file descriptors or disk space has ended. A read of a single row cannot wait: it fails
+ * without descriptors once the reserved ones are used up.
  *
  * - A batch without a descriptor is written again: LevelDB needs the descriptor for its next log file, before the batch's first byte.
  *   If the batch fails repeatedly, LevelDB's own compaction had the error, and LevelDB is opened again.

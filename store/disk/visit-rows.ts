@@ -17,13 +17,14 @@ export const paceOf =
 
 /** Rows per read. */
 const rowsPerRead = 500;
-/** The items of a slice, about 1 ms … */
+/** The items after which a slice ends: about 1 ms. */
 const itemsPerSlice = 250;
-/** … or the bytes, if they are reached before. */
+/** The bytes after which a slice ends, if it has fewer items. */
 const bytesPerSlice = 1024 * 1024;
 
 /**
- * Visits the rows in `[from, to)` in key order, in slices. Another thread reads the next rows meanwhile.
+ * Visits the rows in `[from, to)` in key order, in slices. The next rows are requested before the present ones are visited: LevelDB
+ * reads them in another thread meanwhile.
  *
  * @param visit returns the number of items in the row
  */

@@ -74,8 +74,8 @@ const slowApplyMs = 100;
 export const maxWorkPerRound = 200;
 
 /**
- * Applies committed entries to the store, each proposal once, and answers the proposals of this member. Deterministic: no clock
- * and no randomness; the same log gives the same bytes on every member.
+ * Applies committed entries to the store, each proposal once, and answers the proposals of this member. Deterministic: the same log
+ * gives the same bytes on every member, whatever the clock shows; it only measures durations and divides long work.
  */
 export class Applier implements StateMachine, ReplicatedState {
   /** The durations of applied commands. A refused command counts as failed; a compaction up to a compacted revision does not. */
