@@ -1,4 +1,4 @@
-import { type Backend, paceOf } from "./disk/index.js";
+import { type Backend, pauseOf } from "./disk/index.js";
 import { DamagedError } from "./base/index.js";
 import type { Compaction } from "./persist/index.js";
 import { openContents, type Contents, type ContentsOptions } from "./contents.js";
@@ -112,7 +112,7 @@ export class ContentsInUse {
       throw error;
     }
     const { options, checkOpen } = this;
-    return openContents({ ...options, backend }, paceOf(options.turns, checkOpen));
+    return openContents({ ...options, backend }, pauseOf(options.turns, checkOpen));
   }
 
   private retire(old: Contents): Promise<void> {

@@ -1,6 +1,6 @@
 import type { RangeRequest, RawRangeResponse, RawTxnResponse, TxnRequest } from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
-import { type Backend, type BackendSize, BlockList, type Pace } from "./disk/index.js";
+import { type Backend, type BackendSize, BlockList, type Pause } from "./disk/index.js";
 import {
   AnswerSize,
   ClosedError,
@@ -85,14 +85,14 @@ export interface ContentsOptions {
  *
  * @throws DamagedError, StoreVersionError
  */
-export async function openContents(options: ContentsOptions, pace: Pace): Promise<Contents> {
+export async function openContents(options: ContentsOptions, pause: Pause): Promise<Contents> {
   const { backend, limits, turns, stats } = options;
   const cache = new ValueCache(limits.cacheBytes);
   const { image } = backend;
   const { index, leases, tables, blocks } = image ?? emptyImage();
   try {
     const recovered = await (image === undefined
-      ? recover(backend, { index, cache, leases, tables, blocks }, pace)
+      ? recover(backend, { index, cache, leases, tables, blocks }, pause)
       : recoverState(backend));
     const unflushed = new Unflushed(nextRevision(recovered.revision));
     const values = new Values(backend, unflushed, cache, blocks);

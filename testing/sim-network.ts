@@ -234,10 +234,10 @@ export class SimNetwork {
     );
   }
 
-  private turnAway(link: Link, { reason, isStale: isDisowned }: Refusal): void {
+  private turnAway(link: Link, { reason, isStale }: Refusal): void {
     const { name, process, listener } = link.from;
     this.story.tell(`${name} is turned away: ${reason}`);
-    if (isDisowned) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
+    if (isStale) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
     this.failLink(link);
   }
 

@@ -1,6 +1,6 @@
 import type { MemberConfig } from "../config/index.js";
 import type { MemberEnvironment } from "../member/index.js";
-import type { WarmUpLimits } from "./pace.js";
+import type { WarmUpLimits } from "./schedule.js";
 import { RequestLoad } from "./request-load.js";
 import { type MeasuredProcess, type ObservedMember, WarmUp } from "./warm-up.js";
 

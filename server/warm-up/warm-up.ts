@@ -1,7 +1,7 @@
 import { asError, type Clock } from "../../platform/index.js";
 import type { Logger } from "../base/index.js";
 import { withDeadline } from "./deadline.js";
-import { type Observation, type WarmUpEnd, type WarmUpLimits, WarmUpPace } from "./pace.js";
+import { type Observation, type WarmUpEnd, type WarmUpLimits, WarmUpSchedule } from "./schedule.js";
 
 /** Requests that are sent in slices. */
 export interface Workload {
@@ -74,12 +74,12 @@ export class WarmUp {
 
   private async carryOut(): Promise<WarmUpEnd> {
     const { limits, clock, member } = this.parts;
-    const pace = new WarmUpPace(limits, this.observe());
+    const schedule = new WarmUpSchedule(limits, this.observe());
     let load: Workload | undefined;
     try {
       for (;;) {
         if (this.isStopped || member.isStopping) return "stopped";
-        const decision = pace.decide(this.observe());
+        const decision = schedule.decide(this.observe());
         if (decision === "wait") await this.pause();
         else if (decision !== "go") return decision;
         else if (load === undefined) load = await this.open();

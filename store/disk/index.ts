@@ -45,4 +45,4 @@ export {
   tableRowKey,
   type TablePosition,
 } from "./rows.js";
-export { paceOf, visitRows, neverPause, type Pace } from "./visit-rows.js";
+export { pauseOf, visitRows, neverPause, type Pause } from "./visit-rows.js";

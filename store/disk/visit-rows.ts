@@ -1,15 +1,15 @@
 import { bytesOf, type Row, type Rows } from "./backend.js";
 import type { Turns } from "../base/index.js";
 
-/** Called between two slices of long work; the next one begins when it resolves. A rejection ends the work. */
-export type Pace = () => Promise<void>;
+/** Called after each slice of long work; the next one begins when it resolves. A rejection ends the work. */
+export type Pause = () => Promise<void>;
 
-/** A pace without pauses, for work while no request waits. */
-export const neverPause: Pace = () => Promise.resolve();
+/** Continues at once, for work while no request waits. */
+export const neverPause: Pause = () => Promise.resolve();
 
-/** Returns a pace that pauses until a later turn, then calls `check`, which throws to end the work. */
-export const paceOf =
-  (turns: Turns, check: () => void): Pace =>
+/** Returns a function that waits for a later turn, then calls `check`, which throws to end the work. */
+export const pauseOf =
+  (turns: Turns, check: () => void): Pause =>
   async () => {
     await turns.pause();
     check();
@@ -31,31 +31,31 @@ const bytesPerSlice = 1024 * 1024;
 export async function visitRows(
   rows: Rows,
   { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
-  pace: Pace,
+  pause: Pause,
   visit: (row: Row) => number,
 ): Promise<void> {
   const iterator = rows.iterate(from, to);
   try {
-    for (let some = await iterator.next(rowsPerRead); some.length > 0;) {
-      const following = iterator.next(rowsPerRead);
-      following.catch(() => undefined); // awaited below, unless the visit fails first
-      await visitInSlices(some, pace, visit);
-      some = await following;
+    for (let part = await iterator.next(rowsPerRead); part.length > 0;) {
+      const nextPart = iterator.next(rowsPerRead);
+      nextPart.catch(() => undefined); // awaited below, unless the visit fails first
+      await visitInSlices(part, pause, visit);
+      part = await nextPart;
     }
   } finally {
     await iterator.close();
   }
 }
 
-async function visitInSlices(rows: readonly Row[], pace: Pace, visit: (row: Row) => number): Promise<void> {
+async function visitInSlices(rows: readonly Row[], pause: Pause, visit: (row: Row) => number): Promise<void> {
   let bytes = 0;
   let items = 0;
   for (const row of rows) {
     items += visit(row);
     bytes += bytesOf(row);
     if (items < itemsPerSlice && bytes < bytesPerSlice) continue;
-    await pace();
+    await pause();
     bytes = items = 0;
   }
-  await pace();
+  await pause();
 }

@@ -1,5 +1,5 @@
 import { DamagedError, type Key, type LeaseId, LeaseNotFoundError, noLease } from "../base/index.js";
-import type { Pace } from "../disk/index.js";
+import type { Pause } from "../disk/index.js";
 import { SortedKeys } from "./sorted-keys.js";
 
 /** A lease. A revoke deletes the keys of the lease. The lease keeper decides when a lease expires, because the store has no clock. */
@@ -107,13 +107,13 @@ export class Attachments {
    *
    * @throws DamagedError if a key has a lease that does not exist
    */
-  async attachTo(leases: Leases, place: string, pace: Pace): Promise<void> {
+  async attachTo(leases: Leases, place: string, pause: Pause): Promise<void> {
     let attached = 0;
     for (const [key, lease] of this.leaseOf) {
       if (leases.get(lease) === undefined)
         throw new DamagedError(place, `key ${JSON.stringify(key)} has lease ${lease}, which is missing`);
       leases.move(key, { from: noLease, to: lease });
-      if (++attached % keysPerSlice === 0) await pace();
+      if (++attached % keysPerSlice === 0) await pause();
     }
   }
 }

@@ -6,7 +6,7 @@ import {
   leasePrefix,
   nameOfRow,
   openRow,
-  type Pace,
+  type Pause,
   type Row,
   type Rows,
   encodeRow,
@@ -41,9 +41,9 @@ export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation, remaining
  *
  * @throws DamagedError if a row is missing or differs from the written one
  */
-export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promise<void> {
+export async function readLeases(rows: Rows, leases: Leases, pause: Pause): Promise<void> {
   const range = { from: Buffer.of(leasePrefix), to: Buffer.of(leasePrefix + 1) };
-  await visitRows(rows, range, pace, (row) => {
+  await visitRows(rows, range, pause, (row) => {
     leases.add(parse(rows.name, row));
     return 1;
   });

@@ -9,7 +9,7 @@ import {
   finishedCompactionRow,
   firstRowKeyOf,
   formatRow,
-  type Pace,
+  type Pause,
   type Position,
   type Row,
   changeCountRow,
@@ -84,7 +84,7 @@ export interface Recovering extends StoreImage {
 export function recover(
   backend: Backend,
   { index, cache, leases, tables, blocks }: Recovering,
-  pace: Pace,
+  pause: Pause,
 ): Promise<Recovered> {
   const fill: ChangeListener = (key, state, change, changesLeft) => {
     const entry = index.advance(key, index.get(key), state, change.sub);
@@ -92,7 +92,7 @@ export function recover(
     if (isTombstone(state) || changesLeft * (change.to - change.from) > cache.maxBytes) cache.drop(entry);
     else cache.holdCopy(entry, change.keyValue);
   };
-  return readAll(backend, { leases, tables, blocks }, fill, pace);
+  return readAll(backend, { leases, tables, blocks }, fill, pause);
 }
 
 /**
@@ -106,27 +106,27 @@ export async function recoverState(backend: Backend): Promise<Recovered> {
 }
 
 /** Checks the rows as `recover` does, and keeps neither keys nor values. */
-export function verify(backend: Backend, tables: Tables, pace: Pace): Promise<Recovered> {
-  return readAll(backend, { leases: new Leases(), tables, blocks: new BlockList() }, () => undefined, pace);
+export function verify(backend: Backend, tables: Tables, pause: Pause): Promise<Recovered> {
+  return readAll(backend, { leases: new Leases(), tables, blocks: new BlockList() }, () => undefined, pause);
 }
 
 async function readAll(
   backend: Backend,
   { leases, tables, blocks }: Pick<Recovering, "leases" | "tables" | "blocks">,
   listener: ChangeListener,
-  pace: Pace,
+  pause: Pause,
 ): Promise<Recovered> {
   await checkFormat(backend);
   const state = stateOn(backend);
   const { compactRevision, changes } = state;
-  await readLeases(backend, leases, pace);
-  await readTables(backend, tables, pace);
-  const removals = await readRemovals(backend, pace);
+  await readLeases(backend, leases, pause);
+  await readTables(backend, tables, pause);
+  const removals = await readRemovals(backend, pause);
   const reader = new ChangeReader({ compactRevision, changes }, blocks, removals, listener);
   const range = { from: firstRowKeyOf(0), to: endOfChanges };
-  await visitRows(backend, range, pace, ([rowKey, row]) => reader.read(new BlockReader(backend.name, rowKey, row)));
+  await visitRows(backend, range, pause, ([rowKey, row]) => reader.read(new BlockReader(backend.name, rowKey, row)));
   removals.end();
-  await reader.attachments.attachTo(leases, backend.name, pace);
+  await reader.attachments.attachTo(leases, backend.name, pause);
   // A compaction may have removed the newest changes up to its revision, if they were deletes.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   if (revision !== state.revision)
@@ -169,9 +169,9 @@ export async function isEmpty(rows: Rows): Promise<boolean> {
 }
 
 /** Reads the notes of the changes that are removed from their blocks. */
-async function readRemovals(backend: Backend, pace: Pace): Promise<Removals> {
+async function readRemovals(backend: Backend, pause: Pause): Promise<Removals> {
   const rows: Row[] = [];
-  await visitRows(backend, allRemoved, pace, (row) => {
+  await visitRows(backend, allRemoved, pause, (row) => {
     rows.push(row);
     return 1;
   });

@@ -1,4 +1,4 @@
-import { type Backend, type Batch, bytesOf, paceOf, type Row } from "../disk/index.js";
+import { type Backend, type Batch, bytesOf, pauseOf, type Row } from "../disk/index.js";
 import { DamagedError, defaultLimits, type Revision, type StoreClock, Turns } from "../base/index.js";
 import { isEmpty, verify } from "./recovery.js";
 import { Tables, type TableSource } from "./tables.js";
@@ -63,7 +63,7 @@ export class StoreBuilder {
     const { revision, marker } = await verify(
       this.backend,
       tables,
-      paceOf(new Turns(this.clock, defaultLimits), () => undefined),
+      pauseOf(new Turns(this.clock, defaultLimits), () => undefined),
     );
     if (marker === undefined) throw new DamagedError(this.backend.name, "it does not say what it contains");
     return { revision, marker, tables };

@@ -2,7 +2,7 @@ import {
   allTables,
   nameOfRow,
   openRow,
-  type Pace,
+  type Pause,
   parseTableRowKey,
   type Rows,
   tableRowCountRow,
@@ -120,8 +120,8 @@ export class Tables implements TableSource {
  *
  * @throws DamagedError if a row is missing or differs from the written one
  */
-export async function readTables(rows: Rows, tables: Tables, pace: Pace): Promise<void> {
-  await visitRows(rows, allTables, pace, ([rowKey, row]) => {
+export async function readTables(rows: Rows, tables: Tables, pause: Pause): Promise<void> {
+  await visitRows(rows, allTables, pause, ([rowKey, row]) => {
     const content = openRow(rows.name, rowKey, row);
     const position = parseTableRowKey(rowKey);
     if (position === undefined) throw new DamagedError(nameOfRow(rows.name, rowKey), "not the row of a table");

@@ -22,7 +22,7 @@ const slackMs = 500;
 /** Checkpoints are in whole seconds. */
 const secondMs = 1_000;
 
-/** Returns the bounds of the lease's life, from those of a change of leader. */
+/** Returns the bounds of the time until the lease expires, from those of a change of leader. */
 const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: number) => {
   // Each change loses the time since the last checkpoint, which was rounded up; clients also need time to find the new leader.
   const lostMs = (checkpointMs + sweepMs + secondMs + electionMs) / slowest + slackMs;

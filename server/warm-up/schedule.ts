@@ -29,7 +29,7 @@ export type WarmUpEnd = "complete" | "requests" | "stopped" | "cpu time" | "time
  * Example with `quietMs` 200 and `maxWork` 500: a member is ready at 0 ms, so slices run from 200 ms on. A request at 210 ms delays
  * the next slice to 410 ms. After 500 requests the warm-up ends.
  */
-export class WarmUpPace {
+export class WarmUpSchedule {
   private work: number;
   private readonly firstWork: number;
   private workedAt: number;
