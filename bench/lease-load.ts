@@ -38,7 +38,7 @@ const report = (leases: readonly LeaseKeepAlive[]): void => {
   let leastRemainingMs = Infinity;
   setInterval(() => {
     for (const { remainingMs } of leases) leastRemainingMs = Math.min(leastRemainingMs, remainingMs);
-    tell({ kind: "progress", lost: leases.filter(({ lost }) => lost.aborted).length, leastRemainingMs });
+    tell({ kind: "progress", lost: leases.filter(({ lossSignal }) => lossSignal.aborted).length, leastRemainingMs });
   }, progressMs);
 };
 

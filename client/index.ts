@@ -83,7 +83,7 @@ export type {
   Queue,
   StmOptions,
   StmTransaction,
-  TurnOptions,
+  PlaceOptions,
   WaitOptions,
 } from "./concurrency/index.js";
 export type {

@@ -18,7 +18,7 @@ async function count(times: number): Promise<void> {
     const next = Number(await client.kv.getText(counter)) + 1;
     // If the lock is lost between the read and the write, the cluster refuses the write.
     const { succeeded } = await client.kv.txn({
-      compare: [lock.held],
+      compare: [lock.condition],
       success: [{ op: "put", key: counter, value: String(next) }],
     });
     if (!succeeded) throw new Error("The lock was lost");

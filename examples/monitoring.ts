@@ -13,11 +13,11 @@ const election = client.election("/examples/monitor");
 /** Reports until this many agents have come or gone. The revision of the last report is stored in the cluster, for the next leader. */
 async function report(name: string, leadership: Leadership, changes: number): Promise<void> {
   const startRevision = Number(await client.kv.getText(progress)) + 1;
-  const watch = client.watch(agents, { prefix: true, startRevision, signal: leadership.lost });
+  const watch = client.watch(agents, { prefix: true, startRevision, signal: leadership.lossSignal });
   for await (const { type, kv } of watch) {
     console.log(`${name} reports: ${toText(kv.key).slice(agents.length)} is ${type === "put" ? "up" : "down"}`);
     const put = { op: "put", key: progress, value: String(kv.modRevision) } as const;
-    await client.kv.txn({ compare: [leadership.held], success: [put] }); // only while it leads
+    await client.kv.txn({ compare: [leadership.condition], success: [put] }); // only while it leads
     if (--changes === 0) return;
   }
 }

@@ -60,7 +60,7 @@ export class AppendFile {
   reopen(): void {
     if (this.isClosing) return;
     const next = open(this.path);
-    this.whenIdle(() => {
+    this.callWhenIdle(() => {
       const former = this.fd;
       this.fd = next;
       close(former, () => undefined);
@@ -78,10 +78,10 @@ export class AppendFile {
     this.cancelRetry?.();
     this.cancelRetry = undefined;
     this.pump();
-    return new Promise((resolve) => this.whenIdle(() => close(this.fd, () => resolve())));
+    return new Promise((resolve) => this.callWhenIdle(() => close(this.fd, () => resolve())));
   }
 
-  private whenIdle(callback: () => void): void {
+  private callWhenIdle(callback: () => void): void {
     if (!this.isWriting) return callback();
     const { onIdle } = this;
     this.onIdle = () => {

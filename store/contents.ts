@@ -190,7 +190,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   }
 
   /** Makes the revision of a successful write the newest one; the next round writes it to disk. */
-  count(write: Write): void {
+  makeNewest(write: Write): void {
     if (!write.hasChanged) return;
     this.current = write.revision;
     this.writer.onApplied(write.bytes, write.changeCount);

@@ -122,7 +122,7 @@ export class KvStore implements TableSource {
     const { contents } = this;
     const write = contents.beginWrite(this.checkWritable);
     const response = write.put(request);
-    return this.count(contents, write, response);
+    return this.makeNewest(contents, write, response);
   }
 
   /** Applies a DeleteRange, in slices. @throws TooLargeError */
@@ -141,7 +141,7 @@ export class KvStore implements TableSource {
     const { contents } = this;
     const write = contents.beginWrite(this.checkWritable);
     const response = runSmallTxn(contents.data, request, write, contents.bounds);
-    return response && this.count(contents, write, response);
+    return response && this.makeNewest(contents, write, response);
   }
 
   /** Creates a lease. @throws LeaseExistsError */
@@ -201,8 +201,8 @@ export class KvStore implements TableSource {
   }
 
   /** Calls `callback` once the store is not full any more; never, if a write to disk fails before. */
-  whenDrained(callback: () => void): void {
-    this.contents.writer.whenDrained(callback);
+  callWhenDrained(callback: () => void): void {
+    this.contents.writer.callWhenDrained(callback);
   }
 
   /** Writes all ended rounds to disk. @throws ReadOnlyError if a write to disk failed */
@@ -403,15 +403,15 @@ export class KvStore implements TableSource {
     const write = contents.beginWrite(this.checkWritable);
     const work = contents.apply(change, write);
     for (let step = work.next(); ; step = work.next()) {
-      if (step.done === true) return this.count(contents, write, step.value);
+      if (step.done === true) return this.makeNewest(contents, write, step.value);
       this.watches.tell(); // other work runs now: watchers get the earlier writes first
       yield;
     }
   }
 
   /** Makes the revision of a successful write the newest one, and notes its changes for the watchers. @returns the answer with it */
-  private count<T>(contents: Contents, write: Write, response: T): Answer<T> {
-    contents.count(write);
+  private makeNewest<T>(contents: Contents, write: Write, response: T): Answer<T> {
+    contents.makeNewest(write);
     if (write.hasChanged) {
       this.changes += write.changeCount;
       this.watches.onChanged(write);

@@ -18,7 +18,7 @@ import { ProcessClock, SimProcess } from "./process.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SimNetwork } from "./sim-network.js";
 import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js";
-import type { Story } from "./story.js";
+import type { EventLog } from "./event-log.js";
 import { Traps, type Moment } from "./traps.js";
 
 /** Small, so that a write of three keys is applied in several slices, between which other events happen. */
@@ -108,7 +108,7 @@ export class Host {
     private readonly settings: ClusterSettings,
     private readonly scheduler: Scheduler,
     private readonly network: SimNetwork,
-    private readonly story: Story,
+    private readonly eventLog: EventLog,
     private readonly seed: number,
     private readonly observer: HostObserver,
   ) {
@@ -138,7 +138,7 @@ export class Host {
       this.reportBug("threw, and nobody caught it", error);
     });
     this.process = process;
-    this.story.tell(`${this.name} starts (start ${this.starts})`);
+    this.eventLog.addLine(`${this.name} starts (start ${this.starts})`);
     void this.run(process);
   }
 
@@ -231,7 +231,7 @@ export class Host {
       this.observer.onOpened(this, replica);
       await replica.publish({ name: this.name, clientUrls: [`unix://${this.name}-client`] });
       running.isReady = true;
-      this.story.tell(`${this.name} serves clients`);
+      this.eventLog.addLine(`${this.name} serves clients`);
     } catch (error) {
       if (!this.isStopping) this.onFailed(process, error);
     }
@@ -245,7 +245,7 @@ export class Host {
       this.reportBug("failed, though nothing was done to its disk", error);
       return;
     }
-    this.story.tell(`${this.name} stops by itself: ${errorText(error)}`);
+    this.eventLog.addLine(`${this.name} stops by itself: ${errorText(error)}`);
     this.scheduler.after(0, () => {
       if (this.process === process) this.crash("kill");
     });
@@ -299,8 +299,8 @@ export class Host {
         if (message === "a request failed unexpectedly")
           this.reportBug("failed a request unexpectedly", fields["error"]);
         const error = "error" in fields ? `: ${errorText(fields["error"])}` : "";
-        if (level === "info" || level === "debug") this.story.detail(`${this.name} says: ${message}${error}`);
-        else this.story.tell(`${this.name} ${level}: ${message}${error}`);
+        if (level === "info" || level === "debug") this.eventLog.addDetail(`${this.name} says: ${message}${error}`);
+        else this.eventLog.addLine(`${this.name} ${level}: ${message}${error}`);
       };
     return { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error"), fatal: note("fatal") };
   }

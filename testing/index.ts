@@ -3,7 +3,7 @@
 //
 // A test of one folder imports the files that it needs: this door loads a whole member.
 
-export type { Appointment } from "./appointments.js";
+export type { Timer } from "./timer-heap.js";
 export { byValue, CopyingStore, type NaiveChange, Refused } from "./copying-store.js";
 export { commandEntry, dataOf, votersOnly } from "./entries.js";
 export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
@@ -20,7 +20,7 @@ export { SimChannel, type ChannelSide } from "./sim-channel.js";
 export { diskError, SimDisk, type Operation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";
 export { normalConditions, SimNetwork, type Way, type LinkConditions } from "./sim-network.js";
 export { SimStores, type StoreConditions } from "./sim-store.js";
-export { Story } from "./story.js";
+export { EventLog } from "./event-log.js";
 export type { Timeline } from "./timeline.js";
 export { moments, Traps, type Moment } from "./traps.js";
 export { VirtualClock } from "./virtual-clock.js";

@@ -1,4 +1,4 @@
-import { type Appointment, Appointments } from "./appointments.js";
+import { type Timer, TimerHeap } from "./timer-heap.js";
 import type { Timeline } from "./timeline.js";
 
 /** A callback counts as due this much early, because Node's timers may fire up to a millisecond early. */
@@ -11,7 +11,7 @@ const longestTimerMs = 2 ** 31 - 1;
  */
 export class MachineTime implements Timeline {
   private readonly start = performance.now();
-  private readonly appointments = new Appointments();
+  private readonly timers = new TimerHeap();
   private isClosed = false;
   /** Defined while callbacks are due now. */
   private immediate: NodeJS.Immediate | undefined;
@@ -23,11 +23,11 @@ export class MachineTime implements Timeline {
     return performance.now() - this.start;
   }
 
-  after(ms: number, run: () => void): Appointment {
-    const appointment = this.appointments.add(this.now + Math.max(0, ms), run);
+  after(ms: number, run: () => void): Timer {
+    const timer = this.timers.add(this.now + Math.max(0, ms), run);
     if (ms < resolutionMs) this.arm();
-    else if (appointment.at < this.timerAt) this.arm();
-    return appointment;
+    else if (timer.at < this.timerAt) this.arm();
+    return timer;
   }
 
   sleep(ms: number): Promise<void> {
@@ -37,13 +37,13 @@ export class MachineTime implements Timeline {
   /** Drops all pending callbacks; no callback runs any more. */
   close(): void {
     this.isClosed = true;
-    this.appointments.clear();
+    this.timers.clear();
     clearTimeout(this.timer);
     clearImmediate(this.immediate);
   }
 
   private arm(): void {
-    const { first } = this.appointments;
+    const { first } = this.timers;
     if (this.isClosed || first === undefined || this.immediate !== undefined) return;
     const ms = first.at - this.now;
     if (ms < resolutionMs) this.immediate = setImmediate(() => this.run());
@@ -67,10 +67,10 @@ export class MachineTime implements Timeline {
    */
   private run(): void {
     this.immediate = undefined;
-    const due: Appointment[] = [];
+    const due: Timer[] = [];
     const end = this.now + resolutionMs;
-    for (let next = this.appointments.first; next !== undefined && next.at <= end; next = this.appointments.first) {
-      this.appointments.removeFirst();
+    for (let next = this.timers.first; next !== undefined && next.at <= end; next = this.timers.first) {
+      this.timers.removeFirst();
       due.push(next);
     }
     for (const { run } of due) run?.();

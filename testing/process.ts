@@ -47,15 +47,15 @@ export class SimProcess {
   after(ms: number, callback: () => void): () => void {
     if (!this.isAlive) return () => undefined;
     const fire = (): void => {
-      if (appointment.run === undefined) return; // cancelled while the process was stopped
+      if (timer.run === undefined) return; // cancelled while the process was stopped
       if (this.isPaused) this.heldTimers.push(fire);
       else {
-        appointment.run = undefined;
+        timer.run = undefined;
         this.run(callback);
       }
     };
-    const appointment = this.scheduler.after(ms, fire);
-    return () => void (appointment.run = undefined);
+    const timer = this.scheduler.after(ms, fire);
+    return () => void (timer.run = undefined);
   }
 
   /** Resolves after `ms` of the simulation's time; never, if the process dies before. */

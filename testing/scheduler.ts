@@ -1,6 +1,6 @@
 // Virtual time: runs callbacks in the order in which they are due, without waiting for real time.
 
-import { type Appointment, Appointments } from "./appointments.js";
+import { type Timer, TimerHeap } from "./timer-heap.js";
 import type { Timeline } from "./timeline.js";
 
 /** Lets all promises settle that only depend on each other. */
@@ -12,16 +12,16 @@ export class Scheduler implements Timeline {
   now = 0;
   /** Number of callbacks that have run. */
   steps = 0;
-  private readonly appointments = new Appointments();
+  private readonly timers = new TimerHeap();
 
   /** Whether a callback is due now. */
   get isDue(): boolean {
-    return (this.appointments.first?.at ?? Infinity) <= this.now;
+    return (this.timers.first?.at ?? Infinity) <= this.now;
   }
 
   /** Calls `run` after `ms`; at the earliest after the current callback. */
-  after(ms: number, run: () => void): Appointment {
-    return this.appointments.add(this.now + Math.max(0, ms), run);
+  after(ms: number, run: () => void): Timer {
+    return this.timers.add(this.now + Math.max(0, ms), run);
   }
 
   /** Resolves after `ms`. */
@@ -37,8 +37,8 @@ export class Scheduler implements Timeline {
 
   /** Runs the next callback that is due until `end`, and lets its promises settle. @returns false if there is none */
   async step(end: number): Promise<boolean> {
-    for (let next = this.appointments.first; next !== undefined && next.at <= end; next = this.appointments.first) {
-      this.appointments.removeFirst();
+    for (let next = this.timers.first; next !== undefined && next.at <= end; next = this.timers.first) {
+      this.timers.removeFirst();
       if (next.run === undefined) continue; // cancelled
       this.now = next.at;
       this.steps++;

@@ -15,7 +15,7 @@ import type { SeededRandom } from "./random.js";
 import type { SimProcess } from "./process.js";
 import { SimChannel, type ChannelSide } from "./sim-channel.js";
 import type { Timeline } from "./timeline.js";
-import type { Story } from "./story.js";
+import type { EventLog } from "./event-log.js";
 
 /** The conditions of the network: delays and faults. */
 export interface LinkConditions {
@@ -93,7 +93,7 @@ export class SimNetwork {
   constructor(
     private readonly scheduler: Timeline,
     private readonly random: SeededRandom,
-    private readonly story: Pick<Story, "tell" | "detail">,
+    private readonly eventLog: Pick<EventLog, "addLine" | "addDetail">,
   ) {
     const look = (): void => {
       for (const link of [...this.links]) this.checkKeepalives(link);
@@ -236,7 +236,7 @@ export class SimNetwork {
 
   private turnAway(link: Link, { reason, isStale }: Refusal): void {
     const { name, process, listener } = link.from;
-    this.story.tell(`${name} is turned away: ${reason}`);
+    this.eventLog.addLine(`${name} is turned away: ${reason}`);
     if (isStale) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
     this.failLink(link);
   }
@@ -256,7 +256,7 @@ export class SimNetwork {
     link.missedKeepalives = 0;
     link.from.process.receive(() => link.to === to && link.from.listener?.onLinkOpened(link.toId));
     link.onTried();
-    this.story.detail(`${link.from.name} is connected to ${to.name}`);
+    this.eventLog.addDetail(`${link.from.name} is connected to ${to.name}`);
     // A dialled member dials back at once, if its own link is down.
     const back = this.links.find(({ from, toId }) => from === to && toId === link.from.options.self);
     if (back !== undefined && back.to === undefined) this.dial(back);
@@ -266,7 +266,7 @@ export class SimNetwork {
   private close(link: Link, bothKnow: boolean): void {
     const { from, to } = link;
     if (to === undefined) return;
-    this.story.detail(`the connection from ${from.name} to ${to.name} closes`);
+    this.eventLog.addDetail(`the connection from ${from.name} to ${to.name} closes`);
     link.to = undefined;
     link.stalled = [];
     from.process.receive(() => from.isOpen && from.listener?.onLinkClosed(to.options.self));
@@ -314,7 +314,7 @@ export class SimNetwork {
       (one, other) => this.travelMs(this.conditionsOf(one, other)),
     );
     this.channels.push(channel);
-    this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
+    this.eventLog.addDetail(`${from.name} has a channel to ${to.name} for a snapshot`);
     to.process.receive(() => to.isOpen && to.listener?.onSnapshot(from.options.self, channel.accepted));
     return channel.dialled;
   }
@@ -355,7 +355,7 @@ export class SimNetwork {
       else
         to.process.receive(() => {
           if (!to.isOpen) return;
-          this.story.detail(`${from.name}→${to.name} ${what}`);
+          this.eventLog.addDetail(`${from.name}→${to.name} ${what}`);
           deliver(to);
         });
     };

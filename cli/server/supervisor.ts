@@ -6,10 +6,10 @@ import { MemberProcess } from "./member-process.js";
 import type { MemberEvent } from "./messages.js";
 
 /** Times for members to stop serving clients (calls in progress get 5 s), and then to stop before they are killed. */
-const drainPatienceMs = 6_000;
-const stopPatienceMs = 10_000;
+const drainTimeoutMs = 6_000;
+const stopTimeoutMs = 10_000;
 /** Time after which an unfinished start is reported, with the reason. */
-const startPatienceMs = 15_000;
+const startTimeoutMs = 15_000;
 /** Period in which the same problem of a member is reported once. */
 const sameProblemMs = 60_000;
 
@@ -49,9 +49,9 @@ export class Supervisor {
     const { dataDir, memory } = this.flags;
     const place = memory ? `data in memory, logs in ${dataDir}/` : `data in ${dataDir}/`;
     console.log(`Starting ${started.length} members, ${place} …`);
-    const patience = setTimeout(() => this.tellWaiting(), startPatienceMs);
+    const timeout = setTimeout(() => this.tellWaiting(), startTimeoutMs);
     const exitCode = await finished;
-    clearTimeout(patience);
+    clearTimeout(timeout);
     return exitCode;
   }
 
@@ -134,18 +134,18 @@ export class Supervisor {
     const order = alive.sort((a, b) => Number(a.id === this.leader.id) - Number(b.id === this.leader.id));
     await this.drain(order.filter(({ isReady }) => isReady));
     for (const member of order) {
-      const patience = setTimeout(() => member.kill("SIGKILL"), stopPatienceMs);
+      const timeout = setTimeout(() => member.kill("SIGKILL"), stopTimeoutMs);
       member.kill("SIGTERM");
       await member.whenExited;
-      clearTimeout(patience);
+      clearTimeout(timeout);
     }
   }
 
   private async drain(members: readonly MemberProcess[]): Promise<void> {
     for (const member of members) member.drain();
     const giveUp = new AbortController();
-    const patience = delay(drainPatienceMs, undefined, { signal: giveUp.signal }).catch(() => undefined);
-    await Promise.race([Promise.all(members.map(({ whenDrained }) => whenDrained)), patience]);
+    const timeout = delay(drainTimeoutMs, undefined, { signal: giveUp.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(members.map(({ whenDrained }) => whenDrained)), timeout]);
     giveUp.abort();
   }
 

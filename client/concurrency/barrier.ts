@@ -3,7 +3,7 @@ import { EtcdError, settleQuietly, type RequestOptions } from "../transport/inde
 import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
 import type { LeaseKeepAlive } from "../lease/index.js";
 import type { LockServices } from "./lock.js";
-import { defaultTtlSeconds, type TurnOptions } from "./turn.js";
+import { defaultTtlSeconds, type PlaceOptions } from "./first-place.js";
 import type { WaitOptions } from "./wait-limit.js";
 import { readUntil, uniqueName, untilChanged, runWait } from "./waiting.js";
 
@@ -74,7 +74,7 @@ export class DoubleBarrier {
    * @throws LeaseLostError if the lease is lost first; EtcdError "failed-precondition" if too many programs have entered or this
    * object has entered already, "cancelled" or "deadline-exceeded" if waiting is given up: the place is given up, too
    */
-  async enter(options: TurnOptions = {}): Promise<void> {
+  async enter(options: PlaceOptions = {}): Promise<void> {
     if (this.place !== undefined)
       throw new EtcdError("failed-precondition", "This barrier has been entered already", "failed");
     await runWait(this.services, this.name, options, async (signal, limit) => {

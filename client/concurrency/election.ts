@@ -3,31 +3,31 @@ import { EtcdError, LeavableIterator, onAbort, settleQuietly, type RequestOption
 import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
 import type { Lease } from "../lease/index.js";
 import { byAge, Line, type LineServices } from "./line.js";
-import { Held, takeTurn, type Turn, type TurnOptions } from "./turn.js";
+import { Holder, takeFirstPlace, type FirstPlace, type PlaceOptions } from "./first-place.js";
 
 /** Options of `Election.campaign`. */
-export type CampaignOptions = TurnOptions;
+export type CampaignOptions = PlaceOptions;
 
 /** The leadership of an election that was won: `await using leadership = await client.election("/jobs").campaign("me")`. */
-export class Leadership extends Held implements AsyncDisposable {
+export class Leadership extends Holder implements AsyncDisposable {
   constructor(
     private readonly services: LineServices,
-    turn: Turn,
+    place: FirstPlace,
   ) {
-    super(turn);
+    super(place);
   }
 
   /** Proclaims a new value. @throws EtcdError "failed-precondition" if this candidate is no longer the leader */
   async proclaim(value: Bytes, options: RequestOptions = {}): Promise<void> {
-    const put = { op: "put", key: this.key, value, lease: this.turn.lease.id } as const;
-    const { succeeded } = await this.services.kv.txn({ compare: [this.held], success: [put] }, options);
+    const put = { op: "put", key: this.key, value, lease: this.place.lease.id } as const;
+    const { succeeded } = await this.services.kv.txn({ compare: [this.condition], success: [put] }, options);
     // The text is etcd's.
     if (!succeeded) throw new EtcdError("failed-precondition", "election: not leader", "failed");
   }
 
   /** Resigns, so that the next candidate leads. May be called twice, and again after a failure. @throws EtcdError if no server answers */
   resign(): Promise<void> {
-    return this.turn.end();
+    return this.place.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -53,10 +53,10 @@ export class Election {
    * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
    */
   async campaign(value: Bytes, options: CampaignOptions = {}): Promise<Leadership> {
-    const turn = await takeTurn(this.services.lease, this.line, value, options);
-    const leadership = new Leadership(this.services, turn);
+    const place = await takeFirstPlace(this.services.lease, this.line, value, options);
+    const leadership = new Leadership(this.services, place);
     // If the lease had a place already, its key still has the earlier value.
-    if (!areSameBytes(turn.entry.value, toBytes(value))) await this.restate(leadership, value, options);
+    if (!areSameBytes(place.entry.value, toBytes(value))) await this.restate(leadership, value, options);
     return leadership;
   }
 

@@ -5,5 +5,5 @@ export { Election, Leadership, type CampaignOptions } from "./election.js";
 export { lock, Lock, tryLock, type LockOptions, type LockServices } from "./lock.js";
 export { PriorityQueue, Queue } from "./queue.js";
 export { stm, StmTransaction, type StmOptions } from "./stm.js";
-export type { TurnOptions } from "./turn.js";
+export type { PlaceOptions } from "./first-place.js";
 export type { WaitOptions } from "./wait-limit.js";

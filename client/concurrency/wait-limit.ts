@@ -33,8 +33,8 @@ export class WaitLimit {
     return this.ending.signal.reason as Error | undefined;
   }
 
-  endWith({ lost }: Pick<LeaseKeepAlive, "lost">): void {
-    this.endOn(lost, () => lost.reason as Error);
+  endWith({ lossSignal }: Pick<LeaseKeepAlive, "lossSignal">): void {
+    this.endOn(lossSignal, () => lossSignal.reason as Error);
   }
 
   close(): void {

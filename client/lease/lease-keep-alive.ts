@@ -30,13 +30,13 @@ export class LeaseKeepAlive implements AsyncDisposable {
   readonly id: bigint;
   readonly ttlSeconds: number;
   /** Aborted when the lease is lost, with a LeaseLostError as the reason. Pass it to requests that must not outlast the lease. */
-  readonly lost: AbortSignal;
+  readonly lossSignal: AbortSignal;
   /** Resolves when the renewals have ended: to the loss, or to undefined after `close()`. */
   readonly whenEnded: Promise<LeaseLostError | undefined>;
   private readonly loss = new AbortController();
   private readonly renewing: Renewing;
   private readonly clock: Clock;
-  private readonly patienceMs: number;
+  private readonly answerTimeoutMs: number;
   private end: (loss?: LeaseLostError) => void = () => undefined;
   private certainUntil = 0;
   /** Time at which the unanswered renewal was sent. */
@@ -54,9 +54,9 @@ export class LeaseKeepAlive implements AsyncDisposable {
     this.id = id;
     this.ttlSeconds = ttlSeconds;
     this.clock = stream.clock;
-    this.lost = this.loss.signal;
+    this.lossSignal = this.loss.signal;
     this.whenEnded = new Promise((resolve) => (this.end = resolve));
-    this.patienceMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.patienceMs);
+    this.answerTimeoutMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.answerTimeoutMs);
     this.renewing = {
       id,
       onOpen: () => this.renew(),
@@ -69,10 +69,10 @@ export class LeaseKeepAlive implements AsyncDisposable {
 
   /**
    * Milliseconds for which the lease certainly exists; 0 if it may have expired. After a long stop of this process, the value is
-   * 0 even before `lost` is aborted.
+   * 0 even before `lossSignal` is aborted.
    */
   get remainingMs(): number {
-    return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - this.clock.now(), 0);
+    return this.lossSignal.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - this.clock.now(), 0);
   }
 
   /**
@@ -82,7 +82,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
    * @throws EtcdError if the lease could not be revoked: it then expires
    */
   async close(): Promise<void> {
-    if (this.lost.aborted || this.isReleased) return;
+    if (this.lossSignal.aborted || this.isReleased) return;
     this.isClosed = true;
     this.stop();
     this.end();
@@ -98,7 +98,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
   private renew(): void {
     const now = this.clock.now();
     this.askedAt = this.stream.renew(this.renewing) ? now : undefined;
-    this.wakeAt(now + this.patienceMs);
+    this.wakeAt(now + this.answerTimeoutMs);
   }
 
   private onRenewed(ttlSeconds: number): void {
@@ -129,8 +129,8 @@ export class LeaseKeepAlive implements AsyncDisposable {
     else if (this.askedAt === undefined) this.renew();
     else {
       this.askedAt = undefined;
-      this.wakeAt(this.clock.now() + this.patienceMs);
-      this.stream.leaveServer(`no answer to a renewal within ${Math.round(this.patienceMs)} ms`);
+      this.wakeAt(this.clock.now() + this.answerTimeoutMs);
+      this.stream.leaveServer(`no answer to a renewal within ${Math.round(this.answerTimeoutMs)} ms`);
     }
   }
 

@@ -50,7 +50,7 @@ export class LeaseStream {
   }
 
   /** Time-out of an answer, in milliseconds, if the lease does not expire earlier. */
-  get patienceMs(): number {
+  get answerTimeoutMs(): number {
     return this.endpoints.settings.requestTimeoutMs;
   }
 

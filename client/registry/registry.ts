@@ -73,7 +73,7 @@ export class Registration implements AsyncDisposable {
 
   /** Whether other clients can find the instance, as far as this client knows. */
   get isRegistered(): boolean {
-    return this.lease !== undefined && !this.lease.lost.aborted && !this.ending.signal.aborted;
+    return this.lease !== undefined && !this.lease.lossSignal.aborted && !this.ending.signal.aborted;
   }
 
   /** Registers the instance, and registers it again whenever the lease is lost. */

@@ -117,15 +117,15 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
     call.begin(request);
     this.pending.add(call);
-    this.deadlines.callBegins(limits.deadline);
-    this.liveness.callBegins();
+    this.deadlines.onCallBegin(limits.deadline);
+    this.liveness.onCallBegin();
   }
 
   onCallEnd(call: Pending, isAnswered: boolean): void {
     const { liveness } = this;
     this.pending.delete(call);
-    this.deadlines.callEnds();
-    liveness.callEnds();
+    this.deadlines.onCallEnd();
+    liveness.onCallEnd();
     if (isAnswered && this.isUp) liveness.onAnswer();
     this.closeIfRetired();
   }
@@ -152,7 +152,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     const stream = new Stream(server, method, liveness, {
       onMessage: events.onMessage,
       onEnd: (error: EtcdError) => {
-        if (pending.delete(entry)) liveness.streamEnds();
+        if (pending.delete(entry)) liveness.onStreamEnd();
         this.closeIfRetired();
         events.onEnd(error);
       },
@@ -164,7 +164,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     const retire = () => stream.breakOff("the endpoint has been given up");
     const entry: Pending = { ...unlisted, cancel, retire, check };
     pending.add(entry);
-    liveness.streamBegins();
+    liveness.onStreamBegin();
     return stream;
   }
 

@@ -21,13 +21,13 @@ export class DeadlineTimer {
     private readonly all: ExpiringCalls,
   ) {}
 
-  callBegins(deadline: number): void {
+  onCallBegin(deadline: number): void {
     this.calls += 1;
     if (deadline < this.timerAt) this.set(deadline);
   }
 
   /** A call has ended: stops the timer if it was the last call. */
-  callEnds(): void {
+  onCallEnd(): void {
     this.calls -= 1;
     if (this.calls === 0) this.clear();
   }

@@ -80,21 +80,21 @@ export class Liveness {
     return confirmed;
   }
 
-  callBegins(): void {
+  onCallBegin(): void {
     this.calls += 1;
     this.watch();
   }
 
-  callEnds(): void {
+  onCallEnd(): void {
     this.calls -= 1;
   }
 
-  streamBegins(): void {
+  onStreamBegin(): void {
     this.streams += 1;
     this.watch();
   }
 
-  streamEnds(): void {
+  onStreamEnd(): void {
     this.streams -= 1;
   }
 

@@ -9,13 +9,13 @@ import type { Login } from "./login.js";
 import type { Pending } from "./pending-list.js";
 
 /** Share of a read's time-out after which the read is also sent to another server; the slow server may still answer first. */
-const readPatience = 0.5;
+const readRetryShare = 0.5;
 
 /**
  * Share of a write's time-out after which the write is given up if its server is silent: with the default time-out of 5 s, within
  * 1.75 s, including a period of the timer.
  */
-const writePatience = 0.3;
+const writeRetryShare = 0.3;
 
 /**
  * A server may consider the time-out passed this much before our deadline: the time-out is sent in whole milliseconds, and the
@@ -116,8 +116,8 @@ export class UnaryCall<Request, Response> implements Pending {
     const { deadline } = this.limits;
     const usedShare = (this.server.clock.now() - this.startedAt) / (deadline - this.startedAt);
     if (this.method.kind === "read") {
-      if (isSilent || usedShare >= readPatience) this.readTry?.onSlow();
-    } else if (isSilent && usedShare >= writePatience && hasAlternative()) {
+      if (isSilent || usedShare >= readRetryShare) this.readTry?.onSlow();
+    } else if (isSilent && usedShare >= writeRetryShare && hasAlternative()) {
       this.isGivenUp = true;
       this.cancel();
     }

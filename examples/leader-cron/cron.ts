@@ -27,7 +27,7 @@ export async function runCron(client: Client, { name, times, run }: CronJob, mac
     for await (const time of times) {
       let outcome: Outcome = "not leader";
       while (outcome === "not leader") {
-        if (leadership === undefined || leadership.lost.aborted) leadership = await lead(client, name, machine);
+        if (leadership === undefined || leadership.lossSignal.aborted) leadership = await lead(client, name, machine);
         outcome = await claim(client, `/cron/${name}/times/${time.toISOString()}`, leadership);
         if (outcome === "not leader") leadership = undefined;
       }
@@ -43,9 +43,9 @@ export async function runCron(client: Client, { name, times, run }: CronJob, mac
 type Outcome = "claimed" | "was claimed before" | "not leader";
 
 /** Claims a time, unless a leader has claimed it already, or this machine does not lead any more. */
-async function claim({ kv }: Client, key: string, { held }: Leadership): Promise<Outcome> {
+async function claim({ kv }: Client, key: string, { condition }: Leadership): Promise<Outcome> {
   const { succeeded } = await kv.txn({
-    compare: [held, { target: "createRevision", key, is: "=", than: 0 }],
+    compare: [condition, { target: "createRevision", key, is: "=", than: 0 }],
     success: [{ op: "put", key, value: "" }],
   });
   if (succeeded) return "claimed";

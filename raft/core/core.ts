@@ -256,7 +256,7 @@ export class RaftCore {
       base: this.log.base,
       configuration: this.log.configuration,
       lastIndex: this.log.lastIndex,
-      savedIndex: this.log.saved,
+      savedIndex: this.log.savedIndex,
     };
   }
 

@@ -214,7 +214,7 @@ export class Leadership {
   /** Commits the entries that a majority holds durably. Raft paper, figure 2, last rule for leaders. */
   private advanceCommit(): void {
     const held = this.votersScratch;
-    held[0] = this.log.saved;
+    held[0] = this.log.savedIndex;
     let i = 1;
     for (const follower of this.votingFollowers) held[i++] = follower.match;
     const index = quorumValue(held) as LogIndex;
@@ -240,7 +240,7 @@ export class Leadership {
       }
       // A commit index that no append carried is sent at once, as reads at the follower wait for it. The follower may still be
       // writing the entries.
-      if (Math.min(this.log.commit, follower.sent) > follower.commitSent) this.sendCommit(id, follower);
+      if (Math.min(this.log.commit, follower.sentIndex) > follower.commitSent) this.sendCommit(id, follower);
     }
     this.promptTransferee();
   }
@@ -281,7 +281,7 @@ export class Leadership {
    * term's appends: its log may differ beyond them.
    */
   private sendCommit(id: MemberId, follower: Progress): void {
-    const commit = Math.min(this.log.commit, follower.sent) as LogIndex;
+    const commit = Math.min(this.log.commit, follower.sentIndex) as LogIndex;
     follower.commitSent = commit;
     if (this.isPrompted(id)) this.sendTimeoutNow(id);
     else this.outbox.send(id, { kind: "commit", term: this.term, commit });

@@ -38,7 +38,7 @@ export class Log {
   private startIndex: LogIndex;
   private configurations: ConfigurationHistory;
   private writtenIndex: LogIndex;
-  private savedIndex: LogIndex;
+  private savedThrough: LogIndex;
   private commitIndex: LogIndex;
   private appliedIndex: LogIndex;
   private agreedIndex = 0 as LogIndex;
@@ -53,7 +53,7 @@ export class Log {
     this.commitIndex = base.index;
     this.appliedIndex = applied;
     for (const entry of entries) this.appendEntry(entry);
-    this.writtenIndex = this.savedIndex = this.lastIndex;
+    this.writtenIndex = this.savedThrough = this.lastIndex;
     this.commitTo(Math.max(commit, applied) as LogIndex);
   }
 
@@ -88,8 +88,8 @@ export class Log {
   }
 
   /** The last index known to be on this member's disk. */
-  get saved(): LogIndex {
-    return this.savedIndex;
+  get savedIndex(): LogIndex {
+    return this.savedThrough;
   }
 
   /** The bytes of the entries after `commit`, by `entryBytes`. */
@@ -175,7 +175,7 @@ export class Log {
     this.entries.length = kept - this.startIndex;
     this.configurations = this.configurations.truncateFrom(index);
     this.writtenIndex = Math.min(this.writtenIndex, kept) as LogIndex;
-    this.savedIndex = Math.min(this.savedIndex, kept) as LogIndex;
+    this.savedThrough = Math.min(this.savedThrough, kept) as LogIndex;
     this.agreedIndex = Math.min(this.agreedIndex, kept) as LogIndex;
   }
 
@@ -211,17 +211,17 @@ export class Log {
 
   /** Records that the entries taken last are durable, except those truncated meanwhile. */
   markSaved(): void {
-    this.savedIndex = this.writtenIndex;
+    this.savedThrough = this.writtenIndex;
   }
 
   /** Tells whether `takeCommitted` would return any. */
   get hasCommitted(): boolean {
-    return Math.min(this.commitIndex, this.savedIndex) > this.appliedIndex;
+    return Math.min(this.commitIndex, this.savedThrough) > this.appliedIndex;
   }
 
   /** Returns the next entries to apply, each once: committed, and durable here. */
   takeCommitted(maxBytes: number): readonly Entry[] {
-    const to = Math.min(this.commitIndex, this.savedIndex) as LogIndex;
+    const to = Math.min(this.commitIndex, this.savedThrough) as LogIndex;
     const entries = this.sliceEntries((this.appliedIndex + 1) as LogIndex, to, maxBytes);
     this.appliedIndex = (this.appliedIndex + entries.length) as LogIndex;
     return entries;
@@ -249,7 +249,7 @@ export class Log {
     this.start = base;
     this.startIndex = base.index;
     this.configurations = new ConfigurationHistory([base]);
-    this.writtenIndex = this.savedIndex = this.commitIndex = this.appliedIndex = base.index;
+    this.writtenIndex = this.savedThrough = this.commitIndex = this.appliedIndex = base.index;
     this.agreedIndex = 0 as LogIndex;
     this.uncommitted = 0;
   }

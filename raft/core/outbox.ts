@@ -54,7 +54,7 @@ export class Outbox {
       hintIndex: 0 as LogIndex,
       hintTerm: 0 as Term,
     };
-    const isDurable = this.isHardStateDurable && index <= this.log.saved;
+    const isDurable = this.isHardStateDurable && index <= this.log.savedIndex;
     (isDurable ? this.messages : this.replies).push({ to, message });
   }
 

@@ -62,7 +62,7 @@ export class Progress {
   }
 
   /** The last index that the follower holds once all appends in flight have arrived. */
-  get sent(): LogIndex {
+  get sentIndex(): LogIndex {
     return this.state === "replicating" ? ((this.nextIndex - 1) as LogIndex) : this.match;
   }
 

@@ -6,9 +6,9 @@ import type { Reads } from "../replication/index.js";
 
 /** The components that authenticate callers and hold their permissions. */
 export interface AccessParts {
-  readonly applier: Pick<Applier, "auth" | "appliedIndex" | "whenAuthChanges">;
+  readonly applier: Pick<Applier, "auth" | "appliedIndex" | "addAuthListener">;
   readonly tokens: TokenSource;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 type Failing = Pick<ResultHandler<never>, "onError">;
@@ -28,8 +28,8 @@ export class Access {
   }
 
   /** Registers a callback that runs after each change of users, roles or permissions, before the next entry is applied. */
-  whenChanged(callback: () => void): void {
-    this.parts.applier.whenAuthChanges(callback);
+  addChangeListener(callback: () => void): void {
+    this.parts.applier.addAuthListener(callback);
   }
 
   /**
@@ -73,9 +73,9 @@ export class Access {
    *
    * @throws ServerError if the caller is refused at once
    */
-  whenAllowed(caller: Caller, check: (rights: Rights) => void, run: () => void, failing: Failing): void {
+  runIfAllowed(caller: Caller, check: (rights: Rights) => void, run: () => void, failing: Failing): void {
     if (!this.isOn) return run();
-    this.whenIdentified(
+    this.runWithIdentity(
       caller,
       (identity) => {
         if (this.isOn) check(new Rights(this.auth, identity));
@@ -91,12 +91,12 @@ export class Access {
    *
    * @throws ServerError as `identify`; `user-name-empty` if the caller has no token and no certificate
    */
-  whenUser(caller: Caller, run: (user: ProposalUser) => void, failing: Failing): void {
-    this.whenIdentified(caller, (identity) => run(new Rights(this.auth, identity).checkUser()), failing);
+  runWithUser(caller: Caller, run: (user: ProposalUser) => void, failing: Failing): void {
+    this.runWithIdentity(caller, (identity) => run(new Rights(this.auth, identity).checkUser()), failing);
   }
 
   /** Calls `run` with the identity of a caller, at once or later; later errors go to `failing`. Throws as `identify`. */
-  whenIdentified(caller: Caller, run: (identity: Identity | undefined) => void, failing: Failing): void {
+  runWithIdentity(caller: Caller, run: (identity: Identity | undefined) => void, failing: Failing): void {
     const identity = this.identify(caller);
     if (identity instanceof Promise) identity.then(run).catch((error: unknown) => failing.onError(error));
     else run(identity);
@@ -123,7 +123,7 @@ export class Access {
   /** Resolves once this member has applied all entries that were committed before the call. */
   private whenCaughtUp(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.parts.reads.whenLinearizable({ deadline: 0, onReady: resolve, onError: reject });
+      this.parts.reads.startRead({ deadline: 0, onReady: resolve, onError: reject });
     });
   }
 }

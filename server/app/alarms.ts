@@ -10,7 +10,7 @@ export interface AlarmParts {
   readonly store: Pick<KvStore, "revision">;
   readonly applier: Pick<Applier, "alarms" | "auth">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 const actions = new Set<number>(Object.values(Action));
@@ -25,7 +25,7 @@ export const alarmOperation =
     if (!types.has(alarm)) throw new ServerError("invalid-alarm", `unknown alarm ${alarm}`);
     const onError = (error: unknown): void => handler.onError(error);
     if (action === Action.GET)
-      reads.whenLinearizable({
+      reads.startRead({
         deadline: 0,
         onReady: () => handler.onResult(answer(applier.alarms.ofType(alarm), store.revision)),
         onError,

@@ -25,7 +25,7 @@ export interface LoginParts {
 export interface AuthParts extends LoginParts {
   readonly store: Pick<KvStore, "revision">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 type AuthName = Extract<keyof Operations, `auth${string}` | `user${string}` | `role${string}`>;
@@ -70,11 +70,11 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
     handler: ResultHandler<Answer<Result>>,
   ): void => {
     const answer = (): void => handler.onResult({ response: find(), revision: store.revision });
-    reads.whenLinearizable({
+    reads.startRead({
       deadline: 0,
       onReady: () => {
         try {
-          access.whenAllowed(caller, check, answer, handler);
+          access.runIfAllowed(caller, check, answer, handler);
         } catch (error) {
           handler.onError(error);
         }
@@ -179,7 +179,7 @@ const logIn = async (
   request: AuthenticateRequest,
 ): Promise<Answer<AuthenticateResponse>> => {
   await new Promise<void>((resolve, reject) => {
-    parts.reads.whenLinearizable({ deadline: 0, onReady: resolve, onError: reject });
+    parts.reads.startRead({ deadline: 0, onReady: resolve, onError: reject });
   });
   for (let attempt = 1; ; attempt++)
     try {

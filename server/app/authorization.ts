@@ -87,7 +87,7 @@ export class Authorization {
     return (caller, request, handler) => {
       if (!access.isOn) return operation(caller, request, handler);
       const need = typeof rule === "function" ? rule(request) : rule;
-      access.whenIdentified(
+      access.runWithIdentity(
         caller,
         (identity) => operation(this.admit(caller, identity, need), request, handler),
         handler,
@@ -108,7 +108,7 @@ export class Authorization {
     return (caller, request, handler) => {
       if (!this.access.isOn || !request.keys) return operation(caller, request, handler);
       const id = leaseIdFrom(request.ID);
-      this.access.whenAllowed(
+      this.access.runIfAllowed(
         caller,
         (rights) => {
           rights.checkUser();
@@ -132,7 +132,7 @@ export class Authorization {
         const forward = () => handler.onResult(answer);
         if (!this.access.isOn) return forward();
         try {
-          this.access.whenIdentified(
+          this.access.runWithIdentity(
             caller,
             (identity) => void check(new Rights(this.access.auth, identity), answer).then(forward).catch(onError),
             handler,
@@ -149,7 +149,7 @@ export class Authorization {
   private leases(operation: Operation<"leaseLeases">): Operation<"leaseLeases"> {
     return (caller, request, handler) => {
       if (!this.access.isOn) return operation(caller, request, handler);
-      this.access.whenIdentified(
+      this.access.runWithIdentity(
         caller,
         (identity) => {
           const rights = new Rights(this.access.auth, identity);
@@ -178,7 +178,7 @@ export class Authorization {
       const session = open(caller, listener);
       return {
         renew: (id, handler) =>
-          this.access.whenAllowed(
+          this.access.runIfAllowed(
             caller,
             (rights) => {
               rights.checkUser();

@@ -4,14 +4,14 @@ import type { Application } from "./application.js";
 
 export interface ClusterParts {
   readonly applier: Pick<Applier, "members">;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 /** The implemented operations of etcd's Cluster: the list of members. */
 export const clusterOperations = ({ applier, reads }: ClusterParts): Pick<Application, "memberList"> => ({
   memberList: (_caller, { linearizable }, handler) => {
     const onReady = (): void => handler.onResult(applier.members.all);
-    if (linearizable) reads.whenLinearizable({ deadline: 0, onReady, onError: (error) => handler.onError(error) });
+    if (linearizable) reads.startRead({ deadline: 0, onReady, onError: (error) => handler.onError(error) });
     else onReady();
   },
 });

@@ -7,7 +7,7 @@ import type { Operation } from "./application.js";
 /** The components that a request for a downgrade needs. */
 export interface DowngradeParts {
   readonly store: Pick<KvStore, "revision">;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 const actions = new Set<number>(Object.values(Action));
@@ -26,7 +26,7 @@ export const downgradeOperation =
   (_caller, { action, version }, handler) => {
     if (!actions.has(action)) throw new ServerError("downgrade-action", `unknown action ${action}`);
     const target = action === Action.CANCEL ? undefined : parseVersion(version);
-    reads.whenLinearizable({
+    reads.startRead({
       deadline: 0,
       onReady: () => {
         const error = target && refusalOf(target, parseVersion(cluster), action === Action.ENABLE);

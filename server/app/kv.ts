@@ -21,7 +21,7 @@ import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "./
 export interface KvParts {
   readonly store: Pick<KvStore, "range" | "readTxn" | "firstAttachedKey">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 export interface KvSettings {
@@ -59,7 +59,7 @@ type Propose = <Kind extends KeyChange>(
  */
 export const kvOperations = (
   { store, proposals, reads }: KvParts,
-  quota: Pick<SpaceQuota, "hasRoomFor" | "whenMeasured">,
+  quota: Pick<SpaceQuota, "hasRoomFor" | "passAfterMeasuring">,
   settings: KvSettings,
 ): KvOperations => {
   const { maxTxnOps, access } = settings;
@@ -84,12 +84,12 @@ export const kvOperations = (
   ): void => {
     const waiting = new WaitingQuery(query, caller, request, handler, settings);
     if (isSerializable) waiting.onReady();
-    else reads.whenLinearizable(waiting);
+    else reads.startRead(waiting);
   };
 
   // Functions that make closures are separate: V8 allocates memory for the captured parameters in each call of such a function.
   const proposeOnceMeasured: Propose = (command, cost, handler, user) =>
-    quota.whenMeasured(cost, () => proposals.propose(command, handler, user), handler);
+    quota.passAfterMeasuring(cost, () => proposals.propose(command, handler, user), handler);
 
   const proposeWithinQuota: Propose = (command, cost, handler, user) => {
     if (quota.hasRoomFor(cost)) proposals.propose(command, handler, user);
@@ -97,7 +97,7 @@ export const kvOperations = (
   };
 
   const changeAsUser: Change = (command, cost, caller, handler) =>
-    access.whenUser(caller, (user) => proposeWithinQuota(command, cost, handler, user), handler);
+    access.runWithUser(caller, (user) => proposeWithinQuota(command, cost, handler, user), handler);
 
   /** Proposes a change of keys; the rights of its user are checked when the change is applied. */
   const change: Change = (command, cost, caller, handler) => {
@@ -173,7 +173,7 @@ class WaitingQuery<Request, Result> implements LinearizableRead {
     if (!access.isOn) return this.run();
     try {
       const check = (rights: Rights): void => this.query.check(rights, this.request);
-      access.whenAllowed(this.caller, check, () => this.run(), this);
+      access.runIfAllowed(this.caller, check, () => this.run(), this);
     } catch (error) {
       this.onError(error);
     }

@@ -11,7 +11,7 @@ export interface LeaderRequiredOptions {
 }
 
 /** Election timeouts without a leader after which sessions end, as in etcd: a short election costs less than new streams. */
-const patience = 3;
+const maxLeaderlessTimeouts = 3;
 
 /** Ends the sessions that require a leader after a time without one, so that their clients can try other members. */
 export class LeaderRequired {
@@ -42,8 +42,8 @@ export class LeaderRequired {
 
   private tick(): void {
     this.leaderless = this.hasLeader ? 0 : this.leaderless + 1;
-    if (this.leaderless < patience) return;
-    const error = new ServerError("no-leader", `no leader for ${patience} election timeouts`);
+    if (this.leaderless < maxLeaderlessTimeouts) return;
+    const error = new ServerError("no-leader", `no leader for ${maxLeaderlessTimeouts} election timeouts`);
     for (const session of [...this.sessions]) session.onError(error);
   }
 }

@@ -40,7 +40,7 @@ export const minLeaseTtl = ({ heartbeatMs, electionMs }: { heartbeatMs: number; 
 /** The operations of etcd's Lease. */
 export const leaseOperations = (
   { store, proposals, leases, leader }: LeaseParts,
-  quota: Pick<SpaceQuota, "hasRoomFor" | "whenMeasured">,
+  quota: Pick<SpaceQuota, "hasRoomFor" | "passAfterMeasuring">,
   { random, minLeaseTtlSeconds }: LeaseSettings,
 ): LeaseOperations => {
   const minTtl = BigInt(minLeaseTtlSeconds);
@@ -62,7 +62,7 @@ export const leaseOperations = (
           caller.user,
         );
       if (quota.hasRoomFor(leaseCost)) propose();
-      else quota.whenMeasured(leaseCost, propose, handler);
+      else quota.passAfterMeasuring(leaseCost, propose, handler);
     },
     leaseRevoke: (caller, { ID }, handler) =>
       proposals.propose(

@@ -9,7 +9,7 @@ import type { ChunkReceiver, ChunkSession, RangeChunk } from "./sessions.js";
 /** The components that a RangeStream uses. */
 export interface RangeStreamParts {
   readonly store: Pick<KvStore, "range" | "rangePart">;
-  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly reads: Pick<Reads, "startRead">;
 }
 
 export interface RangeStreamSettings {
@@ -25,7 +25,7 @@ export const rangeStreamOperation =
     checkRangeStream(request);
     const stream = new RangeStream(store, chunkBytes, request, listener);
     const begin = (): void =>
-      access.whenAllowed(
+      access.runIfAllowed(
         caller,
         (rights) => rights.checkRead(request),
         () => stream.begin(),
@@ -33,7 +33,7 @@ export const rangeStreamOperation =
       );
     if (request.serializable) begin();
     else
-      reads.whenLinearizable({
+      reads.startRead({
         deadline: 0,
         onReady: () => {
           try {

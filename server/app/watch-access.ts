@@ -100,7 +100,7 @@ export class WatchRechecks {
     private readonly access: Access,
     private readonly clock: Pick<Clock, "soon">,
   ) {
-    access.whenChanged(() => this.begin());
+    access.addChangeListener(() => this.begin());
   }
 
   add(session: RecheckedSession): void {

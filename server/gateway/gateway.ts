@@ -111,9 +111,9 @@ export class Gateway {
     });
   }
 
-  /** Waits until no unary call is in progress, for `patienceMs` at most. */
-  settle(patienceMs: number): Promise<void> {
-    return this.context.calls.whenAnswered(patienceMs);
+  /** Waits until no unary call is in progress, for `timeoutMs` at most. */
+  settle(timeoutMs: number): Promise<void> {
+    return this.context.calls.whenAnswered(timeoutMs);
   }
 
   /** Waits up to `graceMs` for unary calls, then ends the remaining calls and the streams. */

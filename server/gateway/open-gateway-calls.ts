@@ -19,8 +19,8 @@ export class OpenGatewayCalls {
     this.open.add(call);
   }
 
-  /** Counts a call among those that `whenAnswered` waits for. */
-  waitFor(call: OpenCall): void {
+  /** Adds a call to those for whose end `whenAnswered` waits. */
+  addUnaryCall(call: OpenCall): void {
     this.unary.add(call);
   }
 
@@ -29,16 +29,16 @@ export class OpenGatewayCalls {
     if (this.unary.delete(call) && this.unary.size === 0) for (const onAnswered of [...this.waiting]) onAnswered();
   }
 
-  /** Waits until no unary call is in progress, for `patienceMs` at most. */
-  async whenAnswered(patienceMs: number): Promise<void> {
-    if (this.unary.size === 0 || patienceMs === 0) return;
+  /** Waits until no unary call is in progress, for `timeoutMs` at most. */
+  async whenAnswered(timeoutMs: number): Promise<void> {
+    if (this.unary.size === 0 || timeoutMs === 0) return;
     await new Promise<void>((resolve) => {
       const onAnswered = (): void => {
-        stopPatience();
+        stopTimer();
         this.waiting.delete(onAnswered);
         resolve();
       };
-      const stopPatience = this.clock.after(patienceMs, onAnswered);
+      const stopTimer = this.clock.after(timeoutMs, onAnswered);
       this.waiting.add(onAnswered);
     });
   }

@@ -42,7 +42,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
     private readonly method: UnaryMethod | UnimplementedMethod,
   ) {
     super(context, client, schema, method.stats);
-    context.calls.waitFor(this);
+    context.calls.addUnaryCall(this);
   }
 
   send(response: unknown): void {

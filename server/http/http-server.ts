@@ -38,8 +38,8 @@ export interface PathServer {
   /** Whether a request is one for a WebSocket that `serveWebSocket` accepts. Any other upgrade is ignored. */
   takesWebSocket(request: IncomingMessage): boolean;
   serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void;
-  /** Waits until no unary call is in progress, for `patienceMs` at most. */
-  settle(patienceMs: number): Promise<void>;
+  /** Waits until no unary call is in progress, for `timeoutMs` at most. */
+  settle(timeoutMs: number): Promise<void>;
   /** Waits up to `graceMs` for unary calls, then ends the remaining calls and the streams. */
   stop(graceMs: number): Promise<void>;
 }

@@ -16,7 +16,7 @@ const noKeys = new Uint8Array();
  */
 export class LeaseCalls implements CallServer {
   constructor(
-    private readonly reads: Pick<Reads, "whenLinearizable">,
+    private readonly reads: Pick<Reads, "startRead">,
     private readonly keeper: Pick<LeaseKeeper, "isLeader" | "renewLease" | "findLease">,
     private readonly store: Pick<KvStore, "leaseKeys" | "runInSlices">,
   ) {}
@@ -40,7 +40,7 @@ export class LeaseCalls implements CallServer {
       },
     };
     try {
-      this.reads.whenLinearizable(read);
+      this.reads.startRead(read);
     } catch (error) {
       read.onError(error); // too many reads, or this member stops: the calls end at their deadlines
     }

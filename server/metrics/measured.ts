@@ -23,7 +23,7 @@ export interface MeasuredReplica {
     Applier,
     "appliedIndex" | "members" | "alarms" | "auth" | "durations" | "slowApplies" | "isInstalling"
   >;
-  readonly proposals: Pick<Proposals<CommandResults>, "size" | "failed" | "durations">;
+  readonly proposals: Pick<Proposals<CommandResults>, "size" | "failedCount" | "durations">;
   readonly reads: Pick<Reads, "slowRequests" | "refusedRequests">;
   readonly leases: Pick<LeaseKeeper, "stats">;
   readonly quota: Pick<SpaceQuota, "reportedBytes">;

@@ -113,7 +113,7 @@ const proposalFamilies = ({ node, applier, proposals, reads }: MeasuredReplica):
     applier.appliedIndex,
   ),
   gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", proposals.size),
-  counter("etcd_server_proposals_failed_total", "The total number of failed proposals seen.", proposals.failed),
+  counter("etcd_server_proposals_failed_total", "The total number of failed proposals seen.", proposals.failedCount),
   counter(
     "etcd_server_slow_apply_total",
     "The total number of slow apply requests (likely overloaded from slow disk).",

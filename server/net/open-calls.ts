@@ -29,8 +29,8 @@ export class OpenCalls {
     for (const end of [...this.ends]) end(status);
   }
 
-  /** Waits until no call is in progress, for `patienceMs` at most. */
-  settle(patienceMs: number): Promise<void> {
-    return this.open.whenNone(patienceMs);
+  /** Waits until no call is in progress, for `timeoutMs` at most. */
+  settle(timeoutMs: number): Promise<void> {
+    return this.open.whenNone(timeoutMs);
   }
 }

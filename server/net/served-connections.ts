@@ -70,10 +70,10 @@ export class ServedConnections {
     for (const { injector } of this.served.values()) injector.destroy();
   }
 
-  /** Waits until all connections are closed; destroys them after `patienceMs`. */
-  async whenClosed(patienceMs: number): Promise<void> {
+  /** Waits until all connections are closed; destroys them after `timeoutMs`. */
+  async whenClosed(timeoutMs: number): Promise<void> {
     const connections = [...this.served.values()].map(({ connection }) => connection);
-    const end = setTimeout(() => connections.forEach((each) => each.destroy()), patienceMs);
+    const end = setTimeout(() => connections.forEach((each) => each.destroy()), timeoutMs);
     await Promise.all(connections.map((connection) => whenClosed(connection)));
     clearTimeout(end);
   }

@@ -31,7 +31,7 @@ export interface PeerIncarnationsOptions {
 /** The incarnations in the applied log; `Applier` implements it. */
 export interface AppliedStarts {
   /** Returns the number of a member's newest incarnation; 0: none. */
-  lastStartOf(member: MemberId): number;
+  incarnationOf(member: MemberId): number;
 }
 
 /** The incarnation of this member, and the last known ones of its peers. */
@@ -98,7 +98,7 @@ export class PeerIncarnations implements PeerAdmission {
     const staleRefusal = (reason: string): Refusal => ({ reason, isStale: true });
     if (known !== undefined && known.directory !== incarnation.directory)
       return staleRefusal(`${this.name} has seen start ${known.start} of another data directory`);
-    const lastStart = Math.max(known?.start ?? 0, this.applied?.lastStartOf(member) ?? 0);
+    const lastStart = Math.max(known?.start ?? 0, this.applied?.incarnationOf(member) ?? 0);
     if (lastStart > incarnation.start) return staleRefusal(describeStale(incarnation.start, lastStart, this.name));
     if (known?.start === incarnation.start && known.run !== incarnation.run)
       return staleRefusal(`${this.name} has seen another start ${incarnation.start}`);

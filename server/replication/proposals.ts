@@ -30,7 +30,7 @@ interface Pending<Result> {
   /** The time of the last transmission to the present leader; undefined: none. */
   sentAt: number | undefined;
   /** The retransmit timeout, in milliseconds. */
-  patienceMs: number;
+  retransmitMs: number;
   /** Whether it is counted among the retransmitted proposals in flight. */
   isRepeat: boolean;
 }
@@ -59,7 +59,7 @@ export interface ProposalSpace {
  * A leader appends the proposals of a member in the order of their transmission. The timeout restarts whenever the oldest
  * pending proposal is applied: those behind it are not lost but queued, and a second copy of large ones would double the work.
  */
-const firstPatienceMs = 500;
+const firstRetransmitMs = 500;
 
 /** Commands that have no effect under another leader than the one that decided on them. */
 const decisionsOfOneLeader = new Set<CommandKind>(["leaseExpiry", "leaseCheckpoint"]);
@@ -200,7 +200,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /** The number of proposals that ended without being applied here: refused, overdue, or at the stop of this member. */
-  get failed(): number {
+  get failedCount(): number {
     return this.givenUp;
   }
 
@@ -238,7 +238,7 @@ export class Proposals<Results extends ResultsByKind> {
       handler,
       copies: 0,
       sentAt: undefined,
-      patienceMs: firstPatienceMs,
+      retransmitMs: firstRetransmitMs,
       isRepeat: false,
     };
     this.pending.set(sequence, pending);
@@ -265,7 +265,7 @@ export class Proposals<Results extends ResultsByKind> {
   private sendAllAgain(): void {
     for (const [sequence, pending] of this.pendingInOrder()) {
       this.takeBack(pending);
-      pending.patienceMs = firstPatienceMs;
+      pending.retransmitMs = firstRetransmitMs;
       if (pending.once) this.giveUp(sequence, this.overdueError(pending));
     }
     this.sendUnsent();
@@ -292,10 +292,10 @@ export class Proposals<Results extends ResultsByKind> {
     if (this.leader === noMember || this.leader === this.options.member) return;
     for (const [sequence, pending] of this.pendingInOrder()) {
       if (pending.sentAt === undefined || pending.once) continue;
-      if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.patienceMs) continue;
+      if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.retransmitMs) continue;
       if (this.repeats.isAtLimit && !pending.isRepeat) continue;
       this.repeats.begin(pending);
-      pending.patienceMs *= 2;
+      pending.retransmitMs *= 2;
       this.send(sequence, pending, now);
     }
   }

@@ -23,7 +23,7 @@ export interface ReadsOptions {
 /** The applied part of the log; `Applier` implements it. */
 export interface AppliedLog {
   /** Calls back once all entries up to `index` are applied here, at once if they are. */
-  whenApplied(index: LogIndex, callback: () => void): void;
+  callWhenApplied(index: LogIndex, callback: () => void): void;
 }
 
 /** The time after which a read index is requested again, in milliseconds: the request or its answer may be lost. */
@@ -76,7 +76,7 @@ export class Reads {
    *
    * @throws ServerError `too-many-requests`, `server-stopped`
    */
-  whenLinearizable(read: LinearizableRead): void {
+  startRead(read: LinearizableRead): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.size >= maxPendingReads)
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
@@ -98,7 +98,7 @@ export class Reads {
     const round: ConfirmedReads = { reads: this.asked };
     this.asked = emptyList();
     this.confirmedRounds.add(round);
-    this.log.whenApplied(index, () => {
+    this.log.callWhenApplied(index, () => {
       this.ready.push(round);
       if (!this.hasServed) this.serve();
     });

@@ -68,7 +68,7 @@ export class SpaceQuota {
     return this.options.quotaBytes;
   }
 
-  /** Whether a write of this cost passes at once; a cost of 0 always does. Else call `whenMeasured`. */
+  /** Whether a write of this cost passes at once; a cost of 0 always does. Else call `passAfterMeasuring`. */
   hasRoomFor(cost: number): boolean {
     if (this.limitBytes === Infinity || cost === 0) return true;
     if (this.store.writtenBytes >= this.measureAt) void this.measure();
@@ -80,7 +80,7 @@ export class SpaceQuota {
    *
    * @throws ServerError `too-many-requests`
    */
-  whenMeasured(cost: number, pass: () => void, handler: Pick<ResultHandler<never>, "onError">): void {
+  passAfterMeasuring(cost: number, pass: () => void, handler: Pick<ResultHandler<never>, "onError">): void {
     if (this.waiting >= maxPendingProposals)
       throw new ServerError("too-many-requests", `${this.waiting} writes wait for the size of the store`);
     this.waiting++;

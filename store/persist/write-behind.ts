@@ -234,7 +234,7 @@ export class WriteBehind {
   }
 
   /** Calls `callback` once the store is not full any more. */
-  whenDrained(callback: () => void): void {
+  callWhenDrained(callback: () => void): void {
     if (this.isFull) this.drained.push(callback);
     else callback();
   }

@@ -372,7 +372,7 @@ describe("streams of a client with a user", () => {
     before.fail(invalidToken);
     const after = await pair.server.stream();
     assert.equal(after.metadata.get("token"), "t2");
-    assert.ok(!lease.lost.aborted);
+    assert.ok(!lease.lossSignal.aborted);
     await lease.close();
   });
 });

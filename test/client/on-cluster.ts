@@ -119,7 +119,7 @@ async function checkFrozenMember(_client: Client, cluster: EtcdCluster): Promise
     frozen.signal("SIGCONT");
   }
   assert.equal((await client.lease.timeToLive(lease.id)).grantedTtlSeconds, lease.ttlSeconds);
-  assert.ok(!lease.lost.aborted);
+  assert.ok(!lease.lossSignal.aborted);
 }
 
 async function checkWatchThroughKills(client: Client, { members }: EtcdCluster): Promise<void> {
@@ -327,7 +327,8 @@ async function checkLockGivenUp(client: Client): Promise<void> {
   assert.ok(cancelled instanceof EtcdError);
   assert.deepEqual([cancelled.code, cancelled.cause], ["cancelled", "enough"]);
   assert.equal(await count(), 1);
-  const putIfHeld = () => client.kv.txn({ compare: [held.held], success: [{ op: "put", key: "guarded", value: "v" }] });
+  const putIfHeld = () =>
+    client.kv.txn({ compare: [held.condition], success: [{ op: "put", key: "guarded", value: "v" }] });
   assert.ok((await putIfHeld()).succeeded);
   await held.release();
   assert.ok(!(await putIfHeld()).succeeded);

@@ -139,7 +139,7 @@ async function checkLockSignal(client: Client): Promise<void> {
   const held = await client.lock("signal", { ttlSeconds: lengthen(10) });
   assert.ok(!held.signal.aborted);
   await held.release();
-  assert.deepEqual([held.signal.aborted, held.lost.aborted], [true, false]);
+  assert.deepEqual([held.signal.aborted, held.lossSignal.aborted], [true, false]);
   const lost = await client.lock("signal", { ttlSeconds: lengthen(3) });
   assert.ok(lost.revision > held.revision);
   const [kv] = (await client.kv.get(lost.key)).kvs;
@@ -169,7 +169,9 @@ async function checkNamespace(client: Client): Promise<void> {
   );
   await using lock = await app.lock("lock", { ttlSeconds: lengthen(10) });
   assert.equal(await client.tryLock("app/lock"), undefined);
-  assert.ok((await app.kv.txn({ compare: [lock.held], success: [{ op: "put", key: "a", value: "3" }] })).succeeded);
+  assert.ok(
+    (await app.kv.txn({ compare: [lock.condition], success: [{ op: "put", key: "a", value: "3" }] })).succeeded,
+  );
   assert.equal(await client.kv.getText("app/a"), "3");
 }
 

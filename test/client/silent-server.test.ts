@@ -95,7 +95,7 @@ describe("a server that falls silent", () => {
       await pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>(),
     ];
     for (const stream of next) await stream.request();
-    assert.ok(!lease.lost.aborted);
+    assert.ok(!lease.lossSignal.aborted);
     pair.used.thaw();
     for (const stream of first) await stream.whenEnded();
   });

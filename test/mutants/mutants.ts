@@ -91,7 +91,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the leader counts its own copy before it is durable",
     file: "raft/core/leadership.ts",
-    snippet: "held[0] = this.log.saved;",
+    snippet: "held[0] = this.log.savedIndex;",
     replacement: "held[0] = this.log.lastIndex;",
     caughtBy: [scenarios, simulation()],
   },
@@ -141,7 +141,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a read is answered before this member has applied what it must see",
     file: "server/replication/reads.ts",
-    snippet: "this.log.whenApplied(index, () => {",
+    snippet: "this.log.callWhenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
     caughtBy: [test("server/replication/reads"), simulation()],
   },
@@ -217,7 +217,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
     file: "server/lease/lease-calls.ts",
-    snippet: "this.reads.whenLinearizable(read);",
+    snippet: "this.reads.startRead(read);",
     replacement: "read.onReady();",
     caughtBy: [test("server/lease/lease-calls"), simulation()],
   },

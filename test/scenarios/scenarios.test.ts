@@ -3,20 +3,20 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import test from "node:test";
-import { Stage } from "./stage.js";
+import { ScenarioCluster } from "./scenario-cluster.js";
 
 const folder = new URL("./", import.meta.url);
 
 /** Returns the same text with the lines that the commands print now. */
 function replay(text: string): string {
-  const stage = new Stage();
+  const cluster = new ScenarioCluster();
   const lines: string[] = [];
   text.split("\n").forEach((line, i) => {
     if (line.startsWith(">")) return;
     lines.push(line);
     if (line === "" || line.startsWith("#")) return;
     try {
-      lines.push(...stage.play(line).map((printed) => `> ${printed}`));
+      lines.push(...cluster.play(line).map((printed) => `> ${printed}`));
     } catch (error) {
       throw new Error(`line ${i + 1}: ${line}`, { cause: error });
     }

@@ -2,7 +2,7 @@ import { dataOf } from "../../testing/index.js";
 import assert from "node:assert/strict";
 import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, ReadState, Refusal } from "../../raft/core/types.js";
-import { pickSeat, type Ground, type Seat } from "./seat.js";
+import { pickMachine, type Ground, type SimMachine } from "./sim-machine.js";
 
 /** The unanswered requests to one incarnation of a member. */
 interface Open {
@@ -34,64 +34,64 @@ export class Clients {
   act(): void {
     const { ground } = this;
     const { random } = ground;
-    const seat = pickSeat(ground);
-    if (seat.member === undefined || ground.isFrozen(seat)) return;
-    if (random.chance(0.02)) this.transfer(seat);
-    else if (random.chance(0.6)) this.propose(seat);
-    else this.read(seat);
+    const machine = pickMachine(ground);
+    if (machine.member === undefined || ground.isFrozen(machine)) return;
+    if (random.chance(0.02)) this.transfer(machine);
+    else if (random.chance(0.6)) this.propose(machine);
+    else this.read(machine);
   }
 
-  propose(seat: Seat): void {
+  propose(machine: SimMachine): void {
     const proposal = this.nextNumber++;
-    this.openAt(seat).proposals.add(proposal);
-    this.ground.step(seat, { kind: "propose", proposal, data: new TextEncoder().encode(String(proposal)) });
+    this.openAt(machine).proposals.add(proposal);
+    this.ground.step(machine, { kind: "propose", proposal, data: new TextEncoder().encode(String(proposal)) });
   }
 
-  private read(seat: Seat): void {
+  private read(machine: SimMachine): void {
     const request = this.nextNumber++;
-    this.openAt(seat).reads.set(request, this.last);
-    this.ground.step(seat, { kind: "readIndex", request });
+    this.openAt(machine).reads.set(request, this.last);
+    this.ground.step(machine, { kind: "readIndex", request });
   }
 
   /** Transfers leadership to a random member, the leader itself, or the one that the leader picks. */
-  private transfer(seat: Seat): void {
-    const { random, seats } = this.ground;
-    const to = random.chance(0.5) ? undefined : random.pick(seats).id;
-    this.ground.note(`${seat.id} is to transfer leadership to ${to ?? "the best follower"}`);
-    seat.transferAskedAt ??= seat.ticks;
-    this.ground.step(seat, { kind: "transferLeadership", to });
+  private transfer(machine: SimMachine): void {
+    const { random, machines } = this.ground;
+    const to = random.chance(0.5) ? undefined : random.pick(machines).id;
+    this.ground.note(`${machine.id} is to transfer leadership to ${to ?? "the best follower"}`);
+    machine.transferAskedAt ??= machine.ticks;
+    this.ground.step(machine, { kind: "transferLeadership", to });
   }
 
   /** Returns the number of unanswered reads at a member. */
-  countUnanswered(seat: Seat): number {
-    return this.openAt(seat).reads.size;
+  countUnanswered(machine: SimMachine): number {
+    return this.openAt(machine).reads.size;
   }
 
   /** Forgets the requests to a crashed member, which will not be answered. */
-  onCrash(seat: Seat): void {
-    this.open.delete(seat.id);
+  onCrash(machine: SimMachine): void {
+    this.open.delete(machine.id);
   }
 
-  onApplied(seat: Seat, entry: Entry): void {
+  onApplied(machine: SimMachine, entry: Entry): void {
     if (entry.kind !== "command") return;
     const proposal = Number(new TextDecoder().decode(entry.data));
     assert.ok(!this.refused.has(proposal), `proposal ${proposal} was refused, and applied`);
-    if (!this.openAt(seat).proposals.delete(proposal)) return;
+    if (!this.openAt(machine).proposals.delete(proposal)) return;
     this.acknowledged.set(proposal, entry.index);
     if (entry.index > this.last) this.last = entry.index;
   }
 
   /** Checks that a read sees everything that was acknowledged when it began. Raft thesis §6.4. */
-  onReadAnswered(seat: Seat, { request, index }: ReadState): void {
-    const { reads } = this.openAt(seat);
+  onReadAnswered(machine: SimMachine, { request, index }: ReadState): void {
+    const { reads } = this.openAt(machine);
     const least = reads.get(request);
-    assert.ok(least !== undefined, `read ${request} of member ${seat.id} was answered twice, or never asked`);
-    assert.ok(index >= least, `stale read at member ${seat.id}: index ${index}, acknowledged ${least}`);
+    assert.ok(least !== undefined, `read ${request} of member ${machine.id} was answered twice, or never asked`);
+    assert.ok(index >= least, `stale read at member ${machine.id}: index ${index}, acknowledged ${least}`);
     reads.delete(request);
   }
 
-  refuse(seat: Seat, { what, number }: Refusal): void {
-    const { reads, proposals } = this.openAt(seat);
+  refuse(machine: SimMachine, { what, number }: Refusal): void {
+    const { reads, proposals } = this.openAt(machine);
     if (what === "read") assert.ok(reads.delete(number), `read ${number} was refused twice, or never asked`);
     else {
       this.refused.add(number);
@@ -107,7 +107,7 @@ export class Clients {
     }
   }
 
-  private openAt({ id }: Seat): Open {
+  private openAt({ id }: SimMachine): Open {
     let open = this.open.get(id);
     if (open === undefined) this.open.set(id, (open = { reads: new Map(), proposals: new Set() }));
     return open;

@@ -2,7 +2,7 @@ import type { MemberId } from "../../raft/core/ids.js";
 import { rebuildFrom, type Survivor } from "../../raft/core/rebuild.js";
 import { endAfterMending } from "./member.js";
 import { noNetworkFaults } from "./network.js";
-import { pickSeat, type Ground, type Seat } from "./seat.js";
+import { pickMachine, type Ground, type SimMachine } from "./sim-machine.js";
 
 const faults = [
   "crash",
@@ -28,34 +28,34 @@ export class ClusterFaults {
 
   inject(): void {
     const { ground } = this;
-    const { random, seats, network } = ground;
-    const seat = pickSeat(ground);
-    const other = random.pick(seats.filter((candidate) => candidate !== seat));
+    const { random, machines, network } = ground;
+    const machine = pickMachine(ground);
+    const other = random.pick(machines.filter((candidate) => candidate !== machine));
     const fault = random.pick(faults);
-    ground.note(`fault: ${fault} at ${seat.id}`);
+    ground.note(`fault: ${fault} at ${machine.id}`);
     switch (fault) {
       case "crash":
-        ground.crash(seat);
+        ground.crash(machine);
         return;
       case "restart":
-        for (const down of seats) if (down.member === undefined) ground.start(down);
+        for (const down of machines) if (down.member === undefined) ground.start(down);
         return;
       case "freeze":
-        seat.frozenUntil = ground.now + random.between(1, 3 * ground.electionTicks);
+        machine.frozenUntil = ground.now + random.between(1, 3 * ground.electionTicks);
         return;
       case "slowDisk":
-        seat.maxDiskTicks = random.pick([0, 1, ground.heartbeatTicks, ground.electionTicks]);
+        machine.maxDiskTicks = random.pick([0, 1, ground.heartbeatTicks, ground.electionTicks]);
         return;
       case "closeLink":
-        ground.closeLink(seat, other);
+        ground.closeLink(machine, other);
         return;
       case "cutLink":
-        network.cut(seat.id, other.id);
-        if (random.chance(0.5)) network.cut(other.id, seat.id);
-        if (random.chance(0.5)) ground.closeLink(seat, other);
+        network.cut(machine.id, other.id);
+        if (random.chance(0.5)) network.cut(other.id, machine.id);
+        if (random.chance(0.5)) ground.closeLink(machine, other);
         return;
       case "isolate":
-        this.isolate(seat);
+        this.isolate(machine);
         return;
       case "split":
         this.split();
@@ -76,14 +76,14 @@ export class ClusterFaults {
   /** Stops all members, erases one disk, rebuilds that from the others, and starts all again. */
   rebuild(): void {
     const { ground } = this;
-    const { seats, network } = ground;
-    const lost = pickSeat(ground);
+    const { machines, network } = ground;
+    const lost = pickMachine(ground);
     ground.note(`fault: ${lost.id} loses its disk`);
-    for (const seat of seats) ground.crash(seat);
-    for (const a of seats) for (const b of seats) network.drop(a.id, b.id);
-    const survivors = seats
-      .filter((seat) => seat !== lost)
-      .map(({ disk }): Survivor & Pick<Seat, "disk"> => ({
+    for (const machine of machines) ground.crash(machine);
+    for (const a of machines) for (const b of machines) network.drop(a.id, b.id);
+    const survivors = machines
+      .filter((machine) => machine !== lost)
+      .map(({ disk }): Survivor & Pick<SimMachine, "disk"> => ({
         disk,
         hardState: disk.hardState,
         last: endAfterMending(disk),
@@ -92,35 +92,35 @@ export class ClusterFaults {
     const { base, entries, machine } = source.disk;
     Object.assign(lost.disk, { hardState, base, entries: [...entries], machine });
     this.rebuilt++;
-    for (const seat of seats) ground.start(seat);
+    for (const machine of machines) ground.start(machine);
   }
 
   /** Ends all faults. */
   healAll(): void {
-    const { network, seats, now } = this.ground;
+    const { network, machines, now } = this.ground;
     network.healAll();
     network.conditions = noNetworkFaults;
-    for (const seat of seats) {
-      seat.frozenUntil = 0;
-      seat.maxDiskTicks = 0;
-      seat.writeDoneAt = now;
-      if (seat.member === undefined) this.ground.start(seat);
+    for (const machine of machines) {
+      machine.frozenUntil = 0;
+      machine.maxDiskTicks = 0;
+      machine.writeDoneAt = now;
+      if (machine.member === undefined) this.ground.start(machine);
     }
   }
 
-  private isolate(seat: Seat): void {
+  private isolate(machine: SimMachine): void {
     const isNoticed = this.ground.random.chance(0.5);
-    for (const peer of this.ground.seats) {
-      if (peer === seat) continue;
-      this.cutBothWays(seat.id, peer.id);
-      if (isNoticed) this.ground.closeLink(seat, peer);
+    for (const peer of this.ground.machines) {
+      if (peer === machine) continue;
+      this.cutBothWays(machine.id, peer.id);
+      if (isNoticed) this.ground.closeLink(machine, peer);
     }
   }
 
   private split(): void {
-    const { seats, random } = this.ground;
-    const left = seats.filter(() => random.chance(0.5));
-    for (const a of left) for (const b of seats) if (!left.includes(b)) this.cutBothWays(a.id, b.id);
+    const { machines, random } = this.ground;
+    const left = machines.filter(() => random.chance(0.5));
+    for (const a of left) for (const b of machines) if (!left.includes(b)) this.cutBothWays(a.id, b.id);
   }
 
   private cutBothWays(a: MemberId, b: MemberId): void {

@@ -1,5 +1,5 @@
 import { Configuration, type ConfigurationMember } from "../../raft/core/configuration.js";
-import { isLeader, type Ground, type Seat } from "./seat.js";
+import { isLeader, type Ground, type SimMachine } from "./sim-machine.js";
 
 /** Changes of the members of a cluster: learners are added, promoted and demoted, and members are removed. Raft thesis §4.1, §4.2.1. */
 export class ClusterMembership {
@@ -9,8 +9,8 @@ export class ClusterMembership {
 
   /** Asks a leader, perhaps a deposed one, for one change. */
   change(): void {
-    const { seats, random } = this.ground;
-    const leaders = seats.filter(isLeader);
+    const { machines, random } = this.ground;
+    const leaders = machines.filter(isLeader);
     if (leaders.length === 0) return;
     const leader = random.pick(leaders);
     const configuration = this.nextConfiguration(leader);
@@ -22,10 +22,10 @@ export class ClusterMembership {
   }
 
   /** Returns the configuration with one other member than the leader changed; undefined: no change. */
-  private nextConfiguration(leader: Seat): Configuration | undefined {
-    const { seats, random } = this.ground;
+  private nextConfiguration(leader: SimMachine): Configuration | undefined {
+    const { machines, random } = this.ground;
     const before = leader.member?.core.status().configuration.members ?? [];
-    const { id } = random.pick(seats.filter((seat) => seat !== leader));
+    const { id } = random.pick(machines.filter((machine) => machine !== leader));
     const others = before.filter((member) => member.id !== id);
     const member = before.find((each) => each.id === id);
     const memberAs = (isLearner: boolean): ConfigurationMember => ({ id, isLearner, addresses: [] });

@@ -9,7 +9,7 @@ import { Member, write } from "./member.js";
 import { SimNetwork } from "./network.js";
 import { type SeededRandom, toMemberId, votersOnly } from "../../testing/index.js";
 import { Safety } from "./safety.js";
-import { describe, createSeat, isLeader, type Ground, type Seat } from "./seat.js";
+import { describe, createMachine, isLeader, type Ground, type SimMachine } from "./sim-machine.js";
 
 /** Counts of a simulation's events. */
 export interface Work {
@@ -34,7 +34,7 @@ export class SimCluster implements Ground {
   readonly random: SeededRandom;
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
-  readonly seats: readonly Seat[];
+  readonly machines: readonly SimMachine[];
   readonly network: SimNetwork;
   readonly clients: Clients;
   readonly faults: ClusterFaults;
@@ -66,8 +66,8 @@ export class SimCluster implements Ground {
     const initial = votersOnly(...ids.slice(0, options.members));
     this.safety = new Safety(initial);
     this.membership = new ClusterMembership(this);
-    this.seats = ids.map((id) => createSeat(toMemberId(id), initial, random.pick([0, 1, 3, 10])));
-    for (const seat of this.seats) this.start(seat);
+    this.machines = ids.map((id) => createMachine(toMemberId(id), initial, random.pick([0, 1, 3, 10])));
+    for (const machine of this.machines) this.start(machine);
   }
 
   /** Runs `act`; its failure shows the events before it. */
@@ -90,62 +90,63 @@ export class SimCluster implements Ground {
   /** Ticks nearly all members, then delivers messages and ends writes that are due. */
   tick(): void {
     this.now++;
-    for (const seat of this.seats) if (!this.random.chance(0.02)) this.tickSeat(seat);
-    for (const parcel of this.network.takeDue(this.now)) {
-      const seat = this.seatOf(parcel.to);
-      if (this.isFrozen(seat)) this.network.hold(parcel, this.now + 1);
-      else this.step(seat, { kind: "receive", from: parcel.from, message: parcel.message });
+    for (const machine of this.machines) if (!this.random.chance(0.02)) this.tickMachine(machine);
+    for (const packet of this.network.takeDue(this.now)) {
+      const machine = this.machineOf(packet.to);
+      if (this.isFrozen(machine)) this.network.hold(packet, this.now + 1);
+      else this.step(machine, { kind: "receive", from: packet.from, message: packet.message });
     }
     this.snapshots.tick();
-    for (const seat of this.seats) this.turnDisk(seat);
+    for (const machine of this.machines) this.turnDisk(machine);
   }
 
-  private tickSeat(seat: Seat): void {
-    if (seat.member === undefined || this.isFrozen(seat)) return;
-    seat.ticks++;
-    this.step(seat, { kind: "tick" });
+  private tickMachine(machine: SimMachine): void {
+    if (machine.member === undefined || this.isFrozen(machine)) return;
+    machine.ticks++;
+    this.step(machine, { kind: "tick" });
     // A transfer ends after an election timeout, with or without success, and proposals are accepted again. Raft thesis §3.10.
-    const waited = seat.ticks - (seat.transferAskedAt ?? seat.ticks);
-    assert.ok(waited < this.electionTicks, `member ${seat.id} transfers leadership endlessly`);
+    const waited = machine.ticks - (machine.transferAskedAt ?? machine.ticks);
+    assert.ok(waited < this.electionTicks, `member ${machine.id} transfers leadership endlessly`);
   }
 
-  private turnDisk(seat: Seat): void {
-    const { member } = seat;
-    if (member === undefined || this.isFrozen(seat)) return;
-    if (member.installing !== undefined && seat.installDoneAt <= this.now) this.snapshots.finishInstall(seat, member);
-    if (seat.member?.writing !== undefined && seat.writeDoneAt <= this.now) member.finishWrite();
-    this.look(seat);
+  private turnDisk(machine: SimMachine): void {
+    const { member } = machine;
+    if (member === undefined || this.isFrozen(machine)) return;
+    if (member.installing !== undefined && machine.installDoneAt <= this.now)
+      this.snapshots.finishInstall(machine, member);
+    if (machine.member?.writing !== undefined && machine.writeDoneAt <= this.now) member.finishWrite();
+    this.look(machine);
   }
 
-  isFrozen(seat: Seat): boolean {
-    return seat.frozenUntil > this.now;
+  isFrozen(machine: SimMachine): boolean {
+    return machine.frozenUntil > this.now;
   }
 
-  step(seat: Seat, input: Input): void {
-    if (seat.member === undefined || this.isFrozen(seat)) return;
-    if (input.kind === "receive") this.note(`${input.from}→${seat.id} ${describe(input.message)}`);
+  step(machine: SimMachine, input: Input): void {
+    if (machine.member === undefined || this.isFrozen(machine)) return;
+    if (input.kind === "receive") this.note(`${input.from}→${machine.id} ${describe(input.message)}`);
     // The driver's loop often handles several inputs in one turn.
-    if (input.kind !== "tick" && this.random.chance(0.2)) seat.member.core.step(input);
-    else seat.member.step(input);
-    this.look(seat);
+    if (input.kind !== "tick" && this.random.chance(0.2)) machine.member.core.step(input);
+    else machine.member.step(input);
+    this.look(machine);
   }
 
-  private look(seat: Seat): void {
-    if (seat.member !== undefined) this.safety.onStatus(seat.member.core.status());
+  private look(machine: SimMachine): void {
+    if (machine.member !== undefined) this.safety.onStatus(machine.member.core.status());
   }
 
-  seatOf(id: MemberId): Seat {
-    const seat = this.seats[Number(id) - 1];
-    assert.ok(seat !== undefined);
-    return seat;
+  machineOf(id: MemberId): SimMachine {
+    const machine = this.machines[Number(id) - 1];
+    assert.ok(machine !== undefined);
+    return machine;
   }
 
   // Members.
 
-  start(seat: Seat): void {
-    const { id, disk } = seat;
+  start(machine: SimMachine): void {
+    const { id, disk } = machine;
     this.note(`${id} starts: ${describe(disk)}`);
-    seat.member = new Member({
+    machine.member = new Member({
       id,
       disk,
       random: this.random.next,
@@ -157,69 +158,70 @@ export class SimCluster implements Ground {
         maxCommittedBytes: 500,
         maxUncommittedBytes: 4_000,
       },
-      send: (outgoing) => this.send(seat, outgoing),
+      send: (outgoing) => this.send(machine, outgoing),
       onWrite: (unsaved, log) => {
-        seat.writeDoneAt = this.now + this.random.between(0, seat.maxDiskTicks);
+        machine.writeDoneAt = this.now + this.random.between(0, machine.maxDiskTicks);
         this.safety.onWrite(id, unsaved, log);
       },
-      onApplied: (entry) => this.onApplied(seat, entry),
+      onApplied: (entry) => this.onApplied(machine, entry),
       configurationAt: ({ index }) => this.safety.configurationAt(index),
-      onInstall: (position) => this.snapshots.install(seat, position),
-      onNotice: (notice) => this.onNotice(seat, notice),
-      onReadState: (read) => this.clients.onReadAnswered(seat, read),
-      onRefusal: (refusal) => this.clients.refuse(seat, refusal),
+      onInstall: (position) => this.snapshots.install(machine, position),
+      onNotice: (notice) => this.onNotice(machine, notice),
+      onReadState: (read) => this.clients.onReadAnswered(machine, read),
+      onRefusal: (refusal) => this.clients.refuse(machine, refusal),
     });
-    seat.applied = seat.member.lastApplied.index;
-    this.look(seat);
+    machine.applied = machine.member.lastApplied.index;
+    this.look(machine);
   }
 
-  crash(seat: Seat): void {
-    if (seat.member === undefined) return;
-    const { writing, installing } = seat.member;
+  crash(machine: SimMachine): void {
+    if (machine.member === undefined) return;
+    const { writing, installing } = machine.member;
     const isKept = writing !== undefined && this.random.chance(0.3);
-    this.note(`${seat.id} crashes${writing === undefined ? "" : isKept ? ", its write kept" : ", its write lost"}`);
-    if (isKept) write(seat.disk, writing);
-    this.snapshots.flush(seat);
+    this.note(`${machine.id} crashes${writing === undefined ? "" : isKept ? ", its write kept" : ", its write lost"}`);
+    if (isKept) write(machine.disk, writing);
+    this.snapshots.flush(machine);
     // The switch to the snapshot is one rename, which a crash leaves done or not done.
-    if (installing !== undefined && this.random.chance(0.5)) seat.disk.machine = installing;
-    seat.member = undefined;
-    seat.frozenUntil = 0;
-    seat.transferAskedAt = undefined;
-    this.clients.onCrash(seat);
-    this.safety.onCrash(seat.id);
-    if (this.random.chance(0.7)) for (const other of this.seats) if (other !== seat) this.closeLink(seat, other);
+    if (installing !== undefined && this.random.chance(0.5)) machine.disk.machine = installing;
+    machine.member = undefined;
+    machine.frozenUntil = 0;
+    machine.transferAskedAt = undefined;
+    this.clients.onCrash(machine);
+    this.safety.onCrash(machine.id);
+    if (this.random.chance(0.7))
+      for (const other of this.machines) if (other !== machine) this.closeLink(machine, other);
   }
 
-  private onNotice(seat: Seat, notice: Notice): void {
-    this.note(`${seat.id} tells ${describe(notice)}`);
+  private onNotice(machine: SimMachine, notice: Notice): void {
+    this.note(`${machine.id} tells ${describe(notice)}`);
     switch (notice.kind) {
       case "snapshotNeeded":
-        this.snapshots.onNeeded(seat, notice.peer);
+        this.snapshots.onNeeded(machine, notice.peer);
         return;
       case "snapshotRefused":
         return;
       case "transferEnded":
-        assert.ok(seat.transferAskedAt !== undefined, `member ${seat.id} ended a transfer that nobody asked for`);
-        seat.transferAskedAt = undefined;
+        assert.ok(machine.transferAskedAt !== undefined, `member ${machine.id} ended a transfer that nobody asked for`);
+        machine.transferAskedAt = undefined;
         if (notice.ok) this.handedOver++;
         return;
     }
   }
 
-  private onApplied(seat: Seat, entry: Entry): void {
-    assert.ok(seat.member !== undefined);
-    this.safety.onApplied(seat.id, entry, seat.disk, seat.member.core.status().term);
-    assert.equal(entry.index, seat.applied + 1, `member ${seat.id} skipped or repeated an entry`);
-    seat.applied = entry.index;
-    this.clients.onApplied(seat, entry);
+  private onApplied(machine: SimMachine, entry: Entry): void {
+    assert.ok(machine.member !== undefined);
+    this.safety.onApplied(machine.id, entry, machine.disk, machine.member.core.status().term);
+    assert.equal(entry.index, machine.applied + 1, `member ${machine.id} skipped or repeated an entry`);
+    machine.applied = entry.index;
+    this.clients.onApplied(machine, entry);
   }
 
-  private send(seat: Seat, outgoing: Outgoing): void {
-    this.safety.onSend(seat.id, outgoing, seat.disk);
-    this.network.send({ from: seat.id, to: outgoing.to, message: outgoing.message, now: this.now });
+  private send(machine: SimMachine, outgoing: Outgoing): void {
+    this.safety.onSend(machine.id, outgoing, machine.disk);
+    this.network.send({ from: machine.id, to: outgoing.to, message: outgoing.message, now: this.now });
   }
 
-  closeLink(a: Seat, b: Seat): void {
+  closeLink(a: SimMachine, b: SimMachine): void {
     this.note(`link ${a.id}–${b.id} closes`);
     this.network.drop(a.id, b.id);
     this.step(a, { kind: "linkClosed", peer: b.id });
@@ -242,11 +244,11 @@ export class SimCluster implements Ground {
     const before = clients.last;
     const isDone = (): boolean =>
       clients.last > before &&
-      this.membersNow().every((seat) => seat.applied >= clients.last && clients.countUnanswered(seat) === 0);
+      this.membersNow().every((machine) => machine.applied >= clients.last && clients.countUnanswered(machine) === 0);
     for (let tick = 0; !isDone(); tick++) {
       assert.ok(this.now < until, `no progress within ${maxTicks} ticks of quiet: ${this.describe()}`);
       // The proposals of a deposed leader may be lost, so the write is repeated now and then.
-      const leader = this.seats.find(isLeader);
+      const leader = this.machines.find(isLeader);
       if (tick % this.electionTicks === 0 || this.random.chance(0.05))
         if (leader !== undefined) clients.propose(leader);
       this.tick();
@@ -254,10 +256,10 @@ export class SimCluster implements Ground {
     clients.checkAtTheEnd();
   }
 
-  /** Returns the seats of the members as of the last applied entry: others do not receive the log. */
-  private membersNow(): readonly Seat[] {
+  /** Returns the machines of the members as of the last applied entry: others do not receive the log. */
+  private membersNow(): readonly SimMachine[] {
     const ids = new Set(this.safety.newestConfiguration.members.map(({ id }) => id));
-    return this.seats.filter(({ id }) => ids.has(id));
+    return this.machines.filter(({ id }) => ids.has(id));
   }
 
   /** Returns the counts; a simulation in which nothing happens proves nothing. */
@@ -272,12 +274,12 @@ export class SimCluster implements Ground {
   }
 
   private describe(): string {
-    const show = (seat: Seat): string => {
-      const status = seat.member?.core.status();
+    const show = (machine: SimMachine): string => {
+      const status = machine.member?.core.status();
       return status === undefined
-        ? `${seat.id} down`
-        : `${seat.id} ${status.role} term=${status.term} last=${status.lastIndex} commit=${status.commit} reads=${this.clients.countUnanswered(seat)}`;
+        ? `${machine.id} down`
+        : `${machine.id} ${status.role} term=${status.term} last=${status.lastIndex} commit=${status.commit} reads=${this.clients.countUnanswered(machine)}`;
     };
-    return this.seats.map(show).join(", ");
+    return this.machines.map(show).join(", ");
   }
 }

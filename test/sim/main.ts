@@ -12,7 +12,7 @@ interface Options {
   readonly jobs: number;
   readonly stopAtFirst?: true;
   readonly shrink?: true;
-  readonly story: number;
+  readonly lines: number;
   readonly details?: true;
   readonly faults?: readonly number[];
   readonly kvClients?: number;
@@ -29,14 +29,14 @@ const places = (text: string): readonly number[] => (text === "none" ? [] : text
 
 const options = program
   .name("sim")
-  .description("Runs whole simulated clusters. With SEED=<n> in the environment: that one, and all of its story's end.")
+  .description("Runs whole simulated clusters. With SEED=<n> in the environment: that one, and its last events.")
   .option("--seeds <count>", "how many", count, 200)
   .option("--from <seed>", "the first", count, 1)
   .option("--jobs <count>", "processes", count, availableParallelism())
   .option("--stop-at-first", "run no further seeds once one has failed")
   .option("--shrink", "look for fewer faults with which the seed still fails")
-  .option("--story <lines>", "of a failed seed", count, 60)
-  .option("--details", "every message is a part of the story")
+  .option("--lines <lines>", "the last events of a failed seed", count, 60)
+  .option("--details", "list every message, too")
   .option(
     "--faults <places>",
     "with SEED: only these faults, by their places in its list, as --shrink names them",
@@ -48,7 +48,7 @@ const options = program
   .parse()
   .opts<Options>();
 
-const wish = { lines: options.story, details: options.details === true };
+const wish = { lines: options.lines, details: options.details === true };
 
 const tell = (report: Report): void => {
   if (report.failure !== undefined) console.log(`${describeFailure(report)}\n`);

@@ -1,5 +1,5 @@
 // Whole clusters of real members on simulated machines, one from each of 40 seeds (SEEDS=n: of n): first with faults, and with every
-// answer checked; then without faults, when they must make progress. `SEED=n npm run sim` replays one, and prints its story.
+// answer checked; then without faults, when they must make progress. `SEED=n npm run sim` replays one, and prints its events.
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import test from "node:test";

@@ -310,7 +310,7 @@ describe("writes over an install", () => {
     const second = store.flush();
     store.put(put("k", "x".repeat(2_000)));
     let isDrained = false;
-    store.whenDrained(() => (isDrained = true));
+    store.callWhenDrained(() => (isDrained = true));
 
     let isCommitted = false;
     const installing = store.install(await copyOf(leader.store, await openMemoryBackend()), () => {

@@ -4,7 +4,7 @@ import { Client as GrpcClient, credentials, Metadata, type ClientDuplexStream, t
 import { WatchCreateRequest, WatchRequest, WatchResponse, type Event } from "../../proto/index.js";
 import { within } from "./deadline.js";
 
-const patienceMs = 15_000;
+const timeoutMs = 15_000;
 
 export type CreateOptions = Partial<Omit<WatchCreateRequest, "key" | "rangeEnd" | "startRevision" | "watchId">> & {
   readonly key?: string;
@@ -114,7 +114,7 @@ export class WatchStream implements Disposable {
         await new Promise<void>((resolve) => (this.wake = resolve));
       }
     };
-    const response = await within(patienceMs, "a response on the watch stream", waitForResponse());
+    const response = await within(timeoutMs, "a response on the watch stream", waitForResponse());
     this.given += 1;
     return response;
   }

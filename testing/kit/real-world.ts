@@ -80,8 +80,8 @@ const virtualTimers = (timeline: Timeline) => {
     timers.delete(id);
   };
   const after = (ms: number, run: () => void): (() => void) => {
-    const appointment = timeline.after(Math.max(1, ms), run);
-    return () => void (appointment.run = undefined);
+    const timer = timeline.after(Math.max(1, ms), run);
+    return () => void (timer.run = undefined);
   };
   return {
     setTimeout: (callback: Callback, ms = 1, ...args: readonly unknown[]) =>

@@ -30,7 +30,7 @@ export interface ClusterParts {
 /** Messages between members arrive at once. */
 const noDelay = { ...normalConditions, minDelayMs: 0, maxDelayMs: 0 };
 
-const quietStory = { tell: () => undefined, detail: () => undefined };
+const quietLog = { addLine: () => undefined, addDetail: () => undefined };
 
 /** Makes the machines of a cluster, without starting their members. */
 const prepareParts = async (options: TestClusterOptions, own: ServerTime | undefined): Promise<ClusterParts> => {
@@ -40,7 +40,7 @@ const prepareParts = async (options: TestClusterOptions, own: ServerTime | undef
     throw new TypeError("Cannot start a test cluster on disk in virtual time: a disk takes real time");
   const time = own ?? (clock === "virtual" ? new VirtualServerTime() : new RealServerTime());
   const { timeline } = time;
-  const network = new SimNetwork(timeline, seededRandom(seed + 1), quietStory);
+  const network = new SimNetwork(timeline, seededRandom(seed + 1), quietLog);
   network.conditions = noDelay;
   const world = { timeline, network, random: seededRandom(seed), log: new LogRing(() => time.now()) };
   const faults = new RpcFaults(timeline);

@@ -1,4 +1,4 @@
-import { type Appointment, Scheduler, type Timeline } from "../index.js";
+import { type Timer, Scheduler, type Timeline } from "../index.js";
 
 /** The longest virtual time of a wait. */
 const longestWaitMs = 120_000;
@@ -34,10 +34,10 @@ export class VirtualTimeline implements Timeline {
     return this.scheduler.now;
   }
 
-  after(ms: number, run: () => void): Appointment {
-    const appointment = this.scheduler.after(ms, run);
-    if (appointment.at <= this.scheduler.now) this.arm();
-    return appointment;
+  after(ms: number, run: () => void): Timer {
+    const timer = this.scheduler.after(ms, run);
+    if (timer.at <= this.scheduler.now) this.arm();
+    return timer;
   }
 
   sleep(ms: number): Promise<void> {

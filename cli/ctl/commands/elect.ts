@@ -53,8 +53,8 @@ interface Candidate {
 async function lead({ name, proposal }: Candidate, session: Session, stop: AbortSignal, io: Io): Promise<void> {
   const campaign = session.client.election(name).campaign(proposal, { signal: stop });
   const leadership = await whenObtained(campaign, stop, "elect: session expired");
-  const { key, lost } = leadership;
-  const holding: Holding = { key, lost, giveUp: () => leadership.resign() };
+  const { key, lossSignal } = leadership;
+  const holding: Holding = { key, lossSignal, giveUp: () => leadership.resign() };
   await workWhileHolding(holding, io, async () => {
     session.printer.get(await keyOf(holding, session), { valueOnly: false });
     await untilStopped(holding, stop, "elect: session expired");

@@ -8,7 +8,7 @@ import type { Session } from "./session.js";
 export interface Holding {
   readonly key: Uint8Array;
   /** Aborted when the lease, and so the lock or leadership, is lost. */
-  readonly lost: AbortSignal;
+  readonly lossSignal: AbortSignal;
   readonly giveUp: () => Promise<void>;
 }
 
@@ -58,8 +58,8 @@ export async function keyOf(holding: Holding, { client, limits }: Session): Prom
 }
 
 /** Waits until the program is stopped. @throws Failure if the lease is lost first */
-export async function untilStopped({ lost }: Holding, stop: AbortSignal, loss: string): Promise<void> {
-  const either = AbortSignal.any([lost, stop]);
+export async function untilStopped({ lossSignal }: Holding, stop: AbortSignal, loss: string): Promise<void> {
+  const either = AbortSignal.any([lossSignal, stop]);
   if (!either.aborted) await once(either, "abort");
   if (!stop.aborted) throw new Failure(exitCodes.error, loss);
 }

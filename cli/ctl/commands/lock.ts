@@ -41,7 +41,7 @@ export async function runLock(command: Command, io: Io): Promise<void> {
     runStoppable(io, async (stop) => {
       const options = { ttlSeconds: ttlSecondsOf(ttl), signal: stop };
       const lock = await whenObtained(session.client.lock(name, options), stop, "session expired");
-      const holding: Holding = { key: lock.key, lost: lock.lost, giveUp: () => lock.release() };
+      const holding: Holding = { key: lock.key, lossSignal: lock.lossSignal, giveUp: () => lock.release() };
       const work = words.length === 0 ? holdLock : runLocked;
       await workWhileHolding(holding, io, () => work({ holding, session, stop, words }, io));
     }),
@@ -63,14 +63,14 @@ async function holdLock({ holding, session, stop }: Locked): Promise<void> {
 
 /** @throws Failure with the command's exit code, or if the lock was lost before its end */
 async function runLocked({ holding, session, stop, words }: Locked, io: Io): Promise<void> {
-  const { key, lost } = holding;
+  const { key, lossSignal } = holding;
   const { header } = await keyOf(holding, session);
   if (stop.aborted) throw cancellationFailure();
   const warn = () => io.note("Warning: the lock is lost; the command continues");
-  lost.addEventListener("abort", warn);
+  lossSignal.addEventListener("abort", warn);
   const variables = { ETCD_LOCK_KEY: toText(key), ETCD_LOCK_REV: String(header.revision) };
   const failure = await runToEnd(words, variables, io, io.signals);
-  lost.removeEventListener("abort", warn);
+  lossSignal.removeEventListener("abort", warn);
   if (failure !== undefined) throw new Failure(failure.exitCode, failure.reason);
-  if (lost.aborted) throw new Failure(exitCodes.error, "session expired");
+  if (lossSignal.aborted) throw new Failure(exitCodes.error, "session expired");
 }

@@ -12,16 +12,16 @@ export class OpenCount {
     if (this.count === 0) for (const onSettled of [...this.waiting]) onSettled();
   }
 
-  /** Waits until no item is open, for `patienceMs` at most. */
-  async whenNone(patienceMs: number): Promise<void> {
+  /** Waits until no item is open, for `timeoutMs` at most. */
+  async whenNone(timeoutMs: number): Promise<void> {
     if (this.count === 0) return;
     await new Promise<void>((resolve) => {
       const onSettled = (): void => {
-        clearTimeout(patience);
+        clearTimeout(timer);
         this.waiting.delete(onSettled);
         resolve();
       };
-      const patience = setTimeout(onSettled, patienceMs);
+      const timer = setTimeout(onSettled, timeoutMs);
       this.waiting.add(onSettled);
     });
   }

@@ -141,7 +141,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   /** Registers a callback that runs after each change of users, roles or permissions, before the next entry is applied. */
-  whenAuthChanges(callback: () => void): void {
+  addAuthListener(callback: () => void): void {
     this.authListeners.push(callback);
   }
 
@@ -150,12 +150,12 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   /** The newest incarnation of a member with an applied proposal; 0: none. */
-  lastStartOf(member: MemberId): number {
+  incarnationOf(member: MemberId): number {
     return this.seen.incarnationOf(member);
   }
 
   /** Calls back once all entries up to `index` are applied; at once if they are. */
-  whenApplied(index: LogIndex, callback: () => void): void {
+  callWhenApplied(index: LogIndex, callback: () => void): void {
     if (index <= this.index) callback();
     else this.waiters.push({ index, callback });
   }
@@ -204,9 +204,11 @@ export class Applier implements StateMachine, ReplicatedState {
       return;
     }
     const count = step.value;
-    if (count === entries.length) this.whenRoom(done);
+    if (count === entries.length) this.callWhenRoom(done);
     else
-      this.whenRoom(() => this.parts.clock.soon(() => this.runGuarded(() => this.apply(entries.slice(count), done))));
+      this.callWhenRoom(() =>
+        this.parts.clock.soon(() => this.runGuarded(() => this.apply(entries.slice(count), done))),
+      );
   }
 
   /**
@@ -243,9 +245,9 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   /** Calls back once the store has room: while the disk is behind, no further round is applied. */
-  private whenRoom(callback: () => void): void {
+  private callWhenRoom(callback: () => void): void {
     if (!this.store.isFull) callback();
-    else this.store.whenDrained(() => (this.stopped ? undefined : callback()));
+    else this.store.callWhenDrained(() => (this.stopped ? undefined : callback()));
   }
 
   private fail(error: unknown): void {

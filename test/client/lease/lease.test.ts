@@ -142,7 +142,7 @@ describe("a held lease", () => {
     const loss = await lease.whenEnded;
     assert.ok(loss instanceof LeaseLostError);
     assert.deepEqual([loss.lease, loss.reason], [5n, "gone"]);
-    assert.equal(lease.lost.reason, loss);
+    assert.equal(lease.lossSignal.reason, loss);
   });
 
   test("is lost before its time can be up, when no server answers", async () => {
@@ -155,7 +155,7 @@ describe("a held lease", () => {
     await using lease = await holding;
     assert.equal(lease.remainingMs, 600);
     pair.clock.advance(599);
-    assert.ok(!lease.lost.aborted);
+    assert.ok(!lease.lossSignal.aborted);
     pair.clock.advance(1);
     const loss = await lease.whenEnded;
     assert.equal(loss?.reason, "unconfirmed");
@@ -172,7 +172,7 @@ describe("a held lease", () => {
     assert.deepEqual(await passTime(pair.clock, stream.request()), { ID: 6n });
     stream.send(renewalResponse(6n, 0n));
     assert.equal((await second.whenEnded)?.reason, "gone");
-    assert.ok(!first.lost.aborted);
+    assert.ok(!first.lossSignal.aborted);
   });
 
   test("is lost when its client is closed", async () => {
@@ -216,6 +216,6 @@ describe("keeping an existing lease alive", () => {
     (await pair.stream()).fail({ code: status.UNAVAILABLE, details: "etcdserver: no leader" });
     const next = await pair.stream();
     assert.deepEqual(await next.request(), { ID: 5n });
-    assert.ok(!lease.lost.aborted);
+    assert.ok(!lease.lossSignal.aborted);
   });
 });

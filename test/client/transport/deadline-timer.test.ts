@@ -16,18 +16,18 @@ const createCalls = () => {
       for (const deadline of [...deadlines].filter((each) => each <= now)) {
         deadlines.delete(deadline);
         expired.push([deadline, now]);
-        timer.callEnds();
+        timer.onCallEnd();
       }
       return Math.min(...deadlines);
     },
   });
   const begin = (deadline: number): void => {
     deadlines.add(deadline);
-    timer.callBegins(deadline);
+    timer.onCallBegin(deadline);
   };
   const end = (deadline: number): void => {
     deadlines.delete(deadline);
-    timer.callEnds();
+    timer.onCallEnd();
   };
   return { clock, expired, begin, end };
 };

@@ -5,7 +5,7 @@ import { within } from "../../support/deadline.js";
 import type { Channel, Fields } from "./requests.js";
 
 /** Timeout for everything expected; later responses count as missing. */
-const patienceMs = 5_000;
+const timeoutMs = 5_000;
 
 /** Tells whether a response answers a request, and has no events. */
 const isReply = ({ created, canceled, compactRevision, watchId, events }: WatchResponse) =>
@@ -53,7 +53,7 @@ export class WatchLine {
       }
       return true;
     };
-    return within(patienceMs, "what was expected on a watch stream", waitUntilMet()).catch(() => false);
+    return within(timeoutMs, "what was expected on a watch stream", waitUntilMet()).catch(() => false);
   }
 
   waitForReply = (isLast: (reply: WatchResponse) => boolean): Promise<boolean> =>

@@ -24,10 +24,10 @@ const accessThatApplies = (users: readonly string[]) => {
     for (const name of users) auth.addUser({ name, password: "", options: undefined, hashedPassword: "" });
   };
   return new Access({
-    applier: { auth, appliedIndex: 0 as LogIndex, whenAuthChanges: () => undefined },
+    applier: { auth, appliedIndex: 0 as LogIndex, addAuthListener: () => undefined },
     tokens,
     reads: {
-      whenLinearizable: (read) => {
+      startRead: (read) => {
         catchUp();
         read.onReady();
       },

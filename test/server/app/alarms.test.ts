@@ -28,7 +28,7 @@ function ask(request: Ask) {
     store: { revision: 7 as Revision },
     applier: { alarms: new Alarms([nospace, corrupt]), auth: new AuthState() },
     proposals: { propose: () => assert.fail("proposed") },
-    reads: { whenLinearizable: (read) => void (waiting = read) },
+    reads: { startRead: (read) => void (waiting = read) },
   });
   try {
     alarm(anonymousCaller, AlarmRequest.fromPartial(request as Partial<AlarmRequest>), {

@@ -13,7 +13,7 @@ import type { Revision } from "../../../store/index.js";
 const ask = (action: number, version: string): string => {
   let outcome = "none";
   const operation = downgradeOperation(
-    { store: { revision: 7 as Revision }, reads: { whenLinearizable: (read) => read.onReady() } },
+    { store: { revision: 7 as Revision }, reads: { startRead: (read) => read.onReady() } },
     reportedVersions("3.7"),
   );
   try {

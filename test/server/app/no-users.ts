@@ -7,7 +7,7 @@ import type { LogIndex } from "../../../raft/index.js";
 
 export const noUsers = (): Access =>
   new Access({
-    applier: { auth: new AuthState(), appliedIndex: 0 as LogIndex, whenAuthChanges: () => undefined },
+    applier: { auth: new AuthState(), appliedIndex: 0 as LogIndex, addAuthListener: () => undefined },
     tokens: new SimpleTokens({ ttlMs: 1_000, clock: { now: () => 0 } }, () => 0),
-    reads: { whenLinearizable: () => assert.fail("asked who somebody is") },
+    reads: { startRead: () => assert.fail("asked who somebody is") },
   });

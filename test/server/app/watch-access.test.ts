@@ -13,7 +13,7 @@ const rechecksOf = (count: number) => {
     get isOn() {
       return state.isOn;
     },
-    whenChanged: (callback: () => void) => void (state.change = callback),
+    addChangeListener: (callback: () => void) => void (state.change = callback),
   } as unknown as Access;
   const rechecks = new WatchRechecks(access, { soon: (callback) => void turns.push(callback) });
   const session = {

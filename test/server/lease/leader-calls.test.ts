@@ -25,7 +25,7 @@ interface Served {
 }
 
 /** Members, and the links between them. */
-class Stage {
+class Fixture {
   readonly clock = new VirtualClock();
   readonly members = new Map<MemberId, PeerCalls>();
   /** Calls that each member was asked to serve. */
@@ -84,21 +84,21 @@ const follow = (member: PeerCalls, leader: MemberId): void =>
   member.onLeaderChange({ id: toMemberId(9n), leader, term: someTerm });
 
 test("calls go to the leader, this member or another; calls of one turn share a frame and are served together", () => {
-  const stage = new Stage();
-  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  const fixture = new Fixture();
+  const [one, two] = [fixture.add(toMemberId(1n)), fixture.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
   const outcomes = [renew(one, 10n), renew(two, 20n), renew(two, 30n)];
-  stage.clock.settle();
-  for (const { lease, answer } of stage.callsServedBy(toMemberId(1n))) answer(Number(lease));
-  stage.clock.settle();
+  fixture.clock.settle();
+  for (const { lease, answer } of fixture.callsServedBy(toMemberId(1n))) answer(Number(lease));
+  fixture.clock.settle();
   assert.deepEqual(
     outcomes.map(({ result }) => result),
     [10, 20, 30],
   );
-  assert.equal(stage.callsServedBy(toMemberId(2n)).length, 0);
-  assert.deepEqual(stage.together, [1, 2]);
+  assert.equal(fixture.callsServedBy(toMemberId(2n)).length, 0);
+  assert.deepEqual(fixture.together, [1, 2]);
   assert.deepEqual(
-    stage.frames.map(({ from, calls }) => [from, calls.requests.length, calls.responses.length]),
+    fixture.frames.map(({ from, calls }) => [from, calls.requests.length, calls.responses.length]),
     [
       [2n, 2, 0],
       [1n, 0, 2],
@@ -107,112 +107,112 @@ test("calls go to the leader, this member or another; calls of one turn share a 
 });
 
 test("a lost call or response is retransmitted; a call being served is served once", () => {
-  const stage = new Stage();
-  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  const fixture = new Fixture();
+  const [one, two] = [fixture.add(toMemberId(1n)), fixture.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
-  stage.isLost = (from) => from === 2n;
+  fixture.isLost = (from) => from === 2n;
   const outcome = renew(two, 20n);
-  stage.clock.advance(400);
-  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 0);
-  stage.isLost = () => false;
-  stage.clock.advance(200);
-  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 1);
-  stage.clock.advance(2_000);
-  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 1);
-  stage.isLost = (from) => from === 1n;
-  stage.callsServedBy(toMemberId(1n))[0]?.answer(5);
-  stage.clock.settle();
-  stage.isLost = () => false;
-  stage.clock.advance(600);
+  fixture.clock.advance(400);
+  assert.equal(fixture.callsServedBy(toMemberId(1n)).length, 0);
+  fixture.isLost = () => false;
+  fixture.clock.advance(200);
+  assert.equal(fixture.callsServedBy(toMemberId(1n)).length, 1);
+  fixture.clock.advance(2_000);
+  assert.equal(fixture.callsServedBy(toMemberId(1n)).length, 1);
+  fixture.isLost = (from) => from === 1n;
+  fixture.callsServedBy(toMemberId(1n))[0]?.answer(5);
+  fixture.clock.settle();
+  fixture.isLost = () => false;
+  fixture.clock.advance(600);
   assert.equal(outcome.result, "waits");
-  stage.callsServedBy(toMemberId(1n))[1]?.answer(5);
-  stage.clock.settle();
+  fixture.callsServedBy(toMemberId(1n))[1]?.answer(5);
+  fixture.clock.settle();
   assert.equal(outcome.result, 5);
 });
 
 test("there is a timer only while a call waits", () => {
-  const stage = new Stage();
-  const member = stage.add(toMemberId(1n));
+  const fixture = new Fixture();
+  const member = fixture.add(toMemberId(1n));
   follow(member, toMemberId(1n));
-  assert.equal(stage.clock.pendingTimers, 0);
+  assert.equal(fixture.clock.pendingTimers, 0);
   for (let round = 0; round < 2; round++) {
     const outcome = renew(member, 10n);
-    stage.clock.settle();
-    assert.equal(stage.clock.pendingTimers, 1);
-    stage.callsServedBy(toMemberId(1n)).at(-1)?.answer(10);
-    stage.clock.settle();
+    fixture.clock.settle();
+    assert.equal(fixture.clock.pendingTimers, 1);
+    fixture.callsServedBy(toMemberId(1n)).at(-1)?.answer(10);
+    fixture.clock.settle();
     assert.equal(outcome.result, 10);
-    stage.clock.advance(100);
-    assert.equal(stage.clock.pendingTimers, 0);
+    fixture.clock.advance(100);
+    assert.equal(fixture.clock.pendingTimers, 0);
   }
 });
 
 test("after a closed link the leader serves the retransmitted call again", () => {
-  const stage = new Stage();
-  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  const fixture = new Fixture();
+  const [one, two] = [fixture.add(toMemberId(1n)), fixture.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
   renew(two, 20n);
-  stage.clock.settle();
+  fixture.clock.settle();
   one.onLinkClosed(toMemberId(2n));
-  stage.clock.advance(600);
-  assert.equal(stage.callsServedBy(toMemberId(1n)).length, 2);
+  fixture.clock.advance(600);
+  assert.equal(fixture.callsServedBy(toMemberId(1n)).length, 2);
 });
 
 test("pending calls go to a new leader at once; one that does not lead yet gets a retransmission", () => {
-  const stage = new Stage();
-  for (const id of [1n, 2n, 3n].map(toMemberId)) follow(stage.add(id), toMemberId(1n));
-  const two = stage.members.get(toMemberId(2n))!;
+  const fixture = new Fixture();
+  for (const id of [1n, 2n, 3n].map(toMemberId)) follow(fixture.add(id), toMemberId(1n));
+  const two = fixture.members.get(toMemberId(2n))!;
   const outcome = renew(two, 20n);
-  stage.clock.settle();
+  fixture.clock.settle();
   follow(two, noMember);
   follow(two, toMemberId(3n));
-  stage.clock.settle();
-  assert.equal(stage.callsServedBy(toMemberId(3n)).length, 1);
-  stage.callsServedBy(toMemberId(3n))[0]?.answer(undefined);
-  stage.clock.advance(600);
-  stage.callsServedBy(toMemberId(3n))[1]?.answer(9);
-  stage.clock.settle();
+  fixture.clock.settle();
+  assert.equal(fixture.callsServedBy(toMemberId(3n)).length, 1);
+  fixture.callsServedBy(toMemberId(3n))[0]?.answer(undefined);
+  fixture.clock.advance(600);
+  fixture.callsServedBy(toMemberId(3n))[1]?.answer(9);
+  fixture.clock.settle();
   assert.equal(outcome.result, 9);
-  stage.callsServedBy(toMemberId(1n))[0]?.answer(4); // the former leader's answer is late
-  stage.clock.settle();
+  fixture.callsServedBy(toMemberId(1n))[0]?.answer(4); // the former leader's answer is late
+  fixture.clock.settle();
   assert.equal(outcome.result, 9);
 });
 
 test("a call fails at its deadline, without a leader or with a silent one", () => {
-  const stage = new Stage();
-  const two = stage.add(toMemberId(2n));
+  const fixture = new Fixture();
+  const two = fixture.add(toMemberId(2n));
   const leaderless = renew(two, 20n);
-  stage.clock.advance(6_900);
+  fixture.clock.advance(6_900);
   assert.equal(leaderless.result, "waits");
-  stage.clock.advance(200);
+  fixture.clock.advance(200);
   assert.equal(leaderless.result, "no-leader");
   follow(two, toMemberId(1n));
   const silent = renew(two, 20n);
-  stage.clock.advance(7_100);
+  fixture.clock.advance(7_100);
   assert.equal(silent.result, "timed-out");
 });
 
 test("calls at a leader that lost its quorum fail at once, also later ones until a leader is known", () => {
-  const stage = new Stage();
-  const one = stage.add(toMemberId(1n));
+  const fixture = new Fixture();
+  const one = fixture.add(toMemberId(1n));
   one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
   const waiting = renew(one, 10n);
-  stage.clock.advance(1_000);
+  fixture.clock.advance(1_000);
   assert.equal(waiting.result, "waits");
   one.onLeaderChange({ id: toMemberId(1n), leader: noMember, term: someTerm });
   assert.equal(waiting.result, "no-leader");
   assert.throws(() => renew(one, 20n), { code: "no-leader" });
-  stage.callsServedBy(toMemberId(1n))[0]?.answer(10); // too late
+  fixture.callsServedBy(toMemberId(1n))[0]?.answer(10); // too late
   one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(2n), term: (someTerm + 1) as Term });
   const outcome = renew(one, 30n);
-  stage.clock.settle();
+  fixture.clock.settle();
   assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
-  assert.equal(stage.frames.at(-1)?.to, 2n);
+  assert.equal(fixture.frames.at(-1)?.to, 2n);
 });
 
 test("calls at a leader deposed by a newer term wait for the next leader", () => {
-  const stage = new Stage();
-  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  const fixture = new Fixture();
+  const [one, two] = [fixture.add(toMemberId(1n)), fixture.add(toMemberId(2n))];
   one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(one, 10n);
   const nextTerm = (someTerm + 1) as Term;
@@ -220,51 +220,51 @@ test("calls at a leader deposed by a newer term wait for the next leader", () =>
   assert.equal(outcome.result, "waits");
   for (const [id, member] of [[toMemberId(1n), one] as const, [toMemberId(2n), two] as const])
     member.onLeaderChange({ id, leader: toMemberId(2n), term: nextTerm });
-  stage.clock.settle();
-  stage.callsServedBy(toMemberId(2n))[0]?.answer(10);
-  stage.clock.settle();
+  fixture.clock.settle();
+  fixture.callsServedBy(toMemberId(2n))[0]?.answer(10);
+  fixture.clock.settle();
   assert.equal(outcome.result, 10);
 });
 
 test("calls at a follower without a leader wait for the next one", () => {
-  const stage = new Stage();
-  const two = stage.add(toMemberId(2n));
+  const fixture = new Fixture();
+  const two = fixture.add(toMemberId(2n));
   two.onLeaderChange({ id: toMemberId(2n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(two, 10n);
   two.onLeaderChange({ id: toMemberId(2n), leader: noMember, term: someTerm });
-  stage.clock.settle();
+  fixture.clock.settle();
   assert.equal(outcome.result, "waits");
 });
 
 test("a response to a call of a former incarnation is ignored", () => {
-  const stage = new Stage();
-  const one = stage.add(toMemberId(1n));
-  const former = stage.add(toMemberId(2n), 1);
+  const fixture = new Fixture();
+  const one = fixture.add(toMemberId(1n));
+  const former = fixture.add(toMemberId(2n), 1);
   for (const member of [one, former]) follow(member, toMemberId(1n));
   renew(former, 20n);
-  stage.clock.settle();
+  fixture.clock.settle();
   former.stop();
-  const present = stage.add(toMemberId(2n), 2);
+  const present = fixture.add(toMemberId(2n), 2);
   follow(present, toMemberId(1n));
   const outcome = renew(present, 30n);
-  stage.clock.settle();
-  stage.callsServedBy(toMemberId(1n))[0]?.answer(99);
-  stage.clock.settle();
+  fixture.clock.settle();
+  fixture.callsServedBy(toMemberId(1n))[0]?.answer(99);
+  fixture.clock.settle();
   assert.equal(outcome.result, "waits");
-  stage.callsServedBy(toMemberId(1n))[1]?.answer(30);
-  stage.clock.settle();
+  fixture.callsServedBy(toMemberId(1n))[1]?.answer(30);
+  fixture.clock.settle();
   assert.equal(outcome.result, 30);
 });
 
 test("pending calls are bounded, and stop fails them", () => {
-  const stage = new Stage();
-  const two = stage.add(toMemberId(2n));
+  const fixture = new Fixture();
+  const two = fixture.add(toMemberId(2n));
   const outcomes = Array.from({ length: maxPendingCalls }, (_, n) => renew(two, BigInt(n)));
   assert.throws(() => renew(two, 1n), { code: "too-many-requests" });
   two.stop();
   assert.deepEqual(new Set(outcomes.map(({ result }) => result)), new Set(["server-stopped"]));
   assert.throws(() => renew(two, 1n), { code: "server-stopped" });
-  assert.equal(stage.clock.pendingTimers, 0);
+  assert.equal(fixture.clock.pendingTimers, 0);
 });
 
 test("calls frames and consensus frames are distinguished", () => {

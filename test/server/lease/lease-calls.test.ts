@@ -20,7 +20,7 @@ const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
     findLease: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
   };
   const answers: unknown[] = [];
-  const calls = new LeaseCalls({ whenLinearizable: (read) => void rounds.push(read) }, keeper, {
+  const calls = new LeaseCalls({ startRead: (read) => void rounds.push(read) }, keeper, {
     leaseKeys: () => keys,
     runInSlices: (work) => Promise.resolve(runAtOnce(work(() => false))),
   });

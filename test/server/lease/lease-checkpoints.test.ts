@@ -17,7 +17,7 @@ const checkpointMs = 5 * 60_000;
 const id = toLeaseId(7n);
 
 /** The replicated leases, and the leading member. */
-class Stage {
+class Fixture {
   readonly clock = new VirtualClock();
   readonly leases = new Map<bigint, Lease>();
   readonly checkpoints: CommandValues["leaseCheckpoint"][] = [];
@@ -103,60 +103,60 @@ class Stage {
 const minutes = (count: number): number => count * 60_000;
 
 /** Grants a lease of an hour, changes the leader after 22 and 44 minutes. Returns the time at which the lease expires. */
-const endOver = (stage: Stage): number => {
-  const begun = stage.clock.now();
-  stage.grant(3_600);
+const endOver = (fixture: Fixture): number => {
+  const begun = fixture.clock.now();
+  fixture.grant(3_600);
   for (let change = 0; change < 2; change++) {
-    stage.clock.advance(minutes(22));
-    stage.change();
+    fixture.clock.advance(minutes(22));
+    fixture.change();
   }
-  stage.clock.advance(minutes(120));
-  assert.ok(stage.endedAt !== undefined);
-  return stage.endedAt - begun;
+  fixture.clock.advance(minutes(120));
+  assert.ok(fixture.endedAt !== undefined);
+  return fixture.endedAt - begun;
 };
 
 test("over two changes of leader a lease lives longer by the time since each one's last checkpoint alone", () => {
-  const livedMs = endOver(new Stage(checkpointMs));
+  const livedMs = endOver(new Fixture(checkpointMs));
   assert.ok(livedMs >= minutes(60) && livedMs < minutes(65), `${livedMs / 60_000} min`);
 });
 
 test("a new leader counts a renewal that stands in the log behind what it has applied", () => {
-  const stage = new Stage(checkpointMs);
-  stage.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: 1_198 });
-  stage.replace();
-  stage.win();
-  assert.equal(stage.keeper.isLeader, false);
-  stage.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: undefined }); // the state that the log contains
-  stage.applyTerm();
-  assert.equal(stage.keeper.findLease(id)?.remainingSeconds, 1_501);
+  const fixture = new Fixture(checkpointMs);
+  fixture.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: 1_198 });
+  fixture.replace();
+  fixture.win();
+  assert.equal(fixture.keeper.isLeader, false);
+  fixture.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: undefined }); // the state that the log contains
+  fixture.applyTerm();
+  assert.equal(fixture.keeper.findLease(id)?.remainingSeconds, 1_501);
 });
 
 test("without checkpoints each change of leader gives a lease its full time", () => {
-  const stage = new Stage(undefined);
-  const livedMs = endOver(stage);
+  const fixture = new Fixture(undefined);
+  const livedMs = endOver(fixture);
   assert.ok(livedMs >= minutes(104), `${livedMs / 60_000} min`);
-  assert.equal(stage.checkpoints.length, 0);
+  assert.equal(fixture.checkpoints.length, 0);
 });
 
 test("a checkpoint within the extension of a new leader's leases says no more than the TTL", () => {
-  const stage = new Stage(electionMs / 2);
-  stage.grant(60);
-  stage.change();
-  stage.clock.advance(electionMs / 2 + 100);
+  const fixture = new Fixture(electionMs / 2);
+  fixture.grant(60);
+  fixture.change();
+  fixture.clock.advance(electionMs / 2 + 100);
   assert.deepEqual(
-    stage.checkpoints.map(({ leases }) => leases),
+    fixture.checkpoints.map(({ leases }) => leases),
     [[{ id, generation: 1n, seconds: 60n }]],
   );
 });
 
 test("a lease of five minutes or less has no checkpoints, nor has one that is renewed often enough", () => {
-  const stage = new Stage(checkpointMs);
-  stage.grant(300);
-  stage.clock.advance(299_000);
-  assert.equal(stage.renew().answer, 300);
-  stage.clock.advance(200_000);
-  assert.equal(stage.checkpoints.length, 0);
-  const other = new Stage(checkpointMs);
+  const fixture = new Fixture(checkpointMs);
+  fixture.grant(300);
+  fixture.clock.advance(299_000);
+  assert.equal(fixture.renew().answer, 300);
+  fixture.clock.advance(200_000);
+  assert.equal(fixture.checkpoints.length, 0);
+  const other = new Fixture(checkpointMs);
   other.grant(600);
   for (let n = 0; n < 10; n++) {
     other.clock.advance(200_000);
@@ -166,52 +166,52 @@ test("a lease of five minutes or less has no checkpoints, nor has one that is re
 });
 
 test("a checkpoint that fails is followed by the next one after the interval, not sooner", () => {
-  const stage = new Stage(checkpointMs);
-  stage.held = [];
-  stage.grant(3_600);
-  stage.clock.advance(minutes(5) + 500);
-  stage.held.pop()!.onError(new ServerError("timed-out", "no quorum"));
-  stage.clock.advance(minutes(5) - 1_000);
-  const seconds = () => stage.checkpoints.map(({ leases }) => leases[0]?.seconds);
+  const fixture = new Fixture(checkpointMs);
+  fixture.held = [];
+  fixture.grant(3_600);
+  fixture.clock.advance(minutes(5) + 500);
+  fixture.held.pop()!.onError(new ServerError("timed-out", "no quorum"));
+  fixture.clock.advance(minutes(5) - 1_000);
+  const seconds = () => fixture.checkpoints.map(({ leases }) => leases[0]?.seconds);
   assert.deepEqual(seconds(), [3_300n]);
-  stage.clock.advance(1_000);
+  fixture.clock.advance(1_000);
   assert.deepEqual(seconds(), [3_300n, 3_000n]);
 });
 
 test("a renewal after a checkpoint is answered once all members give the lease its full time again", () => {
-  const stage = new Stage(checkpointMs);
-  stage.grant(3_600);
-  stage.clock.advance(minutes(5) + 100);
-  assert.deepEqual(stage.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 3_300n }]);
-  stage.held = [];
-  const renewal = stage.renew();
-  assert.deepEqual(stage.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 0n }]);
+  const fixture = new Fixture(checkpointMs);
+  fixture.grant(3_600);
+  fixture.clock.advance(minutes(5) + 100);
+  assert.deepEqual(fixture.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 3_300n }]);
+  fixture.held = [];
+  const renewal = fixture.renew();
+  assert.deepEqual(fixture.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 0n }]);
   assert.equal(renewal.answer, "waits");
-  stage.held.pop()!.onResult(undefined);
+  fixture.held.pop()!.onResult(undefined);
   assert.equal(renewal.answer, 3_600);
-  assert.equal(stage.renew().answer, 3_600);
-  assert.equal(stage.checkpoints.length, 2, "there is nothing more to take back");
+  assert.equal(fixture.renew().answer, 3_600);
+  assert.equal(fixture.checkpoints.length, 2, "there is nothing more to take back");
 });
 
 test("a renewal whose checkpoint cannot be withdrawn is not acknowledged", () => {
-  const stage = new Stage(checkpointMs);
-  stage.grant(3_600);
-  stage.clock.advance(minutes(6));
-  stage.held = [];
-  const renewal = stage.renew();
-  stage.held.pop()!.onError(new ServerError("timed-out", "no quorum"));
+  const fixture = new Fixture(checkpointMs);
+  fixture.grant(3_600);
+  fixture.clock.advance(minutes(6));
+  fixture.held = [];
+  const renewal = fixture.renew();
+  fixture.held.pop()!.onError(new ServerError("timed-out", "no quorum"));
   assert.equal(renewal.answer, undefined);
-  assert.equal(stage.renew().answer, "waits", "the next one tries again");
+  assert.equal(fixture.renew().answer, "waits", "the next one tries again");
 });
 
 test("a renewal during the replication of a checkpoint withdraws it", () => {
-  const stage = new Stage(checkpointMs);
-  stage.held = [];
-  stage.grant(3_600);
-  stage.clock.advance(minutes(5) + 100);
-  stage.leases.set(id, { id, ttlSeconds: 3_600, generation: 1 }); // not applied yet
-  assert.equal(stage.renew().answer, "waits");
-  assert.deepEqual(stage.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 0n }]);
+  const fixture = new Fixture(checkpointMs);
+  fixture.held = [];
+  fixture.grant(3_600);
+  fixture.clock.advance(minutes(5) + 100);
+  fixture.leases.set(id, { id, ttlSeconds: 3_600, generation: 1 }); // not applied yet
+  assert.equal(fixture.renew().answer, "waits");
+  assert.deepEqual(fixture.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 0n }]);
 });
 
 test("a lease of a cluster whose leader is killed twice ends on time, and its keys with it", async () => {

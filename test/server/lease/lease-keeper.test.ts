@@ -21,7 +21,7 @@ interface Proposed {
 }
 
 /** A member's leases, and the log that they know. */
-class Stage {
+class Fixture {
   readonly clock = new VirtualClock();
   readonly leases = new Map<bigint, Lease>();
   readonly proposed: Proposed[] = [];
@@ -76,184 +76,184 @@ class Stage {
 }
 
 test("a lease expires after its time, never before, and is proposed once", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.grant(7, 5);
-  stage.commits = false;
-  stage.clock.advance(4_999);
-  assert.deepEqual(stage.ended, []);
-  stage.clock.advance(60);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.grant(7, 5);
+  fixture.commits = false;
+  fixture.clock.advance(4_999);
+  assert.deepEqual(fixture.ended, []);
+  fixture.clock.advance(60);
   assert.deepEqual(
-    stage.proposed.map(({ term, ids }) => ({ term, ids })),
+    fixture.proposed.map(({ term, ids }) => ({ term, ids })),
     [{ term: 2n, ids: [7n] }],
   );
-  stage.clock.advance(60_000);
-  assert.equal(stage.proposed.length, 1);
+  fixture.clock.advance(60_000);
+  assert.equal(fixture.proposed.length, 1);
 });
 
 test("a renewed lease does not expire, also if renewed at the last moment", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.grant(7, 5);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.grant(7, 5);
   for (let n = 0; n < 10; n++) {
-    stage.clock.advance(4_999);
-    assert.equal(stage.renew(7).answer, 5);
+    fixture.clock.advance(4_999);
+    assert.equal(fixture.renew(7).answer, 5);
   }
-  stage.clock.advance(4_999);
-  assert.deepEqual(stage.ended, []);
-  stage.clock.advance(60);
-  assert.deepEqual(stage.ended, [7n]);
+  fixture.clock.advance(4_999);
+  assert.deepEqual(fixture.ended, []);
+  fixture.clock.advance(60);
+  assert.deepEqual(fixture.ended, [7n]);
 });
 
 test("a late keep-alive is answered after the revocation; one for an unknown lease at once", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.commits = false;
-  stage.grant(7, 5);
-  stage.clock.advance(4_980);
-  stage.clock.freeze(30); // expired, but the keeper has not checked yet
-  const late = stage.renew(7);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.commits = false;
+  fixture.grant(7, 5);
+  fixture.clock.advance(4_980);
+  fixture.clock.freeze(30); // expired, but the keeper has not checked yet
+  const late = fixture.renew(7);
   assert.equal(late.answer, "waits");
-  assert.deepEqual(stage.keeper.findLease(toLeaseId(7n)), { grantedSeconds: 5, remainingSeconds: 0 });
-  stage.clock.advance(100);
-  assert.deepEqual(stage.ended, [7n]);
-  const later = stage.renew(7);
-  stage.revoke(7n);
-  assert.deepEqual([late.answer, later.answer, stage.renew(8).answer], [0, 0, 0]);
+  assert.deepEqual(fixture.keeper.findLease(toLeaseId(7n)), { grantedSeconds: 5, remainingSeconds: 0 });
+  fixture.clock.advance(100);
+  assert.deepEqual(fixture.ended, [7n]);
+  const later = fixture.renew(7);
+  fixture.revoke(7n);
+  assert.deepEqual([late.answer, later.answer, fixture.renew(8).answer], [0, 0, 0]);
 });
 
 test("a member that does not lead expires nothing, and waiting keep-alives are sent elsewhere", () => {
-  const stage = new Stage();
-  stage.grant(7, 5);
-  assert.equal(stage.renew(7).answer, undefined);
-  stage.lead(2);
-  stage.commits = false;
-  stage.clock.advance(6_100);
-  assert.deepEqual(stage.ended, [7n]);
-  const waiting = stage.renew(7);
-  stage.lead(3, "follower");
+  const fixture = new Fixture();
+  fixture.grant(7, 5);
+  assert.equal(fixture.renew(7).answer, undefined);
+  fixture.lead(2);
+  fixture.commits = false;
+  fixture.clock.advance(6_100);
+  assert.deepEqual(fixture.ended, [7n]);
+  const waiting = fixture.renew(7);
+  fixture.lead(3, "follower");
   assert.deepEqual(
-    [waiting.answer, stage.renew(7).answer, stage.keeper.findLease(toLeaseId(7n))],
+    [waiting.answer, fixture.renew(7).answer, fixture.keeper.findLease(toLeaseId(7n))],
     [undefined, undefined, undefined],
   );
-  stage.clock.advance(60_000);
-  assert.equal(stage.proposed.length, 1);
+  fixture.clock.advance(60_000);
+  assert.equal(fixture.proposed.length, 1);
 });
 
 test("a new term restarts every lease with its TTL plus an election timeout", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.grant(7, 5);
-  stage.clock.advance(4_500);
-  stage.lead(4); // led by the same member
-  stage.clock.advance(5_999);
-  assert.deepEqual(stage.ended, []);
-  stage.clock.advance(60);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.grant(7, 5);
+  fixture.clock.advance(4_500);
+  fixture.lead(4); // led by the same member
+  fixture.clock.advance(5_999);
+  assert.deepEqual(fixture.ended, []);
+  fixture.clock.advance(60);
   assert.deepEqual(
-    stage.proposed.map(({ term, ids }) => ({ term, ids })),
+    fixture.proposed.map(({ term, ids }) => ({ term, ids })),
     [{ term: 4n, ids: [7n] }],
   );
 });
 
 test("a lost expiry is proposed again after 3 s, by the same leader only", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.grant(7, 5);
-  stage.refusal = new ServerError("no-space", "no space left for the log");
-  stage.clock.advance(5_050);
-  assert.equal(stage.proposed.length, 1);
-  assert.equal(stage.renew(7).answer, "waits"); // an expired lease cannot be renewed
-  stage.clock.advance(2_900);
-  assert.equal(stage.proposed.length, 1);
-  stage.refusal = undefined;
-  stage.commits = false;
-  stage.clock.advance(200);
-  assert.equal(stage.proposed.length, 2);
-  stage.proposed[1]?.handler.onError(new ServerError("timed-out", "not committed in time"));
-  stage.lead(3, "follower");
-  stage.proposed[1]?.handler.onError(new ServerError("timed-out", "late"));
-  stage.clock.advance(60_000);
-  assert.equal(stage.proposed.length, 2);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.grant(7, 5);
+  fixture.refusal = new ServerError("no-space", "no space left for the log");
+  fixture.clock.advance(5_050);
+  assert.equal(fixture.proposed.length, 1);
+  assert.equal(fixture.renew(7).answer, "waits"); // an expired lease cannot be renewed
+  fixture.clock.advance(2_900);
+  assert.equal(fixture.proposed.length, 1);
+  fixture.refusal = undefined;
+  fixture.commits = false;
+  fixture.clock.advance(200);
+  assert.equal(fixture.proposed.length, 2);
+  fixture.proposed[1]?.handler.onError(new ServerError("timed-out", "not committed in time"));
+  fixture.lead(3, "follower");
+  fixture.proposed[1]?.handler.onError(new ServerError("timed-out", "late"));
+  fixture.clock.advance(60_000);
+  assert.equal(fixture.proposed.length, 2);
 });
 
 test("10 000 leases that expire at once are proposed 50 per entry and 1000 per second", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  for (let id = 1; id <= 10_000; id++) stage.grant(id, 5);
-  stage.clock.advance(5_000 + 10_000 + 100);
-  assert.equal(new Set(stage.ended).size, 10_000);
-  assert.equal(stage.ended.length, 10_000);
-  assert.ok(stage.proposed.every(({ ids }) => ids.length <= 50));
+  const fixture = new Fixture();
+  fixture.lead(2);
+  for (let id = 1; id <= 10_000; id++) fixture.grant(id, 5);
+  fixture.clock.advance(5_000 + 10_000 + 100);
+  assert.equal(new Set(fixture.ended).size, 10_000);
+  assert.equal(fixture.ended.length, 10_000);
+  assert.ok(fixture.proposed.every(({ ids }) => ids.length <= 50));
   for (let second = 5_000; second < 15_000; second += 1_000) {
-    const within = stage.proposed.filter(({ at }) => at >= second && at < second + 1_000);
+    const within = fixture.proposed.filter(({ at }) => at >= second && at < second + 1_000);
     assert.ok(within.flatMap(({ ids }) => ids).length <= 1_000);
   }
 });
 
 test("uncommitted expiry entries are bounded", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.commits = false;
-  for (let id = 1; id <= 10_000; id++) stage.grant(id, 5);
-  stage.clock.advance(20_000);
-  assert.equal(stage.proposed.length, 20);
-  stage.commits = true;
-  for (const id of stage.proposed[0]?.ids ?? []) stage.revoke(id);
-  stage.proposed[0]?.handler.onResult(undefined);
-  stage.clock.advance(50);
-  assert.equal(stage.proposed.length, 21);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.commits = false;
+  for (let id = 1; id <= 10_000; id++) fixture.grant(id, 5);
+  fixture.clock.advance(20_000);
+  assert.equal(fixture.proposed.length, 20);
+  fixture.commits = true;
+  for (const id of fixture.proposed[0]?.ids ?? []) fixture.revoke(id);
+  fixture.proposed[0]?.handler.onResult(undefined);
+  fixture.clock.advance(50);
+  assert.equal(fixture.proposed.length, 21);
 });
 
 test("an expiry entry has few leases if they have many keys", () => {
-  const stage = new Stage();
-  stage.keysOfEach = 200;
-  stage.lead(2);
-  for (let id = 1; id <= 7; id++) stage.grant(id, 5);
-  stage.clock.advance(5_500);
+  const fixture = new Fixture();
+  fixture.keysOfEach = 200;
+  fixture.lead(2);
+  for (let id = 1; id <= 7; id++) fixture.grant(id, 5);
+  fixture.clock.advance(5_500);
   assert.deepEqual(
-    stage.proposed.map(({ ids }) => ids.length),
+    fixture.proposed.map(({ ids }) => ids.length),
     [3, 3, 1],
   );
 });
 
 test("time in which the member was frozen does not count", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.grant(7, 5);
-  stage.clock.advance(1_000);
-  stage.clock.freeze(60_000);
-  assert.equal(stage.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second of the frozen time counts
-  assert.equal(stage.renew(7).answer, 5);
-  stage.clock.advance(4_900);
-  assert.deepEqual(stage.ended, []);
-  stage.clock.advance(200);
-  assert.deepEqual(stage.ended, [7n]);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.grant(7, 5);
+  fixture.clock.advance(1_000);
+  fixture.clock.freeze(60_000);
+  assert.equal(fixture.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second of the frozen time counts
+  assert.equal(fixture.renew(7).answer, 5);
+  fixture.clock.advance(4_900);
+  assert.deepEqual(fixture.ended, []);
+  fixture.clock.advance(200);
+  assert.deepEqual(fixture.ended, [7n]);
 });
 
-const idsOf = ({ keeper }: Stage): bigint[] => runAtOnce(keeper.listLeases(() => false)).map(({ id }) => id);
+const idsOf = ({ keeper }: Fixture): bigint[] => runAtOnce(keeper.listLeases(() => false)).map(({ id }) => id);
 
 test("leases are listed in the order of expiry", () => {
-  const stage = new Stage();
-  stage.grant(1, 30);
-  stage.lead(2);
-  stage.grant(2, 10);
-  stage.grant(3, 15);
-  assert.deepEqual(idsOf(stage), [2n, 3n, 1n]);
-  stage.clock.advance(9_000);
-  assert.equal(stage.renew(2).answer, 10);
-  assert.deepEqual(idsOf(stage), [3n, 2n, 1n]);
-  assert.deepEqual(stage.keeper.findLease(toLeaseId(2n)), { grantedSeconds: 10, remainingSeconds: 10 });
-  stage.clock.advance(1);
-  assert.deepEqual(stage.keeper.findLease(toLeaseId(2n)), { grantedSeconds: 10, remainingSeconds: 9 });
+  const fixture = new Fixture();
+  fixture.grant(1, 30);
+  fixture.lead(2);
+  fixture.grant(2, 10);
+  fixture.grant(3, 15);
+  assert.deepEqual(idsOf(fixture), [2n, 3n, 1n]);
+  fixture.clock.advance(9_000);
+  assert.equal(fixture.renew(2).answer, 10);
+  assert.deepEqual(idsOf(fixture), [3n, 2n, 1n]);
+  assert.deepEqual(fixture.keeper.findLease(toLeaseId(2n)), { grantedSeconds: 10, remainingSeconds: 10 });
+  fixture.clock.advance(1);
+  assert.deepEqual(fixture.keeper.findLease(toLeaseId(2n)), { grantedSeconds: 10, remainingSeconds: 9 });
 });
 
 test("stop leaves no timer and no waiting keep-alive", () => {
-  const stage = new Stage();
-  stage.lead(2);
-  stage.commits = false;
-  stage.grant(7, 5);
-  stage.clock.advance(5_100);
-  const waiting = stage.renew(7);
-  stage.keeper.stop();
-  assert.deepEqual([waiting.answer, stage.clock.pendingTimers], [undefined, 0]);
+  const fixture = new Fixture();
+  fixture.lead(2);
+  fixture.commits = false;
+  fixture.grant(7, 5);
+  fixture.clock.advance(5_100);
+  const waiting = fixture.renew(7);
+  fixture.keeper.stop();
+  assert.deepEqual([waiting.answer, fixture.clock.pendingTimers], [undefined, 0]);
 });

@@ -85,7 +85,7 @@ for (const [what, next, appliedStart, reason] of incarnations)
     const former = await open(file);
     assert.equal(await former.admitPeer(toMemberId(2n), incarnation), undefined);
     for (const peerIncarnations of [former, await open(file, 2)]) {
-      peerIncarnations.watchLog({ lastStartOf: (member) => (member === 2n ? appliedStart : 0) });
+      peerIncarnations.watchLog({ incarnationOf: (member) => (member === 2n ? appliedStart : 0) });
       const refusal = await peerIncarnations.admitPeer(toMemberId(2n), next);
       assert.equal(refusal?.isStale, reason === undefined ? undefined : true);
       if (reason !== undefined) assert.match(refusal?.reason ?? "", reason);

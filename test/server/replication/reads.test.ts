@@ -16,13 +16,13 @@ const setUp = () => {
   const reads = new Reads(
     { timeoutMs, clock },
     { readIndex: (request) => void asked.push(request) },
-    { whenApplied: (index, callback) => (index <= applied ? callback() : void waiters.push({ index, callback })) },
+    { callWhenApplied: (index, callback) => (index <= applied ? callback() : void waiters.push({ index, callback })) },
   );
   /** Starts a read. `ends` gets the results of each read. */
   const ends: string[][] = [];
   const read = (): void => {
     const mine: string[] = [];
-    reads.whenLinearizable({
+    reads.startRead({
       deadline: 0,
       onReady: () => mine.push("ready"),
       onError: (error) => mine.push(error instanceof ServerError ? error.code : String(error)),

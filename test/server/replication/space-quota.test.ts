@@ -56,7 +56,7 @@ const quotaOver = ({ quotaBytes = 1_000_000, disarmsItself = false, sizeBytes = 
     if (quota.hasRoomFor(bytes)) return "passed";
     return new Promise((resolve) => {
       const onError = (error: unknown): void => resolve((error as ServerError).code);
-      quota.whenMeasured(bytes, () => resolve("passed"), { onError });
+      quota.passAfterMeasuring(bytes, () => resolve("passed"), { onError });
     });
   };
   return Object.assign(world, { quota, write });

@@ -8,7 +8,7 @@ import {
   type Scheduler,
   type SeededRandom,
   type SimNetwork,
-  type Story,
+  type EventLog,
   type Way,
 } from "../../../testing/index.js";
 
@@ -17,7 +17,7 @@ export interface FaultsOptions {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork;
   readonly hosts: readonly Host[];
-  readonly story: Story;
+  readonly eventLog: EventLog;
   readonly electionMs: number;
 }
 
@@ -26,17 +26,17 @@ export type Crash = "kill" | "powerCut";
 export class FaultTools {
   readonly hosts: readonly Host[];
   readonly network: SimNetwork;
-  readonly story: Story;
+  readonly eventLog: EventLog;
   readonly rpc: Rpc;
   readonly electionMs: number;
   private readonly scheduler: Scheduler;
   private isOver = false;
   private readonly repairs: (() => void | Promise<void>)[] = [];
 
-  constructor({ hosts, network, story, rpc, electionMs, scheduler }: FaultsOptions) {
+  constructor({ hosts, network, eventLog, rpc, electionMs, scheduler }: FaultsOptions) {
     this.hosts = hosts;
     this.network = network;
-    this.story = story;
+    this.eventLog = eventLog;
     this.rpc = rpc;
     this.electionMs = electionMs;
     this.scheduler = scheduler;
@@ -57,7 +57,7 @@ export class FaultTools {
   /** Ends all faults, from now on. */
   async healAll(): Promise<void> {
     this.isOver = true;
-    this.story.tell("all faults end");
+    this.eventLog.addLine("all faults end");
     this.network.conditions = normalConditions;
     this.network.healAll();
     for (const host of this.hosts) {
@@ -87,7 +87,7 @@ export class FaultTools {
   /** Crashes a host now, and starts it again after `restMs`. */
   crash(host: Host, how: Crash, restMs: number): void {
     if (this.isOver) return;
-    if (host.isUp) this.story.tell(`${host.name} ${how === "kill" ? "is killed" : "loses its power"}`);
+    if (host.isUp) this.eventLog.addLine(`${host.name} ${how === "kill" ? "is killed" : "loses its power"}`);
     host.crash(how);
     this.restartAfter(host, restMs);
   }
@@ -98,7 +98,7 @@ export class FaultTools {
   }
 
   pause(host: Host, ms: number): void {
-    this.story.tell(`${host.name} freezes for ${ms.toFixed(0)} ms`);
+    this.eventLog.addLine(`${host.name} freezes for ${ms.toFixed(0)} ms`);
     host.pause();
     this.actAfter(ms, () => host.resume());
   }
@@ -111,7 +111,7 @@ export class FaultTools {
     const remove = host.traps.add(moment, () => {
       if (this.isOver || left-- > 0) return;
       remove();
-      this.story.tell(`${host.name} comes to the moment: ${moment}`);
+      this.eventLog.addLine(`${host.name} comes to the moment: ${moment}`);
       act();
     });
   }
@@ -131,7 +131,7 @@ export class FaultTools {
   /** Drops everything on the ways for `ms`, without closing connections. */
   cut(ways: readonly Way[], ms: number): void {
     if (ways.length === 0) return;
-    this.story.tell(`silent for ${ms.toFixed(0)} ms: ${ways.map(({ from, to }) => `${from}→${to}`).join(" ")}`);
+    this.eventLog.addLine(`silent for ${ms.toFixed(0)} ms: ${ways.map(({ from, to }) => `${from}→${to}`).join(" ")}`);
     this.actAfter(ms, this.network.cut(ways));
   }
 

@@ -39,7 +39,7 @@ export class Faults {
     const any = random.pick(tools.hosts);
     const host = (hitsLeader ? tools.anyLeader(random) : undefined) ?? any;
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
-    tools.story.tell(`fault: ${kind} at ${host.name} for ${ms.toFixed(0)} ms`);
+    tools.eventLog.addLine(`fault: ${kind} at ${host.name} for ${ms.toFixed(0)} ms`);
     injections[kind]({ host, ms, random }, tools);
   }
 }

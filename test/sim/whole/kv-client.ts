@@ -256,7 +256,7 @@ export class KvClient {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { scheduler, rpc, story, timeoutMs, counts, hasQuota, operations } = this.world;
+    const { scheduler, rpc, eventLog, timeoutMs, counts, hasQuota, operations } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;
     const invoked = scheduler.now;
@@ -267,7 +267,7 @@ export class KvClient {
     if (method === (methods.range as unknown)) counts.reads++;
     if (outcome.kind === "refused") counts.refused++;
     const line = `${this.name} at ${host.name}: ${what}: ${outcomeText(outcome)}`;
-    story.tell(line);
+    eventLog.addLine(line);
     checkAnswered(isCalm, outcome, line, hasQuota && takesSpace.has(method));
     this.home.reconsider(outcome);
     return outcome;

@@ -37,7 +37,7 @@ const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: 
 
 /** Grants a lease, changes the leader until the lease expires, and checks the time of that. There must be no other faults. */
 export const checkLastingLease = async (world: World, random: SeededRandom, checkpointMs: number): Promise<void> => {
-  const { scheduler, rpc, hosts, history, timeoutMs, clockRates, story } = world;
+  const { scheduler, rpc, hosts, history, timeoutMs, clockRates, eventLog } = world;
   const { reignMs, ttlSeconds, longestMs } = boundsOf(world, checkpointMs);
   const grantedAt = scheduler.now;
   const granted = await rpc.call(random.pick(hosts), grant, { ID: id, TTL: BigInt(ttlSeconds) }, timeoutMs);
@@ -49,7 +49,7 @@ export const checkLastingLease = async (world: World, random: SeededRandom, chec
     const leader = hosts.find(isLeader);
     const other = random.pick(hosts.filter((host) => host !== leader)).running?.replica.id;
     if (leader === undefined || other === undefined) continue;
-    story.tell(`${leader.name} is asked to have another lead, for a lease of ${ttlSeconds} s`);
+    eventLog.addLine(`${leader.name} is asked to have another lead, for a lease of ${ttlSeconds} s`);
     await rpc.call(leader, moveLeader, { targetID: other }, timeoutMs);
   }
   const livedMs = Number(findEnd()) - grantedAt;

@@ -256,7 +256,7 @@ export class LeaseClient {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { scheduler, rpc, story, timeoutMs, hasQuota, operations } = this.world;
+    const { scheduler, rpc, eventLog, timeoutMs, hasQuota, operations } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;
     const invoked = scheduler.now;
@@ -265,7 +265,7 @@ export class LeaseClient {
     if (kind !== undefined)
       operations.note({ kind, client: this.name, invoked, request } as Asked, outcome, scheduler.now);
     const line = `${this.name} at ${host.name}: ${what}: ${outcomeText(outcome)}`;
-    story.tell(line);
+    eventLog.addLine(line);
     checkAnswered(isCalm, outcome, line, hasQuota && takesSpace.has(method));
     this.home.reconsider(outcome);
     return outcome;

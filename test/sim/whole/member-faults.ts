@@ -53,12 +53,12 @@ const crash = (host: Host, how: Crash, ms: number, random: SeededRandom, tools: 
 };
 
 /** Asks a member to transfer leadership, whether it leads or not. */
-export const moveLeader = (host: Host, to: Host, { rpc, story, electionMs }: FaultTools): void => {
+export const moveLeader = (host: Host, to: Host, { rpc, eventLog, electionMs }: FaultTools): void => {
   const targetID = to.running?.replica.id;
   if (targetID === undefined) return;
   const path = "/etcdserverpb.Maintenance/MoveLeader";
   const method = { path, request: MoveLeaderRequest, response: MoveLeaderResponse };
   void rpc.call(host, method, { targetID }, 3 * electionMs).then((outcome) => {
-    story.tell(`moving the lead from ${host.name} to ${to.name}: ${outcomeText(outcome)}`);
+    eventLog.addLine(`moving the lead from ${host.name} to ${to.name}: ${outcomeText(outcome)}`);
   });
 };

@@ -68,7 +68,7 @@ export const patterns = {
     const deed = random.pick(["kill", "powerCut", "pause", "isolate", "mute", "deafen", "closeLinks"] as const);
     const chance = random.pick([0.05, 0.3, 0.8]);
     const [afterMs, forMs] = [random.pick([0, 2]), random.pick([5, 50, tools.electionMs])];
-    tools.story.tell(`the pattern: ${deed} at ${moment}`);
+    tools.eventLog.addLine(`the pattern: ${deed} at ${moment}`);
     tools.actAtEveryMoment(moment, 2 * ms, (host) => {
       if (!random.chance(chance)) return;
       const others = tools.othersThan(host);

@@ -66,7 +66,7 @@ export interface Plan {
   readonly hasUsers: boolean;
 }
 
-/** Parts of a plan to omit, which makes its story shorter. */
+/** Parts of a plan to omit, which makes its event log shorter. */
 export interface Reduction {
   /** Only these faults, by their indexes in the list. */
   readonly faults?: readonly number[];

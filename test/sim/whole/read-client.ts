@@ -54,12 +54,12 @@ export class ReadClient {
   }
 
   private async read(host: Host): Promise<void> {
-    const { floor, rpc, story, electionMs, isCalm, counts } = this.world;
+    const { floor, rpc, eventLog, electionMs, isCalm, counts } = this.world;
     this.waiting.set(host, (this.waiting.get(host) ?? 0) + 1);
     const outcome = await rpc.call(host, method, request, patienceElections * electionMs);
     this.waiting.set(host, (this.waiting.get(host) ?? 0) - 1);
     const line = `${this.name} at ${host.name}: count: ${outcomeText(outcome)}`;
-    story.tell(line);
+    eventLog.addLine(line);
     checkAnswered(isCalm, outcome, line);
     if (outcome.kind !== "ok") return;
     counts.readsEverywhere++;

@@ -7,7 +7,7 @@ export interface Report {
   readonly failure: string | undefined;
   readonly digest: string;
   /** The last events before the failure. */
-  readonly story: readonly string[];
+  readonly eventLog: readonly string[];
   readonly counts: Result["counts"];
   readonly faults: Readonly<Record<string, number>>;
   readonly entries: number;
@@ -25,8 +25,12 @@ export interface StoryWish {
 export const reportOf = (result: Result, wish: StoryWish): Report => {
   const { seed, failure, digest, counts, faults, entries, steps, virtualMs, recovery } = result;
   const numbers = { seed, digest, counts, faults, entries, steps, virtualMs, recovery };
-  if (failure === undefined) return { ...numbers, failure: undefined, story: [] };
-  return { ...numbers, failure: textOf(failure), story: result.story.last(wish.lines, { details: wish.details }) };
+  if (failure === undefined) return { ...numbers, failure: undefined, eventLog: [] };
+  return {
+    ...numbers,
+    failure: textOf(failure),
+    eventLog: result.eventLog.last(wish.lines, { details: wish.details }),
+  };
 };
 
 /** Returns an error's stack, with its causes. */
@@ -44,11 +48,11 @@ export const median = (values: readonly number[]): number => {
  * Describes a failed seed.
  * @param flags the arguments that make it fail
  */
-export const describeFailure = ({ seed, failure, story }: Report, flags = ""): string =>
+export const describeFailure = ({ seed, failure, eventLog }: Report, flags = ""): string =>
   [
     `SEED=${seed} failed: ${failure ?? ""}`,
     "what led to it:",
-    ...story.map((line) => `  ${line}`),
+    ...eventLog.map((line) => `  ${line}`),
     `replay: SEED=${seed} npm run sim${flags === "" ? "" : ` --${flags}`}`,
   ].join("\n");
 

@@ -15,7 +15,7 @@ import {
 import { AlarmPromises } from "./alarm-promises.js";
 import { Faults } from "./faults.js";
 import { History } from "./history.js";
-import { type Codec, Host, type HostObserver, Rpc, Scheduler, SimNetwork, Story } from "../../../testing/index.js";
+import { type Codec, Host, type HostObserver, Rpc, Scheduler, SimNetwork, EventLog } from "../../../testing/index.js";
 import { KvClient } from "./kv-client.js";
 import { checkLastingLease } from "./lasting-lease.js";
 import { LeaseClient, type Leases } from "./lease-client.js";
@@ -37,7 +37,7 @@ export interface Result {
   readonly failure: Error | undefined;
   /** A digest of all events. */
   readonly digest: string;
-  readonly story: Story;
+  readonly eventLog: EventLog;
   readonly counts: Counts & { readonly installs: number };
   /** Number of injected faults by kind. */
   readonly faults: Readonly<Record<string, number>>;
@@ -56,7 +56,7 @@ const maxSpaceMs = 30_000;
 
 export class Simulation {
   private readonly scheduler = new Scheduler();
-  private readonly story = new Story(() => this.scheduler.now);
+  private readonly eventLog = new EventLog(() => this.scheduler.now);
   private readonly network: SimNetwork;
   private readonly hosts: readonly Host[];
   private readonly world: World;
@@ -76,9 +76,9 @@ export class Simulation {
 
   constructor(private readonly plan: Plan) {
     const { seed, settings } = plan;
-    const { scheduler, story } = this;
+    const { scheduler, eventLog } = this;
     const source = (purpose: string) => sourceFor(seed, purpose);
-    this.network = new SimNetwork(scheduler, source("network"), story);
+    this.network = new SimNetwork(scheduler, source("network"), eventLog);
     const history = new History(
       () => scheduler.now,
       (check) => this.judge(check),
@@ -94,21 +94,21 @@ export class Simulation {
       },
       onDied: (host) => rpc.onHostDied(host),
       onLeads: (host, status) => {
-        story.tell(`${host.name} leads term ${status.term}`);
+        eventLog.addLine(`${host.name} leads term ${status.term}`);
         this.judge(() => raft.onLeads({ name: host.name, id: status.id }, status));
         this.leases.onLeader(status.term);
       },
       onSend: (host, id, outgoing) => {
         const { to, message } = outgoing;
         if (message.kind === "voteReply" && message.granted)
-          story.tell(`${host.name} votes for ${this.nameOf(to)} in term ${message.term}`);
+          eventLog.addLine(`${host.name} votes for ${this.nameOf(to)} in term ${message.term}`);
         this.judge(() => raft.onSend({ name: host.name, id }, outgoing));
       },
       onBug: (error: Error) => this.fail(error),
     };
     this.hosts = settings.members.map((name, at) => {
       const seedOfHost = source(`host ${name}`).between(0, 2 ** 31);
-      const host = new Host(name, settings, scheduler, this.network, story, seedOfHost, observer);
+      const host = new Host(name, settings, scheduler, this.network, eventLog, seedOfHost, observer);
       host.clockRate = plan.clockRates[at] ?? 1;
       return host;
     });
@@ -123,7 +123,7 @@ export class Simulation {
       rpc,
       hosts: this.hosts,
       history,
-      story,
+      eventLog,
       timeoutMs: plan.timeoutMs,
       clockRates: { fastest: Math.max(...plan.clockRates), slowest: Math.min(...plan.clockRates) },
       electionMs: settings.electionMs,
@@ -177,8 +177,8 @@ export class Simulation {
     return {
       seed: this.plan.seed,
       failure: this.failure,
-      digest: this.story.digest(),
-      story: this.story,
+      digest: this.eventLog.digest(),
+      eventLog: this.eventLog,
       counts: { ...this.world.counts, installs: this.world.history.installs },
       faults: this.faults.counts,
       entries: this.world.history.lastIndex,
@@ -195,7 +195,7 @@ export class Simulation {
   private fail(reason: unknown): void {
     if (this.failure !== undefined) return;
     this.failure = reason instanceof Error ? reason : new Error(String(reason));
-    this.story.tell(`FAILED: ${this.failure.message}`);
+    this.eventLog.addLine(`FAILED: ${this.failure.message}`);
   }
 
   /** Runs a check inside a member's code. Its failure ends the simulation, and is not thrown into the member. */
@@ -256,7 +256,7 @@ export class Simulation {
       `a write succeeds within ${maxRecovery} election timeouts of quiet`,
     );
     this.recovery = (this.scheduler.now - from) / electionMs;
-    this.story.tell(`writes go on ${this.recovery.toFixed(2)} election timeouts after the last fault`);
+    this.eventLog.addLine(`writes go on ${this.recovery.toFixed(2)} election timeouts after the last fault`);
   }
 
   /** Checks that a lease keeps its remaining time over changes of leader. A client may have to repeat a request meanwhile. */

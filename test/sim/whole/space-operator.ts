@@ -81,11 +81,11 @@ export class SpaceOperator {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { rpc, story, timeoutMs, isCalm } = this.world;
+    const { rpc, eventLog, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);
     const line = `operator at ${host.name}: ${what}: ${outcomeText(outcome)}`;
-    story.tell(line);
+    eventLog.addLine(line);
     checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);
     return outcome;

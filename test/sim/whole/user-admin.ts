@@ -103,11 +103,11 @@ export class UserAdmin {
     method: Method<Request, Response>,
     request: Request,
   ): Promise<Outcome<Response>> {
-    const { rpc, story, timeoutMs, isCalm } = this.world;
+    const { rpc, eventLog, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);
     const line = `root at ${host.name}: ${method.path}: ${outcomeText(outcome)}`;
-    story.tell(line);
+    eventLog.addLine(line);
     checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);
     return outcome;

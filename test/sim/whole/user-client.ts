@@ -121,7 +121,7 @@ export class UserClient {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { rpc, story, timeoutMs, isCalm } = this.world;
+    const { rpc, eventLog, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const { token } = this;
     const caller = {
@@ -130,7 +130,7 @@ export class UserClient {
     };
     const outcome = await rpc.call(host, method, request, timeoutMs, caller);
     const line = `${this.name} at ${host.name}: ${what}: ${outcomeText(outcome)}`;
-    story.tell(line);
+    eventLog.addLine(line);
     checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);
     return outcome;

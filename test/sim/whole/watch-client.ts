@@ -120,7 +120,9 @@ export class WatchClient {
       return;
     }
     world.counts.watchResumes++;
-    world.story.tell(`${this.name} at ${host.name}: watches ${this.interest.key || "all"} from ${this.next ?? "now"}`);
+    world.eventLog.addLine(
+      `${this.name} at ${host.name}: watches ${this.interest.key || "all"} from ${this.next ?? "now"}`,
+    );
     const { key, rangeEnd, ...rest } = this.interest;
     const request = WatchCreateRequest.create({
       ...rest,
@@ -144,7 +146,7 @@ export class WatchClient {
   private onEnd(status: GrpcStatus | undefined): void {
     if (status !== undefined)
       assert.equal(status.code, statusCode.unavailable, `the stream of ${this.name} ended: ${status.details}`);
-    this.world.story.tell(`${this.name}: its stream ended: ${status?.details ?? "the connection broke"}`);
+    this.world.eventLog.addLine(`${this.name}: its stream ended: ${status?.details ?? "the connection broke"}`);
     this.reconnectAfter(10);
   }
 
@@ -158,7 +160,7 @@ export class WatchClient {
       return;
     }
     if (response.canceled && this.options.mayLackUser && response.cancelReason.endsWith("user name is empty")) {
-      world.story.tell(`${this.name}: users are checked from now on`);
+      world.eventLog.addLine(`${this.name}: users are checked from now on`);
       this.stream?.cancel();
       this.reconnectAfter(1);
       return;
@@ -190,7 +192,7 @@ export class WatchClient {
     );
     assert.ok(compactRevision <= world.history.compactRevision, `nobody has compacted ${compactRevision}`);
     world.counts.compactedWatches++;
-    world.story.tell(`${this.name}: ${next} is compacted, goes on from ${compactRevision}`);
+    world.eventLog.addLine(`${this.name}: ${next} is compacted, goes on from ${compactRevision}`);
     this.next = compactRevision;
     this.stream?.cancel();
     this.reconnectAfter(1);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { Host, Outcome, Rpc, Scheduler, SeededRandom, Story } from "../../../testing/index.js";
+import type { Host, Outcome, Rpc, Scheduler, SeededRandom, EventLog } from "../../../testing/index.js";
 import type { History } from "./history.js";
 import type { RecordedOperations } from "./recorded-operations.js";
 
@@ -10,7 +10,7 @@ export interface World {
   readonly rpc: Rpc;
   readonly hosts: readonly Host[];
   readonly history: History;
-  readonly story: Story;
+  readonly eventLog: EventLog;
   /** Timeout of the clients' requests. */
   readonly timeoutMs: number;
   /** The fastest and the slowest clock of any member. */

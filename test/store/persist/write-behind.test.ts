@@ -129,12 +129,12 @@ describe("bounds and failures", () => {
   test("a full store calls back once a write has made room", async () => {
     const { disk, store } = await openSlowStore({ unflushedBytes: 1_000 });
     const called: string[] = [];
-    store.whenDrained(() => called.push("at once"));
+    store.callWhenDrained(() => called.push("at once"));
     store.put(put("a", "x".repeat(500)));
     assert.equal(store.isFull, false);
     store.put(put("b", "x".repeat(500)));
     assert.equal(store.isFull, true);
-    store.whenDrained(() => called.push("later"));
+    store.callWhenDrained(() => called.push("later"));
     store.endRound(roundState("m"));
     const saved = store.flush();
     assert.deepEqual(called, ["at once"]);

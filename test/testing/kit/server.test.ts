@@ -103,7 +103,7 @@ describe("startTestServer", () => {
     const before = timers();
     await using lease = await client.lease.hold({ ttlSeconds: 60 });
     assert.equal(timers(), before + 1);
-    assert.equal(lease.lost.aborted, false);
+    assert.equal(lease.lossSignal.aborted, false);
   });
 
   it("keeps its data in a temporary directory that is gone afterwards", async () => {

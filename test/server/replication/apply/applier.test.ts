@@ -483,7 +483,7 @@ test("tables that the applier did not write are damage", () => {
 test("a wait for an index ends once it is applied, at once if it already is", async (t) => {
   const copy = await open(t);
   const called: number[] = [];
-  for (const index of [0, 1, 2, 4]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  for (const index of [0, 1, 2, 4]) copy.applier.callWhenApplied(index as LogIndex, () => called.push(index));
   assert.deepEqual(called, [0]);
   apply(copy, entry(1, put("a")), entry(2, put("b")), entry(3, put("c")));
   assert.deepEqual(called, [0, 1, 2]);
@@ -495,7 +495,7 @@ test("apply does not complete while the store's writes are behind, nor after a s
   const copy = await open(t);
   let onDrained: () => void = () => assert.fail("nobody waits");
   Object.defineProperty(copy.store, "isFull", { get: () => true });
-  copy.store.whenDrained = (callback) => (onDrained = callback);
+  copy.store.callWhenDrained = (callback) => (onDrained = callback);
   let done = 0;
   copy.applier.apply([entry(1, put("a"))], () => done++);
   assert.equal(done, 0);
@@ -524,7 +524,7 @@ test("a snapshot replaces the applied state, and waiting requests for its entrie
   };
   const copy = await open(t, freshState(), undefined, { install });
   const called: number[] = [];
-  for (const index of [50, 51]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  for (const index of [50, 51]) copy.applier.callWhenApplied(index as LogIndex, () => called.push(index));
   const configuration = await new Promise<Configuration>((done) =>
     copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done),
   );
@@ -561,7 +561,7 @@ test("a snapshot replaces alarms and users, and ends the tokens of users that it
   const ann = await tokens.assign("ann", 9n, "ann", 1 as LogIndex);
   const bob = await tokens.assign("bob", 9n, "bob", 1 as LogIndex);
   let told = 0;
-  copy.applier.whenAuthChanges(() => told++);
+  copy.applier.addAuthListener(() => told++);
   await new Promise((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
   assert.equal(await tokens.verify(ann, 9n), undefined);
   assert.deepEqual(await tokens.verify(bob, 9n), { name: "bob", revision: 9n });
@@ -619,7 +619,7 @@ test("many entries that are ready together are applied in bounded rounds, with o
   const { copy, rounds, turns } = await openInTurns(t);
   const puts = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
   const called: number[] = [];
-  for (const index of [1, maxWorkPerRound]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  for (const index of [1, maxWorkPerRound]) copy.applier.callWhenApplied(index as LogIndex, () => called.push(index));
   let done = 0;
   copy.applier.apply(puts, () => done++);
   // A put counts twice: as an entry and as a revision.
@@ -699,7 +699,7 @@ test("an entry that changes more keys than the limit of a turn is applied in sli
   fillWithKeys(copy.store);
   const { revision } = copy.store;
   const called: number[] = [];
-  for (const index of [1, 2, 3]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  for (const index of [1, 2, 3]) copy.applier.callWhenApplied(index as LogIndex, () => called.push(index));
   let done = 0;
   copy.applier.apply([entry(1, put("a")), entry(2, deleteAll), entry(3, put("b"))], () => done++);
   // Reads that wait for the first entry are answered before the second one.

@@ -16,7 +16,8 @@ import {
 } from "./message-text.js";
 import { toMemberId } from "../../testing/ids.js";
 
-interface Parcel {
+/** A message in flight. */
+interface Packet {
   readonly from: MemberId;
   readonly to: MemberId;
   readonly message: PeerMessage;
@@ -25,7 +26,7 @@ interface Parcel {
 /** Limit of a `settle`: beyond it, the members send messages for ever. */
 const maxDeliveries = 10_000;
 
-export class Stage {
+export class ScenarioCluster {
   /** All ids of the scenario, members or not. */
   private ids: readonly MemberId[] = [];
   /** The configuration that the cluster begins with. */
@@ -38,9 +39,9 @@ export class Stage {
   /** Members on whose disks a write ends only with `save`. */
   private readonly held = new Set<MemberId>();
   private readonly cuts = new Set<string>();
-  private pending: Parcel[] = [];
+  private pending: Packet[] = [];
   /** Messages for `late` to deliver. */
-  private delayed: Parcel[] = [];
+  private delayed: Packet[] = [];
   private output: string[] = [];
   /** The value of each member's random source. The defaults increase with the id, so that election timeouts differ. */
   private readonly randoms = new Map<MemberId, number>();
@@ -92,7 +93,7 @@ export class Stage {
     ["show", (args) => this.show(args)],
     ["log", (args) => this.showLogs(args)],
     ["members", (args) => this.showMembers(args)],
-    ["messages", () => this.pending.forEach((parcel) => this.print(parcelText(parcel)))],
+    ["messages", () => this.pending.forEach((packet) => this.print(packetText(packet)))],
   ]);
 
   private print(line: string): void {
@@ -256,7 +257,7 @@ export class Stage {
   private send(from: MemberId, { to, message }: Outgoing): void {
     const isCut = this.cuts.has(`${from}>${to}`) || !this.members.has(to);
     if (!isCut) this.pending.push({ from, to, message });
-    if (!this.isQuiet) this.print(parcelText({ from, to, message }) + (isCut ? " (lost)" : ""));
+    if (!this.isQuiet) this.print(packetText({ from, to, message }) + (isCut ? " (lost)" : ""));
   }
 
   /** Plays `cut 3`: all links of member 3; `cut 1 > 2`: one direction; `cut 1 - 2`: both directions. */
@@ -269,18 +270,18 @@ export class Stage {
   }
 
   /** Plays `1 > 2 append`: takes the messages in flight from 1 to 2 of one kind; words may be omitted from the right. */
-  private takePending([from, , to, kind]: readonly string[]): readonly Parcel[] {
-    const isMeant = (parcel: Parcel): boolean =>
-      (from === undefined || parcel.from === idOf(from)) &&
-      (to === undefined || parcel.to === idOf(to)) &&
-      (kind === undefined || parcel.message.kind === kind);
+  private takePending([from, , to, kind]: readonly string[]): readonly Packet[] {
+    const isMeant = (packet: Packet): boolean =>
+      (from === undefined || packet.from === idOf(from)) &&
+      (to === undefined || packet.to === idOf(to)) &&
+      (kind === undefined || packet.message.kind === kind);
     const taken = this.pending.filter(isMeant);
-    this.pending = this.pending.filter((parcel) => !isMeant(parcel));
+    this.pending = this.pending.filter((packet) => !isMeant(packet));
     return taken;
   }
 
-  private deliver(parcels: readonly Parcel[]): void {
-    for (const { from, to, message } of parcels) if (this.members.has(to)) this.receive(to, from, message);
+  private deliver(packets: readonly Packet[]): void {
+    for (const { from, to, message } of packets) if (this.members.has(to)) this.receive(to, from, message);
   }
 
   private runQuietly(act: () => void): void {
@@ -362,4 +363,4 @@ const noticeText = (notice: Notice): string => {
   }
 };
 
-const parcelText = ({ from, to, message }: Parcel): string => `${from}→${to} ${messageText(message)}`;
+const packetText = ({ from, to, message }: Packet): string => `${from}→${to} ${messageText(message)}`;

@@ -6,8 +6,8 @@ import type { SimNetwork } from "./network.js";
 import type { SeededRandom } from "../../testing/index.js";
 import type { Safety } from "./safety.js";
 
-/** The place of one member: its disk and counters remain when the member crashes. */
-export interface Seat {
+/** The machine of one member: its disk and counters remain when the member crashes. */
+export interface SimMachine {
   readonly id: MemberId;
   readonly disk: Disk;
   member: Member | undefined;
@@ -22,7 +22,7 @@ export interface Seat {
   maxDiskTicks: number;
 }
 
-export const createSeat = (id: MemberId, initial: Configuration, maxDiskTicks: number): Seat => ({
+export const createMachine = (id: MemberId, initial: Configuration, maxDiskTicks: number): SimMachine => ({
   id,
   disk: createDisk(initial),
   member: undefined,
@@ -38,7 +38,7 @@ export const createSeat = (id: MemberId, initial: Configuration, maxDiskTicks: n
 /** The cluster as its clients, faults and checks see it. */
 export interface Ground {
   readonly random: SeededRandom;
-  readonly seats: readonly Seat[];
+  readonly machines: readonly SimMachine[];
   readonly network: SimNetwork;
   readonly safety: Safety;
   readonly heartbeatTicks: number;
@@ -46,23 +46,23 @@ export interface Ground {
   readonly now: number;
   /** Whether all faults have ended. */
   readonly isQuiet: boolean;
-  seatOf(id: MemberId): Seat;
-  isFrozen(seat: Seat): boolean;
+  machineOf(id: MemberId): SimMachine;
+  isFrozen(machine: SimMachine): boolean;
   /** Steps a member's core; does nothing if the member is down or frozen. */
-  step(seat: Seat, input: Input): void;
-  start(seat: Seat): void;
-  crash(seat: Seat): void;
-  closeLink(a: Seat, b: Seat): void;
+  step(machine: SimMachine, input: Input): void;
+  start(machine: SimMachine): void;
+  crash(machine: SimMachine): void;
+  closeLink(a: SimMachine, b: SimMachine): void;
   /** Adds an event to the trace that a failure shows. */
   note(event: string): void;
 }
 
-export const isLeader = ({ member }: Seat): boolean => member?.core.status().role === "leader";
+export const isLeader = ({ member }: SimMachine): boolean => member?.core.status().role === "leader";
 
-/** Picks a seat: often one that leads or believes to, as faults have the most effect there. */
-export const pickSeat = ({ seats, random }: Ground): Seat => {
-  const leaders = seats.filter(isLeader);
-  return random.pick(leaders.length > 0 && random.chance(0.5) ? leaders : seats);
+/** Picks a machine: often one that leads or believes to, as faults have the most effect there. */
+export const pickMachine = ({ machines, random }: Ground): SimMachine => {
+  const leaders = machines.filter(isLeader);
+  return random.pick(leaders.length > 0 && random.chance(0.5) ? leaders : machines);
 };
 
 /** Describes a message or another event in a line. */

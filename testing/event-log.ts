@@ -4,19 +4,19 @@ import { createHash } from "node:crypto";
 const keptLines = 4_000;
 
 /** A log of a simulation. A hash covers all its lines: two runs of one seed must have the same hash. */
-export class Story {
+export class EventLog {
   private readonly hash = createHash("sha256");
   private readonly lines: { readonly text: string; readonly isDetail: boolean }[] = [];
 
   constructor(private readonly now: () => number) {}
 
   /** Adds a line for people. */
-  tell(text: string): void {
+  addLine(text: string): void {
     this.add(text, false);
   }
 
   /** Adds a line that is part of the hash, but is printed only on request. */
-  detail(text: string): void {
+  addDetail(text: string): void {
     this.add(text, true);
   }
 

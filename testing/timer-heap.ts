@@ -1,33 +1,33 @@
-// A queue of callbacks in the order in which they are due.
+// Timers in the order in which they are due.
 
 /** A callback that is due at a time; it can be cancelled until then. */
-export interface Appointment {
+export interface Timer {
   readonly at: number;
-  /** Orders appointments that are due at the same time by their creation. */
+  /** Orders timers that are due at the same time by their creation. */
   readonly number: number;
   /** Undefined: cancelled. */
   run: (() => void) | undefined;
 }
 
-/** Number of appointments from which on cancelled ones are removed. */
+/** Number of timers from which on cancelled ones are removed. */
 const minPurge = 10_000;
 
-/** A binary heap of appointments; the next one is first. */
-export class Appointments {
-  private heap: Appointment[] = [];
+/** A binary heap of timers; the next one is first. */
+export class TimerHeap {
+  private heap: Timer[] = [];
   private count = 0;
   private purgeAt = minPurge;
 
-  /** The next appointment, which may be cancelled. */
-  get first(): Appointment | undefined {
+  /** The next timer, which may be cancelled. */
+  get first(): Timer | undefined {
     return this.heap[0];
   }
 
-  add(at: number, run: () => void): Appointment {
+  add(at: number, run: () => void): Timer {
     if (this.heap.length >= this.purgeAt) this.purge();
-    const appointment = { at, number: this.count++, run };
-    this.push(appointment);
-    return appointment;
+    const timer = { at, number: this.count++, run };
+    this.push(timer);
+    return timer;
   }
 
   removeFirst(): void {
@@ -51,25 +51,25 @@ export class Appointments {
     this.heap = [];
   }
 
-  /** Removes cancelled appointments: otherwise a request's time-out would stay in the heap long after the answer. */
+  /** Removes cancelled timers: otherwise a request's time-out would stay in the heap long after the answer. */
   private purge(): void {
     this.heap = this.heap.filter(({ run }) => run !== undefined).sort((a, b) => (isBefore(a, b) ? -1 : 1));
     this.purgeAt = Math.max(minPurge, 2 * this.heap.length);
   }
 
-  private push(appointment: Appointment): void {
+  private push(timer: Timer): void {
     const { heap } = this;
-    let position = heap.push(appointment) - 1;
+    let position = heap.push(timer) - 1;
     while (position > 0) {
       const parent = (position - 1) >> 1;
       const above = heap[parent];
-      if (above === undefined || isBefore(above, appointment)) break;
+      if (above === undefined || isBefore(above, timer)) break;
       heap[position] = above;
       position = parent;
     }
-    heap[position] = appointment;
+    heap[position] = timer;
   }
 }
 
-const isBefore = (one: Appointment, other: Appointment): boolean =>
+const isBefore = (one: Timer, other: Timer): boolean =>
   one.at < other.at || (one.at === other.at && one.number < other.number);
