@@ -74,7 +74,7 @@ export class Authorization {
       ...guarded,
       leaseTimeToLive: this.timeToLive(guarded.leaseTimeToLive),
       leaseLeases: this.leases(guarded.leaseLeases),
-      leaseKeepAlive: this.keepAlive(inner.leaseKeepAlive),
+      leaseKeepAlive: inner.leaseKeepAlive,
       rangeStream: inner.rangeStream,
       watch: inner.watch,
     };
@@ -170,26 +170,6 @@ export class Authorization {
       rights.checkLeaseRead(id, this.store);
       if (++leases % perLook === 0 && shouldYield(perLook)) yield;
     }
-  }
-
-  /** Checks that the user may write all keys of the lease. */
-  private keepAlive(open: Application["leaseKeepAlive"]): Application["leaseKeepAlive"] {
-    return (caller, listener) => {
-      const session = open(caller, listener);
-      return {
-        renew: (id, handler) =>
-          this.access.runIfAllowed(
-            caller,
-            (rights) => {
-              rights.checkUser();
-              rights.checkLeaseWrite(id, this.store);
-            },
-            () => session.renew(id, handler),
-            handler,
-          ),
-        close: () => session.close(),
-      };
-    };
   }
 }
 

@@ -1,13 +1,14 @@
 import { type Answer, type KvStore, type LeaseId, leaseIdFrom, type Revision } from "../../store/index.js";
-import { type ResultHandler, ServerError } from "../base/index.js";
+import { type Caller, type ResultHandler, ServerError } from "../base/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals, SpaceQuota } from "../replication/index.js";
+import type { Access } from "./access.js";
 import type { Application } from "./application.js";
 import { leaseCost } from "./write-cost.js";
 
 export interface LeaseParts {
-  readonly store: Pick<KvStore, "revision" | "lease" | "runInSlices">;
+  readonly store: Pick<KvStore, "revision" | "lease" | "firstAttachedKey" | "runInSlices">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   /** The remaining times of leases, if this member leads. */
   readonly leases: Pick<LeaseKeeper, "listLeases">;
@@ -19,6 +20,7 @@ export interface LeaseSettings {
   /** Uniform in [0, 1): the source of the first id for leases whose requests have none. */
   readonly random: () => number;
   readonly minLeaseTtlSeconds: number;
+  readonly access: Access;
 }
 
 type LeaseOperations = Pick<
@@ -41,10 +43,28 @@ export const minLeaseTtl = ({ heartbeatMs, electionMs }: { heartbeatMs: number; 
 export const leaseOperations = (
   { store, proposals, leases, leader }: LeaseParts,
   quota: Pick<SpaceQuota, "hasRoomFor" | "passAfterMeasuring">,
-  { random, minLeaseTtlSeconds }: LeaseSettings,
+  { random, minLeaseTtlSeconds, access }: LeaseSettings,
 ): LeaseOperations => {
   const minTtl = BigInt(minLeaseTtlSeconds);
   const nextId = freeLeaseIds(store, random);
+
+  const renewLease = (id: LeaseId, handler: ResultHandler<Answer<bigint>>): void => {
+    const { revision } = store; // the revision before the change, as in etcd
+    leader.ask({ $case: "renewLease", value: id }, new Renewal(revision, handler));
+  };
+
+  /** Renews a lease for a user who may write all keys of the lease. */
+  const renewLeaseAsUser = (caller: Caller, id: LeaseId, handler: ResultHandler<Answer<bigint>>): void =>
+    access.runIfAllowed(
+      caller,
+      (rights) => {
+        rights.checkUser();
+        rights.checkLeaseWrite(id, store);
+      },
+      () => renewLease(id, handler),
+      handler,
+    );
+
   return {
     leaseGrant: (caller, { ID, TTL }, handler) => {
       if (TTL > maxTtlSeconds)
@@ -73,10 +93,10 @@ export const leaseOperations = (
         },
         caller.user,
       ),
-    leaseKeepAlive: () => ({
+    leaseKeepAlive: (caller) => ({
       renew: (id, handler) => {
-        const { revision } = store; // the revision before the change, as in etcd
-        leader.ask({ $case: "renewLease", value: id }, new Renewal(revision, handler));
+        if (access.isOn) renewLeaseAsUser(caller, id, handler);
+        else renewLease(id, handler);
       },
       close: () => undefined,
     }),

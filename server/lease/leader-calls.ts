@@ -1,8 +1,15 @@
 import type { Clock } from "../../platform/index.js";
+import type { CallRequest, CallResponse } from "../../proto/index.js";
 import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
 import { maxPendingCalls, NumberTable, type ResultHandler, ServerError } from "../base/index.js";
 import { Sweeper } from "../replication/index.js";
-import type { LeaderRequest, LeaderResponse, ResponseTo } from "./served-calls.js";
+
+/** The content of a call to the leader. */
+export type LeaderRequest = NonNullable<CallRequest["request"]>;
+/** The content of a response to a call. */
+export type LeaderResponse = NonNullable<CallResponse["response"]>;
+/** The content of the response to a kind of call. */
+export type ResponseTo<Request extends LeaderRequest> = Extract<LeaderResponse, { readonly $case: Request["$case"] }>;
 
 interface PendingCall {
   readonly number: number;

@@ -1,9 +1,10 @@
 import type { LeaseQuery } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, LeaseNotFoundError } from "../../store/index.js";
 import type { LinearizableRead, Reads } from "../replication/index.js";
+import type { CallServer, ServedCall } from "./calls.js";
+import type { LeaderResponse } from "./leader-calls.js";
 import type { LeaseKeeper } from "./lease-keeper.js";
 import { encodeLeaseKeys } from "./lease-keys.js";
-import type { CallServer, LeaderResponse, ServedCall } from "./served-calls.js";
 
 /** The number of calls that wait for a quorum round as one read, and are served in one turn: about 1 ms. */
 export const maxCallsPerRead = 200;

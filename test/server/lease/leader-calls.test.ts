@@ -13,9 +13,8 @@ import {
 } from "../../../raft/index.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxPendingCalls } from "../../../server/base/limits.js";
-import { PeerCalls } from "../../../server/lease/calls.js";
+import { type CallServer, PeerCalls } from "../../../server/lease/calls.js";
 import { decodeCalls, encodeCalls, isCallsFrame } from "../../../server/peers/calls-frame.js";
-import type { CallServer } from "../../../server/lease/served-calls.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toMemberId } from "../../../testing/ids.js";
 

@@ -4,7 +4,7 @@ import test from "node:test";
 import { LeaseTimeToLiveResponse } from "../../../proto/index.js";
 import { LeaseNotFoundError, runAtOnce } from "../../../store/index.js";
 import { LeaseCalls, maxCallsPerRead } from "../../../server/lease/lease-calls.js";
-import type { LeaderRequest } from "../../../server/lease/served-calls.js";
+import type { LeaderRequest } from "../../../server/lease/leader-calls.js";
 import type { LinearizableRead } from "../../../server/replication/reads.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
