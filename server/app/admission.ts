@@ -53,7 +53,7 @@ export class Admission {
         if (!requiresLeader(caller)) return session;
         this.leaderRequired.add(listener);
         return {
-          renew: (id, handler) => session.renew(id, handler),
+          renew: session.renew,
           close: () => {
             this.leaderRequired.remove(listener);
             session.close();

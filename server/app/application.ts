@@ -1,5 +1,6 @@
-// The boundary between the transports and the member. A gRPC service, the gateway, a client in the same process and a user
-// interface call the same operations; conditions of every request are checked by wrappers around them.
+// The boundary between the transports and the member. The services, the pages of HTTP and programs in this process call these
+// operations; the gateway and the in-process client of a test call them through the method table of the services. Wrappers check the
+// conditions of every request.
 
 import type {
   AlarmRequest,

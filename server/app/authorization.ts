@@ -1,4 +1,5 @@
-// The rule of each operation: which callers may call it. Rights on keys are checked at the read, and when a command is applied.
+// The rule of each operation: which callers may call it. Rights on keys are checked at the read, at the renewal of a lease, and when
+// a command is applied.
 
 import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";

@@ -17,7 +17,7 @@ export interface KeepAliveSession {
    * @param handler receives the remaining TTL in seconds, 0 if there is no such lease; and the store's revision
    * @throws ServerError if the renewal is refused at once
    */
-  renew(id: LeaseId, handler: ResultHandler<Answer<bigint>>): void;
+  readonly renew: (id: LeaseId, handler: ResultHandler<Answer<bigint>>) => void;
   /** Closes the session; results of earlier requests may still arrive. */
   close(): void;
 }
