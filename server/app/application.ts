@@ -1,6 +1,5 @@
-// The boundary between the transports and the member. The services, the pages of HTTP and programs in this process call these
-// operations; the gateway and the in-process client of a test call them through the method table of the services. Wrappers check the
-// conditions of every request.
+// The boundary between the transports and the member. The services, the pages of HTTP and tests call these operations; the gateway and
+// the in-process client of a test call them through the method table of the services. Wrappers check the conditions of every request.
 
 import type {
   AlarmRequest,

@@ -10,12 +10,14 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
+import ts from "typescript";
 import { endWithTests } from "../support/child-processes.js";
 import { scaleMs } from "../support/machine-speed.js";
 import { patientVariables } from "../support/patient-client.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
+import { fileRows } from "./architecture-tables.js";
 
 const run = promisify(execFile);
 const readme = readFileSync("README.md", "utf8");
@@ -236,12 +238,30 @@ test("docs/raft-tests.md: every rule names scenarios, and every rule of figure 2
   );
 });
 
-test("the tables of architecture.md name files and functions that exist", () => {
-  const rows = [...textOf("docs/architecture.md").matchAll(/^\| `([\w/-]+\.ts)` \| ([^|]*) \|/gm)];
-  assert.ok(rows.length >= 12, "the tables are there");
-  for (const [, file = "", functions = ""] of rows) {
-    const source = textOf(file);
-    for (const [, name = ""] of functions.matchAll(/`(\w+)(?:\(\))?`/g))
-      assert.match(source, new RegExp(`\\b${name}\\b`), `${file} has ${name}`);
+/** Returns the names of the functions, methods and classes that a source file defines, also as properties of objects. */
+const definedNames = (file: string): ReadonlySet<string> => {
+  const names = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    const isDefinition =
+      ts.isFunctionDeclaration(node) ||
+      ts.isClassDeclaration(node) ||
+      (ts.isMethodDeclaration(node) && node.body !== undefined) ||
+      ((ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node) || ts.isPropertyDeclaration(node)) &&
+        node.initializer !== undefined &&
+        ts.isFunctionLike(node.initializer));
+    if (isDefinition && node.name !== undefined) names.add(node.name.getText());
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, textOf(file), ts.ScriptTarget.Latest, true));
+  return names;
+};
+
+test("each function in a table of architecture.md is defined in the file of its row, and the other files of the row exist", () => {
+  const rows = fileRows();
+  assert.ok(rows.length >= 60, "the tables are there");
+  for (const { file, functions, furtherFiles } of rows) {
+    const defined = definedNames(file);
+    for (const name of functions) assert.ok(defined.has(name), `${file} defines ${name}`);
+    for (const further of furtherFiles) assert.ok(existsSync(further), `${further}, in the row of ${file}, exists`);
   }
 });
