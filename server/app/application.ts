@@ -177,7 +177,8 @@ export type Operation<Name extends OperationName> = (
   handler: ResultHandler<Operations[Name]["result"]>,
 ) => void;
 
-type SingleOperations = { readonly [Name in OperationName]: Operation<Name> };
+/** The operations with one request and one result. */
+export type SingleOperations = { readonly [Name in OperationName]: Operation<Name> };
 
 /** etcd's operations, as one member serves them. */
 export interface Application extends SingleOperations {

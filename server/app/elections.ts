@@ -25,7 +25,7 @@ export interface ElectedLeader {
 /** Receives the leaders of an election and their proclaimed values. */
 export interface LeaderReceiver {
   onLeader(leader: ElectedLeader): void;
-  /** Whether there is room for more; if not, the receiver calls `Observation.resume` later. */
+  /** Whether there is room for more; if not, the receiver calls `ElectionObservation.resume` later. */
   hasRoom(): boolean;
 }
 
@@ -77,8 +77,8 @@ export class Elections {
   }
 
   /** Sends the leader, each later leader and each proclaimed value to `observer`. */
-  observe(call: QueuedCall, request: LeaderRequest, observer: LeaderReceiver): Observation {
-    return new Observation(this.queue, call, request.name, observer);
+  observe(call: QueuedCall, request: LeaderRequest, observer: LeaderReceiver): ElectionObservation {
+    return new ElectionObservation(this.queue, call, request.name, observer);
   }
 
   private async change(
@@ -93,7 +93,7 @@ export class Elections {
 }
 
 /** An observer of an election, until its call ends. */
-export class Observation {
+export class ElectionObservation {
   /** Rejects with the error that ends the observation. */
   readonly whenOver: Promise<never>;
   private watch: EventWatch | undefined;

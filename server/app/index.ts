@@ -8,7 +8,7 @@ export type { Application, LeaseListItem, Operation, OperationName, Operations }
 export { type Concurrency, createConcurrency } from "./concurrency.js";
 export { AuditLog, type AuditSink } from "./audit.js";
 export { createApplication, type ApplicationParts, type ApplicationSettings } from "./create-application.js";
-export type { ElectedLeader, LeaderReceiver, Elections, Observation } from "./elections.js";
+export type { ElectedLeader, LeaderReceiver, Elections, ElectionObservation } from "./elections.js";
 export type { QueuedCall, QueueOperations } from "./key-queue.js";
 export { minLeaseTtl } from "./lease.js";
 export type { Locks } from "./locks.js";

@@ -1,6 +1,4 @@
-import type { Operation, OperationName, Operations } from "./application.js";
-
-type SingleOperations = { readonly [Name in keyof Operations]: Operation<Name> };
+import type { Operation, OperationName, SingleOperations } from "./application.js";
 
 /** Makes an operation from another, with work before or after the call, or in its place. */
 export type Wrapper = <Name extends OperationName>(operation: Operation<Name>, name: Name) => Operation<Name>;

@@ -1,9 +1,11 @@
 // The basic types of a member: errors, limits, log lines, URLs, versions.
 
+export type { AnswerAccount } from "./answer-account.js";
+export type { AppliedAlarms } from "./applied-alarms.js";
 export { anonymousCaller, type Caller, remoteAddressOf } from "./caller.js";
 export { certificateNameOf, setCertificateName } from "./certificate-names.js";
 export { type Durations, DurationsByKind } from "./durations.js";
-export type { ClusterId } from "./ids.js";
+export type { ClusterId, MemberId } from "./ids.js";
 export { describeStale, ServerError, StaleDirectoryError, StartError, type ServerErrorCode } from "./errors.js";
 export {
   maxClientConnections,

@@ -10,7 +10,8 @@ import type { InitialMember } from "../config/index.js";
 const resolveTimeoutMs = 30_000;
 const retryMs = 1_000;
 
-interface Environment {
+/** The environment of a lookup. */
+export interface LookupEnvironment {
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -19,7 +20,7 @@ interface Environment {
 export const differenceOf = async (
   { name, peerUrls }: InitialMember,
   advertisedUrls: readonly MemberUrl[],
-  environment: Environment,
+  environment: LookupEnvironment,
   resolver: HostResolver,
 ): Promise<string | undefined> => {
   const advertised = advertisedUrls.map(({ text }) => text).sort();
@@ -45,7 +46,7 @@ export const differenceOf = async (
 const mismatchOf = async (
   a: readonly string[],
   b: readonly string[],
-  environment: Environment,
+  environment: LookupEnvironment,
   resolver: HostResolver,
 ): Promise<string | undefined> => {
   if (a.length !== b.length) return `len(${list(a)}) != len(${list(b)})`;
@@ -77,7 +78,7 @@ const findDifference = (a: readonly string[], b: readonly string[]): readonly st
 const resolve = async (
   { text, scheme, address }: MemberUrl,
   deadline: number,
-  { clock, logger }: Environment,
+  { clock, logger }: LookupEnvironment,
   resolver: HostResolver,
 ): Promise<string | LookupError> => {
   if (address.kind === "unix" || address.host === "localhost") return text;

@@ -1,11 +1,10 @@
 // Finds the initial members of a new cluster, with etcd's checks.
 
 import { type HostResolver, systemHosts } from "../../platform/dns/index.js";
-import type { Clock } from "../../platform/index.js";
-import { type Logger, StartError } from "../base/index.js";
+import { StartError } from "../base/index.js";
 import type { InitialMember, MemberConfig } from "../config/index.js";
-import { differenceOf } from "./advertised-urls.js";
-import { discoverMembers } from "./dns-discovery.js";
+import { differenceOf, type LookupEnvironment } from "./advertised-urls.js";
+import { discoverMembers, type SearchEnvironment } from "./dns-discovery.js";
 
 /** The initial members of a new cluster. */
 export interface InitialMembers {
@@ -18,13 +17,6 @@ export interface InitialMembers {
   readonly certificateName: string | undefined;
 }
 
-interface Environment {
-  readonly clock: Clock;
-  /** Returns a uniform number in [0, 1). */
-  readonly random: () => number;
-  readonly logger: Logger;
-}
-
 /**
  * Finds the members of a new cluster, by flags or in DNS. Called only for a new data directory, which records them: afterwards
  * the `initial-*` flags and DNS have no effect.
@@ -33,7 +25,7 @@ interface Environment {
  */
 export const findInitialMembers = async (
   config: MemberConfig,
-  { clock, random, logger }: Environment,
+  { clock, random, logger }: LookupEnvironment & Pick<SearchEnvironment, "random">,
   resolver: HostResolver = systemHosts(),
 ): Promise<InitialMembers> => {
   const { name, initialAdvertisePeerUrls: advertised, discovery } = config;

@@ -1,14 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-
-/** Counts the untaken bytes of a connection (`UntakenAnswers`). */
-export interface AnswerAccount {
-  /** Whether there is room for an answer that can be refused, as its request had no effect. */
-  readonly admits: boolean;
-  /** Whether a stream should pause until its client has read its answers. */
-  readonly isPressed: boolean;
-  keep(bytes: number): void;
-  release(bytes: number): void;
-}
+import type { AnswerAccount } from "../base/index.js";
 
 /** The client of a call: a request of HTTP/1.1, or a WebSocket. */
 export interface ClientSide {

@@ -22,7 +22,7 @@ import { metadataOf, timeoutOf } from "./request-metadata.js";
 const progressBytes = 64 * 1024;
 
 /** The components that all calls of a gateway share. */
-export interface CallContext {
+export interface GatewayContext {
   readonly clock: Clock;
   /** The maximum size of a request message, in bytes. */
   readonly maxMessageBytes: number;
@@ -51,7 +51,7 @@ export abstract class GatewayCall implements Call {
 
   /** @throws RpcError if the client's timeout is malformed */
   constructor(
-    protected readonly context: CallContext,
+    protected readonly context: GatewayContext,
     protected readonly client: ClientSide,
     protected readonly schema: MethodSchema,
     /** Counts the calls of its method. */
@@ -199,7 +199,7 @@ const tooLarge = (bytes: number, max: number): GrpcStatus => ({
   details: `grpc: received message larger than max (${bytes} vs. ${max})`,
 });
 
-const statusOf = (error: unknown, context: CallContext): GrpcStatus => {
+const statusOf = (error: unknown, context: GatewayContext): GrpcStatus => {
   if (error instanceof InvalidJsonError) return { code: statusCode.invalidArgument, details: error.message };
   return statusOfError(error, (unexpected) => context.onUnexpected(unexpected));
 };

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
+import type { AnswerAccount } from "../base/index.js";
 import { type GrpcStatus, type Method, RpcError, statusCode, statusOfError } from "../rpc/index.js";
 import { BodyBudget } from "./body-reader.js";
-import type { AnswerAccount, ClientSide } from "./client-side.js";
-import type { CallContext, GatewayCall } from "./gateway-call.js";
+import type { ClientSide } from "./client-side.js";
+import type { GatewayContext, GatewayCall } from "./gateway-call.js";
 import { HttpClientSide } from "./http-client-side.js";
 import { OpenGatewayCalls } from "./open-gateway-calls.js";
 import type { MethodSchema, Schemas } from "./message-schema.js";
@@ -45,7 +46,7 @@ export class Gateway {
   private readonly methods: ReadonlyMap<string, Method>;
   private readonly accounts = new WeakMap<Socket, AnswerAccount>();
   private readonly schemaOf = new Map<string, MethodSchema>();
-  private readonly context: CallContext;
+  private readonly context: GatewayContext;
   private schemas: Schemas | undefined;
 
   /** @param onUnexpectedError called with unexpected errors; the client gets INTERNAL */

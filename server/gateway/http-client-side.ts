@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import { remoteAddressOf } from "../base/index.js";
-import type { AnswerAccount, ClientSide } from "./client-side.js";
+import { type AnswerAccount, remoteAddressOf } from "../base/index.js";
+import type { ClientSide } from "./client-side.js";
 
 /** The client of an HTTP/1.1 request. */
 export class HttpClientSide implements ClientSide {

@@ -17,11 +17,11 @@ const maxDepth = 1_000;
  */
 export const encodeJson = (json: Buffer, schema: MessageSchema): Buffer => {
   const output = new WireBuffer(json.length);
-  new MessageReader(new JsonTokens(json.toString("latin1")), output).message(schema, 1);
+  new JsonMessageReader(new JsonTokens(json.toString("latin1")), output).message(schema, 1);
   return output.finish();
 };
 
-class MessageReader {
+class JsonMessageReader {
   constructor(
     private readonly tokens: JsonTokens,
     private readonly output: WireBuffer,

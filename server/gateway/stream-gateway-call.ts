@@ -11,7 +11,7 @@ import {
   type StreamReply,
 } from "../rpc/index.js";
 import type { ClientSide } from "./client-side.js";
-import { type CallContext, GatewayCall } from "./gateway-call.js";
+import { type GatewayContext, GatewayCall } from "./gateway-call.js";
 import { httpStatusOf, statusJson } from "./http-status.js";
 import type { MethodSchema } from "./message-schema.js";
 import { jsonOf } from "./message-writer.js";
@@ -108,7 +108,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
   private closeCallback: (() => void) | undefined;
 
   constructor(
-    context: CallContext,
+    context: GatewayContext,
     client: ClientSide,
     schema: MethodSchema,
     private readonly method: ServerStreamMethod,
@@ -161,7 +161,7 @@ export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown
   private hasRequest = false;
 
   constructor(
-    context: CallContext,
+    context: GatewayContext,
     client: ClientSide,
     schema: MethodSchema,
     private readonly method: BidiMethod,

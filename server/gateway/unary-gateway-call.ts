@@ -10,7 +10,7 @@ import {
   type UnimplementedMethod,
 } from "../rpc/index.js";
 import type { ClientSide } from "./client-side.js";
-import { type CallContext, GatewayCall } from "./gateway-call.js";
+import { type GatewayContext, GatewayCall } from "./gateway-call.js";
 import { httpStatusOf, statusJson } from "./http-status.js";
 import type { MethodSchema } from "./message-schema.js";
 import { jsonOf, jsonSlices } from "./message-writer.js";
@@ -36,7 +36,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   private badBody: GrpcStatus | undefined;
 
   constructor(
-    context: CallContext,
+    context: GatewayContext,
     client: ClientSide,
     schema: MethodSchema,
     private readonly method: UnaryMethod | UnimplementedMethod,

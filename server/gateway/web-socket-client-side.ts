@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { remoteAddressOf } from "../base/index.js";
-import type { AnswerAccount, ClientSide } from "./client-side.js";
+import { type AnswerAccount, remoteAddressOf } from "../base/index.js";
+import type { ClientSide } from "./client-side.js";
 import type { GatewayCall } from "./gateway-call.js";
-import { closePayload, frame, FrameReader, type FrameSink } from "./web-socket-frames.js";
+import { closePayload, frame, WebSocketFrameReader, type FrameSink } from "./web-socket-frames.js";
 
 const lineEnd = Buffer.from("\n");
 /** The maximum number of untaken bytes of answers to pings; beyond, the connection is closed. */
@@ -16,7 +16,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string | undefined;
   readonly endsBody = false;
-  private readonly reader = new FrameReader(this);
+  private readonly reader = new WebSocketFrameReader(this);
   private call: GatewayCall | undefined;
   private isClosed = false;
 

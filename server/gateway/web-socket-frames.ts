@@ -78,7 +78,7 @@ export interface FrameSink {
 }
 
 /** Reads the frames of a client; messages are passed on in pieces and not stored. */
-export class FrameReader {
+export class WebSocketFrameReader {
   /** An incomplete head of a frame, or an incomplete control frame. */
   private pending = Buffer.alloc(0);
   private left = 0;

@@ -1,7 +1,7 @@
-import { type AlarmMember, AlarmType, RangeRequest } from "../../proto/index.js";
+import { AlarmType, RangeRequest } from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
 import { alarmName, type Application, resultOf } from "../app/index.js";
-import { anonymousCaller, ServerError } from "../base/index.js";
+import { anonymousCaller, type AppliedAlarms, ServerError } from "../base/index.js";
 import { statusOfError } from "../rpc/index.js";
 import type { HealthStats } from "./health-stats.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
@@ -14,13 +14,8 @@ export interface HealthParts {
   readonly stats: HealthStats;
 }
 
-/** The alarms that this member has applied; `Applier` implements it. */
-export interface AppliedAlarms {
-  readonly alarms: { readonly all: readonly AlarmMember[] };
-}
-
 /** Returns the reason why a check fails; undefined: it succeeds. */
-type Check = () => string | undefined | Promise<string | undefined>;
+type HealthCheck = () => string | undefined | Promise<string | undefined>;
 
 /**
  * etcd's health pages: `/health` for load balancers, `/livez` (if it fails, restart the process) and `/readyz` (while it fails,
@@ -71,7 +66,7 @@ const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page>
 
 const unhealthyPage = (reason: string): Page => textPage(503, JSON.stringify({ health: "false", reason }));
 
-type NamedCheck = readonly [name: string, check: Check];
+type NamedCheck = readonly [name: string, check: HealthCheck];
 
 /** Returns the page of all checks, and a page for each. */
 const checkPages = (page: string, checks: readonly NamedCheck[], stats: HealthStats): [string, PageHandler][] => {

@@ -33,7 +33,7 @@ import { type BackendSource, NewStores, type NewStoresOptions } from "../snapsho
 import type { Teardown } from "./teardown.js";
 
 /** The identity of a member and its cluster. */
-interface Identity {
+interface MemberIdentity {
   readonly clusterId: ClusterId;
   readonly memberId: MemberId;
   /** The name for which the certificates of peers must be valid; undefined: the hosts of their URLs. */
@@ -41,7 +41,7 @@ interface Identity {
 }
 
 /** The opened state of a member on disk. */
-export interface DurableState extends Identity {
+export interface DurableState extends MemberIdentity {
   /** Higher than at every earlier start. */
   readonly incarnation: number;
   /** The incarnations of this member and of its peers. */
@@ -67,7 +67,7 @@ export const openDurableState = async (
 ): Promise<DurableState> => {
   const { clock, logger } = environment;
   const directory = teardown.closeLater(await DataDirectory.open(config.dataDir, parts.disk));
-  const { clusterId, memberId, certificateName }: Identity =
+  const { clusterId, memberId, certificateName }: MemberIdentity =
     directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
   const backends = backendSourceOf(parts, dirname(directory.walPath), environment, teardown, descriptors);
@@ -148,7 +148,7 @@ const bootstrap = async (
   config: MemberConfig,
   environment: MemberEnvironment,
   directory: DataDirectory,
-): Promise<Identity> => {
+): Promise<MemberIdentity> => {
   if (config.initialClusterState === "existing")
     throw new StartError(
       `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +

@@ -1,5 +1,5 @@
 import { asError } from "../../platform/index.js";
-import type { CoreStatus } from "../../raft/index.js";
+import type { CoreStatus, MemberId } from "../../raft/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { type DescriptorShare, processDescriptors } from "../resources/index.js";
 import {
@@ -127,7 +127,7 @@ export class Member implements AsyncDisposable {
     return this.ports.client.addresses.map(endpointOf);
   }
 
-  get id(): bigint {
+  get id(): MemberId {
     return this.replica.id;
   }
 

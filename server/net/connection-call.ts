@@ -1,10 +1,9 @@
 // Calls for the handlers of grpc-js: they know their connection, and accept one request as grpc-go does.
 
 import { ServerInterceptingCall, status as grpcStatus, type ServerInterceptor } from "@grpc/grpc-js";
-import { sendFromFrame } from "../rpc/index.js";
+import { type InterceptedCall, sendFromFrame } from "../rpc/index.js";
 import type { UntakenOfConnection } from "./untaken-answers.js";
 
-type InterceptedCall = Parameters<ServerInterceptor>[1];
 type CallStatus = Parameters<InterceptedCall["sendStatus"]>[0];
 type CallListener = Parameters<InterceptedCall["start"]>[0];
 
@@ -15,7 +14,7 @@ export const connectionCalls =
     if (method.requestStream) return new ConnectionCall(call, name);
     return method.responseStream
       ? new OneRequestCall(call, name, noRequestOfStream)
-      : new UnaryCall(call, name, untaken);
+      : new UnaryConnectionCall(call, name, untaken);
   };
 
 class ConnectionCall extends ServerInterceptingCall {
@@ -71,7 +70,7 @@ class OneRequestCall extends ConnectionCall {
 }
 
 /** A call whose answer is counted until its client has read it. */
-class UnaryCall extends OneRequestCall {
+class UnaryConnectionCall extends OneRequestCall {
   private kept = 0;
   private isOver = false;
 

@@ -118,7 +118,7 @@ const begin = ({ stats }: Pick<Method, "stats">, { clock }: EngineOptions): ((co
 };
 
 /** grpc-js reports a deadline in the same way as a cancellation. */
-const codeOfCancelled = (call: Pick<GrpcCall, "getDeadline">): number =>
+const codeOfCancelled = (call: Pick<GrpcJsServerCall, "getDeadline">): number =>
   Number(call.getDeadline()) <= performance.timeOrigin + performance.now()
     ? statusCode.deadlineExceeded
     : statusCode.canceled;
@@ -304,7 +304,7 @@ const bidiHandler =
   };
 
 /** The members that the calls of all kinds have. */
-interface GrpcCall {
+interface GrpcJsServerCall {
   readonly metadata: Metadata;
   getDeadline(): Deadline;
   getPeer(): string;
@@ -316,7 +316,7 @@ class GrpcJsCall implements Call {
   readonly principal = undefined;
 
   constructor(
-    private readonly grpcCall: GrpcCall,
+    private readonly grpcCall: GrpcJsServerCall,
     private readonly connections: ServedConnections,
   ) {}
 

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
 import type { ClusterId, PortAddress } from "../base/index.js";
-import { FrameError, FrameReader, writeFrames } from "./frame.js";
+import { FrameError, PeerFrameReader, writeFrames } from "./frame.js";
 import { TlsDialer } from "../tls/index.js";
 import {
   decodeHelloAnswer,
@@ -49,7 +49,7 @@ export const dial = (address: PortAddress, purpose: Purpose, options: DialOption
     listener.onAnswer(decodeHelloAnswer(answer));
   };
   let cause: Error | undefined;
-  const reader = new FrameReader(maxHelloBytes);
+  const reader = new PeerFrameReader(maxHelloBytes);
   socket.on(isSecure ? "secureConnect" : "connect", () => writeFrames(socket, [encodeHello({ ...options, purpose })]));
   socket.on("data", (chunk: Buffer) => {
     try {

@@ -60,7 +60,7 @@ export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): vo
 };
 
 /** Divides a byte stream into frames. Memory is used for received bytes, not for the length that a header announces. */
-export class FrameReader {
+export class PeerFrameReader {
   private chunks: Buffer[] = [];
   private buffered = 0;
   private wanted = frameHeaderBytes;

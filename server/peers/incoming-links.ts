@@ -4,7 +4,7 @@ import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessa
 import { type ClusterId, formatId, type Logger, refusalCounter } from "../base/index.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { describeForeignProtocol } from "./foreign-protocol.js";
-import { FrameError, frameHeaderBytes, FrameReader, writeFrames } from "./frame.js";
+import { FrameError, frameHeaderBytes, PeerFrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
   encodeHelloAnswer,
@@ -72,7 +72,7 @@ export class IncomingLinks {
     this.unknown.add(socket);
     socket.setNoDelay(true);
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
-    const reader = new FrameReader(maxHelloBytes);
+    const reader = new PeerFrameReader(maxHelloBytes);
     let take = (payload: Buffer): void => {
       take = () => undefined; // no frame is read before the answer, nor after a refusal
       void greet(decodeHello(payload));

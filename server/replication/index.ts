@@ -4,6 +4,6 @@ export { startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export type { Command, CommandKind, CommandOf, CommandValues, ResultsByKind } from "./command.js";
 export { LeadershipTransfer } from "./leadership-transfer.js";
 export { Proposals } from "./proposals.js";
-export { type AppliedAlarms, SpaceQuota } from "./space-quota.js";
+export { SpaceQuota } from "./space-quota.js";
 export { Reads, type AppliedLog, type LinearizableRead } from "./reads.js";
 export { Sweeper } from "./sweeper.js";

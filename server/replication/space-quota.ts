@@ -1,10 +1,17 @@
 // The quota of a member's store (etcd: --quota-backend-bytes), by etcd's rules: a write that would exceed it raises the alarm.
 
-import { type AlarmMember, AlarmRequest_AlarmAction as Action, AlarmType } from "../../proto/index.js";
+import { AlarmRequest_AlarmAction as Action, AlarmType } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import { errorText, type Logger, maxPendingProposals, type ResultHandler, ServerError } from "../base/index.js";
+import {
+  type AppliedAlarms,
+  errorText,
+  type Logger,
+  maxPendingProposals,
+  type ResultHandler,
+  ServerError,
+} from "../base/index.js";
 import type { ResultsByKind } from "./command.js";
 import type { Proposals } from "./proposals.js";
 
@@ -17,11 +24,6 @@ export interface SpaceQuotaOptions {
   readonly member: MemberId;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-/** The alarms that this member has applied; `Applier` implements it. */
-export interface AppliedAlarms {
-  readonly alarms: { readonly all: readonly AlarmMember[] };
 }
 
 /** The minimum number of written bytes between two measurements; otherwise an eighth of the room below the quota. */

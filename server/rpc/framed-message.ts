@@ -3,7 +3,8 @@
 
 import type { ServerInterceptor } from "@grpc/grpc-js";
 
-type InterceptedCall = Parameters<ServerInterceptor>[1];
+/** The call of grpc-js that an interceptor wraps. */
+export type InterceptedCall = Parameters<ServerInterceptor>[1];
 
 /** A flag, 0 for "not compressed", and the length in four bytes. */
 const prefixBytes = 5;

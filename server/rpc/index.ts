@@ -2,7 +2,7 @@
 
 export { bothCallbacks, unixDeadline } from "./call-ends.js";
 export { decodeWith } from "./decode-with.js";
-export { sendFromFrame } from "./framed-message.js";
+export { type InterceptedCall, sendFromFrame } from "./framed-message.js";
 export {
   areMany,
   deleteRangeParts,

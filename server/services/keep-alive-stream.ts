@@ -15,7 +15,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   /** Number of untaken answers. */
   private untaken = 0;
   /** The newest request in progress, the end of a linked list. */
-  private newest: Renewal | undefined = undefined;
+  private newest: PendingRenewal | undefined = undefined;
   /** The error of the first failed request; later requests are dropped. */
   private failure: unknown = undefined;
   private hasAllRequests = false;
@@ -35,7 +35,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     if (this.waiting + this.untaken >= maxKeepAlivesPerStream)
       throw new ServerError("too-many-requests", `${maxKeepAlivesPerStream} keep-alives of one stream are waiting`);
     this.waiting++;
-    const renewal = new Renewal(this, ID, this.newest);
+    const renewal = new PendingRenewal(this, ID, this.newest);
     this.newest = renewal;
     try {
       this.session.renew(leaseIdFrom(ID), renewal);
@@ -45,7 +45,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   }
 
   /** Answers a request. */
-  onRenewed(renewal: Renewal, { response: seconds, revision }: Answer<bigint>): void {
+  onRenewed(renewal: PendingRenewal, { response: seconds, revision }: Answer<bigint>): void {
     if (!this.remove(renewal)) return;
     const answer = encodeLeaseResponse(renewal.ID, seconds, this.headers.encodeAt(revision));
     if (!this.stream.send(answer)) this.untaken++;
@@ -53,10 +53,10 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   }
 
   /** Drops the failed request and all behind it. */
-  onRenewalFailed(renewal: Renewal, error: unknown): void {
+  onRenewalFailed(renewal: PendingRenewal, error: unknown): void {
     if (!renewal.isWaiting) return;
     this.failure = error;
-    let last: Renewal | undefined;
+    let last: PendingRenewal | undefined;
     do {
       last = this.newest;
       if (last !== undefined) this.remove(last);
@@ -75,7 +75,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   }
 
   /** @returns false: the request was dropped before */
-  private remove(renewal: Renewal): boolean {
+  private remove(renewal: PendingRenewal): boolean {
     if (!renewal.isWaiting) return false;
     this.waiting--;
     const { previous, next } = renewal;
@@ -95,14 +95,14 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
 }
 
 /** A request in progress, in a list linked both ways. */
-class Renewal implements ResultHandler<Answer<bigint>> {
+class PendingRenewal implements ResultHandler<Answer<bigint>> {
   isWaiting = true;
-  next: Renewal | undefined = undefined;
+  next: PendingRenewal | undefined = undefined;
 
   constructor(
     private readonly stream: KeepAliveStream,
     readonly ID: bigint,
-    public previous: Renewal | undefined,
+    public previous: PendingRenewal | undefined,
   ) {
     if (previous !== undefined) previous.next = this;
   }

@@ -1,5 +1,5 @@
 import { HeaderEncoder, type ResponseHeader } from "../../proto/index.js";
-import type { ClusterId } from "../base/index.js";
+import type { ClusterId, MemberId } from "../base/index.js";
 
 /** Builds the header of a member's answers. */
 export class ResponseHeaders {
@@ -9,7 +9,7 @@ export class ResponseHeaders {
 
   constructor(
     private readonly clusterId: ClusterId,
-    private readonly memberId: bigint,
+    private readonly memberId: MemberId,
     private readonly currentTerm: () => number,
   ) {
     this.encoder = new HeaderEncoder(clusterId, memberId);

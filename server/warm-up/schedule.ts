@@ -2,7 +2,7 @@
 export interface WarmUpLimits {
   /** The time without work after which a warm-up begins or continues, in milliseconds. */
   readonly quietMs: number;
-  /** The work after which the warm-up ends, because the member's own requests have warmed it up; see `Observation.work`. */
+  /** The work after which the warm-up ends, because the member's own requests have warmed it up; see `Measurement.work`. */
   readonly maxWork: number;
   /** CPU time of the process after which the warm-up ends, in milliseconds. */
   readonly maxCpuMs: number;
@@ -11,7 +11,7 @@ export interface WarmUpLimits {
 }
 
 /** The state of a member and its process at one moment. */
-export interface Observation {
+export interface Measurement {
   /** A monotonic time in milliseconds. */
   readonly nowMs: number;
   /** The number of requests of clients plus the number of applied entries. */
@@ -37,14 +37,14 @@ export class WarmUpSchedule {
 
   constructor(
     private readonly limits: WarmUpLimits,
-    { nowMs, work }: Observation,
+    { nowMs, work }: Measurement,
   ) {
     this.work = this.firstWork = work;
     this.workedAt = nowMs;
   }
 
   /** Decides whether the next slice runs now or waits, or why the warm-up ends. */
-  decide({ nowMs, work, cpuMs }: Observation): "go" | "wait" | Exclude<WarmUpEnd, "complete" | "stopped"> {
+  decide({ nowMs, work, cpuMs }: Measurement): "go" | "wait" | Exclude<WarmUpEnd, "complete" | "stopped"> {
     const { quietMs, maxWork, maxCpuMs, maxMs } = this.limits;
     if (work !== this.work) this.workedAt = nowMs;
     this.work = work;

@@ -1,7 +1,7 @@
 import { asError, type Clock } from "../../platform/index.js";
 import type { Logger } from "../base/index.js";
 import { withDeadline } from "./deadline.js";
-import { type Observation, type WarmUpEnd, type WarmUpLimits, WarmUpSchedule } from "./schedule.js";
+import { type Measurement, type WarmUpEnd, type WarmUpLimits, WarmUpSchedule } from "./schedule.js";
 
 /** Requests that are sent in slices. */
 export interface Workload {
@@ -91,7 +91,7 @@ export class WarmUp {
     }
   }
 
-  private observe(): Observation {
+  private observe(): Measurement {
     const { clock, member, process } = this.parts;
     return { nowMs: clock.now(), work: member.workCount(), cpuMs: process.cpuMs() };
   }

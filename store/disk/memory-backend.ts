@@ -6,7 +6,7 @@ import type { Backend, BackendSize, Batch, Row, RowIterator, View } from "./back
 const maxBlockLength = 128;
 
 /** Rows in key order. Only the table that owns a block may change it. */
-interface Block {
+interface RowBlock {
   owner: object;
   /** The keys as latin1 text, which has the order of the bytes and is compared fast. */
   readonly keys: string[];
@@ -25,7 +25,7 @@ class RowTable {
   private bytes = 0;
 
   /** @param blocks shared with others; at least one, and only the first may be empty */
-  constructor(private readonly blocks: Block[] = [{ owner: {}, keys: [], values: [] }]) {}
+  constructor(private readonly blocks: RowBlock[] = [{ owner: {}, keys: [], values: [] }]) {}
 
   get size(): number {
     return this.bytes;
@@ -107,7 +107,7 @@ class RowTable {
   }
 
   /** Returns the block at a position for writing: a copy if the block is shared. */
-  private writableBlock(at: number): Block {
+  private writableBlock(at: number): RowBlock {
     const block = itemAt(this.blocks, at);
     if (block.owner === this.owner) return block;
     return (this.blocks[at] = { owner: this.owner, keys: [...block.keys], values: [...block.values] });
@@ -118,7 +118,7 @@ class RowTable {
    *
    * @param added the position of the row added last; at the end of the block, only that row moves, so ascending keys fill the blocks
    */
-  private split(at: number, { owner, keys, values }: Block, added: number): void {
+  private split(at: number, { owner, keys, values }: RowBlock, added: number): void {
     const half = added === keys.length - 1 ? added : keys.length >>> 1;
     this.blocks.splice(at + 1, 0, { owner, keys: keys.splice(half), values: values.splice(half) });
   }

@@ -55,7 +55,7 @@ class TableCheck {
   ) {}
 
   footer(at: number): void {
-    const cursor = new Cursor(this.table, at, this.table.length - magic.length);
+    const cursor = new HandleReader(this.table, at, this.table.length - magic.length);
     const parts = this.readAt(at, () => [cursor.handle(), cursor.handle()]);
     if (this.table.subarray(cursor.at, cursor.end).some((byte) => byte !== 0))
       throw this.damage(cursor.at, "its footer");
@@ -79,7 +79,7 @@ class TableCheck {
     return this.readAt(offset, () => {
       const content = this.table[offset + size] === snappyType ? decompressSnappy(stored) : stored;
       const entriesEnd = content.length - 4 - 4 * content.readUInt32LE(content.length - 4);
-      const cursor = new Cursor(content, 0, entriesEnd);
+      const cursor = new HandleReader(content, 0, entriesEnd);
       const handles: Handle[] = [];
       while (cursor.at < entriesEnd) {
         cursor.readNumber(); // the number of bytes that the key shares with the one before
@@ -107,7 +107,7 @@ class TableCheck {
 }
 
 /** Reads LevelDB's numbers from bytes that may be damaged. */
-class Cursor {
+class HandleReader {
   constructor(
     private readonly bytes: Buffer,
     public at: number,

@@ -25,7 +25,7 @@ import type { StoreData } from "./store-data.js";
 import type { Write } from "./write.js";
 
 /** A transaction whose compares are evaluated: the operations of the branch that runs. */
-interface Plan {
+interface TxnPlan {
   readonly succeeded: boolean;
   readonly ops: readonly PlannedOp[];
 }
@@ -34,7 +34,7 @@ type PlannedOp =
   | { readonly kind: "range"; readonly request: RangeRequest }
   | { readonly kind: "put"; readonly request: PutRequest }
   | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
-  | { readonly kind: "txn"; readonly plan: Plan }
+  | { readonly kind: "txn"; readonly plan: TxnPlan }
   | { readonly kind: "none" };
 
 /** The revisions that could be read before the transaction: from `compactRevision` to `revision`. */
@@ -140,7 +140,7 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
   }
 }
 
-function* planTxn(run: Run, request: TxnRequest): Sliced<Plan> {
+function* planTxn(run: Run, request: TxnRequest): Sliced<TxnPlan> {
   let succeeded = true;
   for (const compare of request.compare) {
     succeeded = yield* evaluateCompare(run.data, compare, run.before.revision, run.write.shouldYield);
@@ -166,7 +166,7 @@ function* planOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
   }
 }
 
-function forEachOp(plan: Plan, visit: (op: PlannedOp) => void): void {
+function forEachOp(plan: TxnPlan, visit: (op: PlannedOp) => void): void {
   for (const op of plan.ops) {
     if (op.kind === "txn") forEachOp(op.plan, visit);
     else visit(op);
@@ -190,7 +190,7 @@ function checkRange(request: RangeRequest, before: Bounds): void {
   if (revision < before.compactRevision) throw new CompactedError(revision, before.compactRevision);
 }
 
-function* execute(run: Run, plan: Plan): Sliced<RawTxnResponse> {
+function* execute(run: Run, plan: TxnPlan): Sliced<RawTxnResponse> {
   const responses: RawResponseOp[] = [];
   for (const op of plan.ops) {
     responses.push({ response: yield* respond(run, op) });

@@ -31,7 +31,7 @@ export interface PlannedRemoval extends Removal {
 }
 
 /** A removal that is being planned. */
-interface Plan {
+interface RemovalDraft {
   readonly rows: [rowKey: Uint8Array, row: Uint8Array | undefined][];
   readonly counts: [block: number, count: number][];
   cost: number;
@@ -62,7 +62,7 @@ export class BlockRemovals {
    * @throws DamagedError if a block differs from the written one
    */
   plan(changes: readonly BlockChange[], from: number): PlannedRemoval {
-    const plan: Plan = { rows: [], counts: [], cost: 0 };
+    const plan: RemovalDraft = { rows: [], counts: [], cost: 0 };
     let at = from;
     for (let next = changes[at]; next !== undefined && plan.cost < this.limits.removalsPerBatch; next = changes[at]) {
       const block = this.blocks.find(next);
@@ -75,7 +75,7 @@ export class BlockRemovals {
     return { ...plan, changes: at - from };
   }
 
-  private removeFrom(block: number, changes: readonly BlockChange[], plan: Plan): void {
+  private removeFrom(block: number, changes: readonly BlockChange[], plan: RemovalDraft): void {
     const begin = this.blocks.positionOf(block);
     const count = this.blocks.changeCountOf(block);
     const noted = this.readRemoved(begin);

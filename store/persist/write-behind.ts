@@ -49,7 +49,7 @@ interface Waiter {
 }
 
 /** The next batch, while it is filled. */
-class Gathering {
+class BatchBuilder {
   /** The last round in it; every round is in it as a whole. Undefined: only removals. */
   round: { readonly revision: Revision; readonly state: RoundState } | undefined = undefined;
   bytes = 0;
@@ -174,8 +174,8 @@ export class WriteBehind {
   private readonly blocks: BlockList;
   private readonly stats: StoreStats;
   private readonly draft: BlockDraft;
-  private next: Gathering | undefined = undefined;
-  private writing: Gathering | undefined = undefined;
+  private next: BatchBuilder | undefined = undefined;
+  private writing: BatchBuilder | undefined = undefined;
   private timer: unknown = undefined;
   /** The next batch must be written as soon as the present write has ended. */
   private urgent = false;
@@ -350,7 +350,7 @@ export class WriteBehind {
   }
 
   /** Adds changes of a round to the batch. @returns their number, at most `left`; 1 for a round without changes, which costs as much */
-  private addChanges(next: Gathering, { changes: revisions }: EndedRound, left: number): number {
+  private addChanges(next: BatchBuilder, { changes: revisions }: EndedRound, left: number): number {
     const { filled } = this;
     let added = 0;
     while (filled.revisions < revisions.length && added < left) {
@@ -367,7 +367,7 @@ export class WriteBehind {
     return Math.max(1, added);
   }
 
-  private endRoundIn(next: Gathering, round: EndedRound): void {
+  private endRoundIn(next: BatchBuilder, round: EndedRound): void {
     for (const { id, lease } of round.leaseChanges) next.changeLease(id, lease);
     if (round.leaseChanges.length > 0) leaseCountRow.put(next.batch, round.leaseCount);
     for (const compaction of round.scheduled) {
@@ -388,7 +388,7 @@ export class WriteBehind {
     return this.filled.revisions > 0 || this.filled.changes > 0;
   }
 
-  private write(fill: (next: Gathering) => void): Promise<void> {
+  private write(fill: (next: BatchBuilder) => void): Promise<void> {
     if (this.refused !== undefined) return Promise.reject(this.refused);
     const next = this.openGathering();
     fill(next);
@@ -398,8 +398,8 @@ export class WriteBehind {
     return done;
   }
 
-  private openGathering(): Gathering {
-    this.next ??= new Gathering(this.backend.batch(), this.draft);
+  private openGathering(): BatchBuilder {
+    this.next ??= new BatchBuilder(this.backend.batch(), this.draft);
     return this.next;
   }
 
@@ -415,7 +415,7 @@ export class WriteBehind {
       }, this.limits.flushAfterMs);
   }
 
-  private startWrite(next: Gathering): void {
+  private startWrite(next: BatchBuilder): void {
     if (this.writing !== undefined || this.held) return; // `onWritten` or `release` calls this again
     if (this.isTorn) return; // `endRoundIn` calls this again
     this.writing = next;
@@ -436,7 +436,7 @@ export class WriteBehind {
     );
   }
 
-  private onWritten(done: Gathering): void {
+  private onWritten(done: BatchBuilder): void {
     this.writing = undefined;
     this.unflushedBytes -= done.bytes;
     this.bytesOnDisk += done.bytes + done.rewrittenBytes;

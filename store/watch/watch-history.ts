@@ -14,7 +14,7 @@ export interface HistorySlice {
 const blocksPerRead = 16;
 
 /** A slice while it is read. */
-class Gathering {
+class SliceBuilder {
   readonly events: WatchEvent[] = [];
   private last = 0;
   private revisions = 0;
@@ -54,7 +54,7 @@ export class WatchHistory {
    * @throws DamagedError
    */
   async read(from: Revision, to: Revision): Promise<HistorySlice> {
-    const gathering = new Gathering(this.data.limits);
+    const gathering = new SliceBuilder(this.data.limits);
     const { unflushed } = this.data;
     let next = from as number;
     if (!unflushed.has(from)) next = await this.readDisk(from, Math.min(to + 1, unflushed.firstRevision), gathering);
@@ -68,7 +68,7 @@ export class WatchHistory {
    *
    * @returns the revision to continue from
    */
-  private async readDisk(from: number, end: number, gathering: Gathering): Promise<number> {
+  private async readDisk(from: number, end: number, gathering: SliceBuilder): Promise<number> {
     const { blocks } = this.data;
     const first = blocks.find({ main: from, sub: 0 });
     const begin = first < 0 ? firstRowKeyOf(from) : changeRowKey(blocks.positionOf(first));
@@ -89,7 +89,7 @@ export class WatchHistory {
   }
 
   /** Reads changes that are not on disk yet. Writing them meanwhile does not matter: the list of them was made before. */
-  private async readMemory(from: number, to: number, gathering: Gathering): Promise<number> {
+  private async readMemory(from: number, to: number, gathering: SliceBuilder): Promise<number> {
     const { unflushed, turns } = this.data;
     let next = from;
     for (const changes of unflushed.listBetween(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
@@ -107,7 +107,7 @@ export class WatchHistory {
   private async readBlock(
     block: BlockReader,
     { from, end }: { readonly from: number; readonly end: number },
-    gathering: Gathering,
+    gathering: SliceBuilder,
   ): Promise<number | undefined> {
     const { turns } = this.data;
     while (block.next() && block.main < end) {

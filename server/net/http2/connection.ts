@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../../platform/index.js";
-import { NumberTable } from "../../base/index.js";
+import { type AnswerAccount, NumberTable } from "../../base/index.js";
 import { ClosedStreams } from "./closed-streams.js";
 import { ConnectionError, errorCode, StreamError, type ErrorCode } from "./errors.js";
 import {
@@ -34,7 +34,7 @@ import { RateBudget } from "./rate-budget.js";
 import { areTrailers, RequestHeads, type RequestHead } from "./request-head.js";
 import { ClientSettings } from "./settings.js";
 import type { ServerStream } from "./stream.js";
-import { ConnectionWriter, type AnswerAccount, type SharedMemory, type WrittenConnection } from "./writer.js";
+import { ConnectionWriter, type SharedMemory, type WrittenConnection } from "./writer.js";
 
 /** Serves the requests of connections. */
 export interface Service {

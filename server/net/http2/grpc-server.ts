@@ -1,3 +1,4 @@
+import type { AnswerAccount } from "../../base/index.js";
 import type { Socket } from "node:net";
 import type { Clock } from "../../../platform/index.js";
 import { statusCode, type GrpcStatus, type Method } from "../../rpc/index.js";
@@ -8,7 +9,6 @@ import { GrpcService } from "./grpc-service.js";
 import { maxStreams } from "./limits.js";
 import { LiteralCache } from "./literal-cache.js";
 import { ChunkPool } from "./output.js";
-import type { AnswerAccount } from "./writer.js";
 
 /** Settings of a server. */
 export interface GrpcServerOptions {

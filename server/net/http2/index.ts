@@ -14,4 +14,3 @@ export {
 export { decodeHuffman } from "./huffman.js";
 export { OpenCount } from "./open-count.js";
 export { GrpcServer } from "./grpc-server.js";
-export type { AnswerAccount } from "./writer.js";

@@ -1,5 +1,6 @@
 import { emptyList } from "../../../platform/index.js";
 import type { Socket } from "node:net";
+import type { AnswerAccount } from "../../base/index.js";
 import type { Labelled, ListMessage } from "../../rpc/index.js";
 import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
 import type { FlushQueue } from "./flush-queue.js";
@@ -10,16 +11,6 @@ import { Output, type ChunkPool, type OutputPart } from "./output.js";
 import { encodeStatusMessage } from "./status-message.js";
 import { messagePrefixBytes, SendQueue, writeMessagePrefix } from "./send-queue.js";
 import type { AnswerEnd, ServerStream, StreamCarrier } from "./stream.js";
-
-/** Counts untaken answers over all connections. */
-export interface AnswerAccount {
-  /** Whether there is room for an answer to this client that can be refused. */
-  readonly admits: boolean;
-  /** Whether a stream should pause until its client has read its answers. */
-  readonly isPressed: boolean;
-  keep(bytes: number): void;
-  release(bytes: number): void;
-}
 
 /** The connection, notified by its writer. */
 export interface WrittenConnection {

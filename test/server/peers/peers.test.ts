@@ -7,7 +7,7 @@ import { systemClock } from "../../../platform/index.js";
 import { encodePeerMessage, type MemberId, type PeerMessage, type Term } from "../../../raft/index.js";
 import type { ClusterId } from "../../../server/base/index.js";
 import { describeForeignProtocol } from "../../../server/peers/foreign-protocol.js";
-import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
+import { FrameError, frameHeader, PeerFrameReader } from "../../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { PeerStats } from "../../../server/peers/peer-stats.js";
@@ -56,7 +56,7 @@ test("frames are read as they were written, however the bytes are split", () => 
       (payloads, cuts) => {
         const bytes = Buffer.concat(payloads.map(frame));
         const ends = [...cuts.map((cut) => Math.min(cut, bytes.length)), bytes.length].sort((a, b) => a - b);
-        const reader = new FrameReader(100);
+        const reader = new PeerFrameReader(100);
         const read: Uint8Array[] = [];
         let start = 0;
         for (const end of ends) {
@@ -72,7 +72,7 @@ test("frames are read as they were written, however the bytes are split", () => 
 test("a frame may be split at every byte", () => {
   const bytes = Buffer.concat([frame(Buffer.from("one")), frame(Buffer.from("")), frame(Buffer.from("three"))]);
   for (let cut = 0; cut <= bytes.length; cut++) {
-    const reader = new FrameReader(5);
+    const reader = new PeerFrameReader(5);
     const read: string[] = [];
     for (const part of [bytes.subarray(0, cut), bytes.subarray(cut)])
       reader.push(part, (payload) => read.push(payload.toString()));
@@ -85,7 +85,7 @@ test("a flipped bit in payload or checksum is a FrameError", () => {
   for (let bit = 32; bit < good.length * 8; bit++) {
     const bad = Buffer.from(good);
     bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    assert.throws(() => new FrameReader(100).push(bad, () => assert.fail("a payload")), FrameError);
+    assert.throws(() => new PeerFrameReader(100).push(bad, () => assert.fail("a payload")), FrameError);
   }
 });
 
@@ -101,8 +101,8 @@ test("foreign protocols on the peer port are recognized by their first bytes", (
 
 test("a frame beyond the limit is refused by its header, and the limit can be raised", () => {
   const header = frameHeader(Buffer.alloc(101));
-  assert.throws(() => new FrameReader(100).push(header, () => assert.fail("a payload")), FrameError);
-  const reader = new FrameReader(3);
+  assert.throws(() => new PeerFrameReader(100).push(header, () => assert.fail("a payload")), FrameError);
+  const reader = new PeerFrameReader(3);
   const read: number[] = [];
   reader.push(Buffer.concat([frame(Buffer.alloc(3)), frame(Buffer.alloc(101))]), (payload) => {
     reader.setMaxPayload(101);
@@ -308,7 +308,7 @@ const setUpIncoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer
     t.after(() => socket.destroy());
     const gone = new Promise<void>((resolve) => socket.once("close", () => resolve()));
     const answer = new Promise<string>((resolve) => {
-      const reader = new FrameReader(512);
+      const reader = new PeerFrameReader(512);
       socket.on("data", (chunk: Buffer) => reader.push(chunk, (payload) => resolve(payload.toString())));
       void gone.then(() => resolve("closed without an answer"));
     });

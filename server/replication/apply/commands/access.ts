@@ -7,12 +7,16 @@ import { Rights } from "../../../auth/index.js";
 import type { CommandKind, CommandOf, CommandValues } from "../../index.js";
 import type { ReplicatedState } from "./handler.js";
 
-type Check<Kind extends CommandKind> = (rights: Rights, value: CommandValues[Kind], state: ReplicatedState) => void;
+type AccessCheck<Kind extends CommandKind> = (
+  rights: Rights,
+  value: CommandValues[Kind],
+  state: ReplicatedState,
+) => void;
 
 const isForRoot = (rights: Rights): void => rights.checkRoot();
 
 /** The check of each kind of command, by etcd's rules; undefined: no check. */
-const checks: { readonly [Kind in CommandKind]: Check<Kind> | undefined } = {
+const checks: { readonly [Kind in CommandKind]: AccessCheck<Kind> | undefined } = {
   put: (rights, request, { store }) => rights.checkPut(request, store),
   deleteRange: (rights, request) => rights.checkDeleteRange(request),
   txn: (rights, request, { store }) => rights.checkTxn(request, store),
