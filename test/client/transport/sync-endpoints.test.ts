@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemberListResponse, WatchResponse, type WatchRequest } from "../../proto/index.js";
-import { within } from "../support/deadline.js";
-import { patientClient } from "../support/patient-client.js";
-import { FakeServer, oneKey, putAt } from "./fake-server.js";
+import { MemberListResponse, WatchResponse, type WatchRequest } from "../../../proto/index.js";
+import { within } from "../../support/deadline.js";
+import { patientClient } from "../../support/patient-client.js";
+import { FakeServer, oneKey, putAt } from "../fake-server.js";
 
 const member = (name: string, url: string, isLearner = false) => ({ name, clientURLs: [url], isLearner });
 

@@ -5,14 +5,14 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { type ClientOptions, ConnectError, type TlsOptions } from "../../client/index.js";
-import { runProgram } from "../../cli/ctl/index.js";
-import { defaultFlags, configFromFlags, type ServerFlags } from "../../server/config/index.js";
-import { Member } from "../../server/member/index.js";
-import { quietEnvironment, temporaryDirectory } from "../server/member/member-fixtures.js";
-import { TestAuthority } from "../support/certificates.js";
-import { scaleMs } from "../support/machine-speed.js";
-import { patientClient } from "../support/patient-client.js";
+import { type ClientOptions, ConnectError, type TlsOptions } from "../../../client/index.js";
+import { runProgram } from "../../../cli/ctl/index.js";
+import { defaultFlags, configFromFlags, type ServerFlags } from "../../../server/config/index.js";
+import { Member } from "../../../server/member/index.js";
+import { quietEnvironment, temporaryDirectory } from "../../server/member/member-fixtures.js";
+import { TestAuthority } from "../../support/certificates.js";
+import { scaleMs } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
 
 /** Starts a member with a certificate for 127.0.0.1 on a port of its own. */
 const serve = async (

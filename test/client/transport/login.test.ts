@@ -4,9 +4,9 @@ import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
-import { AuthError, Client, type EtcdError, type ClientOptions, type Credentials } from "../../client/index.js";
-import { LeaseGrantResponse, WatchResponse, type WatchRequest } from "../../proto/index.js";
-import { FakeServer, putAt, type Answers, type Call, type Failing, type FakeStream } from "./fake-server.js";
+import { AuthError, Client, type EtcdError, type ClientOptions, type Credentials } from "../../../client/index.js";
+import { LeaseGrantResponse, WatchResponse, type WatchRequest } from "../../../proto/index.js";
+import { FakeServer, putAt, type Answers, type Call, type Failing, type FakeStream } from "../fake-server.js";
 
 /** A timeout that no test reaches: a request that should have ended hangs visibly. */
 const anHour = 3_600_000;

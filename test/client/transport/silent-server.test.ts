@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Client, EtcdError } from "../../client/index.js";
-import { LeaseGrantResponse, type LeaseKeepAliveRequest, type WatchRequest } from "../../proto/index.js";
-import { VirtualClock } from "../../testing/virtual-clock.js";
-import { eventually } from "../support/deadline.js";
-import { FakeServer, oneKey, putAt } from "./fake-server.js";
-import { passTime } from "./virtual-time.js";
+import { Client, EtcdError } from "../../../client/index.js";
+import { LeaseGrantResponse, type LeaseKeepAliveRequest, type WatchRequest } from "../../../proto/index.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { eventually } from "../../support/deadline.js";
+import { FakeServer, oneKey, putAt } from "../fake-server.js";
+import { passTime } from "../virtual-time.js";
 
 /** A deadline that no request of these tests reaches. */
 const deadlineMs = 20_000;
