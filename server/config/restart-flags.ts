@@ -28,7 +28,7 @@ export const logIgnoredFlags = (
     ignore("initial-advertise-peer-urls", advertised, self.peerURLs.join(","));
   const token = config.initialClusterToken;
   if (token !== defaultFlags.initialClusterToken && memberIdOf(self.peerURLs, token) !== memberId)
-    ignore("initial-cluster-token", token, "the one of the first start");
+    ignore("initial-cluster-token", token, "the token of the first start");
 };
 
 const initialClusterText = (members: readonly InitialMember[]): string =>

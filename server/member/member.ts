@@ -161,9 +161,9 @@ export class Member implements AsyncDisposable {
     const { logger } = this.environment;
     try {
       this.replica.auditFile?.reopen();
-      logger.info("opened the audit log anew", { path: this.config.auditLog });
+      logger.info("reopened the audit log", { path: this.config.auditLog });
     } catch (error) {
-      logger.error("cannot open the audit log anew: the former file stays in use", { error: asError(error) });
+      logger.error("cannot reopen the audit log: the former file stays in use", { error: asError(error) });
     }
   }
 

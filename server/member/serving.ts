@@ -180,7 +180,7 @@ const engineOptions = (
 ): EngineOptions => {
   const { clock, logger } = environment;
   const untaken = new UntakenAnswers(clock, (bytes) =>
-    logger.warn("closed a client connection: its client takes no answers", { bytes }),
+    logger.warn("closed a client connection: its client does not read its answers", { bytes }),
   );
   return {
     clock,

@@ -188,7 +188,13 @@ export class Proposals<Results extends ResultsByKind> {
   onSnapshotInstalled(isApplied: (sequence: number) => boolean): void {
     for (const [sequence] of [...this.pendingInOrder()])
       if (isApplied(sequence))
-        this.giveUp(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
+        this.giveUp(
+          sequence,
+          new ServerError(
+            "connection-lost",
+            "applied while this member had no connection to the leader: the result is not known here",
+          ),
+        );
   }
 
   /** Ends all pending proposals: their outcome is unknown. */

@@ -37,13 +37,14 @@ export const readWholeMember = async (
   const { findings, state } = await examineFiles(files, temporary);
   if (state !== undefined) return { ...state, dataDir, files };
   const wrong = findings.find(({ advice }) => advice !== undefined);
-  if (wrong !== undefined) throw new StartError(`${dataDir} is damaged, too: ${wrong.part}: ${wrong.text}: ${whyOne}`);
+  if (wrong !== undefined)
+    throw new StartError(`${dataDir} is damaged, too: ${wrong.part}: ${wrong.text}: ${refusalReason}`);
   throw new StartError(
     `no member has been started in ${dataDir} yet, or it was emptied: start the other members first`,
   );
 };
 
-const whyOne = "an acknowledged write may be on no other member, so nothing can be rebuilt without losing it";
+const refusalReason = "an acknowledged write may be on no other member, so nothing can be rebuilt without losing it";
 
 /**
  * Checks that these are all other members of one cluster, and that none of them is stale: emptied, or an older copy.
@@ -84,7 +85,9 @@ const checkCurrent = (member: WholeMember, others: readonly WholeMember[], hint:
   const notes = [...others.map((other) => other.peers), ...(hint === undefined ? [] : [hint])];
   for (const { start, directory } of notes.flatMap(({ incarnations }) => incarnations.get(memberId) ?? [])) {
     if (directory !== peers.directory)
-      throw new StartError(`${dataDir} is stale: another member has met this one in another directory: ${whyOne}`);
+      throw new StartError(
+        `${dataDir} is stale: another member has seen this member start in another directory: ${refusalReason}`,
+      );
     if (start > incarnation) throw staleError(dataDir, incarnation, start);
   }
   const applied = Math.max(...others.map((other) => other.applied.seen.incarnationOf(memberId)));
@@ -92,7 +95,7 @@ const checkCurrent = (member: WholeMember, others: readonly WholeMember[], hint:
 };
 
 const staleError = (dataDir: string, own: number, known: number): StartError =>
-  new StartError(`${dataDir} is stale: ${describeStale(own, known, "another member")}: ${whyOne}`);
+  new StartError(`${dataDir} is stale: ${describeStale(own, known, "another member")}: ${refusalReason}`);
 
 /** Returns the newest incarnation of each member that another member has recorded. */
 export const recordedIncarnationsOf = (members: readonly WholeMember[]): Map<MemberId, Incarnation> => {

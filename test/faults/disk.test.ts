@@ -167,7 +167,7 @@ test("a leader that cannot write its store serves only serializable reads; a res
   await assertSame(cluster);
 });
 
-test("a member that is killed on a full disk says so when it starts, and starts once there is space", async () => {
+test("a member that is killed on a full disk reports the full disk when it starts, and starts once there is space", async () => {
   await using disk = await SmallDisk.mount(256);
   await using cluster = await createCluster();
   const member = cluster.member(0);

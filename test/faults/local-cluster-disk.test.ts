@@ -23,7 +23,7 @@ const startLocalCluster = async (dataDir: string): Promise<MinietcdProcess> => {
   return MinietcdProcess.start(["cluster", `--data-dir=${dataDir}`, ...flags]);
 };
 
-test("a local cluster on a disk that is too small says so, and starts once there is space", async () => {
+test("a local cluster on a disk that is too small reports that, and starts once there is space", async () => {
   await using disk = await SmallDisk.mount(40);
   await using supervisor = await startLocalCluster(disk.path);
   const told =
@@ -34,7 +34,7 @@ test("a local cluster on a disk that is too small says so, and starts once there
   assert.deepEqual(await supervisor.end("SIGINT"), { code: 0, signal: null });
 });
 
-test("a local cluster on a read-only disk says so in one line", async () => {
+test("a local cluster on a read-only disk reports that in one line", async () => {
   await using disk = await SmallDisk.mount(40);
   await disk.makeReadOnly();
   for (const path of [disk.path, join(disk.path, "below")]) {

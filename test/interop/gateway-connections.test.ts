@@ -97,7 +97,7 @@ const ends: Readonly<Record<string, Buffer>> = {
   "several faults": Buffer.of(0xf3, 1, 0x7b),
 };
 
-test("a WebSocket ends with the same frames", async () => {
+test("a WebSocket that breaks the protocol or is closed ends with etcd's frames", async () => {
   const bodyOf = (answer: Buffer) => answer.subarray(answer.indexOf("\r\n\r\n") + 4).toString("latin1");
   for (const [name, bytes] of Object.entries(ends)) {
     const frames = await askBoth(name, { first: requestFor(handshake), then: bytes }, bodyOf);

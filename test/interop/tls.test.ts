@@ -116,7 +116,7 @@ const describeServer = ({ kind, flags }: Server): void =>
       }
     });
 
-    test("curl gets the pages", async () => {
+    test("curl gets the pages over TLS", async () => {
       const own = ["--cacert", files.ca, "--cert", files.client.cert, "--key", files.client.key];
       const { stdout, stderr } = await run("curl", ["-sS", ...own, `https://${address()}/health`]);
       assert.match(stdout, /^\{"health":"true"/, stderr);

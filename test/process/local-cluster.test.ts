@@ -173,11 +173,11 @@ test("minietcd cluster reports the loss of the leader, and the printed command s
   await client.kv.put("k", "v");
   const leader = rows.find(({ role }) => role === "leader")!;
   process.kill(leader.pid, "SIGKILL");
-  const command = await supervisor.waitFor("the end of the leader is told", ({ stdout }) => {
+  const command = await supervisor.waitFor("the line about the end of the leader", ({ stdout }) => {
     const told = new RegExp(`^\\d\\d:\\d\\d:\\d\\d ${leader.name} has ended: SIGKILL\\..*\\n {2}(node .*)$`, "m");
     return told.exec(stdout)?.[1];
   });
-  await supervisor.waitFor("the new leader is told", ({ stdout }) =>
+  await supervisor.waitFor("the line about the new leader", ({ stdout }) =>
     /^\d\d:\d\d:\d\d leader is now m\d \(term \d+\)$/m.exec(stdout) === null ? undefined : true,
   );
 
@@ -293,7 +293,7 @@ test("the others serve when a member's directory was emptied, and --fresh starts
   await again.end("SIGINT");
 });
 
-test("minietcd cluster with two of three members damaged says so; the third serves once one is repaired", async () => {
+test("minietcd cluster reports two damaged members of three; the third serves once one is repaired", async () => {
   await using folder = await tempFolder();
   const ports = await prepareCluster(folder.path);
   const formats = ["m2", "m3"].map((name) => join(folder.path, "data", name, "member", "format.json"));

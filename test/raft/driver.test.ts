@@ -91,7 +91,7 @@ test("during a slow write heartbeats are sent and reads are confirmed", () => {
   assert.ok(harness.isWriting);
 });
 
-test("the state machine gets more entries only after it is done, and nothing else waits for it", () => {
+test("the state machine gets more entries only after it is done, while the node writes and commits others", () => {
   const harness = new Harness();
   harness.lead();
   harness.appliesAtOnce = false;

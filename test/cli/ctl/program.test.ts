@@ -418,7 +418,7 @@ describe("outputs", () => {
     assert.equal(warningOf(unknown), `${reason}Unable to fetch the alarm list\nError: unhealthy cluster\n`);
   });
 
-  test("the outcome of a change of members is told in every format that etcdctl has one for", async () => {
+  test("a change of members is printed in every format that etcdctl has for it", async () => {
     const member = (ID: bigint, name: string, url: string) => ({ ID, name, peerURLs: [url], isLearner: name === "" });
     const [added, other] = [member(10n, "", "http://b:1"), member(255n, "a", "http://a:1")];
     const answer = { header: { ...header, revision: 0n }, members: [added, other] };
@@ -461,7 +461,7 @@ ETCD_INITIAL_CLUSTER_STATE="existing"
 });
 
 describe("errors", () => {
-  test("a write whose outcome is unknown says so", async () => {
+  test("the error of a write with an unknown outcome states that", async () => {
     const timedOut = { code: status.UNAVAILABLE, details: "etcdserver: request timed out" };
     const { code, stderr } = await runOn({ Put: timedOut }, ["put", "k", "v"]);
     const warning = "Warning: the write may have been carried out all the same\n";

@@ -11,7 +11,7 @@ test("a young generation with halves of less than 7 MiB doubles; a larger one st
   assert.equal(growthFactor(7 * mebibyte), 1);
 });
 
-test("this version of Node knows the flag for the growth of the young generation, and tells its size", () => {
+test("this version of Node has the flag for the growth of the young generation, and reports its size", () => {
   const { status, stderr } = spawnSync(process.execPath, ["--semi-space-growth-factor=1", "--eval", ""], {
     encoding: "utf8",
   });

@@ -86,7 +86,7 @@ const forms: readonly ((token: string) => readonly string[])[] = [
 
 const key = (text: string): string => `"key":"${Buffer.from(text).toString("base64")}"`;
 
-test("a WebSocket's token is found in the same places", async () => {
+test("a WebSocket's token is read from the same places as by etcd", async () => {
   for (const user of ["user", "root"])
     for (const form of forms)
       for (const [path, message] of [

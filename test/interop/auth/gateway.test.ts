@@ -60,7 +60,7 @@ const askBoth = async (
   return ours;
 };
 
-test("a token is found in the same headers", async () => {
+test("a token is read from the same headers as by etcd", async () => {
   for (const form of Object.values(tokenForms))
     for (const [path, body] of [
       ["kv/range", `{"key":"${base64("a")}"}`],
@@ -125,7 +125,7 @@ const requests: readonly (readonly [path: string, body: string])[] = [
   ["election/leader", `{"name":"${base64("z/x")}"}`],
 ];
 
-test("every path is answered alike as nobody, as a user and as root", async () => {
+test("every path gives the same answer as etcd's to nobody, a user and root", async () => {
   for (const user of ["nobody", "user", "root"])
     for (const [path, body] of requests)
       await askBoth(path, body, user, (token): Headers => (token === "" ? {} : { Authorization: token }));

@@ -44,7 +44,7 @@ const isNotAllowed = (error: unknown): boolean => error instanceof AuthError && 
 
 for (const kind of ["etcd-3.7", "minietcd"] as const)
   describe(`a user with the rights of a prefix on ${kind}`, () => {
-    test("takes a lock in turn, and no lock elsewhere", async () => {
+    test("a user waits for a lock and gets it, and cannot lock outside the prefix", async () => {
       await using clients = await connect(kind);
       const { one, other, keysInLine } = clients;
       const held = await one.lock("/locks/x");
@@ -58,7 +58,7 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       await assert.rejects(one.tryLock("locks/x"), isNotAllowed);
     });
 
-    test("leads, is observed and resigns, and cannot campaign elsewhere", async () => {
+    test("a user leads an election, is observed and resigns, and cannot campaign outside the prefix", async () => {
       await using clients = await connect(kind);
       const { one, other, keysInLine } = clients;
       const [mine, theirs] = [one, other].map((client) => client.election("/jobs")) as [
@@ -93,7 +93,7 @@ for (const kind of ["etcd-3.7", "minietcd"] as const)
       await assert.rejects(one.election("jobs").observe().next(), isNotAllowed);
     });
 
-    test("stops waiting for a lock when its permission is revoked", async () => {
+    test("a user that waits for a lock gets an error when its permission is revoked", async () => {
       await using clients = await connect(kind);
       const { one, other, admin, keysInLine } = clients;
       await one.lock("/locks/x");

@@ -92,7 +92,7 @@ async function play(caller: Caller): Promise<string[]> {
   return lines;
 }
 
-test("streams whose token becomes invalid behave alike", async () => {
+test("streams whose token becomes invalid end as on etcd", async () => {
   const [etcd, ours] = await callBoth(servers.callers, play);
   assert.deepEqual(ours, etcd);
 });

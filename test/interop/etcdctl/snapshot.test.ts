@@ -46,7 +46,7 @@ describe("snapshot save", () => {
     assert.equal(readFileSync(paths["minietcdctl"]!).length, readFileSync(paths["etcdctl"]!).length);
   });
 
-  test("says the same when it cannot be done", async () => {
+  test("prints etcdctl's errors when it fails", async () => {
     await using etcd = await startEtcdCluster({ kind: "etcd-3.7", members: 1 });
     await using ours = await startEtcdCluster({ kind: "minietcd", members: 1 });
     await using folder = await tempFolder();

@@ -169,7 +169,7 @@ test("a name may have several peer URLs", () => {
   ]);
 });
 
-test("URLs", () => {
+test("the URL of a member is a TCP address or the path of a unix socket; other URLs are refused", () => {
   assert.deepEqual(parseMemberUrl("http://[::1]:2380").address, { kind: "tcp", host: "::1", port: 2380 });
   assert.deepEqual(parseMemberUrl("unix:///run/s").address, { kind: "unix", path: "/run/s" });
   assert.deepEqual(parseMemberUrl("unix://s").address, { kind: "unix", path: "s" });

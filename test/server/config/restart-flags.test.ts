@@ -45,7 +45,7 @@ test("a restart logs the flags that are ignored, and the name that changes", asy
     { ...renamed, from: "a", to: "b" },
     ignoredWarning("initial-cluster", other.initialCluster, `a=${peer}`),
     ignoredWarning("initial-advertise-peer-urls", other.initialAdvertisePeerUrls, peer),
-    ignoredWarning("initial-cluster-token", "other", "the one of the first start"),
+    ignoredWarning("initial-cluster-token", "other", "the token of the first start"),
   ]);
   // The member has the default name without --name, as in etcd.
   assert.deepEqual((await start(directory, {})).warnings, [{ ...renamed, from: "b", to: "default" }]);

@@ -121,7 +121,7 @@ describe("requests", () => {
     );
   });
 
-  test("problems are told in etcd's words, with their place", () => {
+  test("an invalid request is refused in etcd's words, with the position of the fault", () => {
     const problems: [method: string, text: string, problem: string][] = [
       ["Range", '{"rangeEnd":"", "range_end":""}', 'proto: (line 1:17): duplicate field "range_end"'],
       ["Range", '{"key":"$$"}', 'proto: (line 1:8): invalid value for bytes field key: "$$"'],

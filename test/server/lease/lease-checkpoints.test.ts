@@ -115,12 +115,12 @@ const endOver = (fixture: Fixture): number => {
   return fixture.endedAt - begun;
 };
 
-test("over two changes of leader a lease lives longer by the time since each one's last checkpoint alone", () => {
+test("two changes of leader extend a lease only by the time since the last checkpoint before each", () => {
   const livedMs = endOver(new Fixture(checkpointMs));
   assert.ok(livedMs >= minutes(60) && livedMs < minutes(65), `${livedMs / 60_000} min`);
 });
 
-test("a new leader counts a renewal that stands in the log behind what it has applied", () => {
+test("a new leader counts a renewal in an entry that it has not applied yet", () => {
   const fixture = new Fixture(checkpointMs);
   fixture.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: 1_198 });
   fixture.replace();
@@ -138,7 +138,7 @@ test("without checkpoints each change of leader gives a lease its full time", ()
   assert.equal(fixture.checkpoints.length, 0);
 });
 
-test("a checkpoint within the extension of a new leader's leases says no more than the TTL", () => {
+test("a checkpoint before a new leader's extension has passed states the TTL as the remaining time", () => {
   const fixture = new Fixture(electionMs / 2);
   fixture.grant(60);
   fixture.change();

@@ -145,7 +145,7 @@ test("an untrusted certificate of another member is logged once", async (t) => {
   assert.match(String(line["error"]), /certificate signed by unknown authority/);
 });
 
-test("a member whose certificate is revoked takes no part, until the list of revoked ones is without it", async (t) => {
+test("a member with a revoked certificate cannot connect until the revocation list no longer contains it", async (t) => {
   const authority = await TestAuthority.create();
   const folder = await temporaryDirectory(t);
   const peerCrlFile = join(folder, "revoked.crl");

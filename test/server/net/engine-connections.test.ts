@@ -141,7 +141,7 @@ onEachEngine("frames that arrive byte by byte are read", async (t, createEngine)
   await answer;
 });
 
-onEachEngine("a connection that never begins a request is told to go, and closed", async (t, createEngine) => {
+onEachEngine("a connection that never begins a request gets a GOAWAY, and is closed", async (t, createEngine) => {
   const { dial } = await setUp(t, createEngine, 50);
   const socket = dial();
   socket.write(Buffer.concat([http2Preface, settings]));
@@ -163,7 +163,7 @@ onEachEngine("a connection whose client has begun a request stays", async (t, cr
 });
 
 onEachEngine(
-  "a client that pings too often is told too_many_pings; another one is served on",
+  "a client that pings too often gets a GOAWAY with too_many_pings; other clients are served",
   async (t, createEngine) => {
     const { session } = await setUp(t, createEngine);
     const flooder = session();

@@ -116,7 +116,7 @@ onEachEngine("a handler's error is etcd's status, whether it is thrown or given"
 });
 
 onEachEngine(
-  "an error that nobody foresaw is INTERNAL, tells the client nothing, and is reported",
+  "an unexpected error is INTERNAL, without details for the client, and is reported",
   async (t, createEngine) => {
     const { call, unexpected } = await setUp(t, createEngine, () => {
       throw new TypeError("secret");
@@ -166,7 +166,7 @@ onEachEngine("an unimplemented method is refused in gRPC's words", async (t, cre
 });
 
 onEachEngine(
-  "a handler is given the caller's metadata and deadline, and what it throws is the answer",
+  "a handler gets the caller's metadata and deadline, and its error is the answer",
   async (t, createEngine) => {
     let left = 0;
     const { call } = await setUp(t, createEngine, (_request, call, reply) => {
@@ -197,7 +197,7 @@ for (const { how, end, code } of [
   { how: "a client that cancels", end: (call: BidiCall) => call.cancel(), code: 1 },
   { how: "a client that goes away", end: (_call: BidiCall, connection: Socket) => void connection.destroy(), code: 14 },
 ])
-  onEachEngine(`a stream's handler is told of its end once: ${how}`, async (t, createEngine) => {
+  onEachEngine(`a stream's handler is notified of its end once: ${how}`, async (t, createEngine) => {
     let closed = 0;
     let onClosed: () => void = () => undefined;
     const over = new Promise<void>((resolve) => (onClosed = resolve));
@@ -225,7 +225,7 @@ for (const { how, end, code } of [
   });
 
 onEachEngine(
-  "a server stream pauses until its client has taken what was sent, and is told of its end",
+  "a server stream pauses until its client has read the sent messages, and is notified of its end",
   async (t, createEngine) => {
     const large = Buffer.alloc(maxUnsentBytes / 4);
     const bursts: number[] = [];
@@ -254,7 +254,7 @@ onEachEngine(
   },
 );
 
-onEachEngine("a server stream is told when its client cancels", async (t, createEngine) => {
+onEachEngine("a server stream is notified when its client cancels", async (t, createEngine) => {
   let onClosed: () => void = () => undefined;
   const closed = new Promise<void>((resolve) => (onClosed = resolve));
   const { stream } = await setUp(t, createEngine, () => undefined, [
@@ -327,7 +327,7 @@ onEachEngine("a stop does not wait for calls that their client has given up", as
 });
 
 onEachEngine(
-  "a stop without patience tells calls that do not end that the server has stopped",
+  "a stop without a timeout ends the calls in progress with the status server stopped",
   async (t, createEngine) => {
     let onBegin: () => void = () => undefined;
     const under = new Promise<void>((resolve) => (onBegin = resolve));
@@ -340,7 +340,7 @@ onEachEngine(
 );
 
 onEachEngine(
-  "messages with a label each are sent as long as there is room, the others once it is there",
+  "messages with labels are sent while a stream has room, and the others once it has room again",
   async (t, createEngine) => {
     const count = 2 * maxUnsentMessages + 1;
     const labels = Array.from({ length: count }, (_, n) => ({ label: Buffer.from(`${n}`) }));

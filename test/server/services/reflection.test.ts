@@ -92,7 +92,7 @@ onEachEngine("a symbol's file comes with all that it imports, so that it can be 
   );
 });
 
-onEachEngine("whatever a file defines leads to that file", async (t, createEngine) => {
+onEachEngine("each symbol of a file is found with the file that defines it", async (t, createEngine) => {
   const ask = await setUp(t, createEngine);
   const symbols = [
     ...["etcdserverpb.KV", "etcdserverpb.KV.Put", "etcdserverpb.PutRequest", "etcdserverpb.PutRequest.lease"],
@@ -108,28 +108,31 @@ onEachEngine("whatever a file defines leads to that file", async (t, createEngin
   assert.deepEqual(same?.messageResponse, first?.messageResponse);
 });
 
-onEachEngine("what is not there is said to be missing, and the stream goes on", async (t, createEngine) => {
-  const ask = await setUp(t, createEngine);
-  const missing: Asked[] = [
-    ...["", "nothing", "etcdserverpb.KV.Nothing", "etcdserverpb.PutRequest.nothing"].map(bySymbol),
-    { $case: "fileByFilename", value: "nothing.proto" },
-    { $case: "fileContainingExtension", value: { containingType: "etcdserverpb.PutRequest", extensionNumber: 1 } },
-    { $case: "allExtensionNumbersOfType", value: "nothing" },
-  ];
-  const answers = await ask([...missing, { $case: "allExtensionNumbersOfType", value: "etcdserverpb.PutRequest" }]);
-  const last = answers.pop();
-  assert.equal(answers.length, missing.length);
-  for (const { messageResponse } of answers) {
-    assert.equal(messageResponse?.$case, "errorResponse");
-    assert.equal(messageResponse.value.errorCode, status.NOT_FOUND);
-  }
-  assert.deepEqual(last?.messageResponse, {
-    $case: "allExtensionNumbersResponse",
-    value: { baseTypeName: "etcdserverpb.PutRequest", extensionNumber: [] },
-  });
-});
+onEachEngine(
+  "a request for an unknown file or symbol is answered with not found, and the stream continues",
+  async (t, createEngine) => {
+    const ask = await setUp(t, createEngine);
+    const missing: Asked[] = [
+      ...["", "nothing", "etcdserverpb.KV.Nothing", "etcdserverpb.PutRequest.nothing"].map(bySymbol),
+      { $case: "fileByFilename", value: "nothing.proto" },
+      { $case: "fileContainingExtension", value: { containingType: "etcdserverpb.PutRequest", extensionNumber: 1 } },
+      { $case: "allExtensionNumbersOfType", value: "nothing" },
+    ];
+    const answers = await ask([...missing, { $case: "allExtensionNumbersOfType", value: "etcdserverpb.PutRequest" }]);
+    const last = answers.pop();
+    assert.equal(answers.length, missing.length);
+    for (const { messageResponse } of answers) {
+      assert.equal(messageResponse?.$case, "errorResponse");
+      assert.equal(messageResponse.value.errorCode, status.NOT_FOUND);
+    }
+    assert.deepEqual(last?.messageResponse, {
+      $case: "allExtensionNumbersResponse",
+      value: { baseTypeName: "etcdserverpb.PutRequest", extensionNumber: [] },
+    });
+  },
+);
 
-onEachEngine("a request that asks nothing ends its stream", async (t, createEngine) => {
+onEachEngine("an empty request ends its stream with INVALID_ARGUMENT", async (t, createEngine) => {
   const ask = await setUp(t, createEngine);
   await assert.rejects(ask([undefined]), ({ code }: ServiceError) => code === status.INVALID_ARGUMENT);
 });

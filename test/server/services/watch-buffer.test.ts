@@ -50,7 +50,7 @@ for (const { what, size } of [
   { what: "many small messages", size: 1 },
   { what: "a few large ones", size: 300_000 },
 ])
-  onEachEngine(`${what} fill a stream, and it says when they are gone`, async (t, createEngine) => {
+  onEachEngine(`${what} fill a stream, which reports when it has room again`, async (t, createEngine) => {
     const { stream, call } = await openStream(t, createEngine);
     let drains = 0;
     const drained = new Promise<void>((resolve) =>

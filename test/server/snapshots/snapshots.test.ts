@@ -439,7 +439,7 @@ test("a snapshot at or before the commit index is refused, and consensus acknowl
   assert.match(String(from.lines.at(-1)?.["error"]), /the log is committed up to entry 100/);
 });
 
-test("a snapshot that consensus refuses is removed, and the leader is told", async () => {
+test("a snapshot that consensus refuses is removed, and the leader gets the reason", async () => {
   const { clock, to, from } = pair();
   from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);

@@ -52,7 +52,7 @@ test("the allowance of a turn ends early when its work takes long, and the next 
   assert.deepEqual([turns.isOver, ...[30, 31, 31].map(spendAt)], [false, false, false, false]);
 });
 
-test("the time is looked at only now and then", () => {
+test("the budget of a turn reads the clock once for several items", () => {
   const loop = new Loop();
   loop.turns.spend(0.5);
   loop.now = 100;

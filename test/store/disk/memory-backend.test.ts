@@ -68,7 +68,7 @@ describe("a backend in memory", () => {
     assert.deepEqual(backend.get(Uint8Array.of(1)), Uint8Array.of(1));
   });
 
-  it("knows its size", async () => {
+  it("reports the bytes of its keys and values", async () => {
     const backend = new MemoryBackend();
     await write(backend, [
       [Uint8Array.of(1), new Uint8Array(10)],

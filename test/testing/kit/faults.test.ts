@@ -120,7 +120,7 @@ describe("compactUnderWatchers", () => {
 
 describe("compactUnderWatchers with few changes", () => {
   for (const changes of [0, 1])
-    it(`bites after ${changes} changes, and again`, async () => {
+    it(`compacts after ${changes} changes, and again`, async () => {
       await using server = await startTestServer({ listen: false });
       const client = server.client();
       for (let round = 0; round < 2; round++) {

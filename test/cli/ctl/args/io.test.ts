@@ -40,7 +40,7 @@ test("a pipe, NO_COLOR and a dumb terminal have no colors", () => {
   }
 });
 
-test("progress replaces the last line of a terminal, and is not told to a pipe", () => {
+test("progress replaces the last line of a terminal, and is not written to a pipe", () => {
   const { io, written } = createIo(true, {});
   io.progress?.("10%");
   io.progress?.("");

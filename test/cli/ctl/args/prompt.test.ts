@@ -54,7 +54,7 @@ describe("a password at a terminal", () => {
 describe("standard input that is no terminal", () => {
   const input = (...chunks: readonly string[]) => Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
 
-  test("is read line by line, in chunks of any size, and without the space around a password", async () => {
+  test("is read line by line, in chunks of any size, and without spaces around a password", async () => {
     const stdin = input("fi", "rst\r\nsec", "ond\n", "third");
     const print = () => undefined;
     assert.equal(await readLine(stdin), "first");

@@ -45,7 +45,7 @@ test("a load has the given rate and duration, and ends when it is stopped", asyn
   assert.equal((await running).writesPerSecond, 0);
 });
 
-test("the verdict is etcdctl's", () => {
+test("check perf passes or fails a load by etcdctl's limits, with etcdctl's texts", () => {
   const verdict = (result: Partial<Parameters<typeof printVerdict>[0]>) => {
     let stdout = "";
     const io = { print: (text: string | Uint8Array) => void (stdout += text.toString()) };

@@ -565,7 +565,7 @@ test("a snapshot replaces alarms and users, and ends the tokens of users that it
   await new Promise((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
   assert.equal(await tokens.verify(ann, 9n), undefined);
   assert.deepEqual(await tokens.verify(bob, 9n), { name: "bob", revision: 9n });
-  assert.equal(told, 1, "whoever listens for changes is told");
+  assert.equal(told, 1, "each listener for changes is called");
   assert.deepEqual(copy.applier.alarms.all, alarms.all);
 });
 
