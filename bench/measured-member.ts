@@ -43,7 +43,7 @@ export type MemberMessage =
 
 /** The CPU time beyond which a turn of the event loop counts as long. */
 export const longTurnMs = 10;
-const turnsToldOf = 3;
+const keptTurns = 3;
 
 const resolutionMs = 1;
 const sampleMs = 50;
@@ -87,8 +87,8 @@ class Turns {
     this.used = now;
     this.all.record(Math.max(1, Math.round(took * microsecondsPerMs)));
     if (took > longTurnMs) this.long += 1;
-    if (took > (this.longest[turnsToldOf - 1] ?? 0))
-      this.longest = [...this.longest, took].sort((a, b) => b - a).slice(0, turnsToldOf);
+    if (took > (this.longest[keptTurns - 1] ?? 0))
+      this.longest = [...this.longest, took].sort((a, b) => b - a).slice(0, keptTurns);
   }
 }
 

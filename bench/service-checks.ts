@@ -15,7 +15,7 @@ export const checkWatchers = (put: PutResult, results: readonly WatchResult[], l
     ["missed", sum(({ missed }) => missed) + Math.max(last - slowest, 0)],
     ["repeated", sum(({ repeated }) => repeated)],
     ["contradictory", sum(({ contradictions }) => contradictions)],
-    ["acknowledged and not told", sum(({ puts }) => countLacking(put.revisions, puts))],
+    ["acknowledged and not received", sum(({ puts }) => countLacking(put.revisions, puts))],
     ["deletions that nobody made", sum(({ deletions }) => deletions)],
   ];
   console.log(
@@ -26,9 +26,9 @@ export const checkWatchers = (put: PutResult, results: readonly WatchResult[], l
 };
 
 /** Counts the acknowledged puts whose event the watchers of a process did not get at the revision of the put. */
-const countLacking = (revisions: Uint32Array, told: Uint32Array): number => {
+const countLacking = (revisions: Uint32Array, received: Uint32Array): number => {
   let lacking = 0;
-  for (const [put, revision] of revisions.entries()) if (revision !== 0 && told[revision] !== put) lacking++;
+  for (const [put, revision] of revisions.entries()) if (revision !== 0 && received[revision] !== put) lacking++;
   return lacking;
 };
 

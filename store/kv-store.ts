@@ -404,7 +404,7 @@ export class KvStore implements TableSource {
     const work = contents.apply(change, write);
     for (let step = work.next(); ; step = work.next()) {
       if (step.done === true) return this.makeNewest(contents, write, step.value);
-      this.watches.tell(); // other work runs now: watchers get the earlier writes first
+      this.watches.sendPending(); // other work runs now: watchers get the earlier writes first
       yield;
     }
   }

@@ -22,7 +22,7 @@ import type { EventLog } from "./event-log.js";
 import { Traps, type Moment } from "./traps.js";
 
 /** Small, so that a write of three keys is applied in several slices, between which other events happen. */
-const smallSlices = { changesPerSlice: 2, changesToldAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
+const smallSlices = { changesPerSlice: 2, changesSentAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
 
 /** Settings that all hosts of a cluster have in common. */
 export interface ClusterSettings {
@@ -203,11 +203,11 @@ export class Host {
     return this.stores.at(join(member, name));
   }
 
-  private end(process: SimProcess, isTold: boolean): void {
+  private end(process: SimProcess, isNotified: boolean): void {
     process.die();
     this.process = undefined;
     this.running = undefined;
-    this.network.onDied(process, { isTold });
+    this.network.onDied(process, { isNotified: isNotified });
     this.observer.onDied(this);
   }
 

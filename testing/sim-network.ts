@@ -161,22 +161,22 @@ export class SimNetwork {
   }
 
   /** A process has died. Its operating system closes the connections, so that connected members notice, except in a power cut. */
-  onDied(process: SimProcess, { isTold }: { readonly isTold: boolean }): void {
+  onDied(process: SimProcess, { isNotified: isNotified }: { readonly isNotified: boolean }): void {
     for (const endpoint of this.endpoints.values())
-      if (endpoint.process === process) this.closeEndpoint(endpoint, isTold);
+      if (endpoint.process === process) this.closeEndpoint(endpoint, isNotified);
   }
 
-  private closeEndpoint(endpoint: Endpoint, isTold: boolean): void {
+  private closeEndpoint(endpoint: Endpoint, isNotified: boolean): void {
     if (!endpoint.isOpen) return;
     endpoint.isOpen = false;
     for (const link of this.links.filter(({ from }) => from === endpoint)) {
       link.cancelRetry();
       link.onTried();
-      if (link.to !== undefined && isTold) this.notifyClosed(link.to, endpoint);
+      if (link.to !== undefined && isNotified) this.notifyClosed(link.to, endpoint);
     }
     this.links = this.links.filter(({ from }) => from !== endpoint);
     for (const link of this.links) if (link.called === endpoint) this.failLink(link);
-    if (!isTold) return;
+    if (!isNotified) return;
     this.cutChannels(({ sides }) => sides.some((side) => side === endpoint));
     for (const link of this.links)
       if (link.to === endpoint && this.passes(endpoint, link.from))

@@ -20,9 +20,9 @@ export class Supervisor {
   /** Whether the table of members has been printed. */
   private announced = false;
   /** Number of members that ran when the lack of a quorum was last reported. */
-  private toldAlive = Infinity;
+  private reportedAlive = Infinity;
   private stopping = false;
-  private readonly toldProblems = new Map<string, number>();
+  private readonly reportedProblems = new Map<string, number>();
   private resolveExit: (exitCode: number) => void = () => undefined;
 
   constructor(private readonly flags: ClusterFlags) {}
@@ -49,7 +49,7 @@ export class Supervisor {
     const { dataDir, memory } = this.flags;
     const place = memory ? `data in memory, logs in ${dataDir}/` : `data in ${dataDir}/`;
     console.log(`Starting ${started.length} members, ${place} …`);
-    const timeout = setTimeout(() => this.tellWaiting(), startTimeoutMs);
+    const timeout = setTimeout(() => this.reportWaiting(), startTimeoutMs);
     const exitCode = await finished;
     clearTimeout(timeout);
     return exitCode;
@@ -85,9 +85,9 @@ export class Supervisor {
 
   private onProblem(member: MemberProcess, text: string): void {
     const problem = `${member.name}: ${text}, see ${member.place.log}`;
-    const toldAt = this.toldProblems.get(problem) ?? -Infinity;
-    if (this.stopping || performance.now() - toldAt < sameProblemMs) return;
-    this.toldProblems.set(problem, performance.now());
+    const reportedAt = this.reportedProblems.get(problem) ?? -Infinity;
+    if (this.stopping || performance.now() - reportedAt < sameProblemMs) return;
+    this.reportedProblems.set(problem, performance.now());
     console.error(`${now()} ${problem}`);
   }
 
@@ -100,15 +100,15 @@ export class Supervisor {
       console.log(runningText(this.flags, running, this.leader.id));
       if (missing.length > 0) console.log(missingText(this.flags, missing, running.length));
       console.log(`\nCtrl-C stops the cluster; its data ${this.dataText}.`);
-    } else if (running.length < Math.min(quorumOf(this.members.length), this.toldAlive) && running.length > 0) {
-      this.toldAlive = running.length;
+    } else if (running.length < Math.min(quorumOf(this.members.length), this.reportedAlive) && running.length > 0) {
+      this.reportedAlive = running.length;
       console.log(missingText(this.flags, missing, running.length));
       console.log(`\nCtrl-C stops the running members; their data ${this.dataText}.`);
     }
   }
 
   /** Reports a start that takes long. */
-  private tellWaiting(): void {
+  private reportWaiting(): void {
     if (this.announced || this.stopping) return;
     for (const member of this.members.filter(({ isAlive, isReady }) => isAlive && !isReady))
       console.log(`${now()} still waiting for ${member.name} to be ready, see ${member.place.log}`);

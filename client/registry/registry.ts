@@ -170,12 +170,12 @@ async function* listsOf(
   await using mirror = await retryUntil(services.clock, { signal }, open);
   const revisions = mirror[Symbol.asyncIterator]();
   onAbort(signal, () => void revisions.return());
-  let told: string | undefined;
+  let reported: string | undefined;
   while ((await revisions.next()).done !== true) {
     const endpoints = mirror.entries().flatMap(endpointOf);
     const text = JSON.stringify(endpoints);
-    if (text !== told) yield endpoints;
-    told = text;
+    if (text !== reported) yield endpoints;
+    reported = text;
   }
 }
 

@@ -83,9 +83,9 @@ export class UnaryCall<Request, Response> implements Pending {
     const { signal, deadline } = this.limits;
     // The transport sends the time-out to the server. grpc-js also enforces it, but by the machine's clock, so it is not sent
     // with another clock.
-    const toldMs = clock === machineClock ? deadline - this.startedAt : undefined;
+    const sentTimeoutMs = clock === machineClock ? deadline - this.startedAt : undefined;
     const onEnd = (failure: Error | null, response: Response | undefined): void => this.end(failure, response);
-    this.call = channel.unary(this.method, request, toldMs, onEnd, login?.metadata);
+    this.call = channel.unary(this.method, request, sentTimeoutMs, onEnd, login?.metadata);
     if (signal === undefined) return;
     this.cancelOnAbort = () => this.cancel();
     onAbort(signal, this.cancelOnAbort);

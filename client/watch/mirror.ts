@@ -125,14 +125,14 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
    */
   [Symbol.asyncIterator](): AsyncGenerator<number, void, void> {
     const leaving = new AbortController();
-    let told = 0;
+    let reported = 0;
     const take = async (): Promise<number | undefined> => {
-      while (this.at <= told) {
+      while (this.at <= reported) {
         if (this.failure !== undefined) throw this.failure;
         if (this.ending.signal.aborted || leaving.signal.aborted) return undefined;
         await this.changed.wait(Infinity, leaving.signal);
       }
-      return (told = this.at);
+      return (reported = this.at);
     };
     return new LeavableIterator(take, () => leaving.abort());
   }

@@ -91,7 +91,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   requestProgress(): void {
     if (this.holdBack(() => this.requestProgress())) return;
     const active = [...this.watches.values()].filter(({ isCompacted }) => !isCompacted);
-    if (active.length > 0 && active.every((watch) => watch.toldThrough !== undefined))
+    if (active.length > 0 && active.every((watch) => watch.sentThrough !== undefined))
       this.reply({ kind: "progress", watchId: undefined, revision: this.store.revision });
   }
 
@@ -126,9 +126,9 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   }
 
   onChanged(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
-    const told = this.sendEvents(watches, from, to, batch);
-    for (const watch of watches.slice(from, from + told)) watch.isQuiet = false;
-    return told;
+    const accepted = this.sendEvents(watches, from, to, batch);
+    for (const watch of watches.slice(from, from + accepted)) watch.isQuiet = false;
+    return accepted;
   }
 
   prepare(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void> {
@@ -146,11 +146,11 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
 
   private sendEvents(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
     try {
-      const told = this.isFull ? 0 : this.listener.onEvents(watches, from, to, batch);
-      if (told === to - from) return told;
+      const accepted = this.isFull ? 0 : this.listener.onEvents(watches, from, to, batch);
+      if (accepted === to - from) return accepted;
       this.isFull = true;
-      for (const watch of watches.slice(from + told, to)) this.missing.push(watch);
-      return told;
+      for (const watch of watches.slice(from + accepted, to)) this.missing.push(watch);
+      return accepted;
     } catch (error) {
       // The store is in the middle of a write: an error, as of events too large for any message, ends the session, not the
       // member.
@@ -215,7 +215,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   private tick(): void {
     for (const [watchId, watch] of this.watches) {
       if (!watch.wantsProgress) continue;
-      const revision = watch.isQuiet && !this.isFull ? watch.toldThrough : undefined;
+      const revision = watch.isQuiet && !this.isFull ? watch.sentThrough : undefined;
       if (revision !== undefined) this.send({ kind: "progress", watchId, revision });
       watch.isQuiet = true;
     }
@@ -249,7 +249,7 @@ class SessionWatch implements WatchView {
   }
 
   /** The revision up to which all events were sent; undefined while the watch is behind. */
-  get toldThrough(): Revision | undefined {
+  get sentThrough(): Revision | undefined {
     return this.watch.sendPending();
   }
 

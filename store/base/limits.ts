@@ -23,7 +23,7 @@ export interface StoreLimits {
   /** Keys that an applied write visits or changes, and changes that are put into a batch, in one turn; about 2 ms. */
   readonly changesPerSlice: number;
   /** Changes of one revision that live watchers get when it is applied. A revision with more comes from history, in slices. */
-  readonly changesToldAtOnce: number;
+  readonly changesSentAtOnce: number;
   /** Changes that a compaction gathers before it removes them from disk: the more, the fewer rows are written. */
   readonly removalsPerPass: number;
   /** Changes that a compaction removes in one batch; about 2 ms. */
@@ -54,7 +54,7 @@ export const defaultLimits: StoreLimits = {
   entriesPerSlice: 1_000,
   diskReadsPerSlice: 120,
   changesPerSlice: 500,
-  changesToldAtOnce: 500,
+  changesSentAtOnce: 500,
   removalsPerPass: 100_000,
   removalsPerBatch: 500,
   compactionRestMs: 10,

@@ -72,7 +72,7 @@ export class Write {
 
   /**
    * Returns the encoded KeyValue that a change replaced, if it was in memory and is of an earlier revision, so that events for watchers
-   * need no read from disk. Known only for the first `changesToldAtOnce` changes.
+   * need no read from disk. Known only for the first `changesSentAtOnce` changes.
    */
   replacedValueOf(sub: number): Uint8Array | undefined {
     if (sub === 0)
@@ -224,7 +224,7 @@ export class Write {
     } else {
       this.made.add(entry, before, chunk && { chunk, start: chunk.taken, length: size });
       this.replacedByOthers ??= [];
-      if (this.replacedByOthers.length + 1 < limits.changesToldAtOnce)
+      if (this.replacedByOthers.length + 1 < limits.changesSentAtOnce)
         this.replacedByOthers.push(
           replacedChunk && { chunk: replacedChunk, start: replacedStart, length: replacedLength },
         );

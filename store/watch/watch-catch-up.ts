@@ -94,7 +94,7 @@ export class CatchUp {
   private async serve(first: Watcher): Promise<void> {
     try {
       const { through, batches } = await this.read(first.next);
-      await this.tell(through, batches);
+      await this.sendBatches(through, batches);
     } catch (error) {
       this.fail(first, error); // other watchers that need the same revisions fail in their own turns
     }
@@ -153,19 +153,19 @@ export class CatchUp {
     }
   }
 
-  private async tell(through: Revision, batches: Batches): Promise<void> {
-    let told = 0;
+  private async sendBatches(through: Revision, batches: Batches): Promise<void> {
+    let sent = 0;
     for (const [interest, events] of batches)
       for (const { receiver, watchers } of interest.groups.values()) {
-        if (events.length > this.limits.changesToldAtOnce) await this.prepare(receiver, events);
+        if (events.length > this.limits.changesSentAtOnce) await this.prepare(receiver, events);
         for (let from = 0, to = 0; from < watchers.length; from = to) {
-          if (events.length > 0 && told >= this.limits.watchBatchesPerSlice) {
+          if (events.length > 0 && sent >= this.limits.watchBatchesPerSlice) {
             await this.turnsOfLoop.pause();
-            told = 0;
+            sent = 0;
           }
-          to = events.length > 0 ? from + this.limits.watchBatchesPerSlice - told : watchers.length;
+          to = events.length > 0 ? from + this.limits.watchBatchesPerSlice - sent : watchers.length;
           const left = watchers.slice(from, to).filter((watcher) => this.turns.has(watcher)); // some may have been closed meanwhile
-          if (events.length > 0) told += left.length;
+          if (events.length > 0) sent += left.length;
           this.sendSome(receiver, left, events, through);
         }
       }
@@ -183,20 +183,20 @@ export class CatchUp {
     events: readonly Uint8Array[],
     through: Revision,
   ): void {
-    let told = watchers.length;
+    let sent = watchers.length;
     if (events.length > 0) {
       const batch = { revision: this.present().revision, events };
-      told = receiver.onChanged(
+      sent = receiver.onChanged(
         watchers.map(({ tag }) => tag),
         0,
         watchers.length,
         batch,
       );
-      this.stats.events += told * events.length;
+      this.stats.events += sent * events.length;
     }
     for (const [position, watcher] of watchers.entries()) {
       if (!this.turns.has(watcher)) continue; // closed during `onChanged`
-      if (position < told) this.moveOn(watcher, through);
+      if (position < sent) this.moveOn(watcher, through);
       else {
         this.delete(watcher);
         watcher.state = "waiting";

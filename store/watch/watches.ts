@@ -22,11 +22,11 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
 export class Watches implements LiveWatchers {
   private live = new InterestGroup();
   /** The interests with events that are not sent yet, the bytes of these events, and their last revision. */
-  private untold = emptyList<Interest>();
-  private untoldBytes = 0;
+  private pending = emptyList<Interest>();
+  private pendingBytes = 0;
   private revision = 0 as Revision;
   /** The number of watchers that got events since the last round ended. */
-  private told = 0;
+  private sentSinceRound = 0;
   private readonly catchUp: CatchUp;
 
   constructor(
@@ -47,12 +47,12 @@ export class Watches implements LiveWatchers {
     return this.handleOf(watcher);
   }
 
-  /** Notes the events of a new revision, which `tell` sends. */
+  /** Notes the events of a new revision, which `sendPending` sends. */
   onChanged(write: Write): void {
     const { revision, changes } = write;
     if (this.live.isEmpty || changes === undefined) return;
-    if (changes.length > this.limits.changesToldAtOnce) {
-      this.tell();
+    if (changes.length > this.limits.changesSentAtOnce) {
+      this.sendPending();
       this.markAllBehind(revision);
       return;
     }
@@ -63,25 +63,25 @@ export class Watches implements LiveWatchers {
       const event = eventOfChange(changes, sub, write.replacedValueOf(sub));
       for (const interest of interests) this.gather(interest, event);
     }
-    if (this.untoldBytes >= this.limits.bytesPerWatchBatch) this.tell();
+    if (this.pendingBytes >= this.limits.bytesPerWatchBatch) this.sendPending();
   }
 
   /** Sends the noted events to the live watchers: one batch to each, of one or several whole revisions. */
-  tell(): void {
-    const { untold, revision } = this;
-    if (untold.length === 0) return;
-    this.untold = emptyList();
-    this.untoldBytes = 0;
-    for (const interest of untold) {
+  sendPending(): void {
+    const { pending, revision } = this;
+    if (pending.length === 0) return;
+    this.pending = emptyList();
+    this.pendingBytes = 0;
+    for (const interest of pending) {
       const batch = { revision, events: interest.events };
       interest.events = emptyList();
-      for (const group of interest.groups.values()) this.tellGroup(group, batch, interest.firstRevision);
+      for (const group of interest.groups.values()) this.sendToGroup(group, batch, interest.firstRevision);
     }
   }
 
   /** Makes a watcher live. */
   goLive(watcher: Watcher): void {
-    this.tell(); // events that this watcher has got from history, or that are before its start
+    this.sendPending(); // events that this watcher has got from history, or that are before its start
     watcher.state = "live";
     this.stats.liveWatchers++;
     this.live.add(watcher, watcher.interest);
@@ -89,19 +89,19 @@ export class Watches implements LiveWatchers {
 
   /** Sends the events of a round of writes that has ended; other work runs before the next one. */
   endRound(): void {
-    this.tell();
-    this.told = 0;
+    this.sendPending();
+    this.sentSinceRound = 0;
   }
 
   /** Handles an installed snapshot: all watchers, also live ones, get the changes after revision `from` from its history. */
   onAdvanced(from: Revision): void {
-    this.tell();
+    this.sendPending();
     if (this.present().revision !== from) this.markAllBehind(from + 1);
   }
 
   /** Ends all watches. Resolves once the last read of history has ended. */
   close(): Promise<void> {
-    this.untold = emptyList();
+    this.pending = emptyList();
     this.catchUp.stop();
     return this.catchUp.whenEnded();
   }
@@ -124,13 +124,13 @@ export class Watches implements LiveWatchers {
       const encoded = event.encodeFor(interest.options, data, compactRevision);
       if (interest.events.length === 0) {
         interest.firstRevision = event.revision;
-        this.untold.push(interest);
+        this.pending.push(interest);
       }
       interest.events.push(encoded);
-      this.untoldBytes += encoded.length;
+      this.pendingBytes += encoded.length;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      this.tell();
+      this.sendPending();
       this.fail(interest, event.revision, error); // the write itself has succeeded
     }
   }
@@ -144,14 +144,14 @@ export class Watches implements LiveWatchers {
     }
   }
 
-  private tellGroup({ watchers, tags, receiver }: WatcherGroup, batch: WatchBatch, firstRevision: Revision): void {
+  private sendToGroup({ watchers, tags, receiver }: WatcherGroup, batch: WatchBatch, firstRevision: Revision): void {
     if (watchers.every(({ next }) => next <= firstRevision)) {
-      this.tellAll(watchers, tags, receiver, batch, firstRevision);
+      this.sendToAll(watchers, tags, receiver, batch, firstRevision);
       return;
     }
     const begun = watchers.filter(({ next }) => next <= firstRevision);
     const beginning = watchers.filter(({ next }) => next > firstRevision && next <= batch.revision);
-    this.tellAll(
+    this.sendToAll(
       begun,
       begun.map(({ tag }) => tag),
       receiver,
@@ -162,20 +162,20 @@ export class Watches implements LiveWatchers {
   }
 
   /** Sends a batch to as many of the watchers as a turn allows and their receiver has room for. All of them have begun. */
-  private tellAll(
+  private sendToAll(
     watchers: readonly Watcher[],
     tags: readonly unknown[],
     receiver: WatchReceiver,
     batch: WatchBatch,
     firstRevision: Revision,
   ): void {
-    const count = Math.min(watchers.length, this.limits.watchBatchesPerSlice - this.told);
-    this.told += count;
-    const told = count > 0 ? receiver.onChanged(tags, 0, count, batch) : 0;
-    this.stats.events += told * batch.events.length;
-    if (told === watchers.length) return;
-    for (const [position, watcher] of watchers.slice(told).entries())
-      if (told + position < count) this.setAside(watcher, firstRevision);
+    const count = Math.min(watchers.length, this.limits.watchBatchesPerSlice - this.sentSinceRound);
+    this.sentSinceRound += count;
+    const accepted = count > 0 ? receiver.onChanged(tags, 0, count, batch) : 0;
+    this.stats.events += accepted * batch.events.length;
+    if (accepted === watchers.length) return;
+    for (const [position, watcher] of watchers.slice(accepted).entries())
+      if (accepted + position < count) this.setAside(watcher, firstRevision);
       else this.markBehind(watcher, firstRevision); // the turn's bound is reached
   }
 
@@ -198,7 +198,7 @@ export class Watches implements LiveWatchers {
   private handleOf(watcher: Watcher): Watch {
     return {
       sendPending: () => {
-        this.tell();
+        this.sendPending();
         const { revision } = this.present();
         return isLive(watcher) && watcher.options.startRevision <= revision ? revision : undefined;
       },

@@ -62,7 +62,7 @@ export function testExamples(kind: ServerKind): void {
         assert.deepEqual([...example.lines].sort(), lines);
       });
 
-    test("service discovery: services come, die, and leave, the leader dies, and every change is told once", () =>
+    test("service discovery: services come, die, and leave, the leader dies, and every change is reported once", () =>
       discover(cluster));
   });
 

@@ -26,7 +26,7 @@ export const assertNothingLost = async (cluster: TestCluster, writes: readonly W
       const kv = kvs.get(write.key);
       if (write.outcome === "acknowledged") {
         assert.equal(kv && text.decode(kv.value), write.value, `${write.key} was acknowledged, on ${member.name}`);
-        assert.equal(kv?.modRevision, write.revision, `revision told for ${write.key}, on ${member.name}`);
+        assert.equal(kv?.modRevision, write.revision, `revision reported for ${write.key}, on ${member.name}`);
       }
       if (write.outcome === "failed")
         assert.equal(kv, undefined, `${write.key} was reported as failed but is on ${member.name}`);

@@ -280,7 +280,7 @@ for (const starts of [1, 2])
     await other.kill("SIGKILL");
     other.launch();
     await other.running.waitFor("it asks for votes", waitForLog("starting local member"), deadlineMs);
-    for (const attempt of ["told by the other", "not forgotten"]) {
+    for (const attempt of ["reported by the other", "not forgotten"]) {
       member.launch();
       const { code } = await member.running.waitForExit();
       assert.equal(code, 1);

@@ -26,9 +26,13 @@ const startLocalCluster = async (dataDir: string): Promise<MinietcdProcess> => {
 test("a local cluster on a disk that is too small reports that, and starts once there is space", async () => {
   await using disk = await SmallDisk.mount(40);
   await using supervisor = await startLocalCluster(disk.path);
-  const told =
+  const pattern =
     /^\d\d:\d\d:\d\d m\d: no space for the write-ahead log: writes are refused until there is some, see .*\.log$/m;
-  await supervisor.waitFor("the lack of space is told", ({ stderr }) => told.test(stderr) || undefined, deadlineMs);
+  await supervisor.waitFor(
+    "the line about the lack of space",
+    ({ stderr }) => pattern.test(stderr) || undefined,
+    deadlineMs,
+  );
   await disk.growTo(1024);
   await supervisor.waitFor("the table", ({ stdout }) => stdout.includes("Ctrl-C stops") || undefined, deadlineMs);
   assert.deepEqual(await supervisor.end("SIGINT"), { code: 0, signal: null });

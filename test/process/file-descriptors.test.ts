@@ -85,8 +85,8 @@ test("client connections beyond the limit are closed at once, and new ones are a
   for (const socket of first) socket.destroy();
   await using client = member.client();
   await client.kv.put("k", "v"); // retried until the member has noticed the end of the flood
-  const told = member.running.log.filter(({ msg }) => String(msg).startsWith("closed client connections"));
-  assert.ok(told.length <= 2, "the log is not filled");
+  const received = member.running.log.filter(({ msg }) => String(msg).startsWith("closed client connections"));
+  assert.ok(received.length <= 2, "the log is not filled");
 });
 
 /** Resolves once the other side has closed `count` of the sockets. */

@@ -174,8 +174,8 @@ test("minietcd cluster reports the loss of the leader, and the printed command s
   const leader = rows.find(({ role }) => role === "leader")!;
   process.kill(leader.pid, "SIGKILL");
   const command = await supervisor.waitFor("the line about the end of the leader", ({ stdout }) => {
-    const told = new RegExp(`^\\d\\d:\\d\\d:\\d\\d ${leader.name} has ended: SIGKILL\\..*\\n {2}(node .*)$`, "m");
-    return told.exec(stdout)?.[1];
+    const pattern = new RegExp(`^\\d\\d:\\d\\d:\\d\\d ${leader.name} has ended: SIGKILL\\..*\\n {2}(node .*)$`, "m");
+    return pattern.exec(stdout)?.[1];
   });
   await supervisor.waitFor("the line about the new leader", ({ stdout }) =>
     /^\d\d:\d\d:\d\d leader is now m\d \(term \d+\)$/m.exec(stdout) === null ? undefined : true,
@@ -263,8 +263,8 @@ test("the others serve when a member's directory was emptied, and --fresh starts
   {
     await using supervisor = startLocalCluster(folder.path, ports);
     const { rows } = await announcement(supervisor);
-    const told = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
-    fresh = told.fresh;
+    const reported = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
+    fresh = reported.fresh;
     assert.match(supervisor.stderr, /^m2 cannot start: stale data directory: .*$/m);
     await using client = clientOf(rows);
     assert.equal(await client.kv.getText("k"), "v");
@@ -279,7 +279,7 @@ test("the others serve when a member's directory was emptied, and --fresh starts
     });
     assert.equal(await client.kv.getText("k"), "v");
     await supervisor.end("SIGINT");
-    const checked = runPasted(told.checks[0] ?? "", folder.path);
+    const checked = runPasted(reported.checks[0] ?? "", folder.path);
     await assert.rejects(checked, ({ code, stdout }: { code: number; stdout: string }) => {
       assert.equal(code, 1);
       return /^WRONG {2}peers: fenced by a peer/m.test(stdout);

@@ -77,9 +77,9 @@ test("a member with a damaged log is named with the command that rebuilds it; af
   {
     await using supervisor = startLocalCluster(folder.path, ports);
     const { rows } = await announcement(supervisor);
-    const told = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
+    const reported = await readMissingMembers(supervisor, /^2 of 3 members run, which is a quorum/m);
     assert.match(supervisor.stderr, /^m2 cannot start: data directory .*m2 is damaged: /m);
-    command = told.reset ?? "";
+    command = reported.reset ?? "";
     await using client = clientOf(rows);
     await client.kv.put("k/while", "m2 was away");
     await assert.rejects(runPasted(command, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
@@ -168,9 +168,9 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
   const { starts } = await (async () => {
     await writeFile(data("m3", "member", "format.json"), "x");
     await using supervisor = startLocalCluster(folder.path, ports);
-    const told = await readMissingMembers(supervisor, /^2 of 3 members run/m);
+    const reported = await readMissingMembers(supervisor, /^2 of 3 members run/m);
     await supervisor.end("SIGINT");
-    return told;
+    return reported;
   })();
   await putBack("whole");
   const started = endWithTests(

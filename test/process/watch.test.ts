@@ -13,7 +13,7 @@ import { scaleMs } from "../support/machine-speed.js";
 const longEnoughMs = 20_000;
 const everything = { key: "k/", rangeEnd: "k0", prevKv: true } as const;
 
-interface Told {
+interface Received {
   readonly revision: number;
   readonly event: string;
   /** The stream and the number of the response in which the event came. */
@@ -22,7 +22,7 @@ interface Told {
 
 /** A client that watches, and when its member stops continues at another one, after the last event received. */
 class Watcher {
-  readonly told: Told[] = [];
+  readonly received: Received[] = [];
   readonly bookmarks: { readonly through: number; readonly count: number }[] = [];
   /** Number of streams so far. */
   streams = 0;
@@ -39,7 +39,7 @@ class Watcher {
   }
 
   get nextRevision(): number {
-    return (this.told.at(-1)?.revision ?? 1) + 1;
+    return (this.received.at(-1)?.revision ?? 1) + 1;
   }
 
   requestProgress(): void {
@@ -78,12 +78,12 @@ class Watcher {
       assert.ok(!canceled);
       this.responses += 1;
       for (const event of events)
-        this.told.push({
+        this.received.push({
           revision: Number(event.kv?.modRevision),
           event: showEvent(event),
           response: `${this.streams}/${this.responses}`,
         });
-      if (events.length === 0) this.bookmarks.push({ through: Number(header?.revision), count: this.told.length });
+      if (events.length === 0) this.bookmarks.push({ through: Number(header?.revision), count: this.received.length });
       this.wake();
     }
   }
@@ -128,25 +128,25 @@ class Writer {
 }
 
 /** Returns the whole history, as a watch of one member from the first revision returns it. */
-const truthAt = async (member: ClusterMember): Promise<Told[]> => {
+const truthAt = async (member: ClusterMember): Promise<Received[]> => {
   using stream = new WatchStream(member.endpoint);
   await stream.create({ ...everything, startRevision: 1 });
-  const told: Told[] = [];
-  while (!told.at(-1)?.event.includes("k/end")) {
+  const received: Received[] = [];
+  while (!received.at(-1)?.event.includes("k/end")) {
     const { events } = await stream.next();
     for (const event of events)
-      told.push({ revision: Number(event.kv?.modRevision), event: showEvent(event), response: "" });
+      received.push({ revision: Number(event.kv?.modRevision), event: showEvent(event), response: "" });
   }
-  return told;
+  return received;
 };
 
-const eventsOf = (told: readonly Told[]): string[] => told.map(({ event }) => event);
+const eventsOf = (received: readonly Received[]): string[] => received.map(({ event }) => event);
 
 describe("with members killed under writers, watches are", () => {
   let cluster: TestCluster;
   let watchers: Watcher[] = [];
   let writers: Writer[] = [];
-  let truth: Told[] = [];
+  let truth: Received[] = [];
 
   /** Waits until every watcher has received many changes made since the call, and a progress notice after them. */
   const goesOn = async (): Promise<void> => {
@@ -177,7 +177,7 @@ describe("with members killed under writers, watches are", () => {
     for (const writer of writers) await writer.stop();
     await eventually(longEnoughMs, "the last write", () => cluster.client.kv.put("k/end", ""));
     for (const watcher of watchers)
-      await watcher.waitUntil("the end", () => watcher.told.at(-1)?.event.includes("k/end") === true);
+      await watcher.waitUntil("the end", () => watcher.received.at(-1)?.event.includes("k/end") === true);
     const truths = await Promise.all(cluster.members.map(truthAt));
     truth = truths[0]!;
     for (const other of truths) assert.deepEqual(eventsOf(other), eventsOf(truth), "all members tell the same");
@@ -187,8 +187,8 @@ describe("with members killed under writers, watches are", () => {
 
   test("ordered: by revision, and within a revision in the order of the request", () => {
     const places = new Map(eventsOf(truth).map((event, place) => [event, place]));
-    for (const { told } of watchers) {
-      const order = eventsOf(told).map((event) => places.get(event) ?? -1);
+    for (const { received } of watchers) {
+      const order = eventsOf(received).map((event) => places.get(event) ?? -1);
       assert.deepEqual(
         order,
         [...order].sort((a, b) => a - b),
@@ -197,12 +197,12 @@ describe("with members killed under writers, watches are", () => {
   });
 
   test("unique: no event comes twice", () => {
-    for (const { told } of watchers) assert.equal(new Set(eventsOf(told)).size, told.length);
+    for (const { received } of watchers) assert.equal(new Set(eventsOf(received)).size, received.length);
   });
 
   test("reliable: every event comes, and every acknowledged write is one", (t) => {
     t.diagnostic(`${truth.length} events, ${watchers.map(({ streams }) => streams).join(" + ")} streams`);
-    for (const { told } of watchers) assert.deepEqual(eventsOf(told), eventsOf(truth));
+    for (const { received } of watchers) assert.deepEqual(eventsOf(received), eventsOf(truth));
     const happened = new Map<number, string>();
     for (const { revision, event } of truth) happened.set(revision, event);
     for (const { acknowledged } of writers) {
@@ -212,9 +212,9 @@ describe("with members killed under writers, watches are", () => {
   });
 
   test("atomic: all events of a revision come in one response", () => {
-    for (const { told } of watchers) {
+    for (const { received } of watchers) {
       const responseOf = new Map<number, string>();
-      for (const { revision, response } of told) {
+      for (const { revision, response } of received) {
         assert.equal(response, responseOf.get(revision) ?? response);
         responseOf.set(revision, response);
       }
@@ -227,22 +227,22 @@ describe("with members killed under writers, watches are", () => {
 
   test("resumable: a watch on another member after the last event misses nothing", () => {
     assert.ok(watchers.some(({ streams }) => streams > 1));
-    for (const { told } of watchers) {
-      const resumed = told.filter(
-        ({ response }, n) => n > 0 && response.split("/")[0] !== told[n - 1]!.response.split("/")[0],
+    for (const { received } of watchers) {
+      const resumed = received.filter(
+        ({ response }, n) => n > 0 && response.split("/")[0] !== received[n - 1]!.response.split("/")[0],
       );
       for (const { event } of resumed) {
         const place = truth.findIndex((other) => other.event === event);
-        assert.equal(eventsOf(told)[eventsOf(told).indexOf(event) - 1], truth[place - 1]?.event);
+        assert.equal(eventsOf(received)[eventsOf(received).indexOf(event) - 1], truth[place - 1]?.event);
       }
     }
   });
 
   test("bookmarkable: after a progress notice of a revision no event up to it arrives", () => {
-    for (const { told, bookmarks } of watchers) {
+    for (const { received, bookmarks } of watchers) {
       assert.ok(bookmarks.length > 0);
       for (const { through, count } of bookmarks)
-        for (const { revision } of told.slice(count)) assert.ok(revision > through);
+        for (const { revision } of received.slice(count)) assert.ok(revision > through);
     }
   });
 });

@@ -61,8 +61,8 @@ async function answersOf(tested: TestStore, requests: readonly RangeRequest[]): 
 
 async function watchFrom(tested: TestStore, startRevision: number): Promise<unknown> {
   const recorder = new Recorder(tested, ["\0", "\0"], { startRevision, prevKv: true });
-  const isTold = (): boolean => recorder.watch.sendPending() !== undefined || recorder.compacted !== undefined;
-  if (startRevision <= tested.store.revision) await recorder.waitUntil(isTold);
+  const isNotified = (): boolean => recorder.watch.sendPending() !== undefined || recorder.compacted !== undefined;
+  if (startRevision <= tested.store.revision) await recorder.waitUntil(isNotified);
   recorder.watch.close();
   return [recorder.batches, recorder.compacted];
 }

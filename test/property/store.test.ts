@@ -42,7 +42,7 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   entriesPerSlice: fc.integer({ min: 1, max: 4 }),
   diskReadsPerSlice: fc.integer({ min: 1, max: 3 }),
   changesPerSlice: fc.integer({ min: 1, max: 3 }),
-  changesToldAtOnce: fc.integer({ min: 0, max: 2 }),
+  changesSentAtOnce: fc.integer({ min: 0, max: 2 }),
   removalsPerPass: fc.integer({ min: 1, max: 5 }),
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
   compactionRestMs: fc.constant(0),

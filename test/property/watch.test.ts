@@ -110,7 +110,7 @@ const tightLimits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
 });
 
 /** An event as the receiver got it, with its revision and batch. */
-interface Told {
+interface Received {
   readonly revision: number;
   /** The number of the batch. */
   readonly batch: number;
@@ -126,7 +126,7 @@ const changeText = (key: string, after: KeyValue | undefined): string =>
 
 /** A client of one watch: it resumes at its position when the store is restarted, or after it was too slow. */
 class Observer {
-  readonly told: Told[] = [];
+  readonly received: Received[] = [];
   /** Progress notices: the revision through which everything has been sent, and the number of events sent by then. */
   readonly bookmarks: { readonly through: number; readonly count: number }[] = [];
   readonly headers: { readonly revision: number; readonly now: number; readonly last: number }[] = [];
@@ -156,7 +156,7 @@ class Observer {
       {
         onChanged: (_tags, _from, _to, batch) => (this.take(batch) ? 1 : 0),
         onCompacted: (_tag, revision) => {
-          assert.ok(this.next < revision, "only what was not told yet can be missed");
+          assert.ok(this.next < revision, "only what was not received yet can be missed");
           this.missed.push({ from: this.next, to: revision - 1 });
           this.next = revision;
           this.begin();
@@ -176,7 +176,7 @@ class Observer {
 
   bookmark(): void {
     const through = this.watch?.sendPending();
-    if (through !== undefined) this.bookmarks.push({ through, count: this.told.length });
+    if (through !== undefined) this.bookmarks.push({ through, count: this.received.length });
   }
 
   private take({ revision, events }: WatchBatch): boolean {
@@ -191,7 +191,7 @@ class Observer {
       const event = changeText(key, type === 0 ? kv : undefined);
       const shownPrevious = prevKv === undefined ? undefined : showKv(prevKv);
       const mod = Number(kv.modRevision);
-      this.told.push({ revision: mod, batch: this.batches, event, key, prevKv: shownPrevious, compacted });
+      this.received.push({ revision: mod, batch: this.batches, event, key, prevKv: shownPrevious, compacted });
       this.next = mod + 1;
     }
     this.headers.push({ revision, now, last: this.next - 1 });
@@ -365,25 +365,25 @@ promise("ordered: events come by revision, and within one in the order of its op
       place,
     ]),
   );
-  const order = observer.told.map(({ revision, event }) => places.get(eventText(revision, event)) ?? -1);
+  const order = observer.received.map(({ revision, event }) => places.get(eventText(revision, event)) ?? -1);
   assert.deepEqual(
     order,
     [...order].sort((a, b) => a - b),
   );
 });
 
-promise("unique: no event comes twice, also over restarts", ({ told }) => {
-  const names = told.map(({ revision, event }) => eventText(revision, event));
+promise("unique: no event comes twice, also over restarts", ({ received }) => {
+  const names = received.map(({ revision, event }) => eventText(revision, event));
   assert.equal(new Set(names).size, names.length, names.join("\n"));
 });
 
 promise("reliable: everything asked for comes, and nothing else, with what was before", (observer, outcome) => {
   const all = expectedChanges(outcome, observer);
   assert.deepEqual(
-    observer.told.map(({ revision, event }) => eventText(revision, event)),
+    observer.received.map(({ revision, event }) => eventText(revision, event)),
     all.map(({ revision, change: { key, after } }) => eventText(revision, changeText(key, after))),
   );
-  observer.told.forEach(({ revision, prevKv, compacted }, n) => {
+  observer.received.forEach(({ revision, prevKv, compacted }, n) => {
     const { after, before } = all[n]!.change;
     const isCreated = after !== undefined && Number(after.createRevision) === revision;
     const isThere = observer.options.prevKv && !isCreated && before !== undefined;
@@ -393,9 +393,9 @@ promise("reliable: everything asked for comes, and nothing else, with what was b
   });
 });
 
-promise("atomic: all of a revision comes at once", ({ told }) => {
+promise("atomic: all of a revision comes at once", ({ received }) => {
   const batchOf = new Map<number, number>();
-  for (const { revision, batch } of told) {
+  for (const { revision, batch } of received) {
     assert.equal(batch, batchOf.get(revision) ?? batch, `revision ${revision} is split`);
     batchOf.set(revision, batch);
   }
@@ -405,17 +405,17 @@ promise(
   "resumable: from behind the last event nothing is lost, and what is compacted is said to be",
   (observer, outcome) => {
     const wanted = new Set(expectedChanges(outcome, observer).map(({ revision }) => revision));
-    const told = new Set(observer.told.map(({ revision }) => revision));
-    assert.deepEqual(told, wanted);
+    const received = new Set(observer.received.map(({ revision }) => revision));
+    assert.deepEqual(received, wanted);
     for (const { to } of observer.missed) assert.ok(to < outcome.naive.compactRevision);
   },
 );
 
 promise(
   "bookmarkable: after a progress notice of a revision no event up to it arrives",
-  ({ told, bookmarks, headers }) => {
+  ({ received, bookmarks, headers }) => {
     for (const { through, count } of bookmarks)
-      for (const { revision } of told.slice(count))
+      for (const { revision } of received.slice(count))
         assert.ok(revision > through, `${revision} after a bookmark at ${through}`);
     // The revision of a header exists, and is not older than the events below it.
     for (const { revision, now, last } of headers) assert.ok(revision === now && last <= now);

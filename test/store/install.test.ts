@@ -208,13 +208,13 @@ describe("a watcher over an install gets the missing events once and in order", 
     putAll([member], 2, 5);
     const recorders = Array.from({ length: 4 }, () => new Recorder(member, ["k"], { startRevision: 4 }));
     const backend = await copyOf(leader.store, await openMemoryBackend());
-    const countTold = (): number => recorders.filter(({ batches }) => batches.length > 0).length;
+    const countReceived = (): number => recorders.filter(({ batches }) => batches.length > 0).length;
     // The first watcher has received the events when the installation takes effect, the last has not.
-    await member.store.install(backend, () => recorders[0]!.waitUntil(() => countTold() > 0));
-    assert.ok(countTold() > 0 && countTold() < recorders.length, `${countTold()} are told`);
+    await member.store.install(backend, () => recorders[0]!.waitUntil(() => countReceived() > 0));
+    assert.ok(countReceived() > 0 && countReceived() < recorders.length, `${countReceived()} have received`);
     await recorders.at(-1)!.waitUntil(() => recorders.every(({ compacted }) => compacted === 8));
     for (const { batches } of recorders)
-      assert.match(batches.join("; "), /^rev \d: PUT k=4 4, PUT k=5 5$/, "of what was read before all are told");
+      assert.match(batches.join("; "), /^rev \d: PUT k=4 4, PUT k=5 5$/, "all receive what was read before");
   });
 });
 

@@ -22,7 +22,7 @@ import { toLeaseId } from "../../testing/ids.js";
 
 const changesPerSlice = 10;
 const keyCount = 100;
-const limits = { changesPerSlice, changesToldAtOnce: 50, entriesPerSlice: 20 };
+const limits = { changesPerSlice, changesSentAtOnce: 50, entriesPerSlice: 20 };
 const keys = Array.from({ length: keyCount }, (_, n) => `k${String(n).padStart(3, "0")}`);
 
 /** Opens a store with keys `k…` under lease 7, and another key. */
@@ -80,8 +80,11 @@ for (const [name, begin] of deletions)
     });
 
     test("reaches watchers as one batch once it is complete, live or from history", async () => {
-      for (const changesToldAtOnce of [50, 1_000]) {
-        await using tested = await TestStore.on(await memoryDisk(), { ...limits, changesToldAtOnce });
+      for (const changesSentAtOnce of [50, 1_000]) {
+        await using tested = await TestStore.on(await memoryDisk(), {
+          ...limits,
+          changesSentAtOnce: changesSentAtOnce,
+        });
         tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
         for (const key of keys) tested.put(key, "v", { lease: 7n });
         const all = new Recorder(tested, ["k", "l"], { prevKv: true });

@@ -65,7 +65,7 @@ export const readMissingMembers = (
   supervisor: MinietcdProcess,
   text: RegExp,
 ): Promise<{ starts: string[]; checks: string[]; fresh: string; reset: string | undefined }> =>
-  supervisor.waitFor("what could not start is told", ({ stdout }) => {
+  supervisor.waitFor("the line about members that did not start", ({ stdout }) => {
     if (!text.test(stdout) || !/Ctrl-C stops the (cluster|running members)/.test(stdout)) return undefined;
     const commands = [...stdout.matchAll(/^ {2}(node .*minietcd\.js .*)$/gm)].map(([, command = ""]) => command);
     return {

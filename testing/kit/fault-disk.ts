@@ -111,7 +111,7 @@ class BootedDisk implements MemberDisk {
     if (this.disk.isFull && how === "new") this.fail(noSpaceError(path), done);
     else
       this.begin<DiskFile>(
-        (told) => this.inner.open(path, how, told),
+        (onDone) => this.inner.open(path, how, onDone),
         (error, file) => {
           if (error !== null || file === undefined) done(error);
           else done(null, new BootedFile(this.disk, file, path, this.process));
@@ -120,35 +120,35 @@ class BootedDisk implements MemberDisk {
   }
 
   list(directory: string, done: DiskResult<readonly string[]>): void {
-    this.begin((told) => this.inner.list(directory, told), done);
+    this.begin((onDone) => this.inner.list(directory, onDone), done);
   }
 
   rename(from: string, to: string, done: DiskDone): void {
-    this.begin((told) => this.inner.rename(from, to, told), done);
+    this.begin((onDone) => this.inner.rename(from, to, onDone), done);
   }
 
   remove(path: string, done: DiskDone): void {
-    this.begin((told) => this.inner.remove(path, told), done);
+    this.begin((onDone) => this.inner.remove(path, onDone), done);
   }
 
   removeTree(path: string, done: DiskDone): void {
     this.disk.afterTreeRemoved(path);
-    this.begin((told) => this.inner.removeTree(path, told), done);
+    this.begin((onDone) => this.inner.removeTree(path, onDone), done);
   }
 
   syncDirectory(directory: string, done: DiskDone): void {
-    this.begin((told) => this.inner.syncDirectory(directory, told), done);
+    this.begin((onDone) => this.inner.syncDirectory(directory, onDone), done);
   }
 
   freeBytes(directory: string, done: DiskResult<number>): void {
     const { inner } = this;
     if (this.disk.isFull || inner.freeBytes === undefined)
       queueMicrotask(() => this.process.receive(() => done(null, this.disk.isFull ? 0 : Infinity)));
-    else this.begin<number>((told) => inner.freeBytes?.(directory, told), done);
+    else this.begin<number>((onDone) => inner.freeBytes?.(directory, onDone), done);
   }
 
   makeDirectory(directory: string, done: DiskDone): void {
-    this.begin((told) => this.inner.makeDirectory(directory, told), done);
+    this.begin((onDone) => this.inner.makeDirectory(directory, onDone), done);
   }
 
   async lock(directory: string): Promise<DirectoryLock> {
@@ -166,7 +166,7 @@ class BootedDisk implements MemberDisk {
     queueMicrotask(() => this.process.receive(() => done(error)));
   }
 
-  private begin<T>(start: (told: DiskResult<T>) => void, done: DiskResult<T> | DiskDone): void {
+  private begin<T>(start: (onDone: DiskResult<T>) => void, done: DiskResult<T> | DiskDone): void {
     const { process } = this;
     if (process.isAlive) start((error, value) => process.receive(() => (done as DiskResult<T>)(error, value)));
   }

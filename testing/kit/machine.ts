@@ -192,7 +192,7 @@ export class Machine {
     this.process = undefined;
     this.running = undefined;
     this.state = "down";
-    this.world.network.onDied(process, { isTold: true });
+    this.world.network.onDied(process, { isNotified: true });
     this.parts.port?.cut();
     this.notifyChanged();
     this.storage.disk.settle({ loseUnsynced });

@@ -41,7 +41,7 @@ interface Known {
 /** The revisions of all answers of a history. */
 export class Revisions {
   /** Answers in the order of their times; each has a newer revision than all before it. */
-  private readonly told: { readonly at: number; readonly revision: number; readonly from: Operation }[] = [];
+  private readonly reported: { readonly at: number; readonly revision: number; readonly from: Operation }[] = [];
   private readonly taken: ReadonlySet<number>;
 
   constructor(
@@ -50,22 +50,22 @@ export class Revisions {
   ) {
     for (const from of [...answered].sort((a, b) => a.returned - b.returned)) {
       const revision = Number(revisionOf(from));
-      if (revision > (this.told.at(-1)?.revision ?? history.startRevision))
-        this.told.push({ at: from.returned, revision, from });
+      if (revision > (this.reported.at(-1)?.revision ?? history.startRevision))
+        this.reported.push({ at: from.returned, revision, from });
     }
     this.taken = new Set(answered.filter(hasChanged).map((operation) => Number(revisionOf(operation))));
   }
 
-  /** Finds the newest revision that any client had received before `time`. */
+  /** Finds the newest revision that any client had reported before `time`. */
   findKnown(time: number): Known {
     let low = 0;
-    let high = this.told.length;
+    let high = this.reported.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (Number(this.told[middle]?.at) < time) low = middle + 1;
+      if (Number(this.reported[middle]?.at) < time) low = middle + 1;
       else high = middle;
     }
-    return this.told[low - 1] ?? { revision: this.history.startRevision, from: undefined };
+    return this.reported[low - 1] ?? { revision: this.history.startRevision, from: undefined };
   }
 
   /** Whether the answer of an operation shows that the operation made the revision. */

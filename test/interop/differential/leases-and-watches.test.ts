@@ -55,13 +55,13 @@ async function play(pair: Pair, steps: readonly LiveStep[]): Promise<void> {
   watching.findings.forEach(note);
 }
 
-const masked = [...watchMasks.replies, ...watchMasks.told].map(({ name }) => `masked: ${name}`);
+const masked = [...watchMasks.replies, ...watchMasks.received].map(({ name }) => `masked: ${name}`);
 const expected = [...expectedLeaseOutcomes, ...expectedWatchOutcomes, ...masked];
 const missingOutcomes = () => expected.filter((outcome) => !seen.has(outcome));
 
 test("a response in fragments", async () => {
   await play(lanes.first, fragments);
-  assert(seen.has("told, live: in fragments"));
+  assert(seen.has("received, live: in fragments"));
 });
 
 test("the directed steps bring about every expected outcome", async () => {

@@ -83,7 +83,7 @@ const step = choose<readonly LiveStep[]>(
   [1, fc.constant([ask(listLeases)])],
   [1, read.map((request) => [ask(request)])],
   [3, compaction.map((request) => [ask(request)])],
-  [20, fc.record({ stream, request: watchRequest }).map((told) => [{ kind: "tell", ...told }])],
+  [20, fc.record({ stream, request: watchRequest }).map((received) => [{ kind: "tell", ...received }])],
   [
     1,
     fc

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { WatchRequest, WatchResponse } from "../../../proto/index.js";
 import type { Answer, Request } from "./requests.js";
 import type { Revisions } from "./revisions.js";
-import type { Told, Watcher } from "./watchers.js";
+import type { Received, Watcher } from "./watchers.js";
 
 export interface Known {
   readonly name: string;
@@ -44,15 +44,15 @@ interface ReplyMask extends Known {
   ) => boolean;
 }
 
-interface ToldMask extends Known {
+interface ReceivedMask extends Known {
   /** Tells whether the events of a watcher differ in this way, and in no other. */
-  readonly hides: (by: { watcher: Watcher | undefined; compacted: bigint }, etcd: Told, ours: Told) => boolean;
+  readonly hides: (by: { watcher: Watcher | undefined; compacted: bigint }, etcd: Received, ours: Received) => boolean;
 }
 
 const isProgress = (reply: Replies[number] | undefined) =>
   typeof reply === "object" && reply.watchId === -1n && !reply.created && !reply.canceled && reply.events.length === 0;
 
-export const watchMasks: { readonly replies: readonly ReplyMask[]; readonly told: readonly ToldMask[] } = {
+export const watchMasks: { readonly replies: readonly ReplyMask[]; readonly received: readonly ReceivedMask[] } = {
   replies: [
     {
       name: "progress beside a watcher that was cut off",
@@ -64,5 +64,5 @@ export const watchMasks: { readonly replies: readonly ReplyMask[]; readonly told
         isProgress(ours[0]),
     },
   ],
-  told: [],
+  received: [],
 };

@@ -15,7 +15,7 @@ export class WatchLine {
   /** Answers to requests, until `takeReplies` returns them. */
   private replies: WatchResponse[] = [];
   /** Other responses, by the id of the watcher. */
-  private readonly told = new Map<bigint, WatchResponse[]>();
+  private readonly received = new Map<bigint, WatchResponse[]>();
   private readonly call: ClientDuplexStream<WatchRequest, Fields>;
   private wake: () => void = () => undefined;
   private readonly announced = new Set<bigint>();
@@ -39,7 +39,7 @@ export class WatchLine {
     this.call.cancel();
   }
 
-  responsesOf = (id: bigint): readonly WatchResponse[] => this.told.get(id) ?? [];
+  responsesOf = (id: bigint): readonly WatchResponse[] => this.received.get(id) ?? [];
 
   /**
    * Waits until the condition is true.
@@ -66,15 +66,15 @@ export class WatchLine {
     return this.failure === undefined ? replies : [...replies, this.failure];
   }
 
-  takeTold(): ReadonlyMap<bigint, readonly WatchResponse[]> {
-    const told = new Map(this.told);
-    this.told.clear();
-    return told;
+  takeReceived(): ReadonlyMap<bigint, readonly WatchResponse[]> {
+    const received = new Map(this.received);
+    this.received.clear();
+    return received;
   }
 
   /** Drops the responses of a watcher. */
   drop(id: bigint): void {
-    this.told.delete(id);
+    this.received.delete(id);
   }
 
   private receive(response: WatchResponse): void {
@@ -86,9 +86,9 @@ export class WatchLine {
       return;
     }
     if (!this.announced.has(watchId)) this.fail(`watcher ${watchId} tells of changes, but was not created`);
-    const told = this.told.get(watchId);
-    if (told === undefined) this.told.set(watchId, [response]);
-    else told.push(response);
+    const received = this.received.get(watchId);
+    if (received === undefined) this.received.set(watchId, [response]);
+    else received.push(response);
   }
 
   private fail(failure: string): void {

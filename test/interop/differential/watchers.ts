@@ -16,7 +16,7 @@ export interface Watcher {
 export const filtersEverything = ({ filters }: WatchCreateRequest): boolean =>
   filters.includes(0) && filters.includes(1);
 
-export interface Told {
+export interface Received {
   readonly events: readonly Event[];
   /** The responses, where their division is defined: a watcher that catches up may receive any number of revisions at once. */
   readonly responses: readonly WatchResponse[];
@@ -41,12 +41,12 @@ function findBrokenPromises(responses: readonly WatchResponse[]): string[] {
   });
 }
 
-export function eventsOf(watcher: Watcher | undefined, told: readonly WatchResponse[] = []): Told {
-  const responses = told.filter(({ events }) => events.length > 0);
+export function eventsOf(watcher: Watcher | undefined, received: readonly WatchResponse[] = []): Received {
+  const responses = received.filter(({ events }) => events.length > 0);
   return {
     events: responses.flatMap(({ events }) => events),
     responses: watcher?.isLive === false ? [] : responses,
-    cutOff: told.filter(({ events }) => events.length === 0),
+    cutOff: received.filter(({ events }) => events.length === 0),
     broken: findBrokenPromises(responses),
   };
 }
@@ -67,11 +67,11 @@ function ofReplies({ requestUnion: request }: WatchRequest, [reply]: readonly (W
     case "cancelRequest":
       return [`cancel: ${reply.created ? "unknown" : "known"}`];
     case "progressRequest":
-      return ["progress: told"];
+      return ["progress: received"];
   }
 }
 
-function ofTold(watcher: Watcher | undefined, { events, responses, cutOff }: Told): string[] {
+function ofReceived(watcher: Watcher | undefined, { events, responses, cutOff }: Received): string[] {
   const how = watcher?.isLive === false ? "past" : "live";
   const { filters = [] } = watcher?.create ?? {};
   const revisions = events.map(revisionOf);
@@ -86,12 +86,12 @@ function ofTold(watcher: Watcher | undefined, { events, responses, cutOff }: Tol
     [responses.some(({ fragment }) => fragment), "in fragments"],
     [cutOff.length > 0, "cut off"],
   ];
-  return found.filter(([happened]) => happened).map(([, what]) => `told, ${how}: ${what}`);
+  return found.filter(([happened]) => happened).map(([, what]) => `received, ${how}: ${what}`);
 }
 
-export const watchOutcomes = { ofReplies, ofTold };
+export const watchOutcomes = { ofReplies, ofReceived };
 
-const told = ["PUT", "DELETE", "PUT with prev_kv", "DELETE with prev_kv", "several of one revision"];
+const received = ["PUT", "DELETE", "PUT with prev_kv", "DELETE with prev_kv", "several of one revision"];
 
 /** Outcomes that every run must have. */
 export const expectedWatchOutcomes: readonly string[] = [
@@ -102,9 +102,9 @@ export const expectedWatchOutcomes: readonly string[] = [
     (reason) => `watch: refused: mvcc: ${reason}`,
   ),
   ...["unknown", "known"].map((cancel) => `cancel: ${cancel}`),
-  "progress: told",
+  "progress: received",
   ...["past", "live"].flatMap((how) =>
-    [...told, "without PUTs", "without DELETEs"].map((what) => `told, ${how}: ${what}`),
+    [...received, "without PUTs", "without DELETEs"].map((what) => `received, ${how}: ${what}`),
   ),
-  "told, past: cut off",
+  "received, past: cut off",
 ];

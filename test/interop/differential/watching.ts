@@ -15,7 +15,7 @@ import type { Request } from "./requests.js";
 import { showAnswer, showFields, showRequest } from "./show.js";
 import { fence, isFence } from "./watch-requests.js";
 import { outcomes } from "./coverage.js";
-import { filtersEverything, type Told, eventsOf, type Watcher, watchOutcomes } from "./watchers.js";
+import { filtersEverything, type Received, eventsOf, type Watcher, watchOutcomes } from "./watchers.js";
 import { WatchLine } from "./watch-line.js";
 
 export interface Finding {
@@ -86,8 +86,8 @@ export class Watching {
     const { puts, deletes } = hearing.length > 0 ? await this.writeFor(hearing) : { puts: 0n, deletes: 0n };
     for (const [number, stream] of this.streams) {
       for (const watcher of stream.watchers.values())
-        for (const line of linesOf(stream)) await line.waitUntil(() => hasTold(line, watcher, puts, deletes));
-      this.compareTold(number, stream);
+        for (const line of linesOf(stream)) await line.waitUntil(() => hasReceived(line, watcher, puts, deletes));
+      this.compareReceived(number, stream);
     }
   }
 
@@ -179,12 +179,12 @@ export class Watching {
     return { etcd, difference };
   }
 
-  private compareTold(number: number, stream: Stream): void {
-    const [etcd, ours] = [stream.etcd.takeTold(), stream.ours.takeTold()] as const;
+  private compareReceived(number: number, stream: Stream): void {
+    const [etcd, ours] = [stream.etcd.takeReceived(), stream.ours.takeReceived()] as const;
     for (const id of new Set([...etcd.keys(), ...ours.keys(), ...stream.watchers.keys()])) {
       const watcher = stream.watchers.get(id);
       const [theirs, own] = [eventsOf(watcher, etcd.get(id)), eventsOf(watcher, ours.get(id))] as const;
-      this.compareWatcher(`stream ${number}: told by watcher ${id}`, watcher, theirs, own);
+      this.compareWatcher(`stream ${number}: received by watcher ${id}`, watcher, theirs, own);
       if (watcher === undefined) continue;
       if (theirs.cutOff.length > 0) watcher.fate = "was cut off";
       const last = theirs.events.at(-1)?.kv?.modRevision;
@@ -192,13 +192,13 @@ export class Watching {
     }
   }
 
-  private compareWatcher(about: string, watcher: Watcher | undefined, etcd: Told, ours: Told): void {
+  private compareWatcher(about: string, watcher: Watcher | undefined, etcd: Received, ours: Received): void {
     if (etcd.events.length === 0 && isDeepStrictEqual(etcd, ours) && etcd.cutOff.length === 0) return;
     const { compacted } = this.pair.at;
-    const known = watchMasks.told.find(({ hides }) => hides({ watcher, compacted }, etcd, ours));
+    const known = watchMasks.received.find(({ hides }) => hides({ watcher, compacted }, etcd, ours));
     const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
     const show = () => describe(about, [etcd, ours].map(showFields), difference);
-    this.findings.push({ show, difference, outcomes: watchOutcomes.ofTold(watcher, etcd) });
+    this.findings.push({ show, difference, outcomes: watchOutcomes.ofReceived(watcher, etcd) });
   }
 
   private note({ request, etcd, ours, difference }: Exchange): void {
@@ -220,14 +220,14 @@ const deleteOf = (key: Uint8Array): RequestOp => ({
   request: { $case: "requestDeleteRange", value: DeleteRangeRequest.create({ key }) },
 });
 
-function hasTold(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, deletes: bigint): boolean {
-  const told = line.responsesOf(id);
+function hasReceived(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, deletes: bigint): boolean {
+  const received = line.responsesOf(id);
   if (fate === "was cut off") return true;
-  if (fate === "is cut off") return told.some(({ canceled }) => canceled);
+  if (fate === "is cut off") return received.some(({ canceled }) => canceled);
   if (filtersEverything(create)) return true;
   const last = create.filters.includes(1) || deletes === 0n ? puts : deletes;
   if (last < create.startRevision) return true;
-  return told.some(({ events, fragment }) => !fragment && events.some(({ kv }) => (kv?.modRevision ?? 0n) >= last));
+  return received.some(({ events, fragment }) => !fragment && events.some(({ kv }) => (kv?.modRevision ?? 0n) >= last));
 }
 
 /** Cancels a watcher that only etcd has created. */

@@ -77,10 +77,10 @@ describe("a service in DNS", () => {
   test("is looked up at port 53 of a server without a port", async () => {
     const failed = Object.assign(new Error("querySrv ETIMEOUT"), { code: "ETIMEOUT", syscall: "querySrv" });
     const servers = ["192.0.2.1", "2001:db8::1", "192.0.2.1:5353", "[2001:db8::1]:5353"];
-    const told = ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.1:5353", "[2001:db8::1]:5353"];
+    const addresses = ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.1:5353", "[2001:db8::1]:5353"];
     for (const [at, server] of servers.entries()) {
       const resolver: NameResolver = { resolveSrv: () => Promise.reject(failed), getServers: () => [server] };
-      const message = `lookup _etcd-client._tcp.example.com on ${told[at]!}: i/o timeout`;
+      const message = `lookup _etcd-client._tcp.example.com on ${addresses[at]!}: i/o timeout`;
       await assert.rejects(
         lookUpService(resolver, "etcd-client", "example.com", () => 0),
         lookupError(message),

@@ -134,14 +134,14 @@ test("segments are removed oldest first, each durably before the next", async ()
 for (const kind of ["remove", "syncDirectory"] as const)
   test(`a failed ${kind} is reported, the log accepts appends, and the next truncation tries again`, async () => {
     const disk = aDisk();
-    const told: string[] = [];
-    const { wal } = await open(disk.boot(), { onRemovalFailure: (error) => void told.push(error.message) });
+    const received: string[] = [];
+    const { wal } = await open(disk.boot(), { onRemovalFailure: (error) => void received.push(error.message) });
     for (const batch of batches) await append(wal, batch);
     disk.onOperation = (operation: Operation) => (operation.kind === kind ? diskError("EIO", operation) : undefined);
     wal.truncate(index(7));
     await settle();
-    assert.equal(told.length, 1);
-    assert.match(told[0]!, kind === "remove" ? /^Cannot remove .*1\.wal: EIO/ : /^Cannot sync \/member\/wal: EIO/);
+    assert.equal(received.length, 1);
+    assert.match(received[0]!, kind === "remove" ? /^Cannot remove .*1\.wal: EIO/ : /^Cannot sync \/member\/wal: EIO/);
     disk.onOperation = () => undefined;
     const next: Batch = { hardState: undefined, entries: [entry(13, 1, 10)] };
     await append(wal, next);
@@ -149,7 +149,7 @@ for (const kind of ["remove", "syncDirectory"] as const)
     await settle();
     await wal.close();
     assert.deepEqual(segmentsOn(disk), [3, 4, 5]);
-    assert.equal(told.length, 1);
+    assert.equal(received.length, 1);
     assertRead(modelOf(await recover(disk)), truncateModel(after(whole, next), 7));
   });
 

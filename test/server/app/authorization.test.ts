@@ -104,28 +104,28 @@ test("a revoked permission takes effect at once; a password change ends the toke
   await ask(application, "put", await logIn("bob", "new"), put("a"));
 });
 
-/** Opens a watch session. `told` gets its answers, and the numbers of events. */
+/** Opens a watch session. `received` gets its answers, and the numbers of events. */
 const openWatches = (application: Application, caller: Caller) => {
-  const told: (WatchAnswer | number)[] = [];
+  const received: (WatchAnswer | number)[] = [];
   const session: WatchSession = application.watch(caller, {
     onWatch: () => noBytes,
     onEvents: (_watches, from, to, { events }) => {
-      told.push(events.length);
+      received.push(events.length);
       return to - from;
     },
     onAnswer: (answer) => {
-      told.push(answer);
+      received.push(answer);
       return true;
     },
     onError: (error) => assert.fail(error as Error),
   });
   const create = (key: string, rangeEnd = "", options: Partial<WatchCreateRequest> = {}): void =>
     session.create(WatchCreateRequest.fromPartial({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options }));
-  return { session, create, told };
+  return { session, create, received };
 };
 
-const summaryOf = (told: readonly (WatchAnswer | number)[]): unknown[] =>
-  told.map((answer) => {
+const summaryOf = (received: readonly (WatchAnswer | number)[]): unknown[] =>
+  received.map((answer) => {
     if (typeof answer === "number") return answer;
     return "reason" in answer ? `${answer.kind}: ${answer.reason}` : answer.kind;
   });
@@ -135,13 +135,13 @@ const emptyReason = "rpc error: code = InvalidArgument desc = etcdserver: user n
 
 test("a watch needs the right to read all its keys, an open end too", async (t) => {
   const { application, logIn } = await startWithUsers(t, { ann: [[READ, "a", "c"]] });
-  const { create, told } = openWatches(application, await logIn("ann"));
+  const { create, received } = openWatches(application, await logIn("ann"));
   create("a", "c");
   create("a", "\0");
   create("a", "d");
   create("");
   create("a", "\0", { startRevision: -1n });
-  assert.deepEqual(summaryOf(told), [
+  assert.deepEqual(summaryOf(received), [
     "created",
     ...[1, 2, 3].map(() => `refused: ${deniedReason}`),
     "refused: etcdserver: mvcc: required revision has been compacted",
@@ -152,7 +152,7 @@ test("a watch needs the right to read all its keys, an open end too", async (t) 
   ] as const) {
     const other = openWatches(application, caller);
     other.create("a");
-    assert.deepEqual(summaryOf(other.told), [`refused: ${reason}`]);
+    assert.deepEqual(summaryOf(other.received), [`refused: ${reason}`]);
   }
 });
 
@@ -172,9 +172,9 @@ test("a running watch ends before any later event when its user loses the permis
   await Promise.allSettled(puts);
   await ask(application, "put", root, put("a"));
   await ask(application, "put", root, put("b"));
-  assert.deepEqual(summaryOf(watches.told).slice(0, 3), ["created", "created", `canceled: ${deniedReason}`]);
+  assert.deepEqual(summaryOf(watches.received).slice(0, 3), ["created", "created", `canceled: ${deniedReason}`]);
   assert.ok(
-    summaryOf(watches.told)
+    summaryOf(watches.received)
       .slice(3)
       .every((events) => events === 1),
   );
@@ -186,5 +186,5 @@ test("enabling authentication ends earlier watches", async (t) => {
   const watches = openWatches(application, anonymousCaller);
   watches.create("a");
   await ask(application, "authEnable", anonymousCaller, {});
-  assert.deepEqual(summaryOf(watches.told), ["created", `canceled: ${emptyReason}`]);
+  assert.deepEqual(summaryOf(watches.received), ["created", `canceled: ${emptyReason}`]);
 });

@@ -18,21 +18,21 @@ const withKeys = async (t: TestContext, count: number) => {
   for (let n = 0; n < count; n++) await put(nameOf(n));
   const open = (fields: Partial<RangeRequest>, hasRoom: () => boolean) => {
     const chunks: RangeChunk[] = [];
-    let onTold: () => void = () => undefined;
+    let onReceived: () => void = () => undefined;
     let failure: unknown;
     const session = application.rangeStream(anonymousCaller, RangeRequest.create({ ...all, ...fields }), {
       onChunk: (chunk) => {
         chunks.push(chunk);
-        onTold();
+        onReceived();
         return hasRoom();
       },
       onError: (error) => {
         failure = error;
-        onTold();
+        onReceived();
       },
     });
     const waitUntil = async (isThere: () => boolean): Promise<void> => {
-      while (!isThere() && failure === undefined) await new Promise<void>((resolve) => (onTold = resolve));
+      while (!isThere() && failure === undefined) await new Promise<void>((resolve) => (onReceived = resolve));
     };
     const end = async () => {
       await waitUntil(() => chunks.at(-1)?.end !== undefined);

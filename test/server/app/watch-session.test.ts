@@ -13,7 +13,7 @@ import { startApplication } from "./application-fixtures.js";
 
 /** A listener that records its calls, and has a limited room. */
 class Recorder implements WatchListener {
-  readonly told: string[] = [];
+  readonly received: string[] = [];
   room = Infinity;
   private wake: () => void = () => undefined;
 
@@ -28,13 +28,13 @@ class Recorder implements WatchListener {
 
   onEvents(watches: readonly WatchView[], from: number, to: number, { events }: WatchBatch): number {
     const values = events.map((event) => Buffer.from(Event.decode(event).kv?.value ?? []).toString());
-    let told = 0;
+    let received = 0;
     for (const { label } of watches.slice(from, to)) {
-      if (this.told.length >= this.room) break;
+      if (this.received.length >= this.room) break;
       this.tell(`events of ${Buffer.from(label).toString()}: ${values.join(" ")}`);
-      told += 1;
+      received += 1;
     }
-    return told;
+    return received;
   }
 
   onError(error: unknown): void {
@@ -47,9 +47,9 @@ class Recorder implements WatchListener {
   }
 
   private tell(line: string): boolean {
-    this.told.push(line);
+    this.received.push(line);
     this.wake();
-    return this.told.length < this.room;
+    return this.received.length < this.room;
   }
 }
 
@@ -73,7 +73,7 @@ test("a watch gets puts until it is canceled", async (t) => {
   session.cancel(0n);
   await put(application, "k", "2");
   session.close();
-  assert.deepEqual(listener.told, ["created 0", "events of 0: 1", "progress undefined", "canceled 0"]);
+  assert.deepEqual(listener.received, ["created 0", "events of 0: 1", "progress undefined", "canceled 0"]);
 });
 
 test("a watch from an earlier revision gets history", async (t) => {
@@ -85,7 +85,7 @@ test("a watch from an earlier revision gets history", async (t) => {
   t.after(() => session.close());
   session.create(request({ startRevision: 2n }));
   await listener.next();
-  assert.deepEqual(listener.told, ["created 0", "events of 0: 1 2"]);
+  assert.deepEqual(listener.received, ["created 0", "events of 0: 1 2"]);
 });
 
 test("a watch of an empty range is refused, and the session continues", async (t) => {
@@ -95,7 +95,7 @@ test("a watch of an empty range is refused, and the session continues", async (t
   t.after(() => session.close());
   session.create(request({ rangeEnd: Buffer.from("a") }));
   session.create(request({ watchId: 5n }));
-  assert.deepEqual(listener.told, ["refused: mvcc: watcher range is empty", "created 5"]);
+  assert.deepEqual(listener.received, ["refused: mvcc: watcher range is empty", "created 5"]);
 });
 
 test("a listener without room gets the missed events once the session is resumed", async (t) => {
@@ -106,10 +106,10 @@ test("a listener without room gets the missed events once the session is resumed
   listener.room = 2;
   session.create(request({}));
   for (const value of ["1", "2", "3"]) await put(application, "k", value);
-  assert.deepEqual(listener.told, ["created 0", "events of 0: 1"]);
+  assert.deepEqual(listener.received, ["created 0", "events of 0: 1"]);
   listener.room = Infinity;
-  const told = listener.next();
+  const received = listener.next();
   session.resume();
-  await told;
-  assert.deepEqual(listener.told.slice(2), ["events of 0: 2 3"]);
+  await received;
+  assert.deepEqual(listener.received.slice(2), ["events of 0: 2 3"]);
 });

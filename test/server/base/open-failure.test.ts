@@ -77,10 +77,10 @@ test("each error of the file system is reported with a remedy", () => {
     const direct = Object.assign(new Error(code), { code, syscall: "mkdir" });
     const throughLevel = Object.assign(new Error("Database failed to open", { cause: direct }), { code: "LEVEL_X" });
     for (const error of [direct, throughLevel]) {
-      const told = asStartError(error, "d");
-      assert.ok(told instanceof StartError);
-      assert.match(told.message, expected);
-      assert.equal(told.cause, error);
+      const startError = asStartError(error, "d");
+      assert.ok(startError instanceof StartError);
+      assert.match(startError.message, expected);
+      assert.equal(startError.cause, error);
     }
   }
 });

@@ -169,10 +169,10 @@ onEachEngine(
     const flooder = session();
     const other = session();
     assert.equal(await call(flooder), "0");
-    const told = once(flooder, "goaway");
+    const goAway = once(flooder, "goaway");
     const ended = new Promise((resolve) => flooder.once("close", resolve));
     for (let n = 0; n < 10; n++) flooder.ping(() => undefined);
-    const [code, , text] = (await within(5_000, "a GOAWAY", told)) as [number, number, Buffer];
+    const [code, , text] = (await within(5_000, "a GOAWAY", goAway)) as [number, number, Buffer];
     assert.equal(code, 11); // ENHANCE_YOUR_CALM
     assert.equal(text.toString(), "too_many_pings");
     await within(5_000, "the end of the connection", ended);

@@ -327,7 +327,7 @@ test("events of a client that does not read are not queued; once it reads, none 
   const revisions = events.map((some) => some.map(({ kv }) => Number(kv?.modRevision)));
   const upTo301 = Array.from({ length: 300 }, (_, n) => n + 2);
   assert.deepEqual(revisions, [upTo301.slice(1), upTo301]);
-  assert.ok(sent.length < 10, "told in few responses");
+  assert.ok(sent.length < 10, "sent in few responses");
 });
 
 test("the stream of a client that sends requests and reads no answers ends", async (t) => {

@@ -135,10 +135,10 @@ export class FaultTools {
     this.actAfter(ms, this.network.cut(ways));
   }
 
-  /** Separates two groups for `ms`; `isTold`: their connections are closed, otherwise they go silent. */
-  separate(these: readonly Host[], those: readonly Host[], ms: number, { isTold = false } = {}): void {
+  /** Separates two groups for `ms`; `isNotified`: their connections are closed, otherwise they go silent. */
+  separate(these: readonly Host[], those: readonly Host[], ms: number, { isNotified = false } = {}): void {
     const pairs = these.flatMap((one) => those.map((other) => [one.name, other.name] as const));
-    if (isTold) for (const [one, other] of pairs) this.network.closeLinks(one, other);
+    if (isNotified) for (const [one, other] of pairs) this.network.closeLinks(one, other);
     const ways = pairs.flatMap(([one, other]) => [
       { from: one, to: other },
       { from: other, to: one },

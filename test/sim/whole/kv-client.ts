@@ -215,10 +215,10 @@ export class KvClient {
     else if (outcome.kind === "error" && outcome.status.details.endsWith("has been compacted"))
       assert.ok(
         this.world.history.compactRevision > revision,
-        `${revision} is not compacted, ${this.name} was told so`,
+        `${revision} is not compacted, ${this.name} got that error`,
       );
     else if (outcome.kind === "error" && outcome.status.code === statusCode.outOfRange)
-      assert.ok(request.serializable, `${revision} is not the future, ${this.name} was told so`);
+      assert.ok(request.serializable, `${revision} is not the future, ${this.name} got that error`);
   }
 
   /** Checks that two reads in a transaction are of one revision. */
@@ -242,7 +242,7 @@ export class KvClient {
 
   private checkRange(request: RangeRequest, revision: number, response: RangeResponse): void {
     const newest = this.world.history.revision;
-    assert.ok(revision <= newest, `${this.name} was told of revision ${revision}, which nobody has come to`);
+    assert.ok(revision <= newest, `${this.name} received revision ${revision}, which nobody has come to`);
     const expected = this.world.history.rangeAt(revision, request);
     assertSame(
       { ...response, header: undefined },

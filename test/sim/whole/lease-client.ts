@@ -222,10 +222,10 @@ export class LeaseClient {
     if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.expectGone(lease);
   }
 
-  /** Checks a lease of which the client was told that it does not exist. */
+  /** Checks a lease of which the client got the answer that it does not exist. */
   private expectGone(lease: PromisedLease): void {
     const isGone = this.world.history.effectsOf(endOf(lease)).some(({ refusal }) => refusal === undefined);
-    assert.ok(isGone, `${this.name} was told that lease ${lease.id} is gone, which it is not`);
+    assert.ok(isGone, `${this.name} got the answer that lease ${lease.id} is gone, which it is not`);
   }
 
   /** Renews the lease after each third of its TTL, for `forMs` or until it does not exist any more. */

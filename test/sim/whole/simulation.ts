@@ -237,12 +237,12 @@ export class Simulation {
       await this.waitFor(this.putSomewhere("there is space"), maxSpaceMs, "there is space again, and puts are taken");
     this.world.isOver = true;
     await this.waitFor(Promise.all(actors), 30_000, "the clients come to an end");
-    const told = await this.settle();
+    const settled = await this.settle();
     for (const { writes } of [...this.kvClients, ...this.leaseClients, ...this.users]) writes.checkAtTheEnd();
     if (this.world.operations.checkAtTheEnd()) this.world.counts.linearizable++;
     this.userPromises.checkAtTheEnd(this.hosts);
     this.alarms?.checkAtTheEnd(this.hosts);
-    for (const client of this.watchClients) client.checkAtTheEnd(told);
+    for (const client of this.watchClients) client.checkAtTheEnd(settled);
   }
 
   /** Waits until the cluster accepts writes again, within the limit. */

@@ -70,7 +70,7 @@ export class SpaceOperator {
     const { alarms } = outcome.response;
     assert.ok(
       alarms.length <= 1 && alarms.every((each) => each.memberID === memberID),
-      "it disarms what it is told to",
+      "it disarms what it is asked to",
     );
     this.world.counts.disarms += alarms.length;
     noteRevision(this.world, Number(outcome.response.header?.revision));

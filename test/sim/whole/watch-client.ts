@@ -81,7 +81,7 @@ export class WatchClient {
     const missing = this.expectedBetween(this.next, revision);
     const [first] = missing;
     if (first === undefined) return;
-    assert.fail(`watch not reliable: ${this.name} was never told of ${show(first.event)}`);
+    assert.fail(`watch not reliable: ${this.name} never received ${show(first.event)}`);
   }
 
   private async interrupt(): Promise<void> {
@@ -171,7 +171,7 @@ export class WatchClient {
     }
     assert.ok(
       revision <= world.history.revision,
-      `${this.name} was told of revision ${revision}, which nobody has come to`,
+      `${this.name} received revision ${revision}, which nobody has come to`,
     );
     if (response.events.length === 0 && this.fragments.length === 0) this.onProgress(revision);
     else {
@@ -204,7 +204,7 @@ export class WatchClient {
     const [missing] = this.expectedBetween(next, revision);
     if (missing !== undefined)
       assert.fail(
-        `watch not bookmarkable: progress of ${revision} before ${this.name} was told of ${show(missing.event)}`,
+        `watch not bookmarkable: progress of ${revision} before ${this.name} received ${show(missing.event)}`,
       );
     this.world.counts.progressNotices++;
     this.next = Math.max(next, revision + 1);
@@ -216,10 +216,10 @@ export class WatchClient {
     let before = 0;
     for (const event of events) {
       const revision = revisionOf(event);
-      assert.ok(revision >= before, `watch not ordered: ${this.name} was told of ${show(event)} after ${before}`);
+      assert.ok(revision >= before, `watch not ordered: ${this.name} received ${show(event)} after ${before}`);
       assert.ok(
         revision >= next,
-        `watch not unique: ${this.name} was told of ${show(event)} though up to ${next - 1} it had all`,
+        `watch not unique: ${this.name} received ${show(event)} though up to ${next - 1} it had all`,
       );
       before = revision;
     }
@@ -232,7 +232,7 @@ export class WatchClient {
   private requireBegun(): number {
     assert.ok(
       this.isCreated && this.next !== undefined,
-      `${this.name} was told something before its watch was created`,
+      `${this.name} got that errormething before its watch was created`,
     );
     return this.next;
   }
@@ -241,16 +241,16 @@ export class WatchClient {
   private compare(expected: readonly Expected[], events: readonly Event[]): void {
     for (let at = 0; at < Math.max(expected.length, events.length); at++) {
       const [wanted, event] = [expected[at], events[at]];
-      if (wanted === undefined) assert.fail(`${this.name} was told of ${show(event)}, which never happened, or twice`);
+      if (wanted === undefined) assert.fail(`${this.name} received ${show(event)}, which never happened, or twice`);
       const isMissing = event === undefined || revisionOf(event) !== revisionOf(wanted.event);
       if (isMissing && revisionOf(wanted.event) === revisionOf(events.at(at - 1)) && at > 0)
         assert.fail(
-          `watch not atomic: ${this.name} was told of a part of ${revisionOf(wanted.event)}, without ${show(wanted.event)}`,
+          `watch not atomic: ${this.name} received a part of ${revisionOf(wanted.event)}, without ${show(wanted.event)}`,
         );
-      if (isMissing) assert.fail(`watch not reliable: ${this.name} was not told of ${show(wanted.event)}`);
+      if (isMissing) assert.fail(`watch not reliable: ${this.name} did not receive ${show(wanted.event)}`);
       const isPrevCompacted = event.prevKv === undefined && wanted.mayLackPrevious;
       const wantedEvent = isPrevCompacted ? { ...wanted.event, prevKv: undefined } : wanted.event;
-      assertSame(event, wantedEvent, `what ${this.name} was told of revision ${revisionOf(event)}`);
+      assertSame(event, wantedEvent, `the events of revision ${revisionOf(event)} at ${this.name}`);
     }
   }
 

@@ -4,7 +4,7 @@ import { normalConditions } from "../../../testing/index.js";
 /** Faults of the ways between members. */
 export const wayFaults = {
   isolate: ({ host, ms, random }, tools) =>
-    tools.separate([host], tools.othersThan(host), ms, { isTold: random.chance(0.5) }),
+    tools.separate([host], tools.othersThan(host), ms, { isNotified: random.chance(0.5) }),
 
   /** Cuts one direction only. */
   oneWay: ({ host, ms, random }, tools) => {
@@ -16,15 +16,15 @@ export const wayFaults = {
   split: ({ ms, random }, tools) => {
     const left = tools.hosts.filter(() => random.chance(0.5));
     const right = tools.hosts.filter((host) => !left.includes(host));
-    tools.separate(left, right, ms, { isTold: random.chance(0.5) });
+    tools.separate(left, right, ms, { isNotified: random.chance(0.5) });
   },
 
   flap: ({ host, ms, random }, tools) => {
     const other = random.pick(tools.othersThan(host));
     for (let at = 0; at < ms; at += 40 + random.next() * 200) {
-      const isTold = random.chance(0.5);
+      const isNotified = random.chance(0.5);
       const lasts = 10 + random.next() * 100;
-      tools.actAfter(at, () => tools.separate([host], [other], lasts, { isTold }));
+      tools.actAfter(at, () => tools.separate([host], [other], lasts, { isNotified }));
     }
   },
 

@@ -63,10 +63,10 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   for (const key of ["b", "\xff", "a\0", "a", "c"]) tested.put(key, "v", { lease: 1n });
   tested.put("stays", "v");
   const before = store.revision;
-  const told: string[] = [];
+  const received: string[] = [];
   const receiver: WatchReceiver = {
     onChanged: (_tags, _from, _to, { events }) => {
-      for (const event of events) told.push(text(Event.decode(event).kv?.key ?? bytes("none")));
+      for (const event of events) received.push(text(Event.decode(event).kv?.key ?? bytes("none")));
       return 1;
     },
     onCompacted: () => assert.fail("nothing was compacted"),
@@ -76,7 +76,7 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   store.watch(all, receiver, undefined);
   assert.equal(runAtOnce(store.revokeLease(toLeaseId(1n))), before + 1);
   tested.endRound();
-  assert.deepEqual(told, ["a", "a\0", "b", "c", "\xff"]);
+  assert.deepEqual(received, ["a", "a\0", "b", "c", "\xff"]);
   assert.equal(store.lease(toLeaseId(1n)), undefined);
   assert.deepEqual(
     (await tested.range("\0", { rangeEnd: "\0" })).kvs.map((kv) => kv.split("=")[0]),

@@ -345,9 +345,9 @@ describe("blocks", () => {
     for (const each of [tested, single]) await each.open();
     for (const revision of [0, 6, 9])
       assert.deepEqual(await tested.store.hashKv(revision), await single.store.hashKv(revision));
-    const told = new Recorder(tested, ["even"], { startRevision: 7 });
-    await told.waitUntilLive();
-    assert.equal(told.batches.join(" ").match(/PUT/g)?.length, 3);
+    const received = new Recorder(tested, ["even"], { startRevision: 7 });
+    await received.waitUntilLive();
+    assert.equal(received.batches.join(" ").match(/PUT/g)?.length, 3);
   });
 
   test("changes can be read while their block is rewritten", async () => {

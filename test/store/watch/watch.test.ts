@@ -44,7 +44,7 @@ for (const { name, create } of disks) {
       await tested.save();
       const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
       await all.waitUntilLive();
-      const told = [
+      const received = [
         "PUT k=2 2",
         "PUT k=3 3 was 2",
         "DELETE k 4 was 3",
@@ -55,12 +55,12 @@ for (const { name, create } of disks) {
         "DELETE k 8 was 7",
         "PUT k=8 8",
       ];
-      assert.deepEqual(all.batches, [`rev 8: ${told.join(", ")}`]);
+      assert.deepEqual(all.batches, [`rev 8: ${received.join(", ")}`]);
 
       tested.store.compact(3);
       const rest = new Recorder(tested, ["k"], { startRevision: 3, prevKv: true });
       await rest.waitUntilLive();
-      assert.deepEqual(rest.batches, [`rev 8: ${["PUT k=3 3", ...told.slice(2)].join(", ")}`]);
+      assert.deepEqual(rest.batches, [`rev 8: ${["PUT k=3 3", ...received.slice(2)].join(", ")}`]);
     });
   });
 }
@@ -168,9 +168,9 @@ test("watches of one receiver with the same events get them in one call, as many
   let room = 3;
   const receiver: WatchReceiver<string> = {
     onChanged: (tags, from, to, { events }) => {
-      const told = tags.slice(from, Math.min(to, from + room));
-      calls.push(`${told.join("")}: ${events.map((event) => showEvent(Event.decode(event))).join(", ")}`);
-      return told.length;
+      const received = tags.slice(from, Math.min(to, from + room));
+      calls.push(`${received.join("")}: ${events.map((event) => showEvent(Event.decode(event))).join(", ")}`);
+      return received.length;
     },
     onCompacted: () => assert.fail("compacted"),
     onFailed: () => assert.fail("failed"),
@@ -287,7 +287,7 @@ test("a round with many watchers is sent to a bounded number at once, and to the
     most = Math.max(most, countBatches() - before);
   }
   assert.equal(most, 3);
-  assert.equal(countBatches(), 7, "all are told of both in one batch");
+  assert.equal(countBatches(), 7, "all receive both in one batch");
   tested.put("k", "4");
   tested.endRound();
   assert.equal(countBatches(), 10);
@@ -316,14 +316,14 @@ test("no event is sent or kept after close; closing again, and resuming then, ha
 test("a watch that is closed while others get the same change does not get it", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const watches: Watch[] = [];
-  let told = 0;
+  let received = 0;
   for (const key of ["k", "k"])
     watches.push(
       tested.store.watch(
         { key: bytes(key), rangeEnd: bytes(""), startRevision: 0, prevKv: false, puts: true, deletes: true },
         {
           onChanged: () => {
-            told += 1;
+            received += 1;
             for (const watch of watches) watch.close();
             return 0;
           },
@@ -337,7 +337,7 @@ test("a watch that is closed while others get the same change does not get it", 
     tested.put("k", value);
     tested.endRound();
   }
-  assert.equal(told, 1);
+  assert.equal(received, 1);
   const another = new Recorder(tested, ["k"]);
   tested.put("k", "4");
   tested.endRound();

@@ -560,12 +560,12 @@ test("a snapshot replaces alarms and users, and ends the tokens of users that it
   const { tokens } = copy.applier;
   const ann = await tokens.assign("ann", 9n, "ann", 1 as LogIndex);
   const bob = await tokens.assign("bob", 9n, "bob", 1 as LogIndex);
-  let told = 0;
-  copy.applier.addAuthListener(() => told++);
+  let calls = 0;
+  copy.applier.addAuthListener(() => calls++);
   await new Promise((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
   assert.equal(await tokens.verify(ann, 9n), undefined);
   assert.deepEqual(await tokens.verify(bob, 9n), { name: "bob", revision: 9n });
-  assert.equal(told, 1, "each listener for changes is called");
+  assert.equal(calls, 1, "each listener for changes is called");
   assert.deepEqual(copy.applier.alarms.all, alarms.all);
 });
 
