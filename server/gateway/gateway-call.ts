@@ -44,7 +44,7 @@ export abstract class GatewayCall implements Call {
   private readonly deadlineAt: number;
   private stopDeadline: (() => void) | undefined;
   private stopBodyTimer: (() => void) | undefined;
-  private bytesOfTimer = 0;
+  private bytesSinceTimer = 0;
   private onCancel: (() => void) | undefined;
   /** The time at which the method was called; undefined: not yet. */
   private beganAt: number | undefined;
@@ -84,8 +84,8 @@ export abstract class GatewayCall implements Call {
 
   /** Handles a piece of the body. */
   onBody(piece: Buffer): void {
-    this.bytesOfTimer += piece.length;
-    if (this.stopBodyTimer !== undefined && this.bytesOfTimer >= progressBytes) this.startBodyTimer();
+    this.bytesSinceTimer += piece.length;
+    if (this.stopBodyTimer !== undefined && this.bytesSinceTimer >= progressBytes) this.startBodyTimer();
     this.read(() => this.body.push(piece, (json) => this.onJson(json)));
   }
 
@@ -119,7 +119,7 @@ export abstract class GatewayCall implements Call {
     if (!this.isOver) this.endWith(statusOf(error, this.context));
   }
 
-  /** Counts the begin of the method. */
+  /** Counts the start of the method. */
   protected begin(): void {
     this.stats.started++;
     this.beganAt = this.context.clock.now();
@@ -168,7 +168,7 @@ export abstract class GatewayCall implements Call {
 
   private startBodyTimer(): void {
     this.stopBodyTimer?.();
-    this.bytesOfTimer = 0;
+    this.bytesSinceTimer = 0;
     this.stopBodyTimer = this.context.clock.after(maxHttpRequestMs, () => this.client.destroy());
   }
 
