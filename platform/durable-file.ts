@@ -31,9 +31,9 @@ export const replaceFile = async (disk: Disk, path: string, text: string): Promi
 };
 
 /** Resolves to undefined if the file does not exist. */
-export const ignoreMissing = async <T>(asked: Promise<T>): Promise<T | undefined> => {
+export const ignoreMissing = async <T>(work: Promise<T>): Promise<T | undefined> => {
   try {
-    return await asked;
+    return await work;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;

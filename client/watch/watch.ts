@@ -83,7 +83,7 @@ export interface WatchServices {
 export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   private readonly queue: ArrivalSource;
   private readonly stopListening: () => void;
-  private given: number;
+  private readThrough: number;
   private isGivenUp = false;
 
   /** @throws RangeError or TypeError if an option is malformed */
@@ -94,7 +94,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   ) {
     const { signal, startRevision = 0 } = options;
     this.queue = queueOf(services, key, options);
-    this.given = Math.max(startRevision - 1, 0);
+    this.readThrough = Math.max(startRevision - 1, 0);
     const abort = () =>
       this.giveUp(new EtcdError("cancelled", "The watch was aborted", "failed", undefined, { cause: signal?.reason }));
     this.stopListening = onAbort(signal, abort);
@@ -102,7 +102,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
 
   /** The last revision of which the program has read all events. To continue in another process, watch from the next one. */
   get revision(): number {
-    return this.given;
+    return this.readThrough;
   }
 
   /**
@@ -185,7 +185,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
           pieces = split(arrival)[Symbol.iterator]();
         } else {
           const { value, revision } = next.value;
-          this.given = revision ?? this.given;
+          this.readThrough = revision ?? this.readThrough;
           if (value !== undefined) return value;
         }
       }

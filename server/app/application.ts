@@ -79,7 +79,7 @@ import type {
 } from "./sessions.js";
 
 /**
- * The request and result of each operation with a single one of both. The messages are etcd's. A response has no header: its
+ * The request and result of each operation that has one request and one result. The messages are etcd's. A response has no header: its
  * revision is a field of the answer. Keys and values in a response may be encoded, as they are stored
  * (`proto/minietcd/raw.proto`).
  */

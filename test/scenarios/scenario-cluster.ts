@@ -175,7 +175,7 @@ export class ScenarioCluster {
       vote: toMemberId(BigInt(words.number("vote"))),
       commit: words.number("commit") as LogIndex,
     };
-    disk.base = disk.machine = { ...words.position("base"), configuration: disk.base.configuration };
+    disk.base = disk.stateMachine = { ...words.position("base"), configuration: disk.base.configuration };
     disk.entries = entriesOf(words.text("log") ?? "none");
     this.disks.set(id, disk);
     this.start(id);
@@ -210,7 +210,7 @@ export class ScenarioCluster {
   /** Makes the state machine durable, so that the log up to `through` can be compacted. */
   private compact(id: MemberId, through: LogIndex): void {
     const member = this.memberOf(id);
-    member.disk.machine = member.lastApplied;
+    member.disk.stateMachine = member.lastApplied;
     member.compact(through);
   }
 

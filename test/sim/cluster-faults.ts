@@ -89,8 +89,8 @@ export class ClusterFaults {
         last: endAfterMending(disk),
       }));
     const { source, hardState } = rebuildFrom(survivors);
-    const { base, entries, machine } = source.disk;
-    Object.assign(lost.disk, { hardState, base, entries: [...entries], machine });
+    const { base, entries, stateMachine } = source.disk;
+    Object.assign(lost.disk, { hardState, base, entries: [...entries], stateMachine });
     this.rebuilt++;
     for (const machine of machines) ground.start(machine);
   }

@@ -2,30 +2,31 @@ import assert from "node:assert/strict";
 import type { LogIndex, LogPosition, MemberId } from "../../raft/core/ids.js";
 import type { Member } from "./member.js";
 import { describe, isLeader, type Ground, type SimMachine } from "./sim-machine.js";
-import { SnapshotStreams, type Stream } from "./streams.js";
+import { SnapshotChannels, type SnapshotInFlight } from "./snapshot-channels.js";
 
 /** Compacts the logs of a cluster, and sends snapshots to members that lack compacted entries. Raft paper §7. */
 export class ClusterSnapshots {
   /** Number of snapshots that replaced a log. */
   installed = 0;
-  private readonly streams: SnapshotStreams;
+  private readonly channels: SnapshotChannels;
 
   constructor(private readonly ground: Ground) {
-    this.streams = new SnapshotStreams(ground.random, 2 * ground.electionTicks);
+    this.channels = new SnapshotChannels(ground.random, 2 * ground.electionTicks);
   }
 
   /** Advances the snapshots in flight by one tick. */
   tick(): void {
-    this.streams.move(this.ground.now, {
-      onArrived: (stream) => this.onArrived(stream),
-      onEnded: (stream) => this.onEnded(stream),
+    this.channels.deliverDue(this.ground.now, {
+      onArrived: (snapshot) => this.onArrived(snapshot),
+      onEnded: (snapshot) => this.onEnded(snapshot),
     });
   }
 
   /** Makes a random part of the state machine's applied entries durable. */
   flush(machine: SimMachine): void {
-    const index = this.ground.random.between(machine.disk.machine.index, machine.applied);
-    if (index > machine.disk.machine.index) machine.disk.machine = this.ground.safety.positionOf(index as LogIndex);
+    const index = this.ground.random.between(machine.disk.stateMachine.index, machine.applied);
+    if (index > machine.disk.stateMachine.index)
+      machine.disk.stateMachine = this.ground.safety.positionOf(index as LogIndex);
   }
 
   /** Compacts a log in memory, and partly on disk; entries that the state machine may lose in a crash stay. */
@@ -35,7 +36,7 @@ export class ClusterSnapshots {
     const machine = random.pick(ground.machines);
     if (machine.member === undefined || ground.isFrozen(machine)) return;
     this.flush(machine);
-    const through = Math.max(0, machine.disk.machine.index - random.between(0, 5)) as LogIndex;
+    const through = Math.max(0, machine.disk.stateMachine.index - random.between(0, 5)) as LogIndex;
     ground.note(`${machine.id} cuts its log up to ${through}`);
     machine.member.compact(through, random.pick([0, 0, 3]));
     machine.member.pump();
@@ -44,9 +45,9 @@ export class ClusterSnapshots {
   /** Sends a snapshot to `to`, which needs compacted entries of `machine`. */
   onNeeded(machine: SimMachine, to: MemberId): void {
     const { member } = machine;
-    if (member === undefined || this.streams.isUnderWay(member, to)) return;
-    if (this.ground.random.chance(0.8)) machine.disk.machine = member.lastApplied; // the newest position possible
-    this.streams.begin({ sender: member, to, position: machine.disk.machine, now: this.ground.now });
+    if (member === undefined || this.channels.isUnderWay(member, to)) return;
+    if (this.ground.random.chance(0.8)) machine.disk.stateMachine = member.lastApplied; // the newest position possible
+    this.channels.begin({ sender: member, to, position: machine.disk.stateMachine, now: this.ground.now });
   }
 
   /** Sends a snapshot that the receiver did not ask for or no longer needs: it may have the contents already, or be about to. */
@@ -77,7 +78,7 @@ export class ClusterSnapshots {
     if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(machine); // a crash before the log is restarted, or during that
   }
 
-  private onArrived({ from, to, leaderTerm, position }: Stream): boolean {
+  private onArrived({ from, to, leaderTerm, position }: SnapshotInFlight): boolean {
     const machine = this.ground.machineOf(to);
     if (this.ground.isFrozen(machine)) return false;
     this.ground.note(`${from}→${to} a snapshot at ${describe(position)}`);
@@ -85,7 +86,7 @@ export class ClusterSnapshots {
     return true;
   }
 
-  private onEnded({ from, to, sender }: Stream): boolean {
+  private onEnded({ from, to, sender }: SnapshotInFlight): boolean {
     const machine = this.ground.machineOf(from);
     if (this.ground.isFrozen(machine)) return false;
     if (machine.member === sender) this.ground.step(machine, { kind: "snapshotEnded", peer: to });

@@ -182,7 +182,7 @@ export class SimCluster implements Ground {
     if (isKept) write(machine.disk, writing);
     this.snapshots.flush(machine);
     // The switch to the snapshot is one rename, which a crash leaves done or not done.
-    if (installing !== undefined && this.random.chance(0.5)) machine.disk.machine = installing;
+    if (installing !== undefined && this.random.chance(0.5)) machine.disk.stateMachine = installing;
     machine.member = undefined;
     machine.frozenUntil = 0;
     machine.transferAskedAt = undefined;

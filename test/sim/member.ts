@@ -12,7 +12,7 @@ export interface Disk {
   base: LogBase;
   entries: Entry[];
   /** The position that the state machine holds durably, from which a restart continues. */
-  machine: LogBase;
+  stateMachine: LogBase;
 }
 
 /** Returns the disk of a new member of a cluster that begins with `configuration`. */
@@ -20,7 +20,7 @@ export const createDisk = (configuration: Configuration): Disk => ({
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
   base: { ...logStart, configuration },
   entries: [],
-  machine: { ...logStart, configuration },
+  stateMachine: { ...logStart, configuration },
 });
 
 type DiskLog = Pick<Disk, "base" | "entries">;
@@ -63,19 +63,19 @@ export const truncate = (log: DiskLog, through: LogIndex): void => {
 
 /** Tells whether a crash came between the installation of a snapshot and the restart of the log, which is then useless. */
 const isOfNoUse = (disk: Disk): boolean => {
-  const { base, machine } = disk;
-  const termThere = machine.index === base.index ? base.term : entryAt(disk, machine.index)?.term;
-  return termThere !== machine.term;
+  const { base, stateMachine } = disk;
+  const termThere = stateMachine.index === base.index ? base.term : entryAt(disk, stateMachine.index)?.term;
+  return termThere !== stateMachine.term;
 };
 
 /** Returns the end of the log with which a member starts from a disk, after it has replaced a useless log. */
-export const endAfterMending = (disk: Disk): LogPosition => (isOfNoUse(disk) ? disk.machine : endOf(disk));
+export const endAfterMending = (disk: Disk): LogPosition => (isOfNoUse(disk) ? disk.stateMachine : endOf(disk));
 
 const mend = (disk: Disk): void => {
   if (!isOfNoUse(disk)) return;
-  const { machine } = disk;
-  [disk.base, disk.entries] = [machine, []];
-  disk.hardState = { ...disk.hardState, commit: machine.index };
+  const { stateMachine } = disk;
+  [disk.base, disk.entries] = [stateMachine, []];
+  disk.hardState = { ...disk.hardState, commit: stateMachine.index };
 };
 
 export interface MemberOptions {
@@ -119,13 +119,13 @@ export class Member {
     this.id = options.id;
     this.disk = options.disk;
     mend(this.disk);
-    const { hardState, base, entries, machine } = this.disk;
-    this.lastApplied = machine;
+    const { hardState, base, entries, stateMachine } = this.disk;
+    this.lastApplied = stateMachine;
     this.log = { base, entries: [...entries] };
     this.core = new RaftCore({
       id: options.id,
       recovered: { hardState, base, entries: [...entries] },
-      applied: machine.index,
+      applied: stateMachine.index,
       heartbeatTicks: options.heartbeatTicks ?? 10,
       electionTicks: options.electionTicks ?? 100,
       random: options.random,
@@ -193,7 +193,7 @@ export class Member {
     const base = this.installing;
     if (base === undefined) return;
     this.installing = undefined;
-    this.lastApplied = this.disk.machine = base;
+    this.lastApplied = this.disk.stateMachine = base;
     this.step({ kind: "snapshotInstalled", configuration: base.configuration });
   }
 

@@ -103,7 +103,7 @@ export class FieldsPrinter implements Printer {
     this.print([...this.header(header), ["ID", this.lease(id)], ["TTL", ttlSeconds]]);
   }
   leaseExpiry(): void {
-    return;
+    // etcdctl prints the end of a lease in the simple format only
   }
   leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {
     const attached = keys.map((key): Field => ["Key", quote(key)]);

@@ -83,7 +83,7 @@ export class JsonPrinter implements Printer {
     this.write({ ...headerJson(header), ID: id, TTL: ttlSeconds });
   }
   leaseExpiry(): void {
-    return;
+    // etcdctl prints the end of a lease in the simple format only
   }
   leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {
     const times = { ttl: ttlSeconds, "granted-ttl": grantedTtlSeconds };

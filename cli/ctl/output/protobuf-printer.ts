@@ -115,7 +115,7 @@ export class ProtobufPrinter implements Printer {
     this.print(LeaseKeepAliveResponse, { header: wireHeader(header), ID: id, TTL: BigInt(ttlSeconds) });
   }
   leaseExpiry(): void {
-    return;
+    // etcdctl prints the end of a lease in the simple format only
   }
   leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {
     const times = { TTL: BigInt(ttlSeconds), grantedTTL: BigInt(grantedTtlSeconds) };

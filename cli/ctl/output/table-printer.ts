@@ -33,7 +33,7 @@ export class TablePrinter implements Printer {
   constructor(private readonly io: Pick<Io, "print">) {}
 
   leaseExpiry(): void {
-    return;
+    // etcdctl prints the end of a lease in the simple format only
   }
   memberList(result: MemberListResult): void {
     this.io.print(drawTable(memberTable(result)));

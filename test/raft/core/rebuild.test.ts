@@ -55,7 +55,7 @@ test("a rebuilt member votes in no term that may have had a leader", () => {
   assert.deepEqual(hardState, { term: 6, vote: noMember, commit: 0 });
   const sent: Outgoing[] = [];
   const base = { ...logStart, configuration: votersOnly(1n, 2n, 3n) };
-  const disk = { hardState, base, entries: [], machine: base };
+  const disk = { hardState, base, entries: [], stateMachine: base };
   const rebuilt = new Member({ id: toMemberId(3n), disk, random: () => 0.5, send: (out) => sent.push(out) });
   const ask = (term: number): void => {
     const message = {
