@@ -32,7 +32,10 @@ type AuthName = Extract<keyof Operations, `auth${string}` | `user${string}` | `r
 type AuthOperations = Pick<Application, AuthName>;
 
 /** The commands that change users, roles or permissions; each has an operation of the same name. */
-type ChangeKind = Exclude<AuthName, "authStatus" | "authenticate" | "userGet" | "userList" | "roleGet" | "roleList">;
+type AuthChangeName = Exclude<
+  AuthName,
+  "authStatus" | "authenticate" | "userGet" | "userList" | "roleGet" | "roleList"
+>;
 
 /** Attempts of a login, each after a change of users or roles that made the one before obsolete. */
 const maxLoginAttempts = 10;
@@ -48,7 +51,7 @@ const rootPermission: Permission = {
 export const authOperations = (parts: AuthParts, access: Access): AuthOperations => {
   const { store, proposals, reads, passwords } = parts;
 
-  const propose = <Kind extends ChangeKind>(
+  const propose = <Kind extends AuthChangeName>(
     command: Command & CommandOf<Kind>,
     caller: Caller,
     handler: ResultHandler<Answer<{ header: undefined }>>,

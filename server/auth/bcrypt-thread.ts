@@ -16,7 +16,7 @@ interface Job {
 }
 
 /** The worker's answer to a job. */
-type Answer = { readonly hash: string } | { readonly error: string };
+type HashAnswer = { readonly hash: string } | { readonly error: string };
 
 /**
  * Hashes passwords one after the other in a worker thread, which starts at the first password and does not keep the process
@@ -64,13 +64,13 @@ export class BcryptThread implements Bcrypt {
   private startWorker(): Worker {
     const worker = this.start();
     worker.unref();
-    worker.on("message", (answer: Answer) => this.onAnswer(answer));
+    worker.on("message", (answer: HashAnswer) => this.onAnswer(answer));
     worker.on("error", (error: unknown) => this.onEnd(worker, asError(error)));
     worker.on("exit", (code) => this.onEnd(worker, new Error(`Cannot hash passwords: the worker ended with ${code}`)));
     return worker;
   }
 
-  private onAnswer(answer: Answer): void {
+  private onAnswer(answer: HashAnswer): void {
     const job = this.jobs.shift();
     this.sendFirst();
     if ("hash" in answer) job?.resolve(answer.hash);

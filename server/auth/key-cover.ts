@@ -1,4 +1,4 @@
-interface Interval {
+interface KeyInterval {
   readonly from: string;
   readonly to: string;
 }
@@ -6,9 +6,9 @@ interface Interval {
 /** The union of key intervals `[from, to)`. Keys are text of one character per byte; `endOfKeys` is greater than all keys. */
 export class KeyCover {
   /** The union as disjoint intervals, ascending. */
-  private readonly merged: readonly Interval[];
+  private readonly merged: readonly KeyInterval[];
 
-  constructor(intervals: readonly Interval[]) {
+  constructor(intervals: readonly KeyInterval[]) {
     this.merged = merge(intervals);
   }
 
@@ -26,7 +26,7 @@ export class KeyCover {
   }
 
   /** Finds the last interval that begins at or before `key`. */
-  private findLastFrom(key: string): Interval | undefined {
+  private findLastFrom(key: string): KeyInterval | undefined {
     const { merged } = this;
     let low = 0;
     let high = merged.length;
@@ -40,7 +40,7 @@ export class KeyCover {
   }
 }
 
-const merge = (intervals: readonly Interval[]): Interval[] => {
+const merge = (intervals: readonly KeyInterval[]): KeyInterval[] => {
   const sorted = [...intervals].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: { from: string; to: string }[] = [];
   for (const { from, to } of sorted) {

@@ -34,7 +34,7 @@ class MessageWriter {
 
   /** Writes the message from offset `start` to `end`. */
   message(schema: MessageSchema, start: number, end: number): string {
-    const values: Values = new Map();
+    const values: FieldValues = new Map();
     this.at = start;
     while (this.at < end) {
       const value = this.readField(schema);
@@ -55,7 +55,7 @@ class MessageWriter {
 
   /** Writes the message from offset `start` to `end` in small parts. */
   private *parts(schema: MessageSchema, start: number, end: number): Generator<void, string[]> {
-    const values: Values = new Map();
+    const values: FieldValues = new Map();
     this.at = start;
     while (this.at < end) {
       const large = this.peekLargeMessage(schema);
@@ -161,11 +161,11 @@ class MessageWriter {
 }
 
 /** Texts by field; for a list, the texts of all values with commas between them. */
-type Values = Map<FieldSchema, string[]>;
+type FieldValues = Map<FieldSchema, string[]>;
 
 const partsPerPiece = 500;
 
-const add = (values: Values, field: FieldSchema, parts: string[]): void => {
+const add = (values: FieldValues, field: FieldSchema, parts: string[]): void => {
   const before = field.isList ? values.get(field) : undefined; // of a field that is no list, the last value counts
   if (before === undefined) values.set(field, parts);
   else {
@@ -175,7 +175,7 @@ const add = (values: Values, field: FieldSchema, parts: string[]): void => {
 };
 
 /** Joins the parts of an object, with its fields in the order of the .proto file. */
-const partsOf = (schema: MessageSchema, values: Values): string[] => {
+const partsOf = (schema: MessageSchema, values: FieldValues): string[] => {
   const parts = ["{"];
   for (const field of schema.fields) {
     const found = values.get(field);

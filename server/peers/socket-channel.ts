@@ -6,7 +6,7 @@ import { writeFrames } from "./frame.js";
 /** The time after `close` to send the last payloads, in milliseconds; then the socket is destroyed. */
 const lingerMs = 5_000;
 
-interface Waiting {
+interface WaitingRead {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: Error) => void;
 }
@@ -15,7 +15,7 @@ interface Waiting {
 export class SocketChannel implements SnapshotChannel {
   /** Payloads received before a call of `receive`. The socket is paused then, so there are at most those of one read. */
   private readonly arrived: Uint8Array[] = [];
-  private receiver: Waiting | undefined;
+  private receiver: WaitingRead | undefined;
   private senders: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   private ended: ChannelClosedError | undefined;
 

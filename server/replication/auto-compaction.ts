@@ -159,14 +159,19 @@ class RevisionCompactor implements AutoCompactor {
   }
 }
 
-interface Run {
+interface CompactionRun {
   readonly fields: Readonly<Record<string, unknown>>;
   readonly retryMs: number;
   readonly done: (isCompacted: boolean) => void;
 }
 
 /** Compacts once, with etcd's log lines. */
-const compact = (mode: AutoCompaction["mode"], revision: number, options: AutoCompactorOptions, run: Run): void => {
+const compact = (
+  mode: AutoCompaction["mode"],
+  revision: number,
+  options: AutoCompactorOptions,
+  run: CompactionRun,
+): void => {
   const { clock, logger } = options;
   const fields = { revision, ...run.fields };
   const startedAt = clock.now();

@@ -3,7 +3,7 @@ import { type Caller, maxReflectionsPerStream, ServerError } from "../base/index
 import { bidi, type Method, type RequestSink, type ResponseStream, RpcError, statusCode } from "../rpc/index.js";
 import { encodeWithImports, FileDescriptors } from "./file-descriptors.js";
 
-type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
+type ReflectionAnswer = NonNullable<ServerReflectionResponse["messageResponse"]>;
 
 /**
  * gRPC's server reflection, which etcd does not have: programs such as grpcurl learn etcd's services and messages from the
@@ -57,7 +57,7 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
   }
 }
 
-const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: FileDescriptors): Answer => {
+const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: FileDescriptors): ReflectionAnswer => {
   switch (messageRequest?.$case) {
     case "listServices": {
       const service = descriptors.services().map((name) => ({ name }));
@@ -81,12 +81,12 @@ const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: File
   }
 };
 
-const fileAnswer = (file: Parameters<typeof encodeWithImports>[0] | undefined, asked: string): Answer =>
+const fileAnswer = (file: Parameters<typeof encodeWithImports>[0] | undefined, asked: string): ReflectionAnswer =>
   file === undefined
     ? notFoundAnswer(asked)
     : { $case: "fileDescriptorResponse", value: { fileDescriptorProto: encodeWithImports(file) } };
 
-const notFoundAnswer = (what: string): Answer => ({
+const notFoundAnswer = (what: string): ReflectionAnswer => ({
   $case: "errorResponse",
   value: { errorCode: statusCode.notFound, errorMessage: `not found: ${what}` },
 });

@@ -19,7 +19,7 @@ export interface Begin {
   readonly position: LogPosition;
 }
 /** A chunk of rows. */
-export interface Rows {
+export interface SnapshotRows {
   readonly kind: "rows";
   readonly rows: readonly Row[];
 }
@@ -116,7 +116,7 @@ export class SnapshotReader {
    *
    * @throws SnapshotDamagedError
    */
-  next(payload: Uint8Array): Rows | End {
+  next(payload: Uint8Array): SnapshotRows | End {
     const bytes = asBuffer(payload);
     if (bytes[0] === kinds.rows) return { kind: "rows", rows: this.readRows(bytes) };
     if (bytes[0] !== kinds.end) throw new SnapshotDamagedError(`an unknown message after chunk ${this.chunks}`);

@@ -3,7 +3,7 @@ import type { StoreClock } from "./clock.js";
 import type { Sliced } from "./slices.js";
 
 /** Long work that continues in a later turn. */
-interface Waiting {
+interface WaitingWork {
   readonly goOn: () => void;
   /** Tells whether the work of the turn is done when `goOn` returns. */
   readonly isAtOnce: boolean;
@@ -35,7 +35,7 @@ export class Turns {
   /** The used part of the budget at which the clock is read next. */
   private nextLook = partOfLook;
   private isRenewalAhead = false;
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting: WaitingWork[] = [];
 
   constructor(
     private readonly clock: StoreClock,
@@ -90,7 +90,7 @@ export class Turns {
     if (this.clock.now() - this.beganAt >= maxTurnMs) this.spent = Math.max(1, this.spent);
   }
 
-  private wait(waiting: Waiting): void {
+  private wait(waiting: WaitingWork): void {
     this.waiting.push(waiting);
     this.renewSoon();
   }

@@ -177,7 +177,7 @@ class MemoryView implements View {
 }
 
 /** A change of a batch; without a value the row is deleted. */
-interface Change {
+interface RowChange {
   readonly key: string;
   readonly value: Uint8Array | undefined;
 }
@@ -198,7 +198,7 @@ export class MemoryBackend extends MemoryView implements Backend {
   }
 
   batch(): Batch {
-    const changes: Change[] = [];
+    const changes: RowChange[] = [];
     return {
       put: (key, value) => void changes.push({ key: textOf(key), value: Uint8Array.from(value) }),
       delete: (key) => void changes.push({ key: textOf(key), value: undefined }),

@@ -97,7 +97,7 @@ export interface DecodedKeyValue {
  * @param sub the place of the change in its revision, which the encoding does not contain
  */
 export function decodeKeyValue(bytes: Uint8Array, sub: number, start = 0, end = bytes.length): DecodedKeyValue {
-  const cursor = new FieldReader(bytes, start, end);
+  const cursor = new KeyValueReader(bytes, start, end);
   const key = cursor.skipTo(keyTag) ? cursor.readKey() : "";
   const create = (cursor.skipTo(createTag) ? cursor.readCounter() : 0) as Revision;
   const mod = (cursor.skipTo(modTag) ? cursor.readCounter() : 0) as Revision;
@@ -121,15 +121,15 @@ export const keyAndRevisionsOf = (bytes: Uint8Array): Uint8Array => bytes.subarr
 export const isOnlyKey = (state: KeyState): boolean =>
   state.create === 0 && state.mod === 0 && state.version === 0 && state.lease === noLease;
 
-function openBeforeValue(bytes: Uint8Array): FieldReader {
-  const cursor = new FieldReader(bytes);
+function openBeforeValue(bytes: Uint8Array): KeyValueReader {
+  const cursor = new KeyValueReader(bytes);
   if (cursor.skipTo(keyTag)) cursor.skipBytes();
   for (const tag of [createTag, modTag, versionTag]) if (cursor.skipTo(tag)) cursor.readCounter();
   return cursor;
 }
 
 /** Reads fields in the canonical order. The bytes have passed a checksum, so fields in another form are a bug of the writing code. */
-class FieldReader {
+class KeyValueReader {
   constructor(
     private readonly source: Uint8Array,
     public position = 0,

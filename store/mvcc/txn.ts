@@ -44,7 +44,7 @@ export interface Bounds {
 }
 
 /** The context of a running transaction. */
-interface Run {
+interface TxnRun {
   readonly data: StoreData;
   readonly write: Write;
   readonly before: Bounds;
@@ -117,7 +117,7 @@ export function runSmallTxn(
   }
 }
 
-function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["response"] {
+function respondAtOnce(run: TxnRun, { request: op }: RequestOp): RawResponseOp["response"] {
   const { data, write, before } = run;
   switch (op?.$case) {
     case "requestRange": {
@@ -140,7 +140,7 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
   }
 }
 
-function* planTxn(run: Run, request: TxnRequest): Sliced<TxnPlan> {
+function* planTxn(run: TxnRun, request: TxnRequest): Sliced<TxnPlan> {
   let succeeded = true;
   for (const compare of request.compare) {
     succeeded = yield* evaluateCompare(run.data, compare, run.before.revision, run.write.shouldYield);
@@ -151,7 +151,7 @@ function* planTxn(run: Run, request: TxnRequest): Sliced<TxnPlan> {
   return { succeeded, ops };
 }
 
-function* planOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
+function* planOp(run: TxnRun, { request: op }: RequestOp): Sliced<PlannedOp> {
   switch (op?.$case) {
     case "requestRange":
       return { kind: "range", request: op.value };
@@ -190,7 +190,7 @@ function checkRange(request: RangeRequest, before: Bounds): void {
   if (revision < before.compactRevision) throw new CompactedError(revision, before.compactRevision);
 }
 
-function* execute(run: Run, plan: TxnPlan): Sliced<RawTxnResponse> {
+function* execute(run: TxnRun, plan: TxnPlan): Sliced<RawTxnResponse> {
   const responses: RawResponseOp[] = [];
   for (const op of plan.ops) {
     responses.push({ response: yield* respond(run, op) });
@@ -199,7 +199,7 @@ function* execute(run: Run, plan: TxnPlan): Sliced<RawTxnResponse> {
   return { header: emptyHeader, succeeded: plan.succeeded, responses };
 }
 
-function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
+function* respond(run: TxnRun, op: PlannedOp): Sliced<RawResponseOp["response"]> {
   const { data, write, before } = run;
   switch (op.kind) {
     case "range": {
@@ -228,7 +228,7 @@ function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
 }
 
 /** Returns the revision at which a range of a transaction reads. */
-function readRevision({ write, before }: Run, request: RangeRequest): number {
+function readRevision({ write, before }: TxnRun, request: RangeRequest): number {
   const asked = counterFromRequest(request.revision);
   if (asked > 0) return asked;
   // If this transaction has no change yet, `write.revision` may be the revision of another write that still runs, and must not be read.

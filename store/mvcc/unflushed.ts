@@ -4,7 +4,7 @@ import type { ValueChunk, ValuePlace } from "./value-chunk.js";
 import { emptyList, type Revision } from "../base/index.js";
 
 /** A part of a change, which has three: the entry of its key, the state of the key before it, the place of a put's KeyValue in memory. */
-type Part = KeyEntry | KeyState | ValuePlace<KeyEntry> | undefined;
+type UnflushedPart = KeyEntry | KeyState | ValuePlace<KeyEntry> | undefined;
 
 const partsOfChange = 3;
 
@@ -14,7 +14,7 @@ const partsOfChange = 3;
  * three for each change and no object, because a revision may delete millions of keys.
  */
 export class Changes {
-  private others: Part[] | undefined = undefined;
+  private others: UnflushedPart[] | undefined = undefined;
 
   /** Adds the first change; the parameters are those of `add`. */
   constructor(
@@ -90,7 +90,7 @@ export class Changes {
   }
 
   /** @param part 0: entry, 1: state before, 2: place. @param sub from 1: the first change is not in the array */
-  private partOf(sub: number, part: number): Part {
+  private partOf(sub: number, part: number): UnflushedPart {
     return this.others?.[(sub - 1) * partsOfChange + part];
   }
 }
