@@ -1,10 +1,11 @@
-// The application of a member in this process, without ports and gRPC messages.
+// The application of a member in this process, without ports and gRPC messages. Its data is in memory: no request waits for a busy disk.
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { ServerFlags } from "../../../server/config/config.js";
 import { memberServices } from "../../../server/member/serving.js";
 import { openReplica } from "../../../server/member/replica.js";
 import { ProcessParts } from "../../../server/member/parts.js";
+import { storageOf } from "../../../server/member/storage.js";
 import { makeSimulatedSecrets } from "../../../testing/same-thread-passwords.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 
@@ -16,7 +17,7 @@ export const startApplication = async (t: TestContext, flags: Partial<ServerFlag
     ...flags,
   });
   const environment = { ...quietEnvironment(), secrets: makeSimulatedSecrets(Math.random) };
-  const replica = await openReplica(new ProcessParts(), config, environment, {
+  const replica = await openReplica(new ProcessParts(undefined, storageOf("memory")), config, environment, {
     onFailure: (error) => assert.fail(error),
     onStatusChange: () => undefined,
   });
