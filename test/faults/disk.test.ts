@@ -56,6 +56,22 @@ const startOnDisks = async (disks: readonly SmallDisk[]): Promise<TestCluster> =
   return cluster;
 };
 
+/** Has the system refuse each write of a member beyond this size of a file, like a failing disk. */
+const limitFileSize = async ({ running: { pid } }: ClusterMember, bytes: number): Promise<void> => {
+  await run("prlimit", ["--pid", String(pid), `--fsize=${bytes}`]);
+  const limits = await readFile(`/proc/${pid}/limits`, "utf8");
+  assert.match(limits, new RegExp(`^Max file size +${bytes} `, "m"));
+};
+
+/** Puts a key again and again until the promise settles: the members have something to write meanwhile. */
+const putUntilSettled = async <T>(client: Client, key: string, promise: Promise<T>): Promise<T> => {
+  let isSettled = false;
+  const settled = promise.finally(() => (isSettled = true));
+  settled.catch(() => undefined); // awaited below
+  while (!isSettled) await client.kv.put(key, "v");
+  return settled;
+};
+
 /** Checks that all members have the same history, once each has caught up. */
 const assertSame = (cluster: TestCluster): Promise<void> => assertSameHash(cluster);
 
@@ -114,10 +130,8 @@ test("a leader that cannot write its log stops and names the file; requests at o
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
   await using elsewhere = other.client();
   await elsewhere.kv.put("before", "v");
-  // The system now refuses each write to a file, like a failing disk.
-  await run("prlimit", ["--pid", String(leader.running.pid), "--fsize=0"]);
-  await elsewhere.kv.put("during", "v");
-  const { code } = await leader.running.waitForExit();
+  await limitFileSize(leader, 0);
+  const { code } = await putUntilSettled(elsewhere, "during", leader.running.waitForExit());
   assert.equal(code, 1);
   const fatal = leader.running.log.filter(({ level }) => level === "fatal");
   assert.equal(fatal.length, 1);
@@ -149,13 +163,9 @@ test("a leader that cannot write its store serves only serializable reads; a res
     const segments = await segmentsOf(leader);
     while ((await segmentsOf(leader)) === segments) await elsewhere.kv.put("large", value);
   }
-  await run("prlimit", ["--pid", String(leader.running.pid), `--fsize=${await sizeOfStoreLog(leader)}`]);
-  await elsewhere.kv.put("during", "v");
-  await leader.running.waitFor(
-    "it says so",
-    waitForLog(/^the store cannot be written: this member only serves/),
-    deadlineMs,
-  );
+  await limitFileSize(leader, await sizeOfStoreLog(leader));
+  const isReported = waitForLog(/^the store cannot be written: this member only serves/);
+  await putUntilSettled(elsewhere, "during", leader.running.waitFor("it says so", isReported, deadlineMs));
   await elsewhere.kv.put("after", "v");
   const { kvs } = await here.kv.get("large", { serializable: true });
   assert.equal(kvs.length, 1);

@@ -127,8 +127,13 @@ export class MinietcdProcess implements AsyncDisposable {
     return this.waitForExit();
   }
 
-  waitForExit(): Promise<Exit> {
-    return within(exitDeadlineMs, "the end of minietcd", this.whenExited);
+  /** @throws Error with its whole output if it takes longer than 20 s on a quiet machine */
+  async waitForExit(): Promise<Exit> {
+    try {
+      return await within(exitDeadlineMs, "the end of minietcd", this.whenExited);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${this.stdout}${this.stderr}`, { cause: error });
+    }
   }
 
   /**
