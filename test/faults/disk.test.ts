@@ -12,6 +12,7 @@ import { EtcdError, type Client } from "../../client/index.js";
 import { nodeDisk } from "../../platform/index.js";
 import { checkWal } from "../../raft/index.js";
 import { createCluster, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
+import { scaleMs } from "../support/machine-speed.js";
 import { runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { assertSameHash } from "./checks.js";
@@ -61,6 +62,16 @@ const limitFileSize = async ({ running: { pid } }: ClusterMember, bytes: number)
   await run("prlimit", ["--pid", String(pid), `--fsize=${bytes}`]);
   const limits = await readFile(`/proc/${pid}/limits`, "utf8");
   assert.match(limits, new RegExp(`^Max file size +${bytes} `, "m"));
+};
+
+/**
+ * Resolves once all that a member has applied is in its store: a physical compaction is answered when it is on disk, after everything
+ * before it.
+ * | @param revision a greater one than in the call before; small, so that hardly any history is removed
+ */
+const flushStore = async (member: ClusterMember, revision: number): Promise<void> => {
+  await using client = member.client();
+  await client.kv.compact(revision, { physical: true, timeoutMs: scaleMs(deadlineMs) });
 };
 
 /** Puts a key again and again until the promise settles: the members have something to write meanwhile. */
@@ -130,6 +141,7 @@ test("a leader that cannot write its log stops and names the file; requests at o
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
   await using elsewhere = other.client();
   await elsewhere.kv.put("before", "v");
+  await flushStore(leader, 2); // else the store may be the first that cannot be written: the next test's case
   await limitFileSize(leader, 0);
   const { code } = await putUntilSettled(elsewhere, "during", leader.running.waitForExit());
   assert.equal(code, 1);
@@ -158,10 +170,12 @@ test("a leader that cannot write its store serves only serializable reads; a res
   await using here = leader.client();
   await using elsewhere = other.client();
   // Writes until the log has just begun a segment, and LevelDB's log is longer than that but not near its own end: then a limit on file
-  // sizes affects only the store.
-  for (let size = 0; size < 512 * 1024 || size > 3 * 1024 * 1024; size = await sizeOfStoreLog(leader)) {
+  // sizes affects only the store. What is not flushed yet could make LevelDB begin another log.
+  for (let size = 0, revision = 2; size < 512 * 1024 || size > 3 * 1024 * 1024; revision++) {
     const segments = await segmentsOf(leader);
     while ((await segmentsOf(leader)) === segments) await elsewhere.kv.put("large", value);
+    await flushStore(leader, revision);
+    size = await sizeOfStoreLog(leader);
   }
   await limitFileSize(leader, await sizeOfStoreLog(leader));
   const isReported = waitForLog(/^the store cannot be written: this member only serves/);
