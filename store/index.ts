@@ -30,6 +30,7 @@ export {
   ReadOnlyError,
   type Revision,
   runAtOnce,
+  type ShouldYield,
   type Sliced,
   sortInSlices,
   type StoreClock,

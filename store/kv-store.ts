@@ -19,6 +19,7 @@ import {
   type StoreLimits,
   StoreStats,
   Turns,
+  type ShouldYield,
 } from "./base/index.js";
 import type { Compaction, RoundState, StoreImage, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type Contents, type ContentsOptions } from "./contents.js";
@@ -378,7 +379,7 @@ export class KvStore implements TableSource {
    *
    * @param work gets a function to call with the number of entries visited since the last call; when it returns true, the work yields
    */
-  runInSlices<T>(work: (shouldYield: (entries: number) => boolean) => Sliced<T>): Promise<T> {
+  runInSlices<T>(work: (shouldYield: ShouldYield) => Sliced<T>): Promise<T> {
     return this.turns.run(work((entries) => this.turns.spend(entries)));
   }
 

@@ -2,7 +2,7 @@
 // a command is applied.
 
 import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
-import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";
+import { type KvStore, leaseIdFrom, type Sliced, type ShouldYield } from "../../store/index.js";
 import { type Identity, Rights } from "../auth/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
 import { decodeLeaseKeys } from "../lease/index.js";
@@ -175,8 +175,6 @@ export class Authorization {
 }
 
 type LeaseAnswer = Operations["leaseTimeToLive"]["result"];
-
-type ShouldYield = (checked: number) => boolean;
 
 /** Leases or keys that are checked between two checks of the elapsed time. */
 const perLook = 50;

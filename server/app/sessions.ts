@@ -1,7 +1,7 @@
 // Sessions: operations with many requests. A caller opens a session, sends requests, and closes it.
 
 import type { WatchCreateRequest } from "../../proto/index.js";
-import type { Answer, LeaseId, Revision, Sliced, WatchBatch } from "../../store/index.js";
+import type { Answer, LeaseId, Revision, Sliced, WatchBatch, ShouldYield } from "../../store/index.js";
 import type { ResultHandler, ServerError } from "../base/index.js";
 
 /** Called when a session ends before its caller has closed it. The caller closes the session then. */
@@ -119,7 +119,7 @@ export interface EventReceiver {
    *
    * @param shouldYield called with the number of events since the last call; true: other work has to run
    */
-  prepare?(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void>;
+  prepare?(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void>;
 }
 
 export interface WatchListener extends SessionListener, EventReceiver {

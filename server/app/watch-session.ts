@@ -4,7 +4,16 @@ import {
   type WatchCreateRequest,
 } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
-import type { KvStore, Revision, Sliced, Watch, WatchBatch, WatchOptions, WatchReceiver } from "../../store/index.js";
+import type {
+  KvStore,
+  Revision,
+  Sliced,
+  Watch,
+  WatchBatch,
+  WatchOptions,
+  WatchReceiver,
+  ShouldYield,
+} from "../../store/index.js";
 import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
 import type { KeyRange } from "../auth/index.js";
 import type { Access } from "./access.js";
@@ -131,7 +140,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
     return accepted;
   }
 
-  prepare(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void> {
+  prepare(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void> {
     return this.listener.prepare?.(events, shouldYield) ?? doNothing();
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../platform/index.js";
 import type { CoreStatus, Term } from "../../raft/index.js";
-import type { KvStore, Lease, LeaseId, Sliced } from "../../store/index.js";
+import type { KvStore, Lease, LeaseId, Sliced, ShouldYield } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
 import { LeaseCheckpoints } from "./lease-checkpoints.js";
 import { LeaseStats } from "./lease-stats.js";
@@ -114,7 +114,7 @@ export class LeaseKeeper {
    *
    * @param shouldYield called with the number of leases since its last call; true ends the slice
    */
-  *listLeases(shouldYield: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
+  *listLeases(shouldYield: ShouldYield): Sliced<readonly { readonly id: LeaseId }[]> {
     return this.current === undefined ? [...this.store.leases()] : yield* this.current.listByExpiry(shouldYield);
   }
 

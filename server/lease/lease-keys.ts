@@ -1,7 +1,7 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { writeNumber } from "../../proto/index.js";
-import type { Sliced } from "../../store/index.js";
-import { fieldSize, type ShouldYield } from "../rpc/index.js";
+import type { Sliced, ShouldYield } from "../../store/index.js";
+import { fieldSize } from "../rpc/index.js";
 
 /** The tag of the field `keys` of etcdserverpb.LeaseTimeToLiveResponse: number 5, with a length. */
 const keysTag = (5 << 3) | 2;

@@ -1,5 +1,5 @@
 import type { Term } from "../../raft/index.js";
-import { type Lease, type LeaseId, type Sliced, sortInSlices } from "../../store/index.js";
+import { type Lease, type LeaseId, type Sliced, sortInSlices, type ShouldYield } from "../../store/index.js";
 import { LeaseQueue, type Due } from "./lease-queue.js";
 import type { LeaseStats } from "./lease-stats.js";
 
@@ -165,7 +165,7 @@ export class LeaseTerm {
   }
 
   /** Lists the leases in the order of their expiry, in slices. A lease that is renewed meanwhile may keep its former position. */
-  listByExpiry(shouldYield: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
+  listByExpiry(shouldYield: ShouldYield): Sliced<readonly { readonly id: LeaseId }[]> {
     return sortInSlices([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, shouldYield);
   }
 

@@ -15,7 +15,6 @@ export {
   rangeKvsTag,
   rangeParts,
   txnParts,
-  type ShouldYield,
   type Part,
 } from "./large-message.js";
 export { fieldSize, ListMessage, writeItem, writeItemPrefix } from "./list-message.js";

@@ -13,7 +13,7 @@ import {
   type RawTxnResponse,
   writeNumber,
 } from "../../proto/index.js";
-import type { Sliced } from "../../store/index.js";
+import type { Sliced, ShouldYield } from "../../store/index.js";
 import { allocateMessage } from "./framed-message.js";
 import { fieldSize, ListMessage, sizeOfFields } from "./list-message.js";
 
@@ -34,9 +34,6 @@ export type Part = Uint8Array | Items | Nested;
 
 /** A message that consists mostly of the items of one repeated field. */
 export type LargeList = Pick<ListMessage, "head" | "tag" | "items" | "tail">;
-
-/** Called with the number of keys since the last call; true: other work has to run. */
-export type ShouldYield = (keys: number) => boolean;
 
 /** Returns the tag of a field: its number and wire type 2, as all of these have a length. */
 const tagOf = (field: number): number => (field << 3) | 2;

@@ -9,9 +9,9 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from "../../proto/index.js";
-import type { Sliced } from "../../store/index.js";
+import type { Sliced, ShouldYield } from "../../store/index.js";
 import type { Application, LeaseListItem } from "../app/index.js";
-import { bidi, encodedAlready, encodeParts, type ShouldYield, leasesParts, type Method, unary } from "../rpc/index.js";
+import { bidi, encodedAlready, encodeParts, leasesParts, type Method, unary } from "../rpc/index.js";
 import { KeepAliveStream } from "./keep-alive-stream.js";
 import type { ResponseSender } from "./response-sender.js";
 

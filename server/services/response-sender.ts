@@ -1,10 +1,9 @@
 import type { ResponseHeader } from "../../proto/index.js";
-import type { Answer, KvStore, Sliced } from "../../store/index.js";
+import type { Answer, KvStore, Sliced, ShouldYield } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 import {
   type Answering,
   encodeParts,
-  type ShouldYield,
   type LargeList,
   type ListMessage,
   listPieces,

@@ -2,8 +2,8 @@
 // encoded once.
 
 import { RawWatchResponse } from "../../proto/index.js";
-import type { Sliced } from "../../store/index.js";
-import { encodeParts, eventsParts, fieldSize, ListMessage, type ShouldYield } from "../rpc/index.js";
+import type { Sliced, ShouldYield } from "../../store/index.js";
+import { encodeParts, eventsParts, fieldSize, ListMessage } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 const empty = RawWatchResponse.create();

@@ -1,7 +1,7 @@
 import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
-import type { Sliced, WatchBatch } from "../../store/index.js";
+import type { Sliced, WatchBatch, ShouldYield } from "../../store/index.js";
 import type { Application, WatchView, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
-import { bidi, encodedAlready, type ShouldYield, type Method, type ResponseStream } from "../rpc/index.js";
+import { bidi, encodedAlready, type Method, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 import { encodeWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
 

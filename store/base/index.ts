@@ -21,6 +21,6 @@ export { type LeaseId, leaseIdFrom, noLease } from "./lease-id.js";
 export { defaultLimits, type StoreLimits } from "./limits.js";
 export { firstRevision, neverCompacted, nextRevision, type Revision } from "./revision.js";
 export { sortInSlices } from "./sort-in-slices.js";
-export { runAtOnce, type Sliced } from "./slices.js";
+export { runAtOnce, type ShouldYield, type Sliced } from "./slices.js";
 export { StoreStats } from "./store-stats.js";
 export { Turns } from "./turns.js";

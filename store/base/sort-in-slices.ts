@@ -1,4 +1,4 @@
-import type { Sliced } from "./slices.js";
+import type { Sliced, ShouldYield } from "./slices.js";
 
 /** The items that are sorted or merged between two calls of `shouldYield`. */
 const runLength = 500;
@@ -17,7 +17,7 @@ const runLength = 500;
 export function* sortInSlices<T>(
   items: readonly T[],
   compare: (a: T, b: T) => number,
-  shouldYield: (items: number) => boolean,
+  shouldYield: ShouldYield,
 ): Sliced<T[]> {
   let from: T[] = [];
   for (let start = 0; start < items.length; start += runLength) {
@@ -41,7 +41,7 @@ interface Merging<T> {
   readonly from: readonly T[];
   readonly to: T[];
   readonly compare: (a: T, b: T) => number;
-  readonly shouldYield: (items: number) => boolean;
+  readonly shouldYield: ShouldYield;
 }
 
 /** Two neighbouring runs: `[one, middle)` and `[other, end)`. */

@@ -1,6 +1,6 @@
 import { Compare_CompareResult, Compare_CompareTarget } from "../../proto/index.js";
 import type { Compare } from "../../proto/index.js";
-import { intervalOf, type Sliced } from "../base/index.js";
+import { intervalOf, type Sliced, type ShouldYield } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
@@ -23,7 +23,7 @@ export function* evaluateCompare(
   data: StoreData,
   compare: Compare,
   at: number,
-  shouldYield: (keys: number) => boolean,
+  shouldYield: ShouldYield,
 ): Sliced<boolean> {
   if (compare.rangeEnd.length === 0) {
     if (shouldYield(1)) yield;

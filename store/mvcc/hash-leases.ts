@@ -1,5 +1,5 @@
 import { crc32c } from "../disk/index.js";
-import { type Sliced, sortInSlices } from "../base/index.js";
+import { type Sliced, sortInSlices, type ShouldYield } from "../base/index.js";
 import type { Lease } from "./leases.js";
 
 /** The hashed bytes of a lease: id and TTL, 8 bytes each. */
@@ -13,11 +13,7 @@ const leasesPerCheck = 50;
  * @param sum the checksum so far
  * @param shouldYield called with the number of leases visited since its last call; true: yield to other work
  */
-export function* hashLeases(
-  leases: readonly Lease[],
-  sum: number,
-  shouldYield: (entries: number) => boolean,
-): Sliced<number> {
+export function* hashLeases(leases: readonly Lease[], sum: number, shouldYield: ShouldYield): Sliced<number> {
   const sorted = yield* sortInSlices([...leases], (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0), shouldYield);
   const bytes = Buffer.alloc(leaseBytes);
   let visited = 0;

@@ -1,5 +1,13 @@
 import type { BlockChange } from "../disk/index.js";
-import { type Interval, type Key, keyAfter, keyFromBytes, type Revision, type Sliced } from "../base/index.js";
+import {
+  type Interval,
+  type Key,
+  keyAfter,
+  keyFromBytes,
+  type Revision,
+  type Sliced,
+  type ShouldYield,
+} from "../base/index.js";
 import { EntryBlocks } from "./entry-blocks.js";
 import { isTombstone, type KeyState } from "./key-value.js";
 import { RecentEntries } from "./recent-entries.js";
@@ -229,11 +237,7 @@ export class KeyIndex {
    *
    * @param shouldYield called with the number of entries visited since its last call; true: yield to other work
    */
-  *walkSliced(
-    { from, to }: Interval,
-    shouldYield: (entries: number) => boolean,
-    visit: (entry: KeyEntry) => boolean,
-  ): Sliced<void> {
+  *walkSliced({ from, to }: Interval, shouldYield: ShouldYield, visit: (entry: KeyEntry) => boolean): Sliced<void> {
     let next: Key | undefined = from;
     for (;;) {
       let visited = 0;

@@ -8,6 +8,7 @@ import {
   noLease,
   type Sliced,
   sortInSlices,
+  type ShouldYield,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
@@ -52,7 +53,7 @@ export interface RangeRead {
   /** The size of the whole response: for a transaction, of all its operations. */
   readonly size: AnswerSize;
   /** Called with the number of keys that were visited, or whose values were loaded, since its last call; true: yield to other work. */
-  readonly shouldYield: (keys: number) => boolean;
+  readonly shouldYield: ShouldYield;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   noLease,
   type Revision,
   type Sliced,
+  type ShouldYield,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import {
@@ -232,9 +233,6 @@ export class Write {
     return entry;
   }
 }
-
-/** Called with the number of keys visited or changed since its last call; true: yield to other work. */
-type ShouldYield = (keys: number) => boolean;
 
 /** Creates the function that tells when the keys, or the reads from disk, since the last slice reach the limits for applied writes. */
 function createShouldYield({ values, limits }: StoreData): ShouldYield {

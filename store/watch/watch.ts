@@ -1,4 +1,4 @@
-import { type Interval, intervalOf, type Revision, type Sliced } from "../base/index.js";
+import { type Interval, intervalOf, type Revision, type Sliced, type ShouldYield } from "../base/index.js";
 
 /** The changes that a watcher asks for. */
 export interface WatchOptions {
@@ -42,7 +42,7 @@ export interface WatchReceiver<Tag = unknown> {
    *
    * @param shouldYield called with the number of events visited since its last call; true: yield to other work
    */
-  prepare?(events: readonly Uint8Array[], shouldYield: (events: number) => boolean): Sliced<void>;
+  prepare?(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void>;
   /** Reports the end of a watch whose next revision is compacted. A new watch can start at `revision`. */
   onCompacted(tag: Tag, revision: Revision): void;
   /** Reports the end of a watch whose history cannot be read. */
