@@ -207,7 +207,7 @@ export class Host {
     process.die();
     this.process = undefined;
     this.running = undefined;
-    this.network.onDied(process, { isNotified: isNotified });
+    this.network.onDied(process, { isNotified });
     this.observer.onDied(this);
   }
 

@@ -161,7 +161,7 @@ export class SimNetwork {
   }
 
   /** A process has died. Its operating system closes the connections, so that connected members notice, except in a power cut. */
-  onDied(process: SimProcess, { isNotified: isNotified }: { readonly isNotified: boolean }): void {
+  onDied(process: SimProcess, { isNotified }: { readonly isNotified: boolean }): void {
     for (const endpoint of this.endpoints.values())
       if (endpoint.process === process) this.closeEndpoint(endpoint, isNotified);
   }
