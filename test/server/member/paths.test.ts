@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { Client } from "../../../client/index.js";
 import { Leadership } from "../../../raft/core/leadership.js";
 import { ReadRounds } from "../../../raft/core/read-rounds.js";
@@ -21,6 +20,7 @@ import { WatchEvent } from "../../../store/watch/watch-event.js";
 import { WatchHistory } from "../../../store/watch/watch-history.js";
 import { InterestGroup } from "../../../store/watch/watch-interest.js";
 import { fileRows } from "../../docs/architecture-tables.js";
+import { eventually, within } from "../../support/deadline.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 /** A method at whose calls the stack is looked at. */
@@ -153,8 +153,8 @@ for (const { section, points, maxFiles, prepare, request } of paths)
         for (const file of filesOnStack(stack, point)) files.add(file);
       }),
     );
-    await request(client);
-    while (uncrossed.size > 0) await setImmediate();
+    await within(10_000, "the end of the request", request(client));
+    await eventually(10_000, "the calls are made", () => (uncrossed.size === 0 ? true : undefined));
     for (const end of ends) end();
     const rows = fileRows(section);
     const named = new Set(rows.flatMap(({ file, furtherFiles }) => [file, ...furtherFiles]));
