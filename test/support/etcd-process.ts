@@ -51,8 +51,6 @@ const exitTimeoutMs = 20_000;
 const probeTimeoutMs = 1_000;
 /** Characters that are kept from the end of a member's output. */
 const maxLogLength = 64 * 1024;
-/** Attempts to start: another process may take a port before the member listens on it. */
-const maxPortAttempts = 3;
 
 /** One member. Its ports and its data stay the same across restarts. */
 export class EtcdMember {
@@ -195,16 +193,13 @@ export class EtcdCluster implements AsyncDisposable {
 
 /** Starts a cluster that serves clients: `await using cluster = await startEtcdCluster({ kind: "etcd", members: 3 })`. */
 export async function startEtcdCluster(options: EtcdClusterOptions): Promise<EtcdCluster> {
-  for (let attempt = 1; ; attempt++) {
-    const cluster = await createEtcdCluster(options);
-    try {
-      await cluster.start();
-      return cluster;
-    } catch (error) {
-      const taken = cluster.members.some(({ log }) => /address already in use|EADDRINUSE/.test(log));
-      await cluster[Symbol.asyncDispose]();
-      if (!taken || attempt === maxPortAttempts) throw error;
-    }
+  const cluster = await createEtcdCluster(options);
+  try {
+    await cluster.start();
+    return cluster;
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
   }
 }
 
