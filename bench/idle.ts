@@ -1,11 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { cpuMs, residentMb } from "./process-usage.js";
+import { cpuMs, residentMb, whenIdle } from "./process-usage.js";
 import { format, printTable } from "./report.js";
 import { Scope } from "./scope.js";
 import { findServers, createMembers, pidsOf } from "./servers.js";
 
-/** The time after the start in which members finish background work. */
-const settleMs = 2_000;
 const watchMs = 10_000;
 
 /** Measures CPU time and memory of idle members. */
@@ -17,7 +15,7 @@ export const measureIdle = async (): Promise<void> => {
     await cluster.start();
     for (const [n, pid] of pidsOf(cluster).entries()) members.push({ label: `${server.label}, member ${n + 1}`, pid });
   }
-  await delay(settleMs);
+  await whenIdle(members.map(({ pid }) => pid));
   for (const member of members) member.before = cpuMs(member.pid);
   await delay(watchMs);
   const rows = members.map(({ label, pid, before }) => {
