@@ -14,6 +14,8 @@ import { compile } from "./compile.js";
 const folders = {
   /** Tests that start processes and wait for them. */
   process: ["process", "build", "docs", "examples"],
+  /** Tests of the packed package, for which TypeScript's compiler and publint run. */
+  package: ["package"],
   /** Whole clusters in virtual time, each on all cores; so nothing else runs at the same time. */
   sim: ["sim"],
   /** Suites that need more than Node. */
@@ -28,11 +30,11 @@ const defaultSuites = ["unit", "process", "sim"];
  * those of `interop` for other programs. `faults` fill disks and use up file descriptors, so they run alone.
  */
 const cores = availableParallelism();
-const concurrency = { unit: cores + 2, process: 2 * cores + 1, sim: 1, interop: cores, faults: 1 };
+const concurrency = { unit: cores + 2, process: 2 * cores + 1, package: 1, sim: 1, interop: cores, faults: 1 };
 /** Beginnings of the longest files' paths, the longest first; they begin first, so that the others run beside them. */
 const longest = [
   ...["leases", "client", "local-cluster", "reset-member", "snapshots"].map((name) => `test/process/${name}.`),
-  ...["test/examples/", "test/process/verify.", "test/process/promises.", "test/build/package."],
+  ...["test/examples/", "test/process/verify.", "test/process/promises."],
   ...["test/cli/", "test/client/", "test/testing/", "test/server/"],
 ];
 /** Timeout of a test file that hangs. 200 seeds need 20 min on a busy machine. */
