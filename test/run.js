@@ -65,7 +65,7 @@ const suiteOf = (path) => Object.keys(folders).find((suite) => folders[suite].in
 const everyNthOf = (n, paths, first) => paths.filter((_, index) => index % n === first);
 
 /** Test files of a folder that share a process: few enough groups to load modules rarely, and enough to use all cores. */
-const groupSize = 16;
+const groupSize = 32;
 
 /** Folder of the compiled test files; inside the package, so that they find its dependencies and the package itself. */
 const compiled = `dist.tests-${process.pid}`;
