@@ -26,24 +26,32 @@ export interface ApplicationParts {
   readonly transfer: LeadershipTransfer;
 }
 
-export interface ApplicationSettings extends LeaseSettings, WatchSettings, MaintenanceSettings, RangeStreamSettings {
+type AllSettings = LeaseSettings & WatchSettings & MaintenanceSettings & RangeStreamSettings;
+
+export interface ApplicationSettings extends Omit<AllSettings, "access"> {
   /** The maximum number of compares of a transaction, and of operations of a branch. */
   readonly maxTxnOps: number;
   readonly stats: RequestStats;
-  readonly access: Access;
 }
 
-/** Creates etcd's operations, with the checks that belong to each. */
+/**
+ * Creates etcd's operations, with the checks that belong to each.
+ * @param access authenticates callers, and says what each may do
+ */
 export const createApplication = (
   parts: ApplicationParts & LoginParts,
   quota: SpaceQuota,
+  access: Access,
   settings: ApplicationSettings,
-): Application => ({
-  ...kvOperations(parts, quota, settings),
-  ...leaseOperations(parts, quota, settings),
-  rangeStream: rangeStreamOperation(parts, settings),
-  watch: watchOperation(parts.store, settings),
-  ...clusterOperations(parts),
-  ...maintenanceOperations(parts, quota, settings),
-  ...authOperations(parts, settings.access),
-});
+): Application => {
+  const withAccess = { ...settings, access };
+  return {
+    ...kvOperations(parts, quota, withAccess),
+    ...leaseOperations(parts, quota, withAccess),
+    rangeStream: rangeStreamOperation(parts, withAccess),
+    watch: watchOperation(parts.store, withAccess),
+    ...clusterOperations(parts),
+    ...maintenanceOperations(parts, quota, settings),
+    ...authOperations(parts, access),
+  };
+};

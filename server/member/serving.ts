@@ -89,7 +89,7 @@ export const memberServices = (
   const { node, store } = replica;
   const requestStats = new RequestStats();
   const admission = new Admission({ clock, electionMs: config.electionMs, node }, requestStats);
-  const operations = createApplication(replica, replica.quota, {
+  const operations = createApplication(replica, replica.quota, access, {
     clock,
     random,
     maxTxnOps: config.maxTxnOps,
@@ -98,7 +98,6 @@ export const memberServices = (
     chunkBytes: config.maxRequestBytes,
     versions: reportedVersions(config.emulatedVersion),
     stats: requestStats,
-    access,
   });
   const authorization = new Authorization(access, store);
   const admitted = admission.wrap(authorization.wrap(wrap(operations)));
