@@ -86,7 +86,7 @@ const examples = {
 /** Tests of the suite `unit` start no process (test/run.js). */
 const unitTests = {
   files: ["test/**/*.test.ts"],
-  ignores: ["test/{process,build,docs,examples,sim,interop,faults}/**"],
+  ignores: ["test/{process,build,docs,examples,package,sim,interop,faults}/**"],
   rules: {
     "no-restricted-imports": [
       "error",
