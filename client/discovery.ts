@@ -3,6 +3,7 @@ import { LookupError, lookUpService, type NameResolver, systemResolver } from ".
 
 export type { NameResolver };
 
+/** Options of `discoverEndpoints`. */
 export interface DiscoveryOptions {
   /** Distinguishes clusters of one domain: a suffix of the DNS service names, `_etcd-client-<serviceName>._tcp`. Default: none. */
   readonly serviceName?: string | undefined;

@@ -124,7 +124,7 @@ export class ContentsInUse {
 }
 
 function checkFollows({ marker, revision, compactRevision }: Contents, old: Contents, name: string): void {
-  if (marker === undefined) throw new DamagedError(name, "it does not say what it contains");
+  if (marker === undefined) throw new DamagedError(name, "its marker is missing");
   if (revision >= old.revision && compactRevision >= old.compactRevision) return;
   throw new DamagedError(
     name,

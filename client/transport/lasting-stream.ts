@@ -100,7 +100,7 @@ export class LastingStream<Request, Response> {
     try {
       if (this.endpoints.settings.login !== undefined) await this.logIn(limits);
       const connection = await this.endpoints.whenConnected(limits);
-      if (this.wanted !== wanted) return new Error("It is not wanted any more");
+      if (this.wanted !== wanted) return new Error("The stream is no longer needed");
       throwIfOver(era);
       const error = await this.untilEnd(connection);
       if (this.wanted === wanted && !(error instanceof AuthError)) this.endpoints.switchFrom(connection);

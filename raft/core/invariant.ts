@@ -16,5 +16,5 @@ export function invariant(condition: boolean, broken: string): asserts condition
 
 /** Ends an exhaustive switch: an unhandled case does not compile. */
 export function assertNever(value: never): never {
-  throw new InvariantError(`no answer to ${String(value)}`);
+  throw new InvariantError(`unhandled case ${String(value)}`);
 }

@@ -53,7 +53,7 @@ const mostBcryptCost = 31;
 const defaultJwtTtlMs = 5 * 60_000;
 const jwtOptions = ["sign-method", "pub-key", "priv-key", "ttl"];
 
-/** @throws FlagError, StartError with etcd's texts */
+/** Reads the settings of users and tokens from flags. @throws FlagError, StartError with etcd's texts */
 export const readAuthSettings = (flags: AuthFlags): AuthSettings => {
   // 0 means the default, as in etcd.
   const ttlSeconds = readNumber("auth-token-ttl", "uint", flags.authTokenTtl) || Number(defaultAuthFlags.authTokenTtl);

@@ -85,7 +85,7 @@ const checkValue = ({ flag, text, source }: GivenFlag): void => {
   if (problem !== undefined) throw new StartError(problem);
 };
 
-/** @throws FlagError, StartError if the value is malformed */
+/** Parses the value of a flag. @throws FlagError, StartError if it is malformed */
 export const readValue = ({ flag, text, source }: GivenFlag): FlagValue => {
   try {
     return parseFlagValue(flag.kind, text);

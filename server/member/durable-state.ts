@@ -92,7 +92,7 @@ export const openDurableState = async (
       }),
     );
     teardown.closeLater(store);
-    if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
+    if (store.marker === undefined) throw new StartError("the store is damaged: its marker is missing");
     return { store, newStores, applied: readAppliedState(store.marker, store) };
   };
   // The log is read first: if it is damaged, the store is not opened. Only a new log needs the configuration from the store.

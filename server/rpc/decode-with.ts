@@ -1,6 +1,6 @@
 import { RpcError, statusCode } from "./status.js";
 
-/** @throws RpcError with the text of grpc-go if the bytes are no such message */
+/** Decodes a request. @throws RpcError with the text of grpc-go if the bytes are no such message */
 export const decodeWith = <Request>(
   decode: (bytes: Uint8Array) => Request,
   bytes: Uint8Array,

@@ -68,12 +68,13 @@ export const deleteRangeParts = (response: RawDeleteRangeResponse, header: Uint8
   { tag: tagOf(3), items: response.prevKvs },
 ];
 
+/** Returns the parts of a TxnResponse. */
 export const txnParts = (response: RawTxnResponse, header: Uint8Array): Part[] => [
   encodeTxnResponse({ ...response, responses: [] }, header),
   ...response.responses.map((each): Part => ({ tag: tagOf(3), parts: opParts(each) })),
 ];
 
-/** @param leases each an encoded LeaseStatus */
+/** Returns the parts of a LeaseLeasesResponse. @param leases each an encoded LeaseStatus */
 export const leasesParts = (header: Uint8Array, leases: readonly Uint8Array[]): Part[] => [
   header,
   { tag: tagOf(2), items: leases },

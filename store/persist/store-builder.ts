@@ -65,7 +65,7 @@ export class StoreBuilder {
       tables,
       pauseOf(new Turns(this.clock, defaultLimits), () => undefined),
     );
-    if (marker === undefined) throw new DamagedError(this.backend.name, "it does not say what it contains");
+    if (marker === undefined) throw new DamagedError(this.backend.name, "its marker is missing");
     return { revision, marker, tables };
   }
 

@@ -40,7 +40,7 @@ describe("endpoints of a domain", () => {
     assert.deepEqual(await discover(zone, "example.com", "blue"), ["https://blue.example.com:2379"]);
   });
 
-  test("that has neither service are not found, and the error has both failures", async () => {
+  test("without either service are not found, and the error names both lookups", async () => {
     const message =
       "dns lookup errors: lookup _etcd-client-ssl._tcp.nowhere.example.com on SERVER: no such host" +
       " and lookup _etcd-client._tcp.nowhere.example.com on SERVER: no such host";

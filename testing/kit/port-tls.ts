@@ -25,7 +25,7 @@ export const makePortTls = async (flags: Partial<ServerFlags>): Promise<PortTls>
     advertiseClientUrls: urls,
   });
   const settings = tls.client;
-  if (settings === undefined) throw new Error("No TLS of URLs with https");
+  if (settings === undefined) throw new Error("TLS settings are missing for URLs with https");
   const certificates = await openCertificates(settings, { directory: undefined, urls: listenClientUrls }, silent);
   return { ca: String(certificates.server().cert), certificates, settings };
 };

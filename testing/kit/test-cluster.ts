@@ -46,7 +46,7 @@ export class TestCluster extends TestBase {
   async waitForLeader(timeout: Duration = defaultWait): Promise<TestMember> {
     let leader: TestMember | undefined;
     await this.parts.time.untilTrue(() => (leader = this.leader()) !== undefined, "a leader", timeout);
-    if (leader === undefined) throw new Error("Waited for a leader in vain");
+    if (leader === undefined) throw new Error("No leader was elected");
     return leader;
   }
 

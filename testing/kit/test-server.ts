@@ -13,7 +13,7 @@ export class TestServer extends TestBase {
   constructor(parts: ClusterParts) {
     super(parts);
     const [machine] = parts.machines;
-    if (machine === undefined) throw new Error("A test server without a member");
+    if (machine === undefined) throw new Error("The test server has no member");
     this.member = new TestMember(machine, parts.time, new Restarts(parts.machines), faultsOf(parts, machine));
   }
 

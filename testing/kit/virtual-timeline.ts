@@ -82,9 +82,9 @@ export class VirtualTimeline implements Timeline {
         if (await scheduler.step(end)) idle = 0;
         timeless = scheduler.now === now ? timeless + 1 : 0;
         if (timeless > timelessSteps)
-          throw new Error(`Time stands still: ${timelessSteps} steps took none; is there a loop without a pause?`);
+          throw new Error(`Virtual time did not advance in ${timelessSteps} steps; is there a loop without a pause?`);
       }
-      if (++idle > idleTurns) throw new Error(`Waited in vain for ${maxMs / 1_000} s of virtual time`);
+      if (++idle > idleTurns) throw new Error(`Nothing happened in ${maxMs / 1_000} s of virtual time`);
       await turn();
     }
   }

@@ -31,7 +31,11 @@ export function booleanFlag(name: string, description: string, fallback = false)
   return option;
 }
 
-/** @param flags with the value's name in angle brackets only: square ones make it optional */
+/**
+ * Makes a flag with a text as its value.
+ *
+ * @param flags with the value's name in angle brackets only: square ones make it optional
+ */
 export const textFlag = (flags: string, description: string, fallback = ""): Option =>
   makeFlag(flags, description, (text) => text, fallback);
 

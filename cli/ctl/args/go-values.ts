@@ -101,7 +101,7 @@ export function parseHexUint64(text: string): bigint {
 /** Parses a revision or a limit like `parseInt64`; saturates at 2^53-1, which no revision reaches. */
 export const parseCounter = (text: string, base: 0 | 10): number => counterFromRequest(parseInt64(text, base));
 
-/** @throws ValueError */
+/** Parses a Boolean as Go's strconv.ParseBool does. @throws ValueError */
 export function parseBool(text: string): boolean {
   if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
   if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;

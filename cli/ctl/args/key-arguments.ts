@@ -20,7 +20,7 @@ export const keyHelp = {
 export const consistencyFlag = (): Option =>
   textFlag("--consistency <which>", "l: linearizable; s: serializable, from one member's local state", "l");
 
-/** @throws Failure if the flags contradict each other */
+/** Checks the flags that select keys. @throws Failure if they contradict each other */
 export function checkKeyFlags({ prefix, fromKey }: KeyFlags): void {
   if (prefix && fromKey)
     throw new Failure(exitCodes.badArguments, "`--prefix` and `--from-key` cannot be set at the same time, choose one");
@@ -37,7 +37,7 @@ export function isSerializable(consistency: string): boolean {
   return consistency === "s";
 }
 
-/** @throws Failure if there is an end argument although the flags determine the end */
+/** Returns the flags of an interval. @throws Failure if there is an end argument although the flags determine the end */
 export function intervalFlags(rangeEnd: string | undefined, { prefix, fromKey }: KeyFlags) {
   if (rangeEnd !== undefined && (prefix || fromKey))
     throw new Failure(

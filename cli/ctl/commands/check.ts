@@ -67,7 +67,7 @@ const models = {
 } as const;
 const aliases: Readonly<Record<string, keyof typeof models>> = { small: "s", medium: "m", large: "l", xLarge: "xl" };
 
-/** @throws Failure if there is no such model */
+/** Finds a model of load by its name. @throws Failure if there is none */
 function modelOf(name: string): (typeof models)[keyof typeof models] {
   const short = aliases[name] ?? name;
   if (Object.hasOwn(models, short)) return models[short as keyof typeof models];
@@ -118,7 +118,7 @@ export async function runCheckDatascale(command: Command, io: Io): Promise<void>
   });
 }
 
-/** @throws Failure if the prefix has keys, which the check would delete */
+/** Checks that no key has the prefix, because the check would delete it. @throws Failure if one has */
 async function refuseKeys(prefix: string, { client, limits }: Session): Promise<void> {
   const { kvs } = await client.kv.get(prefix, { prefix: true, limit: 1, ...limits });
   if (kvs.length === 0) return;
@@ -214,7 +214,7 @@ function reportFailures(failures: LoadResult["failures"], io: Io): boolean {
   return false;
 }
 
-/** @throws SilentFailure, after a message, if the memory cannot be read */
+/** Reads the memory of the server. @throws SilentFailure, after a message, if it cannot be read */
 async function memoryOf({ endpoints: [endpoint = ""], tls }: Session, when: string, io: Io): Promise<number> {
   try {
     return await residentMemory(endpoint, tls);

@@ -42,6 +42,8 @@ export async function runPut(command: Command, io: Io): Promise<void> {
 }
 
 /**
+ * Makes the request of a put from its flags and arguments.
+ *
  * @param fromInput the value, if it is not among the arguments
  * @throws Failure if flags or arguments are invalid
  */

@@ -79,6 +79,8 @@ export interface WatchArguments {
 }
 
 /**
+ * Makes the request of a watch from its flags and arguments.
+ *
  * @param fromEnv the keys to watch if the arguments contain none
  * @param bytesOf converts an argument to the bytes of a key
  * @throws Failure if flags or arguments are invalid

@@ -7,7 +7,7 @@ import { ProtobufPrinter } from "./protobuf-printer.js";
 import { SimplePrinter } from "./simple-printer.js";
 import { TablePrinter } from "./table-printer.js";
 
-/** @throws Failure if there is no such format */
+/** Returns the printer of an output format. @throws Failure if there is no such format */
 export function printerOf(format: string, hex: boolean, io: Io): Printer {
   switch (format) {
     case "simple":

@@ -253,7 +253,7 @@ describe("answers", () => {
     });
   });
 
-  test("a message in slices is the same text", () => {
+  test("a message encoded in slices has the same text as one encoded at once", () => {
     const kvs = Array.from({ length: 3_000 }, (_, n) => ({
       key: utf8(`key ${n}`),
       value: new Uint8Array(100),

@@ -10,7 +10,7 @@ describe("pings, by etcd's rules", () => {
   const verdicts = (policy: PingPolicy, times: readonly number[], hasOpenCalls: boolean): boolean[] =>
     times.map((at) => policy.onPing(at, hasOpenCalls));
 
-  test("the fourth ping within two hours without a call is one too many", () => {
+  test("the fourth ping within two hours without a call ends the connection", () => {
     assert.deepEqual(verdicts(new PingPolicy(), [0, 60_000, 120_000, 180_000], false), [false, false, false, true]);
     assert.deepEqual(
       verdicts(new PingPolicy(), [0, 2 * hours, 4 * hours, 6 * hours, 8 * hours], false).includes(true),

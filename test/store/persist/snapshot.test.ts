@@ -264,7 +264,7 @@ test("a store that differs from the sent one is not completed, and the error nam
     ],
     ["a lease lost", /it has 0 leases, expected 1/, rowsWithout((key) => key.startsWith("l"))],
     ["the marker lost", /memory: its rows end at revision 4, expected 1/, rowsWithout((key) => key === "mstate")],
-    ["nothing at all", /memory: it does not say what it contains/, []],
+    ["nothing at all", /memory: its marker is missing/, []],
     [
       "a flipped bit",
       /row 3_0 of memory: checksum/,

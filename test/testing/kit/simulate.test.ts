@@ -85,7 +85,7 @@ describe("simulate", () => {
   it("fails when the code does not end", async () => {
     await assert.rejects(
       simulate(1, () => new Promise(() => undefined), { timeout: "5s" }),
-      /in vain for 5 s of virtual time/,
+      /in 5 s of virtual time/,
     );
   });
 
