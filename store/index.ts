@@ -9,7 +9,7 @@ export {
   openDiskBackend,
   MemoryBackend,
   openMemoryBackend,
-  PatientBackend,
+  RetryingBackend,
   type Row,
   type RowIterator,
   type Rows,

@@ -11,7 +11,7 @@ import {
   openReplica,
   type Replica,
 } from "../server/member/index.js";
-import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
+import { SimDisk, type DiskOperation, type OperationKind } from "./sim-disk.js";
 import { seededRandom, type SeededRandom } from "./random.js";
 import { makeSimulatedSecrets } from "./same-thread-passwords.js";
 import { ProcessClock, SimProcess } from "./process.js";
@@ -284,7 +284,7 @@ export class Host {
     this.scheduler.after(this.random.next() * this.disk.maxMs, () => process?.receive(end));
   }
 
-  private diskFault(operation: Operation): Error | undefined {
+  private diskFault(operation: DiskOperation): Error | undefined {
     const moment = momentOf(operation);
     if (moment !== undefined) this.onReached(moment);
     if (!this.disk.failsNext || operation.kind !== "write") return undefined;
@@ -307,7 +307,7 @@ export class Host {
 }
 
 /** Returns the moment that an operation of the disk belongs to. */
-const momentOf = ({ kind, path }: Operation): Moment | undefined => {
+const momentOf = ({ kind, path }: DiskOperation): Moment | undefined => {
   if (path.includes("/wal")) return isLogMoment(kind) ? `${kind} log` : undefined;
   return changing.has(kind) ? "replace file" : undefined;
 };

@@ -3,7 +3,7 @@
 //
 // A test of one folder imports the files that it needs: this door loads a whole member.
 
-export type { Timer } from "./timer-heap.js";
+export type { DueTimer } from "./timer-heap.js";
 export { byValue, CopyingStore, type NaiveChange, Refused } from "./copying-store.js";
 export { commandEntry, dataOf, votersOnly } from "./entries.js";
 export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
@@ -17,7 +17,7 @@ export { Rpc, type ClientStream, type Codec, type Outcome, type StreamEvents } f
 export { sameThreadPasswords, makeSimulatedSecrets } from "./same-thread-passwords.js";
 export { Scheduler } from "./scheduler.js";
 export { SimChannel, type ChannelSide } from "./sim-channel.js";
-export { diskError, SimDisk, type Operation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";
+export { diskError, SimDisk, type DiskOperation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";
 export { normalConditions, SimNetwork, type Way, type LinkConditions } from "./sim-network.js";
 export { SimStores, type StoreConditions } from "./sim-store.js";
 export { EventLog } from "./event-log.js";

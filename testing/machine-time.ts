@@ -1,4 +1,4 @@
-import { type Timer, TimerHeap } from "./timer-heap.js";
+import { type DueTimer, TimerHeap } from "./timer-heap.js";
 import type { Timeline } from "./timeline.js";
 
 /** A callback counts as due this much early, because Node's timers may fire up to a millisecond early. */
@@ -23,7 +23,7 @@ export class MachineTime implements Timeline {
     return performance.now() - this.start;
   }
 
-  after(ms: number, run: () => void): Timer {
+  after(ms: number, run: () => void): DueTimer {
     const timer = this.timers.add(this.now + Math.max(0, ms), run);
     if (ms < resolutionMs) this.arm();
     else if (timer.at < this.timerAt) this.arm();
@@ -67,7 +67,7 @@ export class MachineTime implements Timeline {
    */
   private run(): void {
     this.immediate = undefined;
-    const due: Timer[] = [];
+    const due: DueTimer[] = [];
     const end = this.now + resolutionMs;
     for (let next = this.timers.first; next !== undefined && next.at <= end; next = this.timers.first) {
       this.timers.removeFirst();

@@ -1,6 +1,6 @@
 // Virtual time: runs callbacks in the order in which they are due, without waiting for real time.
 
-import { type Timer, TimerHeap } from "./timer-heap.js";
+import { type DueTimer, TimerHeap } from "./timer-heap.js";
 import type { Timeline } from "./timeline.js";
 
 /** Lets all promises settle that only depend on each other. */
@@ -20,7 +20,7 @@ export class Scheduler implements Timeline {
   }
 
   /** Calls `run` after `ms`; at the earliest after the current callback. */
-  after(ms: number, run: () => void): Timer {
+  after(ms: number, run: () => void): DueTimer {
     return this.timers.add(this.now + Math.max(0, ms), run);
   }
 

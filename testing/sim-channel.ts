@@ -13,8 +13,8 @@ interface Settle<T> {
 }
 
 /** The side of a channel in one process. */
-class End implements SnapshotChannel {
-  other: End | undefined;
+class SimChannelEnd implements SnapshotChannel {
+  other: SimChannelEnd | undefined;
   private readonly arrived: Uint8Array[] = [];
   /** Payloads that this side has sent and the other side has not taken. */
   private unsent = 0;
@@ -99,7 +99,7 @@ export class SimChannel {
   readonly dialled: SnapshotChannel;
   readonly accepted: SnapshotChannel;
   isCut = false;
-  private readonly ends: readonly [End, End];
+  private readonly ends: readonly [SimChannelEnd, SimChannelEnd];
   /** Arrivals that a blocked direction holds back, by the sending side. */
   private readonly stalled: readonly [(() => void)[], (() => void)[]] = [[], []];
   private readonly lastDue: [number, number] = [0, 0];
@@ -110,7 +110,8 @@ export class SimChannel {
     private readonly passes: (from: ChannelSide, to: ChannelSide) => boolean,
     private readonly travelMs: (from: ChannelSide, to: ChannelSide) => number,
   ) {
-    const end = (side: 0 | 1): End => new End(sides[side].process, (arrive) => this.carry(side, arrive));
+    const end = (side: 0 | 1): SimChannelEnd =>
+      new SimChannelEnd(sides[side].process, (arrive) => this.carry(side, arrive));
     this.ends = [end(0), end(1)];
     [this.ends[0].other, this.ends[1].other] = [this.ends[1], this.ends[0]];
     [this.dialled, this.accepted] = this.ends;

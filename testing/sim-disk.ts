@@ -27,7 +27,7 @@ export type OperationKind =
   | "write"
   | "close";
 
-export interface Operation {
+export interface DiskOperation {
   readonly kind: OperationKind;
   readonly path: string;
 }
@@ -42,7 +42,7 @@ export interface SimDiskOptions {
   readonly schedule?: (end: () => void) => void;
 }
 
-export const diskError = (code: string, operation: Operation): Error =>
+export const diskError = (code: string, operation: DiskOperation): Error =>
   Object.assign(new Error(`${code}: simulated, ${operation.kind} '${operation.path}'`), { code });
 
 const isFull = (error: Error): boolean => "code" in error && error.code === "ENOSPC";
@@ -59,7 +59,7 @@ export class SimDisk {
    * Called at the beginning of each operation; a returned error makes the operation fail. The callback may cut the power or kill
    * the process.
    */
-  onOperation: (operation: Operation) => Error | undefined = () => undefined;
+  onOperation: (operation: DiskOperation) => Error | undefined = () => undefined;
   /** Size of the disk: writes beyond it fail with ENOSPC. */
   capacityBytes = Infinity;
   private readonly random: SeededRandom;
@@ -133,7 +133,7 @@ export class SimDisk {
   }
 
   /** Begins an operation of a process. It takes effect later, and is answered, if that process is still alive then. */
-  begin<T>(run: number, operation: Operation, done: DiskResult<T> | DiskDone, effect: () => T | Error): void {
+  begin<T>(run: number, operation: DiskOperation, done: DiskResult<T> | DiskDone, effect: () => T | Error): void {
     if (run !== this.run) return;
     const fault = this.onOperation(operation);
     this.schedule(() => {
@@ -145,7 +145,7 @@ export class SimDisk {
   }
 
   beginWrite(run: number, { file, bytes, position }: Write, done: DiskDone): void {
-    const operation: Operation = { kind: "write", path: file.path };
+    const operation: DiskOperation = { kind: "write", path: file.path };
     const write = { file, bytes, position };
     const onEnded: DiskDone = (error) => {
       this.writes.delete(write);
@@ -161,7 +161,7 @@ export class SimDisk {
     });
   }
 
-  directoryAt(directory: string, operation: Operation): SimDirectory | Error {
+  directoryAt(directory: string, operation: DiskOperation): SimDirectory | Error {
     let found: SimNode | undefined = this.root;
     for (const name of directory.split("/").filter(Boolean)) {
       if (!(found instanceof SimDirectory)) break;
@@ -172,7 +172,7 @@ export class SimDisk {
   }
 
   /** Finds the directory entry of `file`, which need not exist. */
-  placeOf(file: string, operation: Operation): Place | Error {
+  placeOf(file: string, operation: DiskOperation): Place | Error {
     const directory = this.directoryAt(path.dirname(file), operation);
     if (directory instanceof Error) return directory;
     const name = path.basename(file);
@@ -209,7 +209,7 @@ class BootedDisk implements MemberDisk {
   }
 
   list(file: string, done: DiskResult<readonly string[]>): void {
-    const operation: Operation = { kind: "list", path: file };
+    const operation: DiskOperation = { kind: "list", path: file };
     this.disk.begin(this.run, operation, done, () => {
       const directory = this.disk.directoryAt(file, operation);
       return directory instanceof Error ? directory : [...directory.names.keys()];
@@ -258,7 +258,7 @@ class BootedDisk implements MemberDisk {
   }
 
   syncDirectory(file: string, done: DiskDone): void {
-    const operation: Operation = { kind: "syncDirectory", path: file };
+    const operation: DiskOperation = { kind: "syncDirectory", path: file };
     this.disk.begin<undefined>(this.run, operation, done, () => {
       const directory = this.disk.directoryAt(file, operation);
       if (directory instanceof Error) return directory;
@@ -292,9 +292,9 @@ class BootedDisk implements MemberDisk {
     kind: OperationKind,
     file: string,
     done: DiskResult<T> | DiskDone,
-    effect: (place: Place, operation: Operation) => T | Error,
+    effect: (place: Place, operation: DiskOperation) => T | Error,
   ): void {
-    const operation: Operation = { kind, path: file };
+    const operation: DiskOperation = { kind, path: file };
     this.disk.begin(this.run, operation, done, () => {
       const place = this.disk.placeOf(file, operation);
       return place instanceof Error ? place : effect(place, operation);

@@ -229,12 +229,12 @@ export class SimNetwork {
           if (link.called !== to || !link.from.isOpen) return;
           if (!this.canReach(link.from, to)) this.failLink(link);
           else if (refusal === undefined) this.onOpened(link, to);
-          else this.turnAway(link, refusal);
+          else this.refuseLink(link, refusal);
         }),
     );
   }
 
-  private turnAway(link: Link, { reason, isStale }: Refusal): void {
+  private refuseLink(link: Link, { reason, isStale }: Refusal): void {
     const { name, process, listener } = link.from;
     this.eventLog.addLine(`${name} is turned away: ${reason}`);
     if (isStale) process.receive(() => link.from.isOpen && listener?.onFenced(reason));

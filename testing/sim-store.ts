@@ -61,7 +61,7 @@ export class SimStores {
   }
 }
 
-interface Operation {
+interface StoreOperation {
   readonly kind: "put" | "delete";
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -71,7 +71,7 @@ interface Operation {
 export class StoreFiles {
   private level: Backend | undefined;
   /** The batch that was being written when the process died: it survives as a whole, or not at all. */
-  private underWay: readonly Operation[] | undefined;
+  private underWay: readonly StoreOperation[] | undefined;
 
   constructor(
     private readonly path: string,
@@ -116,7 +116,7 @@ export class StoreFiles {
   }
 
   private batch(process: SimProcess, level: Backend): Batch {
-    const operations: Operation[] = [];
+    const operations: StoreOperation[] = [];
     const none = new Uint8Array();
     return {
       put: (key, value) => void operations.push({ kind: "put", key, value: Uint8Array.from(value) }),
@@ -164,7 +164,7 @@ const allRows = async (level: Backend): Promise<readonly Row[]> => {
   return all;
 };
 
-const write = async (level: Backend, operations: readonly Operation[]): Promise<void> => {
+const write = async (level: Backend, operations: readonly StoreOperation[]): Promise<void> => {
   const batch = level.batch();
   for (const { kind, key, value } of operations)
     if (kind === "put") batch.put(key, value);

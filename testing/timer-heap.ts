@@ -1,7 +1,7 @@
 // Timers in the order in which they are due.
 
 /** A callback that is due at a time; it can be cancelled until then. */
-export interface Timer {
+export interface DueTimer {
   readonly at: number;
   /** Orders timers that are due at the same time by their creation. */
   readonly number: number;
@@ -14,16 +14,16 @@ const minPurge = 10_000;
 
 /** A binary heap of timers; the next one is first. */
 export class TimerHeap {
-  private heap: Timer[] = [];
+  private heap: DueTimer[] = [];
   private count = 0;
   private purgeAt = minPurge;
 
   /** The next timer, which may be cancelled. */
-  get first(): Timer | undefined {
+  get first(): DueTimer | undefined {
     return this.heap[0];
   }
 
-  add(at: number, run: () => void): Timer {
+  add(at: number, run: () => void): DueTimer {
     if (this.heap.length >= this.purgeAt) this.purge();
     const timer = { at, number: this.count++, run };
     this.push(timer);
@@ -57,7 +57,7 @@ export class TimerHeap {
     this.purgeAt = Math.max(minPurge, 2 * this.heap.length);
   }
 
-  private push(timer: Timer): void {
+  private push(timer: DueTimer): void {
     const { heap } = this;
     let position = heap.push(timer) - 1;
     while (position > 0) {
@@ -71,5 +71,5 @@ export class TimerHeap {
   }
 }
 
-const isBefore = (one: Timer, other: Timer): boolean =>
+const isBefore = (one: DueTimer, other: DueTimer): boolean =>
   one.at < other.at || (one.at === other.at && one.number < other.number);

@@ -85,7 +85,7 @@ export class DoubleBarrier {
       try {
         limit.endWith(lease);
         const { header } = await this.services.kv.put(key, "", { lease: lease.id, signal });
-        await this.untilReady(header.revision, signal);
+        await this.whenReady(header.revision, signal);
       } catch (error) {
         await settleQuietly(this.giveUpPlace());
         throw error;
@@ -98,13 +98,13 @@ export class DoubleBarrier {
     const { place } = this;
     if (place === undefined) return;
     try {
-      await runWait(this.services, this.name, options, (signal) => this.untilLeft(place.key, signal));
+      await runWait(this.services, this.name, options, (signal) => this.whenLeft(place.key, signal));
     } finally {
       await this.giveUpPlace();
     }
   }
 
-  private async untilReady(entered: number, signal: AbortSignal): Promise<void> {
+  private async whenReady(entered: number, signal: AbortSignal): Promise<void> {
     const { count } = await readUntil(
       this.services,
       this.waiters,
@@ -122,7 +122,7 @@ export class DoubleBarrier {
     }
   }
 
-  private async untilLeft(own: Uint8Array, signal: AbortSignal): Promise<void> {
+  private async whenLeft(own: Uint8Array, signal: AbortSignal): Promise<void> {
     for (;;) {
       const byAge = { prefix: true, sortBy: "createRevision", order: "ascending" } as const;
       const { kvs, header } = await readUntil(this.services, this.waiters, byAge, signal);

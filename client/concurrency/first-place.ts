@@ -2,7 +2,7 @@
 import { EtcdError, settleQuietly } from "../transport/index.js";
 import type { Bytes, Compare } from "../kv/index.js";
 import type { LeaseKeepAlive, Lease } from "../lease/index.js";
-import type { Entry, Line } from "./line.js";
+import type { Place, Line } from "./line.js";
 import { WaitLimit, type WaitOptions } from "./wait-limit.js";
 
 /** Options of a lock or of a campaign. */
@@ -25,7 +25,7 @@ export class FirstPlace {
 
   constructor(
     readonly line: Line,
-    readonly entry: Entry,
+    readonly entry: Place,
     readonly lease: LeaseKeepAlive,
     private readonly ownsLease: boolean,
   ) {
@@ -93,7 +93,7 @@ export async function takeFirstPlace(
   line: Line,
   value: Bytes,
   options: PlaceOptions,
-  whenBusy: (entry: Entry, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
+  whenBusy: (entry: Place, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
 ): Promise<FirstPlace> {
   if (options.lease !== undefined && options.ttlSeconds !== undefined)
     throw new TypeError(`Cannot wait for ${line.title}: give either a lease or ttlSeconds`);

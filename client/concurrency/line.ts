@@ -21,7 +21,7 @@ export interface LineServices {
 }
 
 /** A place in the queue of keys. */
-export interface Entry {
+export interface Place {
   readonly key: Uint8Array;
   /** Create revision of the key, which orders the line. */
   readonly revision: number;
@@ -53,7 +53,7 @@ export class Line {
    * Takes a place, or finds the place that this lease has already. Sent again until it is answered; a repetition has no second
    * effect.
    */
-  async enter(lease: bigint, value: Bytes, signal: AbortSignal): Promise<{ entry: Entry; isFirst: boolean }> {
+  async enter(lease: bigint, value: Bytes, signal: AbortSignal): Promise<{ entry: Place; isFirst: boolean }> {
     const key = this.keyOf(lease);
     const first: TxnOp = { op: "get", key: this.prefix, ...byAge };
     const steps = {
@@ -75,7 +75,7 @@ export class Line {
    *
    * @throws EtcdError "aborted" if the key of this place has been deleted meanwhile
    */
-  async untilFirst({ key, revision }: Entry, signal: AbortSignal): Promise<void> {
+  async untilFirst({ key, revision }: Place, signal: AbortSignal): Promise<void> {
     const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;
     for (;;) {
       const { kvs, header } = await retryUntil(this.clock, { signal }, (limits) =>
@@ -100,7 +100,7 @@ export class Line {
   }
 
   /** Gives up the place, if its key still exists. */
-  async leave({ key, revision }: Entry): Promise<void> {
+  async leave({ key, revision }: Place): Promise<void> {
     const compare = [{ target: "createRevision", key, is: "=", than: revision } satisfies Compare];
     const success = [{ op: "delete", key } satisfies TxnOp];
     await retryUntil(this.clock, { timeoutMs: this.services.requestTimeoutMs }, (limits) =>

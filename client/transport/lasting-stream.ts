@@ -102,7 +102,7 @@ export class LastingStream<Request, Response> {
       const connection = await this.endpoints.whenConnected(limits);
       if (this.wanted !== wanted) return new Error("The stream is no longer needed");
       throwIfOver(era);
-      const error = await this.untilEnd(connection);
+      const error = await this.whenEnded(connection);
       if (this.wanted === wanted && !(error instanceof AuthError)) this.endpoints.switchFrom(connection);
       return error;
     } catch (error) {
@@ -125,7 +125,7 @@ export class LastingStream<Request, Response> {
     return login !== undefined && this.logins < maxLogins && login.giveUp(this.used, error);
   }
 
-  private untilEnd(connection: Connection): Promise<Error> {
+  private whenEnded(connection: Connection): Promise<Error> {
     return new Promise((resolve) => {
       // A message that cannot be decoded or encoded fails on every server.
       const fail = (error: unknown) => {

@@ -1,4 +1,4 @@
-interface ForwardedRead {
+interface PendingForward {
   /** The client's number of the read. */
   readonly request: number;
   /** The tick at which the read is refused. */
@@ -8,7 +8,7 @@ interface ForwardedRead {
 /** The reads that a follower forwarded to its leader and that have neither been answered nor expired. */
 export class ForwardedReads {
   /** Pending reads by their number on the wire, oldest first. */
-  private readonly reads = new Map<number, ForwardedRead>();
+  private readonly reads = new Map<number, PendingForward>();
 
   /** @param nextNumber a random start: an answer from before a restart must not match a new read */
   constructor(private nextNumber: number) {}
@@ -19,7 +19,7 @@ export class ForwardedReads {
   }
 
   /** Adds a read. @returns its number on the wire */
-  addRead(read: ForwardedRead): number {
+  addRead(read: PendingForward): number {
     const number = this.nextNumber++;
     this.reads.set(number, read);
     return number;

@@ -36,7 +36,7 @@ export class Admission {
       this.requests = this.stats.requestsOf(version);
     }
     if (caller !== anonymousCaller) this.requests[kind]++;
-    if (requiresLeader(caller) && !this.leaderRequired.hasLeader)
+    if (isLeaderRequired(caller) && !this.leaderRequired.hasLeader)
       throw new ServerError("no-leader", "the client asked for a leader to be known");
   }
 
@@ -50,7 +50,7 @@ export class Admission {
       leaseKeepAlive: (caller, listener) => {
         this.check(caller, "stream");
         const session = inner.leaseKeepAlive(caller, listener);
-        if (!requiresLeader(caller)) return session;
+        if (!isLeaderRequired(caller)) return session;
         this.leaderRequired.add(listener);
         return {
           renew: session.renew,
@@ -67,7 +67,7 @@ export class Admission {
       watch: (caller, listener) => {
         this.check(caller, "stream");
         const session = inner.watch(caller, listener);
-        if (!requiresLeader(caller)) return session;
+        if (!isLeaderRequired(caller)) return session;
         this.leaderRequired.add(listener);
         return {
           create: (request) => session.create(request),
@@ -85,4 +85,4 @@ export class Admission {
 }
 
 /** Whether the caller prefers an error to an answer from a member that knows no leader. */
-const requiresLeader = (caller: Caller): boolean => caller.metadata("hasleader") === "true";
+const isLeaderRequired = (caller: Caller): boolean => caller.metadata("hasleader") === "true";

@@ -45,7 +45,7 @@ export {
   type Logger,
   type LogLevel,
 } from "./logger.js";
-export { asStartError, whatToDoAboutDamage } from "./open-failure.js";
+export { asStartError, damageAdvice } from "./open-failure.js";
 export { NumberTable } from "./number-table.js";
 export { refusalCounter } from "./refusal-counter.js";
 export type { ResultHandler } from "./result-handler.js";

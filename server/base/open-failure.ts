@@ -15,13 +15,13 @@ export const asStartError = (error: unknown, dataDir: string): unknown => {
 
 // Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it had never
 // done so, and entries that a majority acknowledged could be lost (Raft paper §5.1, persistent state).
-export const whatToDoAboutDamage =
+export const damageAdvice =
   "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop; " +
   "a member of `minietcd cluster` can be rebuilt from the others (--reset-member)";
 
 const adviceFor = (error: unknown, dataDir: string): string | undefined => {
   if (error instanceof WalDamagedError || error instanceof DamagedError)
-    return `data directory ${dataDir} is damaged: ${whatToDoAboutDamage}`;
+    return `data directory ${dataDir} is damaged: ${damageAdvice}`;
   if (error instanceof WalVersionError || error instanceof StoreVersionError)
     return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
   // `level` reports only that opening failed; its cause has the reason.

@@ -57,7 +57,7 @@ const jwtOptions = ["sign-method", "pub-key", "priv-key", "ttl"];
 export const readAuthSettings = (flags: AuthFlags): AuthSettings => {
   // 0 means the default, as in etcd.
   const ttlSeconds = readNumber("auth-token-ttl", "uint", flags.authTokenTtl) || Number(defaultAuthFlags.authTokenTtl);
-  const { kind, options } = parts(flags.authToken);
+  const { kind, options } = parseToken(flags.authToken);
   return {
     tokens: kind === "jwt" ? readJwt(options) : { kind, ttlMs: ttlSeconds * 1_000 },
     bcryptCost: bcryptCost(flags.bcryptCost),
@@ -85,7 +85,9 @@ const bcryptCost = (text: string): number => {
 };
 
 /** Parses `jwt,name=value,…`. An empty text means simple tokens. */
-const parts = (text: string): { readonly kind: "simple" | "jwt"; readonly options: ReadonlyMap<string, string> } => {
+const parseToken = (
+  text: string,
+): { readonly kind: "simple" | "jwt"; readonly options: ReadonlyMap<string, string> } => {
   const [kind = "", ...rest] = text.split(",");
   const options = new Map<string, string>();
   for (const option of rest) {

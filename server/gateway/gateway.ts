@@ -12,7 +12,7 @@ import type { MethodSchema, Schemas } from "./message-schema.js";
 import { routes } from "./routes.js";
 import { BidiGatewayCall, ServerStreamGatewayCall } from "./stream-gateway-call.js";
 import { WebSocketClientSide } from "./web-socket-client-side.js";
-import { asksForWebSocket, upgradeHead, webSocketRefusal } from "./web-socket-frames.js";
+import { isWebSocketRequest, upgradeHead, webSocketRefusal } from "./web-socket-frames.js";
 import { sendStatus, UnaryGatewayCall, unknownMethod } from "./unary-gateway-call.js";
 
 /** Counts the untaken answers, by connection (`UntakenAnswers`). */
@@ -67,14 +67,14 @@ export class Gateway {
   }
 
   /** Whether a path belongs to the gateway, known or not. */
-  serves(path: string): boolean {
+  hasRoute(path: string): boolean {
     return path.startsWith("/v3/") || path.startsWith("/v3beta/");
   }
 
   /** Answers a request. @param path its path, without the query */
   serve(request: IncomingMessage, response: ServerResponse, path: string): void {
     const client = new HttpClientSide(request, response, this.accountOf(request.socket));
-    const refusal = asksForWebSocket(request) ? webSocketRefusal(request) : undefined;
+    const refusal = isWebSocketRequest(request) ? webSocketRefusal(request) : undefined;
     if (refusal !== undefined) return refuseWebSocket(response, refusal);
     const route = routeOf(path);
     if (route === undefined) return sendStatus(client, notFound);
@@ -91,8 +91,8 @@ export class Gateway {
   }
 
   /** Whether a request is a valid request for a WebSocket on a path of the gateway. */
-  takesWebSocket(request: IncomingMessage): boolean {
-    return this.serves(request.url ?? "") && asksForWebSocket(request) && webSocketRefusal(request) === undefined;
+  isWebSocketPath(request: IncomingMessage): boolean {
+    return this.hasRoute(request.url ?? "") && isWebSocketRequest(request) && webSocketRefusal(request) === undefined;
   }
 
   /**

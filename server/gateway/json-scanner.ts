@@ -52,7 +52,7 @@ export class JsonScanner {
       if (this.state === "inString") at = skipText(bytes, at);
       const byte = bytes[at];
       if (byte === undefined) return -1;
-      if (this.within.length === 0 && this.endsBefore(byte)) {
+      if (this.within.length === 0 && this.hasEndedBefore(byte)) {
         this.state = "beginValue";
         return at;
       }
@@ -68,13 +68,13 @@ export class JsonScanner {
   /** Ends the body. @returns whether it ends a value, which is a number then; @throws InvalidJsonError */
   finish(): boolean {
     if (this.isBetweenValues) return false;
-    if (this.within.length > 0 || !this.endsBefore(space)) throw new InvalidJsonError("unexpected EOF");
+    if (this.within.length > 0 || !this.hasEndedBefore(space)) throw new InvalidJsonError("unexpected EOF");
     this.state = "beginValue";
     return true;
   }
 
   /** Whether a value outside of objects and arrays has ended before this byte. */
-  private endsBefore(byte: number): boolean {
+  private hasEndedBefore(byte: number): boolean {
     if (this.state === "endValue") return true;
     if (!isNumberEnd(this.state)) return false;
     return afterNumberByte(this.state, byte) === undefined;

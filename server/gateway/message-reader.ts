@@ -75,36 +75,36 @@ class JsonMessageReader {
       return;
     }
     tokens.next();
-    if (!this.scalar(field))
+    if (!this.readScalar(field))
       throw tokens.error(`invalid value for ${field.type} field ${field.jsonName}: ${tokens.raw}`);
   }
 
   /** Writes the current token as a field. @returns whether the token is a value of the field's type */
-  private scalar(field: FieldSchema): boolean {
+  private readScalar(field: FieldSchema): boolean {
     const { output, tokens } = this;
     switch (field.type) {
       case "bool":
-        return tokens.kind === "bool" && this.number(field, tokens.raw === "true" ? 1n : 0n);
+        return tokens.kind === "bool" && this.readNumber(field, tokens.raw === "true" ? 1n : 0n);
       case "string":
         if (tokens.kind !== "string") return false;
         output.lengthTag(field.number);
         output.latin1(tokens.content);
         return true;
       case "bytes":
-        return tokens.kind === "string" && this.bytes(field, tokens.content);
+        return tokens.kind === "string" && this.readBytes(field, tokens.content);
       case "enum":
-        return this.enumValue(field);
+        return this.readEnumValue(field);
       case "message":
         return false;
       case "int32":
       case "uint32":
       case "int64":
       case "uint64":
-        return this.number(field, this.integer(field.type));
+        return this.readNumber(field, this.integer(field.type));
     }
   }
 
-  private number({ number }: FieldSchema, value: bigint | undefined): boolean {
+  private readNumber({ number }: FieldSchema, value: bigint | undefined): boolean {
     if (value === undefined) return false;
     this.output.varint(number * 8);
     this.output.varint64(value);
@@ -120,15 +120,15 @@ class JsonMessageReader {
   }
 
   /** Reads a name or a number; an unknown name is ignored. */
-  private enumValue(field: FieldSchema): boolean {
+  private readEnumValue(field: FieldSchema): boolean {
     const { tokens } = this;
-    if (tokens.kind === "number") return this.number(field, integerOf(tokens.raw, integerRanges.int32));
+    if (tokens.kind === "number") return this.readNumber(field, integerOf(tokens.raw, integerRanges.int32));
     if (tokens.kind !== "string") return false;
     const value = field.enumNumbers.get(fromBytes(tokens.content));
-    return value === undefined || this.number(field, BigInt(value));
+    return value === undefined || this.readNumber(field, BigInt(value));
   }
 
-  private bytes({ number }: FieldSchema, text: string): boolean {
+  private readBytes({ number }: FieldSchema, text: string): boolean {
     const base64 = withoutLineEnds(text);
     if (!isBase64(base64, text.length % 4 === 0)) return false;
     this.output.lengthTag(number);

@@ -47,7 +47,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
 
   send(response: unknown): void {
     if (this.isOver || this.method.kind !== "unary") return;
-    if (this.method.isRead && !this.client.account.admits) {
+    if (this.method.isRead && !this.client.account.hasRoom) {
       this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
       return;
     }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { type AnswerAccount, remoteAddressOf } from "../base/index.js";
 import type { ClientSide } from "./client-side.js";
 import type { GatewayCall } from "./gateway-call.js";
-import { closePayload, frame, WebSocketFrameReader, type FrameSink } from "./web-socket-frames.js";
+import { closePayload, encodeWebSocketFrame, WebSocketFrameReader, type FrameSink } from "./web-socket-frames.js";
 
 const lineEnd = Buffer.from("\n");
 /** The maximum number of untaken bytes of answers to pings; beyond, the connection is closed. */
@@ -54,13 +54,13 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
   }
 
   write(line: string, onTaken: () => void): void {
-    if (!this.isClosed) this.socket.write(frame("text", Buffer.from(line.replace(/\n$/, ""))), onTaken);
+    if (!this.isClosed) this.socket.write(encodeWebSocketFrame("text", Buffer.from(line.replace(/\n$/, ""))), onTaken);
   }
 
   end(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.socket.end(frame("close", closePayload()));
+    this.socket.end(encodeWebSocketFrame("close", closePayload()));
     const late = setTimeout(() => this.socket.destroy(), lingerMs);
     this.socket.once("close", () => clearTimeout(late));
   }
@@ -80,7 +80,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
 
   onPing(payload: Buffer): void {
     if (this.socket.writableLength > maxPongBytes) this.destroy();
-    else if (!this.isClosed) this.socket.write(frame("pong", payload));
+    else if (!this.isClosed) this.socket.write(encodeWebSocketFrame("pong", payload));
   }
 
   onClose(answer: Buffer): void {
@@ -88,7 +88,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     if (this.isClosed) return;
     this.isClosed = true;
     // The server closes the connection (RFC 6455 §7.1.1): a client that violates the protocol might not.
-    this.socket.end(frame("close", answer), () => this.socket.destroy());
+    this.socket.end(encodeWebSocketFrame("close", answer), () => this.socket.destroy());
   }
 }
 

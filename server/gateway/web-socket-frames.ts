@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 /** Whether a request is one for a WebSocket. */
-export const asksForWebSocket = ({ headers: { upgrade, connection } }: IncomingMessage): boolean =>
+export const isWebSocketRequest = ({ headers: { upgrade, connection } }: IncomingMessage): boolean =>
   upgrade?.toLowerCase() === "websocket" && /(?:^|[\s,])upgrade(?:$|[\s,])/i.test(connection ?? "");
 
 /** Returns the HTTP status that refuses a request for a WebSocket; undefined: it is valid. */
@@ -35,7 +35,7 @@ const maxControlBytes = 125;
 const maxFrameBytes = Number.MAX_SAFE_INTEGER;
 
 /** Encodes a frame of the server. */
-export const frame = (kind: "text" | "close" | "pong", payload: Buffer): Buffer => {
+export const encodeWebSocketFrame = (kind: "text" | "close" | "pong", payload: Buffer): Buffer => {
   const { length } = payload;
   const head = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10);
   head[0] = 0x80 | opcode[kind];

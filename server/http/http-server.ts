@@ -32,11 +32,11 @@ const maxRequestsAtOnce = 1_000;
 /** Serves the paths that are no pages: etcd's JSON gateway. */
 export interface PathServer {
   /** Whether a path belongs to this server. */
-  serves(path: string): boolean;
+  hasRoute(path: string): boolean;
   /** Answers a request. Header fields that are already set are sent with the answer. */
   serve(request: IncomingMessage, response: ServerResponse, path: string): void;
   /** Whether a request is one for a WebSocket that `serveWebSocket` accepts. Any other upgrade is ignored. */
-  takesWebSocket(request: IncomingMessage): boolean;
+  isWebSocketPath(request: IncomingMessage): boolean;
   serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void;
   /** Waits until no unary call is in progress, for `timeoutMs` at most. */
   settle(timeoutMs: number): Promise<void>;
@@ -201,7 +201,7 @@ export class HttpServer {
     if (refusal !== undefined) this.send(response, {}, refusal);
     else if (method !== "OPTIONS" && method !== "CONNECT" && target.redirect !== undefined)
       this.send(response, fields, redirectPage(method, target.redirect, target.query));
-    else if (method !== "OPTIONS" && this.gateway?.serves(target.path) === true) {
+    else if (method !== "OPTIONS" && this.gateway?.hasRoute(target.path) === true) {
       for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
       if (this.isDraining) response.setHeader("Connection", "close");
       this.gateway.serve(request, response, target.path);
@@ -264,6 +264,6 @@ const upgradableBy = (gateway: PathServer): typeof IncomingMessage =>
     }
 
     get upgrade(): boolean {
-      return this.asks && gateway.takesWebSocket(this);
+      return this.asks && gateway.isWebSocketPath(this);
     }
   };

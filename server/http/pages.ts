@@ -13,9 +13,9 @@ export interface PagesParts extends HealthParts {
 /** Provides the numbers of a member. */
 export interface NumberSources {
   /** Returns all metrics in the text format of Prometheus. */
-  metrics(): Promise<string>;
+  readMetrics(): Promise<string>;
   /** Returns the variables of `/debug/vars`. */
-  variables(): Readonly<Record<string, unknown>>;
+  readVariables(): Readonly<Record<string, unknown>>;
 }
 
 /** Answers a request for a page; never rejects. */
@@ -32,7 +32,7 @@ export const createPages = (parts: PagesParts): Pages => {
   return (method, url, headers = {}) => {
     if (method === "OPTIONS") return { status: 200, body: "" };
     const [path = "", ...query] = url.split("?");
-    if (path === "/metrics") return metricsPage(() => parts.numbers.metrics(), headers); // any method
+    if (path === "/metrics") return metricsPage(() => parts.numbers.readMetrics(), headers); // any method
     const handler = handlers.get(path);
     if (handler === undefined) return textPage(404, "404 page not found");
     if (method !== "GET") return textPage(405, "Method Not Allowed", { Allow: "GET" });
@@ -42,7 +42,7 @@ export const createPages = (parts: PagesParts): Pages => {
 
 /** Formats variables as Go's `expvar` does: one per line. */
 const variablesPage = (numbers: NumberSources): Page => {
-  const lines = Object.entries(numbers.variables()).map(
+  const lines = Object.entries(numbers.readVariables()).map(
     ([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`,
   );
   return { status: 200, contentType: "application/json; charset=utf-8", body: `{\n${lines.join(",\n")}\n}\n` };

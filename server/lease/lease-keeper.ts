@@ -8,7 +8,7 @@ import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Proposals, ResultsByKind } from "../replication/index.js";
 
 /** The interval at which the leader looks for expired leases, in milliseconds. */
-export const sweepMs = 50;
+export const leaseSweepMs = 50;
 /**
  * The maximum step of the keeper's clock, in milliseconds: a blocked member receives no keep-alives, so the rest does not
  * count.
@@ -50,7 +50,7 @@ export class LeaseKeeper {
   ) {
     this.sweptAt = options.clock.now();
     this.checkpoints = new LeaseCheckpoints(options.clock, proposals);
-    this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
+    this.stopSweep = options.clock.every(leaseSweepMs, () => this.sweep());
   }
 
   /** Handles a change of role or term. */

@@ -12,7 +12,7 @@ import {
   type Wal,
   type WalListener,
 } from "../../raft/index.js";
-import { openStore, PatientBackend, type KvStore } from "../../store/index.js";
+import { openStore, RetryingBackend, type KvStore } from "../../store/index.js";
 import {
   Alarms,
   type AppliedState,
@@ -251,7 +251,7 @@ const backendSourceOf = (
     openBackend: async (path) => {
       const backend = await parts.openBackend(path);
       if (space === undefined && descriptors === undefined) return backend;
-      return new PatientBackend(backend, { descriptors, space });
+      return new RetryingBackend(backend, { descriptors, space });
     },
   };
 };

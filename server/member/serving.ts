@@ -163,7 +163,7 @@ export const createServing = (
     applied: replica.applier,
     stats: health,
     versions,
-    numbers: { metrics: () => metricsText(measured), variables: () => debugVariables(measured) },
+    numbers: { readMetrics: () => metricsText(measured), readVariables: () => debugVariables(measured) },
   });
   const http = new HttpServer(pages, clock, config, config.gateway ? gatewayOf(options) : undefined);
   return { engine, http, pages, methods, waiting };

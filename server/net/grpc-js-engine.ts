@@ -145,7 +145,7 @@ const unaryHandler = (
 ): handleUnaryCall<Buffer, Buffer> => {
   const encode = asBuffer(method.encode);
   const isRefused = (grpcCall: { getPeer(): string }): boolean =>
-    method.isRead && options.untaken.isPressed && connections.untakenBytesOf(grpcCall)?.admits === false;
+    method.isRead && options.untaken.isPressed && connections.untakenBytesOf(grpcCall)?.hasRoom === false;
   const { stats } = method;
   return (grpcCall, callback) => {
     const countEnd = begin(method, options);

@@ -13,7 +13,7 @@ import {
   headerBlockOf,
   http2Error,
   http2Preface,
-  maxFrameBytes,
+  maxNodeFrameBytes,
   readHeader,
   type FrameHeader,
 } from "./http2-frames.js";
@@ -66,7 +66,7 @@ export class Http2Connection extends Duplex {
     },
   );
   private readonly fromClient = new FrameCutter({
-    wantsWhole: ({ type, length }) => readWhole.has(type) && length <= maxFrameBytes,
+    wantsWhole: ({ type, length }) => readWhole.has(type) && length <= maxNodeFrameBytes,
     onWhole: (header, frame) => this.onWholeFrame(header, frame),
     onBegin: (header) => this.onFrame(header),
     onBytes: (bytes) => this.input.add(bytes),
@@ -209,7 +209,7 @@ export class Http2Connection extends Duplex {
     const block = frame.subarray(start, end);
     const amended = sanitizeAuthority(block);
     const payload = [frame.subarray(frameHeaderBytes, start), amended, frame.subarray(end)];
-    const isTooLarge = header.length + amended.length - block.length > maxFrameBytes;
+    const isTooLarge = header.length + amended.length - block.length > maxNodeFrameBytes;
     if (amended === block || isTooLarge) this.input.add(frame);
     else this.input.add(encodeFrame(header.type, header.flags, header.stream, Buffer.concat(payload)));
     this.input.endHeaders(hasContentLength(block));

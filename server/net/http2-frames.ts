@@ -9,7 +9,7 @@ export const frameFlag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4, padded: 0x
 export const http2Error = { none: 0, enhanceYourCalm: 11 } as const;
 
 /** The largest payload of a frame by default, which Node does not change (RFC 9113 §4.2). */
-export const maxFrameBytes = 16_384;
+export const maxNodeFrameBytes = 16_384;
 
 export interface FrameHeader {
   /** Bytes of the payload. */

@@ -1,4 +1,4 @@
-import { frameFlag, frameType, maxFrameBytes, type FrameHeader } from "./http2-frames.js";
+import { frameFlag, frameType, maxNodeFrameBytes, type FrameHeader } from "./http2-frames.js";
 import type { StreamTable } from "./stream-table.js";
 
 /** The maximum number of requests that reach Node in one tick. Node ends a connection after it has refused a hundred streams. */
@@ -79,7 +79,7 @@ export class NodeInput {
   }
 
   private isHarmless({ type, flags, stream, length }: FrameHeader): boolean {
-    if (length > maxFrameBytes) return false;
+    if (length > maxNodeFrameBytes) return false;
     if (type === frameType.data)
       return (flags & ~frameFlag.endStream) === 0 && !this.declaresLength && this.streams.isOpenForClient(stream);
     const isPlain = (flags | frameFlag.endStream) === (frameFlag.endStream | frameFlag.endHeaders);

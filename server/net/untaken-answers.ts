@@ -108,7 +108,7 @@ export class UntakenOfConnection {
   }
 
   /** Whether there is room for an answer that can be refused, as its request had no effect. */
-  get admits(): boolean {
+  get hasRoom(): boolean {
     return !this.all.isPressed || (this.kept < maxUntakenBytesOfConnection && !this.all.isFull);
   }
 

@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 // misses about one error in 65 536; a log entry must not be altered in transit.
 
 /** The size of a frame's header. */
-export const frameHeaderBytes = 8;
+export const peerFrameHeaderBytes = 8;
 
 /** An error for bytes that are not valid frames: the connection must be closed. */
 export class FrameError extends Error {
@@ -23,7 +23,7 @@ export class FrameError extends Error {
 
 /** Returns the header of a frame with `payload`. */
 export const frameHeader = (payload: Uint8Array): Buffer => {
-  const header = Buffer.allocUnsafe(frameHeaderBytes);
+  const header = Buffer.allocUnsafe(peerFrameHeaderBytes);
   putNumber(header, 0, payload.length);
   putNumber(header, 4, crc32(payload));
   return header;
@@ -31,8 +31,8 @@ export const frameHeader = (payload: Uint8Array): Buffer => {
 
 /** Writes the header at the beginning of `first`, for a payload that is the rest of `first` and `rest`. */
 export const fillFrameHeader = (first: Uint8Array, rest: readonly Uint8Array[]): void => {
-  let length = first.length - frameHeaderBytes;
-  let checksum = crc32(first.subarray(frameHeaderBytes));
+  let length = first.length - peerFrameHeaderBytes;
+  let checksum = crc32(first.subarray(peerFrameHeaderBytes));
   for (const piece of rest) {
     length += piece.length;
     checksum = crc32(piece, checksum);
@@ -63,7 +63,7 @@ export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): vo
 export class PeerFrameReader {
   private chunks: Buffer[] = [];
   private buffered = 0;
-  private wanted = frameHeaderBytes;
+  private wanted = peerFrameHeaderBytes;
 
   constructor(private maxPayloadBytes: number) {}
 
@@ -95,17 +95,17 @@ export class PeerFrameReader {
     let offset = 0;
     for (;;) {
       const available = bytes.length - offset;
-      this.wanted = frameHeaderBytes;
-      if (available < frameHeaderBytes) return bytes.subarray(offset);
+      this.wanted = peerFrameHeaderBytes;
+      if (available < peerFrameHeaderBytes) return bytes.subarray(offset);
       const length = bytes.readUInt32BE(offset);
       if (length > this.maxPayloadBytes)
         throw new FrameError(
           `cannot take a frame of ${length} bytes: at most ${this.maxPayloadBytes} are allowed`,
-          bytes.subarray(offset, offset + frameHeaderBytes),
+          bytes.subarray(offset, offset + peerFrameHeaderBytes),
         );
-      this.wanted = frameHeaderBytes + length;
+      this.wanted = peerFrameHeaderBytes + length;
       if (available < this.wanted) return bytes.subarray(offset);
-      const payload = bytes.subarray(offset + frameHeaderBytes, offset + this.wanted);
+      const payload = bytes.subarray(offset + peerFrameHeaderBytes, offset + this.wanted);
       if (crc32(payload) !== bytes.readUInt32BE(offset + 4)) throw new FrameError("frame with a wrong checksum");
       offset += this.wanted;
       onPayload(payload);

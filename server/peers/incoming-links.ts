@@ -4,7 +4,7 @@ import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessa
 import { type ClusterId, formatId, type Logger, refusalCounter } from "../base/index.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { describeForeignProtocol } from "./foreign-protocol.js";
-import { FrameError, frameHeaderBytes, PeerFrameReader, writeFrames } from "./frame.js";
+import { FrameError, peerFrameHeaderBytes, PeerFrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
   encodeHelloAnswer,
@@ -130,7 +130,7 @@ export class IncomingLinks {
     this.outgoing.get(from)?.redial();
     return (payload) => {
       if (this.links.get(from) !== socket) return;
-      traffic.receivedBytes += frameHeaderBytes + payload.length;
+      traffic.receivedBytes += peerFrameHeaderBytes + payload.length;
       try {
         if (isCallsFrame(payload)) this.listener.onCalls(from, decodeCalls(payload));
         else this.onMessage(from, decodePeerMessage(payload));

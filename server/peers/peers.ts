@@ -7,7 +7,7 @@ import { TlsDialer } from "../tls/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { DialOptions } from "./dial.js";
-import { fillFrameHeader, frameHeaderBytes } from "./frame.js";
+import { fillFrameHeader, peerFrameHeaderBytes } from "./frame.js";
 import { IncomingLinks } from "./incoming-links.js";
 import type { PeerAdmission } from "./peer-admission.js";
 import { OutgoingLink } from "./outgoing-link.js";
@@ -49,7 +49,7 @@ export interface PeerSocketOptions {
 export class Peers implements Transport {
   private readonly outgoing = new Map<MemberId, OutgoingLink>();
   private readonly batches = new Map<MemberId, PeerMessage[]>();
-  private readonly frames = new PeerMessageBuffer(frameHeaderBytes, fillFrameHeader);
+  private readonly frames = new PeerMessageBuffer(peerFrameHeaderBytes, fillFrameHeader);
   private readonly snapshots = new SnapshotConnections();
   private readonly stats: PeerStats;
   /** Undefined before `open`. */
@@ -119,7 +119,7 @@ export class Peers implements Transport {
   sendCalls(to: MemberId, calls: Calls): void {
     const link = this.outgoing.get(to);
     const payload = encodeCalls(calls);
-    if (link?.isUp === true) this.stats.of(to).sentBytes += frameHeaderBytes + payload.length;
+    if (link?.isUp === true) this.stats.of(to).sentBytes += peerFrameHeaderBytes + payload.length;
     link?.send([payload]);
   }
 

@@ -23,7 +23,7 @@ import {
   type StoreInUse,
   UnfinishedRebuildError,
 } from "../data-dir/index.js";
-import { errorText, formatId, StartError, whatToDoAboutDamage } from "../base/index.js";
+import { errorText, formatId, StartError, damageAdvice } from "../base/index.js";
 import { causeOf, errorCode, isError, machineDisk } from "../../platform/index.js";
 import { parsePeersFile, type PeersFile } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
@@ -194,7 +194,7 @@ class Verification {
     try {
       const peers = parsePeersFile(text);
       const { directory, incarnations, fencedBecause } = peers;
-      if (fencedBecause !== undefined) this.addFinding(part, `fenced by a peer: ${fencedBecause}`, whatToDoAboutDamage);
+      if (fencedBecause !== undefined) this.addFinding(part, `fenced by a peer: ${fencedBecause}`, damageAdvice);
       else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} peers known`);
       return peers;
     } catch (error) {
@@ -217,11 +217,7 @@ class Verification {
       const path = this.files.pathOf(part);
       const [only, another] = stores;
       const canTell = only !== undefined && another === undefined;
-      this.addFinding(
-        part,
-        errorText(error),
-        canTell ? `write "${only}" and a newline into ${path}` : whatToDoAboutDamage,
-      );
+      this.addFinding(part, errorText(error), canTell ? `write "${only}" and a newline into ${path}` : damageAdvice);
       return undefined;
     }
   }
@@ -233,12 +229,7 @@ class Verification {
       const { log, problem } = report;
       if (log === undefined && problem === undefined) this.ok(part, "no segments: the log has not begun yet");
       else if (log !== undefined) this.ok(part, describeLog(report, log));
-      else
-        this.addFinding(
-          part,
-          errorText(problem),
-          problem instanceof WalDamagedError ? whatToDoAboutDamage : useItsWriter,
-        );
+      else this.addFinding(part, errorText(problem), problem instanceof WalDamagedError ? damageAdvice : useItsWriter);
       return report;
     } catch (error) {
       if (errorCode(error) === "ENOENT") this.reportMissingLog(part, incarnation);
@@ -250,20 +241,20 @@ class Verification {
 
   private reportMissingLog(part: string, incarnation: Maybe<number>): void {
     if (incarnation === 0) this.ok(part, "not there: the log has not begun yet");
-    else this.addFinding(part, `${this.files.pathOf(part)} is missing`, whatToDoAboutDamage);
+    else this.addFinding(part, `${this.files.pathOf(part)} is missing`, damageAdvice);
   }
 
   private async checkStore({ path }: StoreInUse): Promise<Maybe<AppliedState>> {
     const part = basename(path);
     const report = await checkStore(path, this.temporary);
     if (report.kind !== "whole") {
-      const advice = { damaged: whatToDoAboutDamage, newer: useItsWriter, unreadable: checkDisk }[report.kind];
+      const advice = { damaged: damageAdvice, newer: useItsWriter, unreadable: checkDisk }[report.kind];
       this.addFinding(part, report.reason, advice);
       return undefined;
     }
     const { applied } = report;
     if (applied === undefined) {
-      this.addFinding(part, `${path} does not say what it contains`, whatToDoAboutDamage);
+      this.addFinding(part, `${path} does not say what it contains`, damageAdvice);
       return undefined;
     }
     const compacted = report.compactRevision < 0 ? "" : `, compacted up to ${report.compactRevision}`;
@@ -293,7 +284,7 @@ class Verification {
       else this.ok(part, `the log goes on where the store ends, by ${last.index - applied.index} entries`);
       return restarts ? applied : last;
     } catch (error) {
-      this.addFinding(part, errorText(error), whatToDoAboutDamage);
+      this.addFinding(part, errorText(error), damageAdvice);
       return undefined;
     }
   }
@@ -329,7 +320,7 @@ const adviceForOwner = (error: unknown): string => {
 };
 
 const useItsWriter = "use the version of minietcd that wrote it";
-const checkDisk = `check the disk; if it has lost something: ${whatToDoAboutDamage}`;
+const checkDisk = `check the disk; if it has lost something: ${damageAdvice}`;
 const restoreFormat =
   'put the file back as it was, {"formatVersion":1,"clusterId":"…","memberId":"…"}: the cluster id is that of the other ' +
   "members' files, the member id as `minietcdctl member list` names it";

@@ -16,7 +16,7 @@ export { BlockList } from "./block-list.js";
 export { MemoryBackend, openMemoryBackend } from "./memory-backend.js";
 export { crc32c } from "./crc32c.js";
 export { levelDirectory } from "./level-directory.js";
-export { PatientBackend, type DescriptorSource } from "./patient-backend.js";
+export { RetryingBackend, type DescriptorSource } from "./retrying-backend.js";
 export {
   finishedCompactionRow,
   formatRow,

@@ -39,7 +39,7 @@ export function checkTable(file: string, table: Buffer): void {
   const checkAll = table.length - footerBytes;
   // An unfinished table, from before a crash: LevelDB removes it, or reports it itself if it needs it.
   if (checkAll < 0 || !table.subarray(-magic.length).equals(magic)) return;
-  new TableCheck(file, table).footer(checkAll);
+  new TableCheck(file, table).readFooter(checkAll);
 }
 
 /** The place of a block in the table. */
@@ -54,21 +54,21 @@ class TableCheck {
     private readonly table: Buffer,
   ) {}
 
-  footer(at: number): void {
+  readFooter(at: number): void {
     const cursor = new HandleReader(this.table, at, this.table.length - magic.length);
     const parts = this.readAt(at, () => [cursor.handle(), cursor.handle()]);
     if (this.table.subarray(cursor.at, cursor.end).some((byte) => byte !== 0))
-      throw this.damage(cursor.at, "its footer");
+      throw this.createDamage(cursor.at, "its footer");
     for (const part of parts) for (const readHandle of this.handlesIn(part)) this.checkBlock(readHandle);
   }
 
   /** Checks the checksum of a block. Rows are not decompressed: LevelDB itself reports those that it cannot decompress. */
   private checkBlock({ offset, size }: Handle): void {
     const end = offset + size;
-    if (end + trailerBytes > this.table.length - footerBytes) throw this.damage(offset, "a block beyond the end");
+    if (end + trailerBytes > this.table.length - footerBytes) throw this.createDamage(offset, "a block beyond the end");
     const stored = this.table.readUInt32LE(end + 1);
     if (maskChecksum(crc32c(this.table.subarray(offset, end + 1))) !== stored)
-      throw this.damage(offset, `the checksum of a block of ${size} bytes`);
+      throw this.createDamage(offset, `the checksum of a block of ${size} bytes`);
   }
 
   /** Returns the handles in the index or the meta index. */
@@ -101,7 +101,7 @@ class TableCheck {
     }
   }
 
-  private damage(offset: number, what: string): DamagedError {
+  private createDamage(offset: number, what: string): DamagedError {
     return new DamagedError(this.file, `at byte ${offset}: ${what} has changed since it was written`);
   }
 }

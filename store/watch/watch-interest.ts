@@ -40,15 +40,15 @@ export class Interest {
   firstRevision = 0 as Revision;
   readonly interval: Interval;
   readonly options: WatchOptions;
-  readonly watchesOneKey: boolean;
+  readonly isForOneKey: boolean;
 
   constructor(
     readonly name: string,
-    { interval, options, watchesOneKey }: Watcher,
+    { interval, options, isForOneKey }: Watcher,
   ) {
     this.interval = interval;
     this.options = options;
-    this.watchesOneKey = watchesOneKey;
+    this.isForOneKey = isForOneKey;
   }
 
   /** Returns a new list of all watchers. */
@@ -118,7 +118,7 @@ export class InterestGroup {
 
   private addToIndex(interest: Interest): void {
     const { interval } = interest;
-    if (!interest.watchesOneKey) {
+    if (!interest.isForOneKey) {
       this.byInterval.add(interval, interest);
       return;
     }
@@ -129,7 +129,7 @@ export class InterestGroup {
 
   private removeFromIndex(interest: Interest): void {
     const { interval } = interest;
-    if (!interest.watchesOneKey) {
+    if (!interest.isForOneKey) {
       this.byInterval.delete(interval, interest);
       return;
     }

@@ -86,7 +86,7 @@ export class Watcher {
   }
 
   /** Tells whether it watches a single key. */
-  get watchesOneKey(): boolean {
+  get isForOneKey(): boolean {
     return this.options.rangeEnd.length === 0;
   }
 }

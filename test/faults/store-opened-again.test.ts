@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { type Backend, openDiskBackend, PatientBackend } from "../../store/index.js";
+import { type Backend, openDiskBackend, RetryingBackend } from "../../store/index.js";
 import { SmallDisk } from "./small-disk.js";
 
 const always = { whenAvailable: () => Promise.resolve(), lend: () => false };
@@ -47,7 +47,7 @@ test("a store continues after a disk that was full in the middle of a batch has 
       await disk.removeBallast();
     },
   };
-  const backend = new PatientBackend(await openDiskBackend(root), { space });
+  const backend = new RetryingBackend(await openDiskBackend(root), { space });
   await writeBatches(backend, 0, 6);
   await disk.fillUpTo(1);
   await writeBatches(backend, 6, 16);
@@ -74,7 +74,7 @@ test("a store continues after LevelDB lacked descriptors for a table", async () 
       if (waits === 3) await limits.restore(); // LevelDB repeats the error of its compaction by then
     },
   };
-  const backend = new PatientBackend(await openDiskBackend(root), { descriptors });
+  const backend = new RetryingBackend(await openDiskBackend(root), { descriptors });
   await writeBatches(backend, 0, 2);
   const limits = await DescriptorLimit.lower();
   try {

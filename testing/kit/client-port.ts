@@ -76,7 +76,7 @@ export class ClientPort {
     const stats = new HealthStats();
     const features = featuresOf(config);
     const measured = { replica, versions, features, methods, requests: services.requestStats, health: stats, clock };
-    const numbers = { metrics: () => metricsText(measured), variables: () => debugVariables(measured) };
+    const numbers = { readMetrics: () => metricsText(measured), readVariables: () => debugVariables(measured) };
     const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
     const http = new HttpServer(pages, clock, config, new Gateway(gatewayOptions, onUnexpectedError));
     const connections = new ClientConnections();

@@ -42,7 +42,7 @@ export class FaultDisk {
 
   /** Returns the disk for one process: after the death of the process, it gets no results and its operations have no effect. */
   boot(process: SimProcess): MemberDisk {
-    return new BootedDisk(this, this.inner, process);
+    return new FaultyBootedDisk(this, this.inner, process);
   }
 
   /** Cleans up after a dead process. Its writes in flight are completed, unless `loseUnsynced`. */
@@ -100,7 +100,7 @@ interface WriteOf {
   readonly path: string;
 }
 
-class BootedDisk implements MemberDisk {
+class FaultyBootedDisk implements MemberDisk {
   constructor(
     private readonly disk: FaultDisk,
     private readonly inner: MemberDisk,

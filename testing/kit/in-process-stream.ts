@@ -20,7 +20,7 @@ export interface InProcessStreamEvents {
 }
 
 /** The end of a stream, which is queued after the messages that were sent before it. */
-interface End {
+interface StreamEnd {
   readonly failure: StatusError | undefined;
 }
 
@@ -33,7 +33,7 @@ export class InProcessStream {
   private isClientDone = false;
   private onDrain: () => void = () => undefined;
   /** Messages that are not delivered to the client yet. */
-  private unsent: (Uint8Array | End)[] = [];
+  private unsent: (Uint8Array | StreamEnd)[] = [];
   private unsentBytes = 0;
   private isFull = false;
   private isDeliveryDue = false;
@@ -119,7 +119,7 @@ export class InProcessStream {
     this.sink?.onClosed();
   }
 
-  private push(item: Uint8Array | End): void {
+  private push(item: Uint8Array | StreamEnd): void {
     this.unsent.push(item);
     if (this.isDeliveryDue) return;
     this.isDeliveryDue = true;

@@ -2,7 +2,7 @@
 
 import { checkCount } from "./check-options.js";
 import { keyGroups } from "./key-groups.js";
-import { type History, hasChanged, latin1, type Operation, readsThePast, revisionOf } from "./operation.js";
+import { type History, hasChanged, latin1, type Operation, isReadOfPast, revisionOf } from "./operation.js";
 import { operationText } from "./operation-text.js";
 import { pendingOf, Revisions, stepsOf } from "./order-steps.js";
 import { OrderSearch } from "./order-search.js";
@@ -36,7 +36,7 @@ export const checkLinearizable = (history: History, options: LinearizabilityOpti
   const answered = history.operations.filter(({ outcome }) => outcome === "ok");
   const missing = answered.find((operation) => revisionOf(operation) === undefined);
   if (missing !== undefined) throw new TypeError(`Cannot check a history: no revision in ${operationText(missing)}`);
-  const past = history.operations.find(readsThePast);
+  const past = history.operations.find(isReadOfPast);
   if (past !== undefined)
     throw new TypeError(`Cannot check a history: a transaction reads an old revision: ${operationText(past)}`);
   const revisions = new Revisions(history, answered);

@@ -82,7 +82,7 @@ const spansOfTxn = ({ compare, success, failure }: TxnRequest): readonly KeySpan
 ];
 
 /** Whether a key may be in both lists. */
-export const overlap = (some: readonly KeySpan[], others: readonly KeySpan[]): boolean =>
+export const haveCommonKey = (some: readonly KeySpan[], others: readonly KeySpan[]): boolean =>
   some.some((one) => others.some((other) => contains(one, other.from) || contains(other, one.from)));
 
 const contains = ({ from, to }: KeySpan, key: string): boolean => {
@@ -91,7 +91,7 @@ const contains = ({ from, to }: KeySpan, key: string): boolean => {
 };
 
 /** Whether a read in a transaction sets a revision. */
-export const readsThePast = ({ kind, request }: Pick<Operation, "kind" | "request">): boolean =>
+export const isReadOfPast = ({ kind, request }: Pick<Operation, "kind" | "request">): boolean =>
   kind === "txn" && txnReadsThePast(request as TxnRequest);
 
 const txnReadsThePast = ({ success, failure }: TxnRequest): boolean =>

@@ -1,7 +1,7 @@
 // Searches an order of the operations of one group of keys in which a model gives the same answers.
 
 import { messageText } from "../index.js";
-import { type KeySpan, type Operation, overlap, spansOf } from "./operation.js";
+import { type KeySpan, type Operation, haveCommonKey, spansOf } from "./operation.js";
 import { answerText, operationText } from "./operation-text.js";
 import { type ModelKeys, runOn, runPending } from "./order-model.js";
 import type { Pending, Revisions, Step } from "./order-steps.js";
@@ -199,7 +199,7 @@ export class OrderSearch {
     for (let n = at - 1; n >= 0; n--) {
       const step = steps[n];
       const isMeant = step?.kind === "answered" && step.isChange;
-      if (isMeant && overlap(this.spans[n] ?? [], this.spans[at] ?? [])) return step.operation;
+      if (isMeant && haveCommonKey(this.spans[n] ?? [], this.spans[at] ?? [])) return step.operation;
     }
     return undefined;
   }
@@ -212,4 +212,4 @@ const placeOf = ({ at, keys, used }: Frame): string =>
   `${at} ${[...used.keys()].sort((a, b) => a - b).join()} ${messageText([...keys.values()])}`;
 
 const mayTouch = ({ cause }: Pending, spans: readonly KeySpan[]): boolean =>
-  cause.kind === "lease-end" || overlap(spans, spansOf(cause));
+  cause.kind === "lease-end" || haveCommonKey(spans, spansOf(cause));

@@ -1,4 +1,4 @@
-import { type Timer, Scheduler, type Timeline } from "../index.js";
+import { type DueTimer, Scheduler, type Timeline } from "../index.js";
 
 /** The longest virtual time of a wait. */
 const longestWaitMs = 120_000;
@@ -34,7 +34,7 @@ export class VirtualTimeline implements Timeline {
     return this.scheduler.now;
   }
 
-  after(ms: number, run: () => void): Timer {
+  after(ms: number, run: () => void): DueTimer {
     const timer = this.scheduler.after(ms, run);
     if (timer.at <= this.scheduler.now) this.arm();
     return timer;

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { EtcdError } from "../../../client/index.js";
 import { booleanFlag, exitCodes, Failure, type Io, runStoppable } from "../args/index.js";
-import { type Holding, keyOf, whenObtained, workWhileHolding, untilStopped } from "./holding.js";
+import { type Holding, keyOf, whenObtained, workWhileHolding, whenStopped } from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
 const examples = `
@@ -57,7 +57,7 @@ async function lead({ name, proposal }: Candidate, session: Session, stop: Abort
   const holding: Holding = { key, lossSignal, giveUp: () => leadership.resign() };
   await workWhileHolding(holding, io, async () => {
     session.printer.get(await keyOf(holding, session), { valueOnly: false });
-    await untilStopped(holding, stop, "elect: session expired");
+    await whenStopped(holding, stop, "elect: session expired");
   });
 }
 

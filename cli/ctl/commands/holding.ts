@@ -58,7 +58,7 @@ export async function keyOf(holding: Holding, { client, limits }: Session): Prom
 }
 
 /** Waits until the program is stopped. @throws Failure if the lease is lost first */
-export async function untilStopped({ lossSignal }: Holding, stop: AbortSignal, loss: string): Promise<void> {
+export async function whenStopped({ lossSignal }: Holding, stop: AbortSignal, loss: string): Promise<void> {
   const either = AbortSignal.any([lossSignal, stop]);
   if (!either.aborted) await once(either, "abort");
   if (!stop.aborted) throw new Failure(exitCodes.error, loss);

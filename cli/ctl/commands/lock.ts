@@ -10,7 +10,7 @@ import {
   whenObtained,
   ttlSecondsOf,
   workWhileHolding,
-  untilStopped,
+  whenStopped,
 } from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
@@ -58,7 +58,7 @@ interface Locked {
 
 async function holdLock({ holding, session, stop }: Locked): Promise<void> {
   session.printer.get(await keyOf(holding, session), { valueOnly: false });
-  await untilStopped(holding, stop, "session expired");
+  await whenStopped(holding, stop, "session expired");
 }
 
 /** @throws Failure with the command's exit code, or if the lock was lost before its end */

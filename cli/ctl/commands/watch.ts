@@ -82,10 +82,10 @@ async function runInteractive({ client, printer }: Session, io: Io, fromEnv: rea
 }
 
 /** A line of standard input: a watch, a request for progress, or a complaint about a line that is neither. */
-type Line = { readonly watch: WatchRequest } | "progress" | { readonly complaint: string };
+type InputLine = { readonly watch: WatchRequest } | "progress" | { readonly complaint: string };
 
 /** Reads a line. @throws Failure if its flags are invalid */
-function readLine(line: string, fromEnv: readonly string[]): Line {
+function readLine(line: string, fromEnv: readonly string[]): InputLine {
   const [name, ...words] = splitWords(line);
   const complaintOf = (reason: string) => ({ complaint: `Invalid command ${decodeLine(line)} (${reason})` });
   if (name === "progress") return name;

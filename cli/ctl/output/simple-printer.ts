@@ -37,7 +37,7 @@ import {
 import { alarmName, hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
 
 /** A line to print; keys and values are bytes, which need not be text. */
-type Line = string | Uint8Array;
+type OutputLine = string | Uint8Array;
 
 /** Prints text for people, as etcdctl does by default. */
 export class SimplePrinter implements Printer {
@@ -165,7 +165,7 @@ export class SimplePrinter implements Printer {
   }
 
   /** Prints all lines in one write: there may be too many for a write each. */
-  private print(lines: readonly Line[]): void {
+  private print(lines: readonly OutputLine[]): void {
     const shown = lines.map((line) => (typeof line === "string" || !this.hex ? line : hexBytes(line)));
     this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));
   }
@@ -189,9 +189,9 @@ const lineEnd = Buffer.from("\n");
 const hexBytes = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
 
-const keyValueLines = ({ key, value }: KeyValue): Line[] => [key, value];
+const keyValueLines = ({ key, value }: KeyValue): OutputLine[] => [key, value];
 
-const kvLines: KvForms<Line[]> = {
+const kvLines: KvForms<OutputLine[]> = {
   get: ({ kvs }) => kvs.flatMap(keyValueLines),
   put: ({ prevKv }) => ["OK", ...(prevKv === undefined ? [] : keyValueLines(prevKv))],
   delete: ({ deleted, prevKvs }) => [String(deleted), ...prevKvs.flatMap(keyValueLines)],

@@ -70,7 +70,7 @@ export interface ConnectionLimits {
 }
 
 /** The interval of `sweep`, in milliseconds. */
-export const sweepMs = 1_000;
+export const connectionSweepMs = 1_000;
 /**
  * The approximate number of bytes of answers in pieces that one sweep copies for a connection: 2 ms. The next sweep copies
  * more.
@@ -480,7 +480,7 @@ export class ServerConnection implements WrittenConnection {
     if (this.hasHeard) {
       this.hasHeard = false;
       this.pingedAt = undefined;
-      this.heardAt = nowMs - sweepMs;
+      this.heardAt = nowMs - connectionSweepMs;
     }
     if (this.pingedAt !== undefined) {
       if (nowMs - this.pingedAt >= keepAlive.timeoutMs) this.destroy();

@@ -3,7 +3,13 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../platform/index.js";
 import { statusCode, type GrpcStatus, type Method } from "../../rpc/index.js";
 import { CallContext } from "./call-context.js";
-import { ServerConnection, sweepMs, type ConnectionLimits, type PingChecker, type SharedParts } from "./connection.js";
+import {
+  ServerConnection,
+  connectionSweepMs,
+  type ConnectionLimits,
+  type PingChecker,
+  type SharedParts,
+} from "./connection.js";
 import { FlushQueue } from "./flush-queue.js";
 import { GrpcService } from "./grpc-service.js";
 import { maxStreams } from "./limits.js";
@@ -61,7 +67,7 @@ export class GrpcServer {
       socket.destroy();
       return;
     }
-    this.stopSweeping ??= this.options.clock.every(sweepMs, () => this.sweep());
+    this.stopSweeping ??= this.options.clock.every(connectionSweepMs, () => this.sweep());
     const connection = new ServerConnection(socket, this.service, this.parts, account, pings, this.limits);
     this.service.connections.add(connection);
     connection.start(seen);

@@ -65,7 +65,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
 
   /** Refuses the call if untaken answers leave no room for another one that can be refused. */
   private isRefused(): boolean {
-    if (!this.method.isRead || this.client.account.admits) return false;
+    if (!this.method.isRead || this.client.account.hasRoom) return false;
     this.fail(new ServerError("too-many-requests", "clients do not read their answers"));
     return true;
   }

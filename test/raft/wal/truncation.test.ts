@@ -24,7 +24,7 @@ import {
   truncateModel,
   writeLog,
 } from "./fixtures.js";
-import { diskError, type SimDisk, type Operation } from "../../../testing/sim-disk.js";
+import { diskError, type SimDisk, type DiskOperation } from "../../../testing/sim-disk.js";
 import { aDisk, copyOf, stopAt, stopEverywhere, stops, takeSteps } from "./stops.js";
 import { dataOf } from "../../../testing/entries.js";
 
@@ -137,7 +137,8 @@ for (const kind of ["remove", "syncDirectory"] as const)
     const received: string[] = [];
     const { wal } = await open(disk.boot(), { onRemovalFailure: (error) => void received.push(error.message) });
     for (const batch of batches) await append(wal, batch);
-    disk.onOperation = (operation: Operation) => (operation.kind === kind ? diskError("EIO", operation) : undefined);
+    disk.onOperation = (operation: DiskOperation) =>
+      operation.kind === kind ? diskError("EIO", operation) : undefined;
     wal.truncate(index(7));
     await settle();
     assert.equal(received.length, 1);

@@ -14,7 +14,7 @@ import { errorText } from "../../../server/base/logger.js";
 import type { MemberParts } from "../../../server/member/parts.js";
 import { storeClockOf } from "../../../server/base/store-clock.js";
 import { Teardown } from "../../../server/member/teardown.js";
-import { SimDisk, type Operation } from "../../../testing/sim-disk.js";
+import { SimDisk, type DiskOperation } from "../../../testing/sim-disk.js";
 import { seededRandom, type SeededRandom } from "../../../testing/random.js";
 import { ProcessClock, SimProcess } from "../../../testing/process.js";
 import { Scheduler } from "../../../testing/scheduler.js";
@@ -34,7 +34,7 @@ interface Stop {
    * Tells whether the stop is due.
    * @param before earlier operations of this incarnation, oldest first
    */
-  readonly isDue: (operation: Operation, before: readonly Operation[]) => boolean;
+  readonly isDue: (operation: DiskOperation, before: readonly DiskOperation[]) => boolean;
 }
 
 const stopAt = (how: Stop["how"], count: number): Stop => ({ how, isDue: (_, before) => before.length === count });
@@ -66,7 +66,7 @@ class Machine {
   private readonly stores: SimStores;
   private process: SimProcess | undefined;
   /** Operations of this incarnation so far. */
-  private operations: Operation[] = [];
+  private operations: DiskOperation[] = [];
   private stop: Stop | undefined;
   private readonly promised: Promised = { incarnation: 0, appended: 0, isInstalled: false, hasGoneOn: false };
 
@@ -87,7 +87,7 @@ class Machine {
    * Runs one incarnation, to its end or until it is stopped.
    * @returns its operations
    */
-  async start(stop?: Stop): Promise<readonly Operation[]> {
+  async start(stop?: Stop): Promise<readonly DiskOperation[]> {
     this.operations = [];
     this.stop = stop;
     const run: { isOver: boolean; failure: unknown } = { isOver: false, failure: undefined };
@@ -107,7 +107,7 @@ class Machine {
     this.process?.die();
   }
 
-  private onOperation(operation: Operation): undefined {
+  private onOperation(operation: DiskOperation): undefined {
     const isNow = this.stop?.isDue(operation, this.operations);
     this.operations.push(operation);
     if (this.stop !== undefined && isNow === true) this.end(this.stop.how);

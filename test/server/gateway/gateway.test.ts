@@ -25,7 +25,7 @@ import {
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const untaken = {
-  admits: true,
+  hasRoom: true,
   isPressed: false,
   bytes: 0,
   keep(bytes: number): void {
@@ -416,7 +416,7 @@ test("a WebSocket that its client closes is closed with the same code, and with 
 test("a WebSocket whose client does not close its side is closed after a while", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const socket = new Duplex({ read: () => undefined, write: (_bytes, _encoding, done) => done() });
-  const account = { admits: true, isPressed: false, keep: () => undefined, release: () => undefined };
+  const account = { hasRoom: true, isPressed: false, keep: () => undefined, release: () => undefined };
   const client = new WebSocketClientSide(new IncomingMessage(new Socket()), socket, account);
   client.end();
   t.mock.timers.tick(4_999);

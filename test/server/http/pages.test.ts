@@ -29,7 +29,10 @@ const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", al
     node,
     applied: { alarms: { all } },
     stats: new HealthStats(),
-    numbers: { metrics: () => Promise.resolve("one 1\n"), variables: () => ({ limit: 1, "raft.status": { term: 2 } }) },
+    numbers: {
+      readMetrics: () => Promise.resolve("one 1\n"),
+      readVariables: () => ({ limit: 1, "raft.status": { term: 2 } }),
+    },
     versions: reportedVersions(emulated),
   });
 };

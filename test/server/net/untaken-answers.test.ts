@@ -30,7 +30,7 @@ test("one connection has no limit for its answers while all connections together
   const { clock, answers, connection } = setUp();
   const { untaken } = connection();
   untaken.keep(untakenBytesUnderPressure);
-  assert.equal(untaken.admits, true);
+  assert.equal(untaken.hasRoom, true);
   assert.equal(answers.isPressed, false);
   assert.equal(clock.pendingTimers, 0, "nobody is looked at");
 });
@@ -40,10 +40,10 @@ test("under pressure reads of a connection with many waiting bytes are refused, 
   const [greedy, other] = [connection().untaken, connection().untaken];
   greedy.keep(untakenBytesUnderPressure + 1);
   assert.equal(answers.isPressed, true);
-  assert.equal(greedy.admits, false);
-  assert.equal(other.admits, true);
+  assert.equal(greedy.hasRoom, false);
+  assert.equal(other.hasRoom, true);
   other.keep(maxUntakenBytesOfConnection);
-  assert.equal(other.admits, false);
+  assert.equal(other.hasRoom, false);
 });
 
 test("reads are refused at the bound until clients read answers", () => {
@@ -51,11 +51,11 @@ test("reads are refused at the bound until clients read answers", () => {
   const [greedy, other] = [connection().untaken, connection().untaken];
   greedy.keep(untakenBytesUnderPressure);
   greedy.keep(maxUntakenBytes - untakenBytesUnderPressure);
-  assert.equal(other.admits, false);
+  assert.equal(other.hasRoom, false);
   greedy.release(maxUntakenBytes - untakenBytesUnderPressure);
   assert.equal(answers.bytes, untakenBytesUnderPressure);
   assert.equal(answers.isPressed, false);
-  assert.equal(other.admits, true);
+  assert.equal(other.hasRoom, true);
 });
 
 test("a closed connection's answers no longer count, even if its calls report more afterwards", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate as settle } from "node:timers/promises";
 import { test } from "node:test";
 import { StoreSpace } from "../../../server/resources/store-space.js";
-import { openMemoryBackend, PatientBackend } from "../../../store/index.js";
+import { openMemoryBackend, RetryingBackend } from "../../../store/index.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
@@ -15,7 +15,7 @@ const setUp = async () => {
   const freeBytes = (_: string, onDone: (error: Error | null, free?: number) => void): void =>
     queueMicrotask(() => (disk.error === null ? onDone(null, disk.free) : onDone(disk.error)));
   const space = new StoreSpace({ disk: { freeBytes }, directory: "/d", reserveBytes: 500, clock, logger });
-  const backend = new PatientBackend(await openMemoryBackend(), { space });
+  const backend = new RetryingBackend(await openMemoryBackend(), { space });
   const write = (value: string): Promise<void> => {
     const batch = backend.batch();
     batch.put(key, Buffer.from(value));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { LeaseGrantRequest, LeaseGrantResponse, MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
-import { sweepMs } from "../../../server/lease/lease-keeper.js";
+import { leaseSweepMs } from "../../../server/lease/lease-keeper.js";
 import { expiryRetryMs } from "../../../server/lease/lease-term.js";
 import type { Host, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
@@ -25,7 +25,7 @@ const secondMs = 1_000;
 /** Returns the bounds of the time until the lease expires, from those of a change of leader. */
 const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: number) => {
   // Each change loses the time since the last checkpoint, which was rounded up; clients also need time to find the new leader.
-  const lostMs = (checkpointMs + sweepMs + secondMs + electionMs) / slowest + slackMs;
+  const lostMs = (checkpointMs + leaseSweepMs + secondMs + electionMs) / slowest + slackMs;
   const leadershipMs = 2 * lostMs;
   const ttlSeconds = Math.ceil((2 * leadershipMs) / 1_000); // the lease would never expire without checkpoints
   return {

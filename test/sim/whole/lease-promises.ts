@@ -2,7 +2,7 @@
 
 import { toLeaseId } from "../../../testing/index.js";
 import assert from "node:assert/strict";
-import { sweepMs } from "../../../server/lease/lease-keeper.js";
+import { leaseSweepMs } from "../../../server/lease/lease-keeper.js";
 import { expiryRetryMs } from "../../../server/lease/lease-term.js";
 import { onCarriedOut } from "./carried-out.js";
 import type { Effect } from "./history.js";
@@ -62,7 +62,7 @@ export class LeasePromises {
   longestLifeMs(): number {
     const longest = Math.max(0, ...[...this.leases.values()].map(({ ttlMs }) => ttlMs));
     const { clockRates, electionMs } = this.world;
-    return (longest + electionMs + expiryRetryMs + sweepMs) / clockRates.slowest + slackMs;
+    return (longest + electionMs + expiryRetryMs + leaseSweepMs) / clockRates.slowest + slackMs;
   }
 
   /** Checks that leases with keep-alives exist and all others have expired, on every member. */

@@ -4,7 +4,7 @@ import { type LeaseId, leaseIdFrom, type Revision, type Sliced } from "../../../
 import type { CommandValues } from "../../index.js";
 import { Applied, type ReplicatedState } from "./handler.js";
 
-/** @returns the store's revision, which a grant does not raise */
+/** Grants a lease. @returns the store's revision, which a grant does not raise */
 export function* leaseGrant(
   { ID, TTL }: LeaseGrantRequest,
   { store, leases }: ReplicatedState,
@@ -16,7 +16,7 @@ export function* leaseGrant(
   return revision;
 }
 
-/** @returns the revision in which the lease's keys were deleted; the current one if it had none */
+/** Revokes a lease. @returns the revision in which its keys were deleted; the current one if it had none */
 export const leaseRevoke = ({ ID }: LeaseRevokeRequest, state: ReplicatedState): Sliced<Revision> =>
   revoke(leaseIdFrom(ID), state);
 

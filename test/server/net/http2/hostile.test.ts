@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import fc from "../../../support/fast-check.js";
-import { sweepMs } from "../../../../server/net/http2/connection.js";
+import { connectionSweepMs } from "../../../../server/net/http2/connection.js";
 import { frame, frameType, numberFrame, preface, settingsFrame } from "../../../../server/net/http2/frames.js";
 import {
   idleFrameBurst,
@@ -317,7 +317,7 @@ describe("a client within the rules is still served", () => {
     const early = opening.length - 3;
     client.send(opening.subarray(0, early));
     while ((accepted[0]?.bytesRead ?? 0) < early) await new Promise(setImmediate);
-    clock.advance(2 * sweepMs);
+    clock.advance(2 * connectionSweepMs);
     client.send(opening.subarray(early), call(1, "/test.S/Echo"));
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
   });

@@ -59,7 +59,7 @@ const attemptsBeforeReopening = 3;
  * - A row is read again after `descriptors.lend()`.
  * - An iterator waits for descriptors and continues after its last row, in the same view.
  */
-export class PatientBackend implements Backend {
+export class RetryingBackend implements Backend {
   constructor(
     private readonly backend: Backend,
     private readonly resources: StoreResources,
@@ -75,7 +75,7 @@ export class PatientBackend implements Backend {
 
   iterate(from: Uint8Array, to: Uint8Array): RowIterator {
     const view = this.backend.view();
-    const rows = new PatientIterator(view, this.resources, from, to);
+    const rows = new RetryingIterator(view, this.resources, from, to);
     return {
       next: (count) => rows.next(count),
       close: () => rows.close().finally(() => view.close()),
@@ -87,13 +87,13 @@ export class PatientBackend implements Backend {
     return {
       name: view.name,
       get: (key) => readWithLentDescriptors(this.resources, () => view.get(key)),
-      iterate: (from, to) => new PatientIterator(view, this.resources, from, to),
+      iterate: (from, to) => new RetryingIterator(view, this.resources, from, to),
       close: () => view.close(),
     };
   }
 
   batch(): Batch {
-    return new PatientBatch(this.backend, this.resources);
+    return new RetryingBatch(this.backend, this.resources);
   }
 
   size(): ReturnType<Backend["size"]> {
@@ -119,7 +119,7 @@ const readWithLentDescriptors = <T>({ descriptors }: StoreResources, read: () =>
   }
 };
 
-class PatientIterator implements RowIterator {
+class RetryingIterator implements RowIterator {
   private rows: RowIterator;
   private last: Uint8Array | undefined = undefined;
   private isClosed = false;
@@ -163,7 +163,7 @@ const successorOf = (key: Uint8Array): Uint8Array => {
   return successor;
 };
 
-class PatientBatch implements Batch {
+class RetryingBatch implements Batch {
   private batch: Batch;
   /** All puts and deletes, in order, for another attempt: references to bytes that the caller keeps anyway. */
   private readonly changes: (readonly [key: Uint8Array, value: Uint8Array | undefined])[] = [];
@@ -196,7 +196,7 @@ class PatientBatch implements Batch {
         await this.batch.write();
         return;
       } catch (error) {
-        mustReopen ||= await this.outlast(error, attempt);
+        mustReopen ||= await this.waitForShortageEnd(error, attempt);
       }
     }
   }
@@ -207,17 +207,17 @@ class PatientBatch implements Batch {
    * @returns true if the backend must be opened again
    * @throws the error itself if it has another cause, or if the backend cannot be opened again
    */
-  private async outlast(error: unknown, attempt: number): Promise<boolean> {
+  private async waitForShortageEnd(error: unknown, attempt: number): Promise<boolean> {
     const { descriptors, space } = this.resources;
     const canReopen = this.backend.reopen !== undefined;
     if (space !== undefined && canReopen && isLackOf("space", error)) {
       await space.whenAvailableAgain();
       return true;
     }
-    const isTired = attempt >= attemptsBeforeReopening;
-    if (descriptors === undefined || !isLackOf("descriptors", error) || (isTired && !canReopen)) throw error;
+    const shouldReopen = attempt >= attemptsBeforeReopening;
+    if (descriptors === undefined || !isLackOf("descriptors", error) || (shouldReopen && !canReopen)) throw error;
     await descriptors.whenAvailableAgain();
-    return isTired;
+    return shouldReopen;
   }
 
   /** Begins a new batch with the same changes. */

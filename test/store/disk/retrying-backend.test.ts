@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PatientBackend } from "../../../store/disk/patient-backend.js";
+import { RetryingBackend } from "../../../store/disk/retrying-backend.js";
 import { openMemoryBackend, type Backend, type Row, type RowIterator, type View } from "../../../store/index.js";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -78,7 +78,7 @@ const setUp = async ({ lends = true } = {}) => {
       return state.onWait();
     },
   };
-  const backend = new PatientBackend(level, { descriptors, space: descriptors });
+  const backend = new RetryingBackend(level, { descriptors, space: descriptors });
   const put = async (...keys: string[]): Promise<void> => {
     const batch = backend.batch();
     for (const key of keys) batch.put(bytes(key), bytes(`value of ${key}`));
@@ -219,7 +219,7 @@ test("an iterator that cannot be closed still releases its view", async () => {
     iterate: () => ({ next: () => Promise.resolve([]), close: () => Promise.reject(new Error("EIO")) }),
     close: () => Promise.resolve(void (closed += 1)),
   });
-  const rows = new PatientBackend({ ...level, view }, {}).iterate(bytes("a"), bytes("z"));
+  const rows = new RetryingBackend({ ...level, view }, {}).iterate(bytes("a"), bytes("z"));
   await assert.rejects(rows.close(), /EIO/);
   assert.equal(closed, 1);
 });
