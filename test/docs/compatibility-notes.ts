@@ -16,7 +16,8 @@ export const methodNotes: Readonly<Record<string, string>> = {
   "Maintenance.Defragment": "runs in the background: reads and writes continue",
   "Maintenance.Hash":
     "over keys with their history and leases: equal on members with equal contents, not comparable with etcd's",
-  "Maintenance.HashKV": "always computed: etcd answers with a stored hash for a revision up to a compaction",
+  "Maintenance.HashKV":
+    "always computed, so not before the newest compaction: etcd answers with a stored hash for a revision up to one",
   "Maintenance.MoveLeader": "fails once the transfer is given up; etcd waits until its client gives up",
   "Maintenance.Downgrade": "VALIDATE, CANCEL and all errors; ENABLE of a valid version is refused",
   "Lock.Lock": "the lease is not renewed; at most 10 000 calls wait on a member",

@@ -53,6 +53,9 @@ export function requestJson({ path, bytes }: Pick<Call, "path" | "bytes">): Json
   }
 }
 
+/** Replaces the no-break space that Go's protobuf library writes into its errors in some builds. */
+const withSpaces = (text: string): string => text.replace("proto:\u00a0", "proto: ");
+
 /** Calls one server. */
 export class Caller implements Disposable {
   private readonly grpc: Client;
@@ -90,7 +93,7 @@ export class Caller implements Disposable {
     });
     call.on("error", () => undefined); // the status event reports it
     return new Promise((resolve) =>
-      call.on("status", ({ code, details }: StatusObject) => resolve({ code, details, messages })),
+      call.on("status", ({ code, details }: StatusObject) => resolve({ code, details: withSpaces(details), messages })),
     );
   }
 
@@ -107,7 +110,7 @@ export class Caller implements Disposable {
           const body = JSON.parse(pieces.join("")) as JsonValue;
           const { code, message } = body as { code: number; message: string };
           if (http === 200) resolve({ code: 0, details: "", http, messages: [body] });
-          else resolve({ code, details: message, http, messages: [] });
+          else resolve({ code, details: withSpaces(message), http, messages: [] });
         };
         response.setEncoding("utf8").toArray().then(replyOf).catch(reject);
       });
