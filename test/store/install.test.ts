@@ -452,7 +452,7 @@ describe("a failed installation leaves the old state in use", () => {
     putAll([member], 2, 4);
     const recorder = new Recorder(member, ["k"]);
     const commit = () => assert.fail("committed");
-    await assert.rejects(member.store.install(await openMemoryBackend(), commit), /memory: it does not say what/);
+    await assert.rejects(member.store.install(await openMemoryBackend(), commit), /memory: its marker is missing/);
     const old = await damagedCopyOf(behind, () => undefined);
     await assert.rejects(
       member.store.install(old.backend, commit),
