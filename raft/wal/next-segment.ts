@@ -184,4 +184,5 @@ export class NextSegment {
   }
 }
 
-const createNoSpaceError = (): Error => Object.assign(new Error("no space left on device except the reserve"), { code: "ENOSPC" });
+const createNoSpaceError = (): Error =>
+  Object.assign(new Error("no space left on device except the reserve"), { code: "ENOSPC" });
