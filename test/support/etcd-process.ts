@@ -15,6 +15,7 @@ import { electionFlags } from "./election-flags.js";
 import { scaleMs } from "./machine-speed.js";
 import { freePorts } from "./free-ports.js";
 import { withoutWarmUp } from "./minietcd-process.js";
+import { startOrDispose } from "./start-or-dispose.js";
 
 /**
  * `etcd`: the program on the PATH, Debian's 3.4. `etcd-3.7`: the one that test/interop/tools/build builds. `minietcd`: the built
@@ -192,16 +193,8 @@ export class EtcdCluster implements AsyncDisposable {
 }
 
 /** Starts a cluster that serves clients: `await using cluster = await startEtcdCluster({ kind: "etcd", members: 3 })`. */
-export async function startEtcdCluster(options: EtcdClusterOptions): Promise<EtcdCluster> {
-  const cluster = await createEtcdCluster(options);
-  try {
-    await cluster.start();
-    return cluster;
-  } catch (error) {
-    await cluster[Symbol.asyncDispose]();
-    throw error;
-  }
-}
+export const startEtcdCluster = async (options: EtcdClusterOptions): Promise<EtcdCluster> =>
+  startOrDispose(await createEtcdCluster(options));
 
 /**
  * Starts several clusters that serve clients. If one cannot start, the others are ended, because their processes would keep the tests

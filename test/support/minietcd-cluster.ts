@@ -9,6 +9,7 @@ import { MinietcdProcess, type Exit, type ProcessOptions } from "./minietcd-proc
 import { patientClient } from "./patient-client.js";
 import { scaleMs } from "./machine-speed.js";
 import { electionFlags } from "./election-flags.js";
+import { startOrDispose } from "./start-or-dispose.js";
 
 export interface ClusterOptions {
   readonly members?: number;
@@ -189,13 +190,5 @@ export const createCluster = async ({
 };
 
 /** Starts a cluster that serves clients: `await using cluster = await startCluster({ members: 3 })`. */
-export const startCluster = async (options: ClusterOptions = {}): Promise<TestCluster> => {
-  const cluster = await createCluster(options);
-  try {
-    await cluster.start();
-    return cluster;
-  } catch (error) {
-    await cluster[Symbol.asyncDispose]();
-    throw error;
-  }
-};
+export const startCluster = async (options: ClusterOptions = {}): Promise<TestCluster> =>
+  startOrDispose(await createCluster(options));
