@@ -236,7 +236,7 @@ export class SimNetwork {
 
   private refuseLink(link: Link, { reason, isStale }: Refusal): void {
     const { name, process, listener } = link.from;
-    this.eventLog.addLine(`${name} is turned away: ${reason}`);
+    this.eventLog.addLine(`${name} is refused: ${reason}`);
     if (isStale) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
     this.failLink(link);
   }

@@ -56,7 +56,7 @@ export class Election {
     const place = await takeFirstPlace(this.services.lease, this.line, value, options);
     const leadership = new Leadership(this.services, place);
     // If the lease had a place already, its key still has the earlier value.
-    if (!areSameBytes(place.entry.value, toBytes(value))) await this.restate(leadership, value, options);
+    if (!areSameBytes(place.ownPlace.value, toBytes(value))) await this.restate(leadership, value, options);
     return leadership;
   }
 

@@ -25,7 +25,7 @@ export class FirstPlace {
 
   constructor(
     readonly line: Line,
-    readonly entry: Place,
+    readonly ownPlace: Place,
     readonly lease: LeaseKeepAlive,
     private readonly ownsLease: boolean,
   ) {
@@ -34,7 +34,7 @@ export class FirstPlace {
 
   /** A condition for transactions, which is met only while the place is held. */
   get condition(): Compare {
-    return { target: "createRevision", key: this.entry.key, is: "=", than: this.entry.revision };
+    return { target: "createRevision", key: this.ownPlace.key, is: "=", than: this.ownPlace.revision };
   }
 
   /** Leaves the place, so that the next key in the queue gets it. May be called twice, and again after a failure. */
@@ -42,7 +42,7 @@ export class FirstPlace {
     this.ending.abort(new EtcdError("cancelled", `Left the queue of ${this.line.title}`, "failed"));
     if (this.hasEnded || this.lease.lossSignal.aborted) return; // the server has revoked a lost lease, or is about to
     if (this.ownsLease) await this.lease.close();
-    else await this.line.leave(this.entry);
+    else await this.line.leave(this.ownPlace);
     this.hasEnded = true;
   }
 }
@@ -53,12 +53,12 @@ export abstract class Holder {
 
   /** The key of this holder. */
   get key(): Uint8Array {
-    return this.place.entry.key;
+    return this.place.ownPlace.key;
   }
 
   /** The fencing token, which grows with every holder: the protected resource can refuse requests of former holders. */
   get revision(): number {
-    return this.place.entry.revision;
+    return this.place.ownPlace.revision;
   }
 
   /** Aborted when the lease is lost, shortly before other clients can get the first place. */
@@ -93,7 +93,7 @@ export async function takeFirstPlace(
   line: Line,
   value: Bytes,
   options: PlaceOptions,
-  whenBusy: (entry: Place, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
+  whenBusy: (ownPlace: Place, signal: AbortSignal) => Promise<void> = (...place) => line.whenFirst(...place),
 ): Promise<FirstPlace> {
   if (options.lease !== undefined && options.ttlSeconds !== undefined)
     throw new TypeError(`Cannot wait for ${line.title}: give either a lease or ttlSeconds`);
@@ -102,9 +102,9 @@ export async function takeFirstPlace(
   try {
     lease ??= await leases.hold({ ttlSeconds: options.ttlSeconds ?? defaultTtlSeconds, signal: limit.signal });
     limit.endWith(lease);
-    const { entry, isFirst } = await line.enter(lease.id, value, limit.signal);
-    if (!isFirst) await whenBusy(entry, limit.signal);
-    return new FirstPlace(line, entry, lease, lease !== options.lease);
+    const { ownPlace, isFirst } = await line.enter(lease.id, value, limit.signal);
+    if (!isFirst) await whenBusy(ownPlace, limit.signal);
+    return new FirstPlace(line, ownPlace, lease, lease !== options.lease);
   } catch (error) {
     // If this fails, the key is deleted a little later, when the lease expires.
     if (lease !== undefined) await settleQuietly(lease === options.lease ? line.leaveIfThere(lease.id) : lease.close());

@@ -53,7 +53,7 @@ export class Line {
    * Takes a place, or finds the place that this lease has already. Sent again until it is answered; a repetition has no second
    * effect.
    */
-  async enter(lease: bigint, value: Bytes, signal: AbortSignal): Promise<{ entry: Place; isFirst: boolean }> {
+  async enter(lease: bigint, value: Bytes, signal: AbortSignal): Promise<{ ownPlace: Place; isFirst: boolean }> {
     const key = this.keyOf(lease);
     const first: TxnOp = { op: "get", key: this.prefix, ...byAge };
     const steps = {
@@ -65,9 +65,9 @@ export class Line {
       this.services.kv.txn(steps, limits),
     );
     const mine = succeeded ? undefined : kvOf(responses[0]);
-    const entry = { key, revision: mine?.createRevision ?? header.revision, value: mine?.value ?? toBytes(value) };
+    const ownPlace = { key, revision: mine?.createRevision ?? header.revision, value: mine?.value ?? toBytes(value) };
     // The get is after the put of the same transaction, so the line is not empty.
-    return { entry, isFirst: kvOf(responses[1])?.createRevision === entry.revision };
+    return { ownPlace, isFirst: kvOf(responses[1])?.createRevision === ownPlace.revision };
   }
 
   /**
@@ -75,7 +75,7 @@ export class Line {
    *
    * @throws EtcdError "aborted" if the key of this place has been deleted meanwhile
    */
-  async untilFirst({ key, revision }: Place, signal: AbortSignal): Promise<void> {
+  async whenFirst({ key, revision }: Place, signal: AbortSignal): Promise<void> {
     const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;
     for (;;) {
       const { kvs, header } = await retryUntil(this.clock, { signal }, (limits) =>

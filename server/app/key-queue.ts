@@ -76,7 +76,7 @@ export class KeyQueue {
     if (response.succeeded) return { key, lease: own, revision: BigInt(revision), found: undefined, takenAt: revision };
     const there = firstOf(rangeIn(response));
     if (there === undefined)
-      throw new Error(`cannot enqueue: key ${Buffer.from(key).toString()} was deleted meanwhile`);
+      throw new Error(`Cannot enqueue: key ${Buffer.from(key).toString()} was deleted meanwhile`);
     return { key, lease: own, revision: there.createRevision, found: there.value, takenAt: revision };
   }
 

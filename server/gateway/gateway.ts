@@ -91,7 +91,7 @@ export class Gateway {
   }
 
   /** Whether a request is a valid request for a WebSocket on a path of the gateway. */
-  isWebSocketPath(request: IncomingMessage): boolean {
+  shouldOpenWebSocket(request: IncomingMessage): boolean {
     return this.hasRoute(request.url ?? "") && isWebSocketRequest(request) && webSocketRefusal(request) === undefined;
   }
 

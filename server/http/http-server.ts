@@ -36,7 +36,7 @@ export interface PathServer {
   /** Answers a request. Header fields that are already set are sent with the answer. */
   serve(request: IncomingMessage, response: ServerResponse, path: string): void;
   /** Whether a request is one for a WebSocket that `serveWebSocket` accepts. Any other upgrade is ignored. */
-  isWebSocketPath(request: IncomingMessage): boolean;
+  shouldOpenWebSocket(request: IncomingMessage): boolean;
   serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void;
   /** Waits until no unary call is in progress, for `timeoutMs` at most. */
   settle(timeoutMs: number): Promise<void>;
@@ -264,6 +264,6 @@ const upgradableBy = (gateway: PathServer): typeof IncomingMessage =>
     }
 
     get upgrade(): boolean {
-      return this.asks && gateway.isWebSocketPath(this);
+      return this.asks && gateway.shouldOpenWebSocket(this);
     }
   };

@@ -46,7 +46,7 @@ const lookMs = 2;
 const pollUntil = async (timeline: Timeline, isTrue: () => boolean, what: string, timeout: Duration): Promise<void> => {
   const end = timeline.now + toMs(timeout);
   while (!isTrue()) {
-    if (timeline.now >= end) throw new Error(`No ${what} within ${timeout}`);
+    if (timeline.now >= end) throw new Error(`Waited ${timeout} for ${what}, which did not happen`);
     await timeline.sleep(lookMs);
   }
 };

@@ -93,7 +93,7 @@ export interface GivenFlag {
 export function splitArguments(options: readonly Option[], words: readonly string[], hint?: string): Arguments {
   const flags: GivenFlag[] = [];
   const positional: string[] = [];
-  const line: HelpLine = { options, rest: [...words], hint };
+  const line: CommandLine = { options, rest: [...words], hint };
   for (let word = line.rest.shift(); word !== undefined; word = line.rest.shift()) {
     if (word === "--") return { flags, positional, afterDashes: line.rest };
     if (word.startsWith("--")) flags.push(longFlag(line, word));
@@ -104,24 +104,24 @@ export function splitArguments(options: readonly Option[], words: readonly strin
 }
 
 /** A command line that is being parsed. */
-interface HelpLine {
+interface CommandLine {
   readonly options: readonly Option[];
   /** The words that are not parsed yet. */
   readonly rest: string[];
   readonly hint: string | undefined;
 }
 
-const refuse = ({ hint }: HelpLine, reason: string) => new Failure(exitCodes.error, reason, hint);
+const refuse = ({ hint }: CommandLine, reason: string) => new Failure(exitCodes.error, reason, hint);
 
 /** Takes the next word as the value of a flag: `--name value`. */
-function nextWord(line: HelpLine, flag: string): string {
+function nextWord(line: CommandLine, flag: string): string {
   const word = line.rest.shift();
   if (word === undefined) throw refuse(line, `flag needs an argument: ${flag}`);
   return word;
 }
 
 /** `--name`, `--name=value` or `--name value`. */
-function longFlag(line: HelpLine, word: string): GivenFlag {
+function longFlag(line: CommandLine, word: string): GivenFlag {
   if (/^--[-=]/.test(word)) throw refuse(line, `bad flag syntax: ${word}`);
   const [, name = "", given] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
   const option = line.options.find((each) => each.long === `--${name}`);
@@ -130,7 +130,7 @@ function longFlag(line: HelpLine, word: string): GivenFlag {
 }
 
 /** `-ab`: two booleans; `-wvalue`, `-w=value`, `-w value`: one flag, which may follow booleans. */
-function shortFlags(line: HelpLine, word: string): GivenFlag[] {
+function shortFlags(line: CommandLine, word: string): GivenFlag[] {
   const flags: GivenFlag[] = [];
   for (let at = 1; at < word.length; at++) {
     const what = `'${word.charAt(at)}' in -${word.slice(at)}`;
