@@ -31,6 +31,13 @@ export class MeasuredMember implements AsyncDisposable {
     return this.process.next("ready");
   }
 
+  /** The process id. @throws Error if the process does not run */
+  get pid(): number {
+    const pid = this.process?.pid;
+    if (pid === undefined) throw new Error("it does not run");
+    return pid;
+  }
+
   /** Begins a measurement. */
   begin(): void {
     this.process?.send({ kind: "begin" });
@@ -77,6 +84,10 @@ export class MeasuredCluster implements AsyncDisposable {
 
   get endpoints(): string[] {
     return this.members.map(({ endpoint }) => endpoint);
+  }
+
+  get pids(): number[] {
+    return this.members.map(({ pid }) => pid);
   }
 
   async launch(): Promise<void> {

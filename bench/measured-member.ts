@@ -3,6 +3,7 @@
 import { createHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { readResident, type Resident } from "./process-usage.js";
 import { threadCpuMs } from "./thread-cpu.js";
+import { ThreadRecorder, type ThreadRecord } from "./thread-waits.js";
 import { growSmallHeap } from "../cli/server/heap-growth.js";
 import { limitInlining } from "../cli/server/inlining.js";
 import { limitYoungGeneration } from "../cli/server/young-generation.js";
@@ -33,6 +34,8 @@ export interface MemberReport {
   readonly most: Resident;
   readonly term: number;
   readonly leads: boolean;
+  /** The record of the main thread; undefined without /proc. */
+  readonly thread: ThreadRecord | undefined;
 }
 
 /** A message to the benchmark. */
@@ -107,6 +110,7 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
   const turns = new Turns();
+  const recorder = process.platform === "linux" ? new ThreadRecorder() : undefined;
   let longestCollection = 0;
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) longestCollection = Math.max(longestCollection, duration);
@@ -122,6 +126,7 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
     if (kind === "begin") {
       delay.reset();
       turns.reset();
+      recorder?.reset();
       longestCollection = 0;
       before = most = readResident(process.pid);
       return;
@@ -133,7 +138,7 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
       ...{ kind: "report", delayP50: delayAt(50), delayP99: delayAt(99) },
       delayMax: delay.max / nanosecondsPerMs - resolutionMs,
       ...turns.report(),
-      ...{ longestCollection, before, most, term, leads: role === "leader" },
+      ...{ longestCollection, before, most, term, leads: role === "leader", thread: recorder?.report() },
     });
   });
   await member.whenReady;

@@ -2,6 +2,7 @@
 
 import { Client } from "../client/index.js";
 import { percentile } from "./report.js";
+import { wallMs, type Span } from "./thread-waits.js";
 
 /** A command of the benchmark. */
 export type WriterCommand =
@@ -17,8 +18,8 @@ export interface WriterReport {
   /** The quantiles of the latencies, in milliseconds. */
   readonly p50: number;
   readonly p99: number;
-  /** The longest latency of each writer in milliseconds, in the order of the endpoints. */
-  readonly longest: readonly number[];
+  /** The longest wait of all writers. */
+  readonly longest: Span;
 }
 
 /** A message to the benchmark. */
@@ -28,7 +29,7 @@ export type WriterMessage = { readonly kind: "ready" } | WriterReport;
 const restMs = 1;
 
 class Writer {
-  waits: number[] = [];
+  waits: Span[] = [];
   private current: Promise<void> = Promise.resolve();
 
   constructor(
@@ -49,22 +50,23 @@ class Writer {
   }
 
   private async put(): Promise<void> {
-    const beganAt = performance.now();
+    const from = wallMs();
     await this.client.kv.put(this.key, "v");
-    this.waits.push(performance.now() - beganAt);
+    this.waits.push({ from, to: wallMs() });
   }
 }
 
-const longestOf = (waits: readonly number[]): number => waits.reduce((most, wait) => Math.max(most, wait), 0);
+const lengthOf = ({ from, to }: Span): number => to - from;
 
 const reportOf = (writers: readonly Writer[]): WriterReport => {
-  const all = writers.flatMap(({ waits }) => waits).sort((a, b) => a - b);
+  const spans = writers.flatMap(({ waits }) => waits).sort((a, b) => lengthOf(a) - lengthOf(b));
+  const all = spans.map(lengthOf);
   return {
     kind: "report",
     puts: all.length,
     p50: percentile(all, 0.5),
     p99: percentile(all, 0.99),
-    longest: writers.map(({ waits }) => longestOf(waits)),
+    longest: spans.at(-1) ?? { from: 0, to: 0 },
   };
 };
 

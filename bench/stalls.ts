@@ -1,150 +1,94 @@
-// Measures the latencies of puts during large requests: 32 000 keys under one lease are read, revoked and compacted; for minietcd also
-// the CPU time of the longest turns of each member's event loop.
+// Measures the latencies of puts during large requests: 32 000 keys under one lease are read, revoked and compacted. A second run of
+// minietcd has members that measure themselves: the CPU time of the longest turns of their event loops, and how long their main threads
+// waited for a core during the longest put.
 
 import { Client } from "../client/index.js";
 import { Forked } from "./forked.js";
 import { MeasuredCluster } from "./measured-cluster.js";
 import { longTurnMs, type MemberReport } from "./measured-member.js";
+import { whenIdle } from "./process-usage.js";
 import { format, median, printTable } from "./report.js";
 import { Scope } from "./scope.js";
-import { findServers, createMembers, findOtherEtcds, type Server } from "./servers.js";
+import { createMembers, findOtherEtcds, findServers, pidsOf, type Server } from "./servers.js";
+import { keyCount, phases, valueBytes, type RequestCommand, type RequestMessage } from "./stall-requests.js";
 import type { WriterCommand, WriterMessage, WriterReport } from "./stall-writers.js";
+import { threadUseIn, type Span, type ThreadUse } from "./thread-waits.js";
 
-const keyCount = Number(process.env["STALLS_KEYS"] ?? 32_000);
-const valueBytes = 300;
 const rounds = Number(process.env["STALLS_ROUNDS"] ?? 3);
-const keysPerTxn = 100;
-const reads = 3;
-const prefix = "stalls/";
 /** The pause between two phases. */
 const restMs = 500;
-const timeoutMs = 60_000;
-
-const everything = { prefix: true } as const;
-
-/** The parameters of one round. */
-interface Round {
-  readonly lease: bigint;
-  readonly clients: readonly Client[];
-  readonly endpoints: readonly string[];
-}
-
-interface Phase {
-  readonly name: string;
-  readonly run: (round: Round) => Promise<unknown>;
-}
-
-const fill = async ({ lease, clients }: Round): Promise<void> => {
-  for (let first = 0; first < keyCount; first += keysPerTxn)
-    await clients[0]!.kv.txn({
-      success: Array.from({ length: Math.min(keysPerTxn, keyCount - first) }, (_, n) => ({
-        op: "put" as const,
-        key: `${prefix}${String(first + n).padStart(8, "0")}`,
-        value: "v".repeat(valueBytes),
-        lease,
-      })),
-    });
-};
-
-/** Runs `run` several times, each time at another member. */
-const onEach = async ({ clients }: Round, run: (client: Client, member: number) => Promise<unknown>): Promise<void> => {
-  for (let n = 0; n < reads; n++) await run(clients[n % clients.length]!, n % clients.length);
-};
-
-const compactAll = async ({ clients }: Round): Promise<void> => {
-  const { header } = await clients[0]!.kv.get("none");
-  await clients[0]!.kv.compact(header.revision, { physical: true, timeoutMs });
-};
-
-const getAll = (client: Client): Promise<unknown> => client.kv.get(prefix, { ...everything, timeoutMs });
-
-/** The phases of a round, the same for every server. */
-const phases: readonly Phase[] = [
-  { name: "nothing else", run: () => new Promise((resolve) => setTimeout(resolve, 2_000)) },
-  { name: "put in transactions", run: fill },
-  { name: "read three times", run: (round) => onEach(round, getAll) },
-  { name: "read by three at once", run: ({ clients }) => Promise.all(clients.map(getAll)) },
-  {
-    name: "read in a transaction",
-    run: (round) =>
-      onEach(round, (client) => client.kv.txn({ success: [{ op: "get", key: prefix, ...everything }] }, { timeoutMs })),
-  },
-  {
-    name: "keys of the lease",
-    run: (round) => onEach(round, (client) => client.lease.timeToLive(round.lease, { keys: true, timeoutMs })),
-  },
-  {
-    name: "hash",
-    run: (round) =>
-      onEach(round, (client, member) => client.maintenance.hashKv(round.endpoints[member]!, 0, { timeoutMs })),
-  },
-  { name: "lease revoked", run: ({ clients, lease }) => clients[0]!.lease.revoke(lease, { timeoutMs }) },
-  { name: "compacted", run: compactAll },
-];
 
 interface Measured {
   readonly writers: WriterReport;
-  /** The reports of the members of minietcd; undefined for etcd. */
+  /** The reports of members that measure themselves; otherwise undefined. */
   readonly members: readonly MemberReport[] | undefined;
+  /** The elections since the start. */
+  readonly term: number;
 }
 
-/** A cluster and its writers. */
-interface Contender {
-  readonly server: Server;
-  readonly cluster: MeasuredCluster | undefined;
-  readonly endpoints: readonly string[];
+/** The processes that make requests to a cluster. */
+interface Load {
+  readonly requests: Forked<RequestCommand, RequestMessage>;
   readonly writers: Forked<WriterCommand, WriterMessage>;
+  readonly client: Client;
+  readonly endpoints: readonly string[];
 }
 
-const start = async (server: Server, scope: Scope): Promise<Contender> => {
-  if (server.kind === "minietcd") {
-    const cluster = scope.use(await MeasuredCluster.create());
-    await cluster.launch();
-    return { server, cluster, endpoints: cluster.endpoints, writers: await startWriters(cluster.endpoints, scope) };
-  }
-  const cluster = scope.use(await createMembers(server));
-  await cluster.start();
-  const { endpoints } = cluster;
-  return { server, cluster: undefined, endpoints, writers: await startWriters(endpoints, scope) };
-};
-
-const startWriters = async (
-  endpoints: readonly string[],
-  scope: Scope,
-): Promise<Forked<WriterCommand, WriterMessage>> => {
+const startLoad = async (endpoints: readonly string[], scope: Scope): Promise<Load> => {
+  const client = scope.use(new Client({ endpoints }));
+  const requests = scope.use(new Forked<RequestCommand, RequestMessage>("./stall-requests.ts", endpoints));
+  await requests.next("ready");
   const writers = scope.use(new Forked<WriterCommand, WriterMessage>("./stall-writers.ts", endpoints));
   await writers.next("ready");
-  return writers;
+  return { requests, writers, client, endpoints };
 };
 
-const measure = async ({ cluster, writers }: Contender, phase: Phase, round: Round): Promise<Measured> => {
+const measure = async (load: Load, phase: number, cluster?: MeasuredCluster): Promise<Measured> => {
+  const { requests, writers, client, endpoints } = load;
   await new Promise((resolve) => setTimeout(resolve, restMs));
   cluster?.begin();
   writers.send({ kind: "begin" });
-  await phase.run(round);
+  const done = requests.next("done");
+  requests.send({ kind: "run", phase });
+  await done;
   const reported = writers.next("report");
   writers.send({ kind: "report" });
-  return { writers: await reported, members: await cluster?.collectReports() };
+  const report = await reported;
+  const members = await cluster?.collectReports();
+  const { raftTerm } = await client.maintenance.status(endpoints[0]!);
+  return { writers: report, members, term: raftTerm };
 };
 
-/** Runs all rounds on a server. @returns the results by phase, then by round */
-const play = async (server: Server): Promise<Measured[][]> => {
-  await using scope = new Scope();
-  const contender = await start(server, scope);
-  const clients = contender.endpoints.map((endpoint) => scope.use(new Client({ endpoints: [endpoint] })));
+/** Runs all rounds on a cluster. @returns the results by phase, then by round */
+const play = async (load: Load, cluster?: MeasuredCluster): Promise<Measured[][]> => {
   const measured: Measured[][] = phases.map(() => []);
-  for (let n = 0; n < rounds; n++) {
-    const { id: lease } = await clients[0]!.lease.grant({ ttlSeconds: 3_600 });
-    const round = { lease, clients, endpoints: contender.endpoints };
-    for (const [position, phase] of phases.entries()) measured[position]!.push(await measure(contender, phase, round));
-  }
+  for (let n = 0; n < rounds; n++)
+    for (const phase of phases.keys()) measured[phase]!.push(await measure(load, phase, cluster));
   return measured;
 };
 
-const longestWait = ({ writers }: Measured): number => Math.max(...writers.longest);
+/** Measures a server as its users run it. */
+const measureServer = async (server: Server): Promise<Measured[][]> => {
+  await using scope = new Scope();
+  const cluster = scope.use(await createMembers(server));
+  await cluster.start();
+  await whenIdle(pidsOf(cluster));
+  return await play(await startLoad(cluster.endpoints, scope));
+};
+
+/** Measures members of minietcd that measure themselves, which takes a tenth of a core. */
+const measureTurns = async (): Promise<Measured[][]> => {
+  await using scope = new Scope();
+  const cluster = scope.use(await MeasuredCluster.create());
+  await cluster.launch();
+  await whenIdle(cluster.pids);
+  return await play(await startLoad(cluster.endpoints, scope), cluster);
+};
+
+const longestMs = ({ writers: { longest } }: Measured): number => longest.to - longest.from;
 
 const waitsRow = (name: string, label: string, measured: readonly Measured[]): string[] => {
-  const longest = measured.map(longestWait);
+  const longest = measured.map(longestMs);
   return [
     name,
     label,
@@ -153,7 +97,14 @@ const waitsRow = (name: string, label: string, measured: readonly Measured[]): s
     format(median(measured.map(({ writers }) => writers.p99)), 1),
     format(median(longest)),
     longest.map((wait) => format(wait)).join(" / "),
+    electionsIn(measured),
   ];
+};
+
+/** Counts elections between the first and the last round. */
+const electionsIn = (measured: readonly Measured[]): string => {
+  const terms = measured.map(({ term }) => term);
+  return format(Math.max(...terms) - Math.min(...terms));
 };
 
 const turnsRow = (name: string, measured: readonly Measured[]): string[] => {
@@ -162,14 +113,31 @@ const turnsRow = (name: string, measured: readonly Measured[]): string[] => {
     [0, 1, 2].map((n) => format(Math.max(...byMember.map((members) => valueOf(members[n]!))), 1)).join(" / ");
   const sumByMember = (valueOf: (report: MemberReport) => number): string =>
     [0, 1, 2].map((n) => format(byMember.reduce((sum, members) => sum + valueOf(members[n]!), 0))).join(" / ");
-  const terms = byMember.flat().map(({ term }) => term);
   return [
     name,
     maxByMember(({ longestTurns }) => longestTurns[0] ?? 0),
     maxByMember(({ turnP99 }) => turnP99),
     sumByMember(({ longTurns }) => longTurns),
     maxByMember(({ longestCollection }) => longestCollection),
-    format(Math.max(...terms) - Math.min(...terms)),
+  ];
+};
+
+/** Returns the most that a main thread did in a span, of all members. */
+const mostIn = (span: Span, members: readonly MemberReport[]): ThreadUse => {
+  const uses = members.flatMap(({ thread }) => (thread === undefined ? [] : [threadUseIn(thread, span)]));
+  const most = (valueOf: (use: ThreadUse) => number): number => Math.max(0, ...uses.map(valueOf));
+  return { cpu: most(({ cpu }) => cpu), waited: most(({ waited }) => waited), collected: most((use) => use.collected) };
+};
+
+const causesRow = (name: string, measured: readonly Measured[]): string[] => {
+  const uses = measured.map(({ writers, members = [] }) => mostIn(writers.longest, members));
+  const ofRounds = (values: readonly number[]): string => values.map((value) => format(value)).join(" / ");
+  return [
+    name,
+    ofRounds(measured.map(longestMs)),
+    ofRounds(uses.map(({ waited }) => waited)),
+    ofRounds(uses.map(({ cpu }) => cpu)),
+    ofRounds(uses.map(({ collected }) => collected)),
   ];
 };
 
@@ -179,20 +147,28 @@ export const measureStalls = async (): Promise<void> => {
     `Three members, one writer on each; ${keyCount} keys of ${valueBytes} bytes under one lease; ${rounds} rounds.\n`,
   );
   const results: { readonly server: Server; readonly measured: Measured[][] }[] = [];
-  for (const server of [...findServers(), ...findOtherEtcds()]) results.push({ server, measured: await play(server) });
+  for (const server of [...findServers(), ...findOtherEtcds()])
+    results.push({ server, measured: await measureServer(server) });
   printTable(
-    ["puts meanwhile", "", "puts", "p50 ms", "p99 ms", "longest ms", "longest of each round"],
+    ["puts meanwhile", "", "puts", "p50 ms", "p99 ms", "longest ms", "longest of each round", "elections"],
     phases.flatMap(({ name }, position) =>
       results.map(({ server, measured }, n) => waitsRow(n === 0 ? name : "", server.label, measured[position]!)),
     ),
     2,
   );
-  const [ours] = results;
-  if (ours === undefined) return;
-  console.log(`CPU of the event loop's turns of minietcd, in ms, by member, over all rounds:`);
+  const turns = await measureTurns();
+  console.log(
+    "Another run, members that measure themselves. CPU of the event loop's turns, in ms, by member, over all rounds:",
+  );
   printTable(
-    ["", "longest turn", "p99", `above ${longTurnMs} ms`, "longest collection, wall", "elections"],
-    phases.map(({ name }, position) => turnsRow(name, ours.measured[position]!)),
+    ["", "longest turn", "p99", `above ${longTurnMs} ms`, "longest collection, wall"],
+    phases.map(({ name }, position) => turnsRow(name, turns[position]!)),
+    1,
+  );
+  console.log("During the longest put of each round: ms of a member's main thread, the most of three members:");
+  printTable(
+    ["", "longest put", "waited for a core", "CPU", "collections, wall"],
+    phases.map(({ name }, position) => causesRow(name, turns[position]!)),
     1,
   );
 };
