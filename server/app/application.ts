@@ -67,7 +67,7 @@ import type {
   LeaseRevokeResponse,
   LeaseTimeToLiveRequest,
 } from "../../proto/index.js";
-import type { Answer } from "../../store/index.js";
+import type { Answer, LeaseId } from "../../store/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
 import type {
   ChunkReceiver,
@@ -149,8 +149,9 @@ export interface Operations {
   };
 }
 
+/** The answer about the remaining time of a lease. */
 export interface LeaseTimeToLive {
-  readonly ID: bigint;
+  readonly ID: LeaseId;
   /** Whole seconds until the lease expires; -1: no such lease. */
   readonly TTL: bigint;
   /** The TTL of the grant, in seconds. */
@@ -159,10 +160,12 @@ export interface LeaseTimeToLive {
   readonly encodedKeys: Uint8Array;
 }
 
+/** A lease in the answer to LeaseLeases. */
 export interface LeaseListItem {
-  readonly id: bigint;
+  readonly id: LeaseId;
 }
 
+/** The name of an operation with one request and one result. */
 export type OperationName = keyof Operations;
 
 /**

@@ -2,7 +2,7 @@
 
 import type { DeleteRangeRequest, RawTxnResponse, RequestOp, TxnRequest } from "../../proto/index.js";
 import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
-import { StoreError } from "../../store/index.js";
+import { type LeaseId, leaseIdFrom, StoreError } from "../../store/index.js";
 import { type Caller, errorText, formatId, ServerError, type ServerErrorCode } from "../base/index.js";
 import type { Application, Operation, OperationName, Operations } from "./application.js";
 import { wrapOperations } from "./wrap-operations.js";
@@ -24,12 +24,16 @@ type Fields = Readonly<Record<string, unknown>>;
 const descriptions: {
   readonly [Name in OperationName]?: (request: Operations[Name]["request"]) => Fields | undefined;
 } = {
-  put: ({ key, value, lease }) => ({ ...keyField("key", key), valueBytes: value.length, ...leaseField(lease) }),
+  put: ({ key, value, lease }) => ({
+    ...keyField("key", key),
+    valueBytes: value.length,
+    ...leaseField(leaseIdFrom(lease)),
+  }),
   deleteRange: (request) => rangeFields(request),
   txn: (request) => txnFields(request),
   compact: ({ revision }) => ({ compactRevision: String(revision) }),
-  leaseGrant: ({ ID, TTL }) => ({ ...leaseField(ID), ttl: String(TTL) }),
-  leaseRevoke: ({ ID }) => leaseField(ID),
+  leaseGrant: ({ ID, TTL }) => ({ ...leaseField(leaseIdFrom(ID)), ttl: String(TTL) }),
+  leaseRevoke: ({ ID }) => leaseField(leaseIdFrom(ID)),
   alarm: ({ action, memberID, alarm }) =>
     action === Action.GET ? undefined : { action, member: formatId(memberID), alarm },
   moveLeader: ({ targetID }) => ({ target: formatId(targetID) }),
@@ -148,7 +152,7 @@ const keyField = (name: string, key: Uint8Array): Fields => {
   return { [`${name}Base64`]: Buffer.from(shown).toString("base64"), ...cut };
 };
 
-const leaseField = (lease: bigint): Fields => (lease === 0n ? {} : { lease: formatId(lease) });
+const leaseField = (lease: LeaseId): Fields => (lease === 0n ? {} : { lease: formatId(lease) });
 
 const rangeFields = ({ key, rangeEnd }: Pick<DeleteRangeRequest, "key" | "rangeEnd">): Fields => ({
   ...keyField("key", key),

@@ -11,7 +11,7 @@ import {
   type ResignRequest,
   type ResignResponse,
 } from "../../proto/index.js";
-import type { Answer, Revision } from "../../store/index.js";
+import { type Answer, leaseIdFrom, type Revision } from "../../store/index.js";
 import { type Caller, ServerError } from "../base/index.js";
 import { EventWatch } from "./event-watch.js";
 import { deletionOf, firstOf, type KeyQueue, type Place, type QueuedCall, queueInterval } from "./key-queue.js";
@@ -36,7 +36,7 @@ export class Elections {
   /** Waits until elected. A canceled call leaves the election. */
   async campaign(call: QueuedCall, request: CampaignRequest): Promise<Answer<CampaignResponse>> {
     const { name, lease, value } = request;
-    const place = await this.queue.enter(call.caller, name, lease, value);
+    const place = await this.queue.enter(call.caller, name, leaseIdFrom(lease), value);
     try {
       if (place.found !== undefined && Buffer.compare(place.found, value) !== 0)
         await this.change(call.caller, place, putOf(place, value));
@@ -56,7 +56,7 @@ export class Elections {
    */
   async proclaim(caller: Caller, { leader, value }: ProclaimRequest): Promise<Answer<ProclaimResponse>> {
     const { key, rev, lease } = requireLeaderKey(leader);
-    const place = { key, revision: rev, lease: lease === 0n ? await this.queue.grant(caller) : lease };
+    const place = { key, revision: rev, lease: lease === 0n ? await this.queue.grant(caller) : leaseIdFrom(lease) };
     const revision = await this.change(caller, place, putOf(place, value));
     return { response: { header: undefined }, revision };
   }

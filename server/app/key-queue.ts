@@ -12,7 +12,7 @@ import {
   WatchCreateRequest,
   WatchCreateRequest_FilterType as Filter,
 } from "../../proto/index.js";
-import type { Answer, Revision } from "../../store/index.js";
+import { type Answer, type LeaseId, leaseIdFrom, type Revision } from "../../store/index.js";
 import { type Caller, maxQueuedCalls, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
 import { EventWatch } from "./event-watch.js";
@@ -36,7 +36,7 @@ export interface QueuedCall {
 /** A place in a queue: a key, attached to the lease of its owner. */
 export interface Place {
   readonly key: Uint8Array;
-  readonly lease: bigint;
+  readonly lease: LeaseId;
   /** The create revision of the key. */
   readonly revision: bigint;
   /** The value of the key, if the key existed before. */
@@ -62,7 +62,7 @@ export class KeyQueue {
   constructor(private readonly operations: QueueOperations) {}
 
   /** Creates a place under `name`, or finds the existing place of the lease. A lease of 0: a new one is granted. */
-  async enter(caller: Caller, name: Uint8Array, lease: bigint, value: Uint8Array): Promise<Place> {
+  async enter(caller: Caller, name: Uint8Array, lease: LeaseId, value: Uint8Array): Promise<Place> {
     const own = lease === 0n ? await this.grant(caller) : lease;
     const key = Buffer.concat([queuePrefix(name), Buffer.from(own.toString(16))]);
     const put: RequestOp = {
@@ -153,9 +153,9 @@ export class KeyQueue {
   }
 
   /** Grants a lease for a request without one. */
-  async grant(caller: Caller): Promise<bigint> {
+  async grant(caller: Caller): Promise<LeaseId> {
     const request = LeaseGrantRequest.create({ TTL: ownLeaseSeconds });
-    return (await resultOf(this.operations.leaseGrant, caller, request)).response.ID;
+    return leaseIdFrom((await resultOf(this.operations.leaseGrant, caller, request)).response.ID);
   }
 
   private txn(

@@ -106,7 +106,7 @@ export const leaseOperations = (
         {
           onResult: ({ value: { grantedSeconds, remainingSeconds, encodedKeys } }) => {
             const TTL = grantedSeconds === 0n ? noTtl : remainingSeconds;
-            const response = { ID, TTL, grantedTTL: grantedSeconds, encodedKeys };
+            const response = { ID: leaseIdFrom(ID), TTL, grantedTTL: grantedSeconds, encodedKeys };
             handler.onResult({ response, revision: store.revision });
           },
           onError: (error) => handler.onError(error),

@@ -5,7 +5,7 @@ import {
   type UnlockRequest,
   type UnlockResponse,
 } from "../../proto/index.js";
-import type { Answer } from "../../store/index.js";
+import { type Answer, leaseIdFrom } from "../../store/index.js";
 import { type Caller, ServerError } from "../base/index.js";
 import type { KeyQueue, Place, QueueOperations, QueuedCall } from "./key-queue.js";
 import { resultOf } from "./result-of.js";
@@ -25,7 +25,7 @@ export class Locks {
    * @throws ServerError `session-expired` if the lease expired during the wait
    */
   async lock(call: QueuedCall, { name, lease }: LockRequest): Promise<Answer<LockResponse>> {
-    const place = await this.queue.enter(call.caller, name, lease, noBytes);
+    const place = await this.queue.enter(call.caller, name, leaseIdFrom(lease), noBytes);
     try {
       call.signal.throwIfAborted();
       return await this.wait(call, name, place);
