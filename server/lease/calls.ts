@@ -41,7 +41,8 @@ export interface CallServer {
 /** The numbers reserved for the calls of one incarnation; the next incarnation starts behind them. */
 const callsPerIncarnation = 2 ** 32;
 
-interface Outbox {
+/** The calls and responses to one member that wait for the end of the turn. */
+interface WaitingCalls {
   requests: CallRequest[];
   responses: CallResponse[];
 }
@@ -55,7 +56,7 @@ export class PeerCalls implements RequestSender {
   readonly leader: LeaderCalls;
   /** The calls that are being served, by member and number. */
   private readonly served = new Map<MemberId, NumberTable<ServedCall>>();
-  private readonly outboxes = new Map<MemberId, Outbox>();
+  private readonly waiting = new Map<MemberId, WaitingCalls>();
 
   /** @param server serves the calls of members while this member leads */
   constructor(
@@ -69,7 +70,7 @@ export class PeerCalls implements RequestSender {
 
   /** Sends a request with the other calls of this turn; serves it at once if this member leads. */
   sendRequest(to: MemberId, number: number, request: LeaderRequest): void {
-    if (to !== this.options.self) this.outboxFor(to).requests.push({ number: BigInt(number), request });
+    if (to !== this.options.self) this.waitingCallsOf(to).requests.push({ number: BigInt(number), request });
     else {
       const call = this.beginCall(to, number, request);
       if (call !== undefined) this.server.serve([call]);
@@ -79,7 +80,7 @@ export class PeerCalls implements RequestSender {
   /** Sends a response with the other calls of this turn. */
   sendResponse(to: MemberId, number: number, response: LeaderResponse): void {
     if (to === this.options.self) this.leader.onResponse(number, response);
-    else this.outboxFor(to).responses.push({ number: BigInt(number), response });
+    else this.waitingCallsOf(to).responses.push({ number: BigInt(number), response });
   }
 
   /** Handles calls and responses of a peer. */
@@ -136,20 +137,20 @@ export class PeerCalls implements RequestSender {
     return calls;
   }
 
-  private outboxFor(to: MemberId): Outbox {
-    let outbox = this.outboxes.get(to);
-    if (outbox === undefined) {
-      outbox = { requests: [], responses: [] };
-      this.outboxes.set(to, outbox);
+  private waitingCallsOf(to: MemberId): WaitingCalls {
+    let calls = this.waiting.get(to);
+    if (calls === undefined) {
+      calls = { requests: [], responses: [] };
+      this.waiting.set(to, calls);
       this.options.clock.soon(() => this.flush(to));
     }
-    return outbox;
+    return calls;
   }
 
   private flush(to: MemberId): void {
-    const outbox = this.outboxes.get(to);
-    this.outboxes.delete(to);
-    if (outbox !== undefined) this.peers.sendCalls(to, outbox);
+    const calls = this.waiting.get(to);
+    this.waiting.delete(to);
+    if (calls !== undefined) this.peers.sendCalls(to, calls);
   }
 }
 

@@ -3,7 +3,7 @@ import { shortageOf } from "../../raft/index.js";
 import type { DescriptorSource } from "../../store/index.js";
 import type { Descriptors } from "./descriptors.js";
 import type { Logger } from "../base/index.js";
-import { Shortfall } from "./shortfall.js";
+import { ScarceResource } from "./scarce-resource.js";
 
 /** The options of `StoreDescriptors`. */
 export interface StoreDescriptorsOptions {
@@ -17,7 +17,7 @@ export interface StoreDescriptorsOptions {
  * Lets writes to the store wait while the process, or the system, has few file descriptors left. After a compaction has failed
  * for lack of one, LevelDB accepts no write until it is reopened.
  */
-export class StoreDescriptors extends Shortfall implements DescriptorSource {
+export class StoreDescriptors extends ScarceResource implements DescriptorSource {
   private readonly descriptors: StoreDescriptorsOptions["descriptors"];
 
   constructor({ descriptors, directory, clock, logger }: StoreDescriptorsOptions) {

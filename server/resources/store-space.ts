@@ -1,6 +1,6 @@
 import type { Clock, Disk } from "../../platform/index.js";
 import type { Logger } from "../base/index.js";
-import { Shortfall } from "./shortfall.js";
+import { ScarceResource } from "./scarce-resource.js";
 
 /** The options of `StoreSpace`. */
 export interface StoreSpaceOptions {
@@ -16,7 +16,7 @@ export interface StoreSpaceOptions {
  * Lets writes to the store wait while the disk is nearly full. After a failed write, LevelDB accepts no write until it is
  * reopened, which needs space, too. A waiting write delays only the apply of further entries, which are in the log.
  */
-export class StoreSpace extends Shortfall {
+export class StoreSpace extends ScarceResource {
   constructor(private readonly space: StoreSpaceOptions) {
     super({
       ...space,

@@ -4,8 +4,8 @@ import type { Logger } from "../base/index.js";
 /** The interval of checks during a shortage, in milliseconds. */
 const retryMs = 1_000;
 
-/** The options of `Shortfall`. */
-export interface ShortfallOptions {
+/** The options of `ScarceResource`. */
+export interface ScarceResourceOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The log lines at the beginning and at the end of a shortage. */
@@ -17,12 +17,12 @@ export interface ShortfallOptions {
 }
 
 /** Lets operations wait for a scarce resource of the process or the machine. */
-export abstract class Shortfall {
+export abstract class ScarceResource {
   private readonly waiting = new Set<() => void>();
   private isMissing = false;
   private isStopped = false;
 
-  constructor(private readonly options: ShortfallOptions) {}
+  constructor(private readonly options: ScarceResourceOptions) {}
 
   /**
    * Resolves once there is enough.
