@@ -2,7 +2,7 @@ import * as nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
 
 /** A part of `node:module` since Node 22.1. Does nothing if Node's environment variables name another folder or disable the cache. */
-interface CompileCache {
+interface CacheEnabler {
   enableCompileCache?(folder: string): unknown;
 }
 
@@ -11,5 +11,5 @@ const folder = new URL("../../.compile-cache/", import.meta.url);
 
 /** Has Node cache compiled code, which shortens a start by a sixth. Without the permission to write to the folder, nothing is cached. */
 export const enableCompileCache = (): void => {
-  (nodeModule as CompileCache).enableCompileCache?.(fileURLToPath(folder));
+  (nodeModule as CacheEnabler).enableCompileCache?.(fileURLToPath(folder));
 };

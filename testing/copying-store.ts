@@ -41,7 +41,7 @@ type Keys = ReadonlyMap<string, KeyValue>;
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
 /** Returns a predicate for the keys of a request. */
-function covers(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): (key: string) => boolean {
+function keyFilterOf(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): (key: string) => boolean {
   const [from, end] = [text(request.key), text(request.rangeEnd)];
   if (end === "") return (key) => key === from;
   return (key) => key >= from && (end === "\0" || key < end);
@@ -91,7 +91,7 @@ class Draft {
   }
 
   deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
-    const gone = this.delete(({ key }) => covers(request)(text(key)));
+    const gone = this.delete(({ key }) => keyFilterOf(request)(text(key)));
     return { header: undefined, deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] };
   }
 
@@ -210,7 +210,7 @@ export class CopyingStore {
 
   /** Appends to `path` which branch each nested transaction takes, in the order of execution. */
   private choose(request: TxnRequest, path: boolean[]): void {
-    const succeeded = request.compare.every((compare) => holds(this.now, compare));
+    const succeeded = request.compare.every((compare) => isCompareTrue(this.now, compare));
     path.push(succeeded);
     for (const op of succeeded ? request.success : request.failure)
       if (op.request?.$case === "requestTxn") this.choose(op.request.value, path);
@@ -282,7 +282,7 @@ const headerAt = (revision: number): ResponseHeader => ({
 
 function rangeOf(keys: Keys, request: RangeRequest): RangeResponse {
   const { limit, sortOrder, sortTarget } = request;
-  const within = sortByKey(keys).filter(({ key }) => covers(request)(text(key)));
+  const within = sortByKey(keys).filter(({ key }) => keyFilterOf(request)(text(key)));
   const count = BigInt(within.length);
   if (request.countOnly) return { header: undefined, kvs: [], more: false, count };
   const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
@@ -314,13 +314,13 @@ function compareBy(target: By, a: KeyValue, b: KeyValue): number {
   return target === By.CREATE ? Number(a.createRevision - b.createRevision) : Number(a.modRevision - b.modRevision);
 }
 
-function holds(keys: Keys, compare: Compare): boolean {
-  const held = [...keys.values()].filter(({ key }) => covers(compare)(text(key)));
+function isCompareTrue(keys: Keys, compare: Compare): boolean {
+  const held = [...keys.values()].filter(({ key }) => keyFilterOf(compare)(text(key)));
   if (held.length === 0 && compare.target === On.VALUE) return false;
-  return (held.length === 0 ? [KeyValue.create()] : held).every((kv) => holdsFor(kv, compare));
+  return (held.length === 0 ? [KeyValue.create()] : held).every((kv) => isCompareTrueFor(kv, compare));
 }
 
-function holdsFor(kv: KeyValue, { target, result, targetUnion: given }: Compare): boolean {
+function isCompareTrueFor(kv: KeyValue, { target, result, targetUnion: given }: Compare): boolean {
   const number = (kind: string): bigint =>
     given?.$case === kind && typeof given.value === "bigint" ? given.value : 0n;
   const differences = {

@@ -19,7 +19,7 @@ import type { Scheduler } from "./scheduler.js";
 import type { SimNetwork } from "./sim-network.js";
 import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js";
 import type { EventLog } from "./event-log.js";
-import { Traps, type Moment } from "./traps.js";
+import { MomentHooks, type Moment } from "./moment-hooks.js";
 
 /** Small, so that a write of three keys is applied in several slices, between which other events happen. */
 const smallSlices = { changesPerSlice: 2, changesSentAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
@@ -83,7 +83,7 @@ export class Host {
   readonly disk: DiskConditions = { maxMs: 1, failsNext: false };
   readonly storeDisk: StoreConditions;
   readonly config: MemberConfig;
-  readonly traps = new Traps();
+  readonly hooks = new MomentHooks();
   process: SimProcess | undefined;
   running: Running | undefined;
   /** A fault that may make this incarnation fail has been injected. */
@@ -182,7 +182,7 @@ export class Host {
 
   /** The member has reached the moment. */
   onReached(moment: Moment | `send ${Outgoing["message"]["kind"]}`): void {
-    if (this.isUp) this.traps.onReached(moment);
+    if (this.isUp) this.hooks.onReached(moment);
   }
 
   pause(): void {

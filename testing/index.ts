@@ -22,5 +22,5 @@ export { normalConditions, SimNetwork, type Way, type LinkConditions } from "./s
 export { SimStores, type StoreConditions } from "./sim-store.js";
 export { EventLog } from "./event-log.js";
 export type { Timeline } from "./timeline.js";
-export { moments, Traps, type Moment } from "./traps.js";
+export { MomentHooks, moments, type Moment } from "./moment-hooks.js";
 export { VirtualClock } from "./virtual-clock.js";

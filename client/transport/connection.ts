@@ -181,14 +181,14 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   retire(): void {
     this.retired = true;
     for (const each of this.pending.all()) each.retire();
-    this.liveness.reconsider();
+    this.liveness.wakeWaiting();
     // The connection closes after this turn, so that a call that has just chosen it can still be made.
     this.clock.soon(() => this.closeIfRetired());
   }
 
   /** Makes requests that wait for `whenConfirmed` choose a connection again. */
-  reconsider(): void {
-    this.liveness.reconsider();
+  wakeWaiting(): void {
+    this.liveness.wakeWaiting();
   }
 
   /**

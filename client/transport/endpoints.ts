@@ -369,7 +369,7 @@ export class Endpoints implements ConnectionOwner, Retries {
   /** A connection has come up: wakes the requests that wait for one. */
   onUp(): void {
     this.waiting.wake();
-    for (const each of this.connections) each.reconsider();
+    for (const each of this.connections) each.wakeWaiting();
   }
 
   /** The current era. */

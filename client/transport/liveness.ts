@@ -126,7 +126,7 @@ export class Liveness {
   }
 
   /** Wakes all waiting writes: each checks the state again. */
-  reconsider(): void {
+  wakeWaiting(): void {
     this.waiting.wake();
   }
 

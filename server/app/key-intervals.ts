@@ -13,7 +13,7 @@ export class KeyIntervals {
     for (const { from, to } of other.intervals()) this.add(from, to);
   }
 
-  contains(key: string): boolean {
+  hasKey(key: string): boolean {
     const intervals = this.intervals();
     let low = 0;
     let high = intervals.length; // a binary search for the first interval that starts beyond the key

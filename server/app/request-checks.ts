@@ -142,5 +142,5 @@ const addNested = (level: Writes, txn: TxnRequest): void => {
 };
 
 const mustBeNew = (key: string, { puts, deletes }: Writes): void => {
-  if (puts.has(key) || deletes.contains(key)) refuse("duplicate-key", `key ${JSON.stringify(key)} is written twice`);
+  if (puts.has(key) || deletes.hasKey(key)) refuse("duplicate-key", `key ${JSON.stringify(key)} is written twice`);
 };

@@ -13,7 +13,7 @@ export class KeyCover {
   }
 
   /** Whether all keys in `[from, to)` are covered. An empty interval is covered if `from` is, as in etcd's interval tree. */
-  covers(from: string, to: string): boolean {
+  isCovered(from: string, to: string): boolean {
     if (from >= to) return this.endFrom(from) !== undefined;
     const interval = this.findLastFrom(from);
     return interval !== undefined && to <= interval.to;

@@ -15,12 +15,12 @@ export class UserPermissions {
 
   /** Whether all keys of a range may be read. */
   mayRead(range: KeyRange): boolean {
-    return covers(this.readable, range);
+    return isCoveredBy(this.readable, range);
   }
 
   /** Whether all keys of a range may be written. */
   mayWrite(range: KeyRange): boolean {
-    return covers(this.writable, range);
+    return isCoveredBy(this.writable, range);
   }
 
   /** Returns the end of the readable keys from `key` on, without a gap; undefined: `key` itself may not be read. */
@@ -34,9 +34,9 @@ export class UserPermissions {
   }
 }
 
-const covers = (cover: KeyCover, range: KeyRange): boolean => {
+const isCoveredBy = (cover: KeyCover, range: KeyRange): boolean => {
   const from = keyText(range.key);
-  return cover.covers(from, endOf(from, range));
+  return cover.isCovered(from, endOf(from, range));
 };
 
 const coverOf = (permissions: readonly Permission[], type: Permission_Type): KeyCover =>

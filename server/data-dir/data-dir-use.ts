@@ -30,7 +30,7 @@ export const lockFolder = async (folder: string, disk: MemberDisk = machineDisk)
 /** Whether a member runs on this directory. */
 export const isInUse = async (dataDir: string, disk: MemberDisk = machineDisk): Promise<boolean> => {
   const files = new DirectoryFiles(disk, dataDir);
-  if (!(await files.names()).includes("lock")) return false;
+  if (!(await files.listNames()).includes("lock")) return false;
   try {
     await (await disk.lock(files.pathOf("lock"))).close();
     return false;
@@ -55,14 +55,14 @@ export const clearDataDirectories = async (
       const files = new DirectoryFiles(disk, dataDir);
       try {
         await files.refuseAllButMember();
-        if ((await files.names()).length > 0) locked.push({ files, lock: await files.lock() });
+        if ((await files.listNames()).length > 0) locked.push({ files, lock: await files.lock() });
       } catch (error) {
         throw asStartError(error, dataDir);
       }
     }
     // The lock's file remains: a waiting process must not get another one.
     for (const { files } of locked)
-      for (const name of await files.names())
+      for (const name of await files.listNames())
         if (name !== "lock") await toPromise((done) => disk.removeTree(files.pathOf(name), done));
   } finally {
     for (const { lock } of locked) await lock.close();

@@ -37,7 +37,7 @@ export class DataDirectory {
       try {
         // The files read below may have been replaced by a process that was killed before the replacement was durable.
         await syncDirectory(disk, files.member);
-        const owner = await files.owner();
+        const owner = await files.readOwner();
         if (owner === undefined) await removeUnfinished(disk, files);
         return new DataDirectory(disk, files, lock, owner);
       } catch (error) {
@@ -54,8 +54,8 @@ export class DataDirectory {
   }
 
   /** Returns the store in use. */
-  store(): Promise<StoreInUse> {
-    return this.files.storeInUse();
+  readStoreInUse(): Promise<StoreInUse> {
+    return this.files.readStoreInUse();
   }
 
   /** The path of the first store, which is created before `begin`. */
@@ -66,7 +66,7 @@ export class DataDirectory {
   /** Returns an unused path for another store. A single one at a time: the unused store of a former attempt is removed. */
   async newStorePath(): Promise<string> {
     await this.removeUnusedStores();
-    const numbers = (await this.files.stores()).map((name) => Number(name.slice("store-".length)));
+    const numbers = (await this.files.listStores()).map((name) => Number(name.slice("store-".length)));
     return this.files.pathOf(`store-${Math.max(...numbers) + 1}`);
   }
 
@@ -85,8 +85,8 @@ export class DataDirectory {
 
   /** Removes every store but the one in use: replaced by a snapshot, or never complete. */
   async removeUnusedStores(): Promise<void> {
-    const inUse = basename((await this.store()).path);
-    for (const name of await this.files.stores())
+    const inUse = basename((await this.readStoreInUse()).path);
+    for (const name of await this.files.listStores())
       if (name !== inUse) await removeTree(this.disk, this.files.pathOf(name));
   }
 
@@ -97,14 +97,14 @@ export class DataDirectory {
 
   /** Counts this start of the member: every incarnation is higher than all before it. */
   async nextIncarnation(): Promise<number> {
-    const next = (await this.files.incarnation()) + 1;
+    const next = (await this.files.readIncarnation()) + 1;
     await this.replace("incarnation", `${next}\n`);
     return next;
   }
 
   /** Reads the file `peers`; undefined: there is none yet. */
   readPeers(): Promise<string | undefined> {
-    return this.files.peers();
+    return this.files.readPeers();
   }
 
   /** Replaces the file `peers`; resolves when it is durable. */
@@ -124,7 +124,7 @@ export class DataDirectory {
 
 /** Removes the files of a bootstrap that did not reach `begin`: the member had not voted or acknowledged. */
 const removeUnfinished = async (disk: MemberDisk, files: DirectoryFiles): Promise<void> => {
-  for (const name of await files.names()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
+  for (const name of await files.listNames()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
 };
 
 const removeTree = (disk: MemberDisk, path: string): Promise<void> => toPromise((done) => disk.removeTree(path, done));

@@ -67,18 +67,18 @@ export class DirectoryFiles {
   }
 
   /** Returns the names of all files; none, if there is no such directory. */
-  async names(): Promise<readonly string[]> {
-    return (await this.namesIn(this.member)) ?? [];
+  async listNames(): Promise<readonly string[]> {
+    return (await this.listNamesIn(this.member)) ?? [];
   }
 
   /** Returns the names of all stores, in use or not. */
-  async stores(): Promise<string[]> {
-    return (await this.names()).filter((name) => /^store-\d+$/.test(name));
+  async listStores(): Promise<string[]> {
+    return (await this.listNames()).filter((name) => /^store-\d+$/.test(name));
   }
 
   /** Called before any file is created. @throws StartError if the directory has files of another program */
   async refuseForeign(): Promise<void> {
-    const names = await this.names();
+    const names = await this.listNames();
     if (names.includes("snap"))
       throw new StartError(
         `${this.member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,
@@ -92,7 +92,7 @@ export class DirectoryFiles {
 
   /** @throws StartError if the data directory, or its folder `member`, has files that are not a member's */
   async refuseAllButMember(): Promise<void> {
-    const foreign = ((await this.namesIn(resolve(this.dataDir))) ?? []).find((name) => name !== "member");
+    const foreign = ((await this.listNamesIn(resolve(this.dataDir))) ?? []).find((name) => name !== "member");
     if (foreign !== undefined)
       throw new StartError(
         `${join(this.dataDir, foreign)} is not a file of minietcd: remove it, or choose another --data-dir`,
@@ -118,8 +118,8 @@ export class DirectoryFiles {
    * @throws StartError if the file is damaged, or missing: a member that votes and acknowledges again without its state can
    * undo entries that a majority acknowledged; NewerDirectoryError; UnfinishedRebuildError
    */
-  async owner(): Promise<DirectoryOwner | undefined> {
-    if ((await this.names()).includes(rebuildNote))
+  async readOwner(): Promise<DirectoryOwner | undefined> {
+    if ((await this.listNames()).includes(rebuildNote))
       throw new UnfinishedRebuildError(
         `the rebuild of data directory ${this.dataDir} from the other members' was interrupted: repeat it`,
       );
@@ -140,7 +140,7 @@ export class DirectoryFiles {
   }
 
   /** @throws StartError if `store-current` does not name a store */
-  async storeInUse(): Promise<StoreInUse> {
+  async readStoreInUse(): Promise<StoreInUse> {
     const path = this.pathOf("store-current");
     const text = (await readText(this.disk, path)) ?? "";
     const [, name, index, term] = /^(store-\d+)\n(?:index (\d+) term (\d+)\n)?$/.exec(text) ?? [];
@@ -155,7 +155,7 @@ export class DirectoryFiles {
    * @throws StartError if the file is damaged, or missing: after a start with number 1, all members would skip this member's
    * proposals as repeats, without any error
    */
-  async incarnation(): Promise<number> {
+  async readIncarnation(): Promise<number> {
     const path = this.pathOf("incarnation");
     const text = await readText(this.disk, path);
     if (text === undefined) {
@@ -169,17 +169,17 @@ export class DirectoryFiles {
   }
 
   /** Reads the file `peers`; undefined: there is none yet. */
-  peers(): Promise<string | undefined> {
+  readPeers(): Promise<string | undefined> {
     return readText(this.disk, this.pathOf("peers"));
   }
 
   /** Whether a member was started here: its log and the number of its starts are written after `format.json`. */
   private async wasStarted(): Promise<boolean> {
-    if ((await this.names()).includes("incarnation")) return true;
-    return ((await this.namesIn(this.pathOf("wal"))) ?? []).some((name) => name.endsWith(".wal"));
+    if ((await this.listNames()).includes("incarnation")) return true;
+    return ((await this.listNamesIn(this.pathOf("wal"))) ?? []).some((name) => name.endsWith(".wal"));
   }
 
-  private namesIn(directory: string): Promise<readonly string[] | undefined> {
+  private listNamesIn(directory: string): Promise<readonly string[] | undefined> {
     return ignoreMissing(toPromise<readonly string[]>((done) => this.disk.list(directory, done)));
   }
 }

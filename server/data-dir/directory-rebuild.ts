@@ -65,7 +65,8 @@ export class DirectoryRebuild {
       await rebuild.moveFormerFiles();
       await rebuild.note("building");
     }
-    for (const each of await rebuild.contents()) await toPromise((done) => disk.removeTree(files.pathOf(each), done));
+    for (const each of await rebuild.listContents())
+      await toPromise((done) => disk.removeTree(files.pathOf(each), done));
     return rebuild;
   }
 
@@ -97,14 +98,14 @@ export class DirectoryRebuild {
     if (this.aside === undefined) return;
     const target = join(this.aside, "member");
     await ensureDirectory(this.disk, target);
-    for (const name of await this.contents())
+    for (const name of await this.listContents())
       await toPromise((done) => this.disk.rename(this.pathOf(name), join(target, name), done));
     await this.sync(target);
     await this.sync(this.files.member);
   }
 
-  private async contents(): Promise<string[]> {
-    return contentsOf(await this.files.names());
+  private async listContents(): Promise<string[]> {
+    return contentsOf(await this.files.listNames());
   }
 
   private note(stage: Stage): Promise<void> {
@@ -128,7 +129,7 @@ const contentsOf = (names: readonly string[]): string[] =>
 
 /** Returns an unused name beside the data directory; undefined: there are no files to move. */
 const findAsideName = async (dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<string | undefined> => {
-  if (contentsOf(await files.names()).length === 0) return undefined;
+  if (contentsOf(await files.listNames()).length === 0) return undefined;
   const taken = await toPromise<readonly string[]>((done) => disk.list(dirname(resolve(dataDir)), done));
   const nameOf = (n: number): string => `${basename(resolve(dataDir))}.damaged-${n}`;
   let n = 1;

@@ -14,7 +14,7 @@ export const metricsPage = async (metrics: () => Promise<string>, headers: Incom
   try {
     const text = await metrics();
     const contentType = `text/plain; version=0.0.4; charset=utf-8; escaping=${escapingOf(headers.accept)}`;
-    if (!takesGzip(headers["accept-encoding"])) return { status: 200, contentType, body: text };
+    if (!isGzipAccepted(headers["accept-encoding"])) return { status: 200, contentType, body: text };
     return { status: 200, contentType, fields: { "Content-Encoding": "gzip" }, body: await compress(text) };
   } catch (error) {
     return textPage(500, `cannot gather metrics: ${errorText(error)}`);
@@ -26,7 +26,7 @@ const escapingOf = (accept = ""): string =>
   /\bescaping\s*=\s*allow-utf-8\b/.test(accept) ? "allow-utf-8" : "underscores";
 
 /** Whether an Accept-Encoding includes gzip, with a weight above 0 (RFC 9110 §12.5.3). */
-const takesGzip = (accepted: string | string[] = ""): boolean =>
+const isGzipAccepted = (accepted: string | string[] = ""): boolean =>
   String(accepted)
     .split(",")
     .some((coding) => /^\s*gzip\s*(;\s*q\s*=\s*(1|1\.0+|0?\.\d*[1-9]\d*)\s*)?$/i.test(coding));

@@ -74,7 +74,7 @@ export class LeaseTerm {
     this.checkpointMs = checkpointMs;
     for (const lease of leases) this.leases.set(lease.id, timedLeaseOf(lease, now + graceMs, now));
     this.queue = new LeaseQueue([...this.leases.values()]);
-    const lasting = [...this.leases.values()].filter((lease) => this.needsCheckpoints(lease));
+    const lasting = [...this.leases.values()].filter((lease) => this.isCheckpointNeeded(lease));
     this.checkpoints = new LeaseQueue(lasting.map((lease) => this.checkpointOf(lease)));
   }
 
@@ -83,7 +83,7 @@ export class LeaseTerm {
     const added = timedLeaseOf(lease, now, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
-    if (this.needsCheckpoints(added)) this.checkpoints.add(this.checkpointOf(added));
+    if (this.isCheckpointNeeded(added)) this.checkpoints.add(this.checkpointOf(added));
   }
 
   /** Removes a lease and answers the keep-alives that came too late. */
@@ -148,7 +148,7 @@ export class LeaseTerm {
     return due;
   }
 
-  private needsCheckpoints({ ttlSeconds }: TimedLease): boolean {
+  private isCheckpointNeeded({ ttlSeconds }: TimedLease): boolean {
     return ttlSeconds * 1_000 > this.checkpointMs;
   }
 

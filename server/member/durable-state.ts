@@ -82,7 +82,7 @@ export const openDurableState = async (
       error,
     });
   };
-  const { path, installed } = await directory.store();
+  const { path, installed } = await directory.readStoreInUse();
   const openStore = async (): Promise<OpenedStore> => {
     const store = await openStoreAt(backends, parts.storeLimits, path, environment, onStoreFailure);
     const newStores = teardown.closeLater(

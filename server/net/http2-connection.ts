@@ -3,13 +3,11 @@ import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
 import { certificateNameOf, maxConnectionWithoutRequestMs, remoteAddressOf } from "../base/index.js";
 import { sanitizeAuthority, hasContentLength } from "./hpack-authority.js";
+import { frameHeaderBytes, frameFlag, frameType } from "./http2/index.js";
 import {
   encodeFrame,
   encodeGoAway,
   FrameCutter,
-  frameHeaderBytes,
-  frameFlag,
-  frameType,
   headerBlockOf,
   http2Error,
   http2Preface,

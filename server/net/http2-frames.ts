@@ -1,16 +1,17 @@
 // The frames of HTTP/2 (RFC 9113 §4, §6) that a connection to Node is inspected for.
 
+import { frameFlag, frameHeaderBytes, frameType } from "./http2/index.js";
+
 /** The 24 bytes at the start of every HTTP/2 connection (RFC 9113 §3.4). */
 export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-export const frameHeaderBytes = 9;
-export const frameType = { data: 0, headers: 1, resetStream: 3, ping: 6, goAway: 7, continuation: 9 } as const;
-export const frameFlag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
+/** Error codes of GOAWAY frames (RFC 9113 §7). */
 export const http2Error = { none: 0, enhanceYourCalm: 11 } as const;
 
 /** The largest payload of a frame by default, which Node does not change (RFC 9113 §4.2). */
 export const maxNodeFrameBytes = 16_384;
 
+/** The header of a frame (RFC 9113 §4.1). */
 export interface FrameHeader {
   /** Bytes of the payload. */
   readonly length: number;
@@ -81,6 +82,7 @@ export class FrameCutter {
   }
 }
 
+/** Reads the header of the frame that begins at `at`. */
 export const readHeader = (bytes: Buffer, at: number): FrameHeader => ({
   length: bytes.readUIntBE(at, 3),
   type: bytes.readUInt8(at + 3),

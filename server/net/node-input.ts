@@ -1,4 +1,5 @@
-import { frameFlag, frameType, maxNodeFrameBytes, type FrameHeader } from "./http2-frames.js";
+import { frameFlag, frameType } from "./http2/index.js";
+import { maxNodeFrameBytes, type FrameHeader } from "./http2-frames.js";
 import type { StreamTable } from "./stream-table.js";
 
 /** The maximum number of requests that reach Node in one tick. Node ends a connection after it has refused a hundred streams. */

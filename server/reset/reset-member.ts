@@ -62,7 +62,7 @@ export const resetMember = async ({ dataDir, others, temporary }: ResetOptions):
 
 const lockOther = async (dataDir: string, files: DirectoryFiles): Promise<DirectoryLock> => {
   try {
-    if ((await files.names()).length === 0)
+    if ((await files.listNames()).length === 0)
       throw new StartError(`${dataDir} holds no member's data: the directories of all other members are needed`);
     await files.refuseForeign();
     return await files.lock();
@@ -80,7 +80,7 @@ const lockTarget = async (dataDir: string, files: DirectoryFiles): Promise<Direc
 /** Reads the file `peers` of the lost member; undefined: it is lost, too. */
 const readHint = async (target: DirectoryFiles): Promise<PeersFile | undefined> => {
   try {
-    const text = await ignoreMissing(target.peers());
+    const text = await ignoreMissing(target.readPeers());
     return text === undefined ? undefined : parsePeersFile(text);
   } catch (error) {
     if (error instanceof StartError || errorCode(error) !== undefined) return undefined;

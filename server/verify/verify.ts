@@ -154,7 +154,7 @@ class Verification {
   private async checkOwner(): Promise<Maybe<DirectoryOwner> | "nobody"> {
     const part = "format.json";
     try {
-      const owner = await this.files.owner();
+      const owner = await this.files.readOwner();
       if (owner === undefined) {
         this.ok(part, "not there: no member has been started here yet, or not to the end; the next start begins anew");
         return "nobody";
@@ -171,7 +171,7 @@ class Verification {
   private async checkIncarnation(): Promise<Maybe<number>> {
     const part = "incarnation";
     try {
-      const starts = await this.files.incarnation();
+      const starts = await this.files.readIncarnation();
       this.ok(part, starts === 0 ? "not there: this member has not been started to the end yet" : `start ${starts}`);
       return starts;
     } catch (error) {
@@ -183,7 +183,7 @@ class Verification {
   private async checkPeers(incarnation: Maybe<number>): Promise<Maybe<PeersFile>> {
     const part = "peers";
     const path = this.files.pathOf(part);
-    const text = await this.files.peers();
+    const text = await this.files.readPeers();
     if (text === undefined) {
       // The first start creates the file after it has counted itself.
       if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member knows no peer yet");
@@ -205,9 +205,9 @@ class Verification {
 
   private async checkStoreInUse(): Promise<Maybe<StoreInUse>> {
     const part = "store-current";
-    const stores = await this.files.stores();
+    const stores = await this.files.listStores();
     try {
-      const inUse = await this.files.storeInUse();
+      const inUse = await this.files.readStoreInUse();
       const current = basename(inUse.path);
       const others = stores.filter((name) => name !== current);
       const leftOver = `; ${others.join(", ")}: left of a snapshot, the next start removes it`;

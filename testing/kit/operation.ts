@@ -83,9 +83,9 @@ const spansOfTxn = ({ compare, success, failure }: TxnRequest): readonly KeySpan
 
 /** Whether a key may be in both lists. */
 export const haveCommonKey = (some: readonly KeySpan[], others: readonly KeySpan[]): boolean =>
-  some.some((one) => others.some((other) => contains(one, other.from) || contains(other, one.from)));
+  some.some((one) => others.some((other) => hasKey(one, other.from) || hasKey(other, one.from)));
 
-const contains = ({ from, to }: KeySpan, key: string): boolean => {
+const hasKey = ({ from, to }: KeySpan, key: string): boolean => {
   if (to === undefined) return key === from;
   return key >= from && (to === "\0" || key < to);
 };

@@ -174,10 +174,10 @@ test("a set of intervals covers a key if one of them does", () => {
       const isCovered = (added: [string, string][], each: string): boolean =>
         added.some(([from, to]) => from <= each && each < to);
       for (const [from, to] of first) intervals.add(from, to);
-      for (const each of keys) assert.equal(intervals.contains(each), isCovered(first, each));
+      for (const each of keys) assert.equal(intervals.hasKey(each), isCovered(first, each));
       for (const [from, to] of then) others.add(from, to);
       intervals.addAll(others);
-      for (const each of keys) assert.equal(intervals.contains(each), isCovered([...first, ...then], each));
+      for (const each of keys) assert.equal(intervals.hasKey(each), isCovered([...first, ...then], each));
     }),
   );
 });

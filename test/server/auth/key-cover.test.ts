@@ -16,7 +16,7 @@ test("an interval is covered if each of its keys is", () => {
       const isCovered = asked.every((key) => given.some((one) => one.from <= key && key < one.to));
       const edges = [from, ...given.map((one) => one.to)].filter((key) => from <= key && key < to);
       const areEdgesCovered = edges.every((key) => given.some((one) => one.from <= key && key < one.to));
-      assert.equal(new KeyCover(given).covers(from, to), isCovered && areEdgesCovered);
+      assert.equal(new KeyCover(given).isCovered(from, to), isCovered && areEdgesCovered);
     }),
   );
 });
@@ -26,15 +26,15 @@ test("adjoining intervals are merged; a gap of one key is not covered", () => {
     { from: "c", to: "e" },
     { from: "a", to: "c" },
   ]);
-  assert.ok(adjoining.covers("a", "e"));
-  assert.ok(!adjoining.covers("a", "e\0"));
-  assert.ok(!adjoining.covers("a", endOfKeys));
+  assert.ok(adjoining.isCovered("a", "e"));
+  assert.ok(!adjoining.isCovered("a", "e\0"));
+  assert.ok(!adjoining.isCovered("a", endOfKeys));
   const apart = new KeyCover([
     { from: "a", to: "c" },
     { from: "c\0", to: endOfKeys },
   ]);
-  assert.ok(!apart.covers("a", "d"));
-  assert.ok(apart.covers("c\0", endOfKeys));
+  assert.ok(!apart.isCovered("a", "d"));
+  assert.ok(apart.isCovered("c\0", endOfKeys));
 });
 
 test("an interval without keys needs its key to be covered, as in etcd", () => {
@@ -45,12 +45,12 @@ test("an interval without keys needs its key to be covered, as in etcd", () => {
     ["b", "a"],
     ["b", ""],
   ] as const)
-    assert.ok(cover.covers(from, to));
+    assert.ok(cover.isCovered(from, to));
   for (const [from, to] of [
     ["c", "c"],
     ["c", "b"],
     ["d", "d"],
     ["", ""],
   ] as const)
-    assert.ok(!cover.covers(from, to));
+    assert.ok(!cover.isCovered(from, to));
 });

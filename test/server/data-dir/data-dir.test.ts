@@ -26,7 +26,7 @@ test("a new directory has no owner until a member starts in it", async (t) => {
 
   const again = await DataDirectory.open(path, machineDisk);
   assert.deepEqual(again.owner, owner);
-  assert.deepEqual(await again.store(), { path: store, installed: undefined });
+  assert.deepEqual(await again.readStoreInUse(), { path: store, installed: undefined });
   assert.equal(store, join(path, "member", "store-1"));
   await again.close();
   assert.equal((await stat(join(path, "member"))).mode & 0o777, 0o700);
@@ -154,7 +154,7 @@ test("a store-current with a wrong name is refused, and no store is created", as
   const directory = await DataDirectory.open(path, machineDisk);
   for (const name of ["../elsewhere", "store-", "", "store-1/x"]) {
     await writeFile(join(path, "member", "store-current"), name);
-    await assertRefused(directory.store(), /store-current is damaged/);
+    await assertRefused(directory.readStoreInUse(), /store-current is damaged/);
   }
   await directory.close();
 });

@@ -179,7 +179,7 @@ for (const code of ["EMFILE", "ENFILE"])
     await done;
     assert.equal(failures, 4, "two directories, the new file, and its directory");
     disk.onOperation = () => undefined;
-    assert.equal((await directory.store()).path, "/m1/member/store-2");
+    assert.equal((await directory.readStoreInUse()).path, "/m1/member/store-2");
   });
 
 test("a failure for another reason than descriptors is not repeated", async () => {

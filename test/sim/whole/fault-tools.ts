@@ -108,7 +108,7 @@ export class FaultTools {
   /** Acts when the member comes to the moment for the time number `skip + 1`. */
   actAtMoment(host: Host, moment: Moment, skip: number, act: () => void): void {
     let left = skip;
-    const remove = host.traps.add(moment, () => {
+    const remove = host.hooks.add(moment, () => {
       if (this.isOver || left-- > 0) return;
       remove();
       this.eventLog.addLine(`${host.name} comes to the moment: ${moment}`);
@@ -119,7 +119,7 @@ export class FaultTools {
   /** Acts whenever a member comes to the moment, for `ms`. */
   actAtEveryMoment(moment: Moment, ms: number, act: (host: Host) => void): void {
     for (const host of this.hosts) {
-      const remove = host.traps.add(moment, () => {
+      const remove = host.hooks.add(moment, () => {
         if (!this.isOver) act(host);
       });
       this.actAfter(ms, remove);

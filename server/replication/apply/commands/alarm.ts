@@ -44,7 +44,7 @@ export const checkAlarms = (command: AnyCommand, alarms: AlarmRegistry): void =>
   if (alarms.all.length === 0) return;
   if (alarms.isActive(AlarmType.CORRUPT) && changesData(command.$case))
     throw new ServerError("corrupt", "the alarm CORRUPT is active");
-  if (alarms.isActive(AlarmType.NOSPACE) && takesSpace(command))
+  if (alarms.isActive(AlarmType.NOSPACE) && isSpaceNeededFor(command))
     throw new ServerError("no-space", "the alarm NOSPACE is active");
 };
 
@@ -60,7 +60,7 @@ const dataKinds = new Set<CommandKind>([
 
 const changesData = (kind: CommandKind): boolean => dataKinds.has(kind);
 
-const takesSpace = ({ $case: kind, value }: AnyCommand): boolean => {
+const isSpaceNeededFor = ({ $case: kind, value }: AnyCommand): boolean => {
   if (kind === "put" || kind === "leaseGrant") return true;
   return kind === "txn" && hasPut(value as TxnRequest);
 };

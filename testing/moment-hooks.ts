@@ -20,26 +20,27 @@ export const moments = [
   /** An answer to a client has been sent. */
   "answer",
 ] as const;
+/** One of `moments`. */
 export type Moment = (typeof moments)[number];
 
-interface Trap {
+interface MomentHook {
   readonly moment: Moment;
-  readonly spring: () => void;
+  readonly run: () => void;
 }
 
 /** Actions on a member that run at certain moments. */
-export class Traps {
-  private readonly set = new Set<Trap>();
+export class MomentHooks {
+  private readonly hooks = new Set<MomentHook>();
 
-  /** Calls `spring` whenever the member reaches the moment. @returns a function that removes the trap */
-  add(moment: Moment, spring: () => void): () => void {
-    const trap = { moment, spring };
-    this.set.add(trap);
-    return () => void this.set.delete(trap);
+  /** Calls `run` whenever the member reaches the moment. @returns a function that removes the hook */
+  add(moment: Moment, run: () => void): () => void {
+    const hook = { moment, run };
+    this.hooks.add(hook);
+    return () => void this.hooks.delete(hook);
   }
 
   /** The member has reached the moment. */
   onReached(moment: string): void {
-    for (const trap of [...this.set]) if (trap.moment === moment) trap.spring();
+    for (const hook of [...this.hooks]) if (hook.moment === moment) hook.run();
   }
 }
