@@ -59,7 +59,7 @@ export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
   } catch (error) {
     if (error instanceof FlagError) refuseFlags(error);
     if (!(error instanceof StartError))
-      logger.error("unexpected", { stack: error instanceof Error ? error.stack : "" });
+      logger.error("unexpected error", { stack: error instanceof Error ? error.stack : "" });
     logger.fatal("cannot start", { error: errorText(error) });
     tellSupervisor({ kind: "failed", reason: errorText(error) });
     process.exit(1);
@@ -116,11 +116,11 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
       writeCompileCache();
       if (config.warmUp) void warmUpMember(member, config, environment).then(() => collection.expectGarbage());
     },
-    () => undefined, // `stopped` has the reason
+    () => undefined, // `whenStopped` has the reason
   );
   const failure = await member.whenStopped;
   if (failure === undefined) return;
-  logger.fatal("stopped", { error: errorText(failure) });
+  logger.fatal("member failed", { error: errorText(failure) });
   tellSupervisor({ kind: "failed", reason: errorText(failure) });
   process.exit(1);
 };

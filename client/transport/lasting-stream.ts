@@ -71,7 +71,7 @@ export class LastingStream<Request, Response> {
     const { wanted, stream } = this;
     this.wanted = this.stream = undefined;
     wanted?.abort();
-    stream?.breakOff("it is not wanted any more");
+    stream?.breakOff("it is no longer needed");
   }
 
   private async keepOpen(wanted: AbortController): Promise<void> {

@@ -279,7 +279,7 @@ const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: Member
   const descriptors = processDescriptors();
   // A restart need not name the peers: assume two of them, as in a cluster of three.
   const share = descriptors.share(Math.max(initialCluster.length - 1, 2));
-  logger.info("file descriptors", {
+  logger.info("file descriptor limits", {
     limit: descriptors.limit,
     maxClientConnections: share.clients.max,
     maxUnknownPeerConnections: share.unknownPeers,
@@ -291,7 +291,7 @@ const clientConnections = ({ clock, logger }: MemberEnvironment, { clients }: De
   new ClientConnections(
     clients,
     refusalCounter(clock, (count) =>
-      logger.warn("closed client connections at once: too many are open", { count, max: clients.max }),
+      logger.warn("refused client connections: limit reached", { count, max: clients.max }),
     ),
     refusalCounter(clock, (count) =>
       logger.warn(

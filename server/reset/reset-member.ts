@@ -123,7 +123,7 @@ const writeHardState = async (directory: string, hardState: HardState): Promise<
     onFull: () => fail(new StartError(`no space, or no file descriptors, for the log in ${directory}`)),
     onRemovalFailure: () => undefined,
   };
-  const initial = (): Promise<never> => Promise.reject(new StartError(`the log in ${directory} has not begun`));
+  const initial = (): Promise<never> => Promise.reject(new StartError(`there is no log in ${directory}`));
   const { wal } = await Promise.race([
     openWal({ disk: machineDisk, directory, loadInitialConfiguration: initial, listener }),
     failed,

@@ -38,6 +38,7 @@ export interface Finding {
   readonly advice: string | undefined;
 }
 
+/** The options of `verifyDataDirectory`. */
 export interface VerifyOptions {
   readonly dataDir: string;
   /** A folder for a copy of the store: LevelDB changes a directory when it opens it. */
@@ -254,7 +255,7 @@ class Verification {
     }
     const { applied } = report;
     if (applied === undefined) {
-      this.addFinding(part, `${path} does not say what it contains`, damageAdvice);
+      this.addFinding(part, `${path} has no marker: the position up to which the log was applied is missing`, damageAdvice);
       return undefined;
     }
     const compacted = report.compactRevision < 0 ? "" : `, compacted up to ${report.compactRevision}`;

@@ -38,7 +38,7 @@ const occupy = async (paths: readonly string[]): Promise<Socket[]> =>
       }),
   );
 
-const limits = ({ running }: ClusterMember) => running.log.find(({ msg }) => msg === "file descriptors");
+const limits = ({ running }: ClusterMember) => running.log.find(({ msg }) => msg === "file descriptor limits");
 
 const isClosed = (socket: Socket): boolean => socket.destroyed || socket.readableEnded;
 
@@ -78,14 +78,14 @@ test("client connections beyond the limit are closed at once, and new ones are a
   assert.ok(max > 20 && max < maxFiles - 64, `${max} connections`);
   const path = member.endpoint.slice("unix:".length);
   const first = await occupy([path]);
-  await member.running.waitFor("it says that there are too many", ({ log }) =>
-    log.find(({ msg }) => msg === "closed client connections at once: too many are open"),
+  await member.running.waitFor("the log line about refused connections", ({ log }) =>
+    log.find(({ msg }) => msg === "refused client connections: limit reached"),
   );
   await within(20_000, "the end of those that are too many", waitUntilClosed(first, flood - max));
   for (const socket of first) socket.destroy();
   await using client = member.client();
   await client.kv.put("k", "v"); // retried until the member has noticed the end of the flood
-  const received = member.running.log.filter(({ msg }) => String(msg).startsWith("closed client connections"));
+  const received = member.running.log.filter(({ msg }) => String(msg).startsWith("refused client connections"));
   assert.ok(received.length <= 2, "the log is not filled");
 });
 

@@ -50,5 +50,5 @@ test("20 kills of members that receive or send snapshots lose no acknowledged wr
   assertRevisionsInOrder(writers.writes);
   await assertNothingLost(cluster, writers.writes);
   await assertSameHash(cluster);
-  assert.equal(count(cluster, "unexpected"), 0);
+  assert.equal(count(cluster, "unexpected error"), 0);
 });

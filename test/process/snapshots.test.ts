@@ -130,7 +130,7 @@ test("a member killed repeatedly while it receives a snapshot catches up and lea
   await victim.restart();
   await assertSame(cluster);
   await eventually(longEnoughMs, "one store", async () => ((await stores(victim)).length === 1 ? true : undefined));
-  assert.equal(linesOf(victim, "unexpected").length, 0);
+  assert.equal(linesOf(victim, "unexpected error").length, 0);
 });
 
 test("the next leader sends a snapshot when the leader dies while it sends one", async () => {
