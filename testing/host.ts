@@ -78,6 +78,7 @@ export interface Running {
 /** Longest time that a stopping host gives to calls in progress. */
 const graceMs = 500;
 
+/** A simulated machine: its disk and its stores outlive the member process that runs on it. */
 export class Host {
   readonly files: SimDisk;
   readonly disk: DiskConditions = { maxMs: 1, failsNext: false };

@@ -20,7 +20,7 @@ export const moments = [
   /** An answer to a client has been sent. */
   "answer",
 ] as const;
-/** One of `moments`. */
+/** An element of `moments`. */
 export type Moment = (typeof moments)[number];
 
 interface MomentHook {

@@ -28,6 +28,7 @@ export type Outcome<Response> =
   | { readonly kind: "refused" }
   | { readonly kind: "lost" };
 
+/** Receives the responses and the end of a stream. */
 export interface StreamEvents {
   readonly onResponse: (bytes: Uint8Array) => void;
   /** The stream has ended; undefined: its connection broke. Called once, unless the client ended the stream. */
@@ -57,6 +58,7 @@ interface Connection {
   readonly breakers: Set<() => void>;
 }
 
+/** The calls and streams of simulated clients. Requests and answers travel for a random time. */
 export class Rpc {
   private readonly connections = new Map<Host, Connection>();
 

@@ -13,6 +13,7 @@ import {
 } from "../platform/index.js";
 import { sectorsOf, SimDirectory, SimFile, type SimNode } from "./sim-files.js";
 
+/** The name of an operation of a disk. */
 export type OperationKind =
   | "open"
   | "list"
@@ -27,11 +28,13 @@ export type OperationKind =
   | "write"
   | "close";
 
+/** An operation of a disk, for `SimDisk.onOperation`. */
 export interface DiskOperation {
   readonly kind: OperationKind;
   readonly path: string;
 }
 
+/** The options of `SimDisk`. */
 export interface SimDiskOptions {
   /** Decides which unsynced changes survive a crash. */
   readonly random: SeededRandom;
@@ -42,6 +45,7 @@ export interface SimDiskOptions {
   readonly schedule?: (end: () => void) => void;
 }
 
+/** Creates an error with a code of Node, such as `ENOSPC`. */
 export const diskError = (code: string, operation: DiskOperation): Error =>
   Object.assign(new Error(`${code}: simulated, ${operation.kind} '${operation.path}'`), { code });
 
@@ -54,6 +58,10 @@ interface Write {
   readonly position: number;
 }
 
+/**
+ * A disk in memory. A power cut loses a random part of the unsynced changes; a kill may leave a part of each write in
+ * progress.
+ */
 export class SimDisk {
   /**
    * Called at the beginning of each operation; a returned error makes the operation fail. The callback may cut the power or kill

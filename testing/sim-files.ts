@@ -74,6 +74,7 @@ export class SimFile {
   }
 }
 
+/** Returns the number of sectors that the bytes occupy; the last one may be partly filled. */
 export const sectorsOf = (bytes: Uint8Array): number => Math.ceil(bytes.length / sectorBytes);
 
 const resize = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => {
@@ -83,6 +84,7 @@ const resize = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<Arra
   return copy;
 };
 
+/** A file or a directory. */
 export type SimNode = SimFile | SimDirectory;
 type Names = Map<string, SimNode>;
 
@@ -92,6 +94,7 @@ interface NameChange {
   readonly apply: (names: Names) => void;
 }
 
+/** A directory whose changes survive a power cut once they are synced; of the unsynced ones, any may survive. */
 export class SimDirectory {
   /** The names of the directory as programs see them. */
   names: Names = new Map();

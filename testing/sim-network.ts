@@ -31,6 +31,7 @@ export interface LinkConditions {
   readonly reorder: number;
 }
 
+/** Conditions without faults: messages take up to a millisecond. */
 export const normalConditions: LinkConditions = { minDelayMs: 0.05, maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
 
 /** A direction from one member to another, by name. */
@@ -81,6 +82,7 @@ const maxMissedKeepalives = 3;
 /** The longest time until connected members notice the end of a process. */
 const maxFarewellMs = 1;
 
+/** The network between simulated members: links and snapshot channels, with delays, losses and cut directions. */
 export class SimNetwork {
   conditions: LinkConditions = normalConditions;
   /** Conditions of single directions, by both names; they override the general conditions. */

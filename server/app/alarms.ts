@@ -6,6 +6,7 @@ import type { Proposals, Reads } from "../replication/index.js";
 import { clientUser } from "./access.js";
 import type { Operation } from "./application.js";
 
+/** The components on which etcd's Alarm acts. */
 export interface AlarmParts {
   readonly store: Pick<KvStore, "revision">;
   readonly applier: Pick<Applier, "alarms" | "auth">;

@@ -2,6 +2,7 @@ import type { Applier } from "../replication/apply/index.js";
 import type { Reads } from "../replication/index.js";
 import type { Application } from "./application.js";
 
+/** The components from which etcd's MemberList answers. */
 export interface ClusterParts {
   readonly applier: Pick<Applier, "members">;
   readonly reads: Pick<Reads, "startRead">;

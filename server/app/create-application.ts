@@ -28,6 +28,7 @@ export interface ApplicationParts {
 
 type AllSettings = LeaseSettings & WatchSettings & MaintenanceSettings & RangeStreamSettings;
 
+/** The settings of all operations. */
 export interface ApplicationSettings extends Omit<AllSettings, "access"> {
   /** The maximum number of compares of a transaction, and of operations of a branch. */
   readonly maxTxnOps: number;

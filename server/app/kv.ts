@@ -18,12 +18,14 @@ import type { Rights } from "../auth/index.js";
 import { type Access, clientUser } from "./access.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "./request-checks.js";
 
+/** The components that read keys and propose changes of them. */
 export interface KvParts {
   readonly store: Pick<KvStore, "range" | "readTxn" | "firstAttachedKey">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   readonly reads: Pick<Reads, "startRead">;
 }
 
+/** The settings of the operations of etcd's KV. */
 export interface KvSettings {
   /** The maximum number of compares of a transaction, and of operations of a branch. */
   readonly maxTxnOps: number;

@@ -7,6 +7,7 @@ import type { Access } from "./access.js";
 import type { Application } from "./application.js";
 import { leaseCost } from "./write-cost.js";
 
+/** The components that propose changes of leases and know their remaining times. */
 export interface LeaseParts {
   readonly store: Pick<KvStore, "revision" | "lease" | "firstAttachedKey" | "runInSlices">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
@@ -16,6 +17,7 @@ export interface LeaseParts {
   readonly leader: Pick<LeaderCalls, "ask">;
 }
 
+/** The settings of the operations of etcd's Lease. */
 export interface LeaseSettings {
   /** Uniform in [0, 1): the source of the first id for leases whose requests have none. */
   readonly random: () => number;

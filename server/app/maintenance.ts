@@ -8,6 +8,7 @@ import { type AlarmParts, alarmOperation, alarmText } from "./alarms.js";
 import type { Application } from "./application.js";
 import { downgradeOperation } from "./downgrade.js";
 
+/** The components that etcd's Maintenance reports on and acts on. */
 export interface MaintenanceParts extends AlarmParts {
   readonly node: Pick<RaftNode, "status">;
   readonly store: Pick<KvStore, "revision" | "size" | "hash" | "hashKv" | "defragment">;
@@ -15,6 +16,7 @@ export interface MaintenanceParts extends AlarmParts {
   readonly transfer: Pick<LeadershipTransfer, "begin">;
 }
 
+/** The settings of the operations of etcd's Maintenance. */
 export interface MaintenanceSettings {
   readonly versions: ReportedVersions;
 }

@@ -12,6 +12,7 @@ export interface RangeStreamParts {
   readonly reads: Pick<Reads, "startRead">;
 }
 
+/** The settings of etcd's RangeStream. */
 export interface RangeStreamSettings {
   /** The target size of chunks in bytes: `--max-request-bytes`, as in etcd. */
   readonly chunkBytes: number;

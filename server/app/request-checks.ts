@@ -23,6 +23,7 @@ const mustHaveKey = (key: Uint8Array): void => {
 const sortOrders = new Set<number>(Object.values(SortOrder));
 const sortTargets = new Set<number>(Object.values(SortTarget));
 
+/** Checks the key and the sort options of a Range request. @throws ServerError `empty-key`, `invalid-sort-option` */
 export const checkRange = (request: RangeRequest): void => {
   mustHaveKey(request.key);
   if (!sortOrders.has(request.sortOrder) || !sortTargets.has(request.sortTarget))
@@ -39,12 +40,17 @@ export const checkRangeStream = (request: RangeRequest): void => {
   if (bounds.some((bound) => bound !== 0n)) refuse("stream-filters", "cannot stream with bounds on revisions");
 };
 
+/**
+ * Checks that a Put request has a key, and no value or lease that it says to ignore. @throws ServerError `empty-key`,
+ * `value-provided`, `lease-provided`
+ */
 export const checkPut = (request: PutRequest): void => {
   mustHaveKey(request.key);
   if (request.ignoreValue && request.value.length > 0) refuse("value-provided", "ignore_value with a value");
   if (request.ignoreLease && request.lease !== 0n) refuse("lease-provided", "ignore_lease with a lease");
 };
 
+/** Checks that a DeleteRange request has a key. @throws ServerError `empty-key` */
 export const checkDeleteRange = (request: DeleteRangeRequest): void => mustHaveKey(request.key);
 
 /** Whether a transaction only reads. A nested transaction counts as a change, as in etcd. */

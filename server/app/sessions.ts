@@ -54,6 +54,7 @@ export interface RangeChunk {
   readonly end: ChunkEnd | undefined;
 }
 
+/** The summary of a streamed read. */
 export interface ChunkEnd {
   /** Whether keys are left behind the limit. */
   readonly more: boolean;
@@ -122,6 +123,7 @@ export interface EventReceiver {
   prepare?(events: readonly Uint8Array[], shouldYield: ShouldYield): Sliced<void>;
 }
 
+/** Receives the answers and events of a watch session. */
 export interface WatchListener extends SessionListener, EventReceiver {
   /** @returns whether there is room for more; false: no answer is sent before `WatchSession.resume` */
   onAnswer(answer: WatchAnswer): boolean;

@@ -22,6 +22,7 @@ import type { RequestStats } from "./request-stats.js";
 import type { WatchView, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 import { type AdmittedWatch, type RecheckedSession, WatchAccess, WatchRechecks } from "./watch-access.js";
 
+/** The settings of etcd's Watch. */
 export interface WatchSettings {
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads the progress notices of sessions over time. */

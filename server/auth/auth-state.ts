@@ -16,8 +16,9 @@ import { endOf, isOpenEnded, keyText } from "./key-range.js";
 import { compareNames, root } from "./names.js";
 import { UserPermissions } from "./user-permissions.js";
 
-/** The maximum number of users, and of roles; a further one is refused. */
+/** The maximum number of users; a further one is refused. */
 export const maxUsers = 10_000;
+/** The maximum number of roles; a further one is refused. */
 export const maxRoles = 10_000;
 /** The maximum number of permissions of a role; a further one is refused. */
 export const maxPermissions = 1_000;

@@ -1,5 +1,6 @@
 // The errors of requests in a member. `rpc/status.ts` gives each code its gRPC status and text.
 
+/** The reason of a `ServerError`. */
 export type ServerErrorCode =
   | "empty-key"
   | "value-provided"

@@ -10,10 +10,11 @@ export const maxPendingProposals = 5_000;
 export const maxPendingProposalBytes = 128 * 1024 * 1024;
 
 /**
- * The maximum number, and bytes, of retransmitted proposals in flight to a new leader; the next follow when these are applied.
- * Far less than a leader accepts without the answer of a majority (`maxUncommittedBytes`).
+ * The maximum number of retransmitted proposals in flight to a new leader; the next follow when these are applied. Far less than
+ * a leader accepts without the answer of a majority (`maxUncommittedBytes`).
  */
 export const maxRepeats = 512;
+/** The maximum number of bytes of retransmitted proposals in flight; the next follow when these are applied. */
 export const maxRepeatBytes = 4 * 1024 * 1024;
 
 /** Linearizable reads that may wait for their quorum round; a further one is refused: too many requests. */
@@ -35,10 +36,11 @@ export const maxReflectionsPerStream = 100;
 export const messageOverheadBytes = 512 * 1024;
 
 /**
- * The number, and bytes, of messages on a stream that are not yet written to the client's socket. At either limit the sender
- * has to wait; under load, the number is what joins many small messages to a few large ones.
+ * The maximum number of messages on a stream that are not yet written to the client's socket; at the limit the sender waits.
+ * Under load, this joins many small messages to a few large ones.
  */
 export const maxUnsentMessages = 256;
+/** The maximum number of bytes on a stream that are not yet written to the client's socket; at the limit the sender waits. */
 export const maxUnsentBytes = 1024 * 1024;
 
 /** Watchers on one stream; a further one is refused: created and canceled in one answer. */
@@ -75,11 +77,14 @@ export const maxHttpRequestMs = 30_000;
 export const maxConnectionWithoutRequestMs = 120_000;
 
 /**
- * Bytes of untaken answers, over all connections. Up to the first limit, every answer is kept. Beyond it, a connection with
+ * Bytes of untaken answers, over all connections, up to which every answer is kept. Beyond it, a connection with
  * `maxUntakenBytesOfConnection` is refused further reads (too many requests), and a connection with `maxStalledUntakenBytes`
- * whose client reads nothing is closed. Beyond the second limit, every read is refused.
+ * whose client reads nothing is closed.
  */
 export const untakenBytesUnderPressure = 128 * 1024 * 1024;
+/** Bytes of untaken answers, over all connections, beyond which every read is refused: too many requests. */
 export const maxUntakenBytes = 512 * 1024 * 1024;
+/** Bytes of untaken answers of a connection, beyond which its reads are refused under pressure. */
 export const maxUntakenBytesOfConnection = 4 * 1024 * 1024;
+/** Bytes of untaken answers of a connection whose client reads nothing, beyond which it is closed under pressure. */
 export const maxStalledUntakenBytes = 256 * 1024;

@@ -2,11 +2,16 @@ import { isError } from "../../platform/index.js";
 
 /** Levels of etcd's `--log-level`, least severe first. */
 export const logLevels = ["debug", "info", "warn", "error", "panic", "fatal"] as const;
+/** A level of `logLevels`. */
 export type LogLevel = (typeof logLevels)[number];
 
 /** `console`: time, level and message separated by tabs, then the fields as JSON, in the format of zap. */
 export type LogFormat = "json" | "console";
 
+/**
+ * The fields of a log line after its message. A bigint is logged as an id of 16 hex digits, an error as its message
+ * with its causes.
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes one line per message, by default a JSON object: `level`, `ts`, `msg`, then the fields. */
@@ -19,6 +24,7 @@ export interface Logger {
   fatal(message: string, fields?: LogFields): void;
 }
 
+/** The options of `createLogger`. */
 export interface LoggerOptions {
   /** Lines below this level are dropped. */
   readonly level: LogLevel;
@@ -28,6 +34,7 @@ export interface LoggerOptions {
   readonly timestamp: () => string;
 }
 
+/** Creates a logger; a message below the level costs a call of an empty function. */
 export const createLogger = (options: LoggerOptions): Logger => {
   const lowest = logLevels.indexOf(options.level);
   const lineOf = options.format === "console" ? consoleLine : jsonLine;

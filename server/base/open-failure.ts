@@ -13,8 +13,11 @@ export const asStartError = (error: unknown, dataDir: string): unknown => {
   return advice === undefined ? error : new StartError(advice, { cause: error });
 };
 
-// Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it had never
-// done so, and entries that a majority acknowledged could be lost (Raft paper §5.1, persistent state).
+/**
+ * The remedy for damaged data. Not "remove it and start again": under its old id, a member without its log would vote and
+ * acknowledge as if it had never done so, and entries that a majority acknowledged could be lost (Raft paper §5.1, persistent
+ * state).
+ */
 export const damageAdvice =
   "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop; " +
   "a member of `minietcd cluster` can be rebuilt from the others (--reset-member)";

@@ -5,6 +5,7 @@ import type { GivenFlag } from "./settings.js";
 import { findFlag } from "./flag-table.js";
 import { nearestFlag } from "./nearest-flag.js";
 
+/** A parsed command line. */
 export type CommandLine =
   | { readonly kind: "help" | "version" }
   /** A word that is neither a flag nor a value; it ends the flags. */

@@ -9,6 +9,7 @@ import type { Flag } from "./flag.js";
 import type { GivenFlag } from "./settings.js";
 import { findFlag } from "./flag-table.js";
 
+/** The flags of a configuration file. */
 export interface FileFlags {
   readonly given: readonly GivenFlag[];
   /** Keys that are no flag. */

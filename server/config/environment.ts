@@ -6,6 +6,7 @@ import { allFlags } from "./flag-table.js";
 /** Variables of etcd that are no flags: etcd reads them elsewhere, or its images set them. */
 const otherVariables = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY", "ETCD_VERSION"];
 
+/** The flags of the environment variables. */
 export interface EnvironmentFlags {
   readonly given: readonly GivenFlag[];
   /** Variables with etcd's prefix that are no flag. */

@@ -565,6 +565,7 @@ const own: FlagGroup = {
   ],
 };
 
+/** All flags by topic, in the order of the help. */
 export const flagGroups: readonly FlagGroup[] = [
   configFile,
   own,
@@ -580,8 +581,10 @@ export const flagGroups: readonly FlagGroup[] = [
   ignoredByEtcd,
 ];
 
+/** The flags of all groups. */
 export const allFlags: readonly Flag[] = flagGroups.flatMap(({ flags }) => flags);
 
 const flags: ReadonlyMap<string, Flag> = new Map(allFlags.map((flag) => [flag.name, flag]));
 
+/** Finds a flag by its name without dashes. */
 export const findFlag = (name: string): Flag | undefined => flags.get(name);

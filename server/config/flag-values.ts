@@ -4,6 +4,7 @@ import { parseMemberUrls, UrlError } from "../base/index.js";
 import type { FlagKind } from "./flag.js";
 import { nearestName } from "./nearest-name.js";
 
+/** A parsed value; durations are in milliseconds, comma-separated values are lists. */
 export type FlagValue = string | boolean | number | readonly string[];
 
 /** A malformed value; the message is only the reason, with etcd's text. */

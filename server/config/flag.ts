@@ -20,6 +20,7 @@ export type FlagKind =
   | "any"
   | { readonly oneOf: readonly string[] };
 
+/** The effect of a flag: whether the member implements it, ignores it or refuses it. */
 export type FlagEffect =
   /** The member does what `text` describes. */
   | { readonly kind: "works"; readonly text: string }
@@ -30,6 +31,7 @@ export type FlagEffect =
   /** An older name of another flag. */
   | { readonly kind: "same-as"; readonly flag: string };
 
+/** A flag of the command line, which is also a variable and a key of the configuration file. */
 export interface Flag {
   /** The name, without dashes. */
   readonly name: string;
@@ -49,6 +51,7 @@ export interface Flag {
   readonly check?: (value: string) => string | undefined;
 }
 
+/** Flags under one title of the help. */
 export interface FlagGroup {
   readonly title: string;
   readonly flags: readonly Flag[];

@@ -14,11 +14,13 @@ export interface GivenFlag {
   readonly source: FlagSource;
 }
 
+/** The place of a given value: command line, environment or configuration file. */
 export type FlagSource =
   | { readonly kind: "command line" }
   | { readonly kind: "variable"; readonly variable: string }
   | { readonly kind: "file"; readonly path: string; readonly key: string };
 
+/** The values of all flags, checked, with the warnings about them. */
 export interface Settings {
   readonly flags: ServerFlags;
   /** A line for each flag without effect, or given by an old name. */

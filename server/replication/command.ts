@@ -2,6 +2,7 @@ import type { Proposal } from "../../proto/index.js";
 
 /** A change of replicated state, in an entry of the log. */
 export type Command = NonNullable<Proposal["command"]>;
+/** The name of a kind of command: its case in the message `Proposal`. */
 export type CommandKind = Command["$case"];
 
 /** The value of each kind of command. */

@@ -57,12 +57,14 @@ export const areMany = (items: readonly Uint8Array[], most = maxBytesAtOnce): bo
 /** The tag of the keys in a RangeResponse. */
 export const rangeKvsTag = tagOf(2);
 
+/** Returns the parts of a RangeResponse. @param header the encoded field `header` */
 export const rangeParts = (response: RawRangeResponse, header: Uint8Array): Part[] => [
   header,
   { tag: rangeKvsTag, items: response.kvs },
   encodeRangeEnd(response),
 ];
 
+/** Returns the parts of a DeleteRangeResponse. @param header the encoded field `header` */
 export const deleteRangeParts = (response: RawDeleteRangeResponse, header: Uint8Array): Part[] => [
   encodeDeleteRangeResponse({ ...response, prevKvs: [] }, header),
   { tag: tagOf(3), items: response.prevKvs },

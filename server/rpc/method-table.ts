@@ -32,9 +32,11 @@ export interface StreamReply<Response> {
   readonly end: () => void;
 }
 
+/** Decodes requests; a generated message type implements it. */
 export interface Decoder<Message> {
   decode(bytes: Uint8Array): Message;
 }
+/** Encodes responses; a generated message type implements it. */
 export interface Encoder<Message> {
   encode(message: Message): { finish(): Uint8Array };
 }

@@ -15,6 +15,7 @@ import { type AppliedState, readAppliedState } from "../replication/apply/index.
 import { errorText, StartError, storeClockOf } from "../base/index.js";
 import { causeOf, errorCode, systemClock } from "../../platform/index.js";
 
+/** The result of `checkStore`: the contents of a whole store, or the reason why it cannot be used. */
 export type StoreReport =
   | {
       readonly kind: "whole";

@@ -255,7 +255,11 @@ class Verification {
     }
     const { applied } = report;
     if (applied === undefined) {
-      this.addFinding(part, `${path} has no marker: the position up to which the log was applied is missing`, damageAdvice);
+      this.addFinding(
+        part,
+        `${path} has no marker: the position up to which the log was applied is missing`,
+        damageAdvice,
+      );
       return undefined;
     }
     const compacted = report.compactRevision < 0 ? "" : `, compacted up to ${report.compactRevision}`;

@@ -19,6 +19,7 @@ const servicePaths = {
   grant: "/etcdserverpb.Lease/LeaseGrant",
   keepAlive: "/etcdserverpb.Lease/LeaseKeepAlive",
 } as const;
+/** The path of etcd's Watch. */
 export const watchPath = "/etcdserverpb.Watch/Watch";
 
 /** The number of written keys. */

@@ -7,6 +7,7 @@ import {
 import type { Answer, Compaction, Revision, Sliced } from "../../../../store/index.js";
 import { Applied, type ReplicatedState } from "./handler.js";
 
+/** Executes a transaction: a small one at once, another one in slices. */
 export const txn = (
   request: TxnRequest,
   { store }: ReplicatedState,
@@ -21,6 +22,7 @@ export interface Compacted {
   readonly revision: Revision;
 }
 
+/** Begins a compaction; the rows are deleted later, in slices. @throws CompactedError, FutureRevisionError */
 export function* compact({ revision }: CompactionRequest, { store }: ReplicatedState): Sliced<Compacted> {
   return { compaction: store.compact(counterFromRequest(revision)), revision: store.revision };
 }
