@@ -66,7 +66,7 @@ export class Member implements AsyncDisposable {
   }
 
   /**
-   * Binds the ports, opens the data directory and starts consensus. `ready` resolves when clients are served.
+   * Binds the ports, opens the data directory and starts consensus. `whenReady` resolves when clients are served.
    *
    * @throws StartError with the obstacle and a remedy
    */
