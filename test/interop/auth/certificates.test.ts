@@ -109,7 +109,7 @@ const statusOf = ({ code, details }: Outcome): string => `${code} ${details}`;
 
 for (const name of names.filter((each) => each !== ""))
   for (const login of ["no token", "a token of bob", "a wrong token"])
-    test(`a certificate of "${name}" with ${login}`, async () => {
+    test(`a certificate of "${name}" with ${login} has the same outcomes on etcd and on minietcd`, async () => {
       const results = await callBoth(callers, async (all, position) => {
         const token = login === "no token" ? undefined : login === "a wrong token" ? "wrong" : tokens[position];
         const lines: string[] = [];

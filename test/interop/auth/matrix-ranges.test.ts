@@ -29,7 +29,8 @@ const cellsOf = (operations: readonly Operation[], over: readonly Shape[]): Cell
 
 const askForCode = async (cell: Cell) => omitMessages(await matrix.ask(cell));
 
-test("reads", (t) => compare(t, (comparison) => comparison.compare(cellsOf(reads, shapes), matrix.ask)));
+test("reads of each user and interval have the same outcome on etcd and on minietcd", (t) =>
+  compare(t, (comparison) => comparison.compare(cellsOf(reads, shapes), matrix.ask)));
 
 /** Creates all watchers of a user on one stream, and returns the answers. */
 async function watchAs(caller: Caller, token: string | undefined, calls: readonly Call[]): Promise<Outcome[]> {
@@ -43,7 +44,7 @@ async function watchAs(caller: Caller, token: string | undefined, calls: readonl
   return outcomes;
 }
 
-test("watches", (t) =>
+test("watches of each user and interval have the same outcome on etcd and on minietcd", (t) =>
   compare(t, async (comparison) => {
     const cells = cellsOf(watches, shapes);
     const ask = async (user: string) => {
@@ -59,12 +60,13 @@ test("watches", (t) =>
     await Promise.all(users.map(ask));
   }));
 
-test("puts that keep what there is", (t) =>
+test("puts that keep the value or lease have the same outcome for each user on etcd and on minietcd", (t) =>
   compare(t, (comparison) => comparison.compare(cellsOf(carefulPuts, keyShapes), askForCode)));
 
-test("puts", (t) => compare(t, (comparison) => comparison.compare(cellsOf(puts, keyShapes), askForCode)));
+test("puts of each user and key have the same outcome on etcd and on minietcd", (t) =>
+  compare(t, (comparison) => comparison.compare(cellsOf(puts, keyShapes), askForCode)));
 
-test("deletions", async (t) => {
+test("deletions of each user and interval have the same outcome on etcd and on minietcd", async (t) => {
   await compare(t, (comparison) => comparison.compare(cellsOf(deletions, shapes), askForCode));
   await callBoth(matrix.servers.callers, (caller, position) => restoreKeys(caller, matrix.tokens[position]));
 });

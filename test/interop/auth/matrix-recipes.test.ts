@@ -58,7 +58,7 @@ async function play(caller: Caller, token: string | undefined, recipe: Recipe): 
   return outcomes;
 }
 
-test("locks and elections", (t) =>
+test("locks and elections of each user have the same outcome on etcd and on minietcd", (t) =>
   compare(t, async (comparison) => {
     const recipes = everySeventhOf(
       users.flatMap((user, column) =>
@@ -81,7 +81,7 @@ test("locks and elections", (t) =>
     for (let next = 0; next < recipes.length; next += 16) await Promise.all(recipes.slice(next, next + 16).map(run));
   }));
 
-test("observers", (t) =>
+test("an observer of an election gets the same first answer on etcd and on minietcd, for each user", (t) =>
   compare(t, async (comparison) => {
     const name = bytes("f/observed");
     await callBoth(matrix.servers.callers, (caller, position) => {

@@ -34,7 +34,7 @@ const cellOf = (operation: LeaseOperation, lease: MatrixLease, user: string): Ce
   call: { method: operation.method, fields: operation.fields(lease) },
 });
 
-test("leases that a user looks at", async (t) => {
+test("reads of leases by each user have the same outcome on etcd and on minietcd", async (t) => {
   await asRoot(matrixLeases.flatMap(furnish));
   const cells = everySeventhOf(
     looks.flatMap((operation) => matrixLeases.flatMap((lease) => users.map((user) => cellOf(operation, lease, user)))),
@@ -50,7 +50,7 @@ async function keepAlive(caller: Caller, token: string | undefined, id: bigint):
   return outcome;
 }
 
-test("leases that a user keeps alive", (t) =>
+test("keep-alives of leases by each user have the same outcome on etcd and on minietcd", (t) =>
   compare(t, async (comparison) => {
     const cells = [...matrixLeases, { name: "no lease", id: 99n, keys: [] }].flatMap((lease) =>
       users.map((user) =>
@@ -73,7 +73,7 @@ const furnishAgain = async (lease: MatrixLease) => {
   await asRoot([{ method: "KV/Put", fields: { key: Buffer.from("k") } }, ...furnish(lease)]);
 };
 
-test("leases that a user changes", (t) =>
+test("changes of leases by each user have the same outcome on etcd and on minietcd", (t) =>
   compare(t, async (comparison) => {
     const cellsOf = (lease: MatrixLease) =>
       changes.flatMap((operation) => users.map((user) => cellOf(operation, lease, user)));
@@ -90,7 +90,7 @@ const callers = asksForAll
   ? users
   : ["nothing", "read everything", "write range", "readwrite everything", ...Object.values(others)];
 
-test("calls of every service", (t) =>
+test("calls of every service have the same outcome on etcd and on minietcd, for one user of each kind", (t) =>
   compare(t, async (comparison) => {
     for (const user of callers)
       for (const [operation, call] of Object.entries(serviceCalls(user))) {
@@ -100,7 +100,7 @@ test("calls of every service", (t) =>
       }
   }));
 
-test("AuthDisable", (t) =>
+test("AuthDisable has the same outcome on etcd and on minietcd, for each user", (t) =>
   compare(t, async (comparison) => {
     const call: Call = { method: "Auth/AuthDisable", fields: {} };
     const last = users.filter((user) => user !== others.root && user !== others.admin);

@@ -69,7 +69,7 @@ async function check({ servers, channels }: Lane, lane: number): Promise<number>
   assert.fail(`Round ${result.numRuns} of lane ${lane}, made ${result.numShrinks} times shorter:\n${reason}`);
 }
 
-test(`generated sequences, SEED=${seed} RUNS=${numRuns}`, async (t) => {
+test(`generated sequences of auth calls have the same outcomes on etcd and on minietcd, SEED=${seed} RUNS=${numRuns}`, async (t) => {
   const counts = await Promise.all(all.map(check));
   t.diagnostic(`${counts.reduce((sum, count) => sum + count, 0)} sequences`);
   t.diagnostic(

@@ -59,7 +59,7 @@ const masked = [...watchMasks.replies, ...watchMasks.received].map(({ name }) =>
 const expected = [...expectedLeaseOutcomes, ...expectedWatchOutcomes, ...masked];
 const missingOutcomes = () => expected.filter((outcome) => !seen.has(outcome));
 
-test("a response in fragments", async () => {
+test("a response in fragments is the same on etcd and on minietcd", async () => {
   await play(lanes.first, fragments);
   assert(seen.has("received, live: in fragments"));
 });
@@ -71,7 +71,7 @@ test("the directed steps bring about every expected outcome", async () => {
   assert.deepEqual(notBroughtAbout, []);
 });
 
-test(`generated sequences, SEED=${seed} RUNS=${numRuns}`, async (t) => {
+test(`generated sequences have the same outcomes on etcd and on minietcd, SEED=${seed} RUNS=${numRuns}`, async (t) => {
   await lanes.check({ arbitrary: liveSequence, play, seed, numRuns });
   t.diagnostic(`not brought about by chance: ${missingOutcomes().join(", ") || "nothing"}`);
 });

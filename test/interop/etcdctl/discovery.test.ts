@@ -11,7 +11,7 @@ interface Outcome {
   readonly minietcdctl: Answer;
 }
 
-test("--discovery-srv answers as etcdctl's", async () => {
+test("minietcdctl with --discovery-srv prints what etcdctl prints", async () => {
   const script = fileURLToPath(new URL("discovery-script.ts", import.meta.url));
   const { outcomes, asked } = JSON.parse(await runOnOwnMachine(script)) as { outcomes: Outcome[]; asked: number };
   assert.ok(asked > outcomes.length, "DNS was asked");

@@ -20,15 +20,15 @@ for (const { name, members, ours, older = true } of scripts)
     const expected = playOn("etcd-3.7", members, etcdctl(), steps);
     expected.catch(() => undefined); // each test that awaits it reports the failure
 
-    test("minietcdctl on etcd", async () => {
+    test("minietcdctl prints on etcd what etcdctl prints there", async () => {
       const outcomes = await playOn("etcd-3.7", members, ours, steps);
       assertAlike(outcomes, await expected);
     });
-    test("etcdctl on minietcd", async () => {
+    test("etcdctl prints on minietcd what it prints on etcd", async () => {
       const outcomes = await playOn("minietcd", members, etcdctl(), steps);
       assertAlike(outcomes, await expected);
     });
-    test("minietcdctl on minietcd", async () => {
+    test("minietcdctl prints on minietcd what etcdctl prints on etcd", async () => {
       const outcomes = await playOn("minietcd", members, ours, steps);
       assertAlike(outcomes, await expected);
     });

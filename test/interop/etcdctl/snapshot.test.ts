@@ -28,7 +28,7 @@ const normalizeAnswer = ({ stdout, stderr, exitCode }: Answer, ...names: readonl
 const sayOf = (ctl: Ctl, endpoints: string, ...words: readonly string[]) =>
   ctl.run([`--endpoints=${endpoints}`, "snapshot", ...words], { stdin: "", env: {} });
 
-describe("snapshot save", () => {
+describe("minietcdctl snapshot save", () => {
   test("on etcd writes what etcdutl takes for the same backup, also of many parts", async () => {
     await using cluster = await startEtcdCluster({ kind: "etcd-3.7", members: 1 });
     const [endpoint = ""] = cluster.endpoints;

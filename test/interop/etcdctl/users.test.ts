@@ -20,7 +20,7 @@ const newer: ReadonlySet<string> = new Set([
   "--user root:rootpw role get root",
 ]);
 
-describe("users.txt", { concurrency: true }, () => {
+describe("the commands of users.txt", { concurrency: true }, () => {
   const steps = stepsOf("users.txt");
   const expected = playOn("etcd-3.7", 1, etcdctl(), steps, flags);
   expected.catch(() => undefined); // each test that awaits it reports the failure
@@ -28,10 +28,10 @@ describe("users.txt", { concurrency: true }, () => {
   test("minietcdctl on etcd 3.7 prints what etcdctl 3.7 prints", async () => {
     assertAlike(await playOn("etcd-3.7", 1, minietcdctl, steps, flags), await expected);
   });
-  test("etcdctl 3.7 on minietcd", async () => {
+  test("etcdctl 3.7 prints on minietcd what it prints on etcd 3.7", async () => {
     assertAlike(await playOn("minietcd", 1, etcdctl(), steps, flags), await expected);
   });
-  test("minietcdctl on minietcd", async () => {
+  test("minietcdctl prints on minietcd what etcdctl 3.7 prints on etcd 3.7", async () => {
     assertAlike(await playOn("minietcd", 1, minietcdctl, steps, flags), await expected);
   });
   test("etcdctl 3.4 prints on minietcd what it prints on etcd 3.4", async () => {
