@@ -3,13 +3,13 @@
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Client, ConnectError, EtcdError } from "../../client/index.js";
-import { freePorts } from "../support/free-ports.js";
-import { VirtualClock } from "../../testing/virtual-clock.js";
-import { FakeServer, oneKey, putAt, type Failing } from "./fake-server.js";
-import { passTime } from "./virtual-time.js";
-import { scaleMs } from "../support/machine-speed.js";
-import { patientClient } from "../support/patient-client.js";
+import { Client, ConnectError, EtcdError } from "../../../client/index.js";
+import { freePorts } from "../../support/free-ports.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { FakeServer, oneKey, putAt, type Failing } from "../fake-server.js";
+import { passTime } from "../virtual-time.js";
+import { scaleMs } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
 
 const unavailableError = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
 

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { Client, EtcdError } from "../../client/index.js";
-import { errorFromFailure, mayTryAgain } from "../../client/transport/errors.js";
+import { Client, EtcdError } from "../../../client/index.js";
+import { errorFromFailure, mayTryAgain } from "../../../client/transport/errors.js";
 
 /** The head of a gRPC message that claims to be compressed. */
 const compressed = Buffer.from([1, 0, 0, 0, 0]);

@@ -3,7 +3,7 @@
 import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client, registerGrpcResolver, toText } from "../../client/index.js";
+import { Client, registerGrpcResolver, toText } from "../../../client/index.js";
 import {
   LeaseGrantResponse,
   type LeaseGrantRequest,
@@ -13,10 +13,10 @@ import {
   RangeResponse,
   WatchResponse,
   type WatchRequest,
-} from "../../proto/index.js";
-import { eventually, within } from "../support/deadline.js";
-import { patientClient } from "../support/patient-client.js";
-import { FakeServer, oneKey } from "./fake-server.js";
+} from "../../../proto/index.js";
+import { eventually, within } from "../../support/deadline.js";
+import { patientClient } from "../../support/patient-client.js";
+import { FakeServer, oneKey } from "../fake-server.js";
 
 const deadlineMs = 20_000;
 const utf8 = (text: string) => new TextEncoder().encode(text);
