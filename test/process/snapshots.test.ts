@@ -44,15 +44,21 @@ const assertSame = async (cluster: TestCluster): Promise<void> => {
   assert.equal(new Set(hashes).size, 1, `HashKV at ${header.revision}: ${hashes.join()}`);
 };
 
+/** Kills a member that does not lead. */
+const killFollower = async (cluster: TestCluster): Promise<{ leader: ClusterMember; away: ClusterMember }> => {
+  const leader = await cluster.leader();
+  const away = cluster.members.find((member) => member !== leader)!;
+  await away.kill("SIGKILL");
+  return { leader, away };
+};
+
 const stores = async ({ dataDir }: ClusterMember): Promise<string[]> =>
   (await readdir(join(dataDir, "member"))).filter((name) => /^store-\d+$/.test(name));
 
 test("a member that missed thousands of writes is sent a snapshot, and then equals the others", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
-  const leader = await cluster.leader();
-  const away = cluster.members.find((member) => member !== leader)!;
   await putMany(cluster.client, 100);
-  await away.kill("SIGKILL");
+  const { leader, away } = await killFollower(cluster);
   const { id: lease } = await cluster.client.lease.grant({ ttlSeconds: 600 });
   await cluster.client.kv.put("leased", "v", { lease });
   await putMany(cluster.client, 3_000);
@@ -114,9 +120,7 @@ test("watchers at a frozen member that installs a snapshot get every event once"
 
 test("a member killed repeatedly while it receives a snapshot catches up and leaves one store", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
-  const leader = await cluster.leader();
-  const victim = cluster.members.find((member) => member !== leader)!;
-  await victim.kill("SIGKILL");
+  const { away: victim } = await killFollower(cluster);
   await putMany(cluster.client, 1_000, "x".repeat(16_000));
   const moments = ["receiving database snapshot", "received and saved database snapshot"];
   for (const moment of [...moments, ...moments, ...moments, "applied snapshot"]) {
@@ -135,9 +139,7 @@ test("a member killed repeatedly while it receives a snapshot catches up and lea
 
 test("the next leader sends a snapshot when the leader dies while it sends one", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
-  const leader = await cluster.leader();
-  const away = cluster.members.find((member) => member !== leader)!;
-  await away.kill("SIGKILL");
+  const { leader, away } = await killFollower(cluster);
   await putMany(cluster.client, 1_000, "x".repeat(16_000));
   away.launch();
   await leader.running.waitFor("a snapshot begun", () => linesOf(leader, "sending database snapshot")[0], longEnoughMs);
