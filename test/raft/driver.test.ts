@@ -216,3 +216,34 @@ test("a node that was stopped before its start never takes part", () => {
   harness.clock.advance(100 * electionTicks * tickMs);
   assert.deepEqual([harness.sent, harness.events, harness.clock.pendingTimers], [[], [], 0]);
 });
+
+test("a leadership transfer reports the new leader first, then its success", () => {
+  const harness = new Harness();
+  harness.lead();
+  harness.node.transferLeadership(undefined);
+  harness.node.propose(7, bytes);
+  harness.clock.settle();
+  assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
+  assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
+  const statuses = harness.statuses.length;
+  harness.receive(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
+  assert.equal(harness.statuses.length, statuses + 1);
+  assert.ok(harness.events.includes("transfer ended true"));
+});
+
+test("a leadership transfer without an answer ends after an election timeout, and proposals are accepted again", () => {
+  const harness = new Harness();
+  harness.lead();
+  harness.node.transferLeadership(toMemberId(3n));
+  harness.clock.settle();
+  harness.events.length = 0;
+  for (let tick = 0; tick < electionTicks; tick++) {
+    harness.receive(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
+    harness.clock.advance(tickMs);
+  }
+  assert.ok(harness.events.includes("transfer ended false"));
+  harness.node.propose(8, bytes);
+  harness.clock.settle();
+  assert.deepEqual(harness.refusals, []);
+  assert.equal(harness.node.status().role, "leader");
+});

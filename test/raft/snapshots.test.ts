@@ -1,10 +1,9 @@
-// The driver's order when a snapshot replaces the log, and when leadership is transferred: each step waits until the previous one is
-// durable.
+// The driver's order when a snapshot replaces the log: each step waits until the previous one is durable.
 import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tickMs, type LogIndex, type LogPosition, type Term } from "../../raft/index.js";
-import { bytes, electionTicks, Harness } from "./node-harness.js";
+import type { LogIndex, LogPosition, Term } from "../../raft/index.js";
+import { bytes, Harness } from "./node-harness.js";
 import { toMemberId } from "../../testing/ids.js";
 
 /** Returns a follower of member 2 that has entry 1. */
@@ -160,35 +159,4 @@ test("a follower that needs compacted entries is reported once, and probed after
   assert.deepEqual(harness.events, ["send append to 3"]);
   refuseAppend();
   assert.equal(harness.events.at(-1), "snapshot needed by 3");
-});
-
-test("a leadership transfer reports the new leader first, then its success", () => {
-  const harness = new Harness();
-  harness.lead();
-  harness.node.transferLeadership(undefined);
-  harness.node.propose(7, bytes);
-  harness.clock.settle();
-  assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
-  assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
-  const statuses = harness.statuses.length;
-  harness.receive(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
-  assert.equal(harness.statuses.length, statuses + 1);
-  assert.ok(harness.events.includes("transfer ended true"));
-});
-
-test("a leadership transfer without an answer ends after an election timeout, and proposals are accepted again", () => {
-  const harness = new Harness();
-  harness.lead();
-  harness.node.transferLeadership(toMemberId(3n));
-  harness.clock.settle();
-  harness.events.length = 0;
-  for (let tick = 0; tick < electionTicks; tick++) {
-    harness.receive(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
-    harness.clock.advance(tickMs);
-  }
-  assert.ok(harness.events.includes("transfer ended false"));
-  harness.node.propose(8, bytes);
-  harness.clock.settle();
-  assert.deepEqual(harness.refusals, []);
-  assert.equal(harness.node.status().role, "leader");
 });
