@@ -36,7 +36,8 @@ export interface StartMemberOptions {
 export const startMember = async (options: StartMemberOptions = {}): Promise<Member> => {
   options.signal?.throwIfAborted();
   const config = configFromFlags(flagsOf(options));
-  const { signal, logger = stderrLogger(options.flags?.logLevel === undefined ? "warn" : config.logLevel) } = options;
+  const { signal, logger = stderrLogger(options.flags?.logLevel === undefined ? "warn" : config.monitoring.logLevel) } =
+    options;
   const environment = { clock: systemClock, random: systemRandom, logger };
   const member = await Member.start(config, environment);
   const giveUp = (): void => void member.stop();
@@ -44,7 +45,7 @@ export const startMember = async (options: StartMemberOptions = {}): Promise<Mem
   try {
     signal?.throwIfAborted();
     await member.whenReady;
-    if (options.flags?.warmUp !== undefined && config.warmUp) void warmUpMember(member, config, environment);
+    if (options.flags?.warmUp !== undefined && config.member.warmUp) void warmUpMember(member, config, environment);
     return member;
   } catch (error) {
     await member.stop();

@@ -28,21 +28,36 @@ const smallSlices = { changesPerSlice: 2, changesSentAtOnce: 2, entriesPerSlice:
 export interface ClusterSettings {
   /** The names of the members, in order. */
   readonly members: readonly string[];
+  readonly times: ClusterTimes;
+  readonly log: LogSettings;
+  readonly store: StoreSettings;
+}
+
+/** Intervals, in milliseconds. */
+export interface ClusterTimes {
   readonly heartbeatMs: number;
   readonly electionMs: number;
   readonly watchProgressMs: number;
+  /** The time between the checkpoints of a lease; absent: longer than any simulation. */
+  readonly leaseCheckpointMs?: number | undefined;
+}
+
+/** The log of each host. */
+export interface LogSettings {
   readonly segmentBytes: number;
   /** The log is compacted after every `snapshotCount` entries, and `snapshotCatchUpEntries` of them are kept. */
   readonly snapshotCount: number;
   readonly snapshotCatchUpEntries: number;
+}
+
+/** The store of each host. */
+export interface StoreSettings {
   /** Longest time of a read ahead in a store without faults, in milliseconds. */
-  readonly storeReadMs: number;
-  /** The quota of each store, in bytes; absent: so large that it is never reached. */
+  readonly readMs: number;
+  /** The quota, in bytes; absent: so large that it is never reached. */
   readonly quotaBytes?: number | undefined;
   /** Whether members deactivate their own alarms NOSPACE. */
   readonly disarmsItself?: boolean;
-  /** The time between the checkpoints of a lease, in milliseconds; absent: longer than any simulation. */
-  readonly leaseCheckpointMs?: number | undefined;
 }
 
 /** Receives the events of a host. */
@@ -145,7 +160,7 @@ export class Host {
 
   /** The conditions of the store's disk without faults. */
   get healthyStore(): Omit<StoreConditions, "failsNext"> {
-    return { maxWriteMs: 2, maxReadMs: this.settings.storeReadMs };
+    return { maxWriteMs: 2, maxReadMs: this.settings.store.readMs };
   }
 
   get isUp(): boolean {
@@ -196,7 +211,7 @@ export class Host {
 
   /** The files of the store that is in use. */
   get storeFiles(): StoreFiles | undefined {
-    const member = join(this.config.dataDir, "member");
+    const member = join(this.config.member.dataDir, "member");
     const current = this.files.contents().get(join(member, "store-current"));
     const [name = ""] = Buffer.from(current ?? [])
       .toString()
@@ -261,7 +276,7 @@ export class Host {
     const disk = this.files.boot();
     return {
       disk,
-      segmentBytes: this.settings.segmentBytes,
+      segmentBytes: this.settings.log.segmentBytes,
       openBackend: (path) => this.stores.open(path, disk, process),
       storeLimits: smallSlices,
       connect: (options) =>
@@ -318,7 +333,7 @@ const isLogMoment = (kind: OperationKind): kind is "write" | "rename" | "remove"
 
 const changing = new Set<OperationKind>(["write", "rename", "syncDirectory", "makeDirectory", "removeTree"]);
 
-const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
+const configOf = (name: string, { members, times, log, store }: ClusterSettings): MemberConfig => {
   const peerUrl = (member: string): string => `unix://${member}-peer`;
   const config = configFromFlags({
     ...defaultFlags,
@@ -328,13 +343,18 @@ const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
     advertiseClientUrls: `unix://${name}-client`,
     listenPeerUrls: peerUrl(name),
     initialAdvertisePeerUrls: peerUrl(name),
-    initialCluster: settings.members.map((member) => `${member}=${peerUrl(member)}`).join(","),
-    heartbeatInterval: String(settings.heartbeatMs),
-    electionTimeout: String(settings.electionMs),
-    watchProgressNotifyInterval: `${settings.watchProgressMs}ms`,
-    quotaBackendBytes: String(settings.quotaBytes ?? defaultFlags.quotaBackendBytes),
-    autoDisarmNospace: String(settings.disarmsItself ?? false),
+    initialCluster: members.map((member) => `${member}=${peerUrl(member)}`).join(","),
+    heartbeatInterval: String(times.heartbeatMs),
+    electionTimeout: String(times.electionMs),
+    watchProgressNotifyInterval: `${times.watchProgressMs}ms`,
+    quotaBackendBytes: String(store.quotaBytes ?? defaultFlags.quotaBackendBytes),
+    autoDisarmNospace: String(store.disarmsItself ?? false),
   });
-  const { snapshotCount, snapshotCatchUpEntries, leaseCheckpointMs = config.leaseCheckpointMs } = settings;
-  return { ...config, snapshotCount, snapshotCatchUpEntries, leaseCheckpointMs };
+  const { snapshotCount, snapshotCatchUpEntries } = log;
+  const { leaseCheckpointMs = config.store.leaseCheckpointMs } = times;
+  return {
+    ...config,
+    raft: { ...config.raft, snapshotCount, snapshotCatchUpEntries },
+    store: { ...config.store, leaseCheckpointMs },
+  };
 };

@@ -6,7 +6,7 @@
 export type { DueTimer } from "./timer-heap.js";
 export { byValue, CopyingStore, type NaiveChange, Refused } from "./copying-store.js";
 export { commandEntry, dataOf, votersOnly } from "./entries.js";
-export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
+export { Host, type ClusterSettings, type StoreSettings, type DiskConditions, type HostObserver } from "./host.js";
 export { toClusterId, toLeaseId, toMemberId } from "./ids.js";
 export { MachineTime } from "./machine-time.js";
 export { memoryChannel, type Alter, type MemoryChannel } from "./memory-channel.js";

@@ -30,9 +30,9 @@ import { limitYoungGeneration } from "./young-generation.js";
  */
 const loggerTo = (config?: MemberConfig): Logger => {
   const logger = createLogger({
-    level: config?.logLevel ?? "info",
-    format: config?.logFormat ?? "json",
-    write: openLogOutputs(config?.logOutputs ?? ["stderr"]),
+    level: config?.monitoring.logLevel ?? "info",
+    format: config?.monitoring.logFormat ?? "json",
+    write: openLogOutputs(config?.monitoring.logOutputs ?? ["stderr"]),
     timestamp: () => new Date().toISOString(),
   });
   return {
@@ -103,7 +103,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
   };
   const member = await Member.start(config, environment);
   stopOnSignals(member, logger);
-  if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // without a listener, SIGHUP ends the process
+  if (config.monitoring.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // without a listener, SIGHUP ends the process
   growSmallHeap();
   const collection = collectWhileIdle(logger);
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
@@ -114,7 +114,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
     () => {
       tellSupervisor({ kind: "ready" });
       writeCompileCache();
-      if (config.warmUp) void warmUpMember(member, config, environment).then(() => collection.expectGarbage());
+      if (config.member.warmUp) void warmUpMember(member, config, environment).then(() => collection.expectGarbage());
     },
     () => undefined, // `whenStopped` has the reason
   );

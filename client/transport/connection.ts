@@ -42,7 +42,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   ) {
     this.liveness = new Liveness(clock, this);
     this.deadlines = new DeadlineTimer(clock, this);
-    this.channel = settings.transport.open(endpoint, settings);
+    this.channel = settings.transport.open(endpoint, settings.channel);
     this.channel.onStateChange(() => this.onStateChange());
     this.channel.onReplaced?.((failure) => owner.interrupt(errorFromFailure(failure, "read", endpoint)));
     this.server = { channel: this.channel, endpoint, clock, login: settings.login };

@@ -1,8 +1,8 @@
 // Options of a client: endpoints, time-outs, sizes.
-import type { Transport } from "./channel.js";
+import type { ChannelSettings, Transport } from "./channel.js";
 import { grpcTransport } from "./grpc-channel.js";
 import { checkCredentials, type CredentialsSource, Login } from "./login.js";
-import { type ClientTls, clientTls, type TlsOptions } from "./tls.js";
+import { clientTls, type TlsOptions } from "./tls.js";
 
 /** Checks of connections. All times are in milliseconds. */
 export interface KeepaliveOptions {
@@ -64,16 +64,17 @@ export interface RequestOptions {
 }
 
 /** Options of a client, each with a value. */
-export type Settings = Limits & {
+export interface Settings {
+  readonly dialTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   readonly transport: Transport;
-  readonly tls: ClientTls | undefined;
+  /** Settings of each channel that `transport` opens. */
+  readonly channel: ChannelSettings;
   /** Undefined: requests carry no token. */
   readonly login: Login | undefined;
-};
+}
 
-type Limits = Readonly<
-  Record<"dialTimeoutMs" | "requestTimeoutMs" | "keepaliveTimeMs" | "keepaliveTimeoutMs" | keyof MessageOptions, number>
->;
+type Limits = Pick<Settings, "dialTimeoutMs" | "requestTimeoutMs"> & Omit<ChannelSettings, "tls">;
 
 const defaults: Limits = {
   dialTimeoutMs: 2_000,
@@ -109,15 +110,17 @@ export function settingsOf({
   refuseUnknown(messages, "messages.", ["maxReceiveBytes", "maxSendBytes"]);
   const times = { keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs };
   const wanted = Object.entries({ ...given, ...messages, ...times }).filter(([, value]) => value !== undefined);
-  const settings: Limits = { ...defaults, ...Object.fromEntries(wanted) };
-  for (const [name, value] of Object.entries(settings))
+  const limits: Limits = { ...defaults, ...Object.fromEntries(wanted) };
+  for (const [name, value] of Object.entries(limits))
     if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
+  const { dialTimeoutMs, requestTimeoutMs, ...channel } = limits;
+  const keepaliveTimeMs = Math.max(channel.keepaliveTimeMs, minKeepaliveTimeMs);
   return {
-    ...settings,
+    dialTimeoutMs,
+    requestTimeoutMs,
     transport,
-    tls: tls && clientTls(tls),
+    channel: { ...channel, keepaliveTimeMs, tls: tls && clientTls(tls) },
     login: auth === undefined ? undefined : new Login(typeof auth === "function" ? auth : checkCredentials(auth)),
-    keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs),
   };
 }
 

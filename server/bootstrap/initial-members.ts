@@ -28,10 +28,12 @@ export const findInitialMembers = async (
   { clock, random, logger }: LookupEnvironment & Pick<SearchEnvironment, "random">,
   resolver: HostResolver = systemHosts(),
 ): Promise<InitialMembers> => {
-  const { name, initialAdvertisePeerUrls: advertised, discovery } = config;
+  const { name } = config.member;
+  const { discovery } = config.initialCluster;
+  const advertised = config.urls.advertisePeer;
   const all =
     discovery === undefined
-      ? config.initialCluster
+      ? config.initialCluster.members
       : await discoverMembers(discovery, { name, peerUrls: advertised }, { resolver, random, logger });
   const self = all.find((member) => member.name === name);
   if (self === undefined)
@@ -40,7 +42,7 @@ export const findInitialMembers = async (
   if (difference !== undefined) throw new StartError(difference);
   refuseRepeated(all);
   const isSecure = all.some(({ peerUrls }) => peerUrls.some((url) => url.startsWith("https://")));
-  const isVouchedFor = config.tls.peer?.rules.trustedCa !== undefined;
+  const isVouchedFor = config.security.tls.peer?.rules.trustedCa !== undefined;
   return { all, self, certificateName: isSecure && !isVouchedFor ? discovery?.domain : undefined };
 };
 

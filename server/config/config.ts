@@ -38,50 +38,88 @@ export type AutoCompaction =
   /** The number of revisions to keep. */
   | { readonly mode: "revision"; readonly retention: number };
 
-/** The settings of a member. Durations in milliseconds, sizes in bytes. */
+/** The settings of a member, in groups. Durations in milliseconds, sizes in bytes. */
 export interface MemberConfig {
+  readonly member: GeneralConfig;
+  readonly urls: UrlConfig;
+  readonly initialCluster: InitialClusterConfig;
+  readonly raft: RaftConfig;
+  readonly store: StoreConfig;
+  readonly clients: ClientConfig;
+  readonly security: SecurityConfig;
+  readonly monitoring: MonitoringConfig;
+}
+
+/** The member itself: its name, its data, and the release that it reports. */
+export interface GeneralConfig {
   readonly name: string;
   readonly dataDir: string;
   /** The storage: files with synced writes, files without syncs (etcd: `--unsafe-no-fsync`), or memory. */
   readonly storage: "disk" | "unsynced disk" | "memory";
-  readonly listenClientUrls: readonly MemberUrl[];
-  readonly advertiseClientUrls: readonly MemberUrl[];
-  readonly listenPeerUrls: readonly MemberUrl[];
-  readonly initialAdvertisePeerUrls: readonly MemberUrl[];
-  /** The members of a new cluster, from flags; empty with DNS discovery. */
-  readonly initialCluster: readonly InitialMember[];
-  /**
-   * The domain with the members of a new cluster, in place of `initialCluster` (etcd: `--discovery-srv`,
-   * `--discovery-srv-name`).
-   */
+  /** The etcd release that the member reports. */
+  readonly emulatedVersion: EmulatedVersion;
+  /** Whether the idle member serves requests on a temporary cluster, so that V8 compiles its code. */
+  readonly warmUp: boolean;
+}
+
+/** The URLs to bind, and those that clients and peers are told. */
+export interface UrlConfig {
+  readonly listenClient: readonly MemberUrl[];
+  readonly advertiseClient: readonly MemberUrl[];
+  readonly listenPeer: readonly MemberUrl[];
+  /** The peer URLs at the first start (etcd: `--initial-advertise-peer-urls`). */
+  readonly advertisePeer: readonly MemberUrl[];
+  /** URLs for metrics and health only. */
+  readonly listenMetrics: readonly MemberUrl[];
+}
+
+/** The cluster that a member with an empty data directory begins. */
+export interface InitialClusterConfig {
+  /** The members from flags; empty with DNS discovery. */
+  readonly members: readonly InitialMember[];
+  /** False: `members` is derived from the name and `--initial-advertise-peer-urls`. */
+  readonly isGiven: boolean;
+  /** The domain with the members, in place of `members` (etcd: `--discovery-srv`, `--discovery-srv-name`). */
   readonly discovery: DnsDiscovery | undefined;
-  /** False: `initialCluster` is derived from the name and `--initial-advertise-peer-urls`. */
-  readonly isInitialClusterGiven: boolean;
-  readonly initialClusterState: "new" | "existing";
-  readonly initialClusterToken: string;
+  readonly state: "new" | "existing";
+  readonly token: string;
+}
+
+/** Elections, and the length of the log. */
+export interface RaftConfig {
   readonly heartbeatMs: number;
   readonly electionMs: number;
-  /** The maximum number of operations in one transaction (etcd: `--max-txn-ops`). */
-  readonly maxTxnOps: number;
-  /** The maximum size of a proposal (etcd: `--max-request-bytes`). */
-  readonly maxRequestBytes: number;
   /** The number of applied entries after which the log is compacted (etcd: `--snapshot-count`). */
   readonly snapshotCount: number;
   /** The number of entries that a compaction of the log keeps for slow followers (etcd: `--snapshot-catchup-entries`). */
   readonly snapshotCatchUpEntries: number;
-  /** The interval of progress notices for watchers that request them (etcd: `--watch-progress-notify-interval`). */
-  readonly watchProgressMs: number;
+}
+
+/** Keys, leases and watches: bounds of requests and of the store, compaction of the history, intervals. */
+export interface StoreConfig {
+  /** The maximum number of operations in one transaction (etcd: `--max-txn-ops`). */
+  readonly maxTxnOps: number;
+  /** The maximum size of a proposal (etcd: `--max-request-bytes`). */
+  readonly maxRequestBytes: number;
   /** The quota; below 0: no quota (etcd: `--quota-backend-bytes`). */
   readonly quotaBytes: number;
   /** Whether this member deactivates its alarm NOSPACE once there is space again. */
   readonly disarmsItself: boolean;
+  /** Undefined: only clients compact the history. */
+  readonly autoCompaction: AutoCompaction | undefined;
   /**
    * The interval of a lease's checkpoints: after a change of leader the lease has its remaining time, except for up to one
    * interval (etcd: `--feature-gates=LeaseCheckpoint=…`). Undefined: a new leader restarts the full TTL.
    */
   readonly leaseCheckpointMs: number | undefined;
-  /** Undefined: only clients compact the history. */
-  readonly autoCompaction: AutoCompaction | undefined;
+  /** The interval of progress notices for watchers that request them (etcd: `--watch-progress-notify-interval`). */
+  readonly watchProgressMs: number;
+}
+
+/** The ports for clients: gRPC, the JSON gateway, and access over HTTP. */
+export interface ClientConfig {
+  /** The gRPC engine. */
+  readonly rpcEngine: "native" | "grpc-js";
   /** Concurrent calls and streams of a client's connection; undefined: no limit (etcd: `--max-concurrent-streams`). */
   readonly maxConcurrentStreams: number | undefined;
   /** The interval of pings to a client; undefined: no pings (etcd: `--grpc-keepalive-interval`). */
@@ -90,29 +128,29 @@ export interface MemberConfig {
   readonly keepAliveTimeoutMs: number;
   /** The minimum interval of a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
   readonly minPingIntervalMs: number;
-  /** The gRPC engine. */
-  readonly rpcEngine: "native" | "grpc-js";
   /** Whether the JSON gateway is on, for clients without gRPC (etcd: `--enable-grpc-gateway`). */
   readonly gateway: boolean;
   /** Origins of web pages, and host names, with access over HTTP; `*` or none: all (etcd: `--cors`, `--host-whitelist`). */
   readonly origins: readonly string[];
   readonly hosts: readonly string[];
-  /** The etcd release that the member reports. */
-  readonly emulatedVersion: EmulatedVersion;
-  /** Extensive: also durations of calls, by method. */
-  readonly metrics: "basic" | "extensive";
-  /** URLs for metrics and health only. */
-  readonly listenMetricsUrls: readonly MemberUrl[];
-  /** The file of the audit log, which has a line for each change that a client requests; undefined: none. */
-  readonly auditLog: string | undefined;
-  /** Whether the idle member serves requests on a temporary cluster, so that V8 compiles its code. */
-  readonly warmUp: boolean;
+}
+
+/** Certificates, and the login of users. */
+export interface SecurityConfig {
+  readonly tls: MemberTls;
+  readonly auth: AuthSettings;
+}
+
+/** Logs and metrics. */
+export interface MonitoringConfig {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
   readonly logOutputs: readonly string[];
-  readonly tls: MemberTls;
-  readonly auth: AuthSettings;
+  /** The file of the audit log, which has a line for each change that a client requests; undefined: none. */
+  readonly auditLog: string | undefined;
+  /** Extensive: also durations of calls, by method. */
+  readonly metrics: "basic" | "extensive";
 }
 
 /** The flags of `minietcd`, with etcd's names and defaults; all values are text, as on the command line. */
@@ -226,55 +264,70 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
   const listenClientUrls = urls("listen-client-urls", flags.listenClientUrls ?? defaultClientUrl);
   const listenPeerUrls = urls("listen-peer-urls", flags.listenPeerUrls);
   const listenMetricsUrls = flags.listenMetricsUrls === "" ? [] : urls("listen-metrics-urls", flags.listenMetricsUrls);
-  const advertiseClientUrls = urls("advertise-client-urls", flags.advertiseClientUrls ?? defaultClientUrl);
-  const initialAdvertisePeerUrls = urls("initial-advertise-peer-urls", flags.initialAdvertisePeerUrls);
+  const advertisePeer = urls("initial-advertise-peer-urls", flags.initialAdvertisePeerUrls);
   const config: MemberConfig = {
-    name: flags.name,
-    dataDir: flags.dataDir ?? `${flags.name}.etcd`,
-    storage: storage(flags),
-    listenClientUrls,
-    advertiseClientUrls,
-    listenPeerUrls,
-    initialAdvertisePeerUrls,
-    initialCluster: parseInitialCluster(flags.initialCluster ?? defaultCluster(flags, initialAdvertisePeerUrls)),
-    discovery: discovery(flags),
-    isInitialClusterGiven: flags.initialCluster !== undefined,
-    initialClusterState: oneOf("initial-cluster-state", flags.initialClusterState, ["new", "existing"]),
-    initialClusterToken: flags.initialClusterToken,
-    heartbeatMs: count("heartbeat-interval", flags.heartbeatInterval),
-    electionMs: count("election-timeout", flags.electionTimeout),
-    maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
-    maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
-    // 0 means the default, as in etcd.
-    snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
-    snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
-    watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
-    // 0 means the default, as in etcd.
-    quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
-    disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
-    leaseCheckpointMs: hasLeaseCheckpoints(flags) ? leaseCheckpointMs : undefined,
-    autoCompaction: autoCompaction(flags),
-    maxConcurrentStreams: streamLimit(flags),
-    ...keepAlive(flags),
-    minPingIntervalMs: minPingInterval(flags),
-    gateway: readSwitch("enable-grpc-gateway", flags.enableGrpcGateway),
-    origins: readList("cors", "origins", flags.cors),
-    hosts: readList("host-whitelist", "strings", flags.hostWhitelist),
-    auditLog: flags.auditLog === "" ? undefined : flags.auditLog,
-    warmUp: readSwitch("warm-up", flags.warmUp),
-    rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
-    emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
-    metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text means basic, as in etcd
-    listenMetricsUrls,
-    logLevel: oneOf("log-level", flags.logLevel, logLevels),
-    logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
-    logOutputs: logOutputs(flags.logOutputs),
-    tls: readTls(flags, { listenClientUrls, listenPeerUrls, listenMetricsUrls }),
-    auth: readAuthSettings(flags),
+    member: {
+      name: flags.name,
+      dataDir: flags.dataDir ?? `${flags.name}.etcd`,
+      storage: storage(flags),
+      emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
+      warmUp: readSwitch("warm-up", flags.warmUp),
+    },
+    urls: {
+      listenClient: listenClientUrls,
+      advertiseClient: urls("advertise-client-urls", flags.advertiseClientUrls ?? defaultClientUrl),
+      listenPeer: listenPeerUrls,
+      advertisePeer,
+      listenMetrics: listenMetricsUrls,
+    },
+    initialCluster: {
+      members: parseInitialCluster(flags.initialCluster ?? defaultCluster(flags, advertisePeer)),
+      isGiven: flags.initialCluster !== undefined,
+      discovery: discovery(flags),
+      state: oneOf("initial-cluster-state", flags.initialClusterState, ["new", "existing"]),
+      token: flags.initialClusterToken,
+    },
+    raft: {
+      heartbeatMs: count("heartbeat-interval", flags.heartbeatInterval),
+      electionMs: count("election-timeout", flags.electionTimeout),
+      // 0 means the default, as in etcd.
+      snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
+      snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
+    },
+    store: {
+      maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
+      maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
+      // 0 means the default, as in etcd.
+      quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
+      disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
+      autoCompaction: autoCompaction(flags),
+      leaseCheckpointMs: hasLeaseCheckpoints(flags) ? leaseCheckpointMs : undefined,
+      watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
+    },
+    clients: {
+      rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
+      maxConcurrentStreams: streamLimit(flags),
+      ...keepAlive(flags),
+      minPingIntervalMs: minPingInterval(flags),
+      gateway: readSwitch("enable-grpc-gateway", flags.enableGrpcGateway),
+      origins: readList("cors", "origins", flags.cors),
+      hosts: readList("host-whitelist", "strings", flags.hostWhitelist),
+    },
+    security: {
+      tls: readTls(flags, { listenClientUrls, listenPeerUrls, listenMetricsUrls }),
+      auth: readAuthSettings(flags),
+    },
+    monitoring: {
+      logLevel: oneOf("log-level", flags.logLevel, logLevels),
+      logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
+      logOutputs: logOutputs(flags.logOutputs),
+      auditLog: flags.auditLog === "" ? undefined : flags.auditLog,
+      metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text means basic, as in etcd
+    },
   };
   checkUrls(config, flags);
   checkBootstrap(flags);
-  checkTimes(config);
+  checkTimes(config.raft);
   return config;
 };
 
@@ -298,7 +351,7 @@ const discovery = ({ discoverySrv, discoverySrvName }: ServerFlags): DnsDiscover
   discoverySrv === "" ? undefined : { domain: discoverySrv, serviceName: discoverySrvName };
 
 /** @throws StartError for memory together with a data directory */
-const storage = ({ memory, unsafeNoFsync, dataDir }: ServerFlags): MemberConfig["storage"] => {
+const storage = ({ memory, unsafeNoFsync, dataDir }: ServerFlags): GeneralConfig["storage"] => {
   const isInMemory = readSwitch("memory", memory);
   const isUnsynced = readSwitch("unsafe-no-fsync", unsafeNoFsync);
   if (!isInMemory) return isUnsynced ? "unsynced disk" : "disk";
@@ -384,7 +437,7 @@ const minPingInterval = (flags: ServerFlags): number => {
   return given > 0 ? given : defaultMinPingIntervalMs;
 };
 
-const keepAlive = (flags: ServerFlags): Pick<MemberConfig, "keepAliveMs" | "keepAliveTimeoutMs"> => {
+const keepAlive = (flags: ServerFlags): Pick<ClientConfig, "keepAliveMs" | "keepAliveTimeoutMs"> => {
   const interval = duration("grpc-keepalive-interval", flags.grpcKeepaliveInterval);
   const timeout = duration("grpc-keepalive-timeout", flags.grpcKeepaliveTimeout);
   const isOff = interval <= 0 || timeout <= 0;
@@ -429,10 +482,10 @@ const parseInitialCluster = (value: string): InitialMember[] => {
   return [...members].map(([name, peerUrls]) => ({ name, peerUrls: peerUrls.sort() }));
 };
 
-const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
+const checkUrls = ({ urls }: MemberConfig, flags: ServerFlags): void => {
   if (flags.listenClientUrls !== undefined && flags.advertiseClientUrls === undefined)
     throw new StartError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
-  const listen = [...config.listenPeerUrls, ...config.listenClientUrls, ...config.listenMetricsUrls];
+  const listen = [...urls.listenPeer, ...urls.listenClient, ...urls.listenMetrics];
   try {
     listen.forEach(mustBeBindable);
   } catch (error) {
@@ -449,7 +502,7 @@ const checkBootstrap = ({ initialCluster, discoverySrv }: ServerFlags): void => 
     );
 };
 
-const checkTimes = ({ heartbeatMs, electionMs }: MemberConfig): void => {
+const checkTimes = ({ heartbeatMs, electionMs }: RaftConfig): void => {
   if (heartbeatMs === 0) throw new StartError("--heartbeat-interval must be >0 (set to 0ms)");
   if (electionMs === 0) throw new StartError("--election-timeout must be >0 (set to 0ms)");
   if (5 * heartbeatMs > electionMs)

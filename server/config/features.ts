@@ -1,4 +1,4 @@
-import type { MemberConfig } from "./config.js";
+import type { StoreConfig } from "./config.js";
 import { featureGates } from "./flag-values.js";
 
 /** A feature gate of etcd. */
@@ -11,7 +11,7 @@ export interface Feature {
 }
 
 /** Lists all feature gates. Gates without an effect in minietcd are not enabled, whatever their flag. */
-export const featuresOf = ({ leaseCheckpointMs }: Pick<MemberConfig, "leaseCheckpointMs">): readonly Feature[] =>
+export const featuresOf = ({ leaseCheckpointMs }: Pick<StoreConfig, "leaseCheckpointMs">): readonly Feature[] =>
   featureGates.map(({ name, stage }) => ({
     name,
     stage,

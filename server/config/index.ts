@@ -16,8 +16,10 @@ export {
   FlagError,
   type AutoCompaction,
   type DnsDiscovery,
+  type GeneralConfig,
   type InitialMember,
   type MemberConfig,
+  type RaftConfig,
   type ServerFlags,
 } from "./config.js";
 export { featuresOf, type Feature } from "./features.js";

@@ -14,19 +14,19 @@ export const logIgnoredFlags = (
   logger: Logger,
 ): void => {
   const self = members.find(({ ID }) => ID === memberId);
-  logger.info("server has already been initialized", { "data-dir": config.dataDir, "dir-type": "member" });
+  logger.info("server has already been initialized", { "data-dir": config.member.dataDir, "dir-type": "member" });
   if (self === undefined) return;
-  if (self.name !== "" && self.name !== config.name)
-    logger.warn("--name changes this member's name", { from: self.name, to: config.name });
+  if (self.name !== "" && self.name !== config.member.name)
+    logger.warn("--name changes this member's name", { from: self.name, to: config.member.name });
   const ignore = (flag: string, given: string, used: string): void =>
     logger.warn(`--${flag} is ignored: the cluster has already been initialized`, { given, used });
   const cluster = initialClusterText(members.map(({ name, peerURLs }) => ({ name, peerUrls: peerURLs })));
-  if (config.isInitialClusterGiven && !areSameMembers(config.initialCluster, members))
-    ignore("initial-cluster", initialClusterText(config.initialCluster), cluster);
-  const advertised = config.initialAdvertisePeerUrls.map(({ text }) => text).join(",");
+  if (config.initialCluster.isGiven && !areSameMembers(config.initialCluster.members, members))
+    ignore("initial-cluster", initialClusterText(config.initialCluster.members), cluster);
+  const advertised = config.urls.advertisePeer.map(({ text }) => text).join(",");
   if (advertised !== defaultFlags.initialAdvertisePeerUrls && !areSameUrls(advertised.split(","), self.peerURLs))
     ignore("initial-advertise-peer-urls", advertised, self.peerURLs.join(","));
-  const token = config.initialClusterToken;
+  const { token } = config.initialCluster;
   if (token !== defaultFlags.initialClusterToken && memberIdOf(self.peerURLs, token) !== memberId)
     ignore("initial-cluster-token", token, "the token of the first start");
 };

@@ -66,7 +66,7 @@ export const openDurableState = async (
   onFailure: (error: Error) => void,
 ): Promise<DurableState> => {
   const { clock, logger } = environment;
-  const directory = teardown.closeLater(await DataDirectory.open(config.dataDir, parts.disk));
+  const directory = teardown.closeLater(await DataDirectory.open(config.member.dataDir, parts.disk));
   const { clusterId, memberId, certificateName }: MemberIdentity =
     directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
@@ -149,13 +149,13 @@ const bootstrap = async (
   environment: MemberEnvironment,
   directory: DataDirectory,
 ): Promise<MemberIdentity> => {
-  if (config.initialClusterState === "existing")
+  if (config.initialCluster.state === "existing")
     throw new StartError(
-      `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +
+      `data directory ${config.member.dataDir} is empty and --initial-cluster-state is "existing": ` +
         'adding members to a running cluster is not supported yet, start all members with "new"',
     );
   const { all, self, certificateName } = await findInitialMembers(config, environment);
-  const idOf = ({ peerUrls }: InitialMember): MemberId => memberIdOf(peerUrls, config.initialClusterToken);
+  const idOf = ({ peerUrls }: InitialMember): MemberId => memberIdOf(peerUrls, config.initialCluster.token);
   const memberId = idOf(self);
   const clusterId = clusterIdOf(all.map(idOf));
   const path = directory.firstStorePath;
@@ -181,7 +181,7 @@ const bootstrap = async (
   }
   await directory.useStore(path, undefined);
   await directory.begin({ clusterId, memberId });
-  environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
+  environment.logger.info("created a new member", { name: config.member.name, memberId, clusterId });
   return { clusterId, memberId, certificateName };
 };
 

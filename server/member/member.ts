@@ -83,18 +83,18 @@ export class Member implements AsyncDisposable {
     let member: Member | undefined;
     let early: Error | undefined;
     try {
-      const createEngine = await loadEngine(config.rpcEngine);
+      const createEngine = await loadEngine(config.clients.rpcEngine);
       // A connection with TLS is first in a handshake, then waits for its hello: half of the share for each.
-      const handshakes = config.tls.peer === undefined ? 0 : Math.ceil(share.unknownPeers / 2);
+      const handshakes = config.security.tls.peer === undefined ? 0 : Math.ceil(share.unknownPeers / 2);
       const secure = (tls = await SecurePorts.open(config, environment, handshakes));
-      const parts = new ProcessParts(share.unknownPeers - handshakes, storageOf(config.storage), tls.dialer);
+      const parts = new ProcessParts(share.unknownPeers - handshakes, storageOf(config.member.storage), tls.dialer);
       peer = await listen(
-        config.listenPeerUrls,
+        config.urls.listenPeer,
         tls.takePeers((socket) => parts.accept(socket)),
         onAcceptError,
       );
       const onClient: OnConnection = (socket, url) => connections.accept(socket, secure.ofClient(url));
-      client = await listen(config.listenClientUrls, onClient, onAcceptError);
+      client = await listen(config.urls.listenClient, onClient, onAcceptError);
       replica = await openReplica(parts, config, environment, {
         onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
         onStatusChange: (status) => environment.onLeaderChange?.(status),
@@ -104,7 +104,7 @@ export class Member implements AsyncDisposable {
       const metricsConnections = clientConnections(environment, share);
       const { pages } = serving;
       const metricsParts = { pages, clock: environment.clock, connections: metricsConnections, tls, onAcceptError };
-      metrics = await MetricsPort.open(config.listenMetricsUrls, metricsParts);
+      metrics = await MetricsPort.open(config.urls.listenMetrics, metricsParts);
       member = new Member(config, environment, { client, peer, tls, metrics, connections, share }, replica, serving);
       member.warnAboutOpenPorts();
       return member;
@@ -161,7 +161,7 @@ export class Member implements AsyncDisposable {
     const { logger } = this.environment;
     try {
       this.replica.auditFile?.reopen();
-      logger.info("reopened the audit log", { path: this.config.auditLog });
+      logger.info("reopened the audit log", { path: this.config.monitoring.auditLog });
     } catch (error) {
       logger.error("cannot reopen the audit log: the former file stays in use", { error: asError(error) });
     }
@@ -183,16 +183,16 @@ export class Member implements AsyncDisposable {
 
   private async join(): Promise<void> {
     const { logger } = this.environment;
-    const clientUrls = advertisedUrlsOf(this.config.advertiseClientUrls, this.clientAddresses);
-    await this.replica.publish({ name: this.config.name, clientUrls });
+    const clientUrls = advertisedUrlsOf(this.config.urls.advertiseClient, this.clientAddresses);
+    await this.replica.publish({ name: this.config.member.name, clientUrls });
     if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
     this.ports.connections.start({
       http2: (socket, seen) => this.serving.engine.serve(socket, seen),
       http1: (socket, seen) => this.serving.http.serve(socket, seen),
     });
     logger.info("ready to serve client requests", {
-      version: reportedVersions(this.config.emulatedVersion).server,
-      name: this.config.name,
+      version: reportedVersions(this.config.member.emulatedVersion).server,
+      name: this.config.member.name,
       memberId: this.replica.id,
       clusterId: this.replica.clusterId,
       clientAddresses: this.clientAddresses.map(formatAddress),
@@ -251,7 +251,7 @@ export class Member implements AsyncDisposable {
 }
 
 /** Warns if the kind of storage is less durable than a user may expect. */
-const warnAboutStorage = ({ storage }: MemberConfig, { logger }: MemberEnvironment): void => {
+const warnAboutStorage = ({ member: { storage } }: MemberConfig, { logger }: MemberEnvironment): void => {
   if (storage === "memory") logger.warn("all data is in memory: it is lost when this member ends");
   if (storage === "unsynced disk")
     logger.warn(
@@ -278,7 +278,7 @@ const advertisedUrlsOf = (urls: readonly MemberUrl[], bound: readonly Address[])
 const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: MemberEnvironment): DescriptorShare => {
   const descriptors = processDescriptors();
   // A restart need not name the peers: assume two of them, as in a cluster of three.
-  const share = descriptors.share(Math.max(initialCluster.length - 1, 2));
+  const share = descriptors.share(Math.max(initialCluster.members.length - 1, 2));
   logger.info("file descriptor limits", {
     limit: descriptors.limit,
     maxClientConnections: share.clients.max,

@@ -121,7 +121,8 @@ export class Replica implements NodeListener, PeersListener {
     this.listener = listener;
     this.teardown = options.teardown;
     this.peerIncarnations = durable.peerIncarnations;
-    const { electionMs, maxRequestBytes } = config;
+    const { electionMs } = config.raft;
+    const { maxRequestBytes, quotaBytes, disarmsItself } = config.store;
     const { memberId: self, incarnation, store, applied } = durable;
     const timeoutMs = 5_000 + 2 * electionMs; // the timeout of a client's request, as in etcd
     this.clusterId = durable.clusterId;
@@ -135,10 +136,14 @@ export class Replica implements NodeListener, PeersListener {
       this.node,
       durable.space,
     );
-    this.leases = new LeaseKeeper({ clock, electionMs, checkpointMs: config.leaseCheckpointMs }, store, this.proposals);
+    this.leases = new LeaseKeeper(
+      { clock, electionMs, checkpointMs: config.store.leaseCheckpointMs },
+      store,
+      this.proposals,
+    );
     const { newStores, recovered } = durable;
     this.snapshots = new Snapshots(
-      { config, clock, logger, store, newStores, recovered, applied },
+      { config: config.raft, clock, logger, store, newStores, recovered, applied },
       this.node,
       this.peers,
     );
@@ -154,7 +159,6 @@ export class Replica implements NodeListener, PeersListener {
     const leaseCalls = new LeaseCalls(this.reads, this.leases, store);
     this.calls = new PeerCalls({ self, incarnation, timeoutMs, clock }, leaseCalls, this.peers);
     this.transfer = new LeadershipTransfer({ self, clock, logger }, this.node);
-    const { quotaBytes, disarmsItself } = config;
     this.quota = new SpaceQuota(
       { quotaBytes, disarmsItself, member: self, clock, logger },
       store,
@@ -193,9 +197,9 @@ export class Replica implements NodeListener, PeersListener {
     const { clock, logger } = environment;
     this.participates = true;
     this.node.start(this.applier, this.snapshots, this);
-    if (config.autoCompaction === undefined) return;
+    if (config.store.autoCompaction === undefined) return;
     const { store, node, proposals } = this;
-    this.autoCompactor = startAutoCompaction(config.autoCompaction, { clock, logger, store, node, proposals });
+    this.autoCompactor = startAutoCompaction(config.store.autoCompaction, { clock, logger, store, node, proposals });
   }
 
   /** Publishes this member's name and client URLs; resolves once they are applied here. */
@@ -312,7 +316,7 @@ const maxAuditBytes = 16 * 1024 * 1024;
 
 /** @throws StartError for a file that cannot be opened */
 const openAuditFile = (
-  { auditLog: path }: MemberConfig,
+  { monitoring: { auditLog: path } }: MemberConfig,
   { clock, logger }: MemberEnvironment,
 ): AppendFile | undefined => {
   if (path === undefined) return undefined;
@@ -347,7 +351,8 @@ const createNode = ({ config, environment, durable }: ReplicaOptions, transport:
     heartbeatTicks: heartbeatTicksOf(config),
   });
 
-const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
+const heartbeatTicksOf = ({ raft: { heartbeatMs } }: MemberConfig): number =>
+  Math.max(1, Math.round(heartbeatMs / tickMs));
 
 const createCore = (
   config: MemberConfig,
@@ -360,7 +365,7 @@ const createCore = (
     recovered: { hardState: { ...hardState, term: Math.max(1, hardState.term) as Term }, base, entries },
     applied: applied.index,
     heartbeatTicks: heartbeatTicksOf(config),
-    electionTicks: Math.max(1, Math.round(config.electionMs / tickMs)),
+    electionTicks: Math.max(1, Math.round(config.raft.electionMs / tickMs)),
     random,
   });
 
@@ -384,7 +389,7 @@ export const openReplica = async (
     return await start(parts, config, environment, listener, teardown);
   } catch (error) {
     await teardown.close();
-    throw asStartError(error, config.dataDir);
+    throw asStartError(error, config.member.dataDir);
   }
 };
 
@@ -429,7 +434,10 @@ interface Logins {
 }
 
 /** @throws StartError if the keys of JSON Web Tokens cannot be used */
-const openLogins = async ({ auth }: MemberConfig, { clock, secrets }: MemberEnvironment): Promise<Logins> => {
+const openLogins = async (
+  { security: { auth } }: MemberConfig,
+  { clock, secrets }: MemberEnvironment,
+): Promise<Logins> => {
   const tokens =
     auth.tokens.kind === "jwt"
       ? await JwtTokens.open(auth.tokens, () => new Date().getTime()) // the expiry of a token is wall-clock time

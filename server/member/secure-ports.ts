@@ -37,13 +37,13 @@ export class SecurePorts {
     environment: MemberEnvironment,
     maxPeerHandshakes: number,
   ): Promise<SecurePorts> {
-    const { client, peer, warnings } = config.tls;
+    const { client, peer, warnings } = config.security.tls;
     for (const warning of warnings) environment.logger.warn(warning);
-    const { listenClientUrls, listenPeerUrls, listenMetricsUrls } = config;
-    const clientUrls = [...listenClientUrls, ...listenMetricsUrls];
+    const { listenClient, listenPeer, listenMetrics } = config.urls;
+    const clientUrls = [...listenClient, ...listenMetrics];
     const clientPort = client && ({ port: "client", urls: clientUrls, settings: client } as const);
     const peerPort =
-      peer && ({ port: "peer", urls: listenPeerUrls, settings: peer, maxHandshakes: maxPeerHandshakes } as const);
+      peer && ({ port: "peer", urls: listenPeer, settings: peer, maxHandshakes: maxPeerHandshakes } as const);
     const clientCertificates = clientPort && (await openFor(clientPort, config, environment));
     const peerCertificates = peerPort && (await openFor(peerPort, config, environment));
     return new SecurePorts(
@@ -90,7 +90,7 @@ export class SecurePorts {
 
 const openFor = async (
   { port, urls, settings }: PortKind,
-  { storage, dataDir }: MemberConfig,
+  { member: { storage, dataDir } }: MemberConfig,
   { logger }: MemberEnvironment,
 ): Promise<PortCertificates> => {
   const directory = storage === "memory" ? undefined : join(dataDir, "fixtures", port);

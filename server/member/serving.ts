@@ -88,15 +88,15 @@ export const memberServices = (
 ): MemberServices => {
   const { node, store } = replica;
   const requestStats = new RequestStats();
-  const admission = new Admission({ clock, electionMs: config.electionMs, node }, requestStats);
+  const admission = new Admission({ clock, electionMs: config.raft.electionMs, node }, requestStats);
   const operations = createApplication(replica, replica.quota, access, {
     clock,
     random,
-    maxTxnOps: config.maxTxnOps,
-    minLeaseTtlSeconds: minLeaseTtl(config),
-    watchProgressMs: config.watchProgressMs,
-    chunkBytes: config.maxRequestBytes,
-    versions: reportedVersions(config.emulatedVersion),
+    maxTxnOps: config.store.maxTxnOps,
+    minLeaseTtlSeconds: minLeaseTtl(config.raft),
+    watchProgressMs: config.store.watchProgressMs,
+    chunkBytes: config.store.maxRequestBytes,
+    versions: reportedVersions(config.member.emulatedVersion),
     stats: requestStats,
   });
   const authorization = new Authorization(access, store);
@@ -108,8 +108,8 @@ export const memberServices = (
   const waiting = new WaitingCalls();
   const methods = [
     ...kvMethods(application, sender),
-    ...(config.emulatedVersion === "3.6" ? [] : [rangeStreamMethod(application, headers)]),
-    ...watchMethods(application, headers, config.maxRequestBytes + messageOverheadBytes),
+    ...(config.member.emulatedVersion === "3.6" ? [] : [rangeStreamMethod(application, headers)]),
+    ...watchMethods(application, headers, config.store.maxRequestBytes + messageOverheadBytes),
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),
     ...maintenanceMethods(application, sender),
@@ -119,7 +119,7 @@ export const memberServices = (
     ...reflectionMethods((caller) => admission.check(caller)),
   ];
   const all = [...methods, ...unimplementedMethods(services, methods)];
-  if (config.metrics === "extensive") for (const { stats } of all) stats.measureHandling();
+  if (config.monitoring.metrics === "extensive") for (const { stats } of all) stats.measureHandling();
   return { application, methods: all, requestStats, waiting };
 };
 
@@ -153,9 +153,9 @@ export const createServing = (
   const options = engineOptions(config, environment, methods);
   const engine = createEngine(options);
   const { clock } = environment;
-  const versions = reportedVersions(config.emulatedVersion);
+  const versions = reportedVersions(config.member.emulatedVersion);
   const health = new HealthStats();
-  const features = featuresOf(config);
+  const features = featuresOf(config.store);
   const measured = { replica, versions, features, methods, requests: requestStats, health, clock };
   const pages = createPages({
     application,
@@ -165,7 +165,7 @@ export const createServing = (
     versions,
     numbers: { readMetrics: () => metricsText(measured), readVariables: () => debugVariables(measured) },
   });
-  const http = new HttpServer(pages, clock, config, config.gateway ? gatewayOf(options) : undefined);
+  const http = new HttpServer(pages, clock, config.clients, config.clients.gateway ? gatewayOf(options) : undefined);
   return { engine, http, pages, methods, waiting };
 };
 
@@ -185,9 +185,9 @@ const engineOptions = (
     clock,
     untaken,
     methods,
-    maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
-    maxConcurrentStreams: config.maxConcurrentStreams,
-    rules: config, // the rules for pings and keepalive
+    maxRequestBytes: config.store.maxRequestBytes + messageOverheadBytes,
+    maxConcurrentStreams: config.clients.maxConcurrentStreams,
+    rules: config.clients, // the rules for pings and keepalive
     onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   };
 };

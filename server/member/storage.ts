@@ -9,7 +9,7 @@ import {
   unsyncedMachineDisk,
 } from "../../platform/index.js";
 import { type Backend, openDiskBackend, openMemoryBackend } from "../../store/index.js";
-import type { MemberConfig } from "../config/index.js";
+import type { GeneralConfig } from "../config/index.js";
 import { type Descriptors, processDescriptors } from "../resources/index.js";
 import type { BackendSource } from "../snapshots/index.js";
 
@@ -40,7 +40,7 @@ const reserves = { logBytes: 48 * 1024 * 1024, storeBytes: 32 * 1024 * 1024 };
 const memorySegmentBytes = 4 * 1024 * 1024;
 
 /** Returns the storage of a member in a process. */
-export const storageOf = (kind: MemberConfig["storage"]): Storage => {
+export const storageOf = (kind: GeneralConfig["storage"]): Storage => {
   if (kind === "memory") return memoryStorage();
   const isSynced = kind === "disk";
   return {

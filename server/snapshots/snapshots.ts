@@ -10,7 +10,7 @@ import type {
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { AppliedState, LogCompactor } from "../replication/apply/index.js";
-import type { MemberConfig } from "../config/index.js";
+import type { RaftConfig } from "../config/index.js";
 import type { Logger } from "../base/index.js";
 import { LogTruncation } from "./log-truncation.js";
 import type { SnapshotChannel } from "../peers/index.js";
@@ -20,7 +20,7 @@ import { SnapshotSender, type SnapshotChannels } from "./snapshot-sender.js";
 
 /** The options of `Snapshots`. */
 export interface SnapshotsOptions {
-  readonly config: Pick<MemberConfig, "snapshotCount" | "snapshotCatchUpEntries">;
+  readonly config: Pick<RaftConfig, "snapshotCount" | "snapshotCatchUpEntries">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: Pick<KvStore, "snapshot" | "flush">;

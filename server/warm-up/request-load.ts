@@ -55,7 +55,7 @@ export class RequestLoad implements Workload {
   static async open(config: MemberConfig, environment: MemberEnvironment): Promise<RequestLoad> {
     const cluster = await TemporaryCluster.start(config, environment);
     try {
-      const load = new RequestLoad(cluster, new HttpClient(await cluster.connect(0)), config.gateway);
+      const load = new RequestLoad(cluster, new HttpClient(await cluster.connect(0)), config.clients.gateway);
       await load.reconnect();
       await load.clients[0]?.call([createGrantCall()]);
       return load;

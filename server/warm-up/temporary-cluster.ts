@@ -93,7 +93,7 @@ export class TemporaryCluster {
   }
 
   private async open(ports: readonly PeerPort[], config: MemberConfig, environment: MemberEnvironment): Promise<void> {
-    const createEngine = await loadEngine(config.rpcEngine);
+    const createEngine = await loadEngine(config.clients.rpcEngine);
     const token = String(environment.random());
     const urls = ports.map(({ url }) => url);
     const configs = urls.map((_, n) => configOf(config, n, urls, token));
@@ -141,29 +141,22 @@ const nameOf = (n: number): string => `warm-up-${n}`;
 
 /** Returns the settings of the real member, except for data, ports, users and cluster. */
 const configOf = (config: MemberConfig, n: number, urls: readonly string[], token: string): MemberConfig => {
-  const { tls, auth } = configFromFlags(defaultFlags);
+  const { security } = configFromFlags(defaultFlags);
   const own = [parseMemberUrl(urls[n] ?? "")];
   return {
-    ...config,
-    name: nameOf(n),
-    dataDir: `/${nameOf(n)}`,
-    storage: "memory",
-    listenClientUrls: [],
-    advertiseClientUrls: [],
-    listenPeerUrls: own,
-    initialAdvertisePeerUrls: own,
-    listenMetricsUrls: [],
-    initialCluster: urls.map((url, other) => ({ name: nameOf(other), peerUrls: [url] })),
-    isInitialClusterGiven: true,
-    discovery: undefined,
-    initialClusterState: "new",
-    initialClusterToken: token,
-    heartbeatMs,
-    electionMs,
-    autoCompaction: undefined,
-    auditLog: undefined,
-    hosts: ["*"],
-    tls,
-    auth,
+    member: { ...config.member, name: nameOf(n), dataDir: `/${nameOf(n)}`, storage: "memory" },
+    urls: { listenClient: [], advertiseClient: [], listenPeer: own, advertisePeer: own, listenMetrics: [] },
+    initialCluster: {
+      members: urls.map((url, other) => ({ name: nameOf(other), peerUrls: [url] })),
+      isGiven: true,
+      discovery: undefined,
+      state: "new",
+      token,
+    },
+    raft: { ...config.raft, heartbeatMs, electionMs },
+    store: { ...config.store, autoCompaction: undefined },
+    clients: { ...config.clients, hosts: ["*"] },
+    security,
+    monitoring: { ...config.monitoring, auditLog: undefined },
   };
 };

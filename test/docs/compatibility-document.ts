@@ -6,6 +6,7 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import { createProgram } from "../../cli/ctl/program.js";
 import { fileDescriptorSet } from "../../proto/index.js";
+import { configFromFlags, defaultFlags } from "../../server/config/config.js";
 import { flagGroups } from "../../server/config/flag-table.js";
 import type { Flag } from "../../server/config/flag.js";
 import { routes } from "../../server/gateway/routes.js";
@@ -29,11 +30,10 @@ const services: readonly DescService[] = [...registry].filter((each) => each.kin
 
 /** Stands for every component of a member: the table of methods is built without calling any method. */
 const anything: unknown = new Proxy(() => undefined, { get: () => anything, apply: () => anything });
-const config = { emulatedVersion: "3.7", electionMs: 1_000, heartbeatMs: 100 };
 const parts = { node: anything, store: anything, quota: anything, applier: anything, tokens: anything };
 const replica: unknown = { clusterId: 1n, id: 1n, ...parts };
 const { methods } = memberServices(
-  config as Parameters<typeof memberServices>[0],
+  configFromFlags(defaultFlags),
   { clock: anything, random: () => 0.5 } as Parameters<typeof memberServices>[1],
   replica as Parameters<typeof memberServices>[2],
 );

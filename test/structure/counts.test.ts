@@ -67,6 +67,13 @@ describe("option bags", () => {
       type BOptions = Base & { ${fields(5, 9)} };`;
     assert.deepEqual(count(text), ["AOptions: 9 fields", "BOptions: 9 fields"]);
   });
+
+  it("are those of the given endings, except for the settings of a get", () => {
+    const text = ["Settings", "MemberConfig", "Table", "GetSettings"]
+      .map((name) => `interface ${name} { ${fields(0, 9)} }`)
+      .join(" ");
+    assert.deepEqual(count(text), ["Settings: 9 fields", "MemberConfig: 9 fields"]);
+  });
 });
 
 describe("exported names", () => {

@@ -59,26 +59,26 @@ export class ClientPort {
     const { clock, logger } = environment;
     const untaken = new UntakenAnswers(clock, () => undefined);
     const { methods } = services;
-    const maxRequestBytes = config.maxRequestBytes + messageOverheadBytes;
+    const maxRequestBytes = config.store.maxRequestBytes + messageOverheadBytes;
     const onUnexpectedError = (error: unknown): void => logger.error("a request failed unexpectedly", { error });
     const engine = this.createEngine({
       clock,
       untaken,
       methods,
       maxRequestBytes,
-      maxConcurrentStreams: config.maxConcurrentStreams,
-      rules: config,
+      maxConcurrentStreams: config.clients.maxConcurrentStreams,
+      rules: config.clients,
       onUnexpectedError,
     });
     const gatewayOptions = { methods, maxMessageBytes: maxRequestBytes, accounts: untaken, clock };
-    const versions = reportedVersions(config.emulatedVersion);
+    const versions = reportedVersions(config.member.emulatedVersion);
     const { application } = services;
     const stats = new HealthStats();
-    const features = featuresOf(config);
+    const features = featuresOf(config.store);
     const measured = { replica, versions, features, methods, requests: services.requestStats, health: stats, clock };
     const numbers = { readMetrics: () => metricsText(measured), readVariables: () => debugVariables(measured) };
     const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
-    const http = new HttpServer(pages, clock, config, new Gateway(gatewayOptions, onUnexpectedError));
+    const http = new HttpServer(pages, clock, config.clients, new Gateway(gatewayOptions, onUnexpectedError));
     const connections = new ClientConnections();
     connections.start({
       http2: (socket, seen) => engine.serve(socket, seen),

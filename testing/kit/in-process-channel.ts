@@ -198,7 +198,7 @@ export class InProcessChannel implements Channel {
   /** Returns the bytes of a request, or a failure if they are too many for the client or the server. */
   private checkSize(bytes: Buffer | StatusError): Buffer | StatusError {
     const most = this.settings.maxSendBytes;
-    const mostOfServer = this.machine.config.maxRequestBytes + messageOverheadBytes;
+    const mostOfServer = this.machine.config.store.maxRequestBytes + messageOverheadBytes;
     if (bytes instanceof StatusError) return bytes;
     if (bytes.length > most)
       return tooLargeError("Attempted to send message with a size larger than", bytes.length, most);

@@ -134,7 +134,7 @@ export class Machine {
   }
 
   get name(): string {
-    return this.config.name;
+    return this.config.member.name;
   }
 
   /** Reports changes of the member's state to a watcher. @returns a function that removes the watcher */
@@ -244,7 +244,10 @@ export class Machine {
     });
     onOpened();
     const services = memberServices(config, environment, replica, this.parts.wrap);
-    await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
+    await replica.publish({
+      name: config.member.name,
+      clientUrls: config.urls.advertiseClient.map(({ text }) => text),
+    });
     let plain: MemberServices | undefined;
     return {
       process,
@@ -283,8 +286,8 @@ export class Machine {
     const { disk, backends } = this.storage;
     disk.isFull = false;
     disk.syncDelayMs = 0;
-    await disk.removeTree(this.config.dataDir);
-    backends.onRemoved(this.config.dataDir);
+    await disk.removeTree(this.config.member.dataDir);
+    backends.onRemoved(this.config.member.dataDir);
   }
 
   private notifyChanged(): void {

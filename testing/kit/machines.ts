@@ -49,7 +49,7 @@ export const makeMachines = async (world: World, settings: MachineSettings): Pro
 
 /** Returns the endpoint of a member for clients in this process. */
 export const endpointOf = ({ config }: Machine): string =>
-  (config.advertiseClientUrls[0]?.text ?? config.name).replace(/^http:\/\//, "");
+  (config.urls.advertiseClient[0]?.text ?? config.member.name).replace(/^http:\/\//, "");
 
 const configOf = (
   name: string,

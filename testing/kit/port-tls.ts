@@ -16,16 +16,16 @@ const silent = createLogger({ level: "fatal", write: () => undefined, timestamp:
 
 /** Makes a certificate for 127.0.0.1 and localhost. The flags may set TLS versions and cipher suites. */
 export const makePortTls = async (flags: Partial<ServerFlags>): Promise<PortTls> => {
-  const urls = "https://127.0.0.1:0,https://localhost:0";
-  const { tls, listenClientUrls } = configFromFlags({
+  const text = "https://127.0.0.1:0,https://localhost:0";
+  const { security, urls } = configFromFlags({
     ...defaultFlags,
     ...flags,
     autoTls: "true",
-    listenClientUrls: urls,
-    advertiseClientUrls: urls,
+    listenClientUrls: text,
+    advertiseClientUrls: text,
   });
-  const settings = tls.client;
+  const settings = security.tls.client;
   if (settings === undefined) throw new Error("TLS settings are missing for URLs with https");
-  const certificates = await openCertificates(settings, { directory: undefined, urls: listenClientUrls }, silent);
+  const certificates = await openCertificates(settings, { directory: undefined, urls: urls.listenClient }, silent);
   return { ca: String(certificates.server().cert), certificates, settings };
 };

@@ -22,7 +22,7 @@ export const startApplication = async (t: TestContext, flags: Partial<ServerFlag
     onStatusChange: () => undefined,
   });
   t.after(() => replica.close());
-  await replica.publish({ name: config.name, clientUrls: [] });
+  await replica.publish({ name: config.member.name, clientUrls: [] });
   const { application } = memberServices(config, environment, replica);
   return { application, replica };
 };

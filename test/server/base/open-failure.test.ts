@@ -14,7 +14,7 @@ const runMember = async (t: TestContext) => {
   const member = await Member.start(config, quietEnvironment());
   await member.whenReady;
   await member.stop();
-  return { config, data: join(config.dataDir, "member") };
+  return { config, data: join(config.member.dataDir, "member") };
 };
 
 const refusal = async (config: Parameters<typeof Member.start>[0]): Promise<string> => {
@@ -32,7 +32,7 @@ test("a damaged log is refused in one line with file, byte and remedy; no file s
   damaged[530] = (damaged[530] ?? 0) ^ 1;
   await writeFile(file, damaged);
   const line = await refusal(config);
-  assert.match(line, new RegExp(`^data directory ${config.dataDir} is damaged: leave this member stopped`));
+  assert.match(line, new RegExp(`^data directory ${config.member.dataDir} is damaged: leave this member stopped`));
   assert.match(line, new RegExp(`: Cannot use ${file}: damaged at byte 512: `));
   assert.ok(!line.includes("\n"));
 

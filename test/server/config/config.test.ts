@@ -19,22 +19,22 @@ test("ids are those that etcd computes", () => {
 });
 
 test("the configuration without flags is etcd's single member", () => {
-  const { name, dataDir, listenClientUrls, advertiseClientUrls, listenPeerUrls, initialCluster, ...rest } = config();
-  assert.deepEqual([name, dataDir], ["default", "default.etcd"]);
+  const { member, urls, initialCluster, raft, store, monitoring } = config();
+  assert.deepEqual([member.name, member.dataDir], ["default", "default.etcd"]);
   assert.deepEqual(
-    [listenClientUrls, advertiseClientUrls, listenPeerUrls].map((urls) => urls.map(({ text }) => text)),
+    [urls.listenClient, urls.advertiseClient, urls.listenPeer].map((each) => each.map(({ text }) => text)),
     [["http://localhost:2379"], ["http://localhost:2379"], ["http://localhost:2380"]],
   );
-  assert.deepEqual(initialCluster, [{ name: "default", peerUrls: ["http://localhost:2380"] }]);
+  assert.deepEqual(initialCluster.members, [{ name: "default", peerUrls: ["http://localhost:2380"] }]);
   assert.deepEqual(
-    [rest.heartbeatMs, rest.electionMs, rest.maxTxnOps, rest.maxRequestBytes, rest.logLevel],
+    [raft.heartbeatMs, raft.electionMs, store.maxTxnOps, store.maxRequestBytes, monitoring.logLevel],
     [100, 1_000, 128, 1_572_864, "info"],
   );
-  assert.deepEqual([rest.snapshotCount, rest.snapshotCatchUpEntries], [10_000, 5_000]);
-  assert.equal(config({ snapshotCount: "0" }).snapshotCount, 10_000, "as in etcd");
-  assert.deepEqual([rest.quotaBytes, rest.disarmsItself], [2 ** 31, false]);
+  assert.deepEqual([raft.snapshotCount, raft.snapshotCatchUpEntries], [10_000, 5_000]);
+  assert.equal(config({ snapshotCount: "0" }).raft.snapshotCount, 10_000, "as in etcd");
+  assert.deepEqual([store.quotaBytes, store.disarmsItself], [2 ** 31, false]);
   assert.deepEqual(
-    ["-1", "1", "0x10"].map((quotaBackendBytes) => config({ quotaBackendBytes }).quotaBytes),
+    ["-1", "1", "0x10"].map((quotaBackendBytes) => config({ quotaBackendBytes }).store.quotaBytes),
     [-1, 1, 16],
   );
 });
@@ -89,7 +89,7 @@ test("certificates without an https URL cause a warning, and the TLS settings fo
     keyFile: "k",
     clientCertAuth: "true",
     autoTls: "true",
-  });
+  }).security;
   assert.equal(tls.client, undefined);
   assert.deepEqual(tls.warnings, [
     "ignoring client auto TLS since certs given",
@@ -101,11 +101,12 @@ test("certificates without an https URL cause a warning, and the TLS settings fo
     ...certificate,
     trustedCaFile: "ca",
     clientCertAuth: "true",
-  }).tls;
+  }).security.tls;
   assert.ok(client !== undefined);
   assert.deepEqual(client.certificate, { cert: "c", key: "k" });
   assert.deepEqual([client.rules.trustedCa, client.rules.isRequired, client.namesUser], ["ca", true, true]);
-  const automatic = configFromFlags({ ...defaultFlags, ...secure, autoTls: "true", trustedCaFile: "ca" }).tls.client;
+  const automatic = configFromFlags({ ...defaultFlags, ...secure, autoTls: "true", trustedCaFile: "ca" }).security.tls
+    .client;
   assert.ok(automatic !== undefined);
   assert.deepEqual(automatic.certificate, { validYears: 1 });
   assert.equal(automatic.rules.isRequired, false); // etcd requires no client certificates with --auto-tls, either
@@ -163,7 +164,7 @@ test("invalid and contradicting flags are refused with etcd's texts", () => {
 });
 
 test("a name may have several peer URLs", () => {
-  assert.deepEqual(config({ initialCluster: "a=http://h:2,b=http://i:1,a=http://h:1" }).initialCluster, [
+  assert.deepEqual(config({ initialCluster: "a=http://h:2,b=http://i:1,a=http://h:1" }).initialCluster.members, [
     { name: "a", peerUrls: ["http://h:1", "http://h:2"] },
     { name: "b", peerUrls: ["http://i:1"] },
   ]);
@@ -214,7 +215,7 @@ test("a log line is one JSON object: ids in hex, errors with their causes, nothi
 });
 
 test("lease checkpoints are on unless one of their gates is off", () => {
-  const isOn = (featureGates: string) => config({ featureGates }).leaseCheckpointMs !== undefined;
+  const isOn = (featureGates: string) => config({ featureGates }).store.leaseCheckpointMs !== undefined;
   for (const text of ["", "LeaseCheckpoint=true,LeaseCheckpointPersist=true", "CompactHashCheck=true", "AllBeta=false"])
     assert.equal(isOn(text), true, text);
   for (const text of [

@@ -225,7 +225,8 @@ test("an unreadable value is refused in etcd's words, with its exit code", () =>
 
 test("auto-compaction: hours, durations and revisions as etcd reads them", () => {
   const read = (mode: string, retention: string) =>
-    configFromFlags({ ...defaultFlags, autoCompactionMode: mode, autoCompactionRetention: retention }).autoCompaction;
+    configFromFlags({ ...defaultFlags, autoCompactionMode: mode, autoCompactionRetention: retention }).store
+      .autoCompaction;
   assert.equal(read("periodic", "0"), undefined);
   assert.equal(read("periodic", ""), undefined);
   assert.equal(read("revision", "0"), undefined);
@@ -304,7 +305,7 @@ test("with a configuration file flags and variables are ignored", async (t) => {
   ]);
   const config = configFromFlags(settings.flags);
   assert.deepEqual(
-    [config.watchProgressMs, config.autoCompaction],
+    [config.store.watchProgressMs, config.store.autoCompaction],
     [5_000, { mode: "periodic", retentionMs: 3_600_000 }],
   );
 });

@@ -4,7 +4,8 @@ import test from "node:test";
 import { configFromFlags, defaultFlags, FlagError, type ServerFlags } from "../../../server/config/config.js";
 import { StartError } from "../../../server/base/errors.js";
 
-const storageFor = (flags: Partial<ServerFlags>): string => configFromFlags({ ...defaultFlags, ...flags }).storage;
+const storageFor = (flags: Partial<ServerFlags>): string =>
+  configFromFlags({ ...defaultFlags, ...flags }).member.storage;
 
 test("data is on disk and synced by default", () => {
   assert.equal(storageFor({}), "disk");

@@ -12,7 +12,7 @@ const prepareDirectory = async (t: TestContext) => {
   const member = await Member.start(config, quietEnvironment());
   t.after(() => member.stop());
   await member.whenReady;
-  return { member, config, path: config.dataDir };
+  return { member, config, path: config.member.dataDir };
 };
 
 const filesOf = (path: string): Promise<string[]> => readdir(join(path, "member"));

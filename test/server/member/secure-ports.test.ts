@@ -51,7 +51,7 @@ onEachEngine("a call knows the common name of its client's certificate", async (
     http2: (socket, seen) => engine.serve(socket, seen),
     http1: (socket) => socket.destroy(),
   });
-  const [listenUrl] = config.listenClientUrls;
+  const [listenUrl] = config.urls.listenClient;
   assert.ok(listenUrl);
   const server = createServer((raw) => connections.accept(raw, ports.ofClient(listenUrl))).listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -15,7 +15,7 @@ const open = async (config: MemberConfig, parts: ProcessParts): Promise<Replica>
     onFailure: (error) => assert.fail(error),
     onStatusChange: () => undefined,
   });
-  await replica.publish({ name: config.name, clientUrls: [] });
+  await replica.publish({ name: config.member.name, clientUrls: [] });
   return replica;
 };
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { configFromFlags, defaultFlags, FlagError } from "../../../server/config/config.js";
 
 const progressMs = (watchProgressNotifyInterval: string): number =>
-  configFromFlags({ ...defaultFlags, watchProgressNotifyInterval }).watchProgressMs;
+  configFromFlags({ ...defaultFlags, watchProgressNotifyInterval }).store.watchProgressMs;
 
 test("the flag accepts all units, raises too short intervals, and takes the default of ten minutes for 0 and less", () => {
   const read = {

@@ -21,12 +21,12 @@ const withCertificate = ({ cert, key }: CertificatePaths): Partial<ServerFlags> 
 const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock = systemClock, maxHandshakes = 10) => {
   const url = "https://127.0.0.1:0";
   const config = configFromFlags({ ...defaultFlags, listenClientUrls: url, advertiseClientUrls: url, ...flags });
-  const settings = config.tls.client;
+  const settings = config.security.tls.client;
   assert.ok(settings);
   const { logger, lines } = recordingLogger();
   const certificates = await openCertificates(
     settings,
-    { directory: undefined, urls: config.listenClientUrls },
+    { directory: undefined, urls: config.urls.listenClient },
     logger,
   );
   const acceptor = new TlsAcceptor({ port: "client", settings, certificates, clock, logger, maxHandshakes });

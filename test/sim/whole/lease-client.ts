@@ -109,7 +109,7 @@ export class LeaseClient {
     const { world, random } = this;
     const id = this.firstId + BigInt(++this.count);
     const { config } = this.home.current;
-    const ttlSeconds = Math.max(minLeaseTtl(config), random.between(1, 3));
+    const ttlSeconds = Math.max(minLeaseTtl(config.raft), random.between(1, 3));
     const at = world.scheduler.now;
     const lease: PromisedLease = {
       id,

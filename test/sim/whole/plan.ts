@@ -2,7 +2,7 @@
 // so that a fault can be omitted without a change of the rest.
 
 import { crc32 } from "node:zlib";
-import { type ClusterSettings, type SeededRandom, seededRandom } from "../../../testing/index.js";
+import { type ClusterSettings, type SeededRandom, seededRandom, type StoreSettings } from "../../../testing/index.js";
 
 export const faultKinds = [
   "kill",
@@ -99,16 +99,19 @@ export const planOf = (seed: number): Plan => {
   return {
     seed,
     settings: {
-      ...space,
-      leaseCheckpointMs: space.quotaBytes === undefined ? checkpointsOf(seed, electionMs) : undefined,
       members,
-      heartbeatMs,
-      electionMs,
-      watchProgressMs: random.pick([200, 1_000]),
-      segmentBytes: random.pick([2_048, 8_192, 65_536]),
-      snapshotCount: random.pick([5, 20, 100, 10_000]),
-      snapshotCatchUpEntries: random.pick([1, 5, 50]),
-      storeReadMs: random.pick([0, 5, 30]),
+      times: {
+        heartbeatMs,
+        electionMs,
+        watchProgressMs: random.pick([200, 1_000]),
+        leaseCheckpointMs: space.quotaBytes === undefined ? checkpointsOf(seed, electionMs) : undefined,
+      },
+      log: {
+        segmentBytes: random.pick([2_048, 8_192, 65_536]),
+        snapshotCount: random.pick([5, 20, 100, 10_000]),
+        snapshotCatchUpEntries: random.pick([1, 5, 50]),
+      },
+      store: { ...space, readMs: random.pick([0, 5, 30]) },
     },
     clockRates: members.map(() => 1 + drift * (2 * random.next() - 1)),
     faultyMs,
@@ -125,7 +128,7 @@ export const planOf = (seed: number): Plan => {
 };
 
 /** Returns a quota that the stores sometimes reach; the newest values of all keys fit below it. Not used together with users. */
-const spaceOf = (seed: number, hasUsers: boolean): Pick<ClusterSettings, "quotaBytes" | "disarmsItself"> => {
+const spaceOf = (seed: number, hasUsers: boolean): Omit<StoreSettings, "readMs"> => {
   const random = sourceFor(seed, "space");
   if (hasUsers || !random.chance(0.4)) return {};
   return { quotaBytes: random.between(50_000, 70_000), disarmsItself: random.chance(0.3) };

@@ -126,16 +126,16 @@ export class Simulation {
       eventLog,
       timeoutMs: plan.timeoutMs,
       clockRates: { fastest: Math.max(...plan.clockRates), slowest: Math.min(...plan.clockRates) },
-      electionMs: settings.electionMs,
-      hasQuota: settings.quotaBytes !== undefined,
-      leaseCheckpointMs: settings.leaseCheckpointMs,
+      electionMs: settings.times.electionMs,
+      hasQuota: settings.store.quotaBytes !== undefined,
+      leaseCheckpointMs: settings.times.leaseCheckpointMs,
       isCalm: false,
       isOver: false,
       floor: 1,
       counts: noCounts(),
       operations: new RecordedOperations(),
     };
-    this.faults = new Faults({ ...this.world, network: this.network, electionMs: settings.electionMs });
+    this.faults = new Faults({ ...this.world, network: this.network, electionMs: settings.times.electionMs });
     this.kvClients = Array.from({ length: plan.kvClients }, (_, n) => {
       const { keys, meanThinkMs, maxValueBytes } = plan;
       const options = { keys, meanThinkMs, maxValueBytes, compacts: n === 0 };
@@ -218,7 +218,7 @@ export class Simulation {
       actors.push(...[this.admin, ...this.users].map((user) => this.own(user.run(usersAreChecked))));
     }
     if (this.alarms !== undefined) {
-      const options = { leavesAlarms: this.plan.settings.disarmsItself === true };
+      const options = { leavesAlarms: this.plan.settings.store.disarmsItself === true };
       const operator = new SpaceOperator(this.world, this.alarms, sourceFor(this.plan.seed, "operator"), options);
       actors.push(this.own(operator.run()));
     }
@@ -247,7 +247,7 @@ export class Simulation {
 
   /** Waits until the cluster accepts writes again, within the limit. */
   private async recover(): Promise<void> {
-    const { electionMs } = this.plan.settings;
+    const { electionMs } = this.plan.settings.times;
     const from = this.scheduler.now;
     const written = this.own(this.world.hasQuota ? this.deleteSomewhere() : this.putSomewhere("recovered"));
     await this.waitFor(
@@ -261,7 +261,7 @@ export class Simulation {
 
   /** Checks that a lease keeps its remaining time over changes of leader. A client may have to repeat a request meanwhile. */
   private async changeLeaders(): Promise<void> {
-    const { leaseCheckpointMs } = this.plan.settings;
+    const { leaseCheckpointMs } = this.plan.settings.times;
     if (leaseCheckpointMs === undefined) return;
     this.world.isCalm = false;
     const random = sourceFor(this.plan.seed, "changes of leader");
@@ -293,7 +293,7 @@ export class Simulation {
     for (let n = 0; ; n++) {
       const host = hosts[n % hosts.length];
       assert.ok(host !== undefined);
-      const outcome = await rpc.call(host, method, requestOf(n), this.plan.settings.electionMs);
+      const outcome = await rpc.call(host, method, requestOf(n), this.plan.settings.times.electionMs);
       if (outcome.kind === "ok") return;
       await this.scheduler.sleep(10);
     }
