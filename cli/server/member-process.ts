@@ -8,11 +8,11 @@ import type { MemberEvent, SupervisorCommand } from "./messages.js";
 /** The program that starts members: the same file that this process runs. */
 export const minietcdProgram = realpathSync(process.argv[1] ?? ".");
 
-/** Events of a member process, for its supervisor. */
+/** Receives the events of a member process; `Supervisor` implements it. */
 export interface MemberListener {
-  readonly onEvent: (member: MemberProcess, event: MemberEvent) => void;
+  onEvent(member: MemberProcess, event: MemberEvent): void;
   /** @param how the exit code or the signal, as text */
-  readonly onEnd: (member: MemberProcess, how: string) => void;
+  onEnd(member: MemberProcess, how: string): void;
 }
 
 /** A process of a member, as the supervisor sees it. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isInUse } from "../../server/index.js";
 import { memberPlaces, type ClusterFlags } from "./cluster-flags.js";
 import { goneText, missingText, quorumOf, runningText, startCommand } from "./cluster-texts.js";
-import { MemberProcess } from "./member-process.js";
+import { type MemberListener, MemberProcess } from "./member-process.js";
 import type { MemberEvent } from "./messages.js";
 
 /** Times for members to stop serving clients (calls in progress get 5 s), and then to stop before they are killed. */
@@ -14,7 +14,7 @@ const startTimeoutMs = 15_000;
 const sameProblemMs = 60_000;
 
 /** Starts the members, reports their events, and stops them in order. It restarts no member. */
-export class Supervisor {
+export class Supervisor implements MemberListener {
   private members: readonly MemberProcess[] = [];
   private leader = { id: "", term: 0 };
   /** Whether the table of members has been printed. */

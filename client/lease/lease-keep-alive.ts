@@ -1,25 +1,7 @@
 // A lease that is renewed until it is closed or lost.
-import { type Clock, LeaseLostError, settleQuietly } from "../transport/index.js";
-import type { LeaseStream, Renewing } from "./lease-stream.js";
-
-/** The longest pause between two renewals: Node's timers have a limit of 24.8 days. */
-const longestPauseMs = 24 * 3_600_000;
-/**
- * Share of the TTL by which a loss is reported early, so that the holder can stop before another client can get the lock or
- * leadership that the lease protects.
- */
-const safetyMargin = 0.1;
-
-/** Renewals within one TTL: two may fail before the lease expires. */
-const renewalsPerTtl = 3;
-
-/** A lease as granted, or as last renewed, before its keep-alives begin. */
-export interface Granted {
-  readonly id: bigint;
-  readonly ttlSeconds: number;
-  /** Time of the request by the client's clock: the lease's time cannot have begun earlier on the server. */
-  readonly sentAt: number;
-}
+import { type Clock, type LeaseLostError, settleQuietly } from "../transport/index.js";
+import type { LeaseStream } from "./lease-stream.js";
+import { type Granted, Renewals } from "./renewals.js";
 
 /**
  * A lease that is being renewed. The lease counts as lost when the server reports that it does not exist, or when renewals have
@@ -34,37 +16,27 @@ export class LeaseKeepAlive implements AsyncDisposable {
   /** Resolves when the renewals have ended: to the loss, or to undefined after `close()`. */
   readonly whenEnded: Promise<LeaseLostError | undefined>;
   private readonly loss = new AbortController();
-  private readonly renewing: Renewing;
   private readonly clock: Clock;
-  private readonly answerTimeoutMs: number;
+  private readonly renewals: Renewals;
   private end: (loss?: LeaseLostError) => void = () => undefined;
-  private certainUntil = 0;
-  /** Time at which the unanswered renewal was sent. */
-  private askedAt: number | undefined;
-  private stopTimer: () => void = () => undefined;
   private isClosed = false;
   private isReleased = false;
 
   /** @param release called by `close()` after the last renewal: revokes the lease, or leaves it */
   constructor(
-    private readonly stream: LeaseStream,
-    { id, ttlSeconds, sentAt }: Granted,
+    stream: LeaseStream,
+    granted: Granted,
     private readonly release: () => Promise<void>,
   ) {
-    this.id = id;
-    this.ttlSeconds = ttlSeconds;
+    this.id = granted.id;
+    this.ttlSeconds = granted.ttlSeconds;
     this.clock = stream.clock;
     this.lossSignal = this.loss.signal;
     this.whenEnded = new Promise((resolve) => (this.end = resolve));
-    this.answerTimeoutMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.answerTimeoutMs);
-    this.renewing = {
-      id,
-      onOpen: () => this.renew(),
-      onRenewed: (seconds) => this.onRenewed(seconds),
-      onFailure: (error) => this.lose(new LeaseLostError(id, "unconfirmed", { cause: error })),
-    };
-    this.scheduleRenewal(sentAt, ttlSeconds);
-    stream.add(this.renewing);
+    this.renewals = new Renewals(stream, granted, (loss) => {
+      this.loss.abort(loss);
+      this.end(loss);
+    });
   }
 
   /**
@@ -72,7 +44,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
    * 0 even before `lossSignal` is aborted.
    */
   get remainingMs(): number {
-    return this.lossSignal.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - this.clock.now(), 0);
+    return this.lossSignal.aborted || this.isClosed ? 0 : Math.max(this.renewals.certainUntil - this.clock.now(), 0);
   }
 
   /**
@@ -84,7 +56,7 @@ export class LeaseKeepAlive implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.lossSignal.aborted || this.isReleased) return;
     this.isClosed = true;
-    this.stop();
+    this.renewals.stop();
     this.end();
     await this.release();
     this.isReleased = true;
@@ -93,55 +65,5 @@ export class LeaseKeepAlive implements AsyncDisposable {
   /** Closes the lease without throwing; a lease that could not be revoked expires. */
   async [Symbol.asyncDispose](): Promise<void> {
     await settleQuietly(this.close());
-  }
-
-  private renew(): void {
-    const now = this.clock.now();
-    this.askedAt = this.stream.renew(this.renewing) ? now : undefined;
-    this.wakeAt(now + this.answerTimeoutMs);
-  }
-
-  private onRenewed(ttlSeconds: number): void {
-    if (ttlSeconds <= 0) this.lose(new LeaseLostError(this.id, "gone"));
-    else if (this.askedAt !== undefined) this.scheduleRenewal(this.askedAt, ttlSeconds);
-  }
-
-  private scheduleRenewal(sentAt: number, ttlSeconds: number): void {
-    this.askedAt = undefined;
-    this.certainUntil = sentAt + ttlSeconds * 1000 * (1 - safetyMargin);
-    this.wakeAt(sentAt + (ttlSeconds * 1000) / renewalsPerTtl);
-  }
-
-  private wakeAt(time: number): void {
-    this.stopTimer();
-    const delay = Math.min(time, this.certainUntil) - this.clock.now();
-    // `every`, because a repeated timer does not keep the process alive; an open connection does. The delay is rounded up: Node's
-    // timers may fire early by a fraction of a millisecond.
-    const stop = this.clock.every(Math.min(Math.max(Math.ceil(delay), 1), longestPauseMs), () => {
-      stop();
-      this.wake();
-    });
-    this.stopTimer = stop;
-  }
-
-  private wake(): void {
-    if (this.clock.now() >= this.certainUntil) this.lose(new LeaseLostError(this.id, "unconfirmed"));
-    else if (this.askedAt === undefined) this.renew();
-    else {
-      this.askedAt = undefined;
-      this.wakeAt(this.clock.now() + this.answerTimeoutMs);
-      this.stream.leaveServer(`no answer to a renewal within ${Math.round(this.answerTimeoutMs)} ms`);
-    }
-  }
-
-  private lose(loss: LeaseLostError): void {
-    this.stop();
-    this.loss.abort(loss);
-    this.end(loss);
-  }
-
-  private stop(): void {
-    this.stopTimer();
-    this.stream.remove(this.renewing);
   }
 }

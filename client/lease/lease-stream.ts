@@ -5,11 +5,17 @@ import {
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../../proto/index.js";
-import { type Clock, type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
+import {
+  type Clock,
+  type Endpoints,
+  LastingStream,
+  type LastingStreamEvents,
+  streamMethod,
+} from "../transport/index.js";
 
 const keepAlive = streamMethod(LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
 
-/** A lease that is being renewed, as the stream sees it. */
+/** A lease that is being renewed, as the stream sees it; `Renewals` implements it. */
 export interface Renewing {
   readonly id: bigint;
   /** A new stream is open; renewals that were sent on the previous stream will not be answered. */
@@ -21,28 +27,30 @@ export interface Renewing {
 }
 
 /** The stream of all keep-alives of a client; a lease is renewed from `add` to `remove`. */
-export class LeaseStream {
+export class LeaseStream implements LastingStreamEvents<LeaseKeepAliveResponse> {
   private readonly stream: LastingStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
   private readonly renewing = new Set<Renewing>();
   /** Unanswered renewals by lease: servers answer in order. */
   private readonly asked = new Map<bigint, Renewing[]>();
 
   constructor(private readonly endpoints: Endpoints) {
-    this.stream = new LastingStream(endpoints, keepAlive, {
-      onOpen: () => {
-        this.asked.clear();
-        for (const each of [...this.renewing]) each.onOpen();
-      },
-      onMessage: ({ ID, TTL }) => {
-        const asked = this.asked.get(ID);
-        const each = asked?.shift();
-        if (asked?.length === 0) this.asked.delete(ID);
-        if (each !== undefined && this.renewing.has(each)) each.onRenewed(counterFromResponse(TTL));
-      },
-      onFailure: (error) => {
-        for (const each of [...this.renewing]) each.onFailure(error);
-      },
-    });
+    this.stream = new LastingStream(endpoints, keepAlive, this);
+  }
+
+  onOpen(): void {
+    this.asked.clear();
+    for (const each of [...this.renewing]) each.onOpen();
+  }
+
+  onMessage({ ID, TTL }: LeaseKeepAliveResponse): void {
+    const asked = this.asked.get(ID);
+    const each = asked?.shift();
+    if (asked?.length === 0) this.asked.delete(ID);
+    if (each !== undefined && this.renewing.has(each)) each.onRenewed(counterFromResponse(TTL));
+  }
+
+  onFailure(error: Error): void {
+    for (const each of [...this.renewing]) each.onFailure(error);
   }
 
   get clock(): Clock {

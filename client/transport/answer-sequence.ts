@@ -7,7 +7,7 @@ import { maxLogins, type Metadata } from "./login.js";
 import type { CallLimits, StreamMethod } from "./methods.js";
 import { onAbort } from "./on-abort.js";
 import type { RequestOptions, Settings } from "./options.js";
-import { StreamFinishedError, type Stream } from "./stream.js";
+import { StreamFinishedError, type Stream, type StreamEvents } from "./stream.js";
 
 /** The server of the request; `Endpoints` implements the interface. */
 interface AnsweringServer {
@@ -25,7 +25,7 @@ const maxWaiting = 2;
  * The answers of a server to one request. Flow control: the server waits while the caller takes no answer. The request is sent
  * with the first `take`. If the token is refused before any answer, the client logs in again and repeats the request.
  */
-export class AnswerSequence<Request, Response> {
+export class AnswerSequence<Request, Response> implements StreamEvents<Response> {
   private readonly answers: Response[] = [];
   private stream: Stream<Request, Response> | undefined;
   private hasStarted = false;
@@ -89,16 +89,13 @@ export class AnswerSequence<Request, Response> {
   }
 
   private send(connection: Connection): void {
-    const stream = connection.open(this.method, {
-      onMessage: (answer) => this.onAnswer(answer),
-      onEnd: (error) => this.onEnd(error),
-    });
+    const stream = connection.open(this.method, this);
     this.stream = stream;
     stream.send(this.request);
     stream.finish();
   }
 
-  private onAnswer(answer: Response): void {
+  onMessage(answer: Response): void {
     this.hasAnswered = true;
     this.stopTimer();
     this.answers.push(answer);
@@ -106,7 +103,7 @@ export class AnswerSequence<Request, Response> {
     this.wake();
   }
 
-  private onEnd(error: EtcdError): void {
+  onEnd(error: EtcdError): void {
     this.stopTimer();
     this.stream = undefined;
     const { login } = this.server.settings;

@@ -9,7 +9,7 @@ import { streamMethod, type CallLimits, type StreamMethod, type UnaryMethod } fr
 import type { Settings } from "./options.js";
 import { type Pending, PendingList, unlisted } from "./pending-list.js";
 import { UnaryCall, type CalledServer, type CallEnd, type CallingConnection, type ReadTry } from "./unary-call.js";
-import { Stream, type StreamEvents } from "./stream.js";
+import { Stream, type StreamConnection, type StreamEvents } from "./stream.js";
 
 /** The user of a connection. */
 export interface ConnectionOwner {
@@ -23,8 +23,21 @@ export interface ConnectionOwner {
 
 const check = streamMethod(HealthDefinition, HealthDefinition.methods.check);
 
+/** Settles a promise at the end of a call. */
+class PromisedCall<Response> implements CallEnd<Response> {
+  constructor(
+    private readonly resolve: (response: Response) => void,
+    private readonly reject: (error: EtcdError) => void,
+  ) {}
+
+  onEnd(error: EtcdError | undefined, response: Response | undefined): void {
+    if (error === undefined) this.resolve(response as Response);
+    else this.reject(error);
+  }
+}
+
 /** The connection to one endpoint, with its calls and streams. `connect` starts it. */
-export class Connection implements ProbedServer, ExpiringCalls, CallingConnection {
+export class Connection implements ProbedServer, ExpiringCalls, CallingConnection, StreamConnection {
   private readonly channel: Channel;
   /** The interface of the server that calls use. */
   private readonly server: CalledServer;
@@ -94,11 +107,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     readTry?: ReadTry,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const onEnd: CallEnd<Response>["onEnd"] = (error, response) => {
-        if (error === undefined) resolve(response as Response);
-        else reject(error);
-      };
-      this.begin(method, request, limits, { onEnd }, readTry);
+      this.begin(method, request, limits, new PromisedCall(resolve, reject), readTry);
     });
   }
 
@@ -148,24 +157,15 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
     if (this.closed) throw notSentError(undefined);
-    const { server, pending, liveness } = this;
-    const stream = new Stream(server, method, liveness, {
-      onMessage: events.onMessage,
-      onEnd: (error: EtcdError) => {
-        if (pending.delete(entry)) liveness.onStreamEnd();
-        this.closeIfRetired();
-        events.onEnd(error);
-      },
-    });
-    const cancel = () => stream.end(new EtcdError("cancelled", "The client was closed", "failed"));
-    const check = (isSilent: boolean, hasAlternative: () => boolean) => {
-      if (isSilent && hasAlternative()) stream.breakOff("the server does not answer");
-    };
-    const retire = () => stream.breakOff("the endpoint has been given up");
-    const entry: Pending = { ...unlisted, cancel, retire, check };
-    pending.add(entry);
-    liveness.onStreamBegin();
+    const stream = new Stream(this.server, method, this, this.liveness, events);
+    this.pending.add(stream);
+    this.liveness.onStreamBegin();
     return stream;
+  }
+
+  onStreamEnd(stream: Pending): void {
+    if (this.pending.delete(stream)) this.liveness.onStreamEnd();
+    this.closeIfRetired();
   }
 
   /** Ends all calls and streams, and the connection. */

@@ -3,12 +3,12 @@ import { AuthDefinition } from "../../proto/index.js";
 import { AnswerSequence } from "./answer-sequence.js";
 import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
-import { type LoginServices, maxLogins } from "./login.js";
+import { type LoginServices, maxLogins, type PasswordCredentials } from "./login.js";
 import { type CallLimits, type StreamMethod, type UnaryMethod, unaryMethod } from "./methods.js";
 import { asError, ConnectError, EtcdError, mayTryAgain, notSentError, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 import { onAbort } from "./on-abort.js";
-import { StreamFinishedError } from "./stream.js";
+import { type StreamEvents, StreamFinishedError } from "./stream.js";
 import type { CallEnd, ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
@@ -93,11 +93,99 @@ class BegunRequest implements CallLimits, CallEnd<unknown> {
   }
 }
 
+/** Chooses further servers for a read; `Endpoints` implements the interface. */
+interface UsableServers {
+  /** Returns the first connection that is up and whose server is not silent, except for these. */
+  findUsable(except: readonly Connection[]): Connection | undefined;
+}
+
+/** The attempts of a read. */
+class ReadTries<Request, Response> {
+  /** The attempts in flight, oldest first; only the newest may start another. */
+  private readonly tries = new Map<Connection, ReadAttempt>();
+  private readonly failed = new Set<Connection>();
+
+  /** @param resolve called with the first answer, or the last failure */
+  constructor(
+    private readonly servers: UsableServers,
+    private readonly method: UnaryMethod<Request, Response>,
+    private readonly request: Request,
+    private readonly limits: CallLimits,
+    private readonly resolve: (outcome: Promise<Response>) => void,
+  ) {}
+
+  start(connection: Connection): void {
+    const attempt = new ReadAttempt(this, connection);
+    this.tries.set(connection, attempt);
+    const outcome = connection.call(this.method, this.request, this.limits, attempt);
+    outcome.then(
+      () => this.decide(connection, outcome, true),
+      (error: unknown) => this.decide(connection, outcome, !(error instanceof EtcdError && mayTryAgain(error))),
+    );
+  }
+
+  /** Starts another attempt if the newest one is slow. */
+  onSlow(connection: Connection): void {
+    const running = [...this.tries.keys()];
+    if (running.at(-1) !== connection) return;
+    const next = this.servers.findUsable([...running, ...this.failed]) ?? this.servers.findUsable(running);
+    if (next !== undefined) this.start(next);
+  }
+
+  private decide(connection: Connection, outcome: Promise<Response>, isLast: boolean): void {
+    this.tries.delete(connection);
+    this.failed.add(connection);
+    if (!isLast && this.tries.size > 0) return;
+    for (const each of this.tries.values()) each.call?.cancel();
+    this.resolve(outcome);
+  }
+}
+
+/** An attempt of a read at one server. */
+class ReadAttempt implements ReadTry {
+  call: ReadTry["call"] = undefined;
+
+  constructor(
+    private readonly tries: { onSlow(connection: Connection): void },
+    private readonly connection: Connection,
+  ) {}
+
+  onSlow(): void {
+    this.tries.onSlow(this.connection);
+  }
+}
+
+/** The answers of a stream that its server ends. */
+class AnswerList<Response> implements StreamEvents<Response> {
+  /** Resolves when the server has ended the stream without an error. */
+  readonly whenComplete: Promise<readonly Response[]>;
+  private readonly answers: Response[] = [];
+  private resolve: (answers: readonly Response[]) => void = () => undefined;
+  private reject: (error: EtcdError) => void = () => undefined;
+
+  constructor() {
+    this.whenComplete = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.whenComplete.catch(() => undefined); // nobody waits for it if the request cannot be sent
+  }
+
+  onMessage(answer: Response): void {
+    this.answers.push(answer);
+  }
+
+  onEnd(error: EtcdError): void {
+    if (error instanceof StreamFinishedError) this.resolve(this.answers);
+    else this.reject(error);
+  }
+}
+
 /**
  * The endpoints of a cluster. The client connects to all of them at the same time, so a dead endpoint delays nothing while
  * another is up. Requests go to one endpoint until it fails or becomes silent; then to the next that is up.
  */
-export class Endpoints implements ConnectionOwner, Retries {
+export class Endpoints implements ConnectionOwner, LoginServices, Retries, UsableServers {
   private connections: readonly Connection[];
   /** Requests that wait for a connection. */
   private readonly waiting: Wakeup;
@@ -186,7 +274,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     const { login } = this.settings;
     if (login === undefined) return send();
     for (let logins = 1; ; logins++) {
-      if (login.metadata === undefined) await login.whenReady(this.loginServices, limits);
+      if (login.metadata === undefined) await login.whenReady(this, limits);
       throwIfOver(era);
       const used = login.metadata;
       try {
@@ -204,7 +292,7 @@ export class Endpoints implements ConnectionOwner, Retries {
    */
   async whenLoggedIn(limits: CallLimits): Promise<void> {
     const { login } = this.settings;
-    if (login?.metadata === undefined) await login?.whenReady(this.loginServices, limits);
+    if (login?.metadata === undefined) await login?.whenReady(this, limits);
   }
 
   /**
@@ -218,7 +306,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     if (login === undefined) throw new TypeError("Cannot log in: the client was made without the option `auth`");
     if (this.closed || signal?.aborted) throw notSentError(signal);
     login.forget(login.metadata);
-    await login.whenReady(this.loginServices, { deadline: this.clock.now() + timeoutMs, signal });
+    await login.whenReady(this, { deadline: this.clock.now() + timeoutMs, signal });
     if (login.notEnabled !== undefined) throw login.notEnabled;
   }
 
@@ -319,22 +407,20 @@ export class Endpoints implements ConnectionOwner, Retries {
   ): Promise<readonly Response[]> {
     const { signal } = limits;
     const connection = await this.whenConnected(limits);
-    const answers: Response[] = [];
-    return new Promise((resolve, reject) => {
-      const onDeadline = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
-      const stopTimer = this.clock.after(limits.deadline - this.clock.now(), onDeadline);
-      let stopListening = (): void => undefined;
-      const onEnd = (error: EtcdError) => {
-        stopTimer();
-        stopListening();
-        if (error instanceof StreamFinishedError) resolve(answers);
-        else reject(error);
-      };
-      const stream = connection.open(method, { onMessage: (answer) => void answers.push(answer), onEnd });
-      stopListening = onAbort(signal, () => stream.end(notSentError(signal)));
-      stream.send(request);
-      stream.finish();
-    });
+    const answers = new AnswerList<Response>();
+    const stream = connection.open(method, answers);
+    const stopTimer = this.clock.after(limits.deadline - this.clock.now(), () =>
+      stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
+    );
+    const stopListening = onAbort(signal, () => stream.end(notSentError(signal)));
+    stream.send(request);
+    stream.finish();
+    try {
+      return await answers.whenComplete;
+    } finally {
+      stopTimer();
+      stopListening();
+    }
   }
 
   /**
@@ -421,14 +507,13 @@ export class Endpoints implements ConnectionOwner, Retries {
     }
   }
 
-  private get loginServices(): LoginServices {
-    const { clock, settings } = this;
-    const { requestTimeoutMs: timeoutMs } = settings;
-    const authenticate: LoginServices["authenticate"] = async ({ user: name, password }) => {
-      const limits = { deadline: clock.now() + timeoutMs, signal: undefined };
-      return (await this.send(authenticateMethod, { name, password }, limits, this.era)).token;
-    };
-    return { clock, timeoutMs, authenticate };
+  get timeoutMs(): number {
+    return this.settings.requestTimeoutMs;
+  }
+
+  async authenticate({ user: name, password }: PasswordCredentials): Promise<string> {
+    const limits = { deadline: this.clock.now() + this.timeoutMs, signal: undefined };
+    return (await this.send(authenticateMethod, { name, password }, limits, this.era)).token;
   }
 
   /** Returns the connection for a request that need not wait; undefined: call `chooseConnection`, which waits, or throws the reason. */
@@ -466,32 +551,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     limits: CallLimits,
   ): Promise<Response> {
     return new Promise((resolve) => {
-      /** The attempts in flight, oldest first; only the newest may start another. */
-      const tries = new Map<Connection, ReadTry>();
-      const failed = new Set<Connection>();
-      const start = (connection: Connection) => {
-        const onSlow = () => {
-          const running = [...tries.keys()];
-          if (running.at(-1) !== connection) return;
-          const next = this.findUsable([...running, ...failed]) ?? this.findUsable(running);
-          if (next !== undefined) start(next);
-        };
-        const one: ReadTry = { onSlow, cancel: () => undefined };
-        tries.set(connection, one);
-        const outcome = connection.call(method, request, limits, one);
-        const decide = (isLast: boolean) => {
-          tries.delete(connection);
-          failed.add(connection);
-          if (!isLast && tries.size > 0) return;
-          for (const each of tries.values()) each.cancel();
-          resolve(outcome);
-        };
-        outcome.then(
-          () => decide(true),
-          (error: unknown) => decide(!(error instanceof EtcdError && mayTryAgain(error))),
-        );
-      };
-      start(first);
+      new ReadTries(this, method, request, limits, resolve).start(first);
     });
   }
 
@@ -505,8 +565,7 @@ export class Endpoints implements ConnectionOwner, Retries {
     return this.findUsable([]) ?? this.sortByPreference().find((connection) => connection.isUp);
   }
 
-  /** Returns the first connection that is up and whose server is not silent, except for these. */
-  private findUsable(except: readonly Connection[]): Connection | undefined {
+  findUsable(except: readonly Connection[]): Connection | undefined {
     return this.sortByPreference().find((each) => each.isUp && !each.isSilent && !except.includes(each));
   }
 

@@ -30,7 +30,7 @@ export {
 export { headerOf, type Header } from "./header.js";
 export type { Credentials, CredentialsSource, PasswordCredentials, TokenCredentials } from "./login.js";
 export { retryUntil } from "./retry-until.js";
-export { LastingStream } from "./lasting-stream.js";
+export { LastingStream, type LastingStreamEvents } from "./lasting-stream.js";
 export { LeavableIterator } from "./leavable-iterator.js";
 export { streamMethod, unaryMethod, type StreamMethod } from "./methods.js";
 export {

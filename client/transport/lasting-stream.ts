@@ -4,18 +4,18 @@ import { AuthError, ConnectError, EtcdError } from "./errors.js";
 import { type Endpoints, type Era, throwIfOver } from "./endpoints.js";
 import { maxLogins, type Metadata } from "./login.js";
 import type { CallLimits, StreamMethod } from "./methods.js";
-import type { Stream } from "./stream.js";
+import type { Stream, StreamEvents } from "./stream.js";
 import { sleep } from "./wakeup.js";
 
-/** Events of a stream that is opened again when it breaks. */
+/** Receives the events of a stream that is opened again when it breaks. */
 export interface LastingStreamEvents<Response> {
   /** Called when the stream is open, for the first time or again: the server has no state of it yet. */
-  readonly onOpen: () => void;
-  readonly onMessage: (response: Response) => void;
+  onOpen(): void;
+  onMessage(response: Response): void;
   /** No server can be reached. The stream keeps trying. */
-  readonly onUnreachable?: (error: ConnectError) => void;
+  onUnreachable?(error: ConnectError): void;
   /** Called when the stream has ended and another attempt would end the same way. */
-  readonly onFailure: (error: Error) => void;
+  onFailure(error: Error): void;
 }
 
 /**
@@ -25,7 +25,7 @@ export interface LastingStreamEvents<Response> {
 const pauseMs = { first: 25, longest: 250 };
 
 /** A stream that is kept open from `start()` to `stop()`: to one endpoint, or to the next when that endpoint fails. */
-export class LastingStream<Request, Response> {
+export class LastingStream<Request, Response> implements StreamEvents<Response> {
   private stream: Stream<Request, Response> | undefined;
   /** Aborted by `stop`; undefined before `start` and after `stop`. */
   private wanted: AbortController | undefined;
@@ -33,6 +33,8 @@ export class LastingStream<Request, Response> {
   private logins = 0;
   /** Metadata of the login with which the stream was opened. */
   private used: Metadata | undefined;
+  /** Called with the reason of the end of the stream. */
+  private settleEnded: (error: Error) => void = () => undefined;
 
   constructor(
     private readonly endpoints: Endpoints,
@@ -125,34 +127,39 @@ export class LastingStream<Request, Response> {
     return login !== undefined && this.logins < maxLogins && login.giveUp(this.used, error);
   }
 
+  onMessage(response: Response): void {
+    const { stream } = this;
+    try {
+      this.events.onMessage(response);
+      if (stream !== undefined && this.stream === stream) this.logins = 0;
+    } catch (error) {
+      this.endAsUnusable(stream, error);
+    }
+  }
+
+  onEnd(error: Error): void {
+    this.stream = undefined;
+    this.settleEnded(error);
+  }
+
   private whenEnded(connection: Connection): Promise<Error> {
     return new Promise((resolve) => {
-      // A message that cannot be decoded or encoded fails on every server.
-      const fail = (error: unknown) => {
-        resolve(error as Error);
-        stream.breakOff("its messages cannot be used");
-      };
-      const onMessage = (response: Response) => {
-        try {
-          this.events.onMessage(response);
-          if (this.stream === stream) this.logins = 0;
-        } catch (error) {
-          fail(error);
-        }
-      };
-      const onEnd = (error: Error) => {
-        if (this.stream === stream) this.stream = undefined;
-        resolve(error);
-      };
+      this.settleEnded = resolve;
       this.used = this.endpoints.settings.login?.metadata;
-      const stream = connection.open(this.method, { onMessage, onEnd });
+      const stream = connection.open(this.method, this);
       this.stream = stream;
       try {
         this.events.onOpen();
       } catch (error) {
-        fail(error);
+        this.endAsUnusable(stream, error);
       }
     });
+  }
+
+  /** Ends a stream with a message that cannot be decoded or encoded: it fails on every server. */
+  private endAsUnusable(stream: Stream<Request, Response> | undefined, error: unknown): void {
+    this.settleEnded(error as Error);
+    stream?.breakOff("its messages cannot be used");
   }
 }
 

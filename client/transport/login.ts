@@ -24,15 +24,13 @@ export type CredentialsSource = Credentials | (() => Credentials | Promise<Crede
 /** Metadata of a call. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** Requests a token from a server. */
-export type Authenticate = (credentials: PasswordCredentials) => Promise<string>;
-
-/** The parts of a client that a login uses. */
+/** The parts of a client that a login uses; `Endpoints` implements it. */
 export interface LoginServices {
   readonly clock: Clock;
-  /** Limit of the wait for credentials. */
+  /** Limit of the wait for credentials, and of `authenticate`. */
   readonly timeoutMs: number;
-  readonly authenticate: Authenticate;
+  /** Requests a token. */
+  authenticate(credentials: PasswordCredentials): Promise<string>;
 }
 
 /**
@@ -145,9 +143,9 @@ export class Login {
     else this.#metadata = await this.tokenFor(credentials, services);
   }
 
-  private async tokenFor(credentials: PasswordCredentials, { authenticate }: LoginServices): Promise<Metadata> {
+  private async tokenFor(credentials: PasswordCredentials, services: LoginServices): Promise<Metadata> {
     try {
-      return { token: await authenticate(credentials) };
+      return { token: await services.authenticate(credentials) };
     } catch (error) {
       if (!(error instanceof AuthError && error.reason === "not-enabled")) throw error;
       this.refusal = error;

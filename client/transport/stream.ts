@@ -3,13 +3,20 @@ import type { ChannelStream } from "./channel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Liveness } from "./liveness.js";
 import type { StreamMethod } from "./methods.js";
+import type { Pending } from "./pending-list.js";
 import type { CalledServer } from "./unary-call.js";
 
-/** Events of a stream. */
+/** Receives the events of a stream. */
 export interface StreamEvents<Response> {
-  readonly onMessage: (response: Response) => void;
+  onMessage(response: Response): void;
   /** Called once, after all other events; also when the server ends the stream without an error. */
-  readonly onEnd: (error: EtcdError) => void;
+  onEnd(error: EtcdError): void;
+}
+
+/** The connection of a stream; `Connection` implements it. */
+export interface StreamConnection {
+  /** Called once, before the stream reports its end. */
+  onStreamEnd(stream: Pending): void;
 }
 
 /** The server has ended the stream without an error, which counts as a failure of a stream that should last. */
@@ -19,7 +26,11 @@ export class StreamFinishedError extends EtcdError {}
 const requireLeader = { hasleader: "true" };
 
 /** A bidirectional gRPC call to one server. */
-export class Stream<Request, Response> {
+export class Stream<Request, Response> implements Pending {
+  isListed = false;
+  before: Pending | undefined = undefined;
+  after: Pending | undefined = undefined;
+  readonly deadline = Infinity;
   private readonly call: ChannelStream<Request>;
   private readonly endpoint: string;
   private hasEnded = false;
@@ -27,6 +38,7 @@ export class Stream<Request, Response> {
   constructor(
     server: CalledServer,
     method: StreamMethod<Request, Response>,
+    private readonly connection: StreamConnection,
     private readonly liveness: Pick<Liveness, "onAsk" | "onAnswer">,
     private readonly events: StreamEvents<Response>,
   ) {
@@ -81,6 +93,25 @@ export class Stream<Request, Response> {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.call.cancel();
+    this.connection.onStreamEnd(this);
     this.events.onEnd(error);
+  }
+
+  /** Ends the stream: the client was closed. */
+  cancel(): void {
+    this.end(new EtcdError("cancelled", "The client was closed", "failed"));
+  }
+
+  /** Does nothing: a stream has no deadline. */
+  expire(): void {
+    return;
+  }
+
+  retire(): void {
+    this.breakOff("the endpoint has been given up");
+  }
+
+  check(isSilent: boolean, hasAlternative: () => boolean): void {
+    if (isSilent && hasAlternative()) this.breakOff("the server does not answer");
   }
 }

@@ -26,9 +26,9 @@ const deadlineRoundingMs = 1;
 /** An attempt of a read at one server; another may follow when it is slow. */
 export interface ReadTry {
   /** Called once per period while the server is silent or half of the time-out has passed. */
-  readonly onSlow: () => void;
-  /** Gives up this attempt. Set by the call. */
-  cancel: () => void;
+  onSlow(): void;
+  /** The call of this attempt, by which it is given up. Set by the call. */
+  call: Pick<ChannelCall, "cancel"> | undefined;
 }
 
 /** The server that a call goes to. */
@@ -74,7 +74,7 @@ export class UnaryCall<Request, Response> implements Pending {
     private readonly startedAt: number,
     private readonly readTry?: ReadTry,
   ) {
-    if (readTry !== undefined) readTry.cancel = () => this.cancel();
+    if (readTry !== undefined) readTry.call = this;
   }
 
   /** Sends the request; the call may be cancelled from now on. */

@@ -6,6 +6,7 @@ import {
   type ConnectError,
   type Endpoints,
   LastingStream,
+  type LastingStreamEvents,
   streamMethod,
 } from "../transport/index.js";
 
@@ -34,7 +35,7 @@ export interface Place {
 export const allWatches = -1n;
 
 /** The stream of all watches of a client. Creates them again when it switches to another server. */
-export class WatchStream {
+export class WatchStream implements LastingStreamEvents<WatchResponse> {
   private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
   private readonly places = new Set<Place>();
   /** Watches whose creation is not answered yet, in the order of their requests: servers answer in order, and a refusal has no id. */
@@ -46,22 +47,30 @@ export class WatchStream {
   private stopAnswerTimer: (() => void) | undefined;
 
   constructor(private readonly endpoints: Endpoints) {
-    this.stream = new LastingStream(endpoints, watchMethod, {
-      onOpen: () => {
-        this.forget();
-        for (const place of this.places) this.ask(place);
-        if (this.isProgressDue) this.requestProgress();
-      },
-      onMessage: (response) => this.onMessage(response),
-      onUnreachable: (error) => {
-        for (const { watcher } of this.places) watcher.onUnreachable(error);
-      },
-      onFailure: (error) => {
-        this.forget();
-        for (const { watcher } of this.places) watcher.onFailure(error);
-        this.places.clear();
-      },
-    });
+    this.stream = new LastingStream(endpoints, watchMethod, this);
+  }
+
+  onOpen(): void {
+    this.forget();
+    for (const place of this.places) this.ask(place);
+    if (this.isProgressDue) this.requestProgress();
+  }
+
+  onMessage(response: WatchResponse): void {
+    if (response.created) this.onCreated(response);
+    else if (response.watchId === allWatches)
+      for (const { watcher } of this.byId.values()) watcher.onResponse(response);
+    else this.byId.get(response.watchId)?.watcher.onResponse(response);
+  }
+
+  onUnreachable(error: ConnectError): void {
+    for (const { watcher } of this.places) watcher.onUnreachable(error);
+  }
+
+  onFailure(error: Error): void {
+    this.forget();
+    for (const { watcher } of this.places) watcher.onFailure(error);
+    this.places.clear();
   }
 
   get clock(): Clock {
@@ -102,13 +111,6 @@ export class WatchStream {
   private cancel(watchId: bigint): void {
     this.byId.delete(watchId);
     this.stream.send({ requestUnion: { $case: "cancelRequest", value: { watchId } } });
-  }
-
-  private onMessage(response: WatchResponse): void {
-    if (response.created) this.onCreated(response);
-    else if (response.watchId === allWatches)
-      for (const { watcher } of this.byId.values()) watcher.onResponse(response);
-    else this.byId.get(response.watchId)?.watcher.onResponse(response);
   }
 
   private onCreated(response: WatchResponse): void {

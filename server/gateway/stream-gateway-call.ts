@@ -31,19 +31,23 @@ abstract class LinesCall extends GatewayCall {
 
   protected abstract encode(response: unknown): Uint8Array;
 
-  readonly send = (response: unknown): boolean => {
+  send(response: unknown): boolean {
     if (this.isOver) return true;
     this.writeMessage(this.encode(response));
     return !this.isFull;
-  };
+  }
 
-  readonly onDrain = (callback: () => void): void => {
+  onDrain(callback: () => void): void {
     this.onDrained = callback;
-  };
+  }
 
-  readonly fail = (error: unknown): void => this.failWith(error);
+  fail(error: unknown): void {
+    this.failWith(error);
+  }
 
-  readonly end = (): void => this.endWith(ok);
+  end(): void {
+    this.endWith(ok);
+  }
 
   endWith(status: GrpcStatus): void {
     if (!this.endOnce(status.code)) return;
@@ -116,10 +120,10 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
     super(context, client, schema, method.stats);
   }
 
-  readonly onClosed = (callback: () => void): void => {
+  onClosed(callback: () => void): void {
     if (this.isOver) callback();
     else this.closeCallback = callback;
-  };
+  }
 
   protected override onRequest(message: Buffer): void {
     this.request = message;

@@ -5,7 +5,7 @@ import { ServerError } from "../base/index.js";
 import { LeaseCheckpoints } from "./lease-checkpoints.js";
 import { LeaseStats } from "./lease-stats.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
-import type { Proposals, ResultsByKind } from "../replication/index.js";
+import type { LeaseListener, Proposals, ResultsByKind } from "../replication/index.js";
 
 /** The interval at which the leader looks for expired leases, in milliseconds. */
 export const leaseSweepMs = 50;
@@ -30,7 +30,7 @@ export interface LeaseKeeperOptions {
  * The clock of all leases while this member leads, as etcd's primary lessor: proposes the revocation of expired leases. The
  * proposal has the leader's term and no effect in another one, so a deposed leader revokes nothing.
  */
-export class LeaseKeeper {
+export class LeaseKeeper implements LeaseListener {
   readonly stats = new LeaseStats();
   private current: LeaseTerm | undefined = undefined;
   /** The term in which this member leads. */

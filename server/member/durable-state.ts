@@ -8,6 +8,7 @@ import {
   type LogIndex,
   type MemberId,
   type RecoveredLog,
+  type Shortage,
   type Term,
   type Wal,
   type WalListener,
@@ -25,7 +26,7 @@ import { clusterIdOf, type InitialMember, logIgnoredFlags, type MemberConfig, me
 import { AuthState } from "../auth/index.js";
 import { findInitialMembers } from "../bootstrap/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
-import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
+import { type ClusterId, type Logger, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
 import { LogSpace, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
 import { PeerIncarnations } from "../peers/index.js";
@@ -185,6 +186,27 @@ const bootstrap = async (
   return { clusterId, memberId, certificateName };
 };
 
+/** Handles the events of the log: passes on failures and shortages, and logs the rest. */
+class LogEvents implements WalListener {
+  constructor(
+    private readonly space: LogSpace,
+    private readonly logger: Logger,
+    private readonly fail: (error: Error) => void,
+  ) {}
+
+  onFailure(error: Error): void {
+    this.fail(error);
+  }
+
+  onFull(full: boolean, shortage: Shortage): void {
+    this.space.onFull(full, shortage);
+  }
+
+  onRemovalFailure(error: Error): void {
+    this.logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });
+  }
+}
+
 /** Opens the log, and watches its disk space. A new log begins with the configuration that `initial` returns. */
 const openLog = async (
   { disk, segmentBytes, reserves }: MemberParts,
@@ -194,12 +216,7 @@ const openLog = async (
   onFailure: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
   const space = new LogSpace({ clock, logger, directory });
-  const listener: WalListener = {
-    onFailure,
-    onFull: (full, shortage) => space.onFull(full, shortage),
-    onRemovalFailure: (error) =>
-      logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error }),
-  };
+  const listener = new LogEvents(space, logger, onFailure);
   const size = segmentBytes === undefined ? {} : { segmentBytes };
   const reserveBytes = reserves?.logBytes ?? 0;
   const { wal, recovered } = await openWal({

@@ -102,8 +102,7 @@ export class Member implements AsyncDisposable {
       if (early !== undefined) throw early;
       const serving = createServing(config, environment, replica, createEngine);
       const metricsConnections = clientConnections(environment, share);
-      const { pages } = serving;
-      const metricsParts = { pages, clock: environment.clock, connections: metricsConnections, tls, onAcceptError };
+      const metricsParts = { http: serving.metricsHttp, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.urls.listenMetrics, metricsParts);
       member = new Member(config, environment, { client, peer, tls, metrics, connections, share }, replica, serving);
       member.warnAboutOpenPorts();
@@ -186,10 +185,7 @@ export class Member implements AsyncDisposable {
     const clientUrls = advertisedUrlsOf(this.config.urls.advertiseClient, this.clientAddresses);
     await this.replica.publish({ name: this.config.member.name, clientUrls });
     if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
-    this.ports.connections.start({
-      http2: (socket, seen) => this.serving.engine.serve(socket, seen),
-      http1: (socket, seen) => this.serving.http.serve(socket, seen),
-    });
+    this.ports.connections.start({ http2: this.serving.engine, http1: this.serving.http });
     logger.info("ready to serve client requests", {
       version: reportedVersions(this.config.member.emulatedVersion).server,
       name: this.config.member.name,

@@ -1,14 +1,13 @@
 import type { Socket } from "node:net";
-import type { Clock } from "../../platform/index.js";
 import type { MemberUrl } from "../base/index.js";
-import { HttpServer, type Pages } from "../http/index.js";
-import { type ClientConnections, listen, type Listener } from "../net/index.js";
+import type { HttpServer } from "../http/index.js";
+import { type ClientConnections, type ConnectionServer, listen, type Listener } from "../net/index.js";
 import type { SecurePorts } from "./secure-ports.js";
 
 /** The components that serve the metrics URLs. */
 export interface MetricsPortParts {
-  readonly pages: Pages;
-  readonly clock: Clock;
+  /** Serves the pages of metrics and health. */
+  readonly http: HttpServer;
   /** Bounds the connections, together with those of clients. */
   readonly connections: ClientConnections;
   /** Performs the handshakes of `https` URLs. */
@@ -30,12 +29,8 @@ export class MetricsPort {
    * @throws StartError if an address is in use or cannot be bound
    */
   static async open(urls: readonly MemberUrl[], parts: MetricsPortParts): Promise<MetricsPort> {
-    const { clock, connections, tls, onAcceptError } = parts;
-    const http = new HttpServer(metricsAndHealth(parts.pages), clock);
-    connections.start({
-      http2: (socket: Socket) => socket.destroy(), // HTTP/1.1 only, as in etcd
-      http1: (socket, seen) => http.serve(socket, seen),
-    });
+    const { http, connections, tls, onAcceptError } = parts;
+    connections.start({ http2: refused, http1: http });
     const listener = await listen(urls, (socket, url) => connections.accept(socket, tls.ofClient(url)), onAcceptError);
     return new MetricsPort(listener, http, connections);
   }
@@ -48,8 +43,5 @@ export class MetricsPort {
   }
 }
 
-/** Leaves out the pages that etcd serves on the client port only. */
-const metricsAndHealth =
-  (pages: Pages): Pages =>
-  (method, url, headers) =>
-    pages(method, /^\/(metrics|health|livez|readyz)([/?]|$)/.test(url) ? url : "/", headers);
+/** Closes connections of HTTP/2: these URLs speak HTTP/1.1 only, as in etcd. */
+const refused: ConnectionServer = { serve: (socket: Socket) => socket.destroy() };

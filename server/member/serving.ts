@@ -136,7 +136,8 @@ export interface Serving {
   readonly engine: Engine;
   /** Serves HTTP/1.1 connections. */
   readonly http: HttpServer;
-  readonly pages: Pages;
+  /** Serves the pages of metrics and health, without the others. */
+  readonly metricsHttp: HttpServer;
   readonly methods: readonly Method[];
   /** The calls that wait for a lock or for leadership; stopped before the member. */
   readonly waiting: WaitingCalls;
@@ -166,8 +167,15 @@ export const createServing = (
     numbers: { readMetrics: () => metricsText(measured), readVariables: () => debugVariables(measured) },
   });
   const http = new HttpServer(pages, clock, config.clients, config.clients.gateway ? gatewayOf(options) : undefined);
-  return { engine, http, pages, methods, waiting };
+  const metricsHttp = new HttpServer(metricsAndHealth(pages), clock);
+  return { engine, http, metricsHttp, methods, waiting };
 };
+
+/** Leaves out the pages that etcd serves on the client port only. */
+const metricsAndHealth =
+  (pages: Pages): Pages =>
+  (method, url, headers) =>
+    pages(method, /^\/(metrics|health|livez|readyz)([/?]|$)/.test(url) ? url : "/", headers);
 
 const gatewayOf = ({ methods, maxRequestBytes, untaken, clock, onUnexpectedError }: EngineOptions): Gateway =>
   new Gateway({ methods, maxMessageBytes: maxRequestBytes, accounts: untaken, clock }, onUnexpectedError);

@@ -3,16 +3,19 @@ import { ConnectionSlots } from "../resources/index.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/index.js";
 import { http2Preface } from "./http2-frames.js";
 
-/** Serves a connection. `seen` has the bytes that were read from the socket already. */
-export type ServeConnection = (socket: Socket, seen: Buffer) => void;
+/** Serves connections of one protocol. */
+export interface ConnectionServer {
+  /** Serves a connection. `seen` has the bytes that were read from the socket already. */
+  serve(socket: Socket, seen: Buffer): void;
+}
 
 /** Performs a handshake on a connection; `onSecure` is called if it succeeds. */
 export type SecureConnection = (raw: Socket, onSecure: (socket: Socket) => void) => void;
 
 /** The owners of connections, by protocol. */
 export interface ConnectionOwners {
-  readonly http2: ServeConnection;
-  readonly http1: ServeConnection;
+  readonly http2: ConnectionServer;
+  readonly http1: ConnectionServer;
 }
 
 /**
@@ -95,8 +98,8 @@ export class ClientConnections {
       }
       clearTimeout(late);
       this.open.delete(accepted);
-      const serve = isHttp2 ? owners.http2 : owners.http1;
-      serve(socket, seen);
+      const owner = isHttp2 ? owners.http2 : owners.http1;
+      owner.serve(socket, seen);
     };
     socket.on("readable", onReadable);
   }

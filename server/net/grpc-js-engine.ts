@@ -6,18 +6,23 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   type Metadata,
+  type ServerDuplexStream,
   type ServerOptions,
+  type ServerWritableStream,
 } from "@grpc/grpc-js";
 import {
   type BidiMethod,
   type Call,
   type GrpcStatus,
+  type Labelled,
   type Method,
   type RequestSink,
+  type ResponseStream,
   decodeWith,
   type ServerStreamMethod,
   statusCode,
   statusOfError,
+  type StreamReply,
   type UnaryMethod,
   type UnimplementedMethod,
 } from "../rpc/index.js";
@@ -192,116 +197,154 @@ const streamHandler =
   (
     method: ServerStreamMethod,
     options: EngineOptions,
-    { streams, connections }: UnderWay,
+    underWay: UnderWay,
   ): handleServerStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
-    let onClosed: () => void = () => undefined;
-    const { stats } = method;
-    const countEnd = begin(method, options);
-    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
-      all: options.untaken,
-      stats,
-    });
-    /** Closes the stream once. @returns whether it was open */
-    const close = (code: number): boolean => {
-      if (!streams.take(end)) return false;
-      countEnd(code);
-      onClosed();
-      return true;
-    };
-    const end = (status: GrpcStatus): void => {
-      if (close(status.code)) grpcCall.emit("error", status);
-    };
-    streams.add(end);
-    stats.countReceived(grpcCall.request.length);
-    const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
-    grpcCall.once("cancelled", () => {
-      close(codeOfCancelled(grpcCall));
-      buffer.close();
-    });
+    const reply = new GrpcJsReply(method, options, underWay, grpcCall);
+    method.stats.countReceived(grpcCall.request.length);
     try {
       const request = decodeWith(method.decode, grpcCall.request, "stream");
-      method.handle(request, new GrpcJsCall(grpcCall, connections), {
-        send: (response) => !streams.has(end) || buffer.send(response),
-        onDrain: (callback) => {
-          buffer.onDrain = () => {
-            if (streams.has(end)) callback();
-          };
-        },
-        onClosed: (callback) => {
-          if (streams.has(end)) onClosed = callback;
-          else callback();
-        },
-        fail,
-        end: () => {
-          if (close(statusCode.ok)) grpcCall.end();
-        },
-      });
+      method.handle(request, new GrpcJsCall(grpcCall, underWay.connections), reply);
     } catch (error) {
-      fail(error);
+      reply.fail(error);
     }
   };
 
 const bidiHandler =
-  (
-    method: BidiMethod,
-    options: EngineOptions,
-    { streams, connections }: UnderWay,
-  ): handleBidiStreamingCall<Buffer, unknown> =>
+  (method: BidiMethod, options: EngineOptions, underWay: UnderWay): handleBidiStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
-    let sink: RequestSink<never> | undefined;
-    const { stats } = method;
-    const countEnd = begin(method, options);
-    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
-      all: options.untaken,
-      stats,
-    });
-    /** Closes the stream once. @returns whether it was open */
-    const close = (code: number): boolean => {
-      if (!streams.take(endWith)) return false;
-      countEnd(code);
-      sink?.onClosed();
-      return true;
-    };
-    const endWith = (status: GrpcStatus): void => {
-      if (close(status.code)) grpcCall.emit("error", status);
-    };
-    streams.add(endWith);
-    const fail = (error: unknown): void => endWith(statusOfError(error, options.onUnexpectedError));
-    const runGuarded = (run: () => void): void => {
-      try {
-        run();
-      } catch (error) {
-        fail(error);
-      }
-    };
-    grpcCall.on("cancelled", () => {
-      close(codeOfCancelled(grpcCall));
-      buffer.close();
-    });
-    runGuarded(() => {
-      const opened = method.open(new GrpcJsCall(grpcCall, connections), {
-        send: (response) => !streams.has(endWith) || buffer.send(response),
-        sendEach: (labels, from, to, head, tail) =>
-          streams.has(endWith) ? buffer.sendEach(labels, from, to, head, tail) : to - from,
-        onDrain: (callback) => (buffer.onDrain = callback),
-        fail,
-        end: () => {
-          if (close(statusCode.ok)) grpcCall.end();
-        },
-      });
-      sink = opened;
-      if (!streams.has(endWith)) opened.onClosed(); // ended during `open`, before there was a sink
-      grpcCall.on("data", (bytes: Uint8Array) =>
-        runGuarded(() => {
-          if (!streams.has(endWith)) return;
-          stats.countReceived(bytes.length);
-          opened.onRequest(decodeWith(method.decode, bytes, "stream"));
-        }),
-      );
-      grpcCall.on("end", () => runGuarded(() => streams.has(endWith) && opened.onHalfClose()));
-    });
+    const stream = new GrpcJsStream(method, options, underWay, grpcCall);
+    stream.open(new GrpcJsCall(grpcCall, underWay.connections), grpcCall);
   };
+
+/** A call with a stream of answers. It ends once: by its service, its client or the engine. */
+abstract class AnswerStream {
+  protected readonly buffer: SendBuffer;
+  private readonly countEnd: (code: number) => void;
+  private readonly streams: OpenCalls;
+
+  constructor(
+    method: ServerStreamMethod | BidiMethod,
+    private readonly options: EngineOptions,
+    { streams, connections }: UnderWay,
+    private readonly grpcCall: ServerWritableStream<Buffer, unknown> | ServerDuplexStream<Buffer, unknown>,
+  ) {
+    this.streams = streams;
+    this.countEnd = begin(method, options);
+    this.buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
+      all: options.untaken,
+      stats: method.stats,
+    });
+    streams.add(this.endWith);
+    grpcCall.once("cancelled", () => {
+      this.close(codeOfCancelled(grpcCall));
+      this.buffer.close();
+    });
+  }
+
+  send(response: unknown): boolean {
+    return !this.isOpen || this.buffer.send(response);
+  }
+
+  fail(error: unknown): void {
+    this.endWith(statusOfError(error, this.options.onUnexpectedError));
+  }
+
+  end(): void {
+    if (this.close(statusCode.ok)) this.grpcCall.end();
+  }
+
+  protected get isOpen(): boolean {
+    return this.streams.has(this.endWith);
+  }
+
+  /** Called once, at the end of the call. */
+  protected abstract onOver(): void;
+
+  /** The function that ends the call for the engine, by which `streams` knows the call. */
+  private readonly endWith = (status: GrpcStatus): void => {
+    if (this.close(status.code)) this.grpcCall.emit("error", status);
+  };
+
+  /** Closes the stream once. @returns whether it was open */
+  private close(code: number): boolean {
+    if (!this.streams.take(this.endWith)) return false;
+    this.countEnd(code);
+    this.onOver();
+    return true;
+  }
+}
+
+/** A call with one request and a stream of answers. */
+class GrpcJsReply extends AnswerStream implements StreamReply<unknown> {
+  private closeCallback: (() => void) | undefined;
+
+  onDrain(callback: () => void): void {
+    this.buffer.onDrain = () => {
+      if (this.isOpen) callback();
+    };
+  }
+
+  onClosed(callback: () => void): void {
+    if (this.isOpen) this.closeCallback = callback;
+    else callback();
+  }
+
+  protected override onOver(): void {
+    this.closeCallback?.();
+  }
+}
+
+/** A call with a stream of requests and a stream of answers. */
+class GrpcJsStream extends AnswerStream implements ResponseStream<unknown> {
+  private sink: RequestSink<never> | undefined;
+
+  constructor(
+    private readonly method: BidiMethod,
+    options: EngineOptions,
+    underWay: UnderWay,
+    grpcCall: ServerDuplexStream<Buffer, unknown>,
+  ) {
+    super(method, options, underWay, grpcCall);
+  }
+
+  /** Opens the stream at its service, and passes the requests on. */
+  open(call: Call, grpcCall: ServerDuplexStream<Buffer, unknown>): void {
+    this.runGuarded(() => {
+      const sink = this.method.open(call, this);
+      this.sink = sink;
+      if (!this.isOpen) sink.onClosed(); // ended during `open`, before there was a sink
+      grpcCall.on("data", (bytes: Uint8Array) => this.runGuarded(() => this.onData(sink, bytes)));
+      grpcCall.on("end", () => this.runGuarded(() => this.isOpen && sink.onHalfClose()));
+    });
+  }
+
+  sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
+    return this.isOpen ? this.buffer.sendEach(labels, from, to, head, tail) : to - from;
+  }
+
+  onDrain(callback: () => void): void {
+    this.buffer.onDrain = callback;
+  }
+
+  protected override onOver(): void {
+    this.sink?.onClosed();
+  }
+
+  private onData(sink: RequestSink<never>, bytes: Uint8Array): void {
+    if (!this.isOpen) return;
+    this.method.stats.countReceived(bytes.length);
+    sink.onRequest(decodeWith(this.method.decode, bytes, "stream"));
+  }
+
+  private runGuarded(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
 
 /** The members that the calls of all kinds have. */
 interface GrpcJsServerCall {

@@ -14,6 +14,7 @@ import {
   maxNodeFrameBytes,
   readHeader,
   type FrameHeader,
+  type FrameVisitor,
 } from "./http2-frames.js";
 import { NodeInput } from "./node-input.js";
 import { PingPolicy } from "./ping-policy.js";
@@ -41,6 +42,32 @@ export interface ConnectionRules {
   readonly keepAliveTimeoutMs?: number | undefined;
 }
 
+/** Receives the headers of the frames that Node sends to the client; `Http2Connection` implements it. */
+interface ServerFrameListener {
+  onServerFrame(header: FrameHeader): void;
+}
+
+/** Inspects the headers of the frames that Node sends. */
+class ServerFrames implements FrameVisitor {
+  constructor(private readonly listener: ServerFrameListener) {}
+
+  wantsWhole(): boolean {
+    return false;
+  }
+
+  onWhole(): void {
+    return;
+  }
+
+  onBegin(header: FrameHeader): void {
+    this.listener.onServerFrame(header);
+  }
+
+  onBytes(): void {
+    return;
+  }
+}
+
 /**
  * A client's HTTP/2 connection, which Node reads and writes as if it were the socket. Between the two:
  *
@@ -51,7 +78,7 @@ export interface ConnectionRules {
  * - Resets reach Node at the rate that it allows.
  * - A client that pings too often, or never begins a request, gets a GOAWAY as from etcd, and its connection ends.
  */
-export class Http2Connection extends Duplex {
+export class Http2Connection extends Duplex implements FrameVisitor, ServerFrameListener {
   private readonly streams = new StreamTable();
   private readonly input = new NodeInput(this.streams);
   private readonly pings: PingPolicy;
@@ -63,18 +90,8 @@ export class Http2Connection extends Duplex {
       this.input.add(frame);
     },
   );
-  private readonly fromClient = new FrameCutter({
-    wantsWhole: ({ type, length }) => readWhole.has(type) && length <= maxNodeFrameBytes,
-    onWhole: (header, frame) => this.onWholeFrame(header, frame),
-    onBegin: (header) => this.onFrame(header),
-    onBytes: (bytes) => this.input.add(bytes),
-  });
-  private readonly fromServer = new FrameCutter({
-    wantsWhole: () => false,
-    onWhole: () => undefined,
-    onBegin: (header) => this.onServerFrame(header),
-    onBytes: () => undefined,
-  });
+  private readonly fromClient = new FrameCutter(this);
+  private readonly fromServer = new FrameCutter(new ServerFrames(this));
   private isWanted = false;
   private clientHasEnded = false;
   private resetTimer: NodeJS.Timeout | undefined;
@@ -191,7 +208,11 @@ export class Http2Connection extends Duplex {
     this.socket.uncork();
   }
 
-  private onWholeFrame(header: FrameHeader, frame: Buffer): void {
+  wantsWhole({ type, length }: FrameHeader): boolean {
+    return readWhole.has(type) && length <= maxNodeFrameBytes;
+  }
+
+  onWhole(header: FrameHeader, frame: Buffer): void {
     if (header.type === frameType.resetStream) this.onReset(header, frame);
     else if (header.type === frameType.headers) this.onHeaders(header, frame);
     else {
@@ -202,7 +223,7 @@ export class Http2Connection extends Duplex {
   }
 
   private onHeaders(header: FrameHeader, frame: Buffer): void {
-    this.onFrame(header);
+    this.onBegin(header);
     const { start, end } = headerBlockOf(header.flags, frame);
     const block = frame.subarray(start, end);
     const amended = sanitizeAuthority(block);
@@ -241,7 +262,7 @@ export class Http2Connection extends Duplex {
     this.runResets();
   }
 
-  private onFrame(header: FrameHeader): void {
+  onBegin(header: FrameHeader): void {
     const { type, flags, stream } = header;
     this.input.begin(header);
     if (type === frameType.headers) {
@@ -254,7 +275,11 @@ export class Http2Connection extends Duplex {
       this.endWithGoAway(http2Error.enhanceYourCalm, "too_many_pings");
   }
 
-  private onServerFrame({ type, flags, stream }: FrameHeader): void {
+  onBytes(bytes: Buffer): void {
+    this.input.add(bytes);
+  }
+
+  onServerFrame({ type, flags, stream }: FrameHeader): void {
     if (type === frameType.headers || type === frameType.data) this.pings.onSent();
     if (isEndOfStream(type, flags)) this.streams.endOfServer(stream);
     if (type === frameType.resetStream) {

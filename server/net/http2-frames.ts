@@ -23,11 +23,11 @@ export interface FrameHeader {
 /** Receives one direction of a connection, in order: complete frames of the requested types, and all other bytes as they arrive. */
 export interface FrameVisitor {
   /** Whether the frame is passed to `onWhole`, once it is complete. */
-  readonly wantsWhole: (header: FrameHeader) => boolean;
-  readonly onWhole: (header: FrameHeader, frame: Buffer) => void;
+  wantsWhole(header: FrameHeader): boolean;
+  onWhole(header: FrameHeader, frame: Buffer): void;
   /** A frame begins; its bytes are passed to `onBytes`. */
-  readonly onBegin: (header: FrameHeader) => void;
-  readonly onBytes: (bytes: Buffer) => void;
+  onBegin(header: FrameHeader): void;
+  onBytes(bytes: Buffer): void;
 }
 
 /** Divides one direction of a connection, after the preface, into frames. */

@@ -1,3 +1,5 @@
+import type { PingChecker } from "./http2/index.js";
+
 /**
  * The minimum interval of pings while a call is open, in milliseconds: the default of etcd's `--grpc-keepalive-min-time` (gRPC
  * proposal A8).
@@ -12,7 +14,7 @@ const maxStrikes = 2;
  * Counts a client's pings by the rules of etcd's gRPC server: an early one is a strike, and headers or data to the client reset
  * the strikes. Example on an idle connection: pings at 0, 1, 2 and 3 s give 0, 1, 2 and 3 strikes; the third is too many.
  */
-export class PingPolicy {
+export class PingPolicy implements PingChecker {
   private lastPingAt = -Infinity;
   private strikes = 0;
   private isForgiven = false;

@@ -23,13 +23,13 @@ export interface Reply<Response> {
 /** Receives the answers of a server stream. After `fail` or `end` no answer is sent. */
 export interface StreamReply<Response> {
   /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
-  readonly send: (response: Response) => boolean;
+  send(response: Response): boolean;
   /** Registers a callback, called each time the buffer has drained after a `send` that returned false. */
-  readonly onDrain: (callback: () => void) => void;
+  onDrain(callback: () => void): void;
   /** Registers a callback, called once at the end of the stream; at once if it has ended. */
-  readonly onClosed: (callback: () => void) => void;
-  readonly fail: (error: unknown) => void;
-  readonly end: () => void;
+  onClosed(callback: () => void): void;
+  fail(error: unknown): void;
+  end(): void;
 }
 
 /** Decodes requests; a generated message type implements it. */
@@ -89,7 +89,7 @@ export interface Labelled {
 /** The server's side of a bidirectional stream. After `fail` or `end` no answer is sent. */
 export interface ResponseStream<Response> {
   /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
-  readonly send: (response: Response) => boolean;
+  send(response: Response): boolean;
   /**
    * Sends a message for each of `labels[from]` to `labels[to - 1]`, while there is room: `head`, the label and `tail`, which do
    * not change any more.
@@ -101,19 +101,19 @@ export interface ResponseStream<Response> {
    * Registers a callback, called each time the buffer has drained after a `send` that returned false, or an incomplete
    * `sendEach`.
    */
-  readonly onDrain: (callback: () => void) => void;
-  readonly fail: (error: unknown) => void;
-  readonly end: () => void;
+  onDrain(callback: () => void): void;
+  fail(error: unknown): void;
+  end(): void;
 }
 
 /** Receives the requests of a bidirectional stream. */
 export interface RequestSink<Request> {
   /** Handles a request; an error that it throws ends the stream. */
-  readonly onRequest: (request: Request) => void;
+  onRequest(request: Request): void;
   /** Called when the client sends no more requests; it may still read answers. */
-  readonly onHalfClose: () => void;
+  onHalfClose(): void;
   /** Called once, at the end of the stream. */
-  readonly onClosed: () => void;
+  onClosed(): void;
 }
 
 /** A method with a stream of requests and a stream of responses. */

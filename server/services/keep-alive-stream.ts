@@ -1,7 +1,7 @@
 import { encodeLeaseResponse, type LeaseKeepAliveRequest } from "../../proto/index.js";
-import type { KeepAliveSession } from "../app/index.js";
+import type { Application, KeepAliveSession, SessionListener } from "../app/index.js";
 import { type Answer, leaseIdFrom } from "../../store/index.js";
-import { maxKeepAlivesPerStream, type ResultHandler, ServerError } from "../base/index.js";
+import { type Caller, maxKeepAlivesPerStream, type ResultHandler, ServerError } from "../base/index.js";
 import type { RequestSink, ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
@@ -9,7 +9,8 @@ import type { ResponseHeaders } from "./response-header.js";
  * A LeaseKeepAlive stream: each request is answered as soon as the leader has answered. A request that waits for the revocation
  * of an expired lease delays no other. A failed request ends the stream, once those before it have been answered.
  */
-export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
+export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest>, SessionListener {
+  private readonly session: KeepAliveSession;
   /** Number of requests in progress. */
   private waiting = 0;
   /** Number of untaken answers. */
@@ -22,10 +23,12 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   private hasEnded = false;
 
   constructor(
-    private readonly session: KeepAliveSession,
+    application: Pick<Application, "leaseKeepAlive">,
+    caller: Caller,
     private readonly headers: ResponseHeaders,
     private readonly stream: ResponseStream<Uint8Array>,
   ) {
+    this.session = application.leaseKeepAlive(caller, this);
     stream.onDrain(() => (this.untaken = 0));
   }
 
@@ -62,6 +65,11 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
       if (last !== undefined) this.remove(last);
     } while (last !== undefined && last !== renewal);
     this.endIfDone();
+  }
+
+  /** Ends the stream at once. */
+  onError(error: unknown): void {
+    this.stream.fail(error);
   }
 
   onHalfClose(): void {

@@ -31,10 +31,12 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
     application.leaseRevoke,
     sender.sendEncoded((_response, header) => header),
   ),
-  bidi("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, encodedAlready, (call, stream) => {
-    const session = application.leaseKeepAlive(call, { onError: stream.fail });
-    return new KeepAliveStream(session, sender.headers, stream);
-  }),
+  bidi(
+    "/etcdserverpb.Lease/LeaseKeepAlive",
+    LeaseKeepAliveRequest,
+    encodedAlready,
+    (call, stream) => new KeepAliveStream(application, call, sender.headers, stream),
+  ),
   unary(
     "/etcdserverpb.Lease/LeaseTimeToLive",
     LeaseTimeToLiveRequest,

@@ -1,7 +1,7 @@
 import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
 import type { Sliced, WatchBatch, ShouldYield } from "../../store/index.js";
 import type { Application, WatchView, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
-import { bidi, encodedAlready, type Method, type ResponseStream } from "../rpc/index.js";
+import { bidi, encodedAlready, type Method, type RequestSink, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 import { encodeWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
 
@@ -20,11 +20,7 @@ export const watchMethods = (
     bidi("/etcdserverpb.Watch/Watch", ownRequest, encodedAlready, (call, stream) => {
       const session = application.watch(call, new WatchResponder(responses, fragmentBytes, stream));
       stream.onDrain(() => session.resume());
-      return {
-        onRequest: (request) => ask(session, request),
-        onHalfClose: () => undefined, // the watches continue until the client cancels the call
-        onClosed: () => session.close(),
-      };
+      return new WatchRequests(session);
     }),
   ];
 };
@@ -32,17 +28,31 @@ export const watchMethods = (
 /** Decodes a copy: the keys of a watch stay in memory for long, and must not retain the whole buffer of the request. */
 const ownRequest = { decode: (bytes: Uint8Array): WatchRequest => WatchRequest.decode(Uint8Array.from(bytes)) };
 
-const ask = (session: WatchSession, { requestUnion: request }: WatchRequest): void => {
-  switch (request?.$case) {
-    case "createRequest":
-      return session.create(request.value);
-    case "cancelRequest":
-      return session.cancel(request.value.watchId);
-    case "progressRequest":
-      return session.requestProgress();
-    case undefined: // ignored, as in etcd
+/** Passes the requests of a stream to its session. */
+class WatchRequests implements RequestSink<WatchRequest> {
+  constructor(private readonly session: WatchSession) {}
+
+  onRequest({ requestUnion: request }: WatchRequest): void {
+    switch (request?.$case) {
+      case "createRequest":
+        return this.session.create(request.value);
+      case "cancelRequest":
+        return this.session.cancel(request.value.watchId);
+      case "progressRequest":
+        return this.session.requestProgress();
+      case undefined: // ignored, as in etcd
+    }
   }
-};
+
+  /** Does nothing: the watches continue until the client cancels the call. */
+  onHalfClose(): void {
+    return;
+  }
+
+  onClosed(): void {
+    this.session.close();
+  }
+}
 
 /** Sends the events and answers of a session on a stream. */
 class WatchResponder implements WatchListener {

@@ -130,10 +130,7 @@ const openPeerPort = async (): Promise<PeerPort> => {
 
 const createClientConnections = ({ engine, http }: Serving): ClientConnections => {
   const connections = new ClientConnections(new ConnectionSlots(() => maxConnections));
-  connections.start({
-    http2: (socket, seen) => engine.serve(socket, seen),
-    http1: (socket, seen) => http.serve(socket, seen),
-  });
+  connections.start({ http2: engine, http1: http });
   return connections;
 };
 

@@ -26,7 +26,7 @@ const namesOf = (places: readonly string[]): string[] => places.map((place) => p
 describe("function-typed members", () => {
   const count = (text: string): string[] => {
     const { file, checker } = compile(text);
-    return namesOf(callbackMembers(file, checker));
+    return namesOf(callbackMembers([file], checker));
   };
 
   it("are properties and methods, optional ones and those of an alias included", () => {
@@ -38,12 +38,29 @@ describe("function-typed members", () => {
     assert.deepEqual(count(text), expected);
   });
 
-  it("are not counted in interfaces of other names, nor if an object with methods is passed", () => {
+  it("are not counted as methods of interfaces of other names, nor if an object with methods is passed", () => {
     const text = `
-      interface Clock { now(): number }
+      export interface Clock { now(): number }
       interface Listener { close(): void }
       interface LinkOptions { clock: Clock }`;
     assert.deepEqual(count(text), []);
+  });
+
+  it("are counted in any interface if their names begin with on, and as properties if the interface is exported", () => {
+    const text = `
+      interface Sink { onPiece(bytes: string): void; one(): void; take: () => void }
+      export interface Codec { encode: () => string; decode(): void }`;
+    assert.deepEqual(count(text), ["Sink.onPiece", "Codec.encode"]);
+  });
+
+  it("are not counted in an interface that classes implement, unless an object literal satisfies it", () => {
+    const text = `
+      interface Sink { onPiece(bytes: string): void }
+      interface Visitor { onPiece(bytes: string): void; onEnd(): void }
+      interface Timed extends Sink { onTime(): void }
+      class Both implements Timed, Visitor { onPiece(bytes: string) {} onEnd() {} onTime() {} }
+      const visitor: Visitor = { onPiece: () => undefined, onEnd: () => undefined };`;
+    assert.deepEqual(count(text), ["Visitor.onPiece", "Visitor.onEnd"]);
   });
 });
 

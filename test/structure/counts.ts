@@ -7,7 +7,7 @@ import { kindOfOpener, type OpenerKind } from "./openers.js";
 /** A place in the source: `file:line name`. */
 export type Place = string;
 
-/** Names of interfaces through which an object receives functions of another object. */
+/** Names of option and listener interfaces, through which an object receives functions of another object. */
 const callbackInterface =
   /.(Options|Listener|Listeners|Events|Observer|Callbacks|Hooks|Handlers|Parts|Environment|Owner)$/;
 /** Names of interfaces that are passed as one object of named arguments. */
@@ -22,24 +22,75 @@ const maxBagFields = 8;
 const placeOf = (file: ts.SourceFile, at: number, text: string): Place =>
   `${path.relative("", file.fileName)}:${file.getLineAndCharacterOfPosition(at).line + 1} ${text}`;
 
+/** An interface, or a type alias of an object type. */
+interface Shape {
+  readonly name: string;
+  readonly isExported: boolean;
+  /** The node that has the members. */
+  readonly node: ts.Node;
+  readonly members: ts.NodeArray<ts.TypeElement>;
+}
+
 /** Returns the interfaces, and the type aliases of object types, at the top level of a file. */
-const shapesOf = (file: ts.SourceFile): { name: string; members: ts.NodeArray<ts.TypeElement> }[] =>
+const shapesOf = (file: ts.SourceFile): Shape[] =>
   file.statements.flatMap((statement) => {
-    if (ts.isInterfaceDeclaration(statement)) return [{ name: statement.name.text, members: statement.members }];
-    if (ts.isTypeAliasDeclaration(statement) && ts.isTypeLiteralNode(statement.type))
-      return [{ name: statement.name.text, members: statement.type.members }];
-    return [];
+    if (!ts.isInterfaceDeclaration(statement) && !ts.isTypeAliasDeclaration(statement)) return [];
+    const node = ts.isInterfaceDeclaration(statement) ? statement : statement.type;
+    if (!ts.isInterfaceDeclaration(node) && !ts.isTypeLiteralNode(node)) return [];
+    const isExported = statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true;
+    return [{ name: statement.name.text, isExported, node, members: node.members }];
   });
 
-/** Function-typed members of option and listener interfaces: properties and methods, optional ones and aliases included. */
-export const callbackMembers = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] =>
-  shapesOf(file)
-    .filter(({ name }) => callbackInterface.test(name))
-    .flatMap(({ name, members }) =>
-      members
-        .filter((member) => isFunctionTyped(member, checker))
-        .map((member) => placeOf(file, member.getStart(file), `${name}.${member.name?.getText(file) ?? "()"}`)),
-    );
+/**
+ * Callbacks: function-typed members of interfaces. A property counts if its interface is exported. Any member counts if its name
+ * begins with `on`, or if its interface has the name of an option or listener interface. Interfaces that classes implement and
+ * that no object literal satisfies do not count: "go to implementation" finds the callee.
+ */
+export const callbackMembers = (files: readonly ts.SourceFile[], checker: ts.TypeChecker): Place[] => {
+  const { implemented, written } = interfacesInUse(files, checker);
+  return files.flatMap((file) =>
+    shapesOf(file)
+      .filter(({ node }) => !implemented.has(node) || written.has(node))
+      .flatMap((shape) =>
+        shape.members
+          .filter((member) => isFunctionTyped(member, checker) && isCallback(member, shape))
+          .map((member) => placeOf(file, member.getStart(file), `${shape.name}.${memberName(member)}`)),
+      ),
+  );
+};
+
+const memberName = (member: ts.TypeElement): string => member.name?.getText() ?? "()";
+
+const isCallback = (member: ts.TypeElement, { name, isExported }: Shape): boolean =>
+  callbackInterface.test(name) || /^on[A-Z]/.test(memberName(member)) || (isExported && ts.isPropertySignature(member));
+
+/** Finds the interfaces that classes implement, and those with a member that an object literal writes down. */
+const interfacesInUse = (
+  files: readonly ts.SourceFile[],
+  checker: ts.TypeChecker,
+): { implemented: Set<ts.Node>; written: Set<ts.Node> } => {
+  const implemented = new Set<ts.Node>();
+  const written = new Set<ts.Node>();
+  const add = (owners: Set<ts.Node>, property: ts.Symbol | undefined): void => {
+    for (const { parent } of property?.declarations ?? []) owners.add(parent);
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isClassLike(node))
+      for (const type of implementedTypes(node))
+        for (const property of checker.getTypeAtLocation(type).getProperties()) add(implemented, property);
+    if (ts.isObjectLiteralExpression(node)) {
+      const context = checker.getContextualType(node);
+      for (const type of context?.isUnion() === true ? context.types : [context])
+        for (const { name } of node.properties) if (name !== undefined) add(written, type?.getProperty(name.getText()));
+    }
+    ts.forEachChild(node, visit);
+  };
+  for (const file of files) visit(file);
+  return { implemented, written };
+};
+
+const implementedTypes = ({ heritageClauses }: ts.ClassLikeDeclaration): readonly ts.Node[] =>
+  heritageClauses?.find(({ token }) => token === ts.SyntaxKind.ImplementsKeyword)?.types ?? [];
 
 const isFunctionTyped = (member: ts.TypeElement, checker: ts.TypeChecker): boolean => {
   if (ts.isMethodSignature(member) || ts.isCallSignatureDeclaration(member)) return true;

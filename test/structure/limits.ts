@@ -12,7 +12,11 @@ export interface Limit {
 export const limits = {
   cycles: { title: "import cycles", limit: { atMost: 0 }, aim: "0" },
   doorless: { title: "rooms without a door", limit: { atMost: 0 }, aim: "0" },
-  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 49 }, aim: "< 50" },
+  callbacks: {
+    title: "function-typed members of interfaces, unless only classes implement them",
+    limit: { atMost: 62 },
+    aim: "< 50",
+  },
   wideBags: { title: "option bags of more than eight fields", limit: { atMost: 0 }, aim: "0" },
   documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 95 }, aim: ">= 90" },
   riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 0 }, aim: "0" },

@@ -45,7 +45,7 @@ export const measure = (): Record<Measured, Measurement> => {
   return {
     cycles: countOf(cyclesOf(new Map(sources.map((file) => [file, importsOf(file)]))).map((files) => files.join(", "))),
     doorless: countOf(roomsWithoutDoor()),
-    callbacks: countOf(ofMembers(files).flatMap((file) => callbackMembers(file, checker))),
+    callbacks: countOf(callbackMembers(ofMembers(files), checker)),
     wideBags: countOf(files.flatMap((file) => wideBagsOf(file, checker))),
     documented: { value: Math.floor((1_000 * (all - undocumented.length)) / all) / 10, places: undocumented },
     riddles: countOf(comments.flatMap(({ riddles }) => riddles)),

@@ -80,10 +80,7 @@ export class ClientPort {
     const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
     const http = new HttpServer(pages, clock, config.clients, new Gateway(gatewayOptions, onUnexpectedError));
     const connections = new ClientConnections();
-    connections.start({
-      http2: (socket, seen) => engine.serve(socket, seen),
-      http1: (socket, seen) => http.serve(socket, seen),
-    });
+    connections.start({ http2: engine, http1: http });
     this.connections = connections;
     this.engine = engine;
     if (this.tls !== undefined) this.acceptor = new TlsAcceptor({ port: "client", ...this.tls, clock, logger });

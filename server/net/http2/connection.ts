@@ -6,6 +6,7 @@ import { ConnectionError, errorCode, StreamError, type ErrorCode } from "./error
 import {
   frame,
   frameFlag,
+  type FrameHandler,
   FrameReader,
   frameType,
   goAwayFrame,
@@ -81,7 +82,7 @@ const maxCopiedBytes = 2 * 1024 * 1024;
  * A client's connection (RFC 9113), from the end of the preface to the close of its socket. Each type of frame has a method
  * below; an error of the client is thrown where it is detected, and ends the stream or the connection here.
  */
-export class ServerConnection implements WrittenConnection {
+export class ServerConnection implements FrameHandler, WrittenConnection {
   readonly streams = new NumberTable<ServerStream>();
   readonly writer: ConnectionWriter;
   /** Bytes of incomplete messages (`maxPartialBytes`). */

@@ -28,7 +28,7 @@ abstract class AnswerStreamCall extends GrpcCall {
 
   protected abstract readonly encode: (response: never) => Uint8Array;
 
-  readonly send = (response: unknown): boolean => {
+  send(response: unknown): boolean {
     if (this.isOver) return true;
     const message = this.encode(response as never);
     this.stats.countSent(1, message.length);
@@ -38,15 +38,19 @@ abstract class AnswerStreamCall extends GrpcCall {
       this.unsentMessages >= maxUnsentMessages || this.unsentBytes >= maxUnsentBytes || this.client.account.isPressed;
     this.carrier.sendMessage(this, message);
     return !this.isFull;
-  };
+  }
 
-  readonly onDrain = (callback: () => void): void => {
+  onDrain(callback: () => void): void {
     this.onDrained = callback;
-  };
+  }
 
-  readonly fail = (error: unknown): void => this.failWith(error);
+  fail(error: unknown): void {
+    this.failWith(error);
+  }
 
-  readonly end = (): void => this.endWith(ok);
+  end(): void {
+    this.endWith(ok);
+  }
 
   override onTaken(messages: number, bytes: number): void {
     this.unsentMessages -= messages;
@@ -83,10 +87,10 @@ export class ServerStreamCall extends AnswerStreamCall implements StreamReply<un
     this.encode = method.encode;
   }
 
-  readonly onClosed = (callback: () => void): void => {
+  onClosed(callback: () => void): void {
     if (this.isOver) callback();
     else this.closeCallback = callback;
-  };
+  }
 
   onMessage(bytes: Buffer): boolean {
     if (this.hasRequest) return true; // the first request is used, as in grpc-go

@@ -14,14 +14,8 @@ import type {
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { type AuthState, dropReplacedTokens, type TokenSource } from "../../auth/index.js";
 import { DurationsByKind, ServerError, StaleDirectoryError } from "../../base/index.js";
-import type { CommandKind, Proposals } from "../index.js";
-import {
-  Applied,
-  applyCommand,
-  type CommandResults,
-  type LeaseListener,
-  type ReplicatedState,
-} from "./commands/index.js";
+import type { CommandKind, LeaseListener, Proposals } from "../index.js";
+import { Applied, applyCommand, type CommandResults, type ReplicatedState } from "./commands/index.js";
 import { type AppliedState, writeAppliedState } from "./applied-state.js";
 import type { Alarms } from "./alarms.js";
 import type { Membership } from "./membership.js";

@@ -48,8 +48,8 @@ onEachEngine("a call knows the common name of its client's certificate", async (
   });
   const connections = new ClientConnections();
   connections.start({
-    http2: (socket, seen) => engine.serve(socket, seen),
-    http1: (socket) => socket.destroy(),
+    http2: engine,
+    http1: { serve: (socket) => socket.destroy() },
   });
   const [listenUrl] = config.urls.listenClient;
   assert.ok(listenUrl);

@@ -52,15 +52,15 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
     while (served.length === 0) await new Promise<void>((resolve) => (wake = resolve));
     return served.shift() as { socket: Duplex; read: Promise<string> };
   };
-  return { connections, server, dial, serve, served, nextServed };
+  return { connections, server, dial, owner: { serve }, served, nextServed };
 };
 
 /** Waits for a turn of the event loop, in which sockets are read. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("an HTTP/2 connection is handed on with every byte that it sent, in chunks of any size", async (t) => {
-  const { connections, dial, serve, nextServed } = await setUp(t);
-  connections.start({ http2: serve, http1: serve });
+  const { connections, dial, owner, nextServed } = await setUp(t);
+  connections.start({ http2: owner, http1: owner });
   for (const pieces of [
     [preface + firstRequest],
     [...Array.from(preface), firstRequest],
@@ -76,8 +76,8 @@ test("an HTTP/2 connection is handed on with every byte that it sent, in chunks 
 });
 
 test("waiting for the rest of a preface does not keep the event loop busy", async (t) => {
-  const { connections, dial, serve, served } = await setUp(t);
-  connections.start({ http2: serve, http1: serve });
+  const { connections, dial, owner, served } = await setUp(t);
+  connections.start({ http2: owner, http1: owner });
   const { socket } = await dial();
   socket.write("PRI * HT");
   for (let n = 0; n < 100; n++) await turn(); // endless if bytes were returned and read again in the same turn
@@ -85,13 +85,15 @@ test("waiting for the rest of a preface does not keep the event loop busy", asyn
 });
 
 test("an HTTP/1.1 connection is handed to the HTTP server as soon as its bytes cannot be HTTP/2", async (t) => {
-  const { connections, dial, serve, served } = await setUp(t);
+  const { connections, dial, owner, served } = await setUp(t);
   const handedOn = new Promise<Buffer>((resolve) =>
     connections.start({
-      http2: serve,
-      http1: (socket, seen) => {
-        t.after(() => socket.destroy());
-        resolve(seen);
+      http2: owner,
+      http1: {
+        serve: (socket, seen) => {
+          t.after(() => socket.destroy());
+          resolve(seen);
+        },
       },
     }),
   );
@@ -104,8 +106,8 @@ test("an HTTP/1.1 connection is handed to the HTTP server as soon as its bytes c
 });
 
 test("a connection whose first line is not a request is closed", async (t) => {
-  const { connections, dial, serve, served } = await setUp(t);
-  connections.start({ http2: serve, http1: serve });
+  const { connections, dial, owner, served } = await setUp(t);
+  connections.start({ http2: owner, http1: owner });
   const { socket, gone } = await dial();
   socket.write("hello\r\n");
   await gone;
@@ -114,8 +116,8 @@ test("a connection whose first line is not a request is closed", async (t) => {
 
 test("a client that uses TLS on a port without TLS is disconnected at once, and counted", async (t) => {
   let refused = 0;
-  const { connections, dial, serve, served } = await setUp(t, undefined, undefined, () => refused++);
-  connections.start({ http2: serve, http1: serve });
+  const { connections, dial, owner, served } = await setUp(t, undefined, undefined, () => refused++);
+  connections.start({ http2: owner, http1: owner });
   const { socket, gone } = await dial();
   socket.write(Buffer.from("16030100c8010000c40303", "hex"));
   await gone;
@@ -123,19 +125,19 @@ test("a client that uses TLS on a port without TLS is disconnected at once, and 
 });
 
 test("a connection made before the member is ready waits, and is served then", async (t) => {
-  const { connections, dial, serve, nextServed, served } = await setUp(t);
+  const { connections, dial, owner, nextServed, served } = await setUp(t);
   const { socket } = await dial();
   socket.write(preface + firstRequest, "latin1");
   await turn();
   assert.equal(served.length, 0);
-  connections.start({ http2: serve, http1: serve });
+  connections.start({ http2: owner, http1: owner });
   assert.equal(await (await nextServed()).read, preface + firstRequest);
 });
 
 test("closing ends waiting and silent connections; connections that were handed on stay open", async (t) => {
-  const { connections, dial, serve, nextServed, server } = await setUp(t);
+  const { connections, dial, owner, nextServed, server } = await setUp(t);
   const early = await dial();
-  connections.start({ http2: serve, http1: serve });
+  connections.start({ http2: owner, http1: owner });
   const silent = await dial();
   const handedOn = await dial();
   handedOn.socket.write(preface + firstRequest, "latin1");
@@ -166,8 +168,8 @@ class WatchedSlots extends ConnectionSlots {
 test("a connection beyond the limit is closed at once; when another one ends, its place is taken", async (t) => {
   let refused = 0;
   const slots = new WatchedSlots(() => 2);
-  const { connections, dial, serve, nextServed } = await setUp(t, slots, () => refused++);
-  connections.start({ http2: serve, http1: serve });
+  const { connections, dial, owner, nextServed } = await setUp(t, slots, () => refused++);
+  connections.start({ http2: owner, http1: owner });
   const dialServed = async (): Promise<Duplex> => {
     const { socket } = await dial();
     socket.write(preface + firstRequest, "latin1");

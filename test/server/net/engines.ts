@@ -18,8 +18,8 @@ export type EngineName = (typeof engines)[number]["name"];
 export const handTo = (engine: Engine): ((socket: Socket) => void) => {
   const connections = new ClientConnections();
   connections.start({
-    http2: (socket, seen) => engine.serve(socket, seen),
-    http1: (socket) => socket.destroy(),
+    http2: engine,
+    http1: { serve: (socket) => socket.destroy() },
   });
   return (socket) => connections.accept(socket);
 };

@@ -8,6 +8,7 @@ import { type Client, EtcdError } from "../../../client/index.js";
 import { LeaseKeepAliveResponse } from "../../../proto/index.js";
 import type { Revision } from "../../../store/index.js";
 import type { KeepAliveSession } from "../../../server/app/sessions.js";
+import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxKeepAlivesPerStream } from "../../../server/base/limits.js";
 import { Member } from "../../../server/member/member.js";
@@ -45,7 +46,9 @@ const openStream = () => {
     },
     close: () => (state.isClosed = true),
   };
-  const stream = new KeepAliveStream(session, new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1), {
+  const application = { leaseKeepAlive: () => session };
+  const headers = new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1);
+  const stream = new KeepAliveStream(application, anonymousCaller, headers, {
     send: (response) => sent.push(LeaseKeepAliveResponse.decode(response)) > 0 && state.takes,
     sendEach: () => 0,
     onDrain: (callback) => (state.drain = callback),

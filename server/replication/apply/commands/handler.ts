@@ -1,16 +1,8 @@
 import type { AlarmMember, AlarmType } from "../../../../proto/index.js";
-import type { Entry, MemberId, Term } from "../../../../raft/index.js";
-import type { KvStore, Lease, LeaseId, Sliced } from "../../../../store/index.js";
+import type { Entry, MemberId } from "../../../../raft/index.js";
+import type { KvStore, Sliced } from "../../../../store/index.js";
 import type { AuthState, TokenSource } from "../../../auth/index.js";
-import type { CommandKind, CommandValues } from "../../index.js";
-
-/** Called when leases are granted and revoked, on every member. */
-export interface LeaseListener {
-  onGranted(lease: Lease): void;
-  onRevoked(id: LeaseId): void;
-  /** Called when the first entry of a term was applied. */
-  onTermApplied(term: Term): void;
-}
+import type { CommandKind, CommandValues, LeaseListener } from "../../index.js";
 
 /** The members of the cluster, for the commands that change their attributes. */
 export interface MemberRegistry {
