@@ -17,7 +17,7 @@ import { MetricsPort } from "./metrics-port.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
 import { storageOf } from "./storage.js";
-import { openReplica, type Replica } from "./replica.js";
+import { openReplica, type Replica, type ReplicaListener } from "./replica.js";
 import { createServing, type Serving } from "./serving.js";
 
 /** The time for calls in progress to end when the member stops, in milliseconds. */
@@ -80,8 +80,7 @@ export class Member implements AsyncDisposable {
     let client: Listener | undefined;
     let metrics: MetricsPort | undefined;
     let replica: Replica | undefined;
-    let member: Member | undefined;
-    let early: Error | undefined;
+    const events = new ReplicaEvents(environment);
     try {
       const createEngine = await loadEngine(config.clients.rpcEngine);
       // A connection with TLS is first in a handshake, then waits for its hello: half of the share for each.
@@ -95,16 +94,20 @@ export class Member implements AsyncDisposable {
       );
       const onClient: OnConnection = (socket, url) => connections.accept(socket, secure.ofClient(url));
       client = await listen(config.urls.listenClient, onClient, onAcceptError);
-      replica = await openReplica(parts, config, environment, {
-        onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
-        onStatusChange: (status) => environment.onLeaderChange?.(status),
-      });
-      if (early !== undefined) throw early;
+      replica = await openReplica(parts, config, environment, events);
+      if (events.failure !== undefined) throw events.failure;
       const serving = createServing(config, environment, replica, createEngine);
       const metricsConnections = clientConnections(environment, share);
       const metricsParts = { http: serving.metricsHttp, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.urls.listenMetrics, metricsParts);
-      member = new Member(config, environment, { client, peer, tls, metrics, connections, share }, replica, serving);
+      const member = new Member(
+        config,
+        environment,
+        { client, peer, tls, metrics, connections, share },
+        replica,
+        serving,
+      );
+      events.passFailuresTo((error) => member.fail(error));
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
@@ -243,6 +246,30 @@ export class Member implements AsyncDisposable {
       this.environment.logger.warn("listening without TLS: everybody who reaches these addresses can read and write", {
         addresses: open.map(formatAddress),
       });
+  }
+}
+
+/** Passes the events of a replica on: its failures to the member, as soon as there is one. */
+class ReplicaEvents implements ReplicaListener {
+  /** The first failure before there was a member. */
+  failure: Error | undefined;
+  private fail = (error: Error): void => {
+    this.failure ??= error;
+  };
+
+  constructor(private readonly environment: MemberEnvironment) {}
+
+  /** Passes later failures to `fail`. */
+  passFailuresTo(fail: (error: Error) => void): void {
+    this.fail = fail;
+  }
+
+  onFailure(error: Error): void {
+    this.fail(error);
+  }
+
+  onStatusChange(status: CoreStatus): void {
+    this.environment.onLeaderChange?.(status);
   }
 }
 

@@ -377,6 +377,27 @@ const peersOf = (membership: Membership, self: MemberId): Peer[] =>
       addresses: member.peerURLs.map(parseMemberUrl).map((url) => ({ ...url.address, isSecure: isSecureUrl(url) })),
     }));
 
+/** Stops consensus at a failure, and passes the events on. */
+class StoppingListener implements ReplicaListener {
+  /** The first failure. */
+  failure: Error | undefined;
+
+  constructor(
+    private readonly listener: ReplicaListener,
+    private readonly teardown: Teardown,
+  ) {}
+
+  onFailure(error: Error): void {
+    this.failure ??= error;
+    this.teardown.stopNow();
+    this.listener.onFailure(error);
+  }
+
+  onStatusChange(status: CoreStatus): void {
+    this.listener.onStatusChange(status);
+  }
+}
+
 /** Opens the data directory (creates it for a new member), recovers the state and starts consensus. */
 export const openReplica = async (
   parts: MemberParts,
@@ -401,18 +422,10 @@ const start = async (
   teardown: Teardown,
 ): Promise<Replica> => {
   const { logger } = environment;
-  let failure: Error | undefined;
-  const onFailure = (error: Error): void => {
-    failure ??= error;
-    teardown.stopNow();
-    listener.onFailure(error);
-  };
+  const events = new StoppingListener(listener, teardown);
   const logins = await openLogins(config, environment);
-  const durable = await openDurableState(parts, config, environment, teardown, onFailure);
-  const replica = new Replica({
-    ...{ parts, config, environment, durable, logins, teardown },
-    listener: { onFailure, onStatusChange: (status) => listener.onStatusChange(status) },
-  });
+  const durable = await openDurableState(parts, config, environment, teardown, (error) => events.onFailure(error));
+  const replica = new Replica({ parts, config, environment, durable, logins, listener: events, teardown });
   teardown.onStop(() => replica.stop());
   const { clusterId, memberId, recovered, applied } = durable;
   logger.info("starting local member", {
@@ -422,7 +435,7 @@ const start = async (
     applied: applied.index,
   });
   await replica.announce();
-  if (failure !== undefined) throw failure;
+  if (events.failure !== undefined) throw events.failure;
   if (!teardown.isStopped) replica.participate(); // the store may have failed meanwhile
   return replica;
 };

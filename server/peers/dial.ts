@@ -31,11 +31,11 @@ export interface DialOptions {
 /** Receives the events of a dialled connection. */
 export interface DialListener {
   /** Reports the answer to the hello: a refusal, or undefined if accepted. */
-  readonly onAnswer: (refusal: Refusal | undefined) => void;
+  onAnswer(refusal: Refusal | undefined): void;
   /** Reports a later payload: a keepalive, or the progress of a snapshot. */
-  readonly onPayload: (payload: Buffer) => void;
+  onPayload(payload: Buffer): void;
   /** Reports, once, that the connection closed or could not be made, also after `destroy`. */
-  readonly onClosed: (cause: Error | undefined) => void;
+  onClosed(cause: Error | undefined): void;
 }
 
 /** Dials another member at one address and sends a hello. */
@@ -45,7 +45,7 @@ export const dial = (address: PortAddress, purpose: Purpose, options: DialOption
   const cancelHandshake = options.clock.after(handshakeMs, () => socket.destroy());
   let take = (answer: Buffer): void => {
     cancelHandshake();
-    take = listener.onPayload;
+    take = (payload) => listener.onPayload(payload);
     listener.onAnswer(decodeHelloAnswer(answer));
   };
   let cause: Error | undefined;

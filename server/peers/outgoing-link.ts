@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { formatId, type Logger, type PortAddress } from "../base/index.js";
 import { handshakeFailure, isTlsError } from "../tls/index.js";
-import { dial, type DialOptions } from "./dial.js";
+import { dial, type DialListener, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { keepaliveMs, type Refusal } from "./hello.js";
 import type { PeerTraffic } from "./peer-stats.js";
@@ -25,7 +25,7 @@ export interface OutgoingLinkOptions extends DialOptions {
 type LinkListener = Pick<PeersListener, "onLinkOpened" | "onLinkClosed" | "onFenced">;
 
 /** The connection over which this member sends to one peer; dialled again until it is closed. */
-export class OutgoingLink {
+export class OutgoingLink implements DialListener {
   private socket: Socket | undefined;
   private isEstablished = false;
   private closed = false;
@@ -33,6 +33,8 @@ export class OutgoingLink {
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
   private missedKeepalives = 0;
+  /** Stops counting the missed keepalives of the current connection. */
+  private cancelWatch: () => void = () => undefined;
   /** The reason of the last refusal; logged once. */
   private refusedBecause: string | undefined;
   /** The reason of the last TLS failure; logged once. */
@@ -56,14 +58,14 @@ export class OutgoingLink {
   /** Dials the peer, and again whenever the link has closed. */
   open(listener: LinkListener): void {
     this.listener = listener;
-    this.dialNext(listener);
+    this.dialNext();
   }
 
   /** Dials at once instead of after the retry delay: the peer has just connected, so it is running. */
   redial(): void {
     if (this.socket !== undefined || this.listener === undefined) return; // connected, or being dialled
     this.cancelRetry?.();
-    this.dialNext(this.listener);
+    this.dialNext();
   }
 
   /** Sends payloads, each as a frame; without a link, or beyond the bound, they are dropped. */
@@ -103,7 +105,7 @@ export class OutgoingLink {
   }
 
   /** Dials the next address. */
-  private dialNext(listener: LinkListener): void {
+  private dialNext(): void {
     if (this.closed) return;
     const { addresses, clock } = this.options;
     const address = addresses[this.attempts++ % addresses.length];
@@ -113,24 +115,15 @@ export class OutgoingLink {
     }
     this.missedKeepalives = 0;
     // Counted, not timed: a process that was frozen for a minute has missed one keepalive, not sixty.
-    const cancelWatch = clock.every(keepaliveMs, () => {
-      if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
+    this.cancelWatch = clock.every(keepaliveMs, () => {
+      if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) this.socket?.destroy();
     });
-    const socket = dial(address, "messages", this.options, {
-      onAnswer: (refusal) => this.onAnswer(listener, refusal),
-      onPayload: () => (this.missedKeepalives = 0),
-      onClosed: (cause) => {
-        cancelWatch();
-        if (isTlsError(cause)) this.logInsecure(handshakeFailure(cause, undefined));
-        this.onSocketClosed(listener);
-      },
-    });
-    this.socket = socket;
+    this.socket = dial(address, "messages", this.options, this);
   }
 
-  private onAnswer(listener: LinkListener, refusal: Refusal | undefined): void {
+  onAnswer(refusal: Refusal | undefined): void {
     if (refusal !== undefined) {
-      this.onRefused(listener, refusal);
+      this.onRefused(refusal);
       this.retryMs = longestRetryMs;
       this.socket?.destroy();
     } else {
@@ -138,14 +131,25 @@ export class OutgoingLink {
       this.traffic.isActive = true;
       this.retryMs = firstRetryMs;
       this.refusedBecause = this.insecureBecause = undefined;
-      listener.onLinkOpened(this.options.to);
+      this.listener?.onLinkOpened(this.options.to);
     }
     this.resolveTried();
   }
 
-  private onRefused(listener: LinkListener, { reason, isStale }: Refusal): void {
+  /** Notes a keepalive: the peer sends nothing else. */
+  onPayload(): void {
+    this.missedKeepalives = 0;
+  }
+
+  onClosed(cause: Error | undefined): void {
+    this.cancelWatch();
+    if (isTlsError(cause)) this.logInsecure(handshakeFailure(cause, undefined));
+    this.onSocketClosed();
+  }
+
+  private onRefused({ reason, isStale }: Refusal): void {
     const { to, logger } = this.options;
-    if (isStale) listener.onFenced(reason);
+    if (isStale) this.listener?.onFenced(reason);
     if (this.refusedBecause === reason) return; // the link is dialled every second; one line is enough
     this.refusedBecause = reason;
     logger.warn("peer refused connection", { peer: formatId(to), reason });
@@ -158,7 +162,7 @@ export class OutgoingLink {
     logger.warn("cannot connect to peer over TLS", { peer: formatId(to), error: reason });
   }
 
-  private onSocketClosed(listener: LinkListener): void {
+  private onSocketClosed(): void {
     const wasEstablished = this.isEstablished;
     this.isEstablished = false;
     this.socket = undefined;
@@ -168,8 +172,8 @@ export class OutgoingLink {
     }
     if (this.attempts >= this.options.addresses.length) this.resolveTried();
     if (this.closed) return;
-    this.cancelRetry = this.options.clock.after(this.retryMs, () => this.dialNext(listener));
+    this.cancelRetry = this.options.clock.after(this.retryMs, () => this.dialNext());
     this.retryMs = Math.min(this.retryMs * 2, longestRetryMs);
-    if (wasEstablished) listener.onLinkClosed(this.options.to);
+    if (wasEstablished) this.listener?.onLinkClosed(this.options.to);
   }
 }

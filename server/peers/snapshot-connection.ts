@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import type { PortAddress } from "../base/index.js";
-import { dial, type DialOptions } from "./dial.js";
+import { dial, type DialListener, type DialOptions } from "./dial.js";
+import type { Refusal } from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 
 /** The connections dialled to send snapshots, one per snapshot. */
@@ -36,24 +37,46 @@ export class SnapshotConnections {
   private dial(address: PortAddress, options: DialOptions): Promise<SnapshotChannel> {
     if (this.closed) return Promise.reject(new ChannelClosedError("the member is stopping"));
     return new Promise((resolve, reject) => {
-      let channel: SocketChannel | undefined;
-      const socket = dial(address, "snapshot", options, {
-        onAnswer: (refusal) => {
-          if (refusal === undefined) {
-            channel = new SocketChannel(socket, options.clock);
-            resolve(channel);
-            return;
-          }
-          reject(new ChannelClosedError(`peer refused connection: ${refusal.reason}`));
-          socket.destroy();
-        },
-        onPayload: (payload) => channel?.push(payload),
-        onClosed: (cause) => {
-          this.sockets.delete(socket);
-          reject(new ChannelClosedError("peer is unreachable", { cause })); // no effect after `resolve`
-        },
-      });
-      this.sockets.add(socket);
+      new SnapshotDial(this.sockets, options, resolve, reject).begin(address);
     });
+  }
+}
+
+/** An attempt to open a channel at one address; its socket is in `sockets` until it is closed. */
+class SnapshotDial implements DialListener {
+  private socket: Socket | undefined;
+  private channel: SocketChannel | undefined;
+
+  constructor(
+    private readonly sockets: Set<Socket>,
+    private readonly options: DialOptions,
+    private readonly resolve: (channel: SnapshotChannel) => void,
+    private readonly reject: (error: ChannelClosedError) => void,
+  ) {}
+
+  begin(address: PortAddress): void {
+    this.socket = dial(address, "snapshot", this.options, this);
+    this.sockets.add(this.socket);
+  }
+
+  onAnswer(refusal: Refusal | undefined): void {
+    const { socket } = this;
+    if (socket === undefined) return; // an answer arrives after `dial` has returned
+    if (refusal === undefined) {
+      this.channel = new SocketChannel(socket, this.options.clock);
+      this.resolve(this.channel);
+      return;
+    }
+    this.reject(new ChannelClosedError(`peer refused connection: ${refusal.reason}`));
+    socket.destroy();
+  }
+
+  onPayload(payload: Buffer): void {
+    this.channel?.push(payload);
+  }
+
+  onClosed(cause: Error | undefined): void {
+    if (this.socket !== undefined) this.sockets.delete(this.socket);
+    this.reject(new ChannelClosedError("peer is unreachable", { cause })); // no effect after `resolve`
   }
 }

@@ -22,8 +22,10 @@ import {
   deleteRangeParts,
   encodedAlready,
   hasMany,
+  type LargeList,
   ListMessage,
   type Method,
+  type Part,
   rangeKvsTag,
   rangeParts,
   txnParts,
@@ -39,7 +41,7 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     rangeRequestDecoder,
     encodedAlready,
     application.range,
-    sender.sendInSlices(rangeFormat),
+    sender.sendInSlices(new RangeFormat()),
   ),
   unary(
     "/etcdserverpb.KV/Put",
@@ -53,9 +55,15 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
     deleteRangeRequestDecoder,
     encodedAlready,
     application.deleteRange,
-    sender.sendInSlices(deleteRangeFormat),
+    sender.sendInSlices(new DeleteRangeFormat()),
   ),
-  unary("/etcdserverpb.KV/Txn", txnRequestDecoder, encodedAlready, application.txn, sender.sendInSlices(txnFormat)),
+  unary(
+    "/etcdserverpb.KV/Txn",
+    txnRequestDecoder,
+    encodedAlready,
+    application.txn,
+    sender.sendInSlices(new TxnFormat()),
+  ),
   unary(
     "/etcdserverpb.KV/Compact",
     compactionRequestDecoder,
@@ -75,24 +83,53 @@ const maxBytesInOnePiece = 8 * 1024;
 /** A longer answer is divided in slices, or, for an engine that does not support pieces, encoded in slices; in bytes. */
 const maxListBytes = 4 * 1024 * 1024;
 
-const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage => {
-  const { kvs } = response;
-  const [first] = kvs;
-  if (first === undefined || (kvs.length === 1 && first.length <= maxBytesInOnePiece))
-    return encodeRangeResponse(response, header);
-  const message = new ListMessage(header, rangeKvsTag, kvs, encodeRangeEnd(response));
-  return message.length > maxBytesInOnePiece ? message : message.toBytes();
-};
+class RangeFormat implements ListFormat<RawRangeResponse> {
+  encode(response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage {
+    const { kvs } = response;
+    const [first] = kvs;
+    if (first === undefined || (kvs.length === 1 && first.length <= maxBytesInOnePiece))
+      return encodeRangeResponse(response, header);
+    const message = new ListMessage(header, rangeKvsTag, kvs, encodeRangeEnd(response));
+    return message.length > maxBytesInOnePiece ? message : message.toBytes();
+  }
 
-const rangeFormat: ListFormat<RawRangeResponse> = {
-  encode: encodeRange,
-  isLarge: ({ kvs }) => areMany(kvs, maxListBytes),
-  parts: rangeParts,
-  list: (response, head) => ({ head, tag: rangeKvsTag, items: response.kvs, tail: encodeRangeEnd(response) }),
-};
-const deleteRangeFormat: ListFormat<RawDeleteRangeResponse> = {
-  encode: encodeDeleteRangeResponse,
-  isLarge: ({ prevKvs }) => areMany(prevKvs),
-  parts: deleteRangeParts,
-};
-const txnFormat: ListFormat<RawTxnResponse> = { encode: encodeTxnResponse, isLarge: hasMany, parts: txnParts };
+  isLarge({ kvs }: RawRangeResponse): boolean {
+    return areMany(kvs, maxListBytes);
+  }
+
+  parts(response: RawRangeResponse, header: Uint8Array): readonly Part[] {
+    return rangeParts(response, header);
+  }
+
+  list(response: RawRangeResponse, head: Uint8Array): LargeList {
+    return { head, tag: rangeKvsTag, items: response.kvs, tail: encodeRangeEnd(response) };
+  }
+}
+
+class DeleteRangeFormat implements ListFormat<RawDeleteRangeResponse> {
+  encode(response: RawDeleteRangeResponse, header: Uint8Array): Uint8Array {
+    return encodeDeleteRangeResponse(response, header);
+  }
+
+  isLarge({ prevKvs }: RawDeleteRangeResponse): boolean {
+    return areMany(prevKvs);
+  }
+
+  parts(response: RawDeleteRangeResponse, header: Uint8Array): readonly Part[] {
+    return deleteRangeParts(response, header);
+  }
+}
+
+class TxnFormat implements ListFormat<RawTxnResponse> {
+  encode(response: RawTxnResponse, header: Uint8Array): Uint8Array {
+    return encodeTxnResponse(response, header);
+  }
+
+  isLarge(response: RawTxnResponse): boolean {
+    return hasMany(response);
+  }
+
+  parts(response: RawTxnResponse, header: Uint8Array): readonly Part[] {
+    return txnParts(response, header);
+  }
+}

@@ -13,23 +13,23 @@ import {
 import type { ResponseHeaders } from "./response-header.js";
 
 /** Encodes a response with its encoded header. */
-type Encode<Response, Encoded = Uint8Array> = (response: Response, header: Uint8Array) => Encoded;
+type Encode<Response> = (response: Response, header: Uint8Array) => Uint8Array;
 
 /** Converts a response to the message that a client would decode; undefined: only encoding and decoding gives it. */
 type AsMessage<Response> = (response: Response, header: ResponseHeader) => object | undefined;
 
 /** The encodings of a response that may be large. */
 export interface ListFormat<Response> {
-  readonly encode: Encode<Response, Uint8Array | ListMessage>;
+  encode(response: Response, header: Uint8Array): Uint8Array | ListMessage;
   /** Whether encoding the response at once would delay others. */
-  readonly isLarge: (response: Response) => boolean;
+  isLarge(response: Response): boolean;
   /** Returns the parts of the response that are encoded one after the other. */
-  readonly parts: (response: Response, header: Uint8Array) => readonly Part[];
+  parts(response: Response, header: Uint8Array): readonly Part[];
   /**
    * Returns the response as one list, which an engine may send without encoding all of it before. Absent: the response is no
    * list.
    */
-  readonly list?: (response: Response, header: Uint8Array) => LargeList;
+  list?(response: Response, header: Uint8Array): LargeList;
 }
 
 /** Sends the results of operations as responses: each with its header; large ones are encoded in slices. */

@@ -17,17 +17,42 @@ export interface SnapshotReceiverOptions {
 }
 
 /** A complete snapshot, offered to consensus. */
-interface Offered {
-  readonly store: NewStore;
-  readonly state: AppliedState;
-  readonly onInstalled: () => void;
-  readonly onFailed: (error: unknown) => void;
+class Offer {
+  /** Resolves when the store is in use; rejects if consensus has refused the snapshot, or if the store cannot be used. */
+  readonly whenInstalled: Promise<void>;
+  private resolve: () => void = () => undefined;
+  private reject: (error: unknown) => void = () => undefined;
+
+  constructor(
+    private readonly store: NewStore,
+    readonly state: AppliedState,
+  ) {
+    this.whenInstalled = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  /** Replaces the store in use. */
+  async install(): Promise<void> {
+    try {
+      await this.store.install();
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    }
+    this.resolve();
+  }
+
+  fail(error: unknown): void {
+    this.reject(error);
+  }
 }
 
 interface Receiving {
   readonly incoming: IncomingSnapshot;
   readonly channel: SnapshotChannel;
-  offered: Offered | undefined;
+  offered: Offer | undefined;
   /** Whether the installation has begun: the new store may be in use. */
   isInstalling: boolean;
   /** Resolves once the store is in use or removed. */
@@ -73,22 +98,16 @@ export class SnapshotReceiver {
     const receiving = this.current;
     if (receiving?.offered === undefined)
       throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
-    const { store, state, onInstalled, onFailed } = receiving.offered;
+    const { offered } = receiving;
     receiving.isInstalling = true;
-    try {
-      await store.install();
-    } catch (error) {
-      onFailed(error);
-      throw error;
-    }
-    onInstalled();
-    return state;
+    await offered.install();
+    return offered.state;
   }
 
   /** Discards the offered snapshot: consensus has refused it. */
   discard({ index }: LogPosition): void {
     const offered = this.current?.offered;
-    if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("not newer than the log"));
+    if (offered?.state.index === index) offered.fail(new SnapshotRefusedError("not newer than the log"));
   }
 
   /** Ends the snapshot that is being received; an installation is completed. */
@@ -97,7 +116,7 @@ export class SnapshotReceiver {
     const { current } = this;
     if (current === undefined || current.isInstalling) return;
     current.channel.close("the member is stopping");
-    current.offered?.onFailed(new ChannelClosedError("the member is stopping"));
+    current.offered?.fail(new ChannelClosedError("the member is stopping"));
   }
 
   /** Stops, and waits for the end. */
@@ -176,9 +195,9 @@ export class SnapshotReceiver {
 
   private offerToConsensus(receiving: Receiving, store: NewStore, state: AppliedState): Promise<void> {
     if (this.stopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
-    return new Promise((onInstalled, onFailed) => {
-      receiving.offered = { store, state, onInstalled, onFailed };
-      this.node.onSnapshotReceived(receiving.incoming.header);
-    });
+    const offer = new Offer(store, state);
+    receiving.offered = offer;
+    this.node.onSnapshotReceived(receiving.incoming.header);
+    return offer.whenInstalled;
   }
 }

@@ -8,6 +8,7 @@ import {
   openReplica,
   ProcessParts,
   type Replica,
+  type ReplicaListener,
   type Serving,
   storageOf,
 } from "../member/index.js";
@@ -99,7 +100,7 @@ export class TemporaryCluster {
     const configs = urls.map((_, n) => configOf(config, n, urls, token));
     const opened = await Promise.allSettled(
       configs.map(async (own, n) => {
-        const replica = await openReplica(ports[n]?.parts ?? createParts(), own, environment, ignoreEvents);
+        const replica = await openReplica(ports[n]?.parts ?? createParts(), own, environment, new EventIgnorer());
         const serving = createServing(own, environment, replica, createEngine);
         this.members[n] = { replica, serving, connections: createClientConnections(serving) };
       }),
@@ -112,8 +113,16 @@ export class TemporaryCluster {
   }
 }
 
-/** Failures are ignored: the requests of a failed member get no answer, and that ends the warm-up. */
-const ignoreEvents = { onFailure: () => undefined, onStatusChange: () => undefined };
+/** Ignores failures: the requests of a failed member get no answer, and that ends the warm-up. */
+class EventIgnorer implements ReplicaListener {
+  onFailure(): void {
+    return;
+  }
+
+  onStatusChange(): void {
+    return;
+  }
+}
 
 const createParts = (): ProcessParts => new ProcessParts(maxConnections, storageOf("memory"));
 

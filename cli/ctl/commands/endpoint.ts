@@ -61,8 +61,9 @@ export const runHealth = (command: Command, io: Io): Promise<void> =>
     if (results.some(({ healthy }) => !healthy)) throw new Failure(exitCodes.error, "unhealthy cluster");
   });
 
-async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io): Promise<Health> {
-  await using client = clientOf(endpoint);
+async function healthOf(endpoint: string, session: Session, io: Io): Promise<Health> {
+  const { limits } = session;
+  await using client = session.clientOf(endpoint);
   const startedAt = performance.now();
   const failure = await client.kv.get(healthKey, limits).then(() => undefined, toExpectedFailure);
   const tookMs = performance.now() - startedAt;

@@ -9,24 +9,48 @@ import { globalsOf, type Globals } from "./globals.js";
 import { tlsOf } from "./tls-flags.js";
 
 /** A client of the cluster with the settings of the global flags. */
-export interface Session {
+export class Session {
   readonly client: Client;
-  readonly endpoints: readonly string[];
-  /** A client of a single endpoint. The caller closes it. */
-  readonly clientOf: (endpoint: string) => Client;
+  /** The TLS options of the global flags; undefined: endpoints without a scheme do not use TLS. */
+  readonly tls: TlsOptions | undefined;
+  /** Options of every request. */
+  readonly limits: { readonly timeoutMs: number };
+
+  constructor(
+    readonly endpoints: readonly string[],
+    private readonly globals: Globals,
+    private readonly proofs: Proofs,
+    readonly printer: Printer,
+    private readonly io: Io,
+  ) {
+    this.client = connect(endpoints, globals, proofs);
+    this.tls = proofs.tls;
+    this.limits = { timeoutMs: globals.commandTimeout };
+  }
+
+  /** Returns a client of a single endpoint. The caller closes it. */
+  clientOf(endpoint: string): Client {
+    return connect([endpoint], this.globals, this.proofs);
+  }
+
   /**
    * Connects to an endpoint of another cluster, whose user is logged in. The caller closes the client.
    *
    * @throws Failure if the login fails
    */
-  readonly connectTo: (endpoint: string, proofs: Proofs) => Promise<Client>;
-  /** A further client of all endpoints: another connection. The caller closes it. */
-  readonly anotherClient: () => Client;
-  /** The TLS options of the global flags; undefined: endpoints without a scheme do not use TLS. */
-  readonly tls: TlsOptions | undefined;
-  readonly printer: Printer;
-  /** Options of every request. */
-  readonly limits: { readonly timeoutMs: number };
+  connectTo(endpoint: string, proofs: Proofs): Promise<Client> {
+    return connectAndLogIn(endpoint, this.globals, proofs, this.io);
+  }
+
+  /** Returns a further client of all endpoints: another connection. The caller closes it. */
+  anotherClient(): Client {
+    return connect(this.endpoints, this.globals, this.proofs);
+  }
+
+  /** Logs in, if there are credentials. @throws Failure if the login fails */
+  async logIn(): Promise<void> {
+    if (this.proofs.auth !== undefined) await logIn(this.client, this.globals, this.io);
+  }
 }
 
 /**
@@ -42,20 +66,15 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   const printer = printerOf(globals.writeOut, globals.hex, io);
   if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
   const tls = tlsOf(programOf(command), globals);
-  const proofs = { tls, auth };
-  const client = connect(endpoints, globals, proofs);
+  const session = new Session(endpoints, globals, { tls, auth }, printer, io);
   try {
-    const clientOf = (endpoint: string) => connect([endpoint], globals, proofs);
-    const connectTo = (endpoint: string, others: Proofs) => connectAndLogIn(endpoint, globals, others, io);
-    const anotherClient = () => connect(endpoints, globals, proofs);
-    const limits = { timeoutMs: globals.commandTimeout };
-    if (auth !== undefined) await logIn(client, globals, io);
-    await use({ client, endpoints, clientOf, connectTo, anotherClient, tls, printer, limits });
+    await session.logIn();
+    await use(session);
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
     throw requestFailure(error, io);
   } finally {
-    await client.close();
+    await session.client.close();
   }
 }
 
