@@ -10,14 +10,21 @@ import { isBeyond } from "./limits.js";
 import { openersRule } from "./openers-rule.js";
 import { cyclesOf } from "./sources.js";
 
-const compile = (text: string): { file: ts.SourceFile; checker: ts.TypeChecker } => {
+/** Compiles scripts, by their names. */
+const compileAll = (
+  texts: Readonly<Record<string, string>>,
+): { files: readonly ts.SourceFile[]; checker: ts.TypeChecker } => {
   const options: ts.CompilerOptions = { strict: true, noLib: true, noResolve: true };
-  const file = ts.createSourceFile("a.ts", text, ts.ScriptTarget.ES2022, true);
-  const host: ts.CompilerHost = {
-    ...ts.createCompilerHost(options),
-    getSourceFile: (name) => (name === "a.ts" ? file : undefined),
-  };
-  return { file, checker: ts.createProgram(["a.ts"], options, host).getTypeChecker() };
+  const files = new Map(
+    Object.entries(texts).map(([name, text]) => [name, ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true)]),
+  );
+  const host: ts.CompilerHost = { ...ts.createCompilerHost(options), getSourceFile: (name) => files.get(name) };
+  return { files: [...files.values()], checker: ts.createProgram([...files.keys()], options, host).getTypeChecker() };
+};
+
+const compile = (text: string): { file: ts.SourceFile; checker: ts.TypeChecker } => {
+  const { files, checker } = compileAll({ "a.ts": text });
+  return { file: files[0]!, checker };
 };
 
 /** Names of places, without file and line. */
@@ -51,6 +58,17 @@ describe("function-typed members", () => {
       interface Sink { onPiece(bytes: string): void; one(): void; take: () => void }
       export interface Codec { encode: () => string; decode(): void }`;
     assert.deepEqual(count(text), ["Sink.onPiece", "Codec.encode"]);
+  });
+
+  it("are counted as properties of an interface that is not exported if another file writes down its objects", () => {
+    const { files, checker } = compileAll({
+      "a.ts": `
+        interface Loop { step: () => void }
+        interface Waiter { resolve: () => void }
+        function run(loop: Loop): Waiter { return { resolve: loop.step }; }`,
+      "b.ts": "run({ step: () => undefined });",
+    });
+    assert.deepEqual(namesOf(callbackMembers(files, checker)), ["Loop.step"]);
   });
 
   it("are not counted in an interface that classes implement, unless an object literal satisfies it", () => {

@@ -42,51 +42,64 @@ const shapesOf = (file: ts.SourceFile): Shape[] =>
   });
 
 /**
- * Callbacks: function-typed members of interfaces. A property counts if its interface is exported. Any member counts if its name
- * begins with `on`, or if its interface has the name of an option or listener interface. Interfaces that classes implement and
- * that no object literal satisfies do not count: "go to implementation" finds the callee.
+ * Callbacks: function-typed members of interfaces. A property counts unless its file keeps the interface to itself. Any member
+ * counts if its name begins with `on`, or if its interface has the name of an option or listener interface. Interfaces that classes
+ * implement and that no object literal satisfies do not count: "go to implementation" finds the callee.
  */
 export const callbackMembers = (files: readonly ts.SourceFile[], checker: ts.TypeChecker): Place[] => {
-  const { implemented, written } = interfacesInUse(files, checker);
+  const { implemented, written, writtenElsewhere } = interfacesInUse(files, checker);
   return files.flatMap((file) =>
     shapesOf(file)
       .filter(({ node }) => !implemented.has(node) || written.has(node))
-      .flatMap((shape) =>
-        shape.members
-          .filter((member) => isFunctionTyped(member, checker) && isCallback(member, shape))
-          .map((member) => placeOf(file, member.getStart(file), `${shape.name}.${memberName(member)}`)),
-      ),
+      .flatMap(({ name, isExported, node, members }) => {
+        const isShared = isExported || writtenElsewhere.has(node);
+        return members
+          .filter((member) => isFunctionTyped(member, checker) && isCallback(member, name, isShared))
+          .map((member) => placeOf(file, member.getStart(file), `${name}.${memberName(member)}`));
+      }),
   );
 };
 
 const memberName = (member: ts.TypeElement): string => member.name?.getText() ?? "()";
 
-const isCallback = (member: ts.TypeElement, { name, isExported }: Shape): boolean =>
-  callbackInterface.test(name) || /^on[A-Z]/.test(memberName(member)) || (isExported && ts.isPropertySignature(member));
+const isCallback = (member: ts.TypeElement, name: string, isShared: boolean): boolean =>
+  callbackInterface.test(name) || /^on[A-Z]/.test(memberName(member)) || (isShared && ts.isPropertySignature(member));
 
-/** Finds the interfaces that classes implement, and those with a member that an object literal writes down. */
-const interfacesInUse = (
-  files: readonly ts.SourceFile[],
-  checker: ts.TypeChecker,
-): { implemented: Set<ts.Node>; written: Set<ts.Node> } => {
-  const implemented = new Set<ts.Node>();
-  const written = new Set<ts.Node>();
-  const add = (owners: Set<ts.Node>, property: ts.Symbol | undefined): void => {
-    for (const { parent } of property?.declarations ?? []) owners.add(parent);
-  };
+/** The interfaces that classes implement, and those that object literals satisfy, at least in part. */
+interface InterfacesInUse {
+  readonly implemented: Set<ts.Node>;
+  readonly written: Set<ts.Node>;
+  /** Interfaces that a literal in another file satisfies. */
+  readonly writtenElsewhere: Set<ts.Node>;
+}
+
+const interfacesInUse = (files: readonly ts.SourceFile[], checker: ts.TypeChecker): InterfacesInUse => {
+  const found = { implemented: new Set<ts.Node>(), written: new Set<ts.Node>(), writtenElsewhere: new Set<ts.Node>() };
+  const ownersOf = (property: ts.Symbol | undefined): ts.Node[] =>
+    (property?.declarations ?? []).map(({ parent }) => parent);
   const visit = (node: ts.Node): void => {
     if (ts.isClassLike(node))
       for (const type of implementedTypes(node))
-        for (const property of checker.getTypeAtLocation(type).getProperties()) add(implemented, property);
-    if (ts.isObjectLiteralExpression(node)) {
-      const context = checker.getContextualType(node);
-      for (const type of context?.isUnion() === true ? context.types : [context])
-        for (const { name } of node.properties) if (name !== undefined) add(written, type?.getProperty(name.getText()));
-    }
+        for (const property of checker.getTypeAtLocation(type).getProperties())
+          for (const owner of ownersOf(property)) found.implemented.add(owner);
+    if (ts.isObjectLiteralExpression(node))
+      for (const owner of contextsOf(node, checker).flatMap(ownersOf)) {
+        found.written.add(owner);
+        if (owner.getSourceFile() !== node.getSourceFile()) found.writtenElsewhere.add(owner);
+      }
     ts.forEachChild(node, visit);
   };
   for (const file of files) visit(file);
-  return { implemented, written };
+  return found;
+};
+
+/** Returns the properties that the context of an object literal expects, those that the literal has. */
+const contextsOf = (node: ts.ObjectLiteralExpression, checker: ts.TypeChecker): (ts.Symbol | undefined)[] => {
+  const context = checker.getContextualType(node);
+  const types = context?.isUnion() === true ? context.types : [context];
+  return types.flatMap((type) =>
+    node.properties.map(({ name }) => (name === undefined ? undefined : type?.getProperty(name.getText()))),
+  );
 };
 
 const implementedTypes = ({ heritageClauses }: ts.ClassLikeDeclaration): readonly ts.Node[] =>
