@@ -62,7 +62,7 @@ export interface GeneralConfig {
   readonly warmUp: boolean;
 }
 
-/** The URLs to bind, and those that clients and peers are told. */
+/** The URLs to bind, and those that are advertised to clients and peers. */
 export interface UrlConfig {
   readonly listenClient: readonly MemberUrl[];
   readonly advertiseClient: readonly MemberUrl[];
