@@ -18,7 +18,7 @@ export const limits = {
     aim: "< 50",
   },
   wideBags: { title: "option bags of more than eight fields", limit: { atMost: 0 }, aim: "0" },
-  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 95 }, aim: ">= 90" },
+  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 100 }, aim: ">= 90" },
   riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 0 }, aim: "0" },
   pronouns: {
     title: "doc comments that begin with another pronoun or relative word",
