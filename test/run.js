@@ -110,7 +110,7 @@ const run = (suite, files) =>
     runner = spawn(
       process.execPath,
       [
-        ...["--enable-source-maps", "--import", resolve("test/support/end-with-parent.js"), "--test"],
+        ...["--enable-source-maps", "--require", resolve("test/support/end-with-parent.cjs"), "--test"],
         ...[`--test-concurrency=${concurrency[suite]}`, `--test-timeout=${fileTimeoutMs}`, "--test-reporter=spec"],
         ...files,
       ],

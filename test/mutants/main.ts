@@ -77,7 +77,7 @@ class Copy implements AsyncDisposable {
     const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test", SEEDS: String(maxSeeds), THOROUGH: "1" };
     Reflect.deleteProperty(env, "SEED");
     const child = endWithTests(
-      spawn(process.execPath, ["--import", "tsx", "--import", "./test/support/end-with-parent.js", ...args], {
+      spawn(process.execPath, ["--import", "tsx", "--require", "./test/support/end-with-parent.cjs", ...args], {
         cwd: this.folder,
         env,
         stdio: ["ignore", "pipe", "pipe"],

@@ -10,7 +10,7 @@ import { endWithTests } from "../support/child-processes.js";
 import { eventually, within } from "../support/deadline.js";
 
 const fixture = fileURLToPath(new URL("abandoned-processes.ts", import.meta.url));
-const endWithParent = fileURLToPath(new URL("../support/end-with-parent.js", import.meta.url));
+const endWithParent = fileURLToPath(new URL("../support/end-with-parent.cjs", import.meta.url));
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -34,7 +34,7 @@ const pidsOf = async (child: ChildProcess): Promise<number[]> => {
 const start = (...words: string[]): ChildProcess => {
   const env = { ...process.env };
   delete env["NODE_TEST_CONTEXT"];
-  const args = ["--import", "tsx", "--import", endWithParent, ...words];
+  const args = ["--import", "tsx", "--require", endWithParent, ...words];
   return endWithTests(spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] }));
 };
 
