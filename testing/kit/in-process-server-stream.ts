@@ -20,7 +20,7 @@ const noRequestError = () =>
  */
 export const openServerStream =
   ({ handle }: ServerStreamMethod): BidiMethod["open"] =>
-  (call, { send, onDrain, fail, end }): RequestSink<never> => {
+  (call, answers): RequestSink<never> => {
     let hasRequest = false;
     let isOver = false;
     let tellClosed: () => void = () => undefined;
@@ -32,10 +32,16 @@ export const openServerStream =
       onRequest: (request) => {
         if (hasRequest) return;
         hasRequest = true;
-        handle(request, call, { send, onDrain, onClosed, fail, end });
+        handle(request, call, {
+          send: (response) => answers.send(response),
+          onDrain: (callback) => answers.onDrain(callback),
+          onClosed,
+          fail: (error) => answers.fail(error),
+          end: () => answers.end(),
+        });
       },
       onHalfClose: () => {
-        if (!hasRequest) fail(noRequestError());
+        if (!hasRequest) answers.fail(noRequestError());
       },
       onClosed: () => {
         isOver = true;
