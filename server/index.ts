@@ -9,6 +9,7 @@ export {
   type FlagGroup,
   flagGroups,
   type GivenFlag,
+  ignoredPeerUrlsText,
   type InitialMember,
   type MemberConfig,
   type MemberSettings,

@@ -45,6 +45,14 @@ export const runningText = (flags: ClusterFlags, running: readonly MemberProcess
   ].join("\n");
 };
 
+/** The text about data that was made with other peer ports, which a cluster keeps. */
+export const otherPeerPortsText = ({ dataDir }: ClusterFlags, { name, place }: MemberProcess, used: string): string =>
+  [
+    `The cluster in ${dataDir}/ was started with other --peer-ports, and keeps them: ${name} has ${used}, not ${place.peerPort}.`,
+    "Start it with the --peer-ports of its first start (--client-ports can change), or start an empty cluster with --fresh",
+    "or another --data-dir.",
+  ].join("\n");
+
 /** The text about members whose data was in memory: they cannot be started again. */
 export const goneText =
   "A member with data in memory cannot be restarted: it has lost its data, and the others refuse it. Stop this cluster, and start it again.";

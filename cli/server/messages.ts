@@ -9,6 +9,8 @@ export type MemberEvent =
   | { readonly kind: "leader"; readonly self: string; readonly leader: string; readonly term: number }
   /** An error that the member has logged; the member continues. */
   | { readonly kind: "problem"; readonly text: string }
+  /** The data directory is of a cluster in which this member has other peer URLs: the members do not reach each other at the given ones. */
+  | { readonly kind: "other-peer-urls"; readonly used: string }
   /** The member cannot start or continue. */
   | { readonly kind: "failed"; readonly reason: string };
 

@@ -4,6 +4,7 @@ import {
   errorText,
   FlagError,
   formatId,
+  ignoredPeerUrlsText,
   Member,
   readSettings,
   StartError,
@@ -25,8 +26,8 @@ import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 import { limitYoungGeneration } from "./young-generation.js";
 
 /**
- * Returns a logger to the configured outputs, or to standard error while the configuration is unknown; errors also go to a
- * supervisor.
+ * Returns a logger to the configured outputs, or to standard error while the configuration is unknown; errors, and a warning that
+ * concerns the whole cluster, also go to a supervisor.
  */
 const loggerTo = (config?: MemberConfig): Logger => {
   const logger = createLogger({
@@ -40,6 +41,10 @@ const loggerTo = (config?: MemberConfig): Logger => {
     error: (message, fields) => {
       logger.error(message, fields);
       tellSupervisor({ kind: "problem", text: message });
+    },
+    warn: (message, fields) => {
+      logger.warn(message, fields);
+      if (message === ignoredPeerUrlsText) tellSupervisor({ kind: "other-peer-urls", used: String(fields?.["used"]) });
     },
   };
 };

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isInUse } from "../../server/index.js";
 import { memberPlaces, type ClusterFlags } from "./cluster-flags.js";
-import { goneText, missingText, quorumOf, runningText, startCommand } from "./cluster-texts.js";
+import { goneText, missingText, otherPeerPortsText, quorumOf, runningText, startCommand } from "./cluster-texts.js";
 import { type MemberListener, MemberProcess } from "./member-process.js";
 import type { MemberEvent } from "./messages.js";
 
@@ -22,6 +22,8 @@ export class Supervisor implements MemberListener {
   /** Number of members that ran when the lack of a quorum was last reported. */
   private reportedAlive = Infinity;
   private stopping = false;
+  /** The exit code once the members have been stopped. */
+  private exitCode = 0;
   private readonly reportedProblems = new Map<string, number>();
   private resolveExit: (exitCode: number) => void = () => undefined;
 
@@ -58,13 +60,14 @@ export class Supervisor implements MemberListener {
   onEvent(member: MemberProcess, event: MemberEvent): void {
     if (event.kind === "leader") this.onLeader(event.leader, event.term);
     else if (event.kind === "problem") this.onProblem(member, event.text);
+    else if (event.kind === "other-peer-urls") this.refusePeerPorts(member, event.used);
     this.announceIfStarted();
   }
 
   onEnd(member: MemberProcess, how: string): void {
     const anyAlive = this.members.some(({ isAlive }) => isAlive);
     if (this.stopping) {
-      if (!anyAlive) void this.end("Stopped.", 0);
+      if (!anyAlive) void this.end("Stopped.", this.exitCode);
       return;
     }
     if (!member.isReady) console.error(`${member.name} cannot start: ${withLog(member, how)}`);
@@ -89,6 +92,14 @@ export class Supervisor implements MemberListener {
     if (this.stopping || performance.now() - reportedAt < sameProblemMs) return;
     this.reportedProblems.set(problem, performance.now());
     console.error(`${now()} ${problem}`);
+  }
+
+  /** Stops the members: they were started with peer ports at which the members of this data do not look for each other. */
+  private refusePeerPorts(member: MemberProcess, used: string): void {
+    if (this.stopping) return;
+    console.error(otherPeerPortsText(this.flags, member, used));
+    this.exitCode = 1;
+    void this.stop();
   }
 
   private announceIfStarted(): void {

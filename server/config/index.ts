@@ -27,7 +27,7 @@ export { flagGroups } from "./flag-table.js";
 export type { Flag, FlagGroup } from "./flag.js";
 export { clusterIdOf, memberIdOf } from "./identity.js";
 export { readSettings, type MemberSettings } from "./read-settings.js";
-export { logIgnoredFlags } from "./restart-flags.js";
+export { ignoredPeerUrlsText, logIgnoredFlags } from "./restart-flags.js";
 export type { GivenFlag } from "./settings.js";
 export type { MemberTls, TlsServerFlags } from "./tls-flags.js";
 export {

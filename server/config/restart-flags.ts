@@ -4,6 +4,11 @@ import { defaultFlags, type InitialMember, type MemberConfig } from "./config.js
 import { memberIdOf } from "./identity.js";
 import type { Logger } from "../base/index.js";
 
+const ignoredText = (flag: string): string => `--${flag} is ignored: the cluster has already been initialized`;
+
+/** The warning about peer URLs other than those of the data directory; its field `used` has those. */
+export const ignoredPeerUrlsText = ignoredText("initial-advertise-peer-urls");
+
 /**
  * Logs the ignored flags of a start on an existing data directory, and a changed `--name`. The directory states the cluster and its
  * members; only `--name` and `--advertise-client-urls` can change.
@@ -18,8 +23,7 @@ export const logIgnoredFlags = (
   if (self === undefined) return;
   if (self.name !== "" && self.name !== config.member.name)
     logger.warn("--name changes this member's name", { from: self.name, to: config.member.name });
-  const ignore = (flag: string, given: string, used: string): void =>
-    logger.warn(`--${flag} is ignored: the cluster has already been initialized`, { given, used });
+  const ignore = (flag: string, given: string, used: string): void => logger.warn(ignoredText(flag), { given, used });
   const cluster = initialClusterText(members.map(({ name, peerURLs }) => ({ name, peerUrls: peerURLs })));
   if (config.initialCluster.isGiven && !areSameMembers(config.initialCluster.members, members))
     ignore("initial-cluster", initialClusterText(config.initialCluster.members), cluster);

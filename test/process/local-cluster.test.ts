@@ -358,6 +358,26 @@ test("a folder that cannot be used is reported in one line", async () => {
   }
 });
 
+test("peer ports other than those of the data are refused with the remedies; other client ports are not", async () => {
+  await using folder = await tempFolder();
+  const ports = await sixPorts();
+  {
+    await using first = startLocalCluster(folder.path, ports);
+    await announcement(first);
+    first.signal("SIGINT");
+    assert.deepEqual(await first.waitForExit(), { code: 0, signal: null });
+  }
+  const others = await sixPorts();
+  await using moved = startLocalCluster(folder.path, others);
+  assert.deepEqual(await moved.waitForExit(), { code: 1, signal: null });
+  const [, name, url] =
+    /^The cluster in data\/ was started with other --peer-ports, .*: (m\d) has (\S+), not \d+\.$/m.exec(moved.stderr)!;
+  assert.equal(url, `http://127.0.0.1:${ports.peers[Number(name!.slice(1)) - 1]}`);
+  assert.match(moved.stderr, /--fresh\nor another --data-dir\.$/m);
+  await using second = startLocalCluster(folder.path, { clients: others.clients, peers: ports.peers });
+  await announcement(second);
+});
+
 test("npm start: a signal to npm stops the cluster", async () => {
   await using folder = await tempFolder();
   const { clients, peers } = await sixPorts();
