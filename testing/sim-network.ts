@@ -132,6 +132,11 @@ export class SimNetwork {
     };
   }
 
+  /** Tells whether `cut` blocks one of the directions between two members. */
+  hasCutBetween(one: string, other: string): boolean {
+    return [...this.cuts].some(({ from, to }) => (from === one && to === other) || (from === other && to === one));
+  }
+
   /** Sets the conditions of one direction; undefined: the general conditions apply again. */
   setWay({ from, to }: Way, conditions: Partial<LinkConditions> | undefined): void {
     if (conditions === undefined) this.ways.delete(`${from} ${to}`);

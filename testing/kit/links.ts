@@ -43,6 +43,11 @@ export class Links {
     this.network.cut(this.ways({}).filter(isApart));
   }
 
+  /** Tells whether messages pass between two members in both directions, unless they are lost by chance. */
+  isConnected(one: string, other: string): boolean {
+    return !this.network.hasCutBetween(one, other);
+  }
+
   /** Blocks messages in one direction. */
   cut(way: OneWay): void {
     this.network.cut(this.ways(way));

@@ -1,13 +1,17 @@
 // The state of the members of a test cluster, read from their processes.
 
+import type { Links } from "./links.js";
 import type { Machine } from "./machine.js";
 import type { RunningMember } from "./running-member.js";
 
 const runningOf = (machines: readonly Machine[]): readonly RunningMember[] =>
   machines.flatMap(({ running, state }) => (running !== undefined && state === "running" ? [running] : []));
 
-/** Returns the machine of the leader: the member that leads the newest term and is followed by a majority; undefined: none. */
-export const leaderOf = (machines: readonly Machine[]): Machine | undefined => {
+/**
+ * Returns the machine of the leader: the member that leads the newest term, and is followed by a majority to which it is connected;
+ * undefined: none. A leader behind a partition leads until it notices, but commits nothing.
+ */
+export const leaderOf = (machines: readonly Machine[], links: Links): Machine | undefined => {
   const running = runningOf(machines);
   const terms = running.map(({ replica }) => replica.node.status().term);
   const newest = Math.max(0, ...terms);
@@ -15,8 +19,12 @@ export const leaderOf = (machines: readonly Machine[]): Machine | undefined => {
     const status = member?.replica.node.status();
     return state === "running" && status?.role === "leader" && status.term === newest;
   });
-  const id = leader?.running?.replica.id;
-  const followers = running.filter(({ replica }) => replica.node.status().leader === id);
+  if (leader === undefined) return undefined;
+  const id = leader.running?.replica.id;
+  const followers = machines.filter(
+    ({ name, running: member, state }) =>
+      state === "running" && member?.replica.node.status().leader === id && links.isConnected(name, leader.name),
+  );
   return 2 * followers.length > machines.length ? leader : undefined;
 };
 

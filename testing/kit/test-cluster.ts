@@ -36,13 +36,13 @@ export class TestCluster extends TestBase {
     return found;
   }
 
-  /** Returns the leader of the newest term among the running members; undefined: there is none. */
+  /** Returns the leader of the newest term that a majority follows and can reach; undefined: there is none. */
   leader(): TestMember | undefined {
-    const leader = leaderOf(this.parts.machines);
+    const leader = leaderOf(this.parts.machines, this.links);
     return leader && this.member(leader.name);
   }
 
-  /** Waits until a member leads and a majority follows it. Virtual time advances meanwhile. */
+  /** Waits until a member leads, and a majority follows it and can reach it. Virtual time advances meanwhile. */
   async waitForLeader(timeout: Duration = defaultWait): Promise<TestMember> {
     let leader: TestMember | undefined;
     await this.parts.time.untilTrue(() => (leader = this.leader()) !== undefined, "a leader", timeout);

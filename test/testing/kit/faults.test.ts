@@ -144,7 +144,7 @@ describe("faults of links", () => {
     const former = await cluster.waitForLeader();
     const others = cluster.members.filter((member) => member !== former).map(({ name }) => name);
     cluster.partition([former.name], others);
-    await cluster.clock.advance("1s");
+    assert.equal(cluster.leader(), undefined);
     const leader = await cluster.waitForLeader();
     assert.ok(others.includes(leader.name));
     await cluster.client().kv.put("a", "1");
@@ -157,7 +157,6 @@ describe("faults of links", () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
     const former = await cluster.waitForLeader();
     for (const { name } of cluster.members) if (name !== former.name) cluster.cut(former.name, name);
-    await cluster.clock.advance("2s");
     assert.notEqual((await cluster.waitForLeader()).name, former.name);
   });
 
