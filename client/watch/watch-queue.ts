@@ -15,7 +15,7 @@ import {
   Wakeup,
 } from "../transport/index.js";
 import { type KeySpace, type KeyValue, keyValueOf } from "../kv/index.js";
-import { allWatches, type Place, type Watcher, type WatchStream } from "./watch-stream.js";
+import { allWatches, type StreamWatch, type Watcher, type WatchStream } from "./watch-stream.js";
 
 /** A change of a key. @see etcd v3 API, mvccpb.Event */
 export interface WatchEvent {
@@ -88,7 +88,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
   /** Events of revision `next` from fragments of which the last has not arrived. */
   private unfinished: Event[] = [];
   /** The watch on the stream; undefined while it is cancelled because the buffer is full. */
-  private place: Place | undefined;
+  private place: StreamWatch | undefined;
 
   constructor(
     private readonly stream: WatchStream,

@@ -25,7 +25,7 @@ export interface Watcher {
 }
 
 /** A watch on the stream, from `add` to `remove`. */
-export interface Place {
+export interface StreamWatch {
   readonly watcher: Watcher;
   /** The id that the current server gave to the watch; undefined until it has answered. */
   id: bigint | undefined;
@@ -37,10 +37,10 @@ export const allWatches = -1n;
 /** The stream of all watches of a client. Creates them again when it switches to another server. */
 export class WatchStream implements LastingStreamEvents<WatchResponse> {
   private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
-  private readonly places = new Set<Place>();
+  private readonly places = new Set<StreamWatch>();
   /** Watches whose creation is not answered yet, in the order of their requests: servers answer in order, and a refusal has no id. */
-  private readonly asked: Place[] = [];
-  private readonly byId = new Map<bigint, Place>();
+  private readonly asked: StreamWatch[] = [];
+  private readonly byId = new Map<bigint, StreamWatch>();
   /** Whether a request for progress waits for the stream to open. */
   private isProgressDue = false;
   /** Stops the timer for the next answer, if it runs. */
@@ -77,8 +77,8 @@ export class WatchStream implements LastingStreamEvents<WatchResponse> {
     return this.endpoints.clock;
   }
 
-  add(watcher: Watcher): Place {
-    const place: Place = { watcher, id: undefined };
+  add(watcher: Watcher): StreamWatch {
+    const place: StreamWatch = { watcher, id: undefined };
     this.places.add(place);
     if (this.stream.isOpen) this.ask(place);
     else this.stream.start();
@@ -92,7 +92,7 @@ export class WatchStream implements LastingStreamEvents<WatchResponse> {
   }
 
   /** May be called twice. */
-  remove(place: Place): void {
+  remove(place: StreamWatch): void {
     if (!this.places.delete(place)) return;
     if (this.places.size === 0) {
       this.isProgressDue = false;
@@ -101,7 +101,7 @@ export class WatchStream implements LastingStreamEvents<WatchResponse> {
     } else if (place.id !== undefined) this.cancel(place.id);
   }
 
-  private ask(place: Place): void {
+  private ask(place: StreamWatch): void {
     place.id = undefined;
     this.asked.push(place);
     this.stream.send({ requestUnion: { $case: "createRequest", value: place.watcher.createRequest() } });

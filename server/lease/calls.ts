@@ -42,7 +42,7 @@ export interface CallServer {
 const callsPerIncarnation = 2 ** 32;
 
 /** The calls and responses to one member that wait for the end of the turn. */
-interface WaitingCalls {
+interface UnsentCalls {
   requests: CallRequest[];
   responses: CallResponse[];
 }
@@ -56,7 +56,7 @@ export class PeerCalls implements RequestSender {
   readonly leader: LeaderCalls;
   /** The calls that are being served, by member and number. */
   private readonly served = new Map<MemberId, NumberTable<ServedCall>>();
-  private readonly waiting = new Map<MemberId, WaitingCalls>();
+  private readonly unsent = new Map<MemberId, UnsentCalls>();
 
   /** @param server serves the calls of members while this member leads */
   constructor(
@@ -70,7 +70,7 @@ export class PeerCalls implements RequestSender {
 
   /** Sends a request with the other calls of this turn; serves it at once if this member leads. */
   sendRequest(to: MemberId, number: number, request: LeaderRequest): void {
-    if (to !== this.options.self) this.waitingCallsOf(to).requests.push({ number: BigInt(number), request });
+    if (to !== this.options.self) this.unsentCallsOf(to).requests.push({ number: BigInt(number), request });
     else {
       const call = this.beginCall(to, number, request);
       if (call !== undefined) this.server.serve([call]);
@@ -80,7 +80,7 @@ export class PeerCalls implements RequestSender {
   /** Sends a response with the other calls of this turn. */
   sendResponse(to: MemberId, number: number, response: LeaderResponse): void {
     if (to === this.options.self) this.leader.onResponse(number, response);
-    else this.waitingCallsOf(to).responses.push({ number: BigInt(number), response });
+    else this.unsentCallsOf(to).responses.push({ number: BigInt(number), response });
   }
 
   /** Handles calls and responses of a peer. */
@@ -137,19 +137,19 @@ export class PeerCalls implements RequestSender {
     return calls;
   }
 
-  private waitingCallsOf(to: MemberId): WaitingCalls {
-    let calls = this.waiting.get(to);
+  private unsentCallsOf(to: MemberId): UnsentCalls {
+    let calls = this.unsent.get(to);
     if (calls === undefined) {
       calls = { requests: [], responses: [] };
-      this.waiting.set(to, calls);
+      this.unsent.set(to, calls);
       this.options.clock.soon(() => this.flush(to));
     }
     return calls;
   }
 
   private flush(to: MemberId): void {
-    const calls = this.waiting.get(to);
-    this.waiting.delete(to);
+    const calls = this.unsent.get(to);
+    this.unsent.delete(to);
     if (calls !== undefined) this.peers.sendCalls(to, calls);
   }
 }
