@@ -15,12 +15,12 @@ export class UserPermissions {
 
   /** Whether all keys of a range may be read. */
   mayRead(range: KeyRange): boolean {
-    return isCoveredBy(this.readable, range);
+    return isCovered(range, this.readable);
   }
 
   /** Whether all keys of a range may be written. */
   mayWrite(range: KeyRange): boolean {
-    return isCoveredBy(this.writable, range);
+    return isCovered(range, this.writable);
   }
 
   /** Returns the end of the readable keys from `key` on, without a gap; undefined: `key` itself may not be read. */
@@ -34,7 +34,7 @@ export class UserPermissions {
   }
 }
 
-const isCoveredBy = (cover: KeyCover, range: KeyRange): boolean => {
+const isCovered = (range: KeyRange, cover: KeyCover): boolean => {
   const from = keyText(range.key);
   return cover.isCovered(from, endOf(from, range));
 };

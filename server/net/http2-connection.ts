@@ -51,7 +51,7 @@ interface ServerFrameListener {
 class ServerFrames implements FrameVisitor {
   constructor(private readonly listener: ServerFrameListener) {}
 
-  wantsWhole(): boolean {
+  shouldReadWhole(): boolean {
     return false;
   }
 
@@ -208,7 +208,7 @@ export class Http2Connection extends Duplex implements FrameVisitor, ServerFrame
     this.socket.uncork();
   }
 
-  wantsWhole({ type, length }: FrameHeader): boolean {
+  shouldReadWhole({ type, length }: FrameHeader): boolean {
     return readWhole.has(type) && length <= maxNodeFrameBytes;
   }
 

@@ -23,7 +23,7 @@ export interface FrameHeader {
 /** Receives one direction of a connection, in order: complete frames of the requested types, and all other bytes as they arrive. */
 export interface FrameVisitor {
   /** Whether the frame is passed to `onWhole`, once it is complete. */
-  wantsWhole(header: FrameHeader): boolean;
+  shouldReadWhole(header: FrameHeader): boolean;
   onWhole(header: FrameHeader, frame: Buffer): void;
   /** A frame begins; its bytes are passed to `onBytes`. */
   onBegin(header: FrameHeader): void;
@@ -62,7 +62,7 @@ export class FrameCutter {
       }
       if (bytes.length < at + frameHeaderBytes) break;
       const header = readHeader(bytes, at);
-      if (this.visitor.wantsWhole(header)) {
+      if (this.visitor.shouldReadWhole(header)) {
         const end = at + frameHeaderBytes + header.length;
         if (bytes.length < end) break;
         this.passOn(bytes.subarray(unseen, at));

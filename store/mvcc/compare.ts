@@ -61,18 +61,21 @@ function isSatisfiedBy(compare: Compare, compared: KeyAtRevision | undefined): b
     case Compare_CompareTarget.VALUE:
       return (
         compared !== undefined &&
-        matchesResult(compare, Buffer.compare(valueOf(compared.keyValue()), valueOperandOf(compare)))
+        isResultMatched(compare, Buffer.compare(valueOf(compared.keyValue()), valueOperandOf(compare)))
       );
     case Compare_CompareTarget.VERSION:
-      return matchesResult(compare, compareNumbers(compared?.state.version ?? 0, operandOf(compare, "version")));
+      return isResultMatched(compare, compareNumbers(compared?.state.version ?? 0, operandOf(compare, "version")));
     case Compare_CompareTarget.CREATE:
-      return matchesResult(compare, compareNumbers(compared?.state.create ?? 0, operandOf(compare, "createRevision")));
+      return isResultMatched(
+        compare,
+        compareNumbers(compared?.state.create ?? 0, operandOf(compare, "createRevision")),
+      );
     case Compare_CompareTarget.MOD:
-      return matchesResult(compare, compareNumbers(compared?.state.mod ?? 0, operandOf(compare, "modRevision")));
+      return isResultMatched(compare, compareNumbers(compared?.state.mod ?? 0, operandOf(compare, "modRevision")));
     case Compare_CompareTarget.LEASE:
-      return matchesResult(compare, compareNumbers(compared?.state.lease ?? 0, operandOf(compare, "lease")));
+      return isResultMatched(compare, compareNumbers(compared?.state.lease ?? 0, operandOf(compare, "lease")));
     default:
-      return matchesResult(compare, 0); // a target that this version does not know: etcd, too, treats both sides as equal
+      return isResultMatched(compare, 0); // a target that this version does not know: etcd, too, treats both sides as equal
   }
 }
 
@@ -87,7 +90,7 @@ const valueOperandOf = (compare: Compare): Uint8Array =>
 const compareNumbers = (held: number | bigint, against: bigint): number =>
   held < against ? -1 : held > against ? 1 : 0;
 
-function matchesResult(compare: Compare, ordered: number): boolean {
+function isResultMatched(compare: Compare, ordered: number): boolean {
   switch (compare.result) {
     case Compare_CompareResult.EQUAL:
       return ordered === 0;

@@ -42,7 +42,7 @@ export const alarm = (
  */
 export const checkAlarms = (command: AnyCommand, alarms: AlarmRegistry): void => {
   if (alarms.all.length === 0) return;
-  if (alarms.isActive(AlarmType.CORRUPT) && changesData(command.$case))
+  if (alarms.isActive(AlarmType.CORRUPT) && isDataChange(command.$case))
     throw new ServerError("corrupt", "the alarm CORRUPT is active");
   if (alarms.isActive(AlarmType.NOSPACE) && isSpaceNeededFor(command))
     throw new ServerError("no-space", "the alarm NOSPACE is active");
@@ -58,7 +58,7 @@ const dataKinds = new Set<CommandKind>([
   "leaseExpiry",
 ]);
 
-const changesData = (kind: CommandKind): boolean => dataKinds.has(kind);
+const isDataChange = (kind: CommandKind): boolean => dataKinds.has(kind);
 
 const isSpaceNeededFor = ({ $case: kind, value }: AnyCommand): boolean => {
   if (kind === "put" || kind === "leaseGrant") return true;
