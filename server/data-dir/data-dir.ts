@@ -63,8 +63,8 @@ export class DataDirectory {
     return this.files.pathOf("store-1");
   }
 
-  /** Returns an unused path for another store. A single one at a time: the unused store of a former attempt is removed. */
-  async newStorePath(): Promise<string> {
+  /** Removes the unused store of a former attempt, and returns an unused path for another store. */
+  async prepareStorePath(): Promise<string> {
     await this.removeUnusedStores();
     const numbers = (await this.files.listStores()).map((name) => Number(name.slice("store-".length)));
     return this.files.pathOf(`store-${Math.max(...numbers) + 1}`);

@@ -248,7 +248,7 @@ const storeDescriptors = (
 
 /** Returns a directory whose stores can be replaced as soon as there are file descriptors for it. */
 const directoryOf = (descriptors: StoreDescriptors, directory: DataDirectory): NewStoresOptions["directory"] => ({
-  newStorePath: () => directory.newStorePath(),
+  prepareStorePath: () => directory.prepareStorePath(),
   useStore: (path, installed) => descriptors.retryForDescriptors(() => directory.useStore(path, installed)),
   removeUnusedStores: () => directory.removeUnusedStores(),
 });

@@ -18,12 +18,12 @@ export class FileDescriptors {
   );
 
   /** Lists the full names of all services, sorted. */
-  services(): string[] {
+  listServices(): string[] {
     return [...this.registry].flatMap((each) => (each.kind === "service" ? [each.typeName] : [])).sort();
   }
 
   /** Finds a file by the name in import statements. */
-  file(name: string): DescFile | undefined {
+  findFile(name: string): DescFile | undefined {
     return this.registry.getFile(name);
   }
 

@@ -97,11 +97,11 @@ class RangeFormat implements ListFormat<RawRangeResponse> {
     return areMany(kvs, maxListBytes);
   }
 
-  parts(response: RawRangeResponse, header: Uint8Array): readonly Part[] {
+  toParts(response: RawRangeResponse, header: Uint8Array): readonly Part[] {
     return rangeParts(response, header);
   }
 
-  list(response: RawRangeResponse, head: Uint8Array): LargeList {
+  toList(response: RawRangeResponse, head: Uint8Array): LargeList {
     return { head, tag: rangeKvsTag, items: response.kvs, tail: encodeRangeEnd(response) };
   }
 }
@@ -115,7 +115,7 @@ class DeleteRangeFormat implements ListFormat<RawDeleteRangeResponse> {
     return areMany(prevKvs);
   }
 
-  parts(response: RawDeleteRangeResponse, header: Uint8Array): readonly Part[] {
+  toParts(response: RawDeleteRangeResponse, header: Uint8Array): readonly Part[] {
     return deleteRangeParts(response, header);
   }
 }
@@ -129,7 +129,7 @@ class TxnFormat implements ListFormat<RawTxnResponse> {
     return hasMany(response);
   }
 
-  parts(response: RawTxnResponse, header: Uint8Array): readonly Part[] {
+  toParts(response: RawTxnResponse, header: Uint8Array): readonly Part[] {
     return txnParts(response, header);
   }
 }

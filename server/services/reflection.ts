@@ -60,11 +60,11 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
 const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: FileDescriptors): ReflectionAnswer => {
   switch (messageRequest?.$case) {
     case "listServices": {
-      const service = descriptors.services().map((name) => ({ name }));
+      const service = descriptors.listServices().map((name) => ({ name }));
       return { $case: "listServicesResponse", value: { service } };
     }
     case "fileByFilename":
-      return fileAnswer(descriptors.file(messageRequest.value), messageRequest.value);
+      return fileAnswer(descriptors.findFile(messageRequest.value), messageRequest.value);
     case "fileContainingSymbol":
       return fileAnswer(descriptors.fileOf(messageRequest.value), messageRequest.value);
     case "fileContainingExtension":

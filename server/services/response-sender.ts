@@ -24,12 +24,12 @@ export interface ListFormat<Response> {
   /** Whether encoding the response at once would delay others. */
   isLarge(response: Response): boolean;
   /** Returns the parts of the response that are encoded one after the other. */
-  parts(response: Response, header: Uint8Array): readonly Part[];
+  toParts(response: Response, header: Uint8Array): readonly Part[];
   /**
    * Returns the response as one list, which an engine may send without encoding all of it before. Absent: the response is no
    * list.
    */
-  list?(response: Response, header: Uint8Array): LargeList;
+  toList?(response: Response, header: Uint8Array): LargeList;
 }
 
 /** Sends the results of operations as responses: each with its header; large ones are encoded in slices. */
@@ -123,9 +123,9 @@ class ListAnswer<Response> implements ResultHandler<Answer<Response>> {
     const { sender, reply, format } = this;
     const header = sender.headers.encodeAt(revision);
     if (!format.isLarge(response)) reply.send(format.encode(response, header));
-    else if (reply.sendPieces !== undefined && format.list !== undefined)
-      sender.sendPieces(format.list(response, header), reply);
-    else sender.sendSlices((shouldYield) => encodeParts(format.parts(response, header), shouldYield), reply);
+    else if (reply.sendPieces !== undefined && format.toList !== undefined)
+      sender.sendPieces(format.toList(response, header), reply);
+    else sender.sendSlices((shouldYield) => encodeParts(format.toParts(response, header), shouldYield), reply);
   }
 
   onError(error: unknown): void {

@@ -36,7 +36,7 @@ export interface BackendSource {
 
 /** The options of `NewStores`. */
 export interface NewStoresOptions {
-  readonly directory: Pick<DataDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
+  readonly directory: Pick<DataDirectory, "prepareStorePath" | "useStore" | "removeUnusedStores">;
   readonly backends: BackendSource;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -78,7 +78,7 @@ export class NewStores {
 
   private async begin(): Promise<{ path: string; backend: Backend; builder: StoreBuilder }> {
     const { directory, backends, clock } = this.options;
-    const path = await directory.newStorePath();
+    const path = await directory.prepareStorePath();
     const backend = await backends.openBackend(path);
     try {
       return { path, backend, builder: await buildStore({ backend, clock: storeClockOf(clock) }) };

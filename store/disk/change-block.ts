@@ -184,7 +184,7 @@ export class BlockReader implements BlockChange {
   ) {
     const content = openRow(place, rowKey, row);
     const begin = parseBlockRowKey(rowKey);
-    if (begin === undefined) throw this.damage("not the key of changes");
+    if (begin === undefined) throw this.createDamagedError("not the key of changes");
     this.begin = begin;
     this.content = Buffer.isBuffer(content)
       ? content
@@ -213,7 +213,7 @@ export class BlockReader implements BlockChange {
     }
     this.tombstone = (head & tombstoneBit) !== 0;
     this.to = this.from + Math.floor(head / headScale);
-    if (this.to > this.content.length) throw this.damage("a change goes beyond its end");
+    if (this.to > this.content.length) throw this.createDamagedError("a change goes beyond its end");
     return true;
   }
 
@@ -226,7 +226,7 @@ export class BlockReader implements BlockChange {
   }
 
   /** Returns the error for a damaged block. */
-  damage(reason: string): DamagedError {
+  createDamagedError(reason: string): DamagedError {
     return new DamagedError(nameOfRow(this.place, this.rowKey), reason);
   }
 
@@ -244,7 +244,7 @@ export class BlockReader implements BlockChange {
       result += (byte & 0x7f) * scale;
       if (byte < 0x80) return result;
     }
-    throw this.damage("a number does not end");
+    throw this.createDamagedError("a number does not end");
   }
 }
 

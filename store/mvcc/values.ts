@@ -45,7 +45,8 @@ export class Values {
   private readFromDisk(position: Position): Uint8Array {
     const block = this.blocks.find(position);
     const reader = this.readBlock(block < 0 ? position : this.blocks.positionOf(block));
-    if (!reader.find(position)) throw reader.damage(`the change ${position.main}_${position.sub} is missing`);
+    if (!reader.find(position))
+      throw reader.createDamagedError(`the change ${position.main}_${position.sub} is missing`);
     return reader.keyValue;
   }
 

@@ -124,7 +124,8 @@ export class BlockRemovals {
       else this.draft.add(reader, reader.keyValue);
     }
     const block = this.draft.seal();
-    if (block.count !== count - gone.length) throw reader.damage("it holds other changes than were written");
+    if (block.count !== count - gone.length)
+      throw reader.createDamagedError("it holds other changes than were written");
     return [block.rowKey, block.row];
   }
 }

@@ -202,7 +202,7 @@ class Removals {
 
   /** Checks, after the last block, that no removals are left. @throws DamagedError if some are of a missing block */
   end(): void {
-    if (this.next !== undefined) throw this.next.damage("there is no such row");
+    if (this.next !== undefined) throw this.next.createDamagedError("there is no such row");
   }
 
   private readNext(): void {
@@ -238,14 +238,16 @@ class ChangeReader {
     let count = 0;
     while (block.next()) {
       count += 1;
-      if (!this.isNext(block)) throw block.damage(`the change after ${this.main}_${this.sub} is missing`);
+      if (!this.isNext(block)) throw block.createDamagedError(`the change after ${this.main}_${this.sub} is missing`);
       this.main = block.main;
       this.sub = block.sub;
       if (isRemoved && removed?.main === block.main && removed.sub === block.sub) isRemoved = removed.next();
       else this.take(block);
     }
     if (isRemoved)
-      throw block.damage(`the change ${removed?.main}_${removed?.sub} is missing, which was removed from it`);
+      throw block.createDamagedError(
+        `the change ${removed?.main}_${removed?.sub} is missing, which was removed from it`,
+      );
     this.blocks.add(block.begin, count);
     return count;
   }
@@ -254,7 +256,7 @@ class ChangeReader {
     const { main, sub, tombstone } = block;
     const { key, state } = decodeKeyValue(block.content, sub, block.from, block.to);
     if (tombstone ? !isOnlyKey(state) : state.mod !== main)
-      throw block.damage(`it holds another change than ${main}_${sub}`);
+      throw block.createDamagedError(`it holds another change than ${main}_${sub}`);
     this.count += 1;
     const left = this.expected.changes - this.count;
     this.listener(key, tombstone ? this.stateOfDelete(main) : state, block, left);

@@ -13,7 +13,7 @@ const startRecording = (open: () => Promise<Backend>) => {
   const happened: string[] = [];
   const newStores = new NewStores({
     directory: {
-      newStorePath: () => Promise.resolve("store-2"),
+      prepareStorePath: () => Promise.resolve("store-2"),
       useStore: () => assert.fail("used"),
       removeUnusedStores: () => {
         happened.push("removed");
