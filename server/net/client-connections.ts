@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { ConnectionSlots } from "../resources/index.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/index.js";
-import { http2Preface } from "./http2-frames.js";
+import { preface } from "./http2/index.js";
 
 /** Serves connections of one protocol. */
 export interface ConnectionServer {
@@ -88,8 +88,8 @@ export class ClientConnections {
     const onReadable = (): void => {
       const bytes = socket.read() as Buffer | null;
       if (bytes !== null) seen = Buffer.concat([seen, bytes]);
-      const isHttp2 = seen.subarray(0, http2Preface.length).equals(http2Preface.subarray(0, seen.length));
-      if (isHttp2 && seen.length < http2Preface.length) return; // the rest of the preface has not arrived
+      const isHttp2 = seen.subarray(0, preface.length).equals(preface.subarray(0, seen.length));
+      if (isHttp2 && seen.length < preface.length) return; // the rest of the preface has not arrived
       socket.removeListener("readable", onReadable);
       if (!isHttp2 && (isTls(seen) || isOtherText(seen))) {
         if (isTls(seen)) this.onTls();

@@ -3,14 +3,12 @@ import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
 import { certificateNameOf, maxConnectionWithoutRequestMs, remoteAddressOf } from "../base/index.js";
 import { sanitizeAuthority, hasContentLength } from "./hpack-authority.js";
-import { frameHeaderBytes, frameFlag, frameType } from "./http2/index.js";
+import { frameHeaderBytes, frameFlag, frameType, http2ErrorCode, preface } from "./http2/index.js";
 import {
   encodeFrame,
   encodeGoAway,
   FrameCutter,
   headerBlockOf,
-  http2Error,
-  http2Preface,
   maxNodeFrameBytes,
   readHeader,
   type FrameHeader,
@@ -111,9 +109,9 @@ export class Http2Connection extends Duplex implements FrameVisitor, ServerFrame
   ) {
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.pings = new PingPolicy(minPingIntervalMs);
-    this.firstRequestTimer = setTimeout(() => this.endWithGoAway(http2Error.none, "no_request"), withoutRequestMs);
-    this.input.add(seen.subarray(0, http2Preface.length));
-    this.fromClient.push(seen.subarray(http2Preface.length));
+    this.firstRequestTimer = setTimeout(() => this.endWithGoAway(http2ErrorCode.none, "no_request"), withoutRequestMs);
+    this.input.add(seen.subarray(0, preface.length));
+    this.fromClient.push(seen.subarray(preface.length));
     socket.on("data", (chunk: Buffer) => {
       if (this.dismissed) return;
       this.fromClient.push(chunk);
@@ -241,7 +239,7 @@ export class Http2Connection extends Duplex implements FrameVisitor, ServerFrame
       this.input.begin(header); // Node handles the error
       this.input.add(frame);
     } else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
-    else this.endWithGoAway(http2Error.enhanceYourCalm, "too_many_resets");
+    else this.endWithGoAway(http2ErrorCode.enhanceYourCalm, "too_many_resets");
   }
 
   private runResets(): void {
@@ -272,7 +270,7 @@ export class Http2Connection extends Duplex implements FrameVisitor, ServerFrame
     if (isEndOfStream(type, flags)) this.streams.endOfClient(stream);
     if (type !== frameType.ping || (flags & frameFlag.ack) !== 0) return;
     if (this.pings.onPing(performance.now(), this.streams.hasOpenCalls))
-      this.endWithGoAway(http2Error.enhanceYourCalm, "too_many_pings");
+      this.endWithGoAway(http2ErrorCode.enhanceYourCalm, "too_many_pings");
   }
 
   onBytes(bytes: Buffer): void {

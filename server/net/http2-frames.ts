@@ -2,12 +2,6 @@
 
 import { frameFlag, frameHeaderBytes, frameType } from "./http2/index.js";
 
-/** The 24 bytes at the start of every HTTP/2 connection (RFC 9113 §3.4). */
-export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
-
-/** Error codes of GOAWAY frames (RFC 9113 §7). */
-export const http2Error = { none: 0, enhanceYourCalm: 11 } as const;
-
 /** The largest payload of a frame by default, which Node does not change (RFC 9113 §4.2). */
 export const maxNodeFrameBytes = 16_384;
 

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../platform/index.js";
 import { type AnswerAccount, NumberTable } from "../../base/index.js";
 import { ClosedStreams } from "./closed-streams.js";
-import { ConnectionError, errorCode, StreamError, type ErrorCode } from "./errors.js";
+import { ConnectionError, http2ErrorCode, StreamError, type ErrorCode } from "./errors.js";
 import {
   frame,
   frameFlag,
@@ -154,7 +154,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   drain(): void {
     if (this.isDraining || this.isOver) return;
     this.isDraining = true;
-    this.writer.sendFrame(goAwayFrame(this.newest, errorCode.none, ""));
+    this.writer.sendFrame(goAwayFrame(this.newest, http2ErrorCode.none, ""));
     this.endIfDrained();
   }
 
@@ -170,15 +170,16 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     let left = maxCopiedBytes;
     for (const { queue } of this.streams.values()) left -= queue?.copyLists(left) ?? 0;
     if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
-      this.endWithGoAway(errorCode.none, "no_request");
+      this.endWithGoAway(http2ErrorCode.none, "no_request");
     else if (this.socket.isPaused()) this.restartIdleTimer(nowMs);
-    else if (this.hasStalled(nowMs)) this.endWithGoAway(errorCode.enhanceYourCalm, "incomplete_frame");
+    else if (this.hasStalled(nowMs)) this.endWithGoAway(http2ErrorCode.enhanceYourCalm, "incomplete_frame");
     else this.keepAlive(nowMs);
   }
 
   onAnswered(stream: ServerStream): void {
     this.streams.delete(stream.id);
-    if (!stream.isRemoteEnded) this.writer.sendFrame(numberFrame(frameType.resetStream, stream.id, errorCode.none));
+    if (!stream.isRemoteEnded)
+      this.writer.sendFrame(numberFrame(frameType.resetStream, stream.id, http2ErrorCode.none));
     this.closed.add(stream.id, stream.isRemoteEnded ? "ended" : "reset by server");
     this.endIfDrained();
   }
@@ -219,7 +220,8 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   private readPreface(chunk: Buffer): Buffer {
     const length = Math.min(preface.length - this.prefaceRead, chunk.length);
     const expected = preface.subarray(this.prefaceRead, this.prefaceRead + length);
-    if (!expected.equals(chunk.subarray(0, length))) throw new ConnectionError(errorCode.protocol, "no HTTP/2 preface");
+    if (!expected.equals(chunk.subarray(0, length)))
+      throw new ConnectionError(http2ErrorCode.protocol, "no HTTP/2 preface");
     this.prefaceRead += length;
     return chunk.subarray(length);
   }
@@ -228,15 +230,15 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     if (error instanceof ConnectionError) this.endWithGoAway(error.code, error.message);
     else {
       this.service.onUnexpectedError(error);
-      this.endWithGoAway(errorCode.internal, "internal error");
+      this.endWithGoAway(http2ErrorCode.internal, "internal error");
     }
   }
 
   private dispatch(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void {
     if (this.block !== undefined && (type !== frameType.continuation || stream !== this.block.stream))
-      throw new ConnectionError(errorCode.protocol, "a frame within a header block");
+      throw new ConnectionError(http2ErrorCode.protocol, "a frame within a header block");
     if (!this.hasSettings && type !== frameType.settings)
-      throw new ConnectionError(errorCode.protocol, "the first frame is not SETTINGS");
+      throw new ConnectionError(http2ErrorCode.protocol, "the first frame is not SETTINGS");
     this.completed += 1;
     switch (type) {
       case frameType.data:
@@ -254,19 +256,19 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
       case frameType.ping:
         return this.onPing(flags, stream, bytes, start, end);
       case frameType.goAway:
-        if (stream !== 0) throw new ConnectionError(errorCode.protocol, "GOAWAY on a stream");
+        if (stream !== 0) throw new ConnectionError(http2ErrorCode.protocol, "GOAWAY on a stream");
         return; // the client begins no further stream
       case frameType.windowUpdate:
         return this.onWindowUpdate(stream, bytes, start, end);
       case frameType.pushPromise:
-        throw new ConnectionError(errorCode.protocol, "PUSH_PROMISE from a client");
+        throw new ConnectionError(http2ErrorCode.protocol, "PUSH_PROMISE from a client");
       default:
         return this.countIdleFrame(); // unknown types are ignored (RFC 9113 §5.5)
     }
   }
 
   private onData(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id === 0) throw new ConnectionError(errorCode.protocol, "DATA on stream 0");
+    if (id === 0) throw new ConnectionError(http2ErrorCode.protocol, "DATA on stream 0");
     const length = end - start;
     const isLast = (flags & frameFlag.endStream) !== 0;
     this.receiveWindow -= length;
@@ -278,7 +280,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     if (start === end && !isLast) this.countIdleFrame();
     const stream = this.streams.get(id);
     if (stream === undefined) return this.onLateFrame(id, "DATA");
-    if (stream.isRemoteEnded) throw new StreamError(id, errorCode.streamClosed, "DATA after the end");
+    if (stream.isRemoteEnded) throw new StreamError(id, http2ErrorCode.streamClosed, "DATA after the end");
     stream.receive(bytes, start, end, length, isLast);
     const update = stream.takeWindowUpdate();
     if (update > 0) this.writer.sendFrame(numberFrame(frameType.windowUpdate, id, update));
@@ -292,14 +294,15 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   }
 
   private onHeaders(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if ((id & 1) === 0) throw new ConnectionError(errorCode.protocol, "HEADERS on a stream that is not a client's");
+    if ((id & 1) === 0)
+      throw new ConnectionError(http2ErrorCode.protocol, "HEADERS on a stream that is not a client's");
     if ((flags & frameFlag.padded) !== 0) {
       end -= paddingOf(bytes, start, end);
       start += 1;
     }
     let dependsOnItself = false;
     if ((flags & frameFlag.priority) !== 0) {
-      if (end - start < 5) throw new ConnectionError(errorCode.frameSize, "HEADERS too short for their priority");
+      if (end - start < 5) throw new ConnectionError(http2ErrorCode.frameSize, "HEADERS too short for their priority");
       dependsOnItself = isDependentOn(id, bytes, start);
       start += 5;
     }
@@ -311,7 +314,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
 
   private onContinuation(flags: number, bytes: Buffer, start: number, end: number): void {
     const { block } = this;
-    if (block === undefined) throw new ConnectionError(errorCode.protocol, "CONTINUATION without HEADERS");
+    if (block === undefined) throw new ConnectionError(http2ErrorCode.protocol, "CONTINUATION without HEADERS");
     block.add(bytes, start, end);
     this.completed -= 1; // a CONTINUATION frame does not count before the block is complete
     if ((flags & frameFlag.endHeaders) === 0) return;
@@ -333,12 +336,12 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     if (id <= this.newest) return this.onLateHeaders(id);
     if (this.isDraining) return; // GOAWAY tells the client that the request is not served
     this.newest = id;
-    if (dependsOnItself) throw new StreamError(id, errorCode.protocol, "a stream that depends on itself");
-    if (!fits) throw new StreamError(id, errorCode.frameSize, "too many headers"); // as grpc-go
+    if (dependsOnItself) throw new StreamError(id, http2ErrorCode.protocol, "a stream that depends on itself");
+    if (!fits) throw new StreamError(id, http2ErrorCode.frameSize, "too many headers"); // as grpc-go
     if (this.streams.size >= this.limits.maxStreams)
-      throw new StreamError(id, errorCode.refusedStream, "too many streams");
+      throw new StreamError(id, http2ErrorCode.refusedStream, "too many streams");
     const head = this.heads.read(this.hpack.fields);
-    if (head === undefined) throw new StreamError(id, errorCode.protocol, "malformed request");
+    if (head === undefined) throw new StreamError(id, http2ErrorCode.protocol, "malformed request");
     this.openStream(id, head, isLast);
   }
 
@@ -351,40 +354,42 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
 
   private onTrailers(stream: ServerStream, isLast: boolean): void {
     const { id } = stream;
-    if (stream.isRemoteEnded) throw new StreamError(id, errorCode.streamClosed, "HEADERS after the end");
-    if (!isLast || !areTrailers(this.hpack.fields)) throw new StreamError(id, errorCode.protocol, "malformed trailers");
+    if (stream.isRemoteEnded) throw new StreamError(id, http2ErrorCode.streamClosed, "HEADERS after the end");
+    if (!isLast || !areTrailers(this.hpack.fields))
+      throw new StreamError(id, http2ErrorCode.protocol, "malformed trailers");
     stream.receiveTrailers();
   }
 
   private onLateHeaders(id: number): void {
     const closing = this.closed.find(id);
     if (closing === "reset by server") return; // sent before the client received the reset
-    if (closing === "reset by client") throw new StreamError(id, errorCode.streamClosed, "HEADERS after RST_STREAM");
-    if (closing === "ended") throw new ConnectionError(errorCode.streamClosed, "HEADERS on a closed stream");
-    throw new ConnectionError(errorCode.protocol, "a stream that is older than the newest");
+    if (closing === "reset by client")
+      throw new StreamError(id, http2ErrorCode.streamClosed, "HEADERS after RST_STREAM");
+    if (closing === "ended") throw new ConnectionError(http2ErrorCode.streamClosed, "HEADERS on a closed stream");
+    throw new ConnectionError(http2ErrorCode.protocol, "a stream that is older than the newest");
   }
 
   /** Handles a frame for a stream that is not open. */
   private onLateFrame(id: number, name: string): void {
     if (id > this.newest && !this.isDraining)
-      throw new ConnectionError(errorCode.protocol, `${name} on a stream that has not begun`);
+      throw new ConnectionError(http2ErrorCode.protocol, `${name} on a stream that has not begun`);
     if (id > this.newest || this.closed.find(id) === "reset by server") return;
-    throw new StreamError(id, errorCode.streamClosed, `${name} on a closed stream`);
+    throw new StreamError(id, http2ErrorCode.streamClosed, `${name} on a closed stream`);
   }
 
   private onPriority(id: number, bytes: Buffer, start: number, end: number): void {
     this.countIdleFrame();
-    if (id === 0) throw new ConnectionError(errorCode.protocol, "PRIORITY on stream 0");
-    if (end - start !== 5) throw new StreamError(id, errorCode.frameSize, "PRIORITY of a wrong length");
+    if (id === 0) throw new ConnectionError(http2ErrorCode.protocol, "PRIORITY on stream 0");
+    if (end - start !== 5) throw new StreamError(id, http2ErrorCode.frameSize, "PRIORITY of a wrong length");
     if (isDependentOn(id, bytes, start))
-      throw new StreamError(id, errorCode.protocol, "a stream that depends on itself");
+      throw new StreamError(id, http2ErrorCode.protocol, "a stream that depends on itself");
   }
 
   private onReset(id: number, length: number): void {
-    if (length !== 4) throw new ConnectionError(errorCode.frameSize, "RST_STREAM of a wrong length");
-    if (id === 0) throw new ConnectionError(errorCode.protocol, "RST_STREAM on stream 0");
+    if (length !== 4) throw new ConnectionError(http2ErrorCode.frameSize, "RST_STREAM of a wrong length");
+    if (id === 0) throw new ConnectionError(http2ErrorCode.protocol, "RST_STREAM on stream 0");
     if (id > this.newest && !this.isDraining)
-      throw new ConnectionError(errorCode.protocol, "RST_STREAM on a stream that has not begun");
+      throw new ConnectionError(http2ErrorCode.protocol, "RST_STREAM on a stream that has not begun");
     const stream = this.streams.get(id);
     if (stream !== undefined) this.closeStream(stream, "reset by client");
     this.countReset();
@@ -393,14 +398,14 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   /** Bounds the rate of resets: a reset stream does not count as concurrent, though its work may go on. */
   private countReset(): void {
     if (!this.resets.take(this.shared.clock.now()))
-      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_resets");
+      throw new ConnectionError(http2ErrorCode.enhanceYourCalm, "too_many_resets");
   }
 
   private onSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) throw new ConnectionError(errorCode.protocol, "SETTINGS on a stream");
+    if (id !== 0) throw new ConnectionError(http2ErrorCode.protocol, "SETTINGS on a stream");
     const isAck = (flags & frameFlag.ack) !== 0;
     if ((end - start) % 6 !== 0 || (isAck && end > start))
-      throw new ConnectionError(errorCode.frameSize, "SETTINGS of a wrong length");
+      throw new ConnectionError(http2ErrorCode.frameSize, "SETTINGS of a wrong length");
     if (isAck) return this.countIdleFrame();
     if (this.hasSettings) this.countIdleFrame();
     this.hasSettings = true;
@@ -409,36 +414,36 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   }
 
   private onPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) throw new ConnectionError(errorCode.protocol, "PING on a stream");
-    if (end - start !== 8) throw new ConnectionError(errorCode.frameSize, "PING of a wrong length");
+    if (id !== 0) throw new ConnectionError(http2ErrorCode.protocol, "PING on a stream");
+    if (end - start !== 8) throw new ConnectionError(http2ErrorCode.frameSize, "PING of a wrong length");
     if ((flags & frameFlag.ack) !== 0) return this.countIdleFrame();
     this.writer.sendFrame(frame(frameType.ping, frameFlag.ack, 0, bytes.subarray(start, end)));
     if (this.pings.onPing(this.shared.clock.now(), this.streams.size > 0))
-      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_pings");
+      throw new ConnectionError(http2ErrorCode.enhanceYourCalm, "too_many_pings");
   }
 
   private onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw new ConnectionError(errorCode.frameSize, "WINDOW_UPDATE of a wrong length");
+    if (end - start !== 4) throw new ConnectionError(http2ErrorCode.frameSize, "WINDOW_UPDATE of a wrong length");
     const increment = readUint32(bytes, start) & 0x7f_ff_ff_ff;
     if (id === 0) {
-      if (increment === 0) throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE by 0");
-      if (!this.writer.openWindow(increment)) throw new ConnectionError(errorCode.flowControl, "window too large");
+      if (increment === 0) throw new ConnectionError(http2ErrorCode.protocol, "WINDOW_UPDATE by 0");
+      if (!this.writer.openWindow(increment)) throw new ConnectionError(http2ErrorCode.flowControl, "window too large");
       return;
     }
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (id > this.newest && !this.isDraining)
-        throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE on a stream that has not begun");
+        throw new ConnectionError(http2ErrorCode.protocol, "WINDOW_UPDATE on a stream that has not begun");
       return; // sent before the client received the end of the stream
     }
-    if (increment === 0) throw new StreamError(id, errorCode.protocol, "WINDOW_UPDATE by 0");
+    if (increment === 0) throw new StreamError(id, http2ErrorCode.protocol, "WINDOW_UPDATE by 0");
     if (!this.writer.openStreamWindow(stream, increment))
-      throw new StreamError(id, errorCode.flowControl, "window too large");
+      throw new StreamError(id, http2ErrorCode.flowControl, "window too large");
   }
 
   private countIdleFrame(): void {
     if (!this.idleFrames.take(this.shared.clock.now()))
-      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_idle_frames");
+      throw new ConnectionError(http2ErrorCode.enhanceYourCalm, "too_many_idle_frames");
   }
 
   private resetStream(id: number, code: ErrorCode): void {
@@ -545,7 +550,7 @@ const settingsAck = frame(frameType.settings, frameFlag.ack, 0);
 /** Returns the number of padding bytes at the end of a frame (RFC 9113 §6.1). */
 const paddingOf = (bytes: Buffer, start: number, end: number): number => {
   const padding = bytes[start] ?? 0;
-  if (padding >= end - start) throw new ConnectionError(errorCode.protocol, "padding longer than its frame");
+  if (padding >= end - start) throw new ConnectionError(http2ErrorCode.protocol, "padding longer than its frame");
   return padding;
 };
 

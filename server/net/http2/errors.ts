@@ -1,5 +1,5 @@
 /** Error codes of HTTP/2 (RFC 9113 §7). */
-export const errorCode = {
+export const http2ErrorCode = {
   none: 0,
   protocol: 1,
   internal: 2,
@@ -14,7 +14,7 @@ export const errorCode = {
 } as const;
 
 /** A code of an error. */
-export type ErrorCode = (typeof errorCode)[keyof typeof errorCode];
+export type ErrorCode = (typeof http2ErrorCode)[keyof typeof http2ErrorCode];
 
 /** An error of the client that ends its connection with a GOAWAY (RFC 9113 §5.4.1). */
 export class ConnectionError extends Error {

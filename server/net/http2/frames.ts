@@ -1,6 +1,6 @@
 // The frames of HTTP/2 (RFC 9113 §4, §6): divides bytes into frames, and encodes frames. Independent of sockets.
 
-import { ConnectionError, errorCode } from "./errors.js";
+import { ConnectionError, http2ErrorCode } from "./errors.js";
 import { maxFrameBytes } from "./limits.js";
 
 /** The 24 bytes at the start of every HTTP/2 connection (RFC 9113 §3.4). */
@@ -109,7 +109,7 @@ export class FrameReader {
 
 const lengthOf = (bytes: Buffer, at: number): number => {
   const length = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-  if (length > maxFrameBytes) throw new ConnectionError(errorCode.frameSize, "frame too large");
+  if (length > maxFrameBytes) throw new ConnectionError(http2ErrorCode.frameSize, "frame too large");
   return length;
 };
 

@@ -1,4 +1,4 @@
-import { ConnectionError, errorCode } from "./errors.js";
+import { ConnectionError, http2ErrorCode } from "./errors.js";
 import { maxContinuations, maxHeaderBlockBytes } from "./limits.js";
 
 /** An incomplete header block: a HEADERS frame, and CONTINUATION frames (RFC 9113 §6.10). */
@@ -17,7 +17,7 @@ export class HeaderBlock {
   add(bytes: Buffer, start: number, end: number): void {
     this.size += end - start;
     if (this.size > maxHeaderBlockBytes || this.fragments.length > maxContinuations)
-      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_headers");
+      throw new ConnectionError(http2ErrorCode.enhanceYourCalm, "too_many_headers");
     this.fragments.push(Buffer.from(bytes.subarray(start, end)));
   }
 

@@ -2,7 +2,7 @@
 
 import { emptyList } from "../../../platform/index.js";
 import { DynamicTable } from "./dynamic-table.js";
-import { ConnectionError, errorCode } from "./errors.js";
+import { ConnectionError, http2ErrorCode } from "./errors.js";
 import { HeaderField, staticTable } from "./header-field.js";
 import { decodeHuffman } from "./huffman.js";
 import { headerTableBytes, maxHeaderFields, maxHeaderListBytes } from "./limits.js";
@@ -127,4 +127,5 @@ export class HpackDecoder {
   }
 }
 
-const malformedError = (text: string): ConnectionError => new ConnectionError(errorCode.compression, `HPACK: ${text}`);
+const malformedError = (text: string): ConnectionError =>
+  new ConnectionError(http2ErrorCode.compression, `HPACK: ${text}`);

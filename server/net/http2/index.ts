@@ -1,6 +1,7 @@
 // HTTP/2 for gRPC over sockets: frames, header blocks, streams and calls.
 
 export type { PingChecker } from "./connection.js";
+export { http2ErrorCode } from "./errors.js";
 export {
   frame,
   frameFlag,

@@ -1,4 +1,4 @@
-import { ConnectionError, errorCode } from "./errors.js";
+import { ConnectionError, http2ErrorCode } from "./errors.js";
 import { readUint32, setting } from "./frames.js";
 import { maxFrameBytes } from "./limits.js";
 import type { ServerStream } from "./stream.js";
@@ -35,16 +35,16 @@ export class ClientSettings {
         this.writer.headers.setTableSize(value);
         return;
       case setting.enablePush:
-        if (value > 1) throw new ConnectionError(errorCode.protocol, "invalid SETTINGS_ENABLE_PUSH");
+        if (value > 1) throw new ConnectionError(http2ErrorCode.protocol, "invalid SETTINGS_ENABLE_PUSH");
         return;
       case setting.initialWindowSize:
         if (value > maxWindowBytes)
-          throw new ConnectionError(errorCode.flowControl, "invalid SETTINGS_INITIAL_WINDOW_SIZE");
+          throw new ConnectionError(http2ErrorCode.flowControl, "invalid SETTINGS_INITIAL_WINDOW_SIZE");
         this.nextWindow = value;
         return;
       case setting.maxFrameSize:
         if (value < maxFrameBytes || value >= 2 ** 24)
-          throw new ConnectionError(errorCode.protocol, "invalid SETTINGS_MAX_FRAME_SIZE");
+          throw new ConnectionError(http2ErrorCode.protocol, "invalid SETTINGS_MAX_FRAME_SIZE");
         return;
       default: // settings of what a server may send do not matter here, and unknown settings are ignored
     }
@@ -56,6 +56,6 @@ export class ClientSettings {
     this.initialWindow = value;
     for (const stream of this.streams.values())
       if (!this.writer.openStreamWindow(stream, difference))
-        throw new ConnectionError(errorCode.flowControl, "window too large");
+        throw new ConnectionError(http2ErrorCode.flowControl, "window too large");
   }
 }

@@ -1,5 +1,5 @@
 import type { Labelled, ListMessage } from "../../rpc/index.js";
-import { errorCode, StreamError } from "./errors.js";
+import { http2ErrorCode, StreamError } from "./errors.js";
 import { streamWindowBytes } from "./limits.js";
 import type { SendQueue } from "./send-queue.js";
 
@@ -130,6 +130,6 @@ export abstract class ServerStream {
   }
 
   private lengthError(): StreamError {
-    return new StreamError(this.id, errorCode.protocol, "content-length does not match");
+    return new StreamError(this.id, http2ErrorCode.protocol, "content-length does not match");
   }
 }

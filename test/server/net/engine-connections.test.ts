@@ -7,7 +7,8 @@ import type { TestContext } from "node:test";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
-import { encodeFrame, http2Preface } from "../../../server/net/http2-frames.js";
+import { encodeFrame } from "../../../server/net/http2-frames.js";
+import { preface } from "../../../server/net/http2/index.js";
 import { bidi, sendPlain, unary } from "../../../server/rpc/method-table.js";
 import { within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
@@ -106,14 +107,14 @@ const settingsAck = encodeFrame(4, 1, 0, Buffer.alloc(0));
 onEachEngine("a client's SETTINGS is acknowledged at once, before any request", async (t, createEngine) => {
   const { dial } = await setUp(t, createEngine);
   const socket = dial();
-  socket.write(Buffer.concat([http2Preface, settings]));
+  socket.write(Buffer.concat([preface, settings]));
   await read(socket, (bytes) => bytes.includes(settingsAck));
 });
 
 onEachEngine("every SETTINGS of a client is acknowledged once", async (t, createEngine) => {
   const { dial } = await setUp(t, createEngine);
   const socket = dial();
-  socket.write(Buffer.concat([http2Preface, settings, settings]));
+  socket.write(Buffer.concat([preface, settings, settings]));
   socket.write(encodeFrame(6, 0, 0, Buffer.alloc(8)));
   const bytes = await read(socket, (all) => all.includes(encodeFrame(6, 1, 0, Buffer.alloc(8))));
   assert.equal(bytes.toString("latin1").split(settingsAck.toString("latin1")).length - 1, 2);
@@ -134,7 +135,7 @@ onEachEngine("frames that arrive byte by byte are read", async (t, createEngine)
   const socket = dial();
   const ping = encodeFrame(6, 0, 0, Buffer.from("pingpong"));
   const answer = read(socket, (bytes) => bytes.includes(encodeFrame(6, 1, 0, Buffer.from("pingpong"))));
-  for (const byte of Buffer.concat([http2Preface, settings, ping])) {
+  for (const byte of Buffer.concat([preface, settings, ping])) {
     socket.write(Buffer.from([byte]));
     await new Promise(setImmediate);
   }
@@ -144,7 +145,7 @@ onEachEngine("frames that arrive byte by byte are read", async (t, createEngine)
 onEachEngine("a connection that never begins a request gets a GOAWAY, and is closed", async (t, createEngine) => {
   const { dial } = await setUp(t, createEngine, 50);
   const socket = dial();
-  socket.write(Buffer.concat([http2Preface, settings]));
+  socket.write(Buffer.concat([preface, settings]));
   const closed = once(socket, "close");
   const bytes = await read(socket, (all) => all.includes("no_request"));
   assert.equal(bytes.readUInt32BE(bytes.indexOf("no_request") - 4), 0); // NO_ERROR
@@ -156,7 +157,7 @@ onEachEngine("a connection whose client has begun a request stays", async (t, cr
   const client = session();
   assert.equal(await call(client), "0");
   const silent = dial(); // begun later, so the time of the first connection is over before its own
-  silent.write(Buffer.concat([http2Preface, settings]));
+  silent.write(Buffer.concat([preface, settings]));
   silent.resume();
   await within(5_000, "the end of the silent connection", once(silent, "close"));
   assert.equal(await call(client), "0");
