@@ -203,7 +203,7 @@ class LogEvents implements WalListener {
   }
 
   onRemovalFailure(error: Error): void {
-    this.logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });
+    this.logger.warn("cannot remove an obsolete WAL segment", { error });
   }
 }
 

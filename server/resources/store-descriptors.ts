@@ -26,8 +26,8 @@ export class StoreDescriptors extends ScarceResource implements DescriptorSource
       logger,
       directory,
       messages: {
-        missing: "no file descriptors for the store: what is applied waits until there are some",
-        again: "there are file descriptors for the store again",
+        missing: "out of file descriptors for the store: applying entries waits",
+        again: "file descriptors for the store are available again",
       },
       stopped: "no file descriptors left for the store",
     });

@@ -21,8 +21,8 @@ export class StoreSpace extends ScarceResource {
     super({
       ...space,
       messages: {
-        missing: "no space for the store: what is applied waits until there is some",
-        again: "there is space for the store again",
+        missing: "out of disk space for the store: applying entries waits",
+        again: "disk space for the store is available again",
       },
       stopped: "no space left for the store",
     });

@@ -26,8 +26,8 @@ const waitForLog = (member: ClusterMember, message: string): Promise<unknown> =>
 
 const noLogDescriptors = "no file descriptors for the write-ahead log: writes are refused until there are some";
 const logAgain = "there are file descriptors for the write-ahead log again: writes go on";
-const noStoreDescriptors = "no file descriptors for the store: what is applied waits until there are some";
-const storeAgain = "there are file descriptors for the store again";
+const noStoreDescriptors = "out of file descriptors for the store: applying entries waits";
+const storeAgain = "file descriptors for the store are available again";
 
 /** Writes until the log of a member is in its second segment: the first is small, and the second exists from the start. */
 const leaveFirstSegment = (client: Client): Promise<void> => writeLarge(client, 45);

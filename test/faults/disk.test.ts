@@ -32,7 +32,7 @@ const waitForLog =
       : undefined;
 
 const noLogSpace = "no space for the write-ahead log: writes are refused until there is some";
-const noStoreSpace = "no space for the store: what is applied waits until there is some";
+const noStoreSpace = "out of disk space for the store: applying entries waits";
 
 const value = "x".repeat(100 * 1024);
 

@@ -113,12 +113,12 @@ test("the store's wait for descriptors is logged once, and ends by itself", asyn
   assert.equal(isOver, false);
   assert.deepEqual(
     lines.map(({ level, msg }) => [level, msg]),
-    [["error", "no file descriptors for the store: what is applied waits until there are some"]],
+    [["error", "out of file descriptors for the store: applying entries waits"]],
   );
   state.free = 12;
   clock.advance(1_000);
   await waiting;
-  assert.equal(lines.at(-1)?.msg, "there are file descriptors for the store again");
+  assert.equal(lines.at(-1)?.msg, "file descriptors for the store are available again");
   assert.equal(clock.pendingTimers, 0);
 });
 
