@@ -16,7 +16,7 @@ const folders = {
   process: ["process", "build", "docs", "examples"],
   /** Tests of the packed package, for which TypeScript's compiler and publint run. */
   package: ["package"],
-  /** Whole clusters in virtual time, each on all cores; so nothing else runs at the same time. */
+  /** Whole clusters in virtual time. Each file uses all cores, so no other file of `npm test` runs at the same time. */
   sim: ["sim"],
   /** Suites that need more than Node. */
   interop: ["interop"],
