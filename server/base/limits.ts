@@ -17,22 +17,31 @@ export const maxRepeats = 512;
 /** The maximum number of bytes of retransmitted proposals in flight; the next follow when these are applied. */
 export const maxRepeatBytes = 4 * 1024 * 1024;
 
-/** Linearizable reads that may wait for their quorum round; a further one is refused: too many requests. */
+/** The maximum number of linearizable reads that wait for their quorum round; a further one is refused: too many requests. */
 export const maxPendingReads = 20_000;
 
-/** The pending calls of a member to its leader; a further one is refused: too many requests. */
+/** The maximum number of pending calls of a member to its leader; a further one is refused: too many requests. */
 export const maxPendingCalls = 20_000;
 
-/** The calls of one member that the leader serves at a time; a further one is dropped, and that member retransmits it. */
+/**
+ * The maximum number of calls of one member that the leader serves at a time; a further one is dropped, and that member
+ * retransmits it.
+ */
 export const maxServedCalls = 20_000;
 
-/** Keep-alives of one stream that are in progress or untaken; a further one ends the stream: too many requests. */
+/**
+ * The maximum number of keep-alives of one stream that are in progress or untaken; a further one ends the stream: too many
+ * requests.
+ */
 export const maxKeepAlivesPerStream = 10_000;
 
-/** Untaken answers of one reflection stream; a further one ends the stream: too many requests. Each has up to 60 KiB. */
+/**
+ * The maximum number of untaken answers of one reflection stream; a further one ends the stream: too many requests. Each has
+ * up to 60 KiB.
+ */
 export const maxReflectionsPerStream = 100;
 
-/** The bytes that a message may have in addition to the largest proposal, for its framing (etcd: 512 KiB). */
+/** The maximum number of bytes that a message may have in addition to the largest proposal, for its framing (etcd: 512 KiB). */
 export const messageOverheadBytes = 512 * 1024;
 
 /**
@@ -43,25 +52,37 @@ export const maxUnsentMessages = 256;
 /** The maximum number of bytes on a stream that are not yet written to the client's socket; at the limit the sender waits. */
 export const maxUnsentBytes = 1024 * 1024;
 
-/** Watchers on one stream; a further one is refused: created and canceled in one answer. */
+/** The maximum number of watchers on one stream; a further one is refused: created and canceled in one answer. */
 export const maxWatchersPerStream = 100_000;
 
-/** Queued answers of a watch stream whose client does not read; a further one ends the stream: too many requests. */
+/**
+ * The maximum number of queued answers of a watch stream whose client does not read; a further one ends the stream: too many
+ * requests.
+ */
 export const maxRepliesWhileFull = 10_000;
 
-/** Waiting calls of Lock and Election on a member, and observers of elections; a further one is refused: too many requests. */
+/**
+ * The maximum number of waiting calls of Lock and Election on a member, and observers of elections; a further one is refused: too
+ * many requests.
+ */
 export const maxQueuedCalls = 10_000;
 
-/** Queued passwords of a member, of logins and of changes of users; a further one is refused: too many requests. */
+/**
+ * The maximum number of queued passwords of a member, of logins and of changes of users; a further one is refused: too many
+ * requests.
+ */
 export const maxQueuedPasswords = 100;
 
-/** Client connections that wait for the member to become ready; a further one is closed at once. */
+/** The maximum number of client connections that wait for the member to become ready; a further one is closed at once. */
 export const maxConnectionsBeforeReady = 1_000;
 
-/** Concurrent client connections, if the process may open that many files (`descriptors.ts`); a further one is closed at once. */
+/**
+ * The maximum number of concurrent client connections, if the process may open that many files (`descriptors.ts`); a further one
+ * is closed at once.
+ */
 export const maxClientConnections = 20_000;
 
-/** Unknown connections on the peer port, if there are descriptors; a further one is closed at once. */
+/** The maximum number of unknown connections on the peer port, if there are descriptors; a further one is closed at once. */
 export const maxUnknownPeerConnections = 100;
 
 /** The time after which a client connection whose protocol is still unknown is closed, in milliseconds. */

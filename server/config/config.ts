@@ -198,7 +198,7 @@ export interface ServerFlags extends TlsServerFlags, AuthFlags {
   readonly logOutputs: string;
 }
 
-/** etcd's defaults. */
+/** The values of flags that are not set: etcd's defaults. */
 export const defaultFlags: ServerFlags = {
   name: "default",
   dataDir: undefined,

@@ -4,7 +4,7 @@ export interface StoreLimits {
   readonly flushBytes: number;
   /** … or the age of its first round, in milliseconds, if that is reached before. */
   readonly flushAfterMs: number;
-  /** The most bytes of a block: of consecutive changes in one row on disk. A larger change is a row of its own. */
+  /** The maximum number of bytes of a block: of consecutive changes in one row on disk. A larger change is a row of its own. */
   readonly blockBytes: number;
   /** The bytes of applied changes that are not on disk yet; beyond them the store `isFull`, and the applier waits. */
   readonly unflushedBytes: number;
@@ -13,30 +13,36 @@ export interface StoreLimits {
   /** The bytes of keys and values in one response, for a transaction with all its parts. Beyond them: TooLargeError. */
   readonly responseBytes: number;
   /**
-   * Index entries that all reads, the compaction and the catch-up of watchers visit together in one turn of the event loop; also
+   * The maximum number of index entries that all reads, the compaction and the catch-up of watchers visit together in one turn of the event loop; also
    * the changes of one entry that a compaction removes from the index. About 1 ms: a put takes several turns on several members, and may
    * wait for a slice in each.
    */
   readonly entriesPerSlice: number;
-  /** Blocks that the same work reads from disk in one turn; about 2 ms. */
+  /** The maximum number of blocks that the same work reads from disk in one turn; about 2 ms. */
   readonly diskReadsPerSlice: number;
-  /** Keys that an applied write visits or changes, and changes that are put into a batch, in one turn; about 2 ms. */
+  /**
+   * The maximum number of keys that an applied write visits or changes, and of changes that are put into a batch, in one
+   * turn; about 2 ms.
+   */
   readonly changesPerSlice: number;
-  /** Changes of one revision that live watchers get when it is applied. A revision with more comes from history, in slices. */
+  /**
+   * The maximum number of changes of one revision that live watchers get when it is applied. A revision with more comes from
+   * history, in slices.
+   */
   readonly changesSentAtOnce: number;
-  /** Changes that a compaction gathers before it removes them from disk: the more, the fewer rows are written. */
+  /** The number of changes that a compaction gathers before it removes them from disk: the more, the fewer rows are written. */
   readonly removalsPerPass: number;
-  /** Changes that a compaction removes in one batch; about 2 ms. */
+  /** The maximum number of changes that a compaction removes in one batch; about 2 ms. */
   readonly removalsPerBatch: number;
   /** The pause of a compaction after such a batch, as in etcd, in milliseconds; 0: the compaction continues in the next turn. */
   readonly compactionRestMs: number;
-  /** Revisions in one batch from history for a watcher, as in etcd … */
+  /** The maximum number of revisions in one batch from history for a watcher, as in etcd … */
   readonly revisionsPerWatchBatch: number;
-  /** … or bytes of KeyValues, if that is less; but at least one whole revision. */
+  /** … or of bytes of KeyValues, if that is less; but at least one whole revision. */
   readonly bytesPerWatchBatch: number;
   /** The watchers behind whose share of a slice of history is prepared in one turn. */
   readonly watchersPerSlice: number;
-  /** Batches that watchers receive, of one round of writes or of history, in one turn. */
+  /** The maximum number of batches that watchers receive, of one round of writes or of history, in one turn. */
   readonly watchBatchesPerSlice: number;
 }
 

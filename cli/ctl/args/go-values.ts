@@ -47,7 +47,7 @@ const escapes: Readonly<Record<string, string>> = {
   '"': '\\"',
 };
 
-/** Go's `%q`: characters that cannot be printed, and bytes that are not UTF-8, are escaped. */
+/** Quotes a text as Go's `%q` does: characters that cannot be printed, and bytes that are not UTF-8, are escaped. */
 export const quote = (value: string | Uint8Array): string =>
   `"${Buffer.from(value as Uint8Array)
     .toString("latin1")
@@ -67,7 +67,7 @@ const hex = (character: string, digits: number): string =>
   (character.codePointAt(0) ?? 0).toString(16).padStart(digits, "0");
 
 /**
- * strconv.ParseInt(text, base, 64).
+ * Parses an integer of 64 bits as Go's strconv.ParseInt does.
  *
  * @param base 0: as the prefix says (0x, 0o or 0, 0b), with underscores between digits allowed
  * @throws ValueError
@@ -86,7 +86,7 @@ export function parseInt64(text: string, base: 0 | 10 | 16): bigint {
 }
 
 /**
- * strconv.ParseUint(text, 16, 64).
+ * Parses a hexadecimal number of 64 bits without a sign as Go's strconv.ParseUint does.
  *
  * @throws ValueError
  */
@@ -122,7 +122,8 @@ const nanosecondsPer = {
 const nanosecondsPerMs = 1e6;
 
 /**
- * time.ParseDuration, in milliseconds: "1h2m3.5s", "100ms", "0". Go counts nanoseconds in 64 bits, about 292 years.
+ * Parses a duration ("1h2m3.5s", "100ms", "0") as Go's time.ParseDuration does: in nanoseconds of 64 bits, about 292 years. Returns
+ * milliseconds.
  *
  * @throws ValueError
  */
@@ -145,7 +146,7 @@ export function parseDurationMs(text: string): number {
   return Number(value) / nanosecondsPerMs;
 }
 
-/** time.Duration.String(): "1.472186ms", "5s", "1h2m3.5s". */
+/** Formats a duration as Go's time.Duration.String does: "1.472186ms", "5s", "1h2m3.5s". */
 export function formatDuration(milliseconds: number): string {
   const sign = milliseconds < 0 ? "-" : "";
   const nanoseconds = Math.round(Math.abs(milliseconds) * 1e6);
@@ -160,7 +161,7 @@ export function formatDuration(milliseconds: number): string {
   return `${sign}${hours > 0 ? `${hours}h` : ""}${seconds >= 60 ? `${minutes}m` : ""}${rest}s`;
 }
 
-/** Go's dustin/go-humanize, Bytes: "33 kB", "4.1 MB". */
+/** Formats a size as Bytes of Go's package dustin/go-humanize does: "33 kB", "4.1 MB". */
 export function formatBytes(bytes: number): string {
   if (bytes < 10) return `${bytes} B`;
   const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
@@ -169,5 +170,5 @@ export function formatBytes(bytes: number): string {
   return `${value < 10 ? value.toFixed(1) : halfToEven(value)} ${units[exponent] ?? ""}`;
 }
 
-/** Go's `%.0f`: 20.5 is written 20, and 21.5 is 22. */
+/** Rounds as Go's `%.0f` does: 20.5 to 20, and 21.5 to 22. */
 const halfToEven = (value: number): number => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
