@@ -93,7 +93,7 @@ test("invalid single requests are refused with etcd's errors", () => {
 const opsOf = (count: number, make: (n: number) => RequestOp = (n) => get(String(n))): RequestOp[] =>
   Array.from({ length: count }, (_, n) => make(n));
 
-test("transactions", () => {
+test("a transaction is refused for too many operations, and for the first operation that is malformed", () => {
   const rows: [what: string, request: TxnRequest, expected: string][] = [
     ["nothing at all", txn([]), "ok"],
     ["128 of each", txn(opsOf(128), opsOf(128), 128), "ok"],

@@ -59,14 +59,14 @@ describe("numbers", () => {
   });
 });
 
-test("booleans", () => {
+test("booleans take only the texts that Go takes", () => {
   for (const text of ["1", "t", "T", "true", "TRUE", "True"]) assert.equal(parseBool(text), true);
   for (const text of ["0", "f", "F", "false", "FALSE", "False"]) assert.equal(parseBool(text), false);
   assertRefused(() => parseBool("maybe"), 'strconv.ParseBool: parsing "maybe": invalid syntax');
 });
 
 describe("durations", () => {
-  test("are read", () => {
+  test("are read in Go's units, up to 64 bits of nanoseconds", () => {
     const durations = {
       "0": 0,
       "5s": 5_000,
@@ -88,7 +88,7 @@ describe("durations", () => {
     assertRefused(() => parseDurationMs("5x"), 'time: unknown unit "x" in duration "5x"');
   });
 
-  test("are written", () => {
+  test("are written in the units that Go chooses", () => {
     const durations = [
       [0, "0s"],
       [1.472186, "1.472186ms"],

@@ -36,7 +36,7 @@ const enhanceYourCalm = 11;
 // Floods run in virtual time: on a slow machine, allowances would otherwise be renewed during a flood.
 
 describe("a hostile client is disconnected, others are served", () => {
-  test("rapid reset", async (t) => {
+  test("one that resets its calls rapidly gets a GOAWAY", async (t) => {
     const { dial, cancelled } = await serve(t, { clock: new VirtualClock() });
     const client = dial();
     const pairs: Buffer[] = [];
