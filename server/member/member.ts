@@ -95,7 +95,6 @@ export class Member implements AsyncDisposable {
       const onClient: OnConnection = (socket, url) => connections.accept(socket, secure.ofClient(url));
       client = await listen(config.urls.listenClient, onClient, onAcceptError);
       replica = await openReplica(parts, config, environment, events);
-      if (events.failure !== undefined) throw events.failure;
       const serving = createServing(config, environment, replica, createEngine);
       const metricsConnections = clientConnections(environment, share);
       const metricsParts = { http: serving.metricsHttp, connections: metricsConnections, tls, onAcceptError };
@@ -252,16 +251,17 @@ export class Member implements AsyncDisposable {
 /** Passes the events of a replica on: its failures to the member, as soon as there is one. */
 class ReplicaEvents implements ReplicaListener {
   /** The first failure before there was a member. */
-  failure: Error | undefined;
+  private failure: Error | undefined;
   private fail = (error: Error): void => {
     this.failure ??= error;
   };
 
   constructor(private readonly environment: MemberEnvironment) {}
 
-  /** Passes later failures to `fail`. */
+  /** Passes later failures to `fail`, and at once the first one before this call, if there was one. */
   passFailuresTo(fail: (error: Error) => void): void {
     this.fail = fail;
+    if (this.failure !== undefined) fail(this.failure);
   }
 
   onFailure(error: Error): void {

@@ -435,8 +435,8 @@ const start = async (
     applied: applied.index,
   });
   await replica.announce();
-  if (events.failure !== undefined) throw events.failure;
   if (!teardown.isStopped) replica.participate(); // the store may have failed meanwhile
+  if (events.failure !== undefined) throw events.failure;
   return replica;
 };
 

@@ -13,6 +13,8 @@ import {
   StatusResponse,
 } from "../../../proto/index.js";
 import { Member } from "../../../server/member/member.js";
+import { MetricsPort } from "../../../server/member/metrics-port.js";
+import { Replica } from "../../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 interface Codec<T> {
@@ -118,6 +120,26 @@ test("a start that fails leaves nothing open", async (t) => {
   const member = await Member.start(singleMember(directory), quietEnvironment()); // sockets and lock are free again
   await member.whenReady;
   await member.stop();
+});
+
+test("a failure while the metrics port opens stops the member, and is logged as the reason", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const environment = quietEnvironment();
+  const failure = new Error("the disk has failed");
+  const announce = t.mock.method(Replica.prototype, "announce");
+  const openPort = MetricsPort.open.bind(MetricsPort);
+  t.mock.method(MetricsPort, "open", async (...given: Parameters<typeof openPort>) => {
+    const port = await openPort(...given);
+    (announce.mock.calls[0]?.this as Replica).onFailure(failure);
+    return port;
+  });
+  const member = await Member.start(singleMember(directory), environment);
+  const notReady = assert.rejects(member.whenReady);
+  assert.equal(await member.whenStopped, failure);
+  await notReady;
+  const reasons = environment.lines.filter(({ msg }) => msg === "fatal: stopping member").map(({ error }) => error);
+  assert.equal(reasons.length, 1);
+  assert.match(JSON.stringify(reasons), /the disk has failed/);
 });
 
 test("a socket in use is refused, a leftover one is replaced", async (t) => {
