@@ -176,6 +176,11 @@ export class RaftNode {
     this.step({ kind: "receive", from, message });
   }
 
+  /** Handles a new connection to `peer`. */
+  onLinkOpened(peer: MemberId): void {
+    this.step({ kind: "linkOpened", peer });
+  }
+
   /** Handles the end of a connection to or from `peer`. */
   onLinkClosed(peer: MemberId): void {
     this.step({ kind: "linkClosed", peer });

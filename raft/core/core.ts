@@ -135,6 +135,9 @@ export class RaftCore {
       case "readIndex":
         this.onReadIndex(input.request);
         return;
+      case "linkOpened":
+        this.leaderRole.onLinkOpened(input.peer);
+        return;
       case "linkClosed":
         this.onLinkClosed(input.peer);
         return;

@@ -55,6 +55,11 @@ export class LeaderRole {
     return this.current?.tick() ?? true;
   }
 
+  /** Handles a new connection to `peer`. */
+  onLinkOpened(peer: MemberId): void {
+    this.current?.onLinkOpened(peer);
+  }
+
   /** Handles the end of a connection to `peer`. */
   onLinkClosed(peer: MemberId): void {
     this.current?.onLinkClosed(peer);

@@ -144,6 +144,17 @@ export class Leadership {
     follower.isConnected = true;
   }
 
+  /**
+   * Sends a heartbeat over a new link, and probes from the match of `peer`. Without it, a member that has just started would learn
+   * the leader up to one heartbeat interval later, and would get the entries that were sent before up to two intervals later.
+   */
+  onLinkOpened(peer: MemberId): void {
+    const follower = this.followers.get(peer);
+    if (follower === undefined) return;
+    follower.onInflightLost();
+    this.sendHeartbeat(peer, follower);
+  }
+
   /** Treats all appends in flight to `peer` as lost, and probes from its match. */
   onLinkClosed(peer: MemberId): void {
     this.followers.get(peer)?.onLinkClosed();

@@ -140,9 +140,14 @@ export class Progress {
     return this.state === "snapshot";
   }
 
-  /** Treats all appends in flight as lost. A snapshot has its own connection and end. */
+  /** Handles the end of a connection to or from the follower. */
   onLinkClosed(): void {
     this.isConnected = false;
+    this.onInflightLost();
+  }
+
+  /** Probes from the match: the appends in flight are lost. A snapshot has its own connection and end. */
+  onInflightLost(): void {
     if (this.state === "replicating") this.startProbing(this.match);
     else this.isProbeSent = false;
     this.isStalled = false;

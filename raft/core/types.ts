@@ -160,6 +160,8 @@ export type Input =
   | { readonly kind: "propose"; readonly proposal: number; readonly data: Uint8Array }
   /** Starts a linearizable read; `request` is the caller's number of it, returned in a read state or a refusal. */
   | { readonly kind: "readIndex"; readonly request: number }
+  /** A new connection to `peer` is open. Messages to the peer that were sent before without an answer may be lost. */
+  | { readonly kind: "linkOpened"; readonly peer: MemberId }
   /** The connection to `peer` closed. */
   | { readonly kind: "linkClosed"; readonly peer: MemberId }
   /** The snapshot for `peer` has ended, successful or not: the leader probes its log. */

@@ -298,6 +298,7 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   onLinkOpened(peer: MemberId): void {
+    this.node.onLinkOpened(peer);
     this.snapshots.onReachable(peer);
     if (peer !== this.node.status().leader) return;
     this.proposals.onLeaderReachable();

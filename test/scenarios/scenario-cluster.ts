@@ -70,6 +70,7 @@ export class ScenarioCluster {
     ["save", ([id]) => this.memberOf(idOf(id)).finishWrite()],
     ["cut", ([from, arrow, to]) => this.cut(idOf(from), arrow, to)],
     ["heal", () => this.cuts.clear()],
+    ["opened", ([id, peer]) => this.step(idOf(id), { kind: "linkOpened", peer: idOf(peer) })],
     ["closed", ([id, peer]) => this.step(idOf(id), { kind: "linkClosed", peer: idOf(peer) })],
     ["tick", ([id, times]) => this.repeat(times, () => this.step(idOf(id), { kind: "tick" }))],
     ["ticks", (args) => this.runTicks(args)],

@@ -11,6 +11,7 @@ const faults = [
   "freeze",
   "slowDisk",
   "closeLink",
+  "openLink",
   "cutLink",
   "isolate",
   "split",
@@ -48,6 +49,9 @@ export class ClusterFaults {
         return;
       case "closeLink":
         ground.closeLink(machine, other);
+        return;
+      case "openLink":
+        ground.openLink(machine, other);
         return;
       case "cutLink":
         network.cut(machine.id, other.id);

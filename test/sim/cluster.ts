@@ -228,6 +228,12 @@ export class SimCluster implements Ground {
     this.step(b, { kind: "linkClosed", peer: a.id });
   }
 
+  openLink(a: SimMachine, b: SimMachine): void {
+    this.note(`link ${a.id}–${b.id} opens`);
+    this.step(a, { kind: "linkOpened", peer: b.id });
+    this.step(b, { kind: "linkOpened", peer: a.id });
+  }
+
   // The end.
 
   /** Ends all faults. */

@@ -53,6 +53,7 @@ export interface Ground {
   start(machine: SimMachine): void;
   crash(machine: SimMachine): void;
   closeLink(a: SimMachine, b: SimMachine): void;
+  openLink(a: SimMachine, b: SimMachine): void;
   /** Adds an event to the trace that a failure shows. */
   note(event: string): void;
 }
