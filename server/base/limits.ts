@@ -36,8 +36,8 @@ export const maxServedCalls = 20_000;
 export const maxKeepAlivesPerStream = 10_000;
 
 /**
- * The maximum number of untaken answers of one reflection stream; a further one ends the stream: too many requests. Each has
- * up to 60 KiB.
+ * The maximum number of unanswered requests and untaken answers of one reflection stream; a further request ends the stream: too
+ * many requests. An answer has up to 60 KiB.
  */
 export const maxReflectionsPerStream = 100;
 

@@ -45,6 +45,18 @@ export class FileDescriptors {
     );
   }
 
+  /** Encodes a file and all its imports, each as a FileDescriptorProto, without repeats. */
+  encodeWithImports(file: DescFile): Uint8Array[] {
+    const found = new Set<DescFile>();
+    const add = (each: DescFile): void => {
+      if (found.has(each)) return;
+      found.add(each);
+      each.dependencies.forEach(add);
+    };
+    add(file);
+    return Array.from(found, ({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+  }
+
   /** Whether there is such a message. No message has extensions. */
   hasMessage(name: string): boolean {
     return this.registry.getMessage(name) !== undefined;
@@ -59,16 +71,4 @@ const membersOf = (
   if (type.kind === "enum") return type.parent === undefined ? type.values : [];
   if (type.kind !== "message") return [];
   return [...type.fields, ...type.oneofs, ...type.nestedEnums.flatMap(({ values }) => values)];
-};
-
-/** Encodes a file and all its imports, each as a FileDescriptorProto, without repeats. */
-export const encodeWithImports = (file: DescFile): Uint8Array[] => {
-  const found = new Set<DescFile>();
-  const add = (each: DescFile): void => {
-    if (found.has(each)) return;
-    found.add(each);
-    each.dependencies.forEach(add);
-  };
-  add(file);
-  return Array.from(found, ({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
 };

@@ -1,7 +1,8 @@
+import type { DescFile } from "@bufbuild/protobuf";
 import { ServerReflectionRequest, ServerReflectionResponse } from "../../proto/index.js";
 import { type Caller, maxReflectionsPerStream, ServerError } from "../base/index.js";
 import { bidi, type Method, type RequestSink, type ResponseStream, RpcError, statusCode } from "../rpc/index.js";
-import { encodeWithImports, FileDescriptors } from "./file-descriptors.js";
+import type { FileDescriptors } from "./file-descriptors.js";
 
 type ReflectionAnswer = NonNullable<ServerReflectionResponse["messageResponse"]>;
 
@@ -13,8 +14,7 @@ type ReflectionAnswer = NonNullable<ServerReflectionResponse["messageResponse"]>
  * @see gRPC, server reflection protocol
  */
 export const reflectionMethods = (check: (caller: Caller) => void): Method[] => {
-  let known: FileDescriptors | undefined;
-  const descriptors = (): FileDescriptors => (known ??= new FileDescriptors()); // built on the first request: most members get none
+  const descriptors = new LazyDescriptors();
   return ["v1", "v1alpha"].map((version) =>
     bidi(
       `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
@@ -28,32 +28,76 @@ export const reflectionMethods = (check: (caller: Caller) => void): Method[] => 
   );
 };
 
-/** A reflection stream; each request is answered at once. */
+/** The descriptors, and their code, are loaded for the first request: most members get none, and start earlier. */
+class LazyDescriptors {
+  private whenLoaded: Promise<FileDescriptors> | undefined;
+
+  /** Resolves to the descriptors. After an error, such as too many open files, the next call loads them again. */
+  load(): Promise<FileDescriptors> {
+    return (this.whenLoaded ??= this.create());
+  }
+
+  private async create(): Promise<FileDescriptors> {
+    try {
+      const { FileDescriptors } = await import("./file-descriptors.js");
+      return new FileDescriptors();
+    } catch (error) {
+      this.whenLoaded = undefined;
+      throw error;
+    }
+  }
+}
+
+/** A reflection stream; the requests are answered in their order. */
 class ReflectionStream implements RequestSink<ServerReflectionRequest> {
-  /** Number of untaken answers. */
+  /** The number of requests that wait for the descriptors, and of untaken answers. */
+  private pending = 0;
   private untaken = 0;
+  private isClosed = false;
+  /** Resolves once all earlier requests are answered. */
+  private whenAnswered: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly descriptors: () => FileDescriptors,
+    private readonly descriptors: LazyDescriptors,
     private readonly stream: ResponseStream<ServerReflectionResponse>,
   ) {
     stream.onDrain(() => (this.untaken = 0));
   }
 
-  /** @throws RpcError for an empty request; ServerError if too many answers are untaken: the stream ends */
+  /** @throws ServerError if too many requests are pending or too many answers untaken: the stream ends */
   onRequest(request: ServerReflectionRequest): void {
-    if (this.untaken >= maxReflectionsPerStream)
-      throw new ServerError("too-many-requests", `${maxReflectionsPerStream} answers of one stream are unread`);
-    const messageResponse = answerTo(request, this.descriptors());
-    if (!this.stream.send({ validHost: request.host, originalRequest: request, messageResponse })) this.untaken += 1;
+    if (this.pending + this.untaken >= maxReflectionsPerStream)
+      throw new ServerError("too-many-requests", `${maxReflectionsPerStream} requests of one stream are unanswered, or their answers unread`);
+    this.pending += 1;
+    this.inOrder((descriptors) => this.answer(request, descriptors));
   }
 
   onHalfClose(): void {
-    this.stream.end();
+    this.inOrder(() => this.stream.end());
   }
 
   onClosed(): void {
-    // The stream holds no resources.
+    this.isClosed = true;
+  }
+
+  /** @throws RpcError for an empty request */
+  private answer(request: ServerReflectionRequest, descriptors: FileDescriptors): void {
+    this.pending -= 1;
+    const messageResponse = answerTo(request, descriptors);
+    if (!this.stream.send({ validHost: request.host, originalRequest: request, messageResponse })) this.untaken += 1;
+  }
+
+  /** Runs a step once the descriptors are loaded and the earlier steps have run; an error ends the stream. */
+  private inOrder(step: (descriptors: FileDescriptors) => void): void {
+    this.whenAnswered = this.whenAnswered
+      .then(() => this.descriptors.load())
+      .then((descriptors) => {
+        if (!this.isClosed) step(descriptors);
+      })
+      .catch((error: unknown) => {
+        this.isClosed = true;
+        this.stream.fail(error);
+      });
   }
 }
 
@@ -64,9 +108,9 @@ const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: File
       return { $case: "listServicesResponse", value: { service } };
     }
     case "fileByFilename":
-      return fileAnswer(descriptors.findFile(messageRequest.value), messageRequest.value);
+      return fileAnswer(descriptors, descriptors.findFile(messageRequest.value), messageRequest.value);
     case "fileContainingSymbol":
-      return fileAnswer(descriptors.fileOf(messageRequest.value), messageRequest.value);
+      return fileAnswer(descriptors, descriptors.fileOf(messageRequest.value), messageRequest.value);
     case "fileContainingExtension":
       return notFoundAnswer(`extension of ${messageRequest.value.containingType}`);
     case "allExtensionNumbersOfType":
@@ -81,10 +125,10 @@ const answerTo = ({ messageRequest }: ServerReflectionRequest, descriptors: File
   }
 };
 
-const fileAnswer = (file: Parameters<typeof encodeWithImports>[0] | undefined, asked: string): ReflectionAnswer =>
+const fileAnswer = (descriptors: FileDescriptors, file: DescFile | undefined, asked: string): ReflectionAnswer =>
   file === undefined
     ? notFoundAnswer(asked)
-    : { $case: "fileDescriptorResponse", value: { fileDescriptorProto: encodeWithImports(file) } };
+    : { $case: "fileDescriptorResponse", value: { fileDescriptorProto: descriptors.encodeWithImports(file) } };
 
 const notFoundAnswer = (what: string): ReflectionAnswer => ({
   $case: "errorResponse",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { type TestContext } from "node:test";
+import { test, type TestContext } from "node:test";
 import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
@@ -11,7 +11,9 @@ import { systemClock } from "../../../platform/index.js";
 import { ServerReflectionRequest, ServerReflectionResponse } from "../../../proto/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { reflectionMethods } from "../../../server/services/reflection.js";
+import type { Call } from "../../../server/rpc/method-table.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
+import { eventually } from "../../support/deadline.js";
 import { type CreateEngine, handTo, onEachEngine } from "../net/engines.js";
 
 type Asked = ServerReflectionRequest["messageRequest"];
@@ -135,4 +137,26 @@ onEachEngine(
 onEachEngine("an empty request ends its stream with INVALID_ARGUMENT", async (t, createEngine) => {
   const ask = await setUp(t, createEngine);
   await assert.rejects(ask([undefined]), ({ code }: ServiceError) => code === status.INVALID_ARGUMENT);
+});
+
+test("a request beyond 100 whose answers are not taken ends its stream, also while the descriptors are loaded", async () => {
+  const [method] = reflectionMethods(() => undefined);
+  assert.ok(method?.kind === "bidi");
+  let sent = 0;
+  const untakenStream = {
+    send: () => {
+      sent += 1;
+      return false;
+    },
+    sendEach: () => assert.fail(),
+    onDrain: () => undefined,
+    end: () => undefined,
+    fail: (error: unknown) => assert.fail(error as Error),
+  };
+  const sink = method.open({} as Call, untakenStream);
+  const request = { host: "here", messageRequest: bySymbol("etcdserverpb.KV") } as never;
+  for (let n = 0; n < 60; n++) sink.onRequest(request);
+  await eventually(10_000, "60 answers", () => sent === 60 || undefined);
+  for (let n = 0; n < 40; n++) sink.onRequest(request);
+  assert.throws(() => sink.onRequest(request), /unanswered/);
 });
