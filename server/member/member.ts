@@ -97,7 +97,8 @@ export class Member implements AsyncDisposable {
       replica = await openReplica(parts, config, environment, events);
       const serving = createServing(config, environment, replica, createEngine);
       const metricsConnections = clientConnections(environment, share);
-      const metricsParts = { http: serving.metricsHttp, connections: metricsConnections, tls, onAcceptError };
+      const metricsHttp = serving.createMetricsHttp();
+      const metricsParts = { http: metricsHttp, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.urls.listenMetrics, metricsParts);
       const member = new Member(
         config,

@@ -136,11 +136,11 @@ export interface Serving {
   readonly engine: Engine;
   /** Serves HTTP/1.1 connections. */
   readonly http: HttpServer;
-  /** Serves the pages of metrics and health, without the others. */
-  readonly metricsHttp: HttpServer;
   readonly methods: readonly Method[];
   /** The calls that wait for a lock or for leadership; stopped before the member. */
   readonly waiting: WaitingCalls;
+  /** Creates a server of HTTP/1.1 connections for the pages of metrics and health, without the others. */
+  createMetricsHttp(): HttpServer;
 }
 
 /** Creates the components that serve `replica` to clients. */
@@ -167,8 +167,8 @@ export const createServing = (
     numbers: { readMetrics: () => metricsText(measured), readVariables: () => debugVariables(measured) },
   });
   const http = new HttpServer(pages, clock, config.clients, config.clients.gateway ? gatewayOf(options) : undefined);
-  const metricsHttp = new HttpServer(metricsAndHealth(pages), clock);
-  return { engine, http, metricsHttp, methods, waiting };
+  const createMetricsHttp = (): HttpServer => new HttpServer(metricsAndHealth(pages), clock);
+  return { engine, http, methods, waiting, createMetricsHttp };
 };
 
 /** Leaves out the pages that etcd serves on the client port only. */

@@ -40,14 +40,10 @@ export interface ConnectionRules {
   readonly keepAliveTimeoutMs?: number | undefined;
 }
 
-/** Receives the headers of the frames that Node sends to the client; `Http2Connection` implements it. */
-interface ServerFrameListener {
-  onServerFrame(header: FrameHeader): void;
-}
-
 /** Inspects the headers of the frames that Node sends. */
 class ServerFrames implements FrameVisitor {
-  constructor(private readonly listener: ServerFrameListener) {}
+  /** @param onFrame called at the beginning of each frame */
+  constructor(private readonly onFrame: (header: FrameHeader) => void) {}
 
   shouldReadWhole(): boolean {
     return false;
@@ -58,7 +54,7 @@ class ServerFrames implements FrameVisitor {
   }
 
   onBegin(header: FrameHeader): void {
-    this.listener.onServerFrame(header);
+    this.onFrame(header);
   }
 
   onBytes(): void {
@@ -76,7 +72,7 @@ class ServerFrames implements FrameVisitor {
  * - Resets reach Node at the rate that it allows.
  * - A client that pings too often, or never begins a request, gets a GOAWAY as from etcd, and its connection ends.
  */
-export class Http2Connection extends Duplex implements FrameVisitor, ServerFrameListener {
+export class Http2Connection extends Duplex implements FrameVisitor {
   private readonly streams = new StreamTable();
   private readonly input = new NodeInput(this.streams);
   private readonly pings: PingPolicy;
@@ -89,7 +85,7 @@ export class Http2Connection extends Duplex implements FrameVisitor, ServerFrame
     },
   );
   private readonly fromClient = new FrameCutter(this);
-  private readonly fromServer = new FrameCutter(new ServerFrames(this));
+  private readonly fromServer = new FrameCutter(new ServerFrames((header) => this.onServerFrame(header)));
   private isWanted = false;
   private clientHasEnded = false;
   private resetTimer: NodeJS.Timeout | undefined;
@@ -277,7 +273,7 @@ export class Http2Connection extends Duplex implements FrameVisitor, ServerFrame
     this.input.add(bytes);
   }
 
-  onServerFrame({ type, flags, stream }: FrameHeader): void {
+  private onServerFrame({ type, flags, stream }: FrameHeader): void {
     if (type === frameType.headers || type === frameType.data) this.pings.onSent();
     if (isEndOfStream(type, flags)) this.streams.endOfServer(stream);
     if (type === frameType.resetStream) {
