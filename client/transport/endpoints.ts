@@ -413,13 +413,14 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
       stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
     );
     const stopListening = onAbort(signal, () => stream.end(notSentError(signal)));
-    stream.send(request);
-    stream.finish();
     try {
+      stream.send(request);
+      stream.finish();
       return await answers.whenComplete;
     } finally {
       stopTimer();
       stopListening();
+      stream.end(notSentError(undefined)); // a stream whose request could not be sent is still open
     }
   }
 

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { Client, EtcdError, prefixEnd } from "../../client/index.js";
+import { Client, EtcdError, prefixEnd, type Transport } from "../../client/index.js";
 import { CounterError, type RangeRequest, SnapshotResponse } from "../../proto/index.js";
 import { VirtualClock } from "../../testing/virtual-clock.js";
 import { FakeServer, oneKey, type Answers } from "./fake-server.js";
@@ -250,6 +250,18 @@ describe("a request without an answer", () => {
     }
   });
 
+  test("leaves no stream, timer or listener if the transport throws when it sends the request", async () => {
+    const transport = new ThrowingTransport();
+    const clock = new VirtualClock();
+    await using client = new Client({ endpoints: ["a"], transport }, clock);
+    const { signal } = new AbortController();
+    assert.equal(await failure(client.kv.getStream("k", { signal })), transport.error);
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+    assert.deepEqual([transport.opened, transport.cancelled], [1, 1]);
+    await client.close(); // stops the timer of its connection
+    assert.equal(clock.pendingTimers, 0);
+  });
+
   test("is not sent if its signal is already aborted", async () => {
     await using pair = await connect();
     const put = pair.client.kv.put("k", "v", { signal: AbortSignal.abort() });
@@ -374,6 +386,35 @@ test("prefixEnd returns the first key behind a prefix, and leaves the prefix unc
     assert.deepEqual([...given], [...prefix]);
   }
 });
+
+/** A transport that is connected immediately; its streams throw instead of sending. */
+class ThrowingTransport implements Transport {
+  readonly error = new Error("cannot encode the request");
+  opened = 0;
+  cancelled = 0;
+
+  open(): ReturnType<Transport["open"]> {
+    return {
+      state: "ready",
+      connect: () => undefined,
+      onStateChange: () => undefined,
+      failureReason: () => Promise.resolve("none"),
+      unary: () => ({ cancel: () => undefined }),
+      bidi: () => {
+        this.opened++;
+        return {
+          send: () => {
+            throw this.error;
+          },
+          cancel: () => {
+            this.cancelled++;
+          },
+        };
+      },
+      close: () => undefined,
+    };
+  }
+}
 
 /** Returns a request with its bytes as text. */
 const plainOf = (request: unknown): unknown => {
