@@ -24,13 +24,12 @@ export interface Granted {
 /** Renews a lease on the stream of its client, from its creation until `stop` or the loss. */
 export class Renewals implements Renewing {
   readonly id: bigint;
-  /** The time until which the lease certainly exists. */
-  certainUntil = 0;
   private readonly clock: Clock;
   private readonly answerTimeoutMs: number;
   /** Time at which the unanswered renewal was sent. */
   private askedAt: number | undefined;
   private stopTimer: () => void = () => undefined;
+  private certainlyHeldUntil = 0;
 
   /** @param onLost called at most once, when the renewals have stopped because the lease is lost */
   constructor(
@@ -43,6 +42,11 @@ export class Renewals implements Renewing {
     this.answerTimeoutMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.answerTimeoutMs);
     this.scheduleRenewal(sentAt, ttlSeconds);
     stream.add(this);
+  }
+
+  /** The time until which the lease certainly exists, by the client's clock. */
+  get certainUntil(): number {
+    return this.certainlyHeldUntil;
   }
 
   onOpen(): void {
@@ -72,13 +76,13 @@ export class Renewals implements Renewing {
 
   private scheduleRenewal(sentAt: number, ttlSeconds: number): void {
     this.askedAt = undefined;
-    this.certainUntil = sentAt + ttlSeconds * 1000 * (1 - safetyMargin);
+    this.certainlyHeldUntil = sentAt + ttlSeconds * 1000 * (1 - safetyMargin);
     this.wakeAt(sentAt + (ttlSeconds * 1000) / renewalsPerTtl);
   }
 
   private wakeAt(time: number): void {
     this.stopTimer();
-    const delay = Math.min(time, this.certainUntil) - this.clock.now();
+    const delay = Math.min(time, this.certainlyHeldUntil) - this.clock.now();
     // `every`, because a repeated timer does not keep the process alive; an open connection does. The delay is rounded up: Node's
     // timers may fire early by a fraction of a millisecond.
     const stop = this.clock.every(Math.min(Math.max(Math.ceil(delay), 1), longestPauseMs), () => {
@@ -89,7 +93,7 @@ export class Renewals implements Renewing {
   }
 
   private wake(): void {
-    if (this.clock.now() >= this.certainUntil) this.lose(new LeaseLostError(this.id, "unconfirmed"));
+    if (this.clock.now() >= this.certainlyHeldUntil) this.lose(new LeaseLostError(this.id, "unconfirmed"));
     else if (this.askedAt === undefined) this.renew();
     else {
       this.askedAt = undefined;
