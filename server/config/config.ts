@@ -325,7 +325,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
       metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text means basic, as in etcd
     },
   };
-  checkUrls(config, flags);
+  checkUrls(config.urls, flags);
   checkBootstrap(flags);
   checkTimes(config.raft);
   return config;
@@ -344,8 +344,11 @@ const urls = (flag: string, value: string): MemberUrl[] => {
  * Returns a cluster of this member alone, or none with DNS discovery; as in etcd, the name of a service is enough for the
  * latter.
  */
-const defaultCluster = ({ name, discoverySrv, discoverySrvName }: ServerFlags, urls: readonly MemberUrl[]): string =>
-  discoverySrv + discoverySrvName === "" ? urls.map(({ text }) => `${name}=${text}`).join(",") : "";
+const defaultCluster = (
+  { name, discoverySrv, discoverySrvName }: ServerFlags,
+  advertisePeer: readonly MemberUrl[],
+): string =>
+  discoverySrv + discoverySrvName === "" ? advertisePeer.map(({ text }) => `${name}=${text}`).join(",") : "";
 
 const discovery = ({ discoverySrv, discoverySrvName }: ServerFlags): DnsDiscovery | undefined =>
   discoverySrv === "" ? undefined : { domain: discoverySrv, serviceName: discoverySrvName };
@@ -482,10 +485,10 @@ const parseInitialCluster = (value: string): InitialMember[] => {
   return [...members].map(([name, peerUrls]) => ({ name, peerUrls: peerUrls.sort() }));
 };
 
-const checkUrls = ({ urls }: MemberConfig, flags: ServerFlags): void => {
+const checkUrls = ({ listenPeer, listenClient, listenMetrics }: UrlConfig, flags: ServerFlags): void => {
   if (flags.listenClientUrls !== undefined && flags.advertiseClientUrls === undefined)
     throw new StartError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
-  const listen = [...urls.listenPeer, ...urls.listenClient, ...urls.listenMetrics];
+  const listen = [...listenPeer, ...listenClient, ...listenMetrics];
   try {
     listen.forEach(mustBeBindable);
   } catch (error) {
