@@ -57,7 +57,7 @@ export interface StoreSettings {
   /** The quota, in bytes; absent: so large that it is never reached. */
   readonly quotaBytes?: number | undefined;
   /** Whether members deactivate their own alarms NOSPACE. */
-  readonly disarmsItself?: boolean;
+  readonly shouldDisarmItself?: boolean;
 }
 
 /** Receives the events of a host. */
@@ -348,7 +348,7 @@ const configOf = (name: string, { members, times, log, store }: ClusterSettings)
     electionTimeout: String(times.electionMs),
     watchProgressNotifyInterval: `${times.watchProgressMs}ms`,
     quotaBackendBytes: String(store.quotaBytes ?? defaultFlags.quotaBackendBytes),
-    autoDisarmNospace: String(store.disarmsItself ?? false),
+    autoDisarmNospace: String(store.shouldDisarmItself ?? false),
   });
   const { snapshotCount, snapshotCatchUpEntries } = log;
   const { leaseCheckpointMs = config.store.leaseCheckpointMs } = times;

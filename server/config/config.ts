@@ -104,7 +104,7 @@ export interface StoreConfig {
   /** The quota; below 0: no quota (etcd: `--quota-backend-bytes`). */
   readonly quotaBytes: number;
   /** Whether this member deactivates its alarm NOSPACE once there is space again. */
-  readonly disarmsItself: boolean;
+  readonly shouldDisarmItself: boolean;
   /** Undefined: only clients compact the history. */
   readonly autoCompaction: AutoCompaction | undefined;
   /**
@@ -299,7 +299,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
       maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
       // 0 means the default, as in etcd.
       quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
-      disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
+      shouldDisarmItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
       autoCompaction: autoCompaction(flags),
       leaseCheckpointMs: hasLeaseCheckpoints(flags) ? leaseCheckpointMs : undefined,
       watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),

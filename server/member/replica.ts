@@ -122,7 +122,7 @@ export class Replica implements NodeListener, PeersListener {
     this.teardown = options.teardown;
     this.peerIncarnations = durable.peerIncarnations;
     const { electionMs } = config.raft;
-    const { maxRequestBytes, quotaBytes, disarmsItself } = config.store;
+    const { maxRequestBytes, quotaBytes, shouldDisarmItself } = config.store;
     const { memberId: self, incarnation, store, applied } = durable;
     const timeoutMs = 5_000 + 2 * electionMs; // the timeout of a client's request, as in etcd
     this.clusterId = durable.clusterId;
@@ -160,7 +160,7 @@ export class Replica implements NodeListener, PeersListener {
     this.calls = new PeerCalls({ self, incarnation, timeoutMs, clock }, leaseCalls, this.peers);
     this.transfer = new LeadershipTransfer({ self, clock, logger }, this.node);
     this.quota = new SpaceQuota(
-      { quotaBytes, disarmsItself, member: self, clock, logger },
+      { quotaBytes, shouldDisarmItself, member: self, clock, logger },
       store,
       proposals,
       this.applier,

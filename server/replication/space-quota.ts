@@ -20,7 +20,7 @@ export interface SpaceQuotaOptions {
   /** The bytes at which the store is full; below 0: never. */
   readonly quotaBytes: number;
   /** Whether this member deactivates its alarm once the store is small enough again. */
-  readonly disarmsItself: boolean;
+  readonly shouldDisarmItself: boolean;
   readonly member: MemberId;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -62,7 +62,7 @@ export class SpaceQuota {
     private readonly applied: AppliedAlarms,
   ) {
     this.limitBytes = options.quotaBytes < 0 ? Infinity : options.quotaBytes;
-    if (options.disarmsItself) this.stopTimer = options.clock.every(disarmCheckMs, () => void this.disarmIfFree());
+    if (options.shouldDisarmItself) this.stopTimer = options.clock.every(disarmCheckMs, () => void this.disarmIfFree());
   }
 
   /** The configured quota, as the member reports it. */

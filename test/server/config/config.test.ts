@@ -32,7 +32,7 @@ test("the configuration without flags is etcd's single member", () => {
   );
   assert.deepEqual([raft.snapshotCount, raft.snapshotCatchUpEntries], [10_000, 5_000]);
   assert.equal(config({ snapshotCount: "0" }).raft.snapshotCount, 10_000, "as in etcd");
-  assert.deepEqual([store.quotaBytes, store.disarmsItself], [2 ** 31, false]);
+  assert.deepEqual([store.quotaBytes, store.shouldDisarmItself], [2 ** 31, false]);
   assert.deepEqual(
     ["-1", "1", "0x10"].map((quotaBackendBytes) => config({ quotaBackendBytes }).store.quotaBytes),
     [-1, 1, 16],

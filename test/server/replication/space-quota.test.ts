@@ -15,12 +15,12 @@ const cost = 300;
 
 interface Setting {
   readonly quotaBytes?: number;
-  readonly disarmsItself?: boolean;
+  readonly shouldDisarmItself?: boolean;
   readonly sizeBytes?: number;
 }
 
 /** Sets up a quota over a store whose size the test sets; proposed alarms are applied immediately. */
-const quotaOver = ({ quotaBytes = 1_000_000, disarmsItself = false, sizeBytes = 0 }: Setting) => {
+const quotaOver = ({ quotaBytes = 1_000_000, shouldDisarmItself = false, sizeBytes = 0 }: Setting) => {
   const clock = new VirtualClock();
   const world = {
     sizeBytes,
@@ -50,7 +50,7 @@ const quotaOver = ({ quotaBytes = 1_000_000, disarmsItself = false, sizeBytes = 
     world.all = action === Action.ACTIVATE ? [mine] : [];
     handler.onResult(undefined);
   };
-  const options = { quotaBytes, disarmsItself, member: self, clock, logger: recordingLogger().logger };
+  const options = { quotaBytes, shouldDisarmItself, member: self, clock, logger: recordingLogger().logger };
   const quota = new SpaceQuota(options, store, { proposeOwn }, { alarms: world });
   const write = async (bytes = cost): Promise<"passed" | ServerError["code"]> => {
     if (quota.hasRoomFor(bytes)) return "passed";
@@ -124,7 +124,7 @@ test("a member deactivates its alarm only with --auto-disarm-nospace, and below 
   await turn();
   assert.deepEqual(kept.log, ["raised"]);
 
-  const world = quotaOver({ sizeBytes: 2_000_000, disarmsItself: true });
+  const world = quotaOver({ sizeBytes: 2_000_000, shouldDisarmItself: true });
   await world.write();
   world.sizeBytes = 900_000;
   world.clock.advance(10_000);

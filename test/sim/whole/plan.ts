@@ -131,7 +131,7 @@ export const planOf = (seed: number): Plan => {
 const spaceOf = (seed: number, hasUsers: boolean): Omit<StoreSettings, "readMs"> => {
   const random = sourceFor(seed, "space");
   if (hasUsers || !random.chance(0.4)) return {};
-  return { quotaBytes: random.between(50_000, 70_000), disarmsItself: random.chance(0.3) };
+  return { quotaBytes: random.between(50_000, 70_000), shouldDisarmItself: random.chance(0.3) };
 };
 
 /**

@@ -218,7 +218,7 @@ export class Simulation {
       actors.push(...[this.admin, ...this.users].map((user) => this.own(user.run(usersAreChecked))));
     }
     if (this.alarms !== undefined) {
-      const options = { leavesAlarms: this.plan.settings.store.disarmsItself === true };
+      const options = { leavesAlarms: this.plan.settings.store.shouldDisarmItself === true };
       const operator = new SpaceOperator(this.world, this.alarms, sourceFor(this.plan.seed, "operator"), options);
       actors.push(this.own(operator.run()));
     }
