@@ -50,7 +50,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await assertServes(dial);
   });
 
-  test("CONTINUATION without end", async (t) => {
+  test("a header block with CONTINUATION frames beyond the limit ends the connection: too_many_headers", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
     client.send(frame(frameType.headers, 0, 1, indexedField(3)));
@@ -78,7 +78,7 @@ describe("a hostile client is disconnected, others are served", () => {
     ["unknown frames", frame(0x55, 0, 0)],
     ["acknowledgements of pings", frame(frameType.ping, 1, 0, Buffer.alloc(8))],
   ] as const)
-    test(`a flood of ${what}`, async (t) => {
+    test(`a flood of ${what} ends the connection: too_many_idle_frames`, async (t) => {
       const { dial } = await serve(t, { clock: new VirtualClock() });
       const client = dial();
       client.send(...Array.from({ length: idleFrameBurst + 200 }, () => sent));
@@ -86,7 +86,7 @@ describe("a hostile client is disconnected, others are served", () => {
       await assertServes(dial);
     });
 
-  test("a flood of empty DATA", async (t) => {
+  test("a flood of empty DATA ends the connection: too_many_idle_frames", async (t) => {
     const { dial } = await serve(t, { clock: new VirtualClock() });
     const client = dial();
     client.send(
@@ -97,7 +97,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await assertServes(dial);
   });
 
-  test("a flood of PING", async (t) => {
+  test("a flood of PING ends the connection: too_many_pings", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
     client.send(...Array.from({ length: 20 }, () => frame(frameType.ping, 0, 0, Buffer.alloc(8))));
@@ -105,7 +105,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await assertServes(dial);
   });
 
-  test("a frame larger than allowed", async (t) => {
+  test("a frame larger than allowed ends the connection: frame too large", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Echo"), frame(frameType.data, 0, 1, Buffer.alloc(16_385)));
@@ -113,7 +113,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await assertServes(dial);
   });
 
-  test("messages that begin and never end, beyond the memory for them", async (t) => {
+  test("a message that begins beyond the memory for incomplete messages ends its call: RESOURCE_EXHAUSTED", async (t) => {
     const { dial } = await serve(t, { maxRequestBytes: maxPartialBytes / 4 });
     const client = dial();
     const begun = Buffer.alloc(6);
@@ -130,7 +130,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await assertServes(dial);
   });
 
-  test("one message beyond that memory is received alone, if --max-request-bytes allows it", async (t) => {
+  test("a single message beyond that memory is received alone, if --max-request-bytes allows it", async (t) => {
     const { dial } = await serve(t, { maxRequestBytes: 5 * maxPartialBytes });
     const client = dial();
     const prefixOf = (length: number): Buffer => {
@@ -200,7 +200,7 @@ describe("a hostile client is disconnected, others are served", () => {
     await within(5_000, "the end of the connection", closed);
   });
 
-  test("a frame that is never completed", async (t) => {
+  test("a frame that is never completed ends the connection: incomplete_frame", async (t) => {
     const clock = new VirtualClock();
     const { dial } = await serve(t, { clock });
     const client = dial();
