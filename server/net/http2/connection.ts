@@ -23,6 +23,7 @@ import {
   idleFrameBurst,
   idleFramesPerSecond,
   lingerMs,
+  maxCopiedBytes,
   maxHeaderListBytes,
   maxIncompleteMs,
   maxUnreadBytes,
@@ -72,11 +73,6 @@ export interface ConnectionLimits {
 
 /** The interval of `sweep`, in milliseconds. */
 export const connectionSweepMs = 1_000;
-/**
- * The approximate number of bytes of answers in pieces that one sweep copies for a connection: 2 ms. The next sweep copies
- * more.
- */
-const maxCopiedBytes = 2 * 1024 * 1024;
 
 /**
  * A client's connection (RFC 9113), from the end of the preface to the close of its socket. Each type of frame has a method

@@ -12,7 +12,7 @@ import {
 } from "./connection.js";
 import { FlushQueue } from "./flush-queue.js";
 import { GrpcService } from "./grpc-service.js";
-import { maxStreams } from "./limits.js";
+import { drainCheckMs, maxStreams } from "./limits.js";
 import { LiteralCache } from "./literal-cache.js";
 import { ChunkPool } from "./output.js";
 
@@ -28,8 +28,6 @@ export interface GrpcServerOptions {
   readonly clock: Clock;
 }
 
-/** The interval, at a stop, in which a client must read some of its last answers, and close after all of them; in milliseconds. */
-const drainCheckMs = 500;
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 
 /** Serves gRPC on accepted sockets. */

@@ -42,6 +42,12 @@ export const maxPartialBytesOfAll = 256 * 1024 * 1024;
 /** Bytes of output in addition to the current write to the socket; beyond, answers wait in the queues of their streams. */
 export const maxGatheredBytes = 128 * 1024;
 
+/** The approximate number of bytes of answers in pieces that one sweep copies for a connection: 2 ms. The next sweep copies more. */
+export const maxCopiedBytes = 2 * 1024 * 1024;
+
+/** Bytes of a status text, which may quote the client; it fits in a frame and in a chunk of output. Beyond: the text is cut. */
+export const maxStatusTextBytes = 8 * 1024;
+
 /** Bytes of output at which a connection is not read until its client has read some of them. */
 export const maxUnreadBytes = 256 * 1024;
 
@@ -74,6 +80,12 @@ export const maxRememberedHeadBytes = 2 * 1024;
 
 /** The time to send the last frames and for the client to close, once a connection is over; in milliseconds. */
 export const lingerMs = 1_000;
+
+/**
+ * The interval, at a stop, in which a client must read some of its last answers, and close after all of them; in milliseconds.
+ * Beyond: the connection is closed.
+ */
+export const drainCheckMs = 500;
 
 /**
  * Closed streams that a connection records, to distinguish a late frame from a wrong one. Beyond: a late frame is answered by a

@@ -5,7 +5,7 @@ import type { Labelled, ListMessage } from "../../rpc/index.js";
 import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
 import type { FlushQueue } from "./flush-queue.js";
 import { HpackEncoder } from "./hpack-encoder.js";
-import { maxFrameBytes, maxGatheredBytes } from "./limits.js";
+import { maxFrameBytes, maxGatheredBytes, maxStatusTextBytes } from "./limits.js";
 import { OpenFrame } from "./open-frame.js";
 import { Output, type ChunkPool, type OutputPart } from "./output.js";
 import { encodeStatusMessage } from "./status-message.js";
@@ -32,8 +32,6 @@ export interface SharedMemory {
 const maxDirectBytes = 8 * 1024;
 /** Room for two frames of headers, one of data, and the table size update that may precede a block. */
 const answerOverheadBytes = 128;
-/** The maximum length of a status text, in bytes; it fits in a frame and in a chunk of output. */
-const maxStatusTextBytes = 8 * 1024;
 /** The initial window of a connection (RFC 9113 §6.9.2). */
 const firstWindowBytes = 65_535;
 
