@@ -7,7 +7,14 @@ import { describe, test } from "node:test";
 import fc from "../../../support/fast-check.js";
 import { maxUnsentBytes } from "../../../../server/base/index.js";
 import { connectionSweepMs } from "../../../../server/net/http2/connection.js";
-import { frame, frameType, numberFrame, preface, settingsFrame } from "../../../../server/net/http2/frames.js";
+import {
+  frame,
+  frameHeaderBytes,
+  frameType,
+  numberFrame,
+  preface,
+  settingsFrame,
+} from "../../../../server/net/http2/frames.js";
 import {
   idleFrameBurst,
   maxContinuations,
@@ -16,6 +23,7 @@ import {
   lingerMs,
   maxPartialBytes,
 } from "../../../../server/net/http2/limits.js";
+import { encodeStatusMessage } from "../../../../server/net/http2/status-message.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
 import { within } from "../../../support/deadline.js";
 import { indexedField, literal, plainBlock } from "./hpack-writer.js";
@@ -284,6 +292,98 @@ describe("a hostile client is disconnected, others are served", () => {
         await within(5_000, "the end of the connection", client.whenClosed);
       }),
       { numRuns: 150 },
+    );
+    await assertServes(dial);
+  });
+});
+
+describe("any grpc-timeout", () => {
+  test("ends at most its call: by INTERNAL if malformed, by a reset if no field may have the value", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    let next = 1;
+    const valid = fc.stringMatching(/^[0-9]{1,8}[HMSmun]$/);
+    const similar = fc.stringMatching(/^[0-9HMSmunh+\-. \0\r\n]{0,11}$/);
+    const garbage = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(valid, similar, garbage), async (timeout) => {
+        const [stream, another] = [next, next + 2];
+        next += 4;
+        client.send(headers(stream, "/test.S/Echo", { "grpc-timeout": timeout }));
+        client.send(data(stream, message(Buffer.of()), endStream), call(another, "/test.S/Echo"));
+        if (/[\0\r\n]/.test(timeout)) assert.equal(await client.reset(stream), 1);
+        else {
+          const { fields } = await client.end(stream);
+          if (/^[0-9]{1,8}[HMSmun]$/.test(timeout)) assert.match(fields["grpc-status"]!, /^[04]$/);
+          else {
+            const details = `malformed grpc-timeout: transport: invalid timeout ${JSON.stringify(timeout)}`;
+            assert.deepEqual([fields["grpc-status"], fields["grpc-message"]], ["13", encodeStatusMessage(details)]);
+          }
+        }
+        assert.equal((await client.end(another)).fields["grpc-status"], "0");
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** Returns the GOAWAY for a SETTINGS frame by RFC 9113 §6.5 and §6.9.2; undefined: the frame is valid. */
+const errorOfSettings = (flags: number, stream: number, payload: Buffer, extraWindow: number): number | undefined => {
+  const [protocol, flowControl, frameSize] = [1, 3, 6];
+  const isAck = (flags & 1) !== 0;
+  if (stream !== 0) return protocol;
+  if (payload.length % 6 !== 0 || (isAck && payload.length > 0)) return frameSize;
+  for (let at = 0; at < payload.length; at += 6) {
+    const [id, value] = [payload.readUInt16BE(at), payload.readUInt32BE(at + 2)];
+    if (id === 2 && value > 1) return protocol;
+    if (id === 4 && value > 2 ** 31 - 1) return flowControl;
+    if (id === 5 && (value < 2 ** 14 || value > 2 ** 24 - 1)) return protocol;
+  }
+  return windowOf(payload) + extraWindow > 2 ** 31 - 1 ? flowControl : undefined;
+};
+
+/** Returns the last initial window in a SETTINGS frame. */
+const windowOf = (payload: Buffer): number => {
+  let window = 65_535;
+  for (let at = 0; at < payload.length; at += 6)
+    if (payload.readUInt16BE(at) === 4) window = payload.readUInt32BE(at + 2);
+  return window;
+};
+
+describe("any SETTINGS frame", () => {
+  const value = fc.oneof(
+    fc.constantFrom(0, 1, 2, 7, 2 ** 14 - 1, 2 ** 14, 65_535, 2 ** 24 - 1, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1),
+    fc.nat(2 ** 32 - 1),
+  );
+  const settings = fc.array(fc.tuple(fc.oneof(fc.nat(8), fc.nat(65_535)), value), { maxLength: 6 });
+  const payload = fc.oneof(
+    settings.map((pairs) => settingsFrame(pairs).subarray(frameHeaderBytes)),
+    fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+  );
+  const usually0 = fc.oneof({ arbitrary: fc.constant(0), weight: 9 }, { arbitrary: fc.nat(255), weight: 1 });
+  const extraWindow = fc.constantFrom(0, 1, 2 ** 31 - 1 - 65_535);
+
+  test("is acknowledged and obeyed, or ends its connection with the error of RFC 9113", async (t) => {
+    const { dial } = await serve(t);
+    await fc.assert(
+      fc.asyncProperty(usually0, usually0, payload, extraWindow, async (flags, stream, bytes, extra) => {
+        const client = dial();
+        if (extra > 0) client.send(headers(1, "/test.S/Stream"), numberFrame(frameType.windowUpdate, 1, extra));
+        client.send(frame(frameType.settings, flags, stream, bytes));
+        const error = errorOfSettings(flags, stream, bytes, extra);
+        if (error !== undefined) assert.equal((await client.goAway())[0], error);
+        else {
+          client.send(call(3, "/test.S/Echo", Buffer.from("abc")), frame(frameType.ping, 0, 0, Buffer.alloc(8)));
+          await client.frame("the answer to a ping", ({ type, flags }) => type === frameType.ping && flags === 1);
+          const acks = client.frames.filter((each) => each.type === frameType.settings && each.flags === 1);
+          assert.equal(acks.length, (flags & 1) === 0 ? 2 : 1);
+          const window = windowOf(bytes);
+          assert.equal(client.body(3).length, Math.min(window, 8));
+          if (window >= 8) assert.equal((await client.end(3)).fields["grpc-status"], "0");
+        }
+        client.socket.destroy();
+      }),
+      { numRuns: 200 },
     );
     await assertServes(dial);
   });

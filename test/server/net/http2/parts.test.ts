@@ -96,6 +96,38 @@ describe("grpc-timeout", () => {
       if (ms === undefined || parsed === undefined) assert.equal(parsed, ms);
       else assert.ok(Math.abs(parsed - ms) < 1e-6, `${parsed}`);
     });
+
+  const nanosecondsOf = {
+    H: 3_600_000_000_000n,
+    M: 60_000_000_000n,
+    S: 1_000_000_000n,
+    m: 1_000_000n,
+    u: 1_000n,
+    n: 1n,
+  };
+  const unit = fc.constantFrom("H", "M", "S", "m", "u", "n");
+
+  test("one to eight digits and a unit are their value in milliseconds", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[0-9]{1,8}$/), unit, (digits, name) => {
+        const ms = Number(BigInt(digits) * nanosecondsOf[name]) / 1e6;
+        const parsed = parseTimeout(digits + name);
+        // The factors of microseconds and nanoseconds are no binary fractions: the last bits may differ.
+        assert.ok(parsed !== undefined && Math.abs(parsed - ms) <= ms * 1e-15, `${parsed}, not ${ms}`);
+      }),
+    );
+  });
+
+  test("any other text is malformed", () => {
+    const garbage = fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+    const digits = fc.stringMatching(/^[0-9]{0,12}[HMSmunhs]?$/);
+    const similar = fc.stringMatching(/^[0-9HMSmunhs+\-. \0٣]{0,11}$/);
+    fc.assert(
+      fc.property(fc.oneof(digits, similar, garbage), (text) => {
+        assert.equal(parseTimeout(text) !== undefined, /^[0-9]{1,8}[HMSmun]$/.test(text));
+      }),
+    );
+  });
 });
 
 describe("deadlines", () => {
