@@ -22,7 +22,7 @@ export interface RequestHead {
  * apart.
  */
 export class RequestHeads {
-  /** `grpc-timeout` of the last request. */
+  /** `grpc-timeout` of the last request; the last one if there are several, as in grpc-go. */
   timeout: string | undefined;
   private readonly heads = emptyList<RequestHead>();
   private next = 0;
@@ -33,7 +33,7 @@ export class RequestHeads {
     for (const head of this.heads) if (this.isSame(head, fields)) return head;
     const head = headOf(fields);
     if (head === undefined) return undefined;
-    this.timeout = fields.find(({ kind }) => kind === headerKind.timeout)?.value;
+    this.timeout = fields.findLast(({ kind }) => kind === headerKind.timeout)?.value;
     if (isSmall(fields)) {
       this.heads[this.next] = head;
       this.next = (this.next + 1) % rememberedHeads;

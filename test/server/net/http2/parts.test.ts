@@ -47,6 +47,21 @@ describe("heads of requests", () => {
     assert.equal(first?.contentType, "application/grpc");
   });
 
+  test("the last of several timeouts counts, in a new head and in a known one", () => {
+    const heads = new RequestHeads();
+    const fields = [
+      ...fieldsOf(pseudo.slice()),
+      ...fieldsOf([
+        ["grpc-timeout", "1S"],
+        ["grpc-timeout", "2S"],
+      ]),
+    ];
+    for (let n = 0; n < 2; n++) {
+      assert.ok(heads.read(fields));
+      assert.equal(heads.timeout, "2S");
+    }
+  });
+
   test("a head with large fields is not cached", () => {
     const heads = new RequestHeads();
     const large = fieldsOf([...pseudo, ["x", "y".repeat(maxRememberedHeadBytes)]]);
