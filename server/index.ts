@@ -31,7 +31,8 @@ export {
   StartError,
 } from "./base/index.js";
 export { Member, type MemberEnvironment } from "./member/index.js";
-export { startMember, type StartMemberOptions } from "./start-member.js";
+export { startMember } from "./start-member.js";
+export type { StartMemberOptions } from "./start-options.js";
 export { warmUpMember } from "./warm-up-member.js";
 export { resetMember, type ResetOptions, type ResetReport } from "./reset/index.js";
 export { makeCertificateFiles } from "./tls/index.js";

@@ -1,41 +1,19 @@
 import { createLogger, type Logger } from "./base/index.js";
-import { configFromFlags, defaultFlags, type ServerFlags } from "./config/index.js";
+import { configFromFlags } from "./config/index.js";
 import { Member } from "./member/index.js";
+import { flagsOf, type StartMemberOptions } from "./start-options.js";
 import { warmUpMember } from "./warm-up-member.js";
 import { systemClock, systemRandom } from "../platform/index.js";
-
-/** Options of a member within a program. The defaults are etcd's. */
-export interface StartMemberOptions {
-  /** The member's name in its cluster. Default: `default`. */
-  readonly name?: string | undefined;
-  /** The data directory, used by this member only. Default: `<name>.etcd`. */
-  readonly dataDir?: string | undefined;
-  /** The URLs for clients, separated by commas. Default: `http://localhost:2379`. */
-  readonly clientUrls?: string | undefined;
-  /** The URLs for the peers, separated by commas. Default: `http://localhost:2380`. */
-  readonly peerUrls?: string | undefined;
-  /** Names and peer URLs of all members of the cluster, including this one. Default: this member only. */
-  readonly members?: Readonly<Record<string, string>> | undefined;
-  /** Receives the log lines. Default: lines of JSON on standard error, from level `warn` on or that of `flags`. */
-  readonly logger?: Logger | undefined;
-  /**
-   * Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. The warm-up is off
-   * unless `{ warmUp: "true" }`.
-   */
-  readonly flags?: Partial<ServerFlags> | undefined;
-  /** Aborts the start: the member is stopped, and the start rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * Starts a member of a cluster in this process. Resolves once it serves clients; members of a new cluster wait for a majority, so start
  * them at the same time. Stop it with `stop()`, or `await using member = await startMember({ dataDir: "data/m1" })`.
  *
- * @throws StartError with the reason and a remedy, FlagError for an invalid flag, TypeError for an unknown option
+ * @throws StartError with the reason and a remedy, FlagError for an invalid flag, TypeError for unknown options and values of a wrong type
  */
 export const startMember = async (options: StartMemberOptions = {}): Promise<Member> => {
-  options.signal?.throwIfAborted();
   const config = configFromFlags(flagsOf(options));
+  options.signal?.throwIfAborted();
   const { signal, logger = stderrLogger(options.flags?.logLevel === undefined ? "warn" : config.monitoring.logLevel) } =
     options;
   const environment = { clock: systemClock, random: systemRandom, logger };
@@ -54,42 +32,6 @@ export const startMember = async (options: StartMemberOptions = {}): Promise<Mem
   } finally {
     signal?.removeEventListener("abort", giveUp);
   }
-};
-
-const flagsOf = ({
-  name,
-  dataDir,
-  clientUrls,
-  peerUrls,
-  members,
-  flags = {},
-  ...rest
-}: StartMemberOptions): ServerFlags => {
-  refuseUnknown("option", rest, ["logger", "signal"]);
-  refuseUnknown("flag", flags, Object.keys(defaultFlags));
-  const given: { readonly [Name in keyof ServerFlags]?: ServerFlags[Name] | undefined } = {
-    name,
-    dataDir,
-    listenClientUrls: clientUrls,
-    advertiseClientUrls: clientUrls,
-    listenPeerUrls: peerUrls,
-    initialAdvertisePeerUrls: peerUrls,
-    initialCluster:
-      members &&
-      Object.entries(members)
-        .map(([member, url]) => `${member}=${url}`)
-        .join(","),
-  };
-  const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined;
-  return {
-    ...defaultFlags,
-    ...Object.fromEntries([...Object.entries(flags), ...Object.entries(given)].filter(isGiven)),
-  };
-};
-
-const refuseUnknown = (what: string, given: object, known: readonly string[]): void => {
-  const unknown = Object.keys(given).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new TypeError(`Cannot start a member: there is no ${what} "${unknown}"`);
 };
 
 const stderrLogger = (level: Parameters<typeof createLogger>[0]["level"]): Logger =>

@@ -53,9 +53,32 @@ test("a start that waits for the other members can be aborted, and the next star
   await assert.rejects(startMember({ ...alone, members, signal: AbortSignal.abort(new Error("late")) }), /late/);
 });
 
-test("unknown options and flags are refused by name", async () => {
-  await assert.rejects(startMember({ datadir: "x" } as object), /there is no option "datadir"/);
-  await assert.rejects(startMember({ flags: { compaction: "1" } as object }), /there is no flag "compaction"/);
+test("options that are unknown, of a wrong type or contradictory are refused by name", async () => {
+  const cases: readonly [options: unknown, error: RegExp][] = [
+    [null, /: expected an object of options, not null$/],
+    ["x", /: expected an object of options, not "x"$/],
+    [{ datadir: "x" }, /: there is no option "datadir"$/],
+    [{ name: "" }, /: name is "", expected a text$/],
+    [{ name: 5 }, /: name is 5, expected a text$/],
+    [{ dataDir: null }, /: dataDir is null, expected a text$/],
+    [{ clientUrls: ["http://a:1"] }, /: clientUrls is \["http:\/\/a:1"\], expected a text$/],
+    [{ members: ["m1"] }, /: members is \["m1"\], expected an object such as \{ m1: /],
+    [{ members: {} }, /: members is empty, expected an object such as /],
+    [{ members: { m1: 1 } }, /: members.m1 is 1, expected a text$/],
+    [{ flags: "x" }, /: flags is "x", expected an object such as /],
+    [{ flags: { maxTxnOps: 5 } }, /: flags.maxTxnOps is 5, expected a text as on the command line$/],
+    [{ flags: { compaction: "1" } }, /: there is no flag "compaction"$/],
+    [{ flags: { "max-txn-ops": "5" } }, /: there is no flag "max-txn-ops"; it is maxTxnOps here$/],
+    [{ flags: { walDir: "x" } }, /: the flag walDir has no effect: ./],
+    [{ dataDir: "a", flags: { dataDir: "b" } }, /: leave out the option dataDir, or the flag dataDir$/],
+    [{ clientUrls: "a", flags: { advertiseClientUrls: "b" } }, /: leave out the option clientUrls, or the flag adv/],
+  ];
+  for (const [options, error] of cases)
+    await assert.rejects(startMember(options as object), (thrown: unknown) => {
+      assert.ok(thrown instanceof TypeError);
+      assert.match(thrown.message, error);
+      return true;
+    });
 });
 
 test("a member within a program warms up only if it is asked to", async () => {
