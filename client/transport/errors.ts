@@ -128,8 +128,10 @@ export class CompactedError extends WatchEndedError {
  * A lease has ended, or may have ended.
  * - `gone`: the server reported it.
  * - `unconfirmed`: no server has answered for so long that the lease may have expired.
+ *
+ * Its code is `aborted`: what needs the lease begins again, with another lease.
  */
-export class LeaseLostError extends Error {
+export class LeaseLostError extends EtcdError {
   override readonly name = "LeaseLostError";
   constructor(
     readonly lease: bigint,
@@ -137,7 +139,7 @@ export class LeaseLostError extends Error {
     options?: ErrorOptions,
   ) {
     const why = reason === "gone" ? "the server does not have it" : "no renewal was answered in time";
-    super(`Lost lease ${lease.toString(16)}: ${why}`, options);
+    super("aborted", `Lost lease ${lease.toString(16)}: ${why}`, "failed", undefined, options);
   }
 }
 

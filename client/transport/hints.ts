@@ -21,6 +21,7 @@ export const isRetryable = ({ code, message, outcome }: Judged): boolean =>
 /** Hints for conditions that are recognized by the server's text. The first match counts. */
 const byText: readonly (readonly [RegExp, string])[] = [
   [/^Cannot connect to/, "Check that a member runs at one of the endpoints, and that these are client addresses."],
+  [/^Lost lease/, "Stop what needs the lease, then acquire the lease, lock or leadership again."],
   [
     /compacted/,
     "Read the current keys and continue from that revision; a watch with `delivery: { resync: true }` does both.",

@@ -3,7 +3,7 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CompactedError, ConnectError, EtcdError } from "../../../client/index.js";
+import { CompactedError, ConnectError, EtcdError, LeaseLostError } from "../../../client/index.js";
 import { errorFromFailure, mayTryAgain } from "../../../client/transport/errors.js";
 
 const judge = (code: status, details: string, kind: "read" | "write") => {
@@ -61,6 +61,7 @@ test("an error has gRPC's number, whether it is retryable, and a hint", () => {
     [new EtcdError("invalid-argument", "etcdserver: key is not provided", "failed"), 3, false, /Correct/],
     [new EtcdError("cancelled", "The client was closed", "failed"), 1, false, /^No action is needed/],
     [new CompactedError(2, 9, end), 11, false, /resync/],
+    [new LeaseLostError(1n, "unconfirmed"), 10, false, /again/],
     [new EtcdError("unauthenticated", "etcdserver: invalid auth token", "failed"), 16, false, /Log in/],
   ];
   for (const [error, number, retryable, hint] of rows) {
