@@ -17,6 +17,9 @@ const pauseMs = 1_000;
  * Makes grpc-js resolve `<scheme>:///<service>` by the registry of a client. Call it once in a process, before the first channel;
  * the scheme belongs to this client from then on.
  *
+ * Without instances, calls wait for one until their deadline, with the policy `round_robin`. With `pick_first`, grpc-js 1.14 goes on
+ * using an open connection to an instance that is not registered any more.
+ *
  * @param grpc the program's own `@grpc/grpc-js`
  */
 export function registerGrpcResolver(grpc: typeof GrpcJs, client: Resolving, scheme = "etcd"): void {
@@ -64,9 +67,8 @@ export function registerGrpcResolver(grpc: typeof GrpcJs, client: Resolving, sch
         const { host, port } = splitHostPort(address) ?? {};
         return host === undefined || port === undefined ? [] : [{ addresses: [{ host, port }] }];
       });
-      const note = `${found.length} instances of ${serviceOf(this.target.path)}`;
-      if (found.length > 0) this.listener(statusOrFromValue(found), {}, null, note);
-      else this.listener(statusOrFromError({ code: grpc.status.UNAVAILABLE, details: note }), {}, null, note);
+      // An empty list, too, is a value: with an error, channels would go on sending to the last instances, which are gone.
+      this.listener(statusOrFromValue(found), {}, null, `${found.length} instances of ${serviceOf(this.target.path)}`);
     }
   }
 
