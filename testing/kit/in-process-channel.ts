@@ -9,7 +9,7 @@ import {
   type ChannelState,
 } from "../../client/index.js";
 import type { ChannelStream } from "../../client/index.js";
-import { WatchDefinition } from "../../proto/index.js";
+import { WatchDefinition, type WatchResponse } from "../../proto/index.js";
 import { anonymousCaller, errorText, messageOverheadBytes } from "../../server/base/index.js";
 import {
   type Call,
@@ -158,8 +158,10 @@ export class InProcessChannel implements Channel {
     const release = hold.begin();
     const stream = new InProcessStream({
       onMessage: (bytes) => {
-        if (method.path === watchPath) hold.touch(); // not for renewals of leases, whose answers never end
-        onMessage(method.decode(asBuffer(bytes)));
+        const response = method.decode(asBuffer(bytes));
+        // Not for renewals of leases and for progress notices, which never end.
+        if (method.path === watchPath && (response as WatchResponse).events.length > 0) hold.touch();
+        onMessage(response);
       },
       onEnd: (failure) => {
         streams.delete(stream);

@@ -1,6 +1,6 @@
 // The time of a test cluster: the machine's, or a virtual time that the test advances.
 
-import type { Clock } from "../../platform/index.js";
+import { type Clock, systemClock } from "../../platform/index.js";
 import { MachineTime, ProcessClock, SimProcess, type Timeline } from "../index.js";
 import { Lifetime } from "./lifetime.js";
 import { VirtualTimeline } from "./virtual-timeline.js";
@@ -24,8 +24,8 @@ export interface ServerTime extends TestClock {
   readonly timeline: Timeline;
   /** The lifetime of the server, which ends with `close()`. */
   readonly lifetime: Lifetime;
-  /** The clock of clients in this process; undefined: the client's own. */
-  readonly clientClock: Clock | undefined;
+  /** The clock of clients in this process. */
+  readonly clientClock: Clock;
   /** Waits for a promise that resolves as time passes; virtual time passes meanwhile. @throws Error when the server is closed */
   until<T>(promise: Promise<T>): Promise<T>;
   /**
@@ -51,10 +51,27 @@ const pollUntil = async (timeline: Timeline, isTrue: () => boolean, what: string
   }
 };
 
+/** The longest time of Node's timers, 24 days; with a longer time they fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * The machine's clock for clients in this process. Unlike a client's own clock, endless waits and repeated timers do not keep the
+ * process alive: a test may have forgotten them. `StreamHold` keeps it alive for a while.
+ */
+const clientClock: Clock = {
+  ...systemClock,
+  every: (ms, callback) => {
+    const timer = setInterval(callback, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+  after: (ms, callback) => (ms > longestTimerMs ? () => undefined : systemClock.after(ms, callback)),
+};
+
 /** The machine's time. */
 export class RealServerTime implements ServerTime {
   readonly isVirtual = false;
-  readonly clientClock = undefined;
+  readonly clientClock = clientClock;
   readonly timeline = new MachineTime();
   readonly lifetime = new Lifetime();
 

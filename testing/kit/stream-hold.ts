@@ -1,4 +1,4 @@
-/** The time for which a stream keeps the process alive after it was opened, or after the last message of a watch. */
+/** The time for which a stream keeps the process alive after it was opened, or after the last event of a watch. */
 const holdMs = 30_000;
 
 /**
@@ -27,7 +27,7 @@ export class StreamHold {
     };
   }
 
-  /** A message of a watch has arrived. */
+  /** Events of a watch have arrived. */
   touch(): void {
     this.timer?.refresh();
   }
