@@ -530,7 +530,7 @@ const own: FlagGroup = {
       "memory",
       "bool",
       "false",
-      "keep all data in memory; it is lost when the member ends (for tests and trials)",
+      "keep all data in memory, without --data-dir; it is lost when the member ends (for tests and trials)",
     ),
     workingFlag(
       "auto-disarm-nospace",
