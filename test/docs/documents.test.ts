@@ -154,7 +154,7 @@ describe("the programs of documents and README.md's commands, with the cluster o
     rmSync(programFolder, { recursive: true, force: true });
   });
 
-  const programs = ["README.md", "docs/coming-from-etcd3.md"].flatMap((document) =>
+  const programs = ["README.md", "docs/client.md", "docs/coming-from-etcd3.md"].flatMap((document) =>
     blocksIn(readFileSync(document, "utf8"), "js").map((source, position) => ({ document, source, position })),
   );
   for (const { document, source, position } of programs)
