@@ -1,4 +1,8 @@
-// The package `minietcd` for applications: the client, and a member to embed.
+/**
+ * The package `minietcd` for applications: the client, and a member to embed.
+ *
+ * @module minietcd
+ */
 
 export {
   Client,

@@ -15,6 +15,7 @@ export interface AuthResult {
 
 /** Whether authentication is on. @see etcd v3 API, AuthStatusResponse */
 export interface AuthStatusResult extends AuthResult {
+  /** Whether requests need a user. */
   readonly enabled: boolean;
   /** Incremented by each change of users, roles and permissions. */
   readonly authRevision: number;
@@ -42,12 +43,14 @@ export type PermissionType = "read" | "write" | "readwrite";
 /** A role, and the key or the interval of keys of one of its permissions. */
 export interface RoleKeys extends KeyInterval {
   readonly role: string;
+  /** The key, or the first key of the interval. */
   readonly key: Bytes;
 }
 
 /** A permission that a role has. @see etcd v3 API, authpb.Permission */
 export interface Permission {
   readonly type: PermissionType;
+  /** The key, or the first key of the interval. */
   readonly key: Uint8Array;
   /** The first key after the interval. Empty: only `key`. A zero byte: all keys from `key` on. */
   readonly rangeEnd: Uint8Array;

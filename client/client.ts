@@ -22,7 +22,9 @@ import { WatchStream } from "./watch/index.js";
  * Revisions, versions and counts are numbers; ids of members, clusters and leases are bigints.
  */
 export class Client extends Namespace implements AsyncDisposable {
+  /** The members of the cluster. */
   readonly cluster: Cluster;
+  /** Status, alarms, leadership, hashes and backups. */
   readonly maintenance: Maintenance;
   /** Users and roles. */
   readonly auth: Auth;
@@ -81,6 +83,7 @@ export class Client extends Namespace implements AsyncDisposable {
     return Promise.resolve();
   }
 
+  /** Closes the client. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

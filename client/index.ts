@@ -1,4 +1,8 @@
-// The client of a cluster: reads, writes and watches keys, keeps leases, locks and elections, and reads the status of members.
+/**
+ * The client of a cluster: reads, writes and watches keys, keeps leases, locks and elections, and reads the status of members.
+ *
+ * @module minietcd/client
+ */
 
 export { Client } from "./client.js";
 export { discoverEndpoints, DiscoveryError, type DiscoveryOptions, type NameResolver } from "./discovery.js";

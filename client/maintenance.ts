@@ -32,15 +32,19 @@ export interface StatusResult {
   readonly dbSizeQuota: number;
   /** Id of the leader; 0n: unknown. */
   readonly leader: bigint;
+  /** Term of the member. */
   readonly raftTerm: number;
   /** Last index known to be committed. */
   readonly raftIndex: number;
+  /** Last index that the store has applied. */
   readonly raftAppliedIndex: number;
+  /** Whether the member does not vote. */
   readonly isLearner: boolean;
   /** Alarms, and whether there is no leader. */
   readonly errors: readonly string[];
   /** Empty from servers before 3.6. */
   readonly storageVersion: string;
+  /** The downgrade under way; undefined from servers before 3.6. */
   readonly downgradeInfo: DowngradeInfo | undefined;
 }
 
@@ -49,6 +53,7 @@ export interface HashKvResult {
   readonly header: Header;
   /** Equal on members with equal `compactRevision`. */
   readonly hash: number;
+  /** The revision up to which the history is compacted. */
   readonly compactRevision: number;
   /** 0 from servers before 3.6. */
   readonly hashRevision: number;
@@ -69,6 +74,7 @@ export interface DowngradeResult {
 
 /** A piece of a backup. @see etcd v3 API, SnapshotResponse */
 export interface SnapshotPart {
+  /** The next bytes of the backup. */
   readonly bytes: Uint8Array;
   /** Bytes that follow this part, not counting the checksum at the end. */
   readonly remainingBytes: number;
@@ -105,6 +111,7 @@ const snapshotParts: StreamMethod<SnapshotRequest, SnapshotPart> = {
 export class Maintenance {
   constructor(private readonly endpoints: Endpoints) {}
 
+  /** Returns the state of the member at an endpoint. */
   async status(endpoint: string, options: RequestOptions = {}): Promise<StatusResult> {
     const response = await this.endpoints.callAt(endpoint, status, {}, options);
     return {

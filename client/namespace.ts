@@ -50,6 +50,7 @@ export interface SharedServices {
  * @see etcd, client/v3/namespace: the same keys
  */
 export class Namespace {
+  /** Reads, writes and deletes keys, and runs transactions. */
   readonly kv: Kv;
   /** Leases are common to all namespaces; `timeToLive` lists the keys of this one. */
   readonly lease: Lease;

@@ -1,4 +1,8 @@
-// Consensus: leader election, the replicated log, the commit index. Commands are opaque bytes.
+/**
+ * Consensus: leader election, the replicated log, the commit index. Commands are opaque bytes.
+ *
+ * @module minietcd/raft
+ */
 
 // Exported for users of `minietcd/raft`; the other folders import platform/ directly.
 export {

@@ -1,4 +1,8 @@
-// A member of a cluster, as a program runs or embeds it.
+/**
+ * A member of a cluster, as a program runs or embeds it.
+ *
+ * @module minietcd/server
+ */
 
 export {
   type CommandLine,

@@ -4,7 +4,9 @@ export interface SeededRandom {
   readonly next: () => number;
   /** Returns an integer in [from, to]. */
   between(from: number, to: number): number;
+  /** Returns true with this probability. */
   chance(probability: number): boolean;
+  /** Returns one of the elements. @throws Error if there is none */
   pick<T>(from: readonly T[]): T;
 }
 

@@ -30,6 +30,7 @@ export class Leadership extends Holder implements AsyncDisposable {
     return this.place.end();
   }
 
+  /** Resigns. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.resign();
   }

@@ -61,7 +61,7 @@ export abstract class Holder {
     return this.place.ownPlace.revision;
   }
 
-  /** Aborted when the lease is lost, shortly before other clients can get the first place. */
+  /** Aborted when the lease is lost; unlike `signal`, not when the lock or leadership is released. */
   get lossSignal(): AbortSignal {
     return this.place.lease.lossSignal;
   }

@@ -9,9 +9,8 @@ export type LockOptions = PlaceOptions;
 
 /**
  * A lock that is held: `await using lock = await client.lock("/locks/printer")`. The lock's key is attached to a lease, so the
- * lock ends when the lease of a dead or disconnected holder expires. A disconnected holder must stop by itself: pass `lossSignal` to
- * its requests, or let the cluster check with `condition`. Go's `concurrency.Mutex` and this lock exclude each other if they have the
- * same name.
+ * lock ends when the lease of a dead or disconnected holder expires. A disconnected holder must stop by itself: `signal` and
+ * `condition` are for that. Go's `concurrency.Mutex` and this lock exclude each other if they have the same name.
  */
 export class Lock extends Holder implements AsyncDisposable {
   /**
@@ -23,6 +22,7 @@ export class Lock extends Holder implements AsyncDisposable {
     return this.place.end();
   }
 
+  /** Releases the lock. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
   }

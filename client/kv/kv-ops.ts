@@ -39,9 +39,13 @@ export interface KeyOrder {
 
 /** Inclusive bounds on the keys that a get returns; `count` still counts all keys of the interval. Absent or 0: no bound. */
 export interface RevisionBounds {
+  /** Lower bound of `modRevision`. */
   readonly minModRevision?: number | undefined;
+  /** Upper bound of `modRevision`. */
   readonly maxModRevision?: number | undefined;
+  /** Lower bound of `createRevision`. */
   readonly minCreateRevision?: number | undefined;
+  /** Upper bound of `createRevision`. */
   readonly maxCreateRevision?: number | undefined;
 }
 
@@ -53,13 +57,16 @@ export interface GetSettings extends KeyInterval, KeyOrder, RevisionBounds {
   readonly revision?: number | undefined;
   /** Answered by one member from its local state: fast, works without a quorum, and may be stale. */
   readonly serializable?: boolean | undefined;
+  /** Omit the values: they are empty. */
   readonly keysOnly?: boolean | undefined;
+  /** Return only `count`. */
   readonly countOnly?: boolean | undefined;
 }
 
 /** The keys that a get found. @see etcd v3 API, RangeResponse */
 export interface GetResult {
   readonly header: Header;
+  /** The keys, in the requested order. */
   readonly kvs: readonly KeyValue[];
   /** Whether `limit` omitted any keys. */
   readonly more: boolean;

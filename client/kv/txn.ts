@@ -31,7 +31,9 @@ import {
  * condition of an interval must hold for each of its keys.
  */
 export type Compare = {
+  /** The key, or the first key of the interval. */
   readonly key: Bytes;
+  /** The comparison of `target` with `than`. */
   readonly is: "=" | "!=" | "<" | ">";
 } & KeyInterval &
   (

@@ -9,7 +9,9 @@ import { type Granted, Renewals } from "./renewals.js";
  * server. (That clock continues while this process is stopped, but not while the machine sleeps.)
  */
 export class LeaseKeepAlive implements AsyncDisposable {
+  /** Id of the lease, for `put`. */
   readonly id: bigint;
+  /** TTL as granted. */
   readonly ttlSeconds: number;
   /** Aborted when the lease is lost, with a LeaseLostError as the reason. Pass it to requests that must not outlast the lease. */
   readonly lossSignal: AbortSignal;

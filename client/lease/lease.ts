@@ -31,6 +31,7 @@ export interface LeaseTimeToLiveSettings {
 /** A lease that was granted. @see etcd v3 API, LeaseGrantResponse */
 export interface LeaseGrantResult {
   readonly header: Header;
+  /** Id of the lease, for `put` and `revoke`. */
   readonly id: bigint;
   /** TTL as granted: at least the server's minimum. */
   readonly ttlSeconds: number;

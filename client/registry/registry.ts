@@ -23,11 +23,13 @@ export interface ServiceEndpoint {
 
 /** Options of `Client.register`; the limits of `RequestOptions` apply to the first registration. */
 export interface RegisterOptions extends RequestOptions {
+  /** Name of the service, such as `web`. */
   readonly service: string;
   /** Address of this instance, unique in the service. */
   readonly address: string;
   /** TTL of the lease, after which a dead instance is removed. Default: 10. */
   readonly ttlSeconds?: number | undefined;
+  /** Data for clients that choose among instances; any JSON value. Default: none. */
   readonly metadata?: unknown;
 }
 
@@ -52,6 +54,7 @@ const pauseMs = 250;
  * registered again with another lease, until `close()`. If only its key is deleted, it stays unregistered.
  */
 export class Registration implements AsyncDisposable {
+  /** The key of the instance. */
   readonly key: string;
   private readonly value: string;
   private readonly ttlSeconds: number;
@@ -93,6 +96,7 @@ export class Registration implements AsyncDisposable {
     await this.lease?.close();
   }
 
+  /** Removes the instance, as `close` does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -15,8 +15,10 @@ export type RequestKind = "read" | "write";
 export class EtcdError extends Error {
   override readonly name: string = "EtcdError";
   constructor(
+    /** The gRPC status as a word, such as "not-found". */
     readonly code: EtcdErrorCode,
     message: string,
+    /** Whether the request may have been executed. */
     readonly outcome: Outcome,
     /** The endpoint of the request; absent if it was not sent. */
     readonly endpoint?: string,
@@ -55,6 +57,7 @@ export type AuthReason = "wrong-password" | "not-allowed" | "not-enabled" | "inv
 export class AuthError extends EtcdError {
   override readonly name = "AuthError";
   constructor(
+    /** The reason why the server refuses the user. */
     readonly reason: AuthReason,
     code: EtcdErrorCode,
     message: string,
@@ -101,6 +104,7 @@ export class WatchEndedError extends EtcdError {
   constructor(
     code: EtcdErrorCode,
     message: string,
+    /** The server's last response to the watch. */
     readonly end: WatchEnd,
   ) {
     super(code, message, "failed");
@@ -134,7 +138,9 @@ export class CompactedError extends WatchEndedError {
 export class LeaseLostError extends EtcdError {
   override readonly name = "LeaseLostError";
   constructor(
+    /** The id of the lease. */
     readonly lease: bigint,
+    /** Whether the server reported the end, or renewals were unanswered. */
     readonly reason: "gone" | "unconfirmed",
     options?: ErrorOptions,
   ) {

@@ -7,10 +7,13 @@ import { counterFromResponse, type ResponseHeader } from "../../proto/index.js";
  * @see etcd v3 API, ResponseHeader
  */
 export interface Header {
+  /** Id of the cluster. */
   readonly clusterId: bigint;
+  /** Id of the member that answered. */
   readonly memberId: bigint;
   /** The revision that a write made, or the store's revision at the time of a read. */
   readonly revision: number;
+  /** Term of that member. */
   readonly raftTerm: number;
 }
 

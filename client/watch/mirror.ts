@@ -144,6 +144,7 @@ export class Mirror implements AsyncIterable<number>, AsyncDisposable {
     return Promise.resolve();
   }
 
+  /** Ends the mirror, as `close` does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -19,6 +19,7 @@ import { allWatches, type StreamWatch, type Watcher, type WatchStream } from "./
 
 /** A change of a key. @see etcd v3 API, mvccpb.Event */
 export interface WatchEvent {
+  /** Whether the key was written or deleted. */
   readonly type: "put" | "delete";
   /** The key after the change. A deletion has only `key` and `modRevision`. */
   readonly kv: KeyValue;

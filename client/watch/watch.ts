@@ -55,7 +55,9 @@ const defaultResyncKeys = 1_000_000;
 
 /** All changes of one revision; without events: a progress notice of this revision. */
 export interface WatchBatch {
+  /** The revision of the changes; after a resync, that of the listing. */
   readonly revision: number;
+  /** The changes, in order. */
   readonly events: readonly WatchEvent[];
   /** True if the events are the differences found after a compaction, from several revisions. */
   readonly resync?: true;
@@ -130,6 +132,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     }
   }
 
+  /** Yields the changes one by one. */
   [Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
     return this.iterate(function* ({ events, through, resync }) {
       for (const [position, event] of events.entries()) {
@@ -162,6 +165,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return Promise.resolve();
   }
 
+  /** Ends the watch. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -129,10 +129,12 @@ export class Member implements AsyncDisposable {
     return this.ports.client.addresses.map(endpointOf);
   }
 
+  /** The id of this member in its cluster. */
   get id(): MemberId {
     return this.replica.id;
   }
 
+  /** Returns the role, the term and the log positions of this member. */
   status(): CoreStatus {
     return this.replica.node.status();
   }

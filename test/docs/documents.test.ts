@@ -154,8 +154,9 @@ describe("the programs of documents and README.md's commands, with the cluster o
     rmSync(programFolder, { recursive: true, force: true });
   });
 
-  const programs = ["README.md", "docs/client.md", "docs/coming-from-etcd3.md"].flatMap((document) =>
-    blocksIn(readFileSync(document, "utf8"), "js").map((source, position) => ({ document, source, position })),
+  const programs = ["README.md", "docs/client.md", "docs/coming-from-etcd3.md", "docs/entry-points.md"].flatMap(
+    (document) =>
+      blocksIn(readFileSync(document, "utf8"), "js").map((source, position) => ({ document, source, position })),
   );
   for (const { document, source, position } of programs)
     test(`program ${position + 1} of ${document} prints what its comments say`, async () => {

@@ -12,7 +12,9 @@ export type TextChange =
 
 /** All changes of one revision. */
 export interface HistoryEntry {
+  /** The revision of the changes. */
   readonly revision: number;
+  /** The changes of its keys, in order. */
   readonly changes: readonly TextChange[];
 }
 

@@ -1,4 +1,8 @@
-// `minietcd/testing`: servers and clusters in the process of a test, with virtual time and faults.
+/**
+ * Servers and clusters in the process of a test, with virtual time and faults.
+ *
+ * @module minietcd/testing
+ */
 
 import type { TestClusterOptions, TestServerOptions } from "./options.js";
 import { startCluster, type TestCluster } from "./test-cluster.js";

@@ -14,6 +14,7 @@ const defaultWait: Duration = "30s";
 
 /** A cluster of real members in this process. Closing it ends its clients, too. */
 export class TestCluster extends TestBase {
+  /** The members, `m1` first. */
   readonly members: readonly TestMember[];
   private readonly links: Links;
 

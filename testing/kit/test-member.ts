@@ -16,6 +16,7 @@ export class TestMember {
     readonly faults: RpcFaults,
   ) {}
 
+  /** The name of the member, such as `m1`. */
   get name(): string {
     return this.machine.name;
   }
@@ -25,6 +26,7 @@ export class TestMember {
     return endpointOf(this.machine);
   }
 
+  /** The state of the member, such as `running`. */
   get state(): MemberState {
     return this.machine.state;
   }
