@@ -1,5 +1,8 @@
 // Service discovery: a gateway, and services that come and go. `npm run example` asks which one to start, `npm run example -- 0`
 // starts the gateway, `npm run example -- 1` starts the service srv1.
+//
+// The registry is made by hand, from a lease, a put and a watch: the example shows these calls, and each change of a key.
+// `client.register()` and `client.resolve()` do it in a few lines, with the key layout of Go's client: docs/client.md.
 
 import { createInterface } from "node:readline/promises";
 import { Client } from "../../client/index.js";
