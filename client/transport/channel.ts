@@ -6,7 +6,7 @@ import type { ClientTls } from "./tls.js";
 /** The state of a channel. @see gRPC, connectivity semantics */
 export type ChannelState = "idle" | "connecting" | "ready" | "transient-failure";
 
-/** Settings of a channel; sizes are in bytes. @see ClientOptions */
+/** Settings of a channel, from the options `keepalive`, `messages` and `tls` of a client; sizes are in bytes. @see ClientOptions */
 export interface ChannelSettings {
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;

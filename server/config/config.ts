@@ -153,7 +153,7 @@ export interface MonitoringConfig {
   readonly metrics: "basic" | "extensive";
 }
 
-/** The flags of `minietcd`, with etcd's names and defaults; all values are text, as on the command line. */
+/** The flags of `minietcd`, with etcd's names and defaults; all values are text, as on the command line. docs/flags.md describes each. */
 export interface ServerFlags extends TlsServerFlags, AuthFlags {
   readonly name: string;
   readonly dataDir: string | undefined;
