@@ -67,7 +67,10 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
   /** @throws ServerError if too many requests are pending or too many answers untaken: the stream ends */
   onRequest(request: ServerReflectionRequest): void {
     if (this.pending + this.untaken >= maxReflectionsPerStream)
-      throw new ServerError("too-many-requests", `${maxReflectionsPerStream} requests of one stream are unanswered, or their answers unread`);
+      throw new ServerError(
+        "too-many-requests",
+        `${maxReflectionsPerStream} requests of one stream are unanswered, or their answers unread`,
+      );
     this.pending += 1;
     this.inOrder((descriptors) => this.answer(request, descriptors));
   }
