@@ -1,6 +1,7 @@
 // A machine with one member: the real member, on a simulated disk, network and clock. The disk outlives the member's processes.
 
 import { join } from "node:path";
+import { errorCode } from "../platform/index.js";
 import type { CoreStatus, MemberId, Outgoing } from "../raft/index.js";
 import { errorText, type LogFields, type Logger } from "../server/base/index.js";
 import { configFromFlags, defaultFlags, type MemberConfig } from "../server/config/index.js";
@@ -256,7 +257,9 @@ export class Host {
   /** The member has failed: its process ends. */
   private onFailed(process: SimProcess, error: unknown): void {
     if (this.process !== process) return;
-    this.lacksSpace = this.files.capacityBytes < Infinity && errorText(error).startsWith("no space left for");
+    this.lacksSpace =
+      this.files.capacityBytes < Infinity &&
+      (errorText(error).startsWith("no space left for") || (this.running === undefined && isOfFullDisk(error)));
     if (!this.mayFail && !this.lacksSpace) {
       this.reportBug("failed, though nothing was done to its disk", error);
       return;
@@ -321,6 +324,10 @@ export class Host {
     return { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error"), fatal: note("fatal") };
   }
 }
+
+/** Whether an error is, or was caused by, a write for which the disk had no space: a member then does not start. */
+const isOfFullDisk = (error: unknown): boolean =>
+  error instanceof Error && (errorCode(error) === "ENOSPC" || isOfFullDisk(error.cause));
 
 /** Returns the moment that an operation of the disk belongs to. */
 const momentOf = ({ kind, path }: DiskOperation): Moment | undefined => {
