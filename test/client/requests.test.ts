@@ -10,6 +10,7 @@ import { describe, test } from "node:test";
 import { Client, EtcdError, prefixEnd, type Transport } from "../../client/index.js";
 import { CounterError, type RangeRequest, SnapshotResponse } from "../../proto/index.js";
 import { VirtualClock } from "../../testing/virtual-clock.js";
+import { connectedChannel } from "./connected-channel.js";
 import { FakeServer, oneKey, type Answers } from "./fake-server.js";
 import { patientClient } from "../support/patient-client.js";
 
@@ -394,25 +395,17 @@ class ThrowingTransport implements Transport {
   cancelled = 0;
 
   open(): ReturnType<Transport["open"]> {
-    return {
-      state: "ready",
-      connect: () => undefined,
-      onStateChange: () => undefined,
-      failureReason: () => Promise.resolve("none"),
-      unary: () => ({ cancel: () => undefined }),
-      bidi: () => {
-        this.opened++;
-        return {
-          send: () => {
-            throw this.error;
-          },
-          cancel: () => {
-            this.cancelled++;
-          },
-        };
-      },
-      close: () => undefined,
-    };
+    return connectedChannel(() => {
+      this.opened++;
+      return {
+        send: () => {
+          throw this.error;
+        },
+        cancel: () => {
+          this.cancelled++;
+        },
+      };
+    });
   }
 }
 

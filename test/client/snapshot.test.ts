@@ -6,6 +6,7 @@ import { status } from "@grpc/grpc-js";
 import { Client, EtcdError, type Transport } from "../../client/index.js";
 import { SnapshotResponse, type SnapshotRequest } from "../../proto/index.js";
 import { within } from "../support/deadline.js";
+import { connectedChannel } from "./connected-channel.js";
 import { type Call, FakeServer, type FakeStream } from "./fake-server.js";
 
 const deadlineMs = 20_000;
@@ -104,34 +105,26 @@ class StreamTransport implements Transport {
   }
 
   open(): ReturnType<Transport["open"]> {
-    return {
-      state: "ready",
-      connect: () => undefined,
-      onStateChange: () => undefined,
-      failureReason: () => Promise.resolve("none"),
-      unary: () => ({ cancel: () => undefined }),
-      bidi: (method, _metadata, onMessage) => {
-        const sendAll = () => {
-          this.isPaused = false;
-          while (this.maySend) {
-            this.sent++;
-            onMessage(method.decode(Buffer.from(SnapshotResponse.encode(part("a")).finish())));
-          }
-        };
-        return {
-          send: () => setImmediate(sendAll),
-          finish: () => undefined,
-          pause: () => {
-            this.isPaused = true;
-          },
-          resume: () => {
-            if (this.isPaused) setImmediate(sendAll);
-          },
-          cancel: () => undefined,
-        };
-      },
-      close: () => undefined,
-    };
+    return connectedChannel((method, _metadata, onMessage) => {
+      const sendAll = () => {
+        this.isPaused = false;
+        while (this.maySend) {
+          this.sent++;
+          onMessage(method.decode(Buffer.from(SnapshotResponse.encode(part("a")).finish())));
+        }
+      };
+      return {
+        send: () => setImmediate(sendAll),
+        finish: () => undefined,
+        pause: () => {
+          this.isPaused = true;
+        },
+        resume: () => {
+          if (this.isPaused) setImmediate(sendAll);
+        },
+        cancel: () => undefined,
+      };
+    });
   }
 }
 

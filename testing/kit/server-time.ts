@@ -55,8 +55,8 @@ const pollUntil = async (timeline: Timeline, isTrue: () => boolean, what: string
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * The machine's clock for clients in this process. Unlike a client's own clock, endless waits and repeated timers do not keep the
- * process alive: a test may have forgotten them. `StreamHold` keeps it alive for a while.
+ * The machine's clock for clients in this process. As with a client's own clock, repeated timers do not keep the process alive; unlike
+ * with that, endless waits do not either, because a test may have forgotten them. `StreamHold` keeps it alive for a while.
  */
 const clientClock: Clock = {
   ...systemClock,
