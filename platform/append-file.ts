@@ -69,11 +69,11 @@ export class AppendFile {
 
   /** Writes the waiting lines, unless the disk refuses them, and closes the file. May be called twice. */
   close(): Promise<void> {
-    this.closing ??= this.finish();
+    this.closing ??= this.closeWhenIdle();
     return this.closing;
   }
 
-  private finish(): Promise<void> {
+  private closeWhenIdle(): Promise<void> {
     this.isClosing = true;
     this.cancelRetry?.();
     this.cancelRetry = undefined;

@@ -364,7 +364,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
    * closed.
    */
   retire(): Promise<void> {
-    this.retiring ??= this.finish();
+    this.retiring ??= this.closeWhenReleased();
     return this.retiring;
   }
 
@@ -375,7 +375,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
     return this.closing;
   }
 
-  private async finish(): Promise<void> {
+  private async closeWhenReleased(): Promise<void> {
     this.compactor.stop();
     this.writer.discard();
     await Promise.all(Array.from(this.snapshots, (snapshot) => snapshot.close()));

@@ -173,7 +173,7 @@ export class Host {
     const { process } = this;
     if (process === undefined) return;
     this.files[how]();
-    this.end(process, how === "kill");
+    this.endProcess(process, how === "kill");
   }
 
   /** Stops the member, as SIGTERM does. */
@@ -193,7 +193,7 @@ export class Host {
     }
     if (this.process !== process) return;
     this.files.kill();
-    this.end(process, true);
+    this.endProcess(process, true);
     if (this.startsAgain) this.start();
   }
 
@@ -220,7 +220,7 @@ export class Host {
     return this.stores.at(join(member, name));
   }
 
-  private end(process: SimProcess, isNotified: boolean): void {
+  private endProcess(process: SimProcess, isNotified: boolean): void {
     process.die();
     this.process = undefined;
     this.running = undefined;

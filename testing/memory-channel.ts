@@ -45,11 +45,11 @@ class MemoryEnd implements SnapshotChannel {
   }
 
   close(reason: string): void {
-    this.end(reason);
-    this.other?.end("closed by the other side");
+    this.endChannel(reason);
+    this.other?.endChannel("closed by the other side");
   }
 
-  end(reason: string): void {
+  endChannel(reason: string): void {
     this.ended ??= reason;
     this.wake();
     for (const resolve of this.senders) resolve();
@@ -77,7 +77,7 @@ export const memoryChannel = (alter: Alter = (payload) => payload): MemoryChanne
   one.other = other;
   other.other = one;
   const cut = (): void => {
-    for (const end of [one, other]) end.end("connection closed");
+    for (const end of [one, other]) end.endChannel("connection closed");
   };
   return { ends: [one, other], cut };
 };

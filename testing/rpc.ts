@@ -138,7 +138,7 @@ export class Rpc {
       },
     });
     connection.breakers.add(breakOff);
-    stream.begin(method, (error) => statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected)));
+    stream.openMethod(method, (error) => statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected)));
     return stream;
   }
 
@@ -208,7 +208,7 @@ class OpenStream implements ClientStream {
     private readonly events: StreamEvents,
   ) {}
 
-  begin(method: BidiMethod, statusOf: (error: unknown) => GrpcStatus): void {
+  openMethod(method: BidiMethod, statusOf: (error: unknown) => GrpcStatus): void {
     this.method = method;
     this.statusOf = statusOf;
     this.toServer(() => {
@@ -223,7 +223,7 @@ class OpenStream implements ClientStream {
         },
         onDrain: (callback) => (this.onDrain = callback),
         fail: (error) => this.endServer(statusOf(error)),
-        end: () => this.endServer({ code: 0, details: "" }),
+        endStream: () => this.endServer({ code: 0, details: "" }),
       });
     });
   }

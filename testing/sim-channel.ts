@@ -48,13 +48,13 @@ class SimChannelEnd implements SnapshotChannel {
 
   close(reason: string): void {
     if (this.ended !== undefined) return;
-    this.end(reason);
+    this.endChannel(reason);
     this.transmit(() => this.other?.cut("the other side closed it"));
   }
 
   /** Breaks the connection. */
   cut(reason: string): void {
-    this.process.receive(() => this.end(reason));
+    this.process.receive(() => this.endChannel(reason));
   }
 
   private push(payload: Uint8Array): void {
@@ -78,7 +78,7 @@ class SimChannelEnd implements SnapshotChannel {
     });
   }
 
-  private end(reason: string): void {
+  private endChannel(reason: string): void {
     if (this.ended !== undefined) return;
     this.ended = new ChannelClosedError(reason);
     this.receiver?.reject(this.ended);

@@ -141,7 +141,12 @@ export class SimDisk {
   }
 
   /** Begins an operation of a process. It takes effect later, and is answered, if that process is still alive then. */
-  begin<T>(run: number, operation: DiskOperation, done: DiskResult<T> | DiskDone, effect: () => T | Error): void {
+  beginOperation<T>(
+    run: number,
+    operation: DiskOperation,
+    done: DiskResult<T> | DiskDone,
+    effect: () => T | Error,
+  ): void {
     if (run !== this.run) return;
     const fault = this.onOperation(operation);
     this.schedule(() => {
@@ -161,7 +166,7 @@ export class SimDisk {
       done(error);
     };
     if (run === this.run) this.writes.add(write);
-    this.begin<undefined>(run, operation, onEnded, () => {
+    this.beginOperation<undefined>(run, operation, onEnded, () => {
       const grown = Math.max(0, position + bytes.length - file.cache.length);
       if (grown > 0 && this.usedBytes + grown > this.capacityBytes) return diskError("ENOSPC", operation);
       file.writeThrough(bytes, position);
@@ -205,7 +210,7 @@ class BootedDisk implements MemberDisk {
   ) {}
 
   open(file: string, how: OpenMode, done: DiskResult<DiskFile>): void {
-    this.begin("open", file, done, ({ directory, name, node }, operation) => {
+    this.beginOperation("open", file, done, ({ directory, name, node }, operation) => {
       if (node instanceof SimDirectory) return diskError("EISDIR", operation);
       if (node === undefined && how !== "new") return diskError("ENOENT", operation);
       const opened = node ?? new SimFile(file);
@@ -218,7 +223,7 @@ class BootedDisk implements MemberDisk {
 
   list(file: string, done: DiskResult<readonly string[]>): void {
     const operation: DiskOperation = { kind: "list", path: file };
-    this.disk.begin(this.run, operation, done, () => {
+    this.disk.beginOperation(this.run, operation, done, () => {
       const directory = this.disk.directoryAt(file, operation);
       return directory instanceof Error ? directory : [...directory.names.keys()];
     });
@@ -229,7 +234,7 @@ class BootedDisk implements MemberDisk {
    * two changes.
    */
   rename(from: string, to: string, done: DiskDone): void {
-    this.begin("rename", from, done, ({ directory, name, node }, operation) => {
+    this.beginOperation("rename", from, done, ({ directory, name, node }, operation) => {
       const target = this.disk.directoryAt(path.dirname(to), operation);
       if (target instanceof Error) return target;
       if (node === undefined) return diskError("ENOENT", operation);
@@ -244,7 +249,7 @@ class BootedDisk implements MemberDisk {
   }
 
   remove(file: string, done: DiskDone): void {
-    this.begin("remove", file, done, ({ directory, name, node }, operation) => {
+    this.beginOperation("remove", file, done, ({ directory, name, node }, operation) => {
       if (!(node instanceof SimFile)) return diskError(node === undefined ? "ENOENT" : "EISDIR", operation);
       directory.remove(name);
       return undefined;
@@ -254,12 +259,12 @@ class BootedDisk implements MemberDisk {
   /** Removes a directory in two steps, between which the process may end: first the contents, then the directory. */
   removeTree(file: string, done: DiskDone): void {
     const removeName = (): void =>
-      this.begin("removeTree", file, done, ({ directory, name, node }) => {
+      this.beginOperation("removeTree", file, done, ({ directory, name, node }) => {
         if (node !== undefined) directory.remove(name);
         return undefined;
       });
     const onEmptied: DiskDone = (error) => (error === null ? removeName() : done(error));
-    this.begin("removeTree", file, onEmptied, ({ node }) => {
+    this.beginOperation("removeTree", file, onEmptied, ({ node }) => {
       if (node instanceof SimDirectory) emptyTree(node);
       return undefined;
     });
@@ -267,7 +272,7 @@ class BootedDisk implements MemberDisk {
 
   syncDirectory(file: string, done: DiskDone): void {
     const operation: DiskOperation = { kind: "syncDirectory", path: file };
-    this.disk.begin<undefined>(this.run, operation, done, () => {
+    this.disk.beginOperation<undefined>(this.run, operation, done, () => {
       const directory = this.disk.directoryAt(file, operation);
       if (directory instanceof Error) return directory;
       directory.sync();
@@ -277,11 +282,16 @@ class BootedDisk implements MemberDisk {
 
   freeBytes(directory: string, done: DiskResult<number>): void {
     const { disk } = this;
-    disk.begin(this.run, { kind: "freeBytes", path: directory }, done, () => disk.capacityBytes - disk.usedBytes);
+    disk.beginOperation(
+      this.run,
+      { kind: "freeBytes", path: directory },
+      done,
+      () => disk.capacityBytes - disk.usedBytes,
+    );
   }
 
   makeDirectory(file: string, done: DiskDone): void {
-    this.begin("makeDirectory", file, done, ({ directory, name, node }) => {
+    this.beginOperation("makeDirectory", file, done, ({ directory, name, node }) => {
       if (node === undefined) directory.add(name, new SimDirectory());
       return undefined;
     });
@@ -296,14 +306,14 @@ class BootedDisk implements MemberDisk {
   }
 
   /** Begins an operation on one name. */
-  private begin<T>(
+  private beginOperation<T>(
     kind: OperationKind,
     file: string,
     done: DiskResult<T> | DiskDone,
     effect: (place: Place, operation: DiskOperation) => T | Error,
   ): void {
     const operation: DiskOperation = { kind, path: file };
-    this.disk.begin(this.run, operation, done, () => {
+    this.disk.beginOperation(this.run, operation, done, () => {
       const place = this.disk.placeOf(file, operation);
       return place instanceof Error ? place : effect(place, operation);
     });
@@ -322,19 +332,19 @@ class OpenFile implements DiskFile {
   }
 
   size(done: DiskResult<number>): void {
-    this.begin("size", done, ({ cache }) => cache.length);
+    this.beginOperation("size", done, ({ cache }) => cache.length);
   }
 
   read(position: number, length: number, done: DiskResult<Uint8Array>): void {
-    this.begin("read", done, ({ cache }) => cache.slice(position, position + length));
+    this.beginOperation("read", done, ({ cache }) => cache.slice(position, position + length));
   }
 
   close(done: DiskDone): void {
-    this.begin("close", done, () => undefined);
+    this.beginOperation("close", done, () => undefined);
   }
 
-  private begin<T>(kind: OperationKind, done: DiskResult<T> | DiskDone, effect: (file: SimFile) => T): void {
-    this.disk.begin(this.run, { kind, path: this.file.path }, done, () => effect(this.file));
+  private beginOperation<T>(kind: OperationKind, done: DiskResult<T> | DiskDone, effect: (file: SimFile) => T): void {
+    this.disk.beginOperation(this.run, { kind, path: this.file.path }, done, () => effect(this.file));
   }
 }
 

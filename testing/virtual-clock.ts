@@ -35,20 +35,20 @@ export class VirtualClock implements Clock {
   }
 
   /** Runs the callbacks of `soon`, including those that they add. */
-  settle(): void {
+  runSoon(): void {
     while (this.turn.length > 0) for (const callback of this.turn.splice(0)) callback();
   }
 
   /** Advances the time; timers fire in order, each at its own time. */
   advance(ms: number): void {
     const end = this.time + ms;
-    this.settle();
+    this.runSoon();
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {
       this.time = Math.max(this.time, next.at);
       if (next.every === undefined) this.timers.delete(next);
       else next.at = this.time + next.every; // missed periods are skipped, as in Node
       next.callback();
-      this.settle();
+      this.runSoon();
     }
     this.time = end;
   }

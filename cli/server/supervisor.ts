@@ -67,7 +67,7 @@ export class Supervisor implements MemberListener {
   onEnd(member: MemberProcess, how: string): void {
     const anyAlive = this.members.some(({ isAlive }) => isAlive);
     if (this.stopping) {
-      if (!anyAlive) void this.end("Stopped.", this.exitCode);
+      if (!anyAlive) void this.endAfterMembers("Stopped.", this.exitCode);
       return;
     }
     if (!member.isReady) console.error(`${member.name} cannot start: ${withLog(member, how)}`);
@@ -76,7 +76,7 @@ export class Supervisor implements MemberListener {
       console.log(`${now()} ${member.name} has ended: ${how}. To start it again:`);
       console.log(`  ${startCommand(member)}`);
     }
-    if (!anyAlive) void this.end("All members have ended.", 1);
+    if (!anyAlive) void this.endAfterMembers("All members have ended.", 1);
     else this.announceIfStarted();
   }
 
@@ -161,7 +161,7 @@ export class Supervisor implements MemberListener {
   }
 
   /** Ends the supervisor once its members have ended; prints the members that were started by hand and still run. */
-  private async end(text: string, exitCode: number): Promise<void> {
+  private async endAfterMembers(text: string, exitCode: number): Promise<void> {
     const others: string[] = [];
     for (const { name, place } of this.members) if (await isInUse(place.dataDir)) others.push(name);
     const who = others.join(" and ");

@@ -27,7 +27,7 @@ export class Leadership extends Holder implements AsyncDisposable {
 
   /** Resigns, so that the next candidate leads. May be called twice, and again after a failure. @throws EtcdError if no server answers */
   resign(): Promise<void> {
-    return this.place.end();
+    return this.place.leaveQueue();
   }
 
   /** Resigns. */

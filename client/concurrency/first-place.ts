@@ -38,7 +38,7 @@ export class FirstPlace {
   }
 
   /** Leaves the place, so that the next key in the queue gets it. May be called twice, and again after a failure. */
-  async end(): Promise<void> {
+  async leaveQueue(): Promise<void> {
     this.ending.abort(new EtcdError("cancelled", `Left the queue of ${this.line.title}`, "failed"));
     if (this.hasEnded || this.lease.lossSignal.aborted) return; // the server has revoked a lost lease, or is about to
     if (this.ownsLease) await this.lease.close();

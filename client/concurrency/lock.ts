@@ -19,7 +19,7 @@ export class Lock extends Holder implements AsyncDisposable {
    * @throws EtcdError if no server answers: the lock then ends with its lease
    */
   release(): Promise<void> {
-    return this.place.end();
+    return this.place.leaveQueue();
   }
 
   /** Releases the lock. */

@@ -23,7 +23,7 @@ const maxWaiting = 2;
 
 /**
  * The answers of a server to one request. Flow control: the server waits while the caller takes no answer. The request is sent
- * with the first `take`. If the token is refused before any answer, the client logs in again and repeats the request.
+ * with the first `takeAnswer`. If the token is refused before any answer, the client logs in again and repeats the request.
  */
 export class AnswerSequence<Request, Response> implements StreamEvents<Response> {
   private readonly answers: Response[] = [];
@@ -49,13 +49,13 @@ export class AnswerSequence<Request, Response> implements StreamEvents<Response>
   /** Iterates over the answers. */
   iterate(): AsyncGenerator<Response, void, void> {
     return new LeavableIterator(
-      () => this.take(),
+      () => this.takeAnswer(),
       () => this.leave(),
     );
   }
 
   /** Takes the next answer; undefined when the server has ended the stream without an error. */
-  private async take(): Promise<Response | undefined> {
+  private async takeAnswer(): Promise<Response | undefined> {
     if (!this.hasStarted) await this.start();
     while (this.answers.length === 0 && this.ending === undefined)
       await new Promise<void>((resolve) => (this.wake = resolve));
@@ -69,7 +69,7 @@ export class AnswerSequence<Request, Response> implements StreamEvents<Response>
   private async start(): Promise<void> {
     this.hasStarted = true;
     const { signal } = this.options;
-    this.stopListening = onAbort(signal, () => this.end(notSentError(signal)));
+    this.stopListening = onAbort(signal, () => this.endStream(notSentError(signal)));
     await this.open();
   }
 
@@ -83,7 +83,7 @@ export class AnswerSequence<Request, Response> implements StreamEvents<Response>
     const connection = await server.whenConnected(limits);
     if (this.ending !== undefined) return; // meanwhile, the caller has left the loop or aborted
     this.stopTimer = server.clock.after(limits.deadline - server.clock.now(), () =>
-      this.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
+      this.endStream(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
     );
     this.send(connection);
   }
@@ -92,7 +92,7 @@ export class AnswerSequence<Request, Response> implements StreamEvents<Response>
     const stream = connection.open(this.method, this);
     this.stream = stream;
     stream.send(this.request);
-    stream.finish();
+    stream.endRequests();
   }
 
   onMessage(answer: Response): void {
@@ -110,24 +110,24 @@ export class AnswerSequence<Request, Response> implements StreamEvents<Response>
     const mayLogIn = !this.hasAnswered && this.ending === undefined && this.logins < maxLogins;
     if (mayLogIn && login?.giveUp(this.used, error) === true) {
       this.logins++;
-      this.open().catch((failure: unknown) => this.finish(failure as Error));
-    } else this.finish(error);
+      this.open().catch((failure: unknown) => this.recordEnd(failure as Error));
+    } else this.recordEnd(error);
   }
 
   /** Ends the stream, or the connecting before it, for this reason. */
-  private end(error: EtcdError): void {
-    if (this.stream === undefined) this.finish(error);
-    else this.stream.end(error);
+  private endStream(error: EtcdError): void {
+    if (this.stream === undefined) this.recordEnd(error);
+    else this.stream.endStream(error);
   }
 
-  private finish(error: Error): void {
+  private recordEnd(error: Error): void {
     this.ending ??= error;
     this.wake();
   }
 
   private leave(): void {
     this.stopListening();
-    this.end(notSentError(undefined));
+    this.endStream(notSentError(undefined));
     this.server.close();
   }
 }

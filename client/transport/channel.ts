@@ -41,7 +41,7 @@ export interface ChannelCall {
 export interface ChannelStream<Request> extends ChannelCall {
   send(request: Request): void;
   /** Tells the server that no further request follows. Absent: the transport does not support it, and has no methods that need it. */
-  finish?(): void;
+  endRequests?(): void;
   /** Makes the server wait before it sends more answers; a few in flight still arrive. Absent: the transport does not support it. */
   pause?(): void;
   /** Ends a pause. Does nothing without a pause. */

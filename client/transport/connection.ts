@@ -107,12 +107,12 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     readTry?: ReadTry,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      this.begin(method, request, limits, new PromisedCall(resolve, reject), readTry);
+      this.beginCall(method, request, limits, new PromisedCall(resolve, reject), readTry);
     });
   }
 
-  /** Makes a call. @param caller `onEnd` may be called before `begin` returns */
-  begin<Request, Response>(
+  /** Makes a call. @param caller `onEnd` may be called before `beginCall` returns */
+  beginCall<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     limits: CallLimits,
@@ -124,7 +124,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     if (this.closed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
     if (now >= limits.deadline) return caller.onEnd(this.tooLateError(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
-    call.begin(request);
+    call.sendRequest(request);
     this.pending.add(call);
     this.deadlines.onCallBegin(limits.deadline);
     this.liveness.onCallBegin();

@@ -259,7 +259,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
       isSingleTry && era.failure === undefined ? this.chooseAtOnce(method.kind, begun.signal) : undefined;
     if (connection === undefined) return begun.follow(this.send(method, request, begun, era));
     begun.connection = connection;
-    connection.begin(method, request, begun, begun, undefined, now);
+    connection.beginCall(method, request, begun, begun, undefined, now);
   }
 
   sendAgain(begun: BegunRequest, failed: FailedTry): void {
@@ -410,17 +410,17 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
     const answers = new AnswerList<Response>();
     const stream = connection.open(method, answers);
     const stopTimer = this.clock.after(limits.deadline - this.clock.now(), () =>
-      stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
+      stream.endStream(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
     );
-    const stopListening = onAbort(signal, () => stream.end(notSentError(signal)));
+    const stopListening = onAbort(signal, () => stream.endStream(notSentError(signal)));
     try {
       stream.send(request);
-      stream.finish();
+      stream.endRequests();
       return await answers.whenComplete;
     } finally {
       stopTimer();
       stopListening();
-      stream.end(notSentError(undefined)); // a stream whose request could not be sent is still open
+      stream.endStream(notSentError(undefined)); // a stream whose request could not be sent is still open
     }
   }
 

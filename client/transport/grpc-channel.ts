@@ -144,7 +144,7 @@ class GrpcChannel implements Channel {
     });
     return {
       send: (request) => void call.write(request),
-      finish: () => call.end(),
+      endRequests: () => call.end(),
       pause: () => void call.pause(),
       resume: () => void call.resume(),
       cancel: () => cancelCall(call),

@@ -60,7 +60,7 @@ export class LastingStream<Request, Response> implements StreamEvents<Response> 
   /** Ends the stream if the server has refused its token, so that it is opened again with another token. @returns whether it was ended */
   endIfRefused(error: AuthError): boolean {
     if (!this.mayLogIn(error)) return false;
-    this.stream?.end(error);
+    this.stream?.endStream(error);
     return true;
   }
 

@@ -28,13 +28,13 @@ export class LeavableIterator<T> implements AsyncGenerator<T, void, void> {
   }
 
   return(): Promise<IteratorResult<T, void>> {
-    this.end();
+    this.endIteration();
     return Promise.resolve(done);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a rejection, not an exception
   async throw(error: unknown): Promise<never> {
-    this.end();
+    this.endIteration();
     throw error;
   }
 
@@ -53,11 +53,11 @@ export class LeavableIterator<T> implements AsyncGenerator<T, void, void> {
       if (value !== undefined && !this.hasBeenLeft()) return { done: false, value };
     } catch (error) {
       if (!this.hasBeenLeft()) {
-        this.end();
+        this.endIteration();
         throw error;
       }
     }
-    this.end();
+    this.endIteration();
     return done;
   }
 
@@ -66,7 +66,7 @@ export class LeavableIterator<T> implements AsyncGenerator<T, void, void> {
     return this.isLeft;
   }
 
-  private end(): void {
+  private endIteration(): void {
     if (this.isLeft) return;
     this.isLeft = true;
     this.leave();

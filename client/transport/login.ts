@@ -84,7 +84,7 @@ export class Login {
     const { clock } = services;
     while (this.#metadata === undefined) {
       const isOwn = this.attempt === undefined;
-      const attempt = (this.attempt ??= this.begin(services));
+      const attempt = (this.attempt ??= this.beginAttempt(services));
       await attempt.ended.wait(deadline - clock.now(), signal);
       if (signal?.aborted) throw notSentError(signal);
       if (!attempt.isOver) throw new EtcdError("deadline-exceeded", "Cannot log in: the deadline has passed", "failed");
@@ -121,7 +121,7 @@ export class Login {
     return typeof this.#source !== "function" && "token" in this.#source;
   }
 
-  private begin(services: LoginServices): Attempt {
+  private beginAttempt(services: LoginServices): Attempt {
     const attempt: Attempt = { ended: new Wakeup(services.clock), isOver: false, failure: undefined };
     const end = (failure?: EtcdError) => {
       attempt.failure = failure;

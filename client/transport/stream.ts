@@ -52,8 +52,8 @@ export class Stream<Request, Response> implements Pending {
     };
     this.call = channel.bidi(method, metadata, onMessage, (failure) => {
       if (failure === undefined)
-        this.end(new StreamFinishedError(...this.errorArgumentsOf("the server has ended the stream")));
-      else this.end(errorFromFailure(failure, "read", endpoint));
+        this.endStream(new StreamFinishedError(...this.errorArgumentsOf("the server has ended the stream")));
+      else this.endStream(errorFromFailure(failure, "read", endpoint));
     });
   }
 
@@ -65,8 +65,8 @@ export class Stream<Request, Response> implements Pending {
   }
 
   /** Tells the server that no further request follows. */
-  finish(): void {
-    if (!this.hasEnded) this.call.finish?.();
+  endRequests(): void {
+    if (!this.hasEnded) this.call.endRequests?.();
   }
 
   /** Reads no further answers until `resume`, so that the server waits; does nothing if the transport does not support it. */
@@ -81,7 +81,7 @@ export class Stream<Request, Response> implements Pending {
 
   /** Ends the stream as if the connection had broken. */
   breakOff(reason: string): void {
-    this.end(new EtcdError(...this.errorArgumentsOf(reason)));
+    this.endStream(new EtcdError(...this.errorArgumentsOf(reason)));
   }
 
   private errorArgumentsOf(reason: string): ConstructorParameters<typeof EtcdError> {
@@ -89,7 +89,7 @@ export class Stream<Request, Response> implements Pending {
   }
 
   /** Ends the stream for this reason, unless it has ended. */
-  end(error: EtcdError): void {
+  endStream(error: EtcdError): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.call.cancel();
@@ -99,7 +99,7 @@ export class Stream<Request, Response> implements Pending {
 
   /** Ends the stream: the client was closed. */
   cancel(): void {
-    this.end(new EtcdError("cancelled", "The client was closed", "failed"));
+    this.endStream(new EtcdError("cancelled", "The client was closed", "failed"));
   }
 
   /** Does nothing: a stream has no deadline. */

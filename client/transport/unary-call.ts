@@ -78,13 +78,13 @@ export class UnaryCall<Request, Response> implements Pending {
   }
 
   /** Sends the request; the call may be cancelled from now on. */
-  begin(request: Request): void {
+  sendRequest(request: Request): void {
     const { channel, clock, login } = this.server;
     const { signal, deadline } = this.limits;
     // The transport sends the time-out to the server. grpc-js also enforces it, but by the machine's clock, so it is not sent
     // with another clock.
     const sentTimeoutMs = clock === machineClock ? deadline - this.startedAt : undefined;
-    const onEnd = (failure: Error | null, response: Response | undefined): void => this.end(failure, response);
+    const onEnd = (failure: Error | null, response: Response | undefined): void => this.endCall(failure, response);
     this.call = channel.unary(this.method, request, sentTimeoutMs, onEnd, login?.metadata);
     if (signal === undefined) return;
     this.cancelOnAbort = () => this.cancel();
@@ -123,7 +123,7 @@ export class UnaryCall<Request, Response> implements Pending {
     }
   }
 
-  private end(failure: Error | null, response: Response | undefined): void {
+  private endCall(failure: Error | null, response: Response | undefined): void {
     const { connection, caller, cancelOnAbort } = this;
     if (cancelOnAbort !== undefined) this.limits.signal?.removeEventListener("abort", cancelOnAbort);
     const { isClosed } = connection; // read first: the end of this call may close the connection

@@ -50,7 +50,7 @@ export class Comparison {
   }
 
   /** Ends the comparison: from now on, the keys of the listing are the known keys. @returns the differences, ordered by revision */
-  finish(revision: number): WatchEvent[] {
+  finishComparison(revision: number): WatchEvent[] {
     const gone = [...this.known.keys()].filter((key) => !this.state.has(key));
     this.adopt(this.state);
     this.puts.sort((a, b) => a.kv.modRevision - b.kv.modRevision);

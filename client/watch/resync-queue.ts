@@ -41,7 +41,7 @@ export class ResyncQueue implements ArrivalSource {
   ) {
     this.changed = new Wakeup(services.clock);
     this.known = new KnownKeys(options.maxKeys);
-    this.begun = this.begin();
+    this.begun = this.listKeys();
   }
 
   get firstRevision(): number | undefined {
@@ -60,7 +60,7 @@ export class ResyncQueue implements ArrivalSource {
     return this.notReached ?? this.inner?.unreachable;
   }
 
-  async take(): Promise<Arrival | undefined> {
+  async takeArrival(): Promise<Arrival | undefined> {
     await this.begun;
     for (;;) {
       if (this.ownFailure !== undefined) throw this.ownFailure;
@@ -72,11 +72,11 @@ export class ResyncQueue implements ArrivalSource {
     }
   }
 
-  end(failure?: Error): void {
+  endWatch(failure?: Error): void {
     if (this.isOver) return;
     this.ownFailure = failure;
     this.ending.abort();
-    this.inner?.end(failure);
+    this.inner?.endWatch(failure);
     this.changed.wake();
   }
 
@@ -85,24 +85,24 @@ export class ResyncQueue implements ArrivalSource {
   }
 
   /** Lists the keys as they are before the first revision of the watch; at revision 1 there are none. */
-  private async begin(): Promise<void> {
+  private async listKeys(): Promise<void> {
     const { startRevision } = this.options;
     try {
       if (startRevision > 0 && startRevision <= emptyRevision + 1) this.watchFrom(startRevision);
       else await this.list(Math.max(startRevision - 1, 0), true);
     } catch (error) {
-      this.end(error as Error);
+      this.endWatch(error as Error);
     }
   }
 
   private async next(inner: WatchQueue): Promise<Arrival | undefined> {
     try {
-      const arrival = await inner.take();
+      const arrival = await inner.takeArrival();
       for (const event of arrival?.events ?? []) this.known.apply(event);
       return arrival;
     } catch (error) {
       if (!(error instanceof CompactedError) || this.isOver) {
-        if (!this.isOver) this.end(error as Error);
+        if (!this.isOver) this.endWatch(error as Error);
         throw error;
       }
     }
@@ -113,7 +113,7 @@ export class ResyncQueue implements ArrivalSource {
     try {
       return await this.list(0, false);
     } catch (error) {
-      if (!this.isOver) this.end(error as Error);
+      if (!this.isOver) this.endWatch(error as Error);
       if (this.ownFailure !== undefined) throw this.ownFailure;
       return undefined;
     }
@@ -142,7 +142,7 @@ export class ResyncQueue implements ArrivalSource {
       }
       if (header === undefined) continue;
       const at = revision || header.revision;
-      const events = comparison.finish(at);
+      const events = comparison.finishComparison(at);
       this.watchFrom(at + 1);
       return { header, events, through: at, resync: true };
     }

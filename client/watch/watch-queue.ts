@@ -57,9 +57,9 @@ export interface ArrivalSource {
   /** Wakes when one of the fields above changes, or a response can be taken. */
   readonly changed: Wakeup;
   /** Waits for the next response; undefined if the watch has been closed. */
-  take(): Promise<Arrival | undefined>;
+  takeArrival(): Promise<Arrival | undefined>;
   /** Ends the watch. @param failure the reason; absent: the watch was closed */
-  end(failure?: Error): void;
+  endWatch(failure?: Error): void;
   /** Drops the responses that have not been taken. */
   clear(): void;
 }
@@ -100,7 +100,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
     this.place = stream.add(this);
   }
 
-  async take(): Promise<Arrival | undefined> {
+  async takeArrival(): Promise<Arrival | undefined> {
     while (this.waiting.length === 0) {
       if (this.failure !== undefined) throw this.failure;
       if (this.isOver) return undefined;
@@ -112,7 +112,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
     return arrival;
   }
 
-  end(failure?: Error): void {
+  endWatch(failure?: Error): void {
     if (this.isOver) return;
     this.isOver = true;
     this.failure = failure;
@@ -131,7 +131,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
 
   onResponse(response: WireResponse): void {
     const header = headerOf(response.header);
-    if (response.canceled) this.end(this.reasonOf(response, header));
+    if (response.canceled) this.endWatch(this.reasonOf(response, header));
     else if (response.created) this.onCreated(header);
     else if (response.events.length > 0) this.onEvents(response, header);
     else this.onProgress(response, header);
@@ -145,7 +145,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
   }
 
   onFailure(error: Error): void {
-    this.end(error);
+    this.endWatch(error);
   }
 
   private onCreated({ revision }: Header): void {

@@ -174,7 +174,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   private giveUp(failure?: EtcdError): void {
     this.isGivenUp = true;
     this.queue.clear();
-    this.queue.end(failure);
+    this.queue.endWatch(failure);
   }
 
   /** @param split yields the pieces of an arrival that the iterator returns */
@@ -184,7 +184,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
       for (;;) {
         const next = pieces.next();
         if (this.isGivenUp || next.done) {
-          const arrival = await this.queue.take();
+          const arrival = await this.queue.takeArrival();
           if (arrival === undefined) return undefined;
           pieces = split(arrival)[Symbol.iterator]();
         } else {

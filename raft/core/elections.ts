@@ -128,7 +128,7 @@ export class Elections {
   private becomeFollower(leader: MemberId): void {
     this.ownRole = "follower";
     this.ballot = undefined;
-    this.leaderRole.end();
+    this.leaderRole.endLeadership();
     this.setLeader(leader);
     this.isLeaderGone = false;
     this.timer.startTimeout();
@@ -261,7 +261,7 @@ export class Elections {
     this.leaderOfTerm = this.id;
     this.setLeader(this.id);
     this.isLeaderGone = false;
-    this.leaderRole.begin(this.current.term);
+    this.leaderRole.beginLeadership(this.current.term);
   }
 
   // Messages of candidates and voters.

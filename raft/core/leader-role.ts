@@ -30,12 +30,12 @@ export class LeaderRole {
   }
 
   /** Begins this member's leadership of `term`. */
-  begin(term: Term): void {
+  beginLeadership(term: Term): void {
     this.current = new Leadership(this.parts, term);
   }
 
   /** Ends the leadership, if there is one: this member's unconfirmed reads are refused, forwarded ones are dropped. */
-  end(): void {
+  endLeadership(): void {
     const unanswered = this.current?.pendingReads() ?? [];
     this.current = undefined;
     const { id, answers, notices } = this.parts;

@@ -148,7 +148,7 @@ export class ElectionObservation {
   }
 
   private watchUntil(take: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
-    this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), take });
+    this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), takeEvent: take });
     return this.queue.watch(this.call, this.watch, request);
   }
 }

@@ -9,7 +9,7 @@ export interface EventTaker {
   /** Whether there is room for events; if not, `EventWatch.resume` is called later. */
   hasRoom(): boolean;
   /** Receives an event. @returns true: the event ends the watch */
-  take(event: RawEvent): boolean;
+  takeEvent(event: RawEvent): boolean;
 }
 
 const noBytes = new Uint8Array();
@@ -54,12 +54,12 @@ export class EventWatch implements WatchListener {
   onEvents(_watches: readonly WatchView[], from: number, to: number, { events }: WatchBatch): number {
     if (this.isOver) return to - from;
     if (!this.taker.hasRoom()) return 0;
-    if (events.some((bytes) => this.taker.take(RawEvent.decode(bytes)))) this.end();
+    if (events.some((bytes) => this.taker.takeEvent(RawEvent.decode(bytes)))) this.endWatch();
     return to - from;
   }
 
   onAnswer(answer: WatchAnswer): boolean {
-    if (answer.kind === "compacted") this.end();
+    if (answer.kind === "compacted") this.endWatch();
     if (answer.kind === "refused") this.onError(answer.error ?? new ServerError("too-many-requests", answer.reason));
     if (answer.kind === "canceled" && answer.error !== undefined) this.onError(answer.error);
     return true;
@@ -70,7 +70,7 @@ export class EventWatch implements WatchListener {
     this.reject(error instanceof Error ? error : new Error(String(error)));
   }
 
-  private end(): void {
+  private endWatch(): void {
     this.isOver = true;
     this.resolve();
   }

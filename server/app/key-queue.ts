@@ -148,7 +148,7 @@ export class KeyQueue {
   }
 
   private whenDeleted(call: QueuedCall, key: Uint8Array, revision: number): Promise<void> {
-    const watch = new EventWatch({ hasRoom: () => true, take: () => true });
+    const watch = new EventWatch({ hasRoom: () => true, takeEvent: () => true });
     return this.watch(call, watch, { key, startRevision: BigInt(revision + 1), filters: [Filter.NOPUT] });
   }
 

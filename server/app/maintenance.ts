@@ -13,7 +13,7 @@ export interface MaintenanceParts extends AlarmParts {
   readonly node: Pick<RaftNode, "status">;
   readonly store: Pick<KvStore, "revision" | "size" | "hash" | "hashKv" | "defragment">;
   readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms" | "auth">;
-  readonly transfer: Pick<LeadershipTransfer, "begin">;
+  readonly transfer: Pick<LeadershipTransfer, "beginTransfer">;
 }
 
 /** The settings of the operations of etcd's Maintenance. */
@@ -73,7 +73,7 @@ export const maintenanceOperations = (
       if (leader !== id) throw new ServerError("not-leader", `${formatId(leader)} leads, not this member`);
       if (!applier.members.all.some(({ ID }) => ID === target))
         throw new ServerError("bad-transferee", `there is no member ${formatId(target)}`);
-      transfer.begin(target as MemberId, (leading) => {
+      transfer.beginTransfer(target as MemberId, (leading) => {
         if (leading === target) handler.onResult(undefined);
         else
           handler.onError(

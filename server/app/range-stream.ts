@@ -29,7 +29,7 @@ export const rangeStreamOperation =
       access.runIfAllowed(
         caller,
         (rights) => rights.checkRead(request),
-        () => stream.begin(),
+        () => stream.beginReading(),
         listener,
       );
     if (request.serializable) begin();
@@ -72,7 +72,7 @@ class RangeStream implements ChunkSession {
     private readonly listener: ChunkReceiver,
   ) {}
 
-  begin(): void {
+  beginReading(): void {
     const work = this.request.countOnly ? this.count() : this.read();
     work.catch((error: unknown) => {
       if (!this.isOver) this.listener.onError(error);

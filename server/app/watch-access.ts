@@ -100,7 +100,7 @@ export class WatchRechecks {
     private readonly access: Access,
     private readonly clock: Pick<Clock, "soon">,
   ) {
-    access.addChangeListener(() => this.begin());
+    access.addChangeListener(() => this.beginPass());
   }
 
   add(session: RecheckedSession): void {
@@ -111,23 +111,23 @@ export class WatchRechecks {
     this.sessions.delete(session);
   }
 
-  private begin(): void {
+  private beginPass(): void {
     // The pass is not restarted: under a series of changes, the last watches would never be checked.
     if (this.work !== undefined) this.isOvertaken = true;
-    else this.run((this.work = this.recheckAll()));
+    else this.runPass((this.work = this.recheckAll()));
   }
 
-  private run(work: Iterator<void, void>): void {
+  private runPass(work: Iterator<void, void>): void {
     for (let looked = 0; looked < watchesPerTurn; looked++)
-      if (!this.access.isOn || work.next().done === true) return this.end();
-    this.clock.soon(() => this.run(work));
+      if (!this.access.isOn || work.next().done === true) return this.endPass();
+    this.clock.soon(() => this.runPass(work));
   }
 
-  private end(): void {
+  private endPass(): void {
     this.work = undefined;
     if (!this.isOvertaken) return;
     this.isOvertaken = false;
-    this.begin();
+    this.beginPass();
   }
 
   private *recheckAll(): Generator<void, void> {

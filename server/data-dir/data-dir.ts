@@ -19,7 +19,7 @@ export class DataDirectory {
     private readonly disk: MemberDisk,
     private readonly files: DirectoryFiles,
     private readonly lock: DirectoryLock,
-    /** Undefined: the directory is new, and was never acknowledged from; `begin` sets the owner. */
+    /** Undefined: the directory is new, and was never acknowledged from; `recordOwner` sets the owner. */
     readonly owner: DirectoryOwner | undefined,
   ) {}
 
@@ -58,7 +58,7 @@ export class DataDirectory {
     return this.files.readStoreInUse();
   }
 
-  /** The path of the first store, which is created before `begin`. */
+  /** The path of the first store, which is created before `recordOwner`. */
   get firstStorePath(): string {
     return this.files.pathOf("store-1");
   }
@@ -91,7 +91,7 @@ export class DataDirectory {
   }
 
   /** Records the owner of the directory. The last step of a bootstrap, which starts over after a crash. */
-  async begin(owner: DirectoryOwner): Promise<void> {
+  async recordOwner(owner: DirectoryOwner): Promise<void> {
     await this.replace("format.json", formatOwner(owner));
   }
 
@@ -122,7 +122,7 @@ export class DataDirectory {
   }
 }
 
-/** Removes the files of a bootstrap that did not reach `begin`: the member had not voted or acknowledged. */
+/** Removes the files of a bootstrap that did not reach `recordOwner`: the member had not voted or acknowledged. */
 const removeUnfinished = async (disk: MemberDisk, files: DirectoryFiles): Promise<void> => {
   for (const name of await files.listNames()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
 };

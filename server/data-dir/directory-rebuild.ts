@@ -51,7 +51,7 @@ export class DirectoryRebuild {
   ) {}
 
   /**
-   * Moves the former files to a folder beside the data directory. From now on, until `finish`, no member starts here. After an
+   * Moves the former files to a folder beside the data directory. From now on, until `finishRebuild`, no member starts here. After an
    * interruption, continues where it ended.
    */
   static async begin(dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<DirectoryRebuild> {
@@ -85,7 +85,7 @@ export class DirectoryRebuild {
   }
 
   /** Writes the small files, and allows members to start here again. */
-  async finish({ owner, incarnation, peers, store }: RebuiltFiles): Promise<void> {
+  async finishRebuild({ owner, incarnation, peers, store }: RebuiltFiles): Promise<void> {
     await this.write("incarnation", `${incarnation}\n`);
     await this.write("peers", peers);
     await this.write("store-current", formatStoreInUse(store));

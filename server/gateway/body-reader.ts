@@ -9,7 +9,7 @@ export class BodyBudget {
   constructor(private readonly max: number) {}
 
   /** @throws ServerError */
-  take(bytes: number): void {
+  reserveBytes(bytes: number): void {
     if (this.bytes + bytes > this.max) throw new ServerError("too-many-requests", "too many bodies are being received");
     this.bytes += bytes;
   }
@@ -53,8 +53,8 @@ export class BodyReader {
   }
 
   /** Ends the body. @throws InvalidJsonError if a value is incomplete */
-  finish(onValue: (json: Buffer) => boolean): void {
-    if (this.scanner.finish()) onValue(this.takeValue(Buffer.alloc(0)));
+  endBody(onValue: (json: Buffer) => boolean): void {
+    if (this.scanner.endBody()) onValue(this.takeValue(Buffer.alloc(0)));
   }
 
   /** Frees the memory. May be called twice. */
@@ -84,7 +84,7 @@ export class BodyReader {
   }
 
   private grow(capacity: number): void {
-    this.budget.take(capacity - this.memory.length);
+    this.budget.reserveBytes(capacity - this.memory.length);
     const memory = Buffer.allocUnsafe(capacity);
     memory.set(this.memory.subarray(0, this.length));
     this.memory = memory;

@@ -17,11 +17,11 @@ export interface ClientSide {
     onTaken: () => void,
   ): void;
   /** Begins the answer of a stream. */
-  begin(httpStatus: number, fields: Readonly<Record<string, string>>): void;
+  beginAnswer(httpStatus: number, fields: Readonly<Record<string, string>>): void;
   /** Sends a line. @param onTaken called when it is written to the client's socket */
   write(line: string, onTaken: () => void): void;
   /** Ends the answer. */
-  end(): void;
+  endAnswer(): void;
   /** Closes the connection. */
   destroy(): void;
 }

@@ -92,7 +92,7 @@ export abstract class GatewayCall implements Call {
   /** Handles the end of the body. */
   onBodyEnd(): void {
     this.endBodyTimer();
-    this.read(() => this.body.finish((json) => this.onJson(json)));
+    this.read(() => this.body.endBody((json) => this.onJson(json)));
     this.hasBody = true;
     if (!this.isOver) this.onAllRead();
   }
@@ -120,7 +120,7 @@ export abstract class GatewayCall implements Call {
   }
 
   /** Counts the start of the method. */
-  protected begin(): void {
+  protected countStart(): void {
     this.stats.started++;
     this.beganAt = this.context.clock.now();
   }

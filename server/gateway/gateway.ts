@@ -113,13 +113,13 @@ export class Gateway {
   }
 
   /** Waits until no unary call is in progress, for `timeoutMs` at most. */
-  settle(timeoutMs: number): Promise<void> {
+  whenIdle(timeoutMs: number): Promise<void> {
     return this.context.calls.whenAnswered(timeoutMs);
   }
 
   /** Waits up to `graceMs` for unary calls, then ends the remaining calls and the streams. */
   async stop(graceMs: number): Promise<void> {
-    await this.settle(graceMs);
+    await this.whenIdle(graceMs);
     this.context.calls.endAll(serverStopped);
   }
 

@@ -33,7 +33,7 @@ export class HttpClientSide implements ClientSide {
     response.end(pieces[last]);
   }
 
-  begin(httpStatus: number, fields: Readonly<Record<string, string>>): void {
+  beginAnswer(httpStatus: number, fields: Readonly<Record<string, string>>): void {
     this.response.writeHead(httpStatus, fields);
   }
 
@@ -41,7 +41,7 @@ export class HttpClientSide implements ClientSide {
     this.response.write(line, onTaken);
   }
 
-  end(): void {
+  endAnswer(): void {
     this.response.end();
   }
 

@@ -66,7 +66,7 @@ export class JsonScanner {
   }
 
   /** Ends the body. @returns whether it ends a value, which is a number then; @throws InvalidJsonError */
-  finish(): boolean {
+  endBody(): boolean {
     if (this.isBetweenValues) return false;
     if (this.within.length > 0 || !this.hasEndedBefore(space)) throw new InvalidJsonError("unexpected EOF");
     this.state = "beginValue";

@@ -45,7 +45,7 @@ abstract class LinesCall extends GatewayCall {
     this.failWith(error);
   }
 
-  end(): void {
+  endStream(): void {
     this.endWith(ok);
   }
 
@@ -57,7 +57,7 @@ abstract class LinesCall extends GatewayCall {
       this.beginAnswer(httpStatusOf(status), errorFields(status));
       this.client.write(`{"error":${statusJson(status)}}\n`, () => undefined);
     }
-    this.client.end();
+    this.client.endAnswer();
   }
 
   protected writeMessage(message: Uint8Array): void {
@@ -85,7 +85,7 @@ abstract class LinesCall extends GatewayCall {
   }
 
   private beginAnswer(httpStatus: number, fields: Readonly<Record<string, string>>): void {
-    if (!this.hasBegun) this.client.begin(httpStatus, fields);
+    if (!this.hasBegun) this.client.beginAnswer(httpStatus, fields);
     this.hasBegun = true;
   }
 
@@ -153,7 +153,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
   private handle(): void {
     this.endBodyTimer();
     const { method } = this;
-    this.begin();
+    this.countStart();
     this.stats.countReceived(this.request.length);
     this.runGuarded(() => method.handle(decodeWith(method.decode, this.request, "stream"), this, this));
   }
@@ -171,7 +171,7 @@ export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown
     private readonly method: BidiMethod,
   ) {
     super(context, client, schema, method.stats);
-    this.begin();
+    this.countStart();
     try {
       const sink = method.open(this, this);
       if (this.isOver)

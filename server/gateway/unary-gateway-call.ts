@@ -92,7 +92,7 @@ export class UnaryGatewayCall extends GatewayCall implements Reply<unknown> {
   private handle(): void {
     this.endBodyTimer();
     const { method, request = noBytes } = this;
-    this.begin();
+    this.countStart();
     this.stats.countReceived(request.length);
     try {
       if (method.kind === "unimplemented") throw unknownMethod(method);

@@ -46,10 +46,10 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     onTaken: () => void,
   ): void {
     this.write(pieces.join(""), onTaken);
-    this.end();
+    this.endAnswer();
   }
 
-  begin(): void {
+  beginAnswer(): void {
     // a WebSocket has no HTTP status
   }
 
@@ -57,7 +57,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     if (!this.isClosed) this.socket.write(encodeWebSocketFrame("text", Buffer.from(line.replace(/\n$/, ""))), onTaken);
   }
 
-  end(): void {
+  endAnswer(): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.socket.end(encodeWebSocketFrame("close", closePayload()));

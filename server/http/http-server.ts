@@ -39,7 +39,7 @@ export interface PathServer {
   shouldOpenWebSocket(request: IncomingMessage): boolean;
   serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void;
   /** Waits until no unary call is in progress, for `timeoutMs` at most. */
-  settle(timeoutMs: number): Promise<void>;
+  whenIdle(timeoutMs: number): Promise<void>;
   /** Waits up to `graceMs` for unary calls, then ends the remaining calls and the streams. */
   stop(graceMs: number): Promise<void>;
 }
@@ -60,7 +60,7 @@ export class HttpServer {
     private readonly gateway?: PathServer,
   ) {
     const options = gateway === undefined ? {} : { IncomingMessage: upgradableBy(gateway) };
-    this.server = createServer(options, (request, response) => this.take(request, response));
+    this.server = createServer(options, (request, response) => this.queueRequest(request, response));
     if (gateway !== undefined)
       this.server.on("upgrade", (request, _socket, seen) => this.upgrade(request, seen, gateway));
     this.server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.onMalformed(error, socket));
@@ -98,11 +98,11 @@ export class HttpServer {
   async drain(graceMs = 0): Promise<void> {
     this.isDraining = true;
     for (const [socket, { requests }] of this.connections) if (requests === 0) socket.destroy();
-    await this.gateway?.settle(graceMs);
+    await this.gateway?.whenIdle(graceMs);
   }
 
   /** Drains, then ends the streams. */
-  async finish(graceMs: number): Promise<void> {
+  async drainAndEnd(graceMs: number): Promise<void> {
     await this.drain(graceMs);
     await this.gateway?.stop(0);
   }
@@ -118,7 +118,7 @@ export class HttpServer {
   }
 
   /** Answers the requests of a connection one after the other, as etcd does: a client may pipeline them. */
-  private take(request: IncomingMessage, response: ServerResponse): void {
+  private queueRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const connection = this.connections.get(socket);
     if (connection === undefined) return; // closed meanwhile

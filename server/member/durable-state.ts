@@ -181,7 +181,7 @@ const bootstrap = async (
     await store.close();
   }
   await directory.useStore(path, undefined);
-  await directory.begin({ clusterId, memberId });
+  await directory.recordOwner({ clusterId, memberId });
   environment.logger.info("created a new member", { name: config.member.name, memberId, clusterId });
   return { clusterId, memberId, certificateName };
 };

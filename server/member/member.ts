@@ -213,7 +213,7 @@ export class Member implements AsyncDisposable {
     const unbound = [this.stopAccepting()];
     const steps = [
       () => this.replica.transferLeadership(),
-      () => Promise.all([this.serving.engine.stop(graceMs), this.serving.http.finish(graceMs)]),
+      () => Promise.all([this.serving.engine.stop(graceMs), this.serving.http.drainAndEnd(graceMs)]),
       () => {
         this.serving.http.stop();
         unbound.push(this.ports.metrics.close());

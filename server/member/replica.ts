@@ -210,7 +210,7 @@ export class Replica implements NodeListener, PeersListener {
   /** Transfers the leadership, if this member leads and has a peer: the others need no election timeout then. */
   async transferLeadership(): Promise<void> {
     if (this.node.status().role !== "leader" || this.applier.members.all.length === 1) return;
-    await new Promise<void>((resolve) => this.transfer.begin(undefined, () => resolve()));
+    await new Promise<void>((resolve) => this.transfer.beginTransfer(undefined, () => resolve()));
   }
 
   /** Stops consensus, and makes the applied state durable. */

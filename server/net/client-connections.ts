@@ -44,7 +44,7 @@ export class ClientConnections {
   /** @param secure performs the handshake of a TLS connection */
   accept(socket: Socket, secure?: SecureConnection): void {
     socket.on("error", () => undefined); // "close" follows
-    if (this.closed || this.early.size >= maxConnectionsBeforeReady || !this.slots.take()) {
+    if (this.closed || this.early.size >= maxConnectionsBeforeReady || !this.slots.takeSlot()) {
       if (!this.closed) this.onTooMany();
       socket.destroy();
       return;
@@ -55,8 +55,8 @@ export class ClientConnections {
       this.slots.giveBack();
       this.open.delete(socket);
     });
-    if (secure === undefined) this.take(socket, socket);
-    else secure(socket, (secured) => this.take(secured, socket));
+    if (secure === undefined) this.admitSocket(socket, socket);
+    else secure(socket, (secured) => this.admitSocket(secured, socket));
   }
 
   /** Passes the waiting connections, and all later ones, to their owners. */
@@ -72,7 +72,7 @@ export class ClientConnections {
     for (const socket of this.open) socket.destroy();
   }
 
-  private take(socket: Socket, accepted: Socket): void {
+  private admitSocket(socket: Socket, accepted: Socket): void {
     if (this.closed) accepted.destroy();
     else if (this.owners !== undefined) this.sniff(socket, accepted, this.owners);
     else {

@@ -60,7 +60,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   for (const method of options.methods) register(server, method, options, { calls, streams, connections });
   const drain = (graceMs: number): Promise<void> => {
     connections.drain();
-    return calls.settle(graceMs);
+    return calls.whenIdle(graceMs);
   };
   return {
     serve: (socket, seen) => connections.add(new Http2Connection(socket, seen, options.rules)),
@@ -156,7 +156,7 @@ const unaryHandler = (
     const countEnd = begin(method, options);
     // The first answer removes the call from those in progress; later answers are dropped.
     const take = (code: number): boolean => {
-      if (!calls.take(end)) return false;
+      if (!calls.removeCall(end)) return false;
       countEnd(code);
       return true;
     };
@@ -250,7 +250,7 @@ abstract class AnswerStream {
     this.endWith(statusOfError(error, this.options.onUnexpectedError));
   }
 
-  end(): void {
+  endStream(): void {
     if (this.close(statusCode.ok)) this.grpcCall.end();
   }
 
@@ -268,7 +268,7 @@ abstract class AnswerStream {
 
   /** Closes the stream once. @returns whether it was open */
   private close(code: number): boolean {
-    if (!this.streams.take(this.endWith)) return false;
+    if (!this.streams.removeCall(this.endWith)) return false;
     this.countEnd(code);
     this.onOver();
     return true;

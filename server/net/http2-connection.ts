@@ -79,7 +79,7 @@ export class Http2Connection extends Duplex implements FrameVisitor {
   private readonly resets = new ResetQueue(
     (stream) => this.streams.isOpen(stream),
     (stream, frame) => {
-      this.input.begin(readHeader(frame, 0));
+      this.input.beginFrame(readHeader(frame, 0));
       this.streams.reset(stream);
       this.input.add(frame);
     },
@@ -181,7 +181,7 @@ export class Http2Connection extends Duplex implements FrameVisitor {
   /** Passes to Node the bytes of one tick, if it has read the former ones. */
   private passOn(): void {
     if (!this.isWanted || this.dismissed) return;
-    const bytes = this.input.take();
+    const bytes = this.input.takeBytes();
     if (bytes !== undefined) {
       this.isWanted = false;
       this.push(bytes);
@@ -210,7 +210,7 @@ export class Http2Connection extends Duplex implements FrameVisitor {
     if (header.type === frameType.resetStream) this.onReset(header, frame);
     else if (header.type === frameType.headers) this.onHeaders(header, frame);
     else {
-      this.input.begin(header);
+      this.input.beginFrame(header);
       this.input.add(frame);
       this.input.endHeaders(true); // a block in several frames is not searched: assume that it declares a length
     }
@@ -232,7 +232,7 @@ export class Http2Connection extends Duplex implements FrameVisitor {
     const { stream } = header;
     const isError = stream === 0 || stream > this.streams.newest || header.length !== 4;
     if (isError) {
-      this.input.begin(header); // Node handles the error
+      this.input.beginFrame(header); // Node handles the error
       this.input.add(frame);
     } else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
     else this.endWithGoAway(http2ErrorCode.enhanceYourCalm, "too_many_resets");
@@ -258,10 +258,10 @@ export class Http2Connection extends Duplex implements FrameVisitor {
 
   onBegin(header: FrameHeader): void {
     const { type, flags, stream } = header;
-    this.input.begin(header);
+    this.input.beginFrame(header);
     if (type === frameType.headers) {
       clearTimeout(this.firstRequestTimer);
-      this.streams.begin(stream);
+      this.streams.handleHeaders(stream);
     }
     if (isEndOfStream(type, flags)) this.streams.endOfClient(stream);
     if (type !== frameType.ping || (flags & frameFlag.ack) !== 0) return;

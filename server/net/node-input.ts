@@ -34,7 +34,7 @@ export class NodeInput {
   constructor(private readonly streams: StreamTable) {}
 
   /** Begins a frame that `streams` does not know yet; its bytes follow. */
-  begin(header: FrameHeader): void {
+  beginFrame(header: FrameHeader): void {
     const piece = this.lastPiece();
     piece.isHarmless &&= this.isHarmless(header);
   }
@@ -57,7 +57,7 @@ export class NodeInput {
   }
 
   /** Removes and returns the bytes of one tick. */
-  take(): Buffer | undefined {
+  takeBytes(): Buffer | undefined {
     const [first] = this.pieces;
     if (first === undefined) return undefined;
     let count = 1;

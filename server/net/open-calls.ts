@@ -19,7 +19,7 @@ export class OpenCalls {
   }
 
   /** Removes a call at its end. @returns whether it was in progress: then the caller sends the answer */
-  take(end: EndCall): boolean {
+  removeCall(end: EndCall): boolean {
     if (!this.ends.delete(end)) return false;
     this.open.remove();
     return true;
@@ -30,7 +30,7 @@ export class OpenCalls {
   }
 
   /** Waits until no call is in progress, for `timeoutMs` at most. */
-  settle(timeoutMs: number): Promise<void> {
+  whenIdle(timeoutMs: number): Promise<void> {
     return this.open.whenNone(timeoutMs);
   }
 }

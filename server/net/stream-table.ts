@@ -35,7 +35,7 @@ export class StreamTable {
   }
 
   /** Handles headers of the client: of a new stream, or trailers. */
-  begin(stream: number): void {
+  handleHeaders(stream: number): void {
     if (stream <= this.last || this.frozen) return;
     this.last = stream;
     this.open.set(stream, 0);
@@ -48,19 +48,19 @@ export class StreamTable {
   }
 
   endOfClient(stream: number): void {
-    this.end(stream, clientEnded);
+    this.endSide(stream, clientEnded);
   }
 
   endOfServer(stream: number): void {
-    this.end(stream, serverEnded);
+    this.endSide(stream, serverEnded);
   }
 
   /** Removes a stream that either side has reset. */
   reset(stream: number): void {
-    this.end(stream, clientEnded | serverEnded);
+    this.endSide(stream, clientEnded | serverEnded);
   }
 
-  private end(stream: number, side: number): void {
+  private endSide(stream: number, side: number): void {
     const ended = this.open.get(stream);
     if (ended === undefined) return;
     if ((ended & serverEnded) === 0 && (side & serverEnded) !== 0) this.unanswered -= 1;

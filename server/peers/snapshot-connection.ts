@@ -37,7 +37,7 @@ export class SnapshotConnections {
   private dial(address: PortAddress, options: DialOptions): Promise<SnapshotChannel> {
     if (this.closed) return Promise.reject(new ChannelClosedError("the member is stopping"));
     return new Promise((resolve, reject) => {
-      new SnapshotDial(this.sockets, options, resolve, reject).begin(address);
+      new SnapshotDial(this.sockets, options, resolve, reject).dialAddress(address);
     });
   }
 }
@@ -54,7 +54,7 @@ class SnapshotDial implements DialListener {
     private readonly reject: (error: ChannelClosedError) => void,
   ) {}
 
-  begin(address: PortAddress): void {
+  dialAddress(address: PortAddress): void {
     this.socket = dial(address, "snapshot", this.options, this);
     this.sockets.add(this.socket);
   }

@@ -27,7 +27,7 @@ export class LeadershipTransfer {
    * @param to the transferee; undefined: the follower with the longest log
    * @param onEnded called with the leader at the end; `noMember` if this member knows none
    */
-  begin(to: MemberId | undefined, onEnded: (leader: MemberId) => void): void {
+  beginTransfer(to: MemberId | undefined, onEnded: (leader: MemberId) => void): void {
     const { self, clock, logger } = this.options;
     if (this.stopped) {
       onEnded(noMember);
@@ -46,16 +46,16 @@ export class LeadershipTransfer {
     const took = `${Math.round(clock.now() - this.beganAt)}ms`;
     if (ok) logger.info("leadership transfer finished", { leader: formatId(leader), took });
     else logger.warn("leadership transfer failed", { leader: formatId(leader), took });
-    this.settle(leader);
+    this.endTransfer(leader);
   }
 
   /** Ends all transfers. */
   stop(): void {
     this.stopped = true;
-    this.settle(noMember);
+    this.endTransfer(noMember);
   }
 
-  private settle(leader: MemberId): void {
+  private endTransfer(leader: MemberId): void {
     for (const onEnded of this.waiting.splice(0)) onEnded(leader);
   }
 }

@@ -123,7 +123,7 @@ export class Proposals<Results extends ResultsByKind> {
     handler: ResultHandler<Results[Kind]>,
     user?: ProposalUser,
   ): void {
-    this.begin(command, this.options.maxRequestBytes, handler, user);
+    this.beginProposal(command, this.options.maxRequestBytes, handler, user);
   }
 
   /**
@@ -135,17 +135,17 @@ export class Proposals<Results extends ResultsByKind> {
     command: Command & CommandOf<Kind>,
     handler: ResultHandler<Results[Kind]>,
   ): void {
-    this.begin(command, Infinity, handler);
+    this.beginProposal(command, Infinity, handler);
   }
 
   /** Ends a proposal with its result: its first copy was applied here. @param now the time, if the caller has read the clock */
-  settle(sequence: number, result: Results[CommandKind], now = this.options.clock.now()): void {
-    this.take(sequence, true, now)?.handler.onResult(result);
+  settleProposal(sequence: number, result: Results[CommandKind], now = this.options.clock.now()): void {
+    this.takePending(sequence, true, now)?.handler.onResult(result);
   }
 
-  /** Ends a proposal with an error: its command was applied here and changed nothing. @param now as in `settle` */
+  /** Ends a proposal with an error: its command was applied here and changed nothing. @param now as in `settleProposal` */
   fail(sequence: number, error: unknown, now = this.options.clock.now()): void {
-    this.take(sequence, true, now)?.handler.onError(error);
+    this.takePending(sequence, true, now)?.handler.onError(error);
   }
 
   /**
@@ -215,7 +215,7 @@ export class Proposals<Results extends ResultsByKind> {
     return this.pending.size;
   }
 
-  private begin(
+  private beginProposal(
     command: Command,
     maxBytes: number,
     handler: ResultHandler<Results[CommandKind]>,
@@ -263,7 +263,7 @@ export class Proposals<Results extends ResultsByKind> {
 
   /** Marks a proposal as not sent to the present leader. */
   private takeBack(pending: Pending<unknown>): void {
-    this.repeats.end(pending);
+    this.repeats.uncountRepeat(pending);
     pending.sentAt = undefined;
     this.hasUnsent = true;
   }
@@ -288,7 +288,7 @@ export class Proposals<Results extends ResultsByKind> {
         this.hasUnsent = true;
         return;
       }
-      this.repeats.begin(pending);
+      this.repeats.countRepeat(pending);
       this.send(sequence, pending, now);
     }
   }
@@ -300,7 +300,7 @@ export class Proposals<Results extends ResultsByKind> {
       if (pending.sentAt === undefined || pending.once) continue;
       if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.retransmitMs) continue;
       if (this.repeats.isAtLimit && !pending.isRepeat) continue;
-      this.repeats.begin(pending);
+      this.repeats.countRepeat(pending);
       pending.retransmitMs *= 2;
       this.send(sequence, pending, now);
     }
@@ -314,13 +314,13 @@ export class Proposals<Results extends ResultsByKind> {
 
   /** Ends a proposal with an error: it was not applied here, and perhaps nowhere. */
   private giveUp(sequence: number, error: ServerError): void {
-    const pending = this.take(sequence, false, this.options.clock.now());
+    const pending = this.takePending(sequence, false, this.options.clock.now());
     if (pending === undefined) return;
     this.givenUp++;
     pending.handler.onError(error);
   }
 
-  private take(sequence: number, isApplied: boolean, now: number): Pending<Results[CommandKind]> | undefined {
+  private takePending(sequence: number, isApplied: boolean, now: number): Pending<Results[CommandKind]> | undefined {
     if (isApplied) this.nextToApply = sequence + 1;
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // ended before, at its deadline
@@ -329,7 +329,7 @@ export class Proposals<Results extends ResultsByKind> {
     if (isApplied && sequence === this.floor()) this.oldestAppliedAt = now;
     this.pending.delete(sequence);
     this.pendingBytes -= pending.data.length;
-    if (this.repeats.end(pending) && this.repeats.isHalfEmpty) this.sendUnsent();
+    if (this.repeats.uncountRepeat(pending) && this.repeats.isHalfEmpty) this.sendUnsent();
     return pending;
   }
 
@@ -405,7 +405,7 @@ class Repeats {
     return this.count <= maxRepeats / 2 && this.bytes <= maxRepeatBytes / 2;
   }
 
-  begin(repeat: { readonly data: Uint8Array; isRepeat: boolean }): void {
+  countRepeat(repeat: { readonly data: Uint8Array; isRepeat: boolean }): void {
     if (repeat.isRepeat) return;
     repeat.isRepeat = true;
     this.count++;
@@ -413,7 +413,7 @@ class Repeats {
   }
 
   /** @returns whether it was counted */
-  end(repeat: { readonly data: Uint8Array; isRepeat: boolean }): boolean {
+  uncountRepeat(repeat: { readonly data: Uint8Array; isRepeat: boolean }): boolean {
     if (!repeat.isRepeat) return false;
     repeat.isRepeat = false;
     this.count--;

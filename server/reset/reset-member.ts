@@ -105,7 +105,7 @@ const rebuild = async (
     incarnations: recordedIncarnationsOf(survivors),
     fencedBecause: undefined,
   };
-  await directory.finish({
+  await directory.finishRebuild({
     owner: lost,
     incarnation: lost.incarnation, // the next start adds one
     peers: formatPeersFile(peers),

@@ -38,7 +38,7 @@ export class ConnectionSlots {
   }
 
   /** Takes a slot; false: none is left. */
-  take(): boolean {
+  takeSlot(): boolean {
     if (this.taken >= this.max) return false;
     this.taken += 1;
     return true;

@@ -20,7 +20,7 @@ export interface Reply<Response> {
   fail(error: unknown): void;
 }
 
-/** Receives the answers of a server stream. After `fail` or `end` no answer is sent. */
+/** Receives the answers of a server stream. After `fail` or `endStream` no answer is sent. */
 export interface StreamReply<Response> {
   /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
   send(response: Response): boolean;
@@ -29,7 +29,7 @@ export interface StreamReply<Response> {
   /** Registers a callback, called once at the end of the stream; at once if it has ended. */
   onClosed(callback: () => void): void;
   fail(error: unknown): void;
-  end(): void;
+  endStream(): void;
 }
 
 /** Decodes requests; a generated message type implements it. */
@@ -86,7 +86,7 @@ export interface Labelled {
   readonly label: Uint8Array;
 }
 
-/** The server's side of a bidirectional stream. After `fail` or `end` no answer is sent. */
+/** The server's side of a bidirectional stream. After `fail` or `endStream` no answer is sent. */
 export interface ResponseStream<Response> {
   /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
   send(response: Response): boolean;
@@ -103,7 +103,7 @@ export interface ResponseStream<Response> {
    */
   onDrain(callback: () => void): void;
   fail(error: unknown): void;
-  end(): void;
+  endStream(): void;
 }
 
 /** Receives the requests of a bidirectional stream. */

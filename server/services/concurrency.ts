@@ -47,7 +47,7 @@ export const concurrencyMethods = (
       request,
       response,
       (call, message, handler: ResultHandler<Response>) => {
-        const { queued, end } = waiting.begin(call);
+        const { queued, end } = waiting.addCall(call);
         serve(queued, message)
           .finally(end)
           .then(
@@ -114,7 +114,7 @@ export class WaitingCalls {
   private stopped: ServerError | undefined;
 
   /** Adds a call; the caller calls `end` when the wait is over. */
-  begin(call: Call): { readonly queued: QueuedCall; readonly end: () => void } {
+  addCall(call: Call): { readonly queued: QueuedCall; readonly end: () => void } {
     const ending = new AbortController();
     if (this.stopped !== undefined) ending.abort(this.stopped);
     this.endings.add(ending);

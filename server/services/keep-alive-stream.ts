@@ -98,7 +98,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest>, Sess
     if (this.waiting > 0 || this.hasEnded) return;
     this.hasEnded = this.failure !== undefined || this.hasAllRequests;
     if (this.failure !== undefined) this.stream.fail(this.failure);
-    else if (this.hasAllRequests) this.stream.end();
+    else if (this.hasAllRequests) this.stream.endStream();
   }
 }
 

@@ -22,7 +22,7 @@ class ChunkResponder implements ChunkReceiver {
     const head = end === undefined ? noBytes : this.headers.encodeAt(end.revision);
     const tail = end === undefined ? noBytes : encodeRangeEnd({ header: undefined, kvs, ...end });
     const hasRoom = this.reply.send(wrapResponse(new ListMessage(head, rangeKvsTag, kvs, tail)));
-    if (end !== undefined) this.reply.end();
+    if (end !== undefined) this.reply.endStream();
     return hasRoom;
   }
 

@@ -76,7 +76,7 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
   }
 
   onHalfClose(): void {
-    this.inOrder(() => this.stream.end());
+    this.inOrder(() => this.stream.endStream());
   }
 
   onClosed(): void {

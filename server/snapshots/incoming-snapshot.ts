@@ -27,7 +27,7 @@ export const receiveHeader = async (
 ): Promise<SnapshotHeader> => {
   const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("sender timed out"));
   try {
-    const { leaderTerm, position } = reader.begin(await channel.receive());
+    const { leaderTerm, position } = reader.decodeBegin(await channel.receive());
     return { from, leaderTerm, position };
   } finally {
     inactivity.stop();
@@ -68,13 +68,13 @@ export class IncomingSnapshot {
   async receiveInto(store: NewStore): Promise<AppliedState> {
     for (;;) {
       const payload = await this.receivePayload();
-      const message = this.reader.next(payload);
+      const message = this.reader.decodeNext(payload);
       if (message.kind === "end") break;
       await store.write(message.rows);
       this.bytes += payload.length;
     }
     const { position } = this.header;
-    const found = await store.finish();
+    const found = await store.finishStore();
     if (found.index !== position.index || found.term !== position.term)
       throw new SnapshotDamagedError(
         `it contains the log up to entry ${found.index} of term ${found.term}, ` +

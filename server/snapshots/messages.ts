@@ -61,14 +61,14 @@ export class SnapshotWriter {
   private rowCount = 0;
 
   /** Encodes the first message. */
-  begin({ leaderTerm, position }: Omit<Begin, "kind">): Uint8Array {
+  encodeBegin({ leaderTerm, position }: Omit<Begin, "kind">): Uint8Array {
     const bytes = numbers(kinds.begin, leaderTerm, position.index, position.term);
     this.checksum = crc32(bytes);
     return bytes;
   }
 
   /** Encodes a chunk. */
-  rows(rows: readonly Row[]): Uint8Array {
+  encodeRows(rows: readonly Row[]): Uint8Array {
     const size = rows.reduce((sum, [key, value]) => sum + rowHeaderBytes + key.length + value.length, rowsHeaderBytes);
     const bytes = Buffer.allocUnsafe(size);
     let at = rowsHeaderBytes;
@@ -87,7 +87,7 @@ export class SnapshotWriter {
   }
 
   /** Encodes the last message. */
-  end(): Uint8Array {
+  encodeEnd(): Uint8Array {
     return numbers(kinds.end, this.rowCount);
   }
 }
@@ -99,7 +99,7 @@ export class SnapshotReader {
   private chunks = 0;
 
   /** Decodes the first message. @throws SnapshotDamagedError */
-  begin(payload: Uint8Array): Begin {
+  decodeBegin(payload: Uint8Array): Begin {
     const bytes = asBuffer(payload);
     if (bytes[0] !== kinds.begin) throw new SnapshotDamagedError("not a snapshot: unexpected first message");
     const [leaderTerm, index, term] = readNumbers(bytes, 3);
@@ -116,7 +116,7 @@ export class SnapshotReader {
    *
    * @throws SnapshotDamagedError
    */
-  next(payload: Uint8Array): SnapshotRows | End {
+  decodeNext(payload: Uint8Array): SnapshotRows | End {
     const bytes = asBuffer(payload);
     if (bytes[0] === kinds.rows) return { kind: "rows", rows: this.readRows(bytes) };
     if (bytes[0] !== kinds.end) throw new SnapshotDamagedError(`an unknown message after chunk ${this.chunks}`);

@@ -21,7 +21,7 @@ export interface NewStore {
    * @returns the log position that it contains, with the rest of the replicated state
    * @throws DamagedError, StoreVersionError
    */
-  finish(): Promise<AppliedState>;
+  finishStore(): Promise<AppliedState>;
   /** Makes this store the one in use, also after a crash. After a failure, only the next start finds out which store is in use. */
   install(): Promise<void>;
   /** Removes this store; not allowed after `install` has begun. */
@@ -62,7 +62,7 @@ export class NewStores {
       onGone();
     };
     try {
-      const { path, backend, builder } = await this.begin();
+      const { path, backend, builder } = await this.createBuilder();
       return new UnfinishedStore(this.options, path, backend, builder, onEnded);
     } catch (error) {
       onEnded();
@@ -76,7 +76,7 @@ export class NewStores {
     await Promise.all(this.open);
   }
 
-  private async begin(): Promise<{ path: string; backend: Backend; builder: StoreBuilder }> {
+  private async createBuilder(): Promise<{ path: string; backend: Backend; builder: StoreBuilder }> {
     const { directory, backends, clock } = this.options;
     const path = await directory.prepareStorePath();
     const backend = await backends.openBackend(path);
@@ -104,8 +104,8 @@ class UnfinishedStore implements NewStore {
     return this.builder.add(rows);
   }
 
-  async finish(): Promise<AppliedState> {
-    const { marker, tables } = await this.builder.finish();
+  async finishStore(): Promise<AppliedState> {
+    const { marker, tables } = await this.builder.finishStore();
     this.state = readAppliedState(marker, tables);
     return this.state;
   }

@@ -79,15 +79,15 @@ export class OutgoingSnapshot {
   private async sendRows(): Promise<void> {
     const { channel, snapshot, leaderTerm, position, rateLimiter } = this.options;
     const writer = new SnapshotWriter();
-    await this.sendMessage(writer.begin({ leaderTerm, position }));
+    await this.sendMessage(writer.encodeBegin({ leaderTerm, position }));
     for (;;) {
       const rows = await snapshot.next(chunkBytes);
       if (rows.length === 0) break;
-      const message = writer.rows(rows);
+      const message = writer.encodeRows(rows);
       await rateLimiter.whenAllowed(message.length);
       await this.sendMessage(message);
     }
-    await channel.send(writer.end());
+    await channel.send(writer.encodeEnd());
   }
 
   private async sendMessage(message: Uint8Array): Promise<void> {

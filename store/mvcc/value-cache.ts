@@ -38,7 +38,7 @@ export class ValueCache {
   private chunks = emptyList<ValueChunk<KeyEntry>>();
   /** The shared chunk to which values are added. */
   private open: ValueChunk<KeyEntry> | undefined = undefined;
-  /** The chunk in which `take` has reserved memory last. */
+  /** The chunk in which `reserveBytes` has reserved memory last. */
   private taken: ValueChunk<KeyEntry> | undefined = undefined;
   private allocatedBytes = 0;
   private heldBytes = 0;
@@ -54,14 +54,14 @@ export class ValueCache {
   }
 
   /** Reserves memory for the KeyValue of the next `hold`. @returns the chunk, in which the memory begins at `taken` */
-  take(length: number): ValueChunk<KeyEntry> {
+  reserveBytes(length: number): ValueChunk<KeyEntry> {
     const chunk = this.chooseChunk(length);
-    chunk.take(length);
+    chunk.reserveBytes(length);
     this.taken = chunk;
     return chunk;
   }
 
-  /** Keeps the KeyValue of `length` bytes that the caller has written to the memory from `take`, as the newest value of `entry`. */
+  /** Keeps the KeyValue of `length` bytes that the caller has written to the memory from `reserveBytes`, as the newest value of `entry`. */
   hold(entry: KeyEntry, length: number): void {
     this.drop(entry);
     const chunks = this.chunks.length;
@@ -94,7 +94,7 @@ export class ValueCache {
   }
 
   private copy(value: Uint8Array): ValueChunk<KeyEntry> {
-    const chunk = this.take(value.length);
+    const chunk = this.reserveBytes(value.length);
     chunk.memory.set(value, chunk.taken);
     return chunk;
   }

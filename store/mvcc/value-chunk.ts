@@ -6,7 +6,7 @@ export class ValueChunk<Entry> {
   readonly entries = emptyList<Entry>();
   /** The number of values here that are still in the cache. */
   live = 0;
-  /** The offset of the memory that `take` has reserved last. */
+  /** The offset of the memory that `reserveBytes` has reserved last. */
   taken = 0;
   readonly memory: Buffer;
   private used = 0;
@@ -24,7 +24,7 @@ export class ValueChunk<Entry> {
   }
 
   /** Reserves memory for the next value, from `taken` on. */
-  take(length: number): void {
+  reserveBytes(length: number): void {
     this.taken = this.used;
     this.used += length;
   }

@@ -115,7 +115,7 @@ export class Write {
     const value = request.ignoreValue ? valueOf(previous) : request.value;
     const { cache, stats } = this.data;
     const size = keyValueSizeOf(key, state, value);
-    const chunk = cache.take(size);
+    const chunk = cache.reserveBytes(size);
     writeKeyValue(chunk.memory, chunk.taken, key, state, value);
     const changed = this.record(key, entry, state, chunk, size);
     cache.hold(changed, size);

@@ -125,7 +125,7 @@ async function readAll(
   const reader = new ChangeReader({ compactRevision, changes }, blocks, removals, listener);
   const range = { from: firstRowKeyOf(0), to: endOfChanges };
   await visitRows(backend, range, pause, ([rowKey, row]) => reader.read(new BlockReader(backend.name, rowKey, row)));
-  removals.end();
+  removals.checkNoneLeft();
   await reader.attachments.attachTo(leases, backend.name, pause);
   // A compaction may have removed the newest changes up to its revision, if they were deletes.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
@@ -195,13 +195,13 @@ class Removals {
     const { next } = this;
     const difference = next === undefined ? 1 : comparePositions(next.begin, begin);
     if (difference > 0) return undefined;
-    if (difference < 0) this.end();
+    if (difference < 0) this.checkNoneLeft();
     this.readNext();
     return next;
   }
 
   /** Checks, after the last block, that no removals are left. @throws DamagedError if some are of a missing block */
-  end(): void {
+  checkNoneLeft(): void {
     if (this.next !== undefined) throw this.next.createDamagedError("there is no such row");
   }
 
@@ -242,7 +242,7 @@ class ChangeReader {
       this.main = block.main;
       this.sub = block.sub;
       if (isRemoved && removed?.main === block.main && removed.sub === block.sub) isRemoved = removed.next();
-      else this.take(block);
+      else this.readBlock(block);
     }
     if (isRemoved)
       throw block.createDamagedError(
@@ -252,7 +252,7 @@ class ChangeReader {
     return count;
   }
 
-  private take(block: BlockReader): void {
+  private readBlock(block: BlockReader): void {
     const { main, sub, tombstone } = block;
     const { key, state } = decodeKeyValue(block.content, sub, block.from, block.to);
     if (tombstone ? !isOnlyKey(state) : state.mod !== main)

@@ -57,7 +57,7 @@ export class StoreBuilder {
    *
    * @throws DamagedError, StoreVersionError
    */
-  async finish(): Promise<BuiltStore> {
+  async finishStore(): Promise<BuiltStore> {
     await this.write();
     const tables = new Tables();
     const { revision, marker } = await verify(

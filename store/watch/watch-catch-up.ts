@@ -86,7 +86,7 @@ export class CatchUp {
     const { compactRevision } = this.present();
     for (const watcher of [...this.turns]) {
       if (watcher.next >= compactRevision) continue;
-      this.end(watcher);
+      this.endWatcher(watcher);
       watcher.receiver.onCompacted(watcher.tag, compactRevision);
     }
   }
@@ -216,11 +216,11 @@ export class CatchUp {
 
   private fail(watcher: Watcher, error: unknown): void {
     if (!this.turns.has(watcher)) return;
-    this.end(watcher);
+    this.endWatcher(watcher);
     watcher.receiver.onFailed(watcher.tag, error);
   }
 
-  private end(watcher: Watcher): void {
+  private endWatcher(watcher: Watcher): void {
     this.delete(watcher);
     watcher.state = "ended";
     this.stats.watchers--;

@@ -139,7 +139,7 @@ export class Watches implements LiveWatchers {
   private fail(interest: Interest, revision: Revision, error: StoreError): void {
     for (const watcher of interest.listWatchers()) {
       if (revision < watcher.next) continue;
-      this.end(watcher);
+      this.endWatcher(watcher);
       watcher.receiver.onFailed(watcher.tag, error);
     }
   }
@@ -205,7 +205,7 @@ export class Watches implements LiveWatchers {
       resume: () => {
         if (watcher.state === "waiting") this.start(watcher);
       },
-      close: () => this.end(watcher),
+      close: () => this.endWatcher(watcher),
     };
   }
 
@@ -218,7 +218,7 @@ export class Watches implements LiveWatchers {
     this.catchUp.add(watcher);
   }
 
-  private end(watcher: Watcher): void {
+  private endWatcher(watcher: Watcher): void {
     if (watcher.state === "ended") return;
     if (isLive(watcher)) this.removeLive(watcher);
     else if (watcher.state === "behind") this.catchUp.delete(watcher);

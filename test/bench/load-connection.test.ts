@@ -29,7 +29,7 @@ const connect = async (t: TestContext): Promise<LoadConnection> => {
       ),
       bidi("/t.S/Stream", bytesCodec, bytesCodec, (_call, stream: ResponseStream<Uint8Array>) => ({
         onRequest: (request: Uint8Array) => void stream.send(Uint8Array.from(request)),
-        onHalfClose: () => stream.end(),
+        onHalfClose: () => stream.endStream(),
         onClosed: () => undefined,
       })),
     ],

@@ -115,7 +115,7 @@ class StreamTransport implements Transport {
       };
       return {
         send: () => setImmediate(sendAll),
-        finish: () => undefined,
+        endRequests: () => undefined,
         pause: () => {
           this.isPaused = true;
         },

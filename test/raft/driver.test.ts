@@ -22,7 +22,7 @@ test("a candidate sends its vote requests only once term and vote are durable", 
 test("a single voter writes its candidacy before the first tick", () => {
   const harness = new Harness([toMemberId(1n)]);
   harness.start();
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.ok(harness.isWriting);
 });
 
@@ -48,7 +48,7 @@ test("a leader sends appends beside its own write and counts its copy only after
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.deepEqual(harness.events, ["send append to 2", "send append to 3", "write 2"]);
   harness.acknowledge(toMemberId(2n), 2);
   assert.ok(!harness.events.some((event) => event.startsWith("apply")), "one durable copy of three is no majority");
@@ -60,10 +60,10 @@ test("proposals of one turn of the event loop share a write, and those made duri
   const harness = new Harness();
   harness.lead();
   for (let n = 1; n <= 3; n++) harness.node.propose(n, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   for (let n = 4; n <= 6; n++) {
     harness.node.propose(n, bytes);
-    harness.clock.settle();
+    harness.clock.runSoon();
   }
   assert.deepEqual(
     harness.events.filter((event) => event.startsWith("write ")),
@@ -80,7 +80,7 @@ test("during a slow write heartbeats are sent and reads are confirmed", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.ok(harness.isWriting);
   harness.node.readIndex(7);
   harness.clock.advance(3 * heartbeatTicks * tickMs);
@@ -97,7 +97,7 @@ test("the state machine gets more entries only after it is done, while the node 
   harness.appliesAtOnce = false;
   for (let n = 1; n <= 2; n++) {
     harness.node.propose(n, bytes);
-    harness.clock.settle();
+    harness.clock.runSoon();
     harness.finishWrite();
     harness.acknowledge(toMemberId(2n), n + 1);
   }
@@ -112,7 +112,7 @@ test("refusals and leader changes are reported once each", () => {
   harness.start();
   harness.node.propose(5, bytes);
   harness.node.readIndex(6);
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.deepEqual(harness.refusals, [
     { what: "proposal", number: 5, reason: "no-leader" },
     { what: "read", number: 6, reason: "no-leader" },
@@ -160,7 +160,7 @@ test("after a stop the end of a write sends and applies nothing", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   harness.acknowledge(toMemberId(2n), 2);
   harness.node.stop();
   harness.events.length = 0;
@@ -201,7 +201,7 @@ test("a single voter commits with its own durable copy", () => {
   harness.finishWrite(); // term and vote
   harness.finishWrite(); // the no-op
   harness.node.propose(1, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   harness.finishWrite();
   assert.deepEqual(
     harness.events.filter((event) => event.startsWith("apply")),
@@ -222,7 +222,7 @@ test("a leadership transfer reports the new leader first, then its success", () 
   harness.lead();
   harness.node.transferLeadership(undefined);
   harness.node.propose(7, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
   assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
   const statuses = harness.statuses.length;
@@ -235,7 +235,7 @@ test("a leadership transfer without an answer ends after an election timeout, an
   const harness = new Harness();
   harness.lead();
   harness.node.transferLeadership(toMemberId(3n));
-  harness.clock.settle();
+  harness.clock.runSoon();
   harness.events.length = 0;
   for (let tick = 0; tick < electionTicks; tick++) {
     harness.receive(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
@@ -243,7 +243,7 @@ test("a leadership transfer without an answer ends after an election timeout, an
   }
   assert.ok(harness.events.includes("transfer ended false"));
   harness.node.propose(8, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.deepEqual(harness.refusals, []);
   assert.equal(harness.node.status().role, "leader");
 });

@@ -122,19 +122,19 @@ export class Harness {
     this.written = undefined;
     this.events.push("written");
     done();
-    this.clock.settle();
+    this.clock.runSoon();
   }
 
   finishApply(): void {
     const done = this.applied ?? assert.fail("nothing is being applied");
     this.applied = undefined;
     done(this.core.status().configuration);
-    this.clock.settle();
+    this.clock.runSoon();
   }
 
   receive(from: MemberId, message: PeerMessage): void {
     this.node.receiveMessage(from, message);
-    this.clock.settle();
+    this.clock.runSoon();
   }
 
   start(): void {

@@ -32,7 +32,7 @@ const append = (harness: Harness, index: number, commit: number): void => {
 const receiveSnapshot = (harness: Harness, index: number): void => {
   const position = { index: index as LogIndex, term: 2 as Term };
   harness.node.onSnapshotReceived({ from: toMemberId(2n), leaderTerm: 2 as Term, position });
-  harness.clock.settle();
+  harness.clock.runSoon();
 };
 
 test("a snapshot is installed after the apply under way, then the log restarts, then the leader gets the acknowledgement", () => {
@@ -87,7 +87,7 @@ test("a new term of a snapshot is durable before the snapshot is installed", () 
   const harness = follower();
   const position = { index: 9 as LogIndex, term: 5 as Term };
   harness.node.onSnapshotReceived({ from: toMemberId(3n), leaderTerm: 6 as Term, position });
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.deepEqual(harness.events, ["write "]);
   harness.finishWrite();
   assert.deepEqual(harness.events, ["write ", "written", "install 9"]);
@@ -135,12 +135,12 @@ test("a follower that needs compacted entries is reported once, and probed after
   harness.lead();
   harness.node.onLinkClosed(toMemberId(3n));
   harness.node.propose(1, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   harness.finishWrite();
   harness.acknowledge(toMemberId(2n), 2);
   harness.node.compact(2 as LogIndex);
   harness.node.propose(2, bytes);
-  harness.clock.settle();
+  harness.clock.runSoon();
   harness.events.length = 0;
   const refuseAppend = (): void =>
     harness.receive(toMemberId(3n), {
@@ -155,7 +155,7 @@ test("a follower that needs compacted entries is reported once, and probed after
   refuseAppend();
   assert.deepEqual(harness.events.splice(0), ["snapshot needed by 3"]);
   harness.node.onSnapshotEnded(toMemberId(3n));
-  harness.clock.settle();
+  harness.clock.runSoon();
   assert.deepEqual(harness.events, ["send append to 3"]);
   refuseAppend();
   assert.equal(harness.events.at(-1), "snapshot needed by 3");

@@ -55,7 +55,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   );
   const hearLeader = (): void => {
     node.receiveMessage(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
-    clock.settle();
+    clock.runSoon();
   };
   return { clock, node, hearLeader };
 };
@@ -67,7 +67,7 @@ test("a node with a leader wakes every third tick, one without wakes every tick"
   clock.advance(30 * tickMs);
   assert.equal(clock.wakeUps, 10);
   node.onLinkClosed(toMemberId(2n));
-  clock.settle();
+  clock.runSoon();
   clock.wakeUps = 0;
   clock.advance(3 * tickMs);
   assert.equal(clock.wakeUps, 3);

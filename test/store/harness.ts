@@ -274,7 +274,7 @@ export async function copyOf(from: KvStore, backend: Backend, maxBytes = 500): P
   for (let rows = await snapshot.next(maxBytes); rows.length > 0; rows = await snapshot.next(maxBytes))
     await builder.add(rows.map(([key, value]) => [key.slice(), value.slice()]));
   await snapshot.close();
-  await builder.finish();
+  await builder.finishStore();
   return backend;
 }
 

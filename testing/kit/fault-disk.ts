@@ -46,7 +46,7 @@ export class FaultDisk {
   }
 
   /** Cleans up after a dead process. Its writes in flight are completed, unless `loseUnsynced`. */
-  settle({ loseUnsynced }: { readonly loseUnsynced: boolean }): void {
+  cleanUp({ loseUnsynced }: { readonly loseUnsynced: boolean }): void {
     for (const write of this.slow) {
       write.isLost = loseUnsynced;
       if (!loseUnsynced) write.begin();
@@ -110,7 +110,7 @@ class FaultyBootedDisk implements MemberDisk {
   open(path: string, how: OpenMode, done: DiskResult<DiskFile>): void {
     if (this.disk.isFull && how === "new") this.fail(noSpaceError(path), done);
     else
-      this.begin<DiskFile>(
+      this.beginOperation<DiskFile>(
         (onDone) => this.inner.open(path, how, onDone),
         (error, file) => {
           if (error !== null || file === undefined) done(error);
@@ -120,35 +120,35 @@ class FaultyBootedDisk implements MemberDisk {
   }
 
   list(directory: string, done: DiskResult<readonly string[]>): void {
-    this.begin((onDone) => this.inner.list(directory, onDone), done);
+    this.beginOperation((onDone) => this.inner.list(directory, onDone), done);
   }
 
   rename(from: string, to: string, done: DiskDone): void {
-    this.begin((onDone) => this.inner.rename(from, to, onDone), done);
+    this.beginOperation((onDone) => this.inner.rename(from, to, onDone), done);
   }
 
   remove(path: string, done: DiskDone): void {
-    this.begin((onDone) => this.inner.remove(path, onDone), done);
+    this.beginOperation((onDone) => this.inner.remove(path, onDone), done);
   }
 
   removeTree(path: string, done: DiskDone): void {
     this.disk.afterTreeRemoved(path);
-    this.begin((onDone) => this.inner.removeTree(path, onDone), done);
+    this.beginOperation((onDone) => this.inner.removeTree(path, onDone), done);
   }
 
   syncDirectory(directory: string, done: DiskDone): void {
-    this.begin((onDone) => this.inner.syncDirectory(directory, onDone), done);
+    this.beginOperation((onDone) => this.inner.syncDirectory(directory, onDone), done);
   }
 
   freeBytes(directory: string, done: DiskResult<number>): void {
     const { inner } = this;
     if (this.disk.isFull || inner.freeBytes === undefined)
       queueMicrotask(() => this.process.receive(() => done(null, this.disk.isFull ? 0 : Infinity)));
-    else this.begin<number>((onDone) => inner.freeBytes?.(directory, onDone), done);
+    else this.beginOperation<number>((onDone) => inner.freeBytes?.(directory, onDone), done);
   }
 
   makeDirectory(directory: string, done: DiskDone): void {
-    this.begin((onDone) => this.inner.makeDirectory(directory, onDone), done);
+    this.beginOperation((onDone) => this.inner.makeDirectory(directory, onDone), done);
   }
 
   async lock(directory: string): Promise<DirectoryLock> {
@@ -166,7 +166,7 @@ class FaultyBootedDisk implements MemberDisk {
     queueMicrotask(() => this.process.receive(() => done(error)));
   }
 
-  private begin<T>(start: (onDone: DiskResult<T>) => void, done: DiskResult<T> | DiskDone): void {
+  private beginOperation<T>(start: (onDone: DiskResult<T>) => void, done: DiskResult<T> | DiskDone): void {
     const { process } = this;
     if (process.isAlive) start((error, value) => process.receive(() => (done as DiskResult<T>)(error, value)));
   }

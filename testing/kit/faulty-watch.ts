@@ -22,7 +22,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
   ) {}
 
   /** Starts with the session, which gets its first request only after `delayMs`. */
-  begin(session: WatchSession, delayMs: number, timeline: Timeline): void {
+  beginSession(session: WatchSession, delayMs: number, timeline: Timeline): void {
     this.session = session;
     if (delayMs === 0) return;
     this.waiting = [];
@@ -34,7 +34,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
   }
 
   /** Ends the session as if the member had ended it. */
-  end(error: Error): void {
+  endSession(error: Error): void {
     if (!this.isOver) this.listener.onError(error);
   }
 
@@ -105,7 +105,7 @@ export class FaultyWatch implements WatchListener, WatchSession {
     try {
       run();
     } catch (error) {
-      this.end(error as Error);
+      this.endSession(error as Error);
     }
   }
 }

@@ -155,7 +155,7 @@ export class InProcessChannel implements Channel {
     onEnd: (failure: Error | undefined) => void,
   ): ChannelStream<Request> {
     const { member, streams, hold } = this;
-    const release = hold.begin();
+    const release = hold.addStream();
     const stream = new InProcessStream({
       onMessage: (bytes) => {
         const response = method.decode(asBuffer(bytes));
@@ -173,13 +173,13 @@ export class InProcessChannel implements Channel {
     const found = member && this.methodOf(member, method.path);
     if (member === undefined) stream.break(droppedError());
     else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethodError(method.path));
-    else stream.begin(member.process, found, callerWith(metadata));
+    else stream.openStream(member.process, found, callerWith(metadata));
     const send = (request: Request): void => {
       const bytes = encodeRequest(method, request);
       if (bytes instanceof StatusError) stream.break(bytes);
       else stream.send(bytes);
     };
-    return { send, finish: () => stream.finish(), cancel: () => stream.break(cancelledError()) };
+    return { send, endRequests: () => stream.endRequests(), cancel: () => stream.break(cancelledError()) };
   }
 
   close(): void {
@@ -321,11 +321,11 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   }
 
   send(response: unknown): void {
-    if (!this.isOver) this.end(undefined, this.method?.encode(response));
+    if (!this.isOver) this.endCall(undefined, this.method?.encode(response));
   }
 
   fail(error: unknown): void {
-    if (!this.isOver) this.end(failureOf(error), undefined);
+    if (!this.isOver) this.endCall(failureOf(error), undefined);
   }
 
   cancel(): void {
@@ -335,7 +335,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   /** The connection has broken. */
   break(failure: StatusError): void {
     if (this.isOver) return;
-    this.end(failure, undefined);
+    this.endCall(failure, undefined);
     for (const callback of this.cancellations ?? []) callback();
   }
 
@@ -363,7 +363,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
     this.onEnd(null, response);
   }
 
-  protected end(failure: StatusError | undefined, answer: Uint8Array | Response | undefined): void {
+  protected endCall(failure: StatusError | undefined, answer: Uint8Array | Response | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
     this.failure = failure;
@@ -375,7 +375,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
 /** A call whose request is not encoded, and whose answer need not be. */
 class SharedCall<Response> extends InProcessCall<Response> {
   sendMessage(message: unknown): void {
-    this.end(undefined, message as Response);
+    this.endCall(undefined, message as Response);
   }
 
   protected override requestOf(_method: UnaryMethod, message: object): never {

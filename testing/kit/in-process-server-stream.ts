@@ -37,7 +37,7 @@ export const openServerStream =
           onDrain: (callback) => answers.onDrain(callback),
           onClosed,
           fail: (error) => answers.fail(error),
-          end: () => answers.end(),
+          endStream: () => answers.endStream(),
         });
       },
       onHalfClose: () => {

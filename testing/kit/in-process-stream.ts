@@ -41,7 +41,7 @@ export class InProcessStream {
   constructor(private readonly events: InProcessStreamEvents) {}
 
   /** Opens the stream at the server. */
-  begin(process: SimProcess, method: BidiMethod | ServerStreamMethod, call: Call): void {
+  openStream(process: SimProcess, method: BidiMethod | ServerStreamMethod, call: Call): void {
     this.process = process;
     this.method = method;
     const open = method.kind === "bidi" ? method.open : openServerStream(method);
@@ -57,7 +57,7 @@ export class InProcessStream {
         },
         onDrain: (callback) => (this.onDrain = callback),
         fail: (error) => this.fail(error),
-        end: () => this.endServer(undefined),
+        endStream: () => this.endServer(undefined),
       });
     });
   }
@@ -69,7 +69,7 @@ export class InProcessStream {
   }
 
   /** Tells the server that no further request follows. */
-  finish(): void {
+  endRequests(): void {
     this.atServer(() => this.sink?.onHalfClose());
   }
 

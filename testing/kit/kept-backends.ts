@@ -11,7 +11,7 @@ export interface BackendKeeper {
   /** The files of a directory have been removed. */
   onRemoved(directory: string): void;
   /** The process has died: closes the stores that it had open. */
-  settle(): Promise<void>;
+  closeStores(): Promise<void>;
 }
 
 /** Rows in memory, by directory. */
@@ -65,7 +65,7 @@ export class MemoryBackends implements BackendKeeper {
       if (path === directory || path.startsWith(`${directory}/`)) this.backends.delete(path);
   }
 
-  settle(): Promise<void> {
+  closeStores(): Promise<void> {
     return Promise.resolve();
   }
 }
@@ -95,7 +95,7 @@ export class DiskBackends implements BackendKeeper {
     // LevelDB's files are removed with the directory.
   }
 
-  async settle(): Promise<void> {
+  async closeStores(): Promise<void> {
     const opened = [...this.opened];
     this.opened.clear();
     await Promise.all(opened.map((backend) => backend.close()));

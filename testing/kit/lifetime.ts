@@ -21,7 +21,7 @@ export class Lifetime {
   }
 
   /** Rejects all pending calls. May be called twice. */
-  end(): void {
+  rejectCalls(): void {
     this.isOver = true;
     for (const reject of this.waiting) reject(new Error(closedText));
     this.waiting.clear();

@@ -195,8 +195,8 @@ export class Machine {
     this.world.network.onDied(process, { isNotified: true });
     this.parts.port?.cut();
     this.notifyChanged();
-    this.storage.disk.settle({ loseUnsynced });
-    await this.storage.backends.settle();
+    this.storage.disk.cleanUp({ loseUnsynced });
+    await this.storage.backends.closeStores();
   }
 
   /** Ends the requests of clients in this process, also those that wait for a member. */

@@ -126,11 +126,11 @@ export class OrderSearch {
   private goOn(frame: Frame, { isStep, pending }: Option): Frame | undefined {
     const step = this.parts.steps[frame.at];
     if (step === undefined) return undefined;
-    if (step.kind === "answered" && isStep) return this.take(frame, step);
+    if (step.kind === "answered" && isStep) return this.takeStep(frame, step);
     return pending && this.insert(frame, { step, isStep, pending });
   }
 
-  private take({ at, keys, used }: Frame, { operation, revision, isChange }: AnsweredStep): Frame | undefined {
+  private takeStep({ at, keys, used }: Frame, { operation, revision, isChange }: AnsweredStep): Frame | undefined {
     const result = runOn(keys, operation, isChange ? revision : revision + 1);
     const isSame = messageText(result.answer?.response, "header") === messageText(operation.response, "header");
     if (isSame && result.isChange === isChange) return this.frame(at + 1, result.keys, used);

@@ -55,7 +55,7 @@ export class Recording {
   private constructor(private readonly cluster: RecordedCluster) {}
 
   /** Begins a recording with the current contents of the cluster. */
-  static async begin(cluster: RecordedCluster): Promise<Recording> {
+  static async start(cluster: RecordedCluster): Promise<Recording> {
     const recording = new Recording(cluster);
     await using client = recording.client();
     await client.kv.get("", { prefix: true });

@@ -89,7 +89,7 @@ export class RpcFaults {
   /** Ends the streams of all watches and refuses new ones. @returns a function that accepts them again */
   cutWatchers(): () => void {
     this.areWatchersCut = true;
-    for (const watch of [...this.watches]) watch.end(unavailableError());
+    for (const watch of [...this.watches]) watch.endSession(unavailableError());
     return () => (this.areWatchersCut = false);
   }
 
@@ -132,15 +132,15 @@ export class RpcFaults {
 
   private watch(listener: WatchListener, open: (own: WatchListener) => WatchSession): WatchSession {
     if (this.areWatchersCut) throw unavailableError();
-    const opening = this.take("Watch", (kind) => kind !== "cancel");
+    const opening = this.takeAction("Watch", (kind) => kind !== "cancel");
     if (opening?.kind === "reject") throw opening.error;
     const watch = new FaultyWatch(
       listener,
-      () => this.take("Watch", (kind) => kind === "cancel") !== undefined,
+      () => this.takeAction("Watch", (kind) => kind === "cancel") !== undefined,
       () => this.watches.delete(watch),
     );
     this.watches.add(watch);
-    watch.begin(open(watch), opening?.kind === "delay" ? opening.ms : 0, this.timeline);
+    watch.beginSession(open(watch), opening?.kind === "delay" ? opening.ms : 0, this.timeline);
     return watch;
   }
 
@@ -155,11 +155,11 @@ export class RpcFaults {
   }
 
   private actionFor(method: RpcName): Rule["action"] | undefined {
-    return this.rules.size === 0 ? undefined : this.take(method, () => true);
+    return this.rules.size === 0 ? undefined : this.takeAction(method, () => true);
   }
 
   /** Returns the action of the first rule that strikes the request. */
-  private take(method: RpcName, isMeant: (kind: Rule["action"]["kind"]) => boolean): Rule["action"] | undefined {
+  private takeAction(method: RpcName, isMeant: (kind: Rule["action"]["kind"]) => boolean): Rule["action"] | undefined {
     const rules = this.rules.get(method);
     if (rules === undefined) return undefined;
     const struck = rules.find((rule) => isMeant(rule.action.kind) && rule.strike());

@@ -90,7 +90,7 @@ export const cloneParts = (origin: ClusterParts): Promise<ClusterParts> => {
 
 /** Ends all members, closes the ports and removes the files. */
 export const endParts = async ({ time, machines, directory }: ClusterParts): Promise<void> => {
-  time.lifetime.end();
+  time.lifetime.rejectCalls();
   await Promise.all(machines.map((machine) => machine.close()));
   time.close();
   directory?.close();

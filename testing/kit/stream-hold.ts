@@ -13,7 +13,7 @@ export class StreamHold {
   constructor(private readonly isNeeded: boolean) {}
 
   /** A stream has been opened. @returns a function for its end */
-  begin(): () => void {
+  addStream(): () => void {
     this.open += 1;
     if (this.isNeeded) {
       this.timer ??= setTimeout(() => (this.timer = undefined), holdMs);

@@ -67,11 +67,11 @@ export abstract class TestBase implements AsyncDisposable {
   record(): Promise<Recording> {
     const { transport, parts } = this;
     const client = (options: TestClientOptions, recorded: Transport): Client => this.clientOver(options, recorded);
-    return parts.time.until(Recording.begin({ transport, client, now: () => parts.time.now() }));
+    return parts.time.until(Recording.start({ transport, client, now: () => parts.time.now() }));
   }
 
   /** Adds the users of the options to the empty members. Used by `startTestServer` and `startTestCluster` only. */
-  async begin(): Promise<this> {
+  async addFirstUsers(): Promise<this> {
     try {
       await this.parts.time.until(this.addUsers());
       return this;
@@ -190,7 +190,7 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   private async shutDown(): Promise<void> {
-    this.parts.time.lifetime.end();
+    this.parts.time.lifetime.rejectCalls();
     await Promise.all([...this.clients].map((client) => client.close()));
     await endParts(this.parts);
   }

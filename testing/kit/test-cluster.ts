@@ -110,5 +110,5 @@ export class TestCluster extends TestBase {
 /** Starts a cluster. Used by `startTestCluster`. */
 export const startCluster = async (options: TestClusterOptions): Promise<TestCluster> => {
   checkStartOptions("start a test cluster", options, [...serverOptions, "members"]);
-  return new TestCluster(await startParts(options)).begin();
+  return new TestCluster(await startParts(options)).addFirstUsers();
 };

@@ -35,5 +35,5 @@ export class TestServer extends TestBase {
 /** Starts a server. Used by `startTestServer`. */
 export const startServer = async (options: TestServerOptions): Promise<TestServer> => {
   checkStartOptions("start a test server", options, serverOptions);
-  return new TestServer(await startParts({ ...options, members: 1 })).begin();
+  return new TestServer(await startParts({ ...options, members: 1 })).addFirstUsers();
 };

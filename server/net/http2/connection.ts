@@ -40,7 +40,7 @@ import { ConnectionWriter, type SharedMemory, type WrittenConnection } from "./w
 
 /** Serves the requests of connections. */
 export interface Service {
-  /** Creates the stream of a new request; the connection calls its `begin` next. */
+  /** Creates the stream of a new request; the connection calls its `beginRequest` next. */
   open(connection: ServerConnection, id: number, head: RequestHead, timeout: string | undefined): ServerStream;
   /** Called when a connection is closed, after its streams. */
   onClosed(connection: ServerConnection): void;
@@ -345,7 +345,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     const stream = this.service.open(this, id, head, this.heads.timeout);
     stream.sendWindow = this.settings.initialWindow;
     this.streams.set(id, stream);
-    stream.begin(isLast);
+    stream.beginRequest(isLast);
   }
 
   private onTrailers(stream: ServerStream, isLast: boolean): void {
@@ -393,7 +393,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
 
   /** Bounds the rate of resets: a reset stream does not count as concurrent, though its work may go on. */
   private countReset(): void {
-    if (!this.resets.take(this.shared.clock.now()))
+    if (!this.resets.countEvent(this.shared.clock.now()))
       throw new ConnectionError(http2ErrorCode.enhanceYourCalm, "too_many_resets");
   }
 
@@ -438,7 +438,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   }
 
   private countIdleFrame(): void {
-    if (!this.idleFrames.take(this.shared.clock.now()))
+    if (!this.idleFrames.countEvent(this.shared.clock.now()))
       throw new ConnectionError(http2ErrorCode.enhanceYourCalm, "too_many_idle_frames");
   }
 
@@ -493,14 +493,14 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   }
 
   private endIfDrained(): void {
-    if (this.isDraining && !this.isOver && this.streams.size === 0) this.finish();
+    if (this.isDraining && !this.isOver && this.streams.size === 0) this.waitForClose();
   }
 
   /** Ends the connection with a GOAWAY that has the reason. */
   private endWithGoAway(code: ErrorCode, text: string): void {
     if (this.isOver) return;
     this.writer.sendFrame(goAwayFrame(this.newest, code, text));
-    this.finish();
+    this.waitForClose();
     this.closeStreams();
   }
 
@@ -508,10 +508,10 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
    * Waits until the output is sent and the client closes. The input is read and dropped: with unread bytes, the system would
    * discard the output.
    */
-  private finish(): void {
+  private waitForClose(): void {
     this.isOver = true;
     this.closeWhenSent();
-    this.writer.end();
+    this.writer.endSocket();
     this.socket.resume();
   }
 

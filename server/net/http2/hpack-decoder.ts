@@ -39,7 +39,7 @@ export class HpackDecoder {
     this.fields.length = 0;
     this.listBytes = 0;
     while (this.at < end && ((bytes[this.at] ?? 0) & 0xe0) === 0x20) this.readSizeUpdate();
-    while (this.at < end) this.take(this.readField(bytes[this.at] ?? 0));
+    while (this.at < end) this.addField(this.readField(bytes[this.at] ?? 0));
     return this.listBytes <= maxHeaderListBytes && this.fields.length <= maxHeaderFields;
   }
 
@@ -48,7 +48,7 @@ export class HpackDecoder {
     this.fields.length = 0;
   }
 
-  private take(field: HeaderField): void {
+  private addField(field: HeaderField): void {
     this.listBytes += field.size;
     if (this.listBytes <= maxHeaderListBytes && this.fields.length <= maxHeaderFields) this.fields.push(field);
   }

@@ -45,12 +45,12 @@ export class ListCursor {
   private moveItem(output: Output, most: number): number {
     const { items, tag, tail } = this.message;
     if (this.following.length > 0) {
-      this.begin(this.following, noBytes);
+      this.setPieces(this.following, noBytes);
       return 0;
     }
     const item = items[this.next++];
     if (item === undefined) {
-      this.begin(tail, noBytes);
+      this.setPieces(tail, noBytes);
       return 0;
     }
     const size = fieldSize(item.length);
@@ -61,11 +61,11 @@ export class ListCursor {
     }
     const prefix = new Uint8Array(size - item.length);
     writeItemPrefix(prefix, 0, tag, item);
-    this.begin(prefix, item);
+    this.setPieces(prefix, item);
     return 0;
   }
 
-  private begin(piece: Uint8Array, following: Uint8Array): void {
+  private setPieces(piece: Uint8Array, following: Uint8Array): void {
     this.piece = piece;
     this.offset = 0;
     this.following = following;

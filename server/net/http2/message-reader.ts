@@ -61,7 +61,7 @@ export class MessageReader {
       const length = readUint32(bytes, at + 1);
       const messageEnd = at + messagePrefixBytes + length;
       if (messageEnd > end) {
-        if (!this.begin(bytes, at, length)) return;
+        if (!this.allocateMessage(bytes, at, length)) return;
         continue;
       }
       if (!this.passOn(bytes[at] ?? 0, bytes, at + messagePrefixBytes, messageEnd)) return;
@@ -82,7 +82,7 @@ export class MessageReader {
   }
 
   /** Allocates a message whose length is known. `fill` copies the bytes, with the prefix. */
-  private begin(prefix: Buffer, at: number, length: number): boolean {
+  private allocateMessage(prefix: Buffer, at: number, length: number): boolean {
     if (length > this.rules.maxMessageBytes) return this.refuse(tooLarge(length, this.rules.maxMessageBytes));
     const size = messagePrefixBytes + length;
     if (!this.budget.takePartial(size)) return this.refuse(tooManyPartial);
@@ -101,7 +101,7 @@ export class MessageReader {
     const length = readUint32(partial, 1);
     this.release();
     if (partial.length < messagePrefixBytes + length) {
-      if (!this.begin(partial, 0, length)) return -1;
+      if (!this.allocateMessage(partial, 0, length)) return -1;
       this.filled = messagePrefixBytes;
       return at + used;
     }

@@ -6,7 +6,7 @@ export class ChunkPool {
   private readonly free = emptyList<Buffer>();
   private readonly freeLarge = emptyList<Buffer>();
 
-  take(): Buffer {
+  takeChunk(): Buffer {
     return this.free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
   }
 
@@ -72,7 +72,7 @@ export class Output {
     if (current !== undefined && this.end + bytes <= current.length) return current;
     if (this.isOnePiece && current?.length === chunkBytes) return this.enlarge(current);
     this.closeChunk();
-    return (this.current = this.pool.take());
+    return (this.current = this.pool.takeChunk());
   }
 
   /**
@@ -102,7 +102,7 @@ export class Output {
   }
 
   /** Removes and returns the output. */
-  take(): readonly OutputPart[] {
+  takeParts(): readonly OutputPart[] {
     this.closeChunk();
     const taken = this.parts;
     this.parts = emptyList();

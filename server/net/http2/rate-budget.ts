@@ -11,7 +11,7 @@ export class RateBudget {
   }
 
   /** Counts one event. @returns whether it is within the budget */
-  take(nowMs: number): boolean {
+  countEvent(nowMs: number): boolean {
     const elapsedMs = nowMs - (this.countedAt ?? nowMs);
     this.countedAt = nowMs;
     this.allowance = Math.min(this.burst, this.allowance + (elapsedMs / 1_000) * this.perSecond) - 1;

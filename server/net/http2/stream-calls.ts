@@ -48,7 +48,7 @@ abstract class AnswerStreamCall extends GrpcCall {
     this.failWith(error);
   }
 
-  end(): void {
+  endStream(): void {
     this.endWith(ok);
   }
 

@@ -86,7 +86,7 @@ export abstract class ServerStream {
   onTaken?(messages: number, bytes: number): void;
 
   /** Begins to serve the request; `isLast`: there is no data. @throws StreamError for the client */
-  begin(isLast: boolean): void {
+  beginRequest(isLast: boolean): void {
     if (isLast) this.endRemote();
     this.onBegin();
     if (isLast && !this.isLocalEnded) this.onRemoteEnd();

@@ -91,7 +91,7 @@ export class ConnectionWriter implements StreamCarrier {
     let at = this.writeHeaders(bytes, output.end, stream);
     at = this.writeMessage(bytes, at, stream, message);
     output.end = this.writeOkTrailers(bytes, at, stream);
-    this.finish(stream);
+    this.finishStream(stream);
   }
 
   sendListAnswer(stream: ServerStream, pieces: readonly ListMessage[]): void {
@@ -221,7 +221,7 @@ export class ConnectionWriter implements StreamCarrier {
     this.frameBytes = 0;
     this.writingBytes = this.output.size;
     this.writingSlack = this.output.slack;
-    this.writingParts = this.output.take();
+    this.writingParts = this.output.takeParts();
     this.openFrame.close();
     [this.writing, this.gathering] = [this.gathering, this.writing];
     for (const stream of this.writing) {
@@ -234,9 +234,9 @@ export class ConnectionWriter implements StreamCarrier {
   }
 
   /** Writes the remaining output, and ends the socket. */
-  end(): void {
+  endSocket(): void {
     if (this.isClosed) return;
-    const rest = this.output.take();
+    const rest = this.output.takeParts();
     if (rest.length > 0) this.write(rest, () => undefined);
     this.close();
     this.socket.end();
@@ -328,7 +328,7 @@ export class ConnectionWriter implements StreamCarrier {
   private onQueueSent(stream: ServerStream): void {
     const { waitingEnd: end } = stream;
     stream.queue = stream.waitingEnd = undefined;
-    if (end === noTrailers) this.finish(stream);
+    if (end === noTrailers) this.finishStream(stream);
     else if (end !== undefined) this.writeEnd(stream, end);
   }
 
@@ -404,7 +404,7 @@ export class ConnectionWriter implements StreamCarrier {
       writeFrameLength(bytes, at, output.end);
     }
     this.owner.onSent();
-    this.finish(stream);
+    this.finishStream(stream);
   }
 
   private writeStatusFields(bytes: Buffer, at: number, code: number, text: string): number {
@@ -412,7 +412,7 @@ export class ConnectionWriter implements StreamCarrier {
     return text === "" ? at : this.headers.writeField(bytes, at, "grpc-message", text);
   }
 
-  private finish(stream: ServerStream): void {
+  private finishStream(stream: ServerStream): void {
     stream.isLocalEnded = true;
     this.owner.onAnswered(stream);
     this.schedule();

@@ -278,11 +278,11 @@ export class Applier implements StateMachine, ReplicatedState {
     try {
       applied = applyCommand(command, this, entry, user);
     } catch (error) {
-      this.finish(own, command.$case, commonFailure(error));
+      this.finishCommand(own, command.$case, commonFailure(error));
       return undefined;
     }
     if (!(applied instanceof Applied)) return this.applySliced(applied, command.$case, own);
-    this.finish(own, command.$case, applied.result);
+    this.finishCommand(own, command.$case, applied.result);
     return undefined;
   }
 
@@ -297,11 +297,11 @@ export class Applier implements StateMachine, ReplicatedState {
     } catch (error) {
       outcome = commonFailure(error);
     }
-    this.finish(sequence, kind, outcome);
+    this.finishCommand(sequence, kind, outcome);
   }
 
   /** Measures an applied command, and answers its proposal. */
-  private finish(
+  private finishCommand(
     sequence: number | undefined,
     kind: CommandKind,
     outcome: CommandResults[CommandKind] | CommonFailure,
@@ -313,14 +313,14 @@ export class Applier implements StateMachine, ReplicatedState {
     const hasSucceeded = !isFailure || outcome.code === "compacted"; // as in etcd
     this.durations.observe(kind, hasSucceeded, ms / 1_000);
     if (ms > slowApplyMs) this.slow++;
-    if (sequence !== undefined) this.settle(sequence, outcome, now);
+    if (sequence !== undefined) this.answerProposal(sequence, outcome, now);
   }
 
   /** Answers a proposal of this member. */
-  private settle(sequence: number, outcome: CommandResults[CommandKind] | CommonFailure, now: number): void {
+  private answerProposal(sequence: number, outcome: CommandResults[CommandKind] | CommonFailure, now: number): void {
     const { proposals } = this.parts;
     if (outcome instanceof StoreError || outcome instanceof ServerError) proposals.fail(sequence, outcome, now);
-    else proposals.settle(sequence, outcome, now);
+    else proposals.settleProposal(sequence, outcome, now);
   }
 
   private wakeWaiters(): void {

@@ -184,7 +184,7 @@ class Machine {
   private async install({ newStores, wal }: DurableState): Promise<void> {
     const making = await newStores.create();
     await making.write(rows);
-    await making.finish();
+    await making.finishStore();
     await making.install();
     this.promised.isInstalled = true;
     const { configuration } = stateAt(sent.last).membership;

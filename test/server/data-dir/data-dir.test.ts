@@ -21,7 +21,7 @@ test("a new directory has no owner until a member starts in it", async (t) => {
   const store = fresh.firstStorePath;
   await mkdir(store);
   await fresh.useStore(store, undefined);
-  await fresh.begin(owner);
+  await fresh.recordOwner(owner);
   await fresh.close();
 
   const again = await DataDirectory.open(path, machineDisk);
@@ -48,7 +48,7 @@ test("incarnations only grow, over restarts", async (t) => {
   const path = await temporaryDirectory(t);
   for (let start = 1; start <= 3; start++) {
     const directory = await DataDirectory.open(path, machineDisk);
-    if (start === 1) await directory.begin(owner);
+    if (start === 1) await directory.recordOwner(owner);
     assert.equal(await directory.nextIncarnation(), start);
     await directory.close();
   }
@@ -58,7 +58,7 @@ test("a directory that has lost its identity or the count of its starts is refus
   const path = await temporaryDirectory(t);
   const member = join(path, "member");
   const directory = await DataDirectory.open(path, machineDisk);
-  await directory.begin(owner);
+  await directory.recordOwner(owner);
   await mkdir(directory.walPath);
   await writeFile(join(directory.walPath, "0000000000000001-0000000000000001.wal"), "a segment");
   await assertRefused(
@@ -106,7 +106,7 @@ test("a bootstrap that ended between any two steps starts over", async (t) => {
     const second = await DataDirectory.open(path, machineDisk);
     assert.equal(second.owner, undefined);
     assert.deepEqual(await readdir(member), ["lock"]);
-    await second.begin(owner);
+    await second.recordOwner(owner);
     await second.close();
     const third = await DataDirectory.open(path, machineDisk);
     assert.deepEqual(third.owner, owner);

@@ -42,7 +42,7 @@ const rebuild = async (disk: MemberDisk): Promise<DirectoryRebuild> => {
   const directory = await DirectoryRebuild.begin(lost, files, disk);
   await directory.copyFolder(path.join(source, "wal"), "wal", ["1.wal", "2.wal"]);
   await directory.copyFolder(path.join(source, "store-4"), "store-4");
-  await directory.finish({
+  await directory.finishRebuild({
     owner,
     incarnation: 7,
     peers: "peers\n",

@@ -294,7 +294,7 @@ test("a stop lets a request end, and ends streams with the error server stopped"
   await waitUntil(() => events.length === 2);
   const answered = ask("/v3/kv/put", "{}");
   await waitUntil(() => events.length === 3);
-  const finished = http.finish(1_000);
+  const finished = http.drainAndEnd(1_000);
   answer();
   await finished;
   assert.equal((await answered).text, "200 {}");
@@ -418,7 +418,7 @@ test("a WebSocket whose client does not close its side is closed after a while",
   const socket = new Duplex({ read: () => undefined, write: (_bytes, _encoding, done) => done() });
   const account = { hasRoom: true, isPressed: false, keep: () => undefined, release: () => undefined };
   const client = new WebSocketClientSide(new IncomingMessage(new Socket()), socket, account);
-  client.end();
+  client.endAnswer();
   t.mock.timers.tick(4_999);
   assert.equal(socket.destroyed, false);
   t.mock.timers.tick(1);

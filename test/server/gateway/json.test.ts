@@ -26,7 +26,7 @@ const valueIn = (bytes: Buffer): Buffer => {
   const scanner = new JsonScanner();
   const end = scanner.scan(bytes, 0);
   if (end >= 0) return bytes.subarray(0, end);
-  scanner.finish();
+  scanner.endBody();
   return bytes;
 };
 
@@ -211,7 +211,7 @@ describe("values in a body", () => {
         const isTaken = ((): boolean => {
           try {
             const end = scanner.scan(Buffer.from(json), 0);
-            return end >= 0 ? json.slice(end).trim() === "" : scanner.finish();
+            return end >= 0 ? json.slice(end).trim() === "" : scanner.endBody();
           } catch (error) {
             if (error instanceof InvalidJsonError) return false;
             throw error;

@@ -87,9 +87,9 @@ test("calls go to the leader, this member or another; calls of one turn share a 
   const [one, two] = [fixture.add(toMemberId(1n)), fixture.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
   const outcomes = [renew(one, 10n), renew(two, 20n), renew(two, 30n)];
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   for (const { lease, answer } of fixture.callsServedBy(toMemberId(1n))) answer(Number(lease));
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.deepEqual(
     outcomes.map(({ result }) => result),
     [10, 20, 30],
@@ -120,12 +120,12 @@ test("a lost call or response is retransmitted; a call being served is served on
   assert.equal(fixture.callsServedBy(toMemberId(1n)).length, 1);
   fixture.isLost = (from) => from === 1n;
   fixture.callsServedBy(toMemberId(1n))[0]?.answer(5);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   fixture.isLost = () => false;
   fixture.clock.advance(600);
   assert.equal(outcome.result, "waits");
   fixture.callsServedBy(toMemberId(1n))[1]?.answer(5);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, 5);
 });
 
@@ -136,10 +136,10 @@ test("there is a timer only while a call waits", () => {
   assert.equal(fixture.clock.pendingTimers, 0);
   for (let round = 0; round < 2; round++) {
     const outcome = renew(member, 10n);
-    fixture.clock.settle();
+    fixture.clock.runSoon();
     assert.equal(fixture.clock.pendingTimers, 1);
     fixture.callsServedBy(toMemberId(1n)).at(-1)?.answer(10);
-    fixture.clock.settle();
+    fixture.clock.runSoon();
     assert.equal(outcome.result, 10);
     fixture.clock.advance(100);
     assert.equal(fixture.clock.pendingTimers, 0);
@@ -151,7 +151,7 @@ test("after a closed link the leader serves the retransmitted call again", () =>
   const [one, two] = [fixture.add(toMemberId(1n)), fixture.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
   renew(two, 20n);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   one.onLinkClosed(toMemberId(2n));
   fixture.clock.advance(600);
   assert.equal(fixture.callsServedBy(toMemberId(1n)).length, 2);
@@ -162,18 +162,18 @@ test("pending calls go to a new leader at once; one that does not lead yet gets 
   for (const id of [1n, 2n, 3n].map(toMemberId)) follow(fixture.add(id), toMemberId(1n));
   const two = fixture.members.get(toMemberId(2n))!;
   const outcome = renew(two, 20n);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   follow(two, noMember);
   follow(two, toMemberId(3n));
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(fixture.callsServedBy(toMemberId(3n)).length, 1);
   fixture.callsServedBy(toMemberId(3n))[0]?.answer(undefined);
   fixture.clock.advance(600);
   fixture.callsServedBy(toMemberId(3n))[1]?.answer(9);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, 9);
   fixture.callsServedBy(toMemberId(1n))[0]?.answer(4); // the former leader's answer is late
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, 9);
 });
 
@@ -204,7 +204,7 @@ test("calls at a leader that lost its quorum fail at once, also later ones until
   fixture.callsServedBy(toMemberId(1n))[0]?.answer(10); // too late
   one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(2n), term: (someTerm + 1) as Term });
   const outcome = renew(one, 30n);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
   assert.equal(fixture.frames.at(-1)?.to, 2n);
 });
@@ -219,9 +219,9 @@ test("calls at a leader deposed by a newer term wait for the next leader", () =>
   assert.equal(outcome.result, "waits");
   for (const [id, member] of [[toMemberId(1n), one] as const, [toMemberId(2n), two] as const])
     member.onLeaderChange({ id, leader: toMemberId(2n), term: nextTerm });
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   fixture.callsServedBy(toMemberId(2n))[0]?.answer(10);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, 10);
 });
 
@@ -231,7 +231,7 @@ test("calls at a follower without a leader wait for the next one", () => {
   two.onLeaderChange({ id: toMemberId(2n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(two, 10n);
   two.onLeaderChange({ id: toMemberId(2n), leader: noMember, term: someTerm });
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, "waits");
 });
 
@@ -241,17 +241,17 @@ test("a response to a call of a former incarnation is ignored", () => {
   const former = fixture.add(toMemberId(2n), 1);
   for (const member of [one, former]) follow(member, toMemberId(1n));
   renew(former, 20n);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   former.stop();
   const present = fixture.add(toMemberId(2n), 2);
   follow(present, toMemberId(1n));
   const outcome = renew(present, 30n);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   fixture.callsServedBy(toMemberId(1n))[0]?.answer(99);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, "waits");
   fixture.callsServedBy(toMemberId(1n))[1]?.answer(30);
-  fixture.clock.settle();
+  fixture.clock.runSoon();
   assert.equal(outcome.result, 30);
 });
 

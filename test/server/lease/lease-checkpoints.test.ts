@@ -63,7 +63,7 @@ class Fixture {
   renew(): { answer: number | undefined | "waits" } {
     const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
     this.keeper.renewLease(id, (seconds) => (renewal.answer = seconds));
-    this.clock.settle();
+    this.clock.runSoon();
     return renewal;
   }
 

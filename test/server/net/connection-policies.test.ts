@@ -78,8 +78,8 @@ describe("resets", () => {
 describe("the streams of a connection", () => {
   test("a stream is open until both sides have ended it or one has reset it; its call until it is answered", () => {
     const table = new StreamTable();
-    table.begin(1);
-    table.begin(3);
+    table.handleHeaders(1);
+    table.handleHeaders(3);
     assert.equal(table.newest, 3);
     table.endOfServer(1);
     assert.equal(table.isOpen(1), true);
@@ -93,12 +93,12 @@ describe("the streams of a connection", () => {
 
   test("trailers begin no stream, and no stream begins after the server's GOAWAY", () => {
     const table = new StreamTable();
-    table.begin(1);
+    table.handleHeaders(1);
     table.reset(1);
-    table.begin(1);
+    table.handleHeaders(1);
     assert.equal(table.isOpen(1), false);
     table.freeze();
-    table.begin(3);
+    table.handleHeaders(3);
     assert.equal(table.isOpen(3), false);
   });
 });

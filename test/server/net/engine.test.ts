@@ -237,7 +237,7 @@ onEachEngine(
           let burst = 1;
           while (reply.send(large)) burst += 1;
           bursts.push(burst);
-          if (bursts.length === 3) reply.end();
+          if (bursts.length === 3) reply.endStream();
         };
         reply.onDrain(send);
         reply.onClosed(onClosed);
@@ -352,7 +352,7 @@ onEachEngine(
           const some = stream.sendEach(labels, next, count, Buffer.from("<"), Buffer.from(">"));
           sent.push(some);
           next += some;
-          if (next === count) stream.end();
+          if (next === count) stream.endStream();
         };
         stream.onDrain(send);
         return { onRequest: send, onHalfClose: () => undefined, onClosed: () => undefined };
@@ -401,7 +401,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
         Buffer.alloc(0),
       );
     },
-    onHalfClose: () => stream.end(),
+    onHalfClose: () => stream.endStream(),
     onClosed: () => undefined,
   }));
   const later = unimplementedMethod("/test.Service/Later", { requestStream: false, responseStream: false });

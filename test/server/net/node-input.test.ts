@@ -15,8 +15,8 @@ const setUp = (warm: number) => {
   let stream = -1;
   const frame = (type: number, flags: number, on: number, payload = Buffer.alloc(4)): void => {
     const bytes = encodeFrame(type, flags, on, payload);
-    input.begin(readHeader(bytes, 0));
-    if (type === 1) streams.begin(on);
+    input.beginFrame(readHeader(bytes, 0));
+    if (type === 1) streams.handleHeaders(on);
     if (type <= 1 && (flags & endStream) !== 0) streams.endOfClient(on);
     input.add(bytes);
     if (type === 1) input.endHeaders(false);
@@ -33,7 +33,7 @@ const setUp = (warm: number) => {
   };
   const takeAll = (): number[] => {
     const sizes: number[] = [];
-    for (let bytes = input.take(); bytes !== undefined; bytes = input.take()) sizes.push(bytes.length);
+    for (let bytes = input.takeBytes(); bytes !== undefined; bytes = input.takeBytes()) sizes.push(bytes.length);
     return sizes;
   };
   for (let n = 0; n < warm; n++) request();

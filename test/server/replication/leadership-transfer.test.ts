@@ -18,7 +18,7 @@ const setUp = () => {
   };
   const transfer = new LeadershipTransfer({ self, clock: new VirtualClock(), logger }, node);
   const ends: MemberId[] = [];
-  const begin = (to: MemberId | undefined): void => transfer.begin(to, (leader) => ends.push(leader));
+  const begin = (to: MemberId | undefined): void => transfer.beginTransfer(to, (leader) => ends.push(leader));
   return { transfer, begin, asked, ends, world, logLines: () => lines.map(({ msg }) => msg) };
 };
 

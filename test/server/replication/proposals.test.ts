@@ -85,7 +85,7 @@ test("the next applied proposal is not decoded again, and no other proposal is m
   assert.deepEqual(proposals.findKept(first), decodeProposal(first));
   assert.equal(proposals.findKept(Uint8Array.from(first)), undefined, "the same bytes elsewhere");
   assert.equal(proposals.findKept(second), undefined, "not the next");
-  proposals.settle(1, "done");
+  proposals.settleProposal(1, "done");
   assert.deepEqual(proposals.findKept(second), decodeProposal(second));
 });
 
@@ -96,7 +96,7 @@ test("large puts and other commands are decoded from the proposed bytes", () => 
   propose({ $case: "leaseRevoke", value: { ID: 7n } });
   for (const [n, data] of bytes.entries()) {
     assert.equal(proposals.findKept(data), undefined);
-    proposals.settle(n + 1, "done");
+    proposals.settleProposal(n + 1, "done");
   }
 });
 
@@ -105,7 +105,7 @@ test("each proposal carries its number, and the lowest unanswered number", () =>
   proposals.onLeaderChange(other);
   propose();
   propose();
-  proposals.settle(1, "done");
+  proposals.settleProposal(1, "done");
   propose();
   assert.deepEqual(
     sent.map(({ member, incarnation, sequence, floor }) => [member, incarnation, sequence, floor]),
@@ -121,8 +121,8 @@ test("a proposal ends once, with its first outcome", () => {
   const { clock, proposals, propose, ends } = setUp();
   proposals.onLeaderChange(other);
   propose();
-  proposals.settle(1, "first copy");
-  proposals.settle(1, "second copy");
+  proposals.settleProposal(1, "first copy");
+  proposals.settleProposal(1, "second copy");
   proposals.fail(1, new Error("late"));
   clock.advance(2 * timeoutMs);
   proposals.stop();
@@ -161,7 +161,7 @@ test("each new leader is sent all pending proposals, in order, with the same byt
     first.map(({ sequence }) => sequence),
     [1n, 2n, 3n],
   );
-  proposals.settle(2, "done");
+  proposals.settleProposal(2, "done");
   proposals.onLeaderChange(noMember);
   propose();
   assert.equal(sent.length, 0);
@@ -170,7 +170,7 @@ test("each new leader is sent all pending proposals, in order, with the same byt
   assert.deepEqual(takeSent(), [1, 3, 4]);
   proposals.onLeaderChange(member); // the member itself leads, without a report of the loss
   assert.deepEqual(takeSent(), [1, 3, 4]);
-  for (const sequence of [1, 3, 4]) proposals.settle(sequence, "done");
+  for (const sequence of [1, 3, 4]) proposals.settleProposal(sequence, "done");
   assert.deepEqual(ends, [["done"], ["done"], ["done"], ["done"]]);
   proposals.onLeaderChange(other);
   assert.deepEqual(takeSent(), []);
@@ -208,11 +208,11 @@ test("a new leader is sent a bounded number at a time; new proposals come after 
   proposals.onLeaderChange(other);
   propose();
   assert.deepEqual(takeSent(), numbersBetween(1, maxRepeats));
-  for (let n = 1; n < maxRepeats / 2; n++) proposals.settle(n, "done");
+  for (let n = 1; n < maxRepeats / 2; n++) proposals.settleProposal(n, "done");
   assert.deepEqual(takeSent(), []); // smaller groups would make small batches
-  proposals.settle(maxRepeats / 2, "done");
+  proposals.settleProposal(maxRepeats / 2, "done");
   assert.deepEqual(takeSent(), numbersBetween(maxRepeats + 1, maxRepeats * 1.5));
-  for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.settle(n, "done");
+  for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.settleProposal(n, "done");
   assert.deepEqual(takeSent(), numbersBetween(maxRepeats * 1.5 + 1, count + 1));
   propose();
   assert.deepEqual(takeSent(), [count + 2]); // no earlier proposal is left to wait for
@@ -224,8 +224,8 @@ test("large proposals are retransmitted few at a time", () => {
   for (const command of [half, half, half, small]) propose(command);
   proposals.onLeaderChange(other);
   assert.deepEqual(takeSent(), [1, 2]);
-  proposals.settle(1, "done");
-  proposals.settle(2, "done");
+  proposals.settleProposal(1, "done");
+  proposals.settleProposal(2, "done");
   assert.deepEqual(takeSent(), [3, 4]);
 });
 
@@ -254,12 +254,12 @@ test("queued proposals are not retransmitted while the oldest ones are being app
   takeSent();
   for (let n = 1; n <= 5; n++) {
     clock.advance(450);
-    proposals.settle(n, "done");
+    proposals.settleProposal(n, "done");
   }
   assert.deepEqual(takeSent(), []);
   for (let n = 7; n <= 10; n++) {
     clock.advance(100); // proposal 6 is lost: later results say nothing about that
-    proposals.settle(n, "done");
+    proposals.settleProposal(n, "done");
   }
   assert.deepEqual(takeSent(), []);
   clock.advance(100);
@@ -299,7 +299,7 @@ test("proposals applied within a snapshot end with an unknown outcome; the other
   proposals.onLeaderChange(other);
   for (let n = 0; n < 3; n++) propose();
   proposals.onSnapshotInstalled((sequence) => sequence <= 2);
-  proposals.settle(3, "done");
+  proposals.settleProposal(3, "done");
   assert.deepEqual(ends, [["connection-lost"], ["connection-lost"], ["done"]]);
 });
 
@@ -315,7 +315,7 @@ test("a proposal refused for lack of a leader is sent to the next leader", () =>
     sent.map(({ sequence }) => sequence),
     [1n, 1n],
   );
-  proposals.settle(1, "done");
+  proposals.settleProposal(1, "done");
   assert.deepEqual(ends, [["done"]]);
 });
 
@@ -357,7 +357,7 @@ test("waiting proposals are bounded in number and bytes", () => {
   for (let n = 0; n < maxPendingProposals; n++) many.propose();
   assert.throws(() => many.propose(), code("too-many-requests"));
   many.proposals.onLeaderChange(other);
-  many.proposals.settle(1, "done");
+  many.proposals.settleProposal(1, "done");
   many.propose();
 
   const large = setUp(2 * maxPendingProposalBytes);
@@ -377,7 +377,7 @@ test("a lost proposal does not delay later ones", () => {
     const { incarnation, sequence, floor } = sent.at(-1) ?? assert.fail();
     const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
     assert.equal(seen.admit(envelope), true, `proposal ${n}`);
-    proposals.settle(n, "done");
+    proposals.settleProposal(n, "done");
   }
   assert.deepEqual(ends[0], ["timed-out"]);
   assert.ok(ends.slice(1).every(([end]) => end === "done"));
@@ -420,7 +420,7 @@ test("new proposals are refused without space or a file descriptor for the log; 
   assert.throws(() => propose(), code("no-space"));
   world.full = "descriptors";
   assert.throws(() => propose(), code("too-many-requests"));
-  proposals.settle(1, "done");
+  proposals.settleProposal(1, "done");
   assert.deepEqual(ends, [["done"]]);
   world.full = undefined;
   propose();

@@ -46,17 +46,17 @@ test("reads that arrive together share one round; reads that arrive during it sh
   read();
   read();
   assert.deepEqual(asked, []);
-  clock.settle();
+  clock.runSoon();
   assert.deepEqual(asked, [1]);
   read(); // begun after the round, which therefore does not confirm it
   read();
-  clock.settle();
+  clock.runSoon();
   assert.deepEqual(asked, [1]);
   confirm(1);
   assert.deepEqual(ends, [["ready"], ["ready"], [], []]);
   assert.deepEqual(asked, [1, 2]);
   confirm(2);
-  clock.settle();
+  clock.runSoon();
   assert.deepEqual(ends, [["ready"], ["ready"], ["ready"], ["ready"]]);
 });
 
@@ -65,13 +65,13 @@ test("many reads of one round are answered a part at a time, with other work bet
     const { clock, reads, asked, read, ends, confirm } = setUp();
     const countReady = (): number => ends.filter(([end]) => end === "ready").length;
     for (let n = 0; n < 2 * maxReadsPerTurn + 1; n++) read();
-    clock.settle();
+    clock.runSoon();
     confirm(1);
     assert.equal(countReady(), maxReadsPerTurn);
     let between = 0;
     clock.soon(() => (between = countReady()));
     if (isStopped) reads.stop();
-    clock.settle();
+    clock.runSoon();
     assert.equal(between, (isStopped ? 1 : 2) * maxReadsPerTurn);
     assert.ok(ends.every((end) => end.length === 1));
     assert.equal(countReady(), isStopped ? maxReadsPerTurn : ends.length);
@@ -84,14 +84,14 @@ test("many rounds that become ready at once are answered a part at a time", () =
   const countReady = (): number => ends.filter(([end]) => end === "ready").length;
   for (let round = 1; round <= 3; round++) {
     for (let n = 0; n < maxReadsPerTurn - 1; n++) read();
-    clock.settle();
+    clock.runSoon();
     confirm(round, 5);
   }
   apply(5);
   assert.equal(countReady(), maxReadsPerTurn - 1);
   let between = 0;
   clock.soon(() => (between = countReady()));
-  clock.settle();
+  clock.runSoon();
   assert.equal(between, 2 * maxReadsPerTurn - 1);
   assert.equal(countReady(), ends.length);
 });
@@ -99,7 +99,7 @@ test("many rounds that become ready at once are answered a part at a time", () =
 test("a read is ready only when everything up to its index is applied here", () => {
   const { clock, read, ends, confirm, apply } = setUp();
   read();
-  clock.settle();
+  clock.runSoon();
   confirm(1, 5);
   apply(4);
   assert.deepEqual(ends, [[]]);
@@ -127,10 +127,10 @@ test("an answer to an earlier round does not confirm reads that arrived after it
   confirm(1);
   assert.deepEqual(asked, [1, 2, 3]);
   confirm(2); // confirms a moment before the second read
-  clock.settle();
+  clock.runSoon();
   assert.deepEqual(ends, [["ready"], []]);
   confirm(3);
-  clock.settle();
+  clock.runSoon();
   assert.deepEqual(ends, [["ready"], ["ready"]]);
 });
 
@@ -138,7 +138,7 @@ test("a new leader is asked for a read index at once; the loss of a leader cause
   const { clock, reads, asked, read } = setUp();
   reads.onLeaderChange(true);
   read();
-  clock.settle();
+  clock.runSoon();
   reads.onLeaderChange(false);
   assert.deepEqual(asked, [1]);
   reads.onLeaderChange(true);
@@ -148,7 +148,7 @@ test("a new leader is asked for a read index at once; the loss of a leader cause
 test("a refused request for a read index is repeated after a delay", () => {
   const { clock, reads, asked, read } = setUp();
   read();
-  clock.settle();
+  clock.runSoon();
   clock.advance(400);
   reads.onRefusal(1);
   clock.advance(450);
@@ -160,7 +160,7 @@ test("a refused request for a read index is repeated after a delay", () => {
 test("a read that no quorum confirms, or that is not applied here, ends at its deadline", () => {
   const { clock, read, ends, confirm, apply } = setUp();
   read();
-  clock.settle();
+  clock.runSoon();
   confirm(1, 5); // confirmed, never applied
   clock.advance(1_000);
   read(); // never confirmed
@@ -178,12 +178,12 @@ test("the number of waiting reads is bounded, wherever they wait", () => {
   const { clock, read, confirm, apply } = setUp();
   for (let n = 0; n < maxPendingReads; n++) {
     read();
-    if (n === 1_000) clock.settle();
+    if (n === 1_000) clock.runSoon();
     if (n === 2_000) confirm(1, 5);
   }
   assert.throws(() => read(), code("too-many-requests"));
   apply(5); // 1001 reads are ready
-  clock.settle();
+  clock.runSoon();
   for (let n = 0; n <= 1_000; n++) read();
   assert.throws(() => read(), code("too-many-requests"));
   clock.advance(timeoutMs + 50);
@@ -194,7 +194,7 @@ test("the rounds of a member that does not catch up are bounded", () => {
   const { clock, asked, read, confirm, apply, countWaiting } = setUp();
   for (let n = 0; n < 200; n++) {
     read();
-    clock.settle();
+    clock.runSoon();
     confirm(asked.length, 5);
   }
   assert.equal(countWaiting(), 64);
@@ -206,10 +206,10 @@ test("the rounds of a member that does not catch up are bounded", () => {
 test("stopping fails all waiting reads, and leaves no timer", () => {
   const { clock, reads, read, ends, confirm, apply } = setUp();
   read();
-  clock.settle();
+  clock.runSoon();
   confirm(1, 5);
   read();
-  clock.settle();
+  clock.runSoon();
   read();
   reads.stop();
   assert.deepEqual(ends, [["server-stopped"], ["server-stopped"], ["server-stopped"]]);

@@ -64,10 +64,10 @@ test("members in one process share its descriptors", () => {
   const second = descriptors.share(0);
   assert.equal(first.clients, second.clients);
   assert.ok(first.clients.max < alone - 64, "what the second reserves is taken from both");
-  for (let n = first.clients.max; n > 0; n--) assert.ok(first.clients.take());
-  assert.equal(second.clients.take(), false);
+  for (let n = first.clients.max; n > 0; n--) assert.ok(first.clients.takeSlot());
+  assert.equal(second.clients.takeSlot(), false);
   first.clients.giveBack();
-  assert.equal(second.clients.take(), true);
+  assert.equal(second.clients.takeSlot(), true);
   second.release();
   second.release();
   assert.equal(first.clients.max, alone);

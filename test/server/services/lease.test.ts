@@ -53,7 +53,7 @@ const openStream = () => {
     sendEach: () => 0,
     onDrain: (callback) => (state.drain = callback),
     fail: (error) => (state.end ??= error),
-    end: () => (state.end ??= "ended"),
+    endStream: () => (state.end ??= "ended"),
   });
   return { stream, asked, sent, state };
 };

@@ -150,7 +150,7 @@ test("a request beyond 100 whose answers are not taken ends its stream, also whi
     },
     sendEach: () => assert.fail(),
     onDrain: () => undefined,
-    end: () => undefined,
+    endStream: () => undefined,
     fail: (error: unknown) => assert.fail(error as Error),
   };
   const sink = method.open({} as Call, untakenStream);

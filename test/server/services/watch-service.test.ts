@@ -56,7 +56,7 @@ class FakeStream implements ResponseStream<Uint8Array> {
   };
   onDrain = (callback: () => void): void => void (this.callback = callback);
   fail = (error: unknown): void => void (this.error = error);
-  end = (): void => undefined;
+  endStream = (): void => undefined;
 
   /** Returns the responses sent since the last call. */
   takeResponses(): WatchResponse[] {

@@ -177,7 +177,7 @@ test("a start after a kill between the store's switch and the log's restart comp
   const { state, close } = await open(directory);
   const making = await state.newStores.create();
   await making.write(await rowsSent(state));
-  await making.finish();
+  await making.finishStore();
   await install(state, making);
   assert.deepEqual([await hasKey(state.store, "theirs 99"), await hasKey(state.store, "ours")], [true, false]);
   const left = await runKilled(t, directory);
@@ -202,7 +202,7 @@ test("a store with a damaged row is refused with the row's name; once discarded,
   const damaged = await state.newStores.create();
   await damaged.write([[key, value.map((byte, at) => (at === 0 ? byte ^ 0x10 : byte))], ...others]);
   await assert.rejects(
-    damaged.finish(),
+    damaged.finishStore(),
     (error) => error instanceof Error && /row .* of .*store-2/.test(error.message),
   );
   await damaged.discard();
@@ -220,7 +220,7 @@ test("a lost log, or an old copy, is not taken for an interrupted installation",
   const { state, close } = await open(directory);
   const making = await state.newStores.create();
   await making.write(await rowsSent(state));
-  await making.finish();
+  await making.finishStore();
   await install(state, making);
   const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(baseIn(state), hardState, done));

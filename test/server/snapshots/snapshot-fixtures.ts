@@ -68,7 +68,7 @@ export class ListedStore implements NewStore {
     this.rows.push(...rows.map(([key, value]): Row => [Uint8Array.from(key), Uint8Array.from(value)]));
   }
 
-  async finish(): Promise<AppliedState> {
+  async finishStore(): Promise<AppliedState> {
     await this.before("finish");
     this.state = "finished";
     return stateAt(this.where);

@@ -11,7 +11,7 @@ const entriesOf = (count: number): KeyEntry[] => Array.from({ length: count }, (
 
 /** Holds a value that contains its key and version, as a put writes it. */
 const hold = (cache: ValueCache, entry: KeyEntry, version = 0, length = 700): void => {
-  const { memory, taken } = cache.take(length);
+  const { memory, taken } = cache.reserveBytes(length);
   memory.fill(Buffer.from(`${entry.key} ${version} `), taken, taken + length);
   cache.hold(entry, length);
 };

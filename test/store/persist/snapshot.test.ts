@@ -89,7 +89,7 @@ for (const { name, create } of disks) {
       const disk = await create();
       const builder = await buildStore({ backend: await disk.open(), clock: new ManualClock() });
       await builder.add(rows);
-      const { revision, marker } = await builder.finish();
+      const { revision, marker } = await builder.finishStore();
       assert.deepEqual([revision, text(marker), text(snapshot.marker)], [31, "31", "31"]);
       await disk.crash();
       await using copy = await openStoreOn(disk);
@@ -239,7 +239,7 @@ async function buildFrom(rows: readonly Row[], change?: (backend: Backend) => Pr
     const builder = await buildStore({ backend, clock: new ManualClock() });
     await builder.add(rows);
     await change?.(backend);
-    await builder.finish();
+    await builder.finishStore();
   } finally {
     await backend.close();
   }

@@ -262,7 +262,7 @@ describe("calls", () => {
     streams[0]!.sendEach(labels, 20, 40, head, small);
     await client.frame("the last small message", () => client.body(1).length === 40 * 305);
     streams[2]!.sendEach(labels, 0, 40, head, large);
-    for (const stream of streams) stream.end();
+    for (const stream of streams) stream.endStream();
     const sizes = async (stream: number) => {
       await client.end(stream);
       const frames = client.frames.filter((seen) => seen.stream === stream && seen.type === frameType.data);
@@ -322,7 +322,7 @@ describe("calls", () => {
   test("a server stream sends its messages, then its end", async (t) => {
     const counts = serverStream("/test.S/Count", bytesCodec, bytesCodec, (_request, _call, reply) => {
       for (const text of ["a", "b"]) reply.send(Buffer.from(text));
-      reply.end();
+      reply.endStream();
       reply.send(Buffer.from("late"));
     });
     const { dial } = await serve(t, {}, [counts]);

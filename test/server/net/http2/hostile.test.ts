@@ -245,7 +245,7 @@ describe("a hostile client is disconnected, others are served", () => {
     for (let n = 0; n < 20; n++) await new Promise(setImmediate);
     await assertServes(dial);
     client.socket.resume();
-    stream!.end();
+    stream!.endStream();
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
     assert.equal(client.body(1).length, pieces * (piece.length + 5));
   });
@@ -272,7 +272,7 @@ describe("a hostile client is disconnected, others are served", () => {
     const large = Buffer.alloc(20_000, "t");
     assert.equal(stream!.sendEach(labels, 1, 4, Buffer.from("<"), Buffer.from(">")), 3);
     assert.equal(stream!.sendEach(labels, 0, 1, Buffer.from("["), large), 1);
-    stream!.end();
+    stream!.endStream();
     for (const bytes of [3, 20, 4_000]) client.send(numberFrame(frameType.windowUpdate, 1, bytes));
     client.send(numberFrame(frameType.windowUpdate, 1, 100_000));
     assert.equal((await client.end(1)).fields["grpc-status"], "0");

@@ -195,11 +195,11 @@ describe("rate budget", () => {
   test("a burst passes at once, then a fixed number per second", () => {
     const budget = new RateBudget(3, 2);
     assert.deepEqual(
-      [0, 0, 0, 0].map((at) => budget.take(at)),
+      [0, 0, 0, 0].map((at) => budget.countEvent(at)),
       [true, true, true, false],
     );
-    assert.equal(budget.take(1_000), true);
-    assert.equal(budget.take(1_000), false);
+    assert.equal(budget.countEvent(1_000), true);
+    assert.equal(budget.countEvent(1_000), false);
   });
 });
 
@@ -236,7 +236,7 @@ describe("bytes for a client", () => {
         }
         const all = Buffer.concat(wanted);
         assert.equal(output.size, all.length);
-        const parts = output.take();
+        const parts = output.takeParts();
         assert.ok(Buffer.concat(parts.map(({ bytes }) => bytes)).equals(all));
         assert.equal(output.size, 0);
         for (const { chunk } of parts) if (chunk !== undefined) pool.giveBack(chunk);
@@ -253,7 +253,7 @@ describe("bytes for a client", () => {
     while (output.size < maxGatheredBytes) output.add(value);
     output.add(Buffer.alloc(chunkBytes, 1));
     assert.equal(output.size + output.slack, largeChunkBytes, "the memory that is kept");
-    const parts = output.take();
+    const parts = output.takeParts();
     assert.equal(output.slack, 0);
     assert.equal(parts.length, 1);
     assert.ok(parts[0]?.bytes.every((byte) => byte === 1));
@@ -265,7 +265,7 @@ describe("bytes for a client", () => {
     const own = Buffer.alloc(minSharedBytes, 1);
     const piece = Buffer.alloc(4 * minSharedBytes, 2).subarray(0, minSharedBytes);
     for (const bytes of [own, piece, own.subarray(0, minSharedBytes - 1)]) output.add(bytes);
-    const memory = output.take().flatMap(({ bytes }) => (bytes.length > 0 ? [bytes.buffer] : []));
+    const memory = output.takeParts().flatMap(({ bytes }) => (bytes.length > 0 ? [bytes.buffer] : []));
     assert.deepEqual(
       memory.map((each) => each === own.buffer || each === piece.buffer),
       [true, false],
@@ -316,7 +316,7 @@ describe("bytes for a client", () => {
             moved += count;
             assert.equal(output.size, moved);
           }
-          const got = output.take().map(({ bytes }) => bytes);
+          const got = output.takeParts().map(({ bytes }) => bytes);
           assert.ok(Buffer.concat(got).equals(Buffer.concat(wanted)));
           assert.equal(completed, messages.length);
           assert.equal(queue.size, 0);
@@ -337,7 +337,7 @@ describe("bytes for a client", () => {
     queue.copyLists(1);
     for (const item of items) item.fill(0);
     assert.equal(queue.moveTo(output, queue.size), 1);
-    assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(wanted));
+    assert.ok(Buffer.concat(output.takeParts().map(({ bytes }) => bytes)).equals(wanted));
   });
 
   test("pieces that wait are copied a few at a time, the first ones first", () => {
@@ -354,7 +354,7 @@ describe("bytes for a client", () => {
     for (const item of items) item.fill(9);
     const output = new Output(new ChunkPool());
     assert.equal(queue.moveTo(output, queue.size), 1);
-    assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(wanted));
+    assert.ok(Buffer.concat(output.takeParts().map(({ bytes }) => bytes)).equals(wanted));
   });
 });
 

@@ -163,7 +163,7 @@ export const serve = async (
         streams.push(stream);
         return {
           onRequest: (request: Uint8Array) => void stream.send(request),
-          onHalfClose: () => stream.end(),
+          onHalfClose: () => stream.endStream(),
           onClosed: () => cancelled.push("Stream"),
         };
       }),

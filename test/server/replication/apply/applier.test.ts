@@ -330,7 +330,7 @@ test("a failure of this member alone stops the member, and is not a result", asy
 
 test("an exception in a result handler does not undo the applied entry", async (t) => {
   const copy = await open(t);
-  copy.proposals.settle = () => {
+  copy.proposals.settleProposal = () => {
     throw new KeyNotFoundError("thrown by whoever answers");
   };
   assert.throws(() => apply(copy, entry(1, put("a"))), KeyNotFoundError);
