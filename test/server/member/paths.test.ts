@@ -3,14 +3,17 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { Client } from "../../../client/index.js";
 import { Leadership } from "../../../raft/core/leadership.js";
 import { ReadRounds } from "../../../raft/core/read-rounds.js";
 import { Wal } from "../../../raft/wal/wal.js";
+import { PeerCalls } from "../../../server/lease/calls.js";
+import { LeaseCalls } from "../../../server/lease/lease-calls.js";
 import { LeaseTerm } from "../../../server/lease/lease-term.js";
 import { Member } from "../../../server/member/member.js";
 import { ConnectionWriter } from "../../../server/net/http2/writer.js";
+import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
 import { Applier } from "../../../server/replication/apply/applier.js";
 import { Reads } from "../../../server/replication/reads.js";
 import { KvStore } from "../../../store/kv-store.js";
@@ -136,6 +139,42 @@ const paths: readonly Path[] = [
   },
 ];
 
+/** Makes a request, and returns the files on the stacks of the points; each point is crossed. */
+const filesCrossed = async (points: readonly Point[], request: () => Promise<unknown>): Promise<Set<string>> => {
+  const files = new Set<string>();
+  const uncrossed = new Set(points);
+  const ends = points.map((point) =>
+    point.observe((stack) => {
+      uncrossed.delete(point);
+      for (const file of filesOnStack(stack, point)) files.add(file);
+    }),
+  );
+  await within(10_000, "the end of the request", request());
+  await eventually(10_000, "the calls are made", () => (uncrossed.size === 0 ? true : undefined));
+  for (const end of ends) end();
+  return files;
+};
+
+/** Asserts that the rows of the sections name all `files`, and that the files of the rows of the first section are among them. */
+const assertNamed = (files: ReadonlySet<string>, ...sections: readonly [string, ...string[]]): void => {
+  const named = new Set(sections.flatMap(fileRows).flatMap(({ file, furtherFiles }) => [file, ...furtherFiles]));
+  assert.deepEqual(
+    [...files].filter((file) => !named.has(file)),
+    [],
+    "files that no row names",
+  );
+  const inRows = new Set(
+    fileRows(sections[0])
+      .map(({ file }) => file)
+      .filter((file) => /^(server|raft|store)\//.test(file)),
+  );
+  assert.deepEqual(
+    [...inRows].filter((file) => !files.has(file)),
+    [],
+    "rows whose file was not crossed",
+  );
+};
+
 for (const { section, points, maxFiles, prepare, request } of paths)
   test(`${section.toLowerCase()} crosses the files of a member that its table names, ${maxFiles} at most`, async (t) => {
     const directory = await temporaryDirectory(t);
@@ -145,29 +184,60 @@ for (const { section, points, maxFiles, prepare, request } of paths)
     const client = new Client({ endpoints: [`unix://${join(directory, "client")}`] });
     t.after(() => client.close());
     await prepare(client);
-    const files = new Set<string>();
-    const uncrossed = new Set(points);
-    const ends = points.map((point) =>
-      point.observe((stack) => {
-        uncrossed.delete(point);
-        for (const file of filesOnStack(stack, point)) files.add(file);
-      }),
-    );
-    await within(10_000, "the end of the request", request(client));
-    await eventually(10_000, "the calls are made", () => (uncrossed.size === 0 ? true : undefined));
-    for (const end of ends) end();
-    const rows = fileRows(section);
-    const named = new Set(rows.flatMap(({ file, furtherFiles }) => [file, ...furtherFiles]));
-    assert.deepEqual(
-      [...files].filter((file) => !named.has(file)),
-      [],
-      "files that no row names",
-    );
-    const inRows = new Set(rows.map(({ file }) => file).filter((file) => /^(server|raft|store)\//.test(file)));
-    assert.deepEqual(
-      [...inRows].filter((file) => !files.has(file)),
-      [],
-      "rows whose file was not crossed",
-    );
+    const files = await filesCrossed(points, () => request(client));
+    assertNamed(files, section);
     assert.ok(files.size <= maxFiles, `${files.size} files`);
   });
+
+/** Starts three members. @returns an endpoint of a follower */
+const startCluster = async (t: TestContext): Promise<string> => {
+  const directory = await temporaryDirectory(t);
+  const peer = (name: string): string => `unix://${join(directory, `${name}p`)}`;
+  const names = ["a", "b", "c"];
+  const initialCluster = names.map((name) => `${name}=${peer(name)}`).join();
+  const members = await Promise.all(
+    names.map((name, at) => {
+      const client = `unix://${join(directory, name)}`;
+      const flags = {
+        ...{ name, initialCluster, rpcEngine: "native", dataDir: join(directory, `${name}d`) },
+        ...{ listenClientUrls: client, advertiseClientUrls: client },
+        ...{ listenPeerUrls: peer(name), initialAdvertisePeerUrls: peer(name) },
+      };
+      return Member.start(singleMember(directory, flags), { ...quietEnvironment(), random: () => at / names.length });
+    }),
+  );
+  t.after(() => Promise.all(members.map((member) => member.stop())));
+  await Promise.all(members.map(({ whenReady }) => whenReady));
+  const follower = members.find((member) => member.status().role === "follower");
+  return follower?.endpoints[0] ?? assert.fail("no follower");
+};
+
+test("the path of a keep-alive at a follower crosses 7 files of the follower and 8 of the leader at most, which the tables name", async (t) => {
+  const endpoints = [await startCluster(t)];
+  const calls = "server/lease/calls.ts";
+  const sides = {
+    follower: [
+      pointAt(calls, PeerCalls, "sendRequest"),
+      pointAt("server/peers/outgoing-link.ts", OutgoingLink, "send", calls),
+    ],
+    leader: [
+      pointAt("server/lease/lease-calls.ts", LeaseCalls, "serve"),
+      pointAt(reads, Reads, "startRead"),
+      pointAt("server/lease/lease-term.ts", LeaseTerm, "renewLease", reads),
+    ],
+  };
+  const files = { follower: new Set<string>(), leader: new Set<string>() };
+  // Both sides are in this process, so each is observed with a renewal of its own: the first one of a client.
+  for (const side of ["follower", "leader"] as const) {
+    const client = new Client({ endpoints });
+    t.after(() => client.close());
+    files[side] = await filesCrossed(sides[side], () => client.lease.hold({ ttlSeconds: 60 }));
+  }
+  assertNamed(
+    new Set([...files.follower, ...files.leader]),
+    "The path of a keep-alive at a follower",
+    "The path of a keep-alive",
+  );
+  assert.ok(files.follower.size <= 7, `${files.follower.size} files of the follower`);
+  assert.ok(files.leader.size <= 8, `${files.leader.size} files of the leader`);
+});
