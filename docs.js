@@ -3,7 +3,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Application } from "typedoc";
+import { Application, Comment, ReflectionKind } from "typedoc";
 
 const folder = process.argv[2] ?? "api";
 const { exports: doors } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -26,6 +26,7 @@ const application = await Application.bootstrap({
 });
 const project = await application.convert();
 if (project === undefined) process.exit(1); // the compiler has printed the reason
+describeFlags(project);
 application.validate(project);
 await application.generateDocs(project, folder);
 const broken = findBrokenLinks(folder);
@@ -33,6 +34,17 @@ for (const link of broken) console.error(`broken link: ${link}`);
 // Warnings of the converter are ignored: destructured parameters have no name for `@param`.
 const { validationWarningCount, errorCount } = application.logger;
 process.exitCode = validationWarningCount + errorCount + broken.length > 0 ? 1 : 0;
+
+/** Gives each property of an interface of flags the description of its flag in docs/flags.md. */
+function describeFlags(project) {
+  const rows = readFileSync("docs/flags.md", "utf8").matchAll(/^\| `--([\w-]+)` \|.*\| (\S.*) \|$/gm);
+  const effects = new Map([...rows].map(([, name, effect]) => [name.replaceAll("-", ""), `\`--${name}\`: ${effect}`]));
+  for (const property of project.getReflectionsByKind(ReflectionKind.Property)) {
+    const effect = effects.get(property.name.toLowerCase());
+    if (effect !== undefined && property.parent?.name.endsWith("Flags"))
+      property.comment ??= new Comment([{ kind: "text", text: effect }]);
+  }
+}
 
 /** Returns the links of the pages below `root` to missing files, or to missing headings of pages. */
 function findBrokenLinks(root) {
