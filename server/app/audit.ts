@@ -71,7 +71,7 @@ export class AuditLog {
   constructor(
     private readonly sink: AuditSink,
     private readonly timestamp: () => string,
-    private readonly userOf: (caller: Caller) => string | undefined = ({ principal }) => principal,
+    private readonly userOf: (caller: Caller) => string | undefined,
   ) {}
 
   /** Returns an application that logs each change. */

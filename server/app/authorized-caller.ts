@@ -8,10 +8,6 @@ export class AuthorizedCaller implements Caller {
     readonly user: ProposalUser,
   ) {}
 
-  get principal(): string {
-    return this.user.name;
-  }
-
   get certificateName(): string | undefined {
     return this.caller.certificateName;
   }

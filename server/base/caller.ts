@@ -2,8 +2,6 @@ import type { ProposalUser } from "../../proto/index.js";
 
 /** The caller of a request: a client of a gRPC engine or of the gateway, or code in the same process. */
 export interface Caller {
-  /** The name of the authenticated user; undefined: anonymous. */
-  readonly principal: string | undefined;
   /** The common name of the client's certificate, if `--client-cert-auth` makes it the name of a user. */
   readonly certificateName?: string | undefined;
   /** The user for whom the caller's changes are proposed; absent: authentication is off, or the caller is not authenticated yet. */
@@ -30,7 +28,6 @@ export const remoteAddressOf = ({ remoteAddress: address, remotePort: port }: Re
 
 /** A caller without name, metadata and deadline. */
 export const anonymousCaller: Caller = {
-  principal: undefined,
   metadata: () => undefined,
   deadline: () => Infinity,
 };

@@ -35,7 +35,6 @@ export interface GatewayContext {
 
 /** A call over HTTP: its body, its metadata, its deadline, and its end. */
 export abstract class GatewayCall implements Call {
-  readonly principal = undefined;
   /** Whether the call has ended, by its answer or a cancellation. */
   protected isOver = false;
   /** Whether the body is complete, or the rest of it is not needed. */

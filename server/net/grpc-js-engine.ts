@@ -356,8 +356,6 @@ interface GrpcJsServerCall {
 
 /** A call for services. Metadata are looked up on demand: most calls are asked for little. */
 class GrpcJsCall implements Call {
-  readonly principal = undefined;
-
   constructor(
     private readonly grpcCall: GrpcJsServerCall,
     private readonly connections: ServedConnections,

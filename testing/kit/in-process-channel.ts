@@ -267,7 +267,6 @@ class EndedCalls {
 
 /** A unary call. */
 class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCall<unknown>>, Input, Reply<unknown> {
-  readonly principal = undefined;
   before: InProcessCall<unknown> | undefined = undefined;
   after: InProcessCall<unknown> | undefined = undefined;
   private isOver = false;

@@ -20,7 +20,6 @@ import { ServerStream } from "./stream.js";
 
 /** A gRPC call of any kind on its stream: its deadline, its metadata, its messages, and its end. */
 export abstract class GrpcCall extends ServerStream implements Call, Expiring, MessageHandler, PartialBudget {
-  readonly principal = undefined;
   deadlineAt = Infinity;
   slot = -1;
   next: Expiring | undefined;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { PutRequest, RangeRequest, type RequestOp, TxnRequest } from "../../../proto/index.js";
 import { AppendFile, systemClock } from "../../../platform/index.js";
 import { AuditLog, resultOf } from "../../../server/app/index.js";
-import { anonymousCaller } from "../../../server/base/caller.js";
+import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
@@ -13,6 +13,8 @@ import { startApplication } from "./application-fixtures.js";
 
 const put = PutRequest.create({ key: Buffer.from("k"), value: Buffer.from("secret") });
 const operation: RequestOp = { request: { $case: "requestPut", value: put } };
+
+const userOf = ({ user }: Caller): string | undefined => user?.name;
 
 /** Returns the lines of an application's audit log, without their times. */
 const audit = async (t: Parameters<typeof startApplication>[0], isTaken: (line: string) => boolean = () => true) => {
@@ -27,8 +29,8 @@ const audit = async (t: Parameters<typeof startApplication>[0], isTaken: (line: 
       return true;
     },
   };
-  const audited = new AuditLog(sink, () => "now").wrap(application);
-  const caller = { ...anonymousCaller, principal: "ann", remoteAddress: "10.0.0.1:5000" };
+  const audited = new AuditLog(sink, () => "now", userOf).wrap(application);
+  const caller = { ...anonymousCaller, user: { name: "ann", revision: 1n }, remoteAddress: "10.0.0.1:5000" };
   return { audited, caller, lines };
 };
 
@@ -69,7 +71,7 @@ test("an undetermined outcome is logged as unknown", () => {
   const lines: string[] = [];
   const fail = (_caller: unknown, _request: unknown, handler: { onError(error: unknown): void }): void =>
     handler.onError(new ServerError("timed-out", "not committed in time"));
-  const log = new AuditLog({ append: (line) => lines.push(line) > 0 }, () => "now");
+  const log = new AuditLog({ append: (line) => lines.push(line) > 0 }, () => "now", userOf);
   const { put: audited } = log.wrap({ put: fail } as never);
   audited(anonymousCaller, put, { onResult: () => assert.fail("a result"), onError: () => undefined });
   assert.match(lines[0]!, /"outcome":"unknown","error":"not committed in time"/);
