@@ -57,7 +57,9 @@ export class DirectoryRebuild {
   static async begin(dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<DirectoryRebuild> {
     const note = await readText(disk, files.pathOf(rebuildNote));
     const [stage, name] =
-      note === undefined ? ["moving" as const, await findAsideName(dataDir, files, disk)] : parse(note);
+      note === undefined
+        ? ["moving" as const, await findAsideName(dataDir, files, disk)]
+        : parse(note, files.pathOf(rebuildNote));
     const aside = name === undefined ? undefined : join(dirname(resolve(dataDir)), name);
     const rebuild = new DirectoryRebuild(disk, files, aside);
     if (stage === "moving") {
@@ -137,10 +139,10 @@ const findAsideName = async (dataDir: string, files: DirectoryFiles, disk: Membe
   return nameOf(n);
 };
 
-const parse = (note: string): readonly [Stage, string | undefined] => {
+const parse = (note: string, path: string): readonly [Stage, string | undefined] => {
   const [, stage, name] = /^(moving|building)(?: ([^/\n]+))?\n$/.exec(note) ?? [];
   if (stage !== "moving" && stage !== "building")
-    throw new StartError(`cannot go on with the rebuild of a directory: "${note.trim()}" is not the note of one`);
+    throw new StartError(`cannot continue the rebuild: ${path} is damaged: "${note.trim()}"`);
   return [stage, name];
 };
 

@@ -30,7 +30,7 @@ export const mustRestart = (
   if (index < base.index)
     throw new StartError(
       `the store contains the log only up to entry ${index}, but the write-ahead log begins after entry ${base.index}: ` +
-        "the store is older than the log reaches back, its files are damaged or from another backup",
+        "the store ends before the log begins, its files are damaged or from another backup",
     );
   const termThere = index === base.index ? base.term : entries[index - base.index - 1]?.term;
   if (termThere === term) {

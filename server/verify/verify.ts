@@ -157,7 +157,7 @@ class Verification {
     try {
       const owner = await this.files.readOwner();
       if (owner === undefined) {
-        this.ok(part, "not there: no member has been started here yet, or not to the end; the next start begins anew");
+        this.ok(part, "missing: no start of this member was completed; the next start creates it");
         return "nobody";
       }
       const { clusterId, memberId } = owner;
@@ -173,7 +173,7 @@ class Verification {
     const part = "incarnation";
     try {
       const starts = await this.files.readIncarnation();
-      this.ok(part, starts === 0 ? "not there: this member has not been started to the end yet" : `start ${starts}`);
+      this.ok(part, starts === 0 ? "missing: no start of this member was completed" : `start ${starts}`);
       return starts;
     } catch (error) {
       this.addFinding(part, errorText(error), restoreIncarnation(this.files.pathOf(part)));
@@ -187,9 +187,8 @@ class Verification {
     const text = await this.files.readPeers();
     if (text === undefined) {
       // The first start creates the file after it has counted itself.
-      if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member knows no peer yet");
-      else
-        this.addFinding(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
+      if ((incarnation ?? 0) <= 1) this.ok(part, "missing: this member knows no peer yet");
+      else this.addFinding(part, `${path} is missing: peers will refuse this member as stale`, restorePeers);
       return undefined;
     }
     try {
@@ -241,7 +240,7 @@ class Verification {
   }
 
   private reportMissingLog(part: string, incarnation: Maybe<number>): void {
-    if (incarnation === 0) this.ok(part, "not there: the log has not begun yet");
+    if (incarnation === 0) this.ok(part, "missing: the log has not begun yet");
     else this.addFinding(part, `${this.files.pathOf(part)} is missing`, damageAdvice);
   }
 
@@ -285,8 +284,8 @@ class Verification {
       const restarts = mustRestart(log, { index, term, configuration }, installed);
       const last = log.entries.at(-1) ?? log.base;
       if (restarts)
-        this.ok(part, `the next start begins the log anew behind the snapshot, after entry ${applied.index}`);
-      else this.ok(part, `the log goes on where the store ends, by ${last.index - applied.index} entries`);
+        this.ok(part, `the next start restarts the log after entry ${applied.index}, the last one of the snapshot`);
+      else this.ok(part, `the log has ${last.index - applied.index} entries after the store's last one`);
       return restarts ? applied : last;
     } catch (error) {
       this.addFinding(part, errorText(error), damageAdvice);

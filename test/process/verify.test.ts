@@ -152,7 +152,7 @@ test("the files of a healthy member: a line for each part, exit code 0, nothing 
     /^ok {5}store-current: store-1 is in use$/,
     /^ok {5}wal: 1 segments, entries 1 to \d+, term \d+, vote for [0-9a-f]+, commit at least \d+$/,
     /^ok {5}store-1: revision 42, 0 leases; contains the log up to entry \d+ of term \d+$/,
-    /^ok {5}wal and store: the log goes on where the store ends, by 0 entries$/,
+    /^ok {5}wal and store: the log has 0 entries after the store's last one$/,
   ];
   assert.equal(lines.length, expected.length, lines.join("\n"));
   for (const [at, pattern] of expected.entries()) assert.match(lines[at]!, pattern);
@@ -187,7 +187,7 @@ test("verify of a directory without a member reports that there is nothing to ch
   await mkdir(join(folder.path, "new", "member", "store-1"), { recursive: true });
   const unfinished = await verify(join(folder.path, "new"));
   assert.equal(unfinished.code, 0);
-  assert.match(unfinished.lines.join("\n"), /^ok {5}format\.json: not there: no member has been started here yet/);
+  assert.match(unfinished.lines.join("\n"), /^ok {5}format\.json: missing: no start of this member was completed/);
 });
 
 test("a damaged log is reported with file and byte; restoring the directory repairs it", async () => {
@@ -241,12 +241,7 @@ test("verify reports a log that begins after the store's last entry", async () =
     const base = { index: (index + 5) as LogIndex, term, configuration };
     await new Promise<void>((done) => wal.restart(base, { ...hardState, commit: base.index }, done));
   });
-  assertWrong(
-    await verifyUntouched(),
-    "wal and store: ",
-    "the store is older than the log reaches back",
-    leaveItStopped,
-  );
+  assertWrong(await verifyUntouched(), "wal and store: ", "the store ends before the log begins", leaveItStopped);
 });
 
 test("verify reports a flipped bit in the store with file and byte, and a lost table by its name", async () => {
@@ -292,7 +287,7 @@ test("verify reports a loss from the middle of LevelDB's log; a loss from its en
   await flip(log, bytes.length - 5);
   const { code, lines } = await verifyUntouched();
   assert.equal(code, 0, lines.join("\n"));
-  assert.match(lines.join("\n"), /the log goes on where the store ends, by [1-9]\d* entries/);
+  assert.match(lines.join("\n"), /the log has [1-9]\d* entries after the store's last one/);
   await stopped.assertStarts();
 });
 
@@ -370,11 +365,7 @@ test("a damaged, lost or fenced peers file is reported, with the remedy", async 
   await writeFile(path, good.slice(0, -4));
   assertWrong(await verifyUntouched(), `peers: ${path}`, "is damaged", advice);
   await rm(path);
-  assertWrong(
-    await verifyUntouched(),
-    `${path} is missing: the others will take this for an emptied directory`,
-    advice,
-  );
+  assertWrong(await verifyUntouched(), `${path} is missing: peers will refuse this member as stale`, advice);
   const { directory } = JSON.parse(good) as { readonly directory: string };
   await writeFile(
     path,

@@ -152,7 +152,7 @@ class Machine {
       assert.deepEqual(hardState, sent.hardState);
     } else {
       assert.ok(!promised.isInstalled, "the old store is back");
-      assert.ok(base.index <= applied.index && applied.index <= last, "the store is older than the log reaches back");
+      assert.ok(base.index <= applied.index && applied.index <= last, "the store ends before the log begins");
       assert.equal(keys, applied.index === 0 ? 0 : 1);
       assert.ok(last >= promised.appended, `the log ends at ${last}, but ${promised.appended} was acknowledged`);
       if (promised.appended > 0)
