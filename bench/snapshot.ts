@@ -70,7 +70,7 @@ export const measureSnapshot = async (): Promise<void> => {
   load.send({ kind: "finish" });
   const { acknowledged, unacknowledged } = await load.next("result");
 
-  const [bytes, ms] = [Number(installed["bytes"]), Number(installed["ms"])];
+  const [bytes, ms] = [Number(installed["bytes"]), Number(installed["tookMs"])];
   console.log(`${format(bytes / mebibyte)} MiB in ${format(ms / 1_000, 1)} s, ${putsPerSecond} puts/s beside it`);
   console.log(
     `elections: ${sending.term - quiet.term} (term ${sending.term}); puts: ${acknowledged} acknowledged, ${unacknowledged} not\n`,

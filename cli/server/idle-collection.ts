@@ -77,7 +77,7 @@ export const collectWhileIdle = (logger: Logger): IdleCollection => {
   const collection = new IdleCollection(() => {
     const began = performance.now();
     collectGarbage();
-    logger.debug("collected garbage while idle", { ms: performance.now() - began });
+    logger.debug("collected garbage while idle", { tookMs: performance.now() - began });
   });
   let [lookedAt, cpu] = [performance.now(), process.cpuUsage()];
   const look = (): void => {

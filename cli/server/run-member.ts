@@ -92,9 +92,9 @@ const logSettings = (settings: MemberSettings, logger: Logger): void => {
       { path: settings.configFile },
     );
   for (const { name: variable, didYouMean } of settings.unknownVariables)
-    logger.warn("unrecognized environment variable", { variable, "did-you-mean": didYouMean });
+    logger.warn("unrecognized environment variable", { variable, didYouMean });
   for (const { name: key, didYouMean } of settings.unknownKeys)
-    logger.warn("unrecognized key of the configuration file: it has no effect", { key, "did-you-mean": didYouMean });
+    logger.warn("unrecognized key of the configuration file: it has no effect", { key, didYouMean });
   for (const warning of settings.warnings) logger.warn(warning);
 };
 

@@ -123,7 +123,7 @@ export class NextSegment {
     if (reserveBytes === 0 || disk.freeBytes === undefined) this.createFile();
     else
       disk.freeBytes(directory, (error, free = 0) => {
-        if (this.closed || error !== null) this.onStepDone("look for space for", error);
+        if (this.closed || error !== null) this.onStepDone("read the free space for", error);
         else if (free < this.target + reserveBytes) this.onStepDone("create", createNoSpaceError());
         else this.createFile();
       });

@@ -37,7 +37,7 @@ export class Admission {
     }
     if (caller !== anonymousCaller) this.requests[kind]++;
     if (isLeaderRequired(caller) && !this.leaderRequired.hasLeader)
-      throw new ServerError("no-leader", "the client asked for a leader to be known");
+      throw new ServerError("no-leader", "the request requires a known leader");
   }
 
   /** Returns an application that checks each caller, and ends the sessions that require a leader while none is known. */

@@ -51,6 +51,7 @@ const versionPattern = /^(\d+)\.(\d+)(?:\.\d+(?:-[\w.-]+)?(?:\+[\w.-]+)?)?$/;
 /** @throws ServerError `downgrade-format` */
 const parseVersion = (text: string): Version => {
   const [, major, minor] = versionPattern.exec(text) ?? [];
-  if (major === undefined || minor === undefined) throw new ServerError("downgrade-format", `not X.Y: "${text}"`);
+  if (major === undefined || minor === undefined)
+    throw new ServerError("downgrade-format", `the target version is not in the form X.Y: "${text}"`);
   return { major: BigInt(major), minor: BigInt(minor) };
 };

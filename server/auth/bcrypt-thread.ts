@@ -38,7 +38,7 @@ export class BcryptThread implements Bcrypt {
   /** @throws ServerError `too-many-requests` if `maxQueuedPasswords` are queued; `server-stopped` after `close` */
   hash(password: string, salt: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.isClosed) throw new ServerError("server-stopped", "passwords are no longer hashed");
+      if (this.isClosed) throw new ServerError("server-stopped", "the member is stopping");
       if (this.jobs.length >= maxQueuedPasswords)
         throw new ServerError("too-many-requests", `${maxQueuedPasswords} passwords wait to be hashed`);
       this.jobs.push({ password, salt, resolve, reject });
@@ -51,7 +51,7 @@ export class BcryptThread implements Bcrypt {
     this.isClosed = true;
     void this.worker?.terminate();
     this.worker = undefined;
-    this.failAll(new ServerError("server-stopped", "the member stops"));
+    this.failAll(new ServerError("server-stopped", "the member is stopping"));
   }
 
   private sendFirst(): void {

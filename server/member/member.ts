@@ -245,9 +245,10 @@ export class Member implements AsyncDisposable {
       (address) => address.isSecure !== true && !isLoopback(address),
     );
     if (open.length > 0)
-      this.environment.logger.warn("listening without TLS: everybody who reaches these addresses can read and write", {
-        addresses: open.map(formatAddress),
-      });
+      this.environment.logger.warn(
+        "listening without TLS: traffic is not encrypted, and without authentication everybody who reaches these addresses can read and write",
+        { addresses: open.map(formatAddress) },
+      );
   }
 }
 

@@ -27,8 +27,10 @@ import { SocketChannel } from "./socket-channel.js";
 const maxMessageBytes = 512 * 1024 * 1024;
 const handshakeMs = 5_000;
 
-/** The number of refusal reasons remembered so that each is logged once. */
+/** The number of logged reasons remembered so that each is logged once. */
 const maxLoggedReasons = 16;
+
+const refusedLine = "refused a peer connection";
 
 /** The options of `IncomingLinks`. */
 export interface IncomingLinksOptions {
@@ -95,9 +97,10 @@ export class IncomingLinks {
         reader.push(chunk, (payload) => take(payload));
       } catch (error) {
         if (!(error instanceof FrameError || error instanceof MalformedMessageError)) throw error;
-        const header = error instanceof FrameError && this.unknown.has(socket) ? error.header : undefined;
+        const isUnknown = this.unknown.has(socket);
+        const header = error instanceof FrameError && isUnknown ? error.header : undefined;
         const reason = (header && describeForeignProtocol(header)) ?? error.message;
-        this.logRefusal(`closing a peer connection: ${reason}`);
+        this.logOnce(isUnknown ? refusedLine : "closed a peer connection", reason);
         socket.destroy();
       }
     });
@@ -157,16 +160,16 @@ export class IncomingLinks {
 
   private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
     const { reason = "", isStale = false } = refusal ?? {};
-    this.logRefusal(isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
+    this.logOnce(refusedLine, isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
     writeFrames(socket, [encodeHelloAnswer(refusal)]);
     socket.end();
   }
 
-  private logRefusal(reason: string): void {
+  private logOnce(line: string, reason: string): void {
     if (this.loggedReasons.includes(reason)) return; // the peer redials every second; one line is enough
     this.loggedReasons.push(reason);
     if (this.loggedReasons.length > maxLoggedReasons) this.loggedReasons.shift();
-    this.options.logger.warn("refused a peer connection", { reason });
+    this.options.logger.warn(line, { reason });
   }
 
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {

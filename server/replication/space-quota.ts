@@ -150,7 +150,7 @@ export class SpaceQuota {
 
   private changeAlarm(action: Action): Promise<void> {
     const { member, logger, quotaBytes } = this.options;
-    const fields = { "size-bytes": this.sizeBytes, "quota-bytes": quotaBytes };
+    const fields = { sizeBytes: this.sizeBytes, quotaBytes };
     if (action === Action.ACTIVATE) logger.warn("store exceeds its quota: raising the alarm NOSPACE", fields);
     else logger.info("store has space again: deactivating the alarm NOSPACE", fields);
     return new Promise((resolve) => {

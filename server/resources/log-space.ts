@@ -33,11 +33,11 @@ export interface LeadingMember {
 const messages = {
   space: {
     full: "no space for the write-ahead log: writes are refused until there is some",
-    again: "there is space for the write-ahead log again: writes go on",
+    again: "there is space for the write-ahead log again: writes continue",
   },
   descriptors: {
     full: "no file descriptors for the write-ahead log: writes are refused until there are some",
-    again: "there are file descriptors for the write-ahead log again: writes go on",
+    again: "there are file descriptors for the write-ahead log again: writes continue",
   },
 } satisfies Record<Shortage, object>;
 

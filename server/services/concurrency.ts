@@ -124,7 +124,7 @@ export class WaitingCalls {
 
   /** Ends all calls, also those that begin later: each deletes its place in the queue before it is answered. */
   stop(): void {
-    this.stopped = new ServerError("server-stopped", "this member stops");
+    this.stopped = new ServerError("server-stopped", "the member is stopping");
     for (const ending of this.endings) ending.abort(this.stopped);
   }
 }

@@ -175,7 +175,7 @@ export class SnapshotReceiver {
     const { clock, logger, newStores } = this.options;
     const { incoming } = receiving;
     const startedAt = clock.now();
-    const took = () => ({ ...about, bytes: incoming.bytes, ms: Math.round(clock.now() - startedAt) });
+    const took = () => ({ ...about, bytes: incoming.bytes, tookMs: Math.round(clock.now() - startedAt) });
     let store: NewStore | undefined;
     try {
       await former;

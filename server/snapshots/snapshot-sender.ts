@@ -142,7 +142,7 @@ export class SnapshotSender {
       });
       await outgoing.run();
       const { bytes } = outgoing;
-      logger.info("sent database snapshot", { ...about, bytes, ms: Math.round(clock.now() - startedAt) });
+      logger.info("sent database snapshot", { ...about, bytes, tookMs: Math.round(clock.now() - startedAt) });
     } finally {
       await snapshot.close();
     }

@@ -142,7 +142,7 @@ const warnOfExpiry = (path: string, file: Buffer, logger: Logger): void => {
   const { validFrom, validTo } = new X509Certificate(file);
   const now = new Date().getTime();
   const days = (Date.parse(validTo) - now) / (24 * 3_600_000);
-  const fields = { path, "not-before": validFrom, "not-after": validTo };
+  const fields = { path, notBefore: validFrom, notAfter: validTo };
   if (days < 0) logger.warn("the TLS certificate has expired: replace its files (no restart is needed)", fields);
   else if (Date.parse(validFrom) > now) logger.warn("the TLS certificate is not valid yet", fields);
   else if (days < warnedDays)

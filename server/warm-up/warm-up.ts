@@ -66,7 +66,7 @@ export class WarmUp {
     try {
       const end = await this.carryOut();
       const { nowMs, cpuMs } = this.observe();
-      logger.debug("warm-up has ended", { end, ms: nowMs - began.nowMs, cpuMs: cpuMs - began.cpuMs });
+      logger.debug("warm-up has ended", { end, tookMs: nowMs - began.nowMs, cpuMs: cpuMs - began.cpuMs });
     } catch (error) {
       logger.debug("warm-up has failed", { error: asError(error) });
     }

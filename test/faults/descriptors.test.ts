@@ -25,7 +25,7 @@ const waitForLog = (member: ClusterMember, message: string): Promise<unknown> =>
   member.running.waitFor(`it says "${message}"`, ({ log }) => log.find(({ msg }) => msg === message), deadlineMs);
 
 const noLogDescriptors = "no file descriptors for the write-ahead log: writes are refused until there are some";
-const logAgain = "there are file descriptors for the write-ahead log again: writes go on";
+const logAgain = "there are file descriptors for the write-ahead log again: writes continue";
 const noStoreDescriptors = "out of file descriptors for the store: applying entries waits";
 const storeAgain = "file descriptors for the store are available again";
 

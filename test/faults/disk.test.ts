@@ -122,7 +122,7 @@ test("a leader whose disk is full transfers leadership, refuses writes and serve
   await disk.removeBallast();
   await leader.running.waitFor(
     "it finds space",
-    waitForLog("there is space for the write-ahead log again: writes go on"),
+    waitForLog("there is space for the write-ahead log again: writes continue"),
     deadlineMs,
   );
   await here.kv.put("taken", "again");

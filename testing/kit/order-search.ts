@@ -57,7 +57,7 @@ interface Obstacle {
   readonly expected: string;
 }
 
-const nobody = "nothing that may have made this revision is left";
+const nobody = "no pending operation can have made this revision";
 
 /**
  * A depth-first search of an order. Each position continues with the next step, or with a pending change before it. A pending

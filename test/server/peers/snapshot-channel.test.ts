@@ -149,7 +149,9 @@ test("a damaged frame ends the channel and is logged", async (t) => {
   payload[3] = (payload[3] ?? 0) ^ 1;
   socket.write(Buffer.concat([header, payload]));
   await assert.rejects(channel.receive(), ChannelClosedError);
-  assert.match(String(two.lines.at(-1)?.reason), /frame with a wrong checksum/);
+  const line = two.lines.at(-1);
+  assert.equal(line?.msg, "closed a peer connection");
+  assert.match(String(line.reason), /frame with a wrong checksum/);
 });
 
 test("a channel is no link: the accepting member reports no link opened or closed", async (t) => {

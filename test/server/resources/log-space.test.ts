@@ -43,7 +43,7 @@ test("a lack of file descriptors is logged as such", () => {
     lines.map(({ msg }) => msg),
     [
       "no file descriptors for the write-ahead log: writes are refused until there are some",
-      "there are file descriptors for the write-ahead log again: writes go on",
+      "there are file descriptors for the write-ahead log again: writes continue",
     ],
   );
 });
