@@ -118,7 +118,7 @@ export class ContentsInUse {
   private retire(old: Contents): Promise<void> {
     this.previous = old;
     const retired = old.retire().finally(() => (this.previous = undefined));
-    retired.catch(() => undefined); // an error costs only disk space; the caller gets it from `replaced`
+    retired.catch(() => undefined); // an error costs only disk space; the caller gets it from `whenReplaced`
     return retired;
   }
 }

@@ -180,7 +180,7 @@ export class Contents implements StoreChanges, DefragmentedContents {
   }
 
   /**
-   * Begins a write of the next revision. Reads do not see its changes before `count`.
+   * Begins a write of the next revision. Reads do not see its changes before `makeNewest`.
    *
    * @param checkWritable throws if the store is read-only
    */
@@ -197,8 +197,8 @@ export class Contents implements StoreChanges, DefragmentedContents {
   }
 
   /**
-   * Makes the changes of a write in slices; if `change` throws, all of them are undone. Until the write is complete and counted, reads
-   * do not see it and no other write may be applied.
+   * Makes the changes of a write in slices; if `change` throws, all of them are undone. Meanwhile no other
+   * write may be applied. Reads do not see the changes before `makeNewest`.
    */
   *apply<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
     this.isApplying = true;

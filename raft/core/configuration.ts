@@ -51,7 +51,7 @@ export class Configuration {
     return count >= this.quorum;
   }
 
-  /** Counts the members that vote in one of the two configurations only. Up to one, their majorities overlap. Raft thesis §4.1. */
+  /** Counts the members that vote in one of the two configurations only. If at most 1, any two majorities share a voter. Raft thesis §4.1. */
   countVoterChanges(other: Configuration): number {
     const added = other.voters.filter((voter) => !this.isVoter(voter));
     const removed = this.voters.filter((voter) => !other.isVoter(voter));

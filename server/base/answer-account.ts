@@ -1,4 +1,4 @@
-/** Counts the untaken answers of one connection; `UntakenAnswers` implements it. */
+/** Counts the untaken answers of one connection; `UntakenOfConnection` implements it. */
 export interface AnswerAccount {
   /** Whether there is room for an answer to this client that can be refused, as its request had no effect. */
   readonly hasRoom: boolean;

@@ -69,7 +69,11 @@ export class Schemas {
   private field([name, jsonName, number, type, typeName, isList, oneof]: FieldRow): FieldSchema {
     const values = type === "enum" ? (this.tables.enums[typeName] ?? []) : [];
     return {
-      ...{ name, jsonName, number, type, isList },
+      name,
+      jsonName,
+      number,
+      type,
+      isList,
       oneof: oneof === "" ? undefined : oneof,
       message: () => this.of(typeName), // looked up on demand: a transaction contains transactions
       enumNumbers: new Map(values),

@@ -18,7 +18,7 @@ const maxCheckpointsPerSweep = 50;
 /** A lease while this member leads. */
 interface TimedLease extends Due, Lease {
   expiresAt: number;
-  /** The time of the last grant, renewal or checkpoint, or of the begin of the term. */
+  /** The time of the last grant, renewal or checkpoint, or of the start of the term. */
   refreshedAt: number;
   /** Whether members may have a remaining time of the lease, which a renewal makes wrong. */
   isCheckpointed: boolean;
@@ -220,7 +220,12 @@ const timedLeaseOf = (
 ): TimedLease => {
   const expiresAt = from + (remainingSeconds ?? ttlSeconds) * 1_000;
   return {
-    ...{ id, ttlSeconds, generation, expiresAt, dueAt: expiresAt, position: -1 },
+    id,
+    ttlSeconds,
+    generation,
+    expiresAt,
+    dueAt: expiresAt,
+    position: -1,
     refreshedAt: now,
     isCheckpointed: remainingSeconds !== undefined,
     isEnding: false,

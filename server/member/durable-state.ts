@@ -89,7 +89,10 @@ export const openDurableState = async (
     const newStores = teardown.closeLater(
       new NewStores({
         directory: descriptors === undefined ? directory : directoryOf(descriptors, directory),
-        ...{ backends, clock, logger, store },
+        backends,
+        clock,
+        logger,
+        store,
       }),
     );
     teardown.closeLater(store);

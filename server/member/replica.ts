@@ -325,7 +325,8 @@ const openAuditFile = (
     if (error === undefined) logger.info("writing the audit log again", { path });
     else
       logger.warn("cannot write the audit log: lines wait in memory, and those beyond 16 MiB are lost", {
-        ...{ path, error: error.message },
+        path,
+        error: error.message,
       });
   };
   try {

@@ -96,7 +96,6 @@ export class Http2Connection extends Duplex implements FrameVisitor {
 
   /**
    * @param seen the bytes that were read from the socket already: the preface and more
-   * @param rules limits, in milliseconds, beyond which the connection ends
    */
   constructor(
     private readonly socket: Socket,

@@ -1,8 +1,8 @@
 /** The store's bounds, and what happens beyond each. */
 export interface StoreLimits {
-  /** The size at which a batch is written to disk … */
+  /** The size at which a batch is written to disk. */
   readonly flushBytes: number;
-  /** … or the age of its first round, in milliseconds, if that is reached before. */
+  /** The age of its first round at which a smaller batch is written to disk, in milliseconds. */
   readonly flushAfterMs: number;
   /** The maximum number of bytes of a block: of consecutive changes in one row on disk. A larger change is a row of its own. */
   readonly blockBytes: number;
@@ -36,9 +36,9 @@ export interface StoreLimits {
   readonly removalsPerBatch: number;
   /** The pause of a compaction after such a batch, as in etcd, in milliseconds; 0: the compaction continues in the next turn. */
   readonly compactionRestMs: number;
-  /** The maximum number of revisions in one batch from history for a watcher, as in etcd … */
+  /** The maximum number of revisions in one batch from history for a watcher, as in etcd. */
   readonly revisionsPerWatchBatch: number;
-  /** … or of bytes of KeyValues, if that is less; but at least one whole revision. */
+  /** The maximum number of bytes of KeyValues in such a batch; a batch has at least one whole revision. */
   readonly bytesPerWatchBatch: number;
   /** The watchers behind whose share of a slice of history is prepared in one turn. */
   readonly watchersPerSlice: number;

@@ -82,7 +82,7 @@ export interface CompactionSlice {
   readonly revision: number;
   /** The most entries that a slice visits, and the most changes of one entry that it removes; the next slice continues with that entry. */
   readonly maxEntries: number;
-  /** The number of changes that could be removed, from which on the slice visits no further entry. */
+  /** The slice visits no further entry once this many changes could be removed. */
   readonly maxRemovals: number;
 }
 
@@ -90,7 +90,7 @@ export interface CompactionSlice {
 const entriesPerWalk = 100;
 
 /**
- * All keys in memory, in order. Deleted keys stay until they existed at no revision that can be read, because of a compaction.
+ * All keys in memory, in order. A deleted key stays until a compaction has removed every revision at which it existed.
  *
  * Example: one key with these changes, each written as revision and place within the revision ("t": a delete, for tombstone):
  *

@@ -146,11 +146,11 @@ export class ValueCache {
   }
 
   /** Removes the oldest chunk. @param shouldKeep tells whether a value of it stays in the cache, placed after the newest values */
-  private removeOldest(stays: (entry: KeyEntry) => boolean): void {
+  private removeOldest(shouldKeep: (entry: KeyEntry) => boolean): void {
     const chunk = this.remove(0);
     for (const entry of chunk?.entries.splice(0) ?? []) {
       if (chunk === undefined || entry.chunk !== chunk) continue;
-      const isStaying = stays(entry);
+      const isStaying = shouldKeep(entry);
       entry.used = false;
       this.forget(entry, chunk);
       if (isStaying) this.placeAgain(entry, chunk);

@@ -17,9 +17,9 @@ import type { Removal } from "./write-behind.js";
 /** The part of a block's changes from whose removal on the block is rewritten; below it the removed changes are only noted. */
 const partToRewrite = 1 / 4;
 
-/** The cost of writing the note of a block, in units of one removal … */
+/** The cost of writing the note of a block, in units of one removal. */
 const costOfNote = 2;
-/** … and of rewriting the block. */
+/** The cost of rewriting a block, in units of one removal. */
 const costOfRewrite = 30;
 
 /** The changes that one batch removes. */

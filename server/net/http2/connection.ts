@@ -159,7 +159,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     this.onGone();
   }
 
-  /** Checks a client that is silent, does not begin a request, or does not complete a frame. Called every `sweepMs`. */
+  /** Checks a client that is silent, does not begin a request, or does not complete a frame. Called every `connectionSweepMs`. */
   sweep(nowMs: number): void {
     if (this.isOver) return;
     this.hpack.forget();

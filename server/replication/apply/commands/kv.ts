@@ -16,7 +16,7 @@ export const txn = (
   return answer === undefined ? store.txn(request) : new Applied(answer);
 };
 
-/** A compaction that has begun, and the store's revision at its begin. */
+/** A compaction that has begun, and the store's revision when it began. */
 export interface Compacted {
   readonly compaction: Compaction;
   readonly revision: Revision;
