@@ -125,7 +125,7 @@ const requests: readonly (readonly [path: string, body: string])[] = [
   ["election/leader", `{"name":"${base64("z/x")}"}`],
 ];
 
-test("every path gives the same answer as etcd's to nobody, a user and root", async () => {
+test("every path answers a request without a user, of a user and of root as etcd does", async () => {
   for (const user of ["nobody", "user", "root"])
     for (const [path, body] of requests)
       await askBoth(path, body, user, (token): Headers => (token === "" ? {} : { Authorization: token }));

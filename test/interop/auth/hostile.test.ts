@@ -42,7 +42,7 @@ const range: Call = { method: "KV/Range", fields: { key: Buffer.from("k") } };
 /** Unusual names and passwords. */
 const odd = ["a b", "\0", "a\0b", "é", "\u{1f600}", "../../etc", "a/b:c", " ", "\n", "root ", "ROOT", longName(kibi)];
 
-test("odd names are users and roles, as in etcd", async () => {
+test("users and roles with unusual names and passwords are accepted or refused as by etcd", async () => {
   for (const name of odd)
     for (const call of [
       auth("UserAdd", { name, password: "é".repeat(36) }),

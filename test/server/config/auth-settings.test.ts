@@ -19,7 +19,7 @@ test("a TTL of 0 is the default, as in etcd", () => {
   assert.deepEqual(read({ authTokenTtl: "5" }).tokens, { kind: "simple", ttlMs: 5_000 });
 });
 
-test("no text is simple tokens", () => {
+test("an empty --auth-token selects simple tokens", () => {
   assert.equal(read({ authToken: "" }).tokens.kind, "simple");
 });
 

@@ -96,7 +96,7 @@ describe("requests", () => {
       );
   });
 
-  test("strings are Unicode", () => {
+  test("escapes of Unicode in strings are decoded, and invalid ones refused", () => {
     const add = schemas.ofMethod("/etcdserverpb.Auth/UserAdd").request;
     const name = (text: string) => jsonOf(encodeJson(Buffer.from(`{"name":"${text}"}`), add), add);
     assert.equal(name("\\u00e9\\ud83d\\ude00é\\/"), '{"name":"é😀é/"}');
@@ -110,7 +110,7 @@ describe("requests", () => {
     });
   });
 
-  test("messages within messages, lists and oneofs", () => {
+  test("messages within messages, lists and oneofs are decoded", () => {
     const text = `{"compare":[{"key":"YQ==","target":"VALUE","value":"Yg=="}],
       "success":[{"requestPut":{"key":"YQ=="}},{"request_txn":{"failure":[{"request_range":{}}]}}], "failure":[]}`;
     const request = TxnRequest.decode(read("Txn", text));

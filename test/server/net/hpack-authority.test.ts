@@ -17,11 +17,11 @@ describe("content-length", () => {
       assert.equal(hasContentLength(bytes), true, bytes.toString("hex"));
   });
 
-  test("may have a name that cannot be decoded", () => {
+  test("is assumed if the name of a field cannot be decoded", () => {
     assert.equal(hasContentLength(Buffer.from([0x83, 0x40, 14, 0x63])), true);
   });
 
-  test("is not confused with other fields", () => {
+  test("is not found in a block with other fields only", () => {
     for (const bytes of [Buffer.from([0x83, 0xbe]), plainBlock("127.0.0.1:2379"), spellOut("content-type")])
       assert.equal(hasContentLength(bytes), false, bytes.toString("hex"));
   });

@@ -44,7 +44,7 @@ const enhanceYourCalm = 11;
 // Floods run in virtual time: on a slow machine, allowances would otherwise be renewed during a flood.
 
 describe("a hostile client is disconnected, others are served", () => {
-  test("one that resets its calls rapidly gets a GOAWAY", async (t) => {
+  test("a client that resets its calls rapidly gets a GOAWAY", async (t) => {
     const { dial, cancelled } = await serve(t, { clock: new VirtualClock() });
     const client = dial();
     const pairs: Buffer[] = [];
@@ -389,8 +389,8 @@ describe("any SETTINGS frame", () => {
   });
 });
 
-describe("a client within the rules is still served", () => {
-  test("if its streams were answered before it reset them", async (t) => {
+describe("a client within the rules", () => {
+  test("is served if its streams were answered before it reset them", async (t) => {
     const { dial } = await serve(t);
     const client = dial();
     const pairs = Array.from({ length: idleFrameBurst + 200 }, (_, n) => [
@@ -402,7 +402,7 @@ describe("a client within the rules is still served", () => {
     assert.equal((await client.end(last)).fields["grpc-status"], "0");
   });
 
-  test("if its first frame is incomplete when the engine checks its connections", async (t) => {
+  test("is served if its first frame is incomplete when the engine checks its connections", async (t) => {
     const clock = new VirtualClock();
     clock.advance(10 * maxIncompleteMs);
     const accepted: Socket[] = [];
@@ -422,7 +422,7 @@ describe("a client within the rules is still served", () => {
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
   });
 
-  test("if its SETTINGS have several windows: the last one counts", async (t) => {
+  test("gets the last window if its SETTINGS have several", async (t) => {
     const { dial } = await serve(t);
     const client = dial([
       [4, 0],
