@@ -157,7 +157,7 @@ export function createProgram(io: Io): Command {
     command(watchCommand, runWatch),
     group(
       "lease",
-      "Leases: grant, renew, list and revoke them",
+      "Grants, renews, lists and revokes leases",
       command(grantCommand, runGrant),
       command(revokeCommand, runRevoke),
       command(timeToLiveCommand, runTimeToLive),
@@ -168,14 +168,14 @@ export function createProgram(io: Io): Command {
   const maintenance = [
     group(
       "endpoint",
-      "Health, status and hash of each endpoint",
+      "Prints the health, status or hash of each endpoint",
       command(healthCommand, runHealth),
       command(statusCommand, runStatus),
       command(hashKvCommand, runHashKv),
     ),
     group(
       "member",
-      "The members of the cluster",
+      "Lists and changes the members of the cluster",
       command(memberListCommand, runMemberList),
       command(memberAddCommand, runMemberAdd),
       command(memberRemoveCommand, runMemberRemove),
@@ -184,14 +184,14 @@ export function createProgram(io: Io): Command {
     ),
     group(
       "downgrade",
-      "Downgrades of the cluster to the previous minor version",
+      "Checks, begins or cancels a downgrade of the cluster to the previous minor version",
       command(downgradeValidateCommand, runDowngradeValidate),
       command(downgradeEnableCommand, runDowngradeEnable),
       command(downgradeCancelCommand, runDowngradeCancel),
     ),
     group(
       "alarm",
-      "The alarms of the members",
+      "Lists and deactivates the alarms of the members",
       command(alarmListCommand, runAlarmList),
       command(alarmDisarmCommand, runAlarmDisarm),
     ),
@@ -204,7 +204,7 @@ export function createProgram(io: Io): Command {
     ),
     group(
       "user",
-      "Users, their passwords and roles",
+      "Lists and changes users, their passwords and roles",
       command(userAddCommand, runUserAdd),
       command(userDeleteCommand, runUserDelete),
       command(userGetCommand, runUserGet),
@@ -215,7 +215,7 @@ export function createProgram(io: Io): Command {
     ),
     group(
       "role",
-      "Roles and their permissions",
+      "Lists and changes roles and their permissions",
       command(roleAddCommand, runRoleAdd),
       command(roleDeleteCommand, runRoleDelete),
       command(roleGetCommand, runRoleGet),
@@ -223,7 +223,7 @@ export function createProgram(io: Io): Command {
       command(roleGrantPermissionCommand, runRoleGrantPermission),
       command(roleRevokePermissionCommand, runRoleRevokePermission),
     ),
-    group("snapshot", "Backups of etcd members", command(snapshotSaveCommand, runSnapshotSave)),
+    group("snapshot", "Saves backups of etcd members", command(snapshotSaveCommand, runSnapshotSave)),
     command(defragCommand, runDefrag),
     command(moveLeaderCommand, runMoveLeader),
   ];

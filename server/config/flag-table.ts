@@ -342,7 +342,7 @@ const logging: FlagGroup = {
   title: "Logging",
   flags: [
     ignoredFlag("logger", "string", "zap", "log lines have zap's format", { check: logger }),
-    workingFlag("log-outputs", "strings", "default", "stderr (default), stdout or files, comma-separated"),
+    workingFlag("log-outputs", "strings", "default", 'stderr, stdout or files, comma-separated; "default" is stderr'),
     workingFlag("log-level", { oneOf: logLevels }, "info", "debug, info, warn, error, panic or fatal"),
     workingFlag("log-format", "string", "json", "json or console", { check: logFormat }),
     refusedFlag(
