@@ -1,4 +1,4 @@
-import type { Engine, EngineOptions } from "./engine.js";
+import type { Engine, EngineOptions } from "./engine/index.js";
 import { createNativeEngine } from "./native-engine.js";
 
 /** The gRPC engines, by the values of `--rpc-engine`. */
@@ -9,4 +9,4 @@ export type RpcEngine = "native" | "grpc-js";
  * start.
  */
 export const loadEngine = async (kind: RpcEngine): Promise<(options: EngineOptions) => Engine> =>
-  kind === "native" ? createNativeEngine : (await import("./grpc-js-engine.js")).createGrpcJsEngine;
+  kind === "native" ? createNativeEngine : (await import("./grpc-js/index.js")).createGrpcJsEngine;

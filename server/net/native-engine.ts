@@ -1,7 +1,6 @@
 import { maxConnectionWithoutRequestMs } from "../base/index.js";
-import type { Engine, EngineOptions } from "./engine.js";
+import { PingPolicy, type Engine, type EngineOptions } from "./engine/index.js";
 import { GrpcServer } from "./http2/index.js";
-import { PingPolicy } from "./ping-policy.js";
 
 const defaultKeepAliveTimeoutMs = 20_000;
 

@@ -9,7 +9,7 @@ import { systemClock } from "../../platform/index.js";
 import { HpackDecoder } from "../../server/net/http2/hpack-decoder.js";
 import { LiteralCache } from "../../server/net/http2/literal-cache.js";
 import { createNativeEngine } from "../../server/net/native-engine.js";
-import { UntakenAnswers } from "../../server/net/untaken-answers.js";
+import { UntakenAnswers } from "../../server/net/engine/untaken-answers.js";
 import { bidi, sendPlain, unary, type ResponseStream } from "../../server/rpc/method-table.js";
 import { handTo } from "../server/net/engines.js";
 import { bytesCodec } from "../server/net/http2/raw-client.js";

@@ -25,7 +25,17 @@ export const rooms = {
   "server/rpc": ["platform", "proto", "store", "server/base"],
   "server/tls": ["platform", "server/base", "server/config"],
   "server/net/http2": ["platform", "server/base", "server/rpc"],
-  "server/net": ["platform", "proto", "server/base", "server/resources", "server/rpc", "server/net/http2"],
+  "server/net/engine": ["platform", "server/base", "server/rpc", "server/net/http2"],
+  "server/net/grpc-js": ["server/base", "server/rpc", "server/net/http2", "server/net/engine"],
+  "server/net": [
+    "platform",
+    "proto",
+    "server/base",
+    "server/resources",
+    "server/net/http2",
+    "server/net/engine",
+    "server/net/grpc-js",
+  ],
   "server/replication": ["platform", "proto", "raft", "store", "server/base", "server/config"],
   "server/replication/apply/commands": ["proto", "raft", "store", "server/base", "server/auth", "server/replication"],
   "server/replication/apply": [

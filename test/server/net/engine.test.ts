@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../platform/index.js";
-import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
+import { UntakenAnswers } from "../../../server/net/engine/untaken-answers.js";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -16,7 +16,7 @@ import { BaseServerInterceptingCall } from "@grpc/grpc-js/build/src/server-inter
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
 import { maxUnsentBytes, maxUnsentMessages } from "../../../server/base/limits.js";
 import { ServerError } from "../../../server/base/errors.js";
-import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
+import { createGrpcJsEngine } from "../../../server/net/grpc-js/grpc-js-engine.js";
 import { allocateMessage } from "../../../server/rpc/framed-message.js";
 import {
   bidi,

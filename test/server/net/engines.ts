@@ -3,8 +3,8 @@
 import type { Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { ClientConnections } from "../../../server/net/client-connections.js";
-import type { Engine } from "../../../server/net/engine.js";
-import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
+import type { Engine } from "../../../server/net/engine/engine.js";
+import { createGrpcJsEngine } from "../../../server/net/grpc-js/grpc-js-engine.js";
 import { createNativeEngine } from "../../../server/net/native-engine.js";
 
 export const engines = [

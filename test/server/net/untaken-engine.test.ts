@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../../server/base/limits.js";
 import { sendPlain, unary, unaryRead } from "../../../server/rpc/method-table.js";
-import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
+import { UntakenAnswers } from "../../../server/net/engine/untaken-answers.js";
 import { eventually, within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
 import { handTo, onEachEngine, type CreateEngine } from "./engines.js";

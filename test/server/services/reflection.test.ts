@@ -9,7 +9,7 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/pr
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import { systemClock } from "../../../platform/index.js";
 import { ServerReflectionRequest, ServerReflectionResponse } from "../../../proto/index.js";
-import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
+import { UntakenAnswers } from "../../../server/net/engine/untaken-answers.js";
 import { reflectionMethods } from "../../../server/services/reflection.js";
 import type { Call } from "../../../server/rpc/method-table.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";

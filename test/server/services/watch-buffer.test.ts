@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../../platform/index.js";
-import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
+import { UntakenAnswers } from "../../../server/net/engine/untaken-answers.js";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";

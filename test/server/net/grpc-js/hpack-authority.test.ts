@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { sanitizeAuthority, hasContentLength } from "../../../server/net/hpack-authority.js";
-import { decodeHuffman } from "../../../server/net/http2/huffman.js";
+import { sanitizeAuthority, hasContentLength } from "../../../../server/net/grpc-js/hpack-authority.js";
+import { decodeHuffman } from "../../../../server/net/http2/huffman.js";
 
 /** Encodes `:method: POST`, then `:authority` as a literal to be indexed, like Go's encoder. */
 const block = (authority: Buffer, huffman: boolean): Buffer =>

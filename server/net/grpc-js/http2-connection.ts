@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
-import { certificateNameOf, maxConnectionWithoutRequestMs, remoteAddressOf } from "../base/index.js";
+import { certificateNameOf, maxConnectionWithoutRequestMs, remoteAddressOf } from "../../base/index.js";
 import { sanitizeAuthority, hasContentLength } from "./hpack-authority.js";
-import { frameHeaderBytes, frameFlag, frameType, http2ErrorCode, preface } from "./http2/index.js";
+import { frameHeaderBytes, frameFlag, frameType, http2ErrorCode, preface } from "../http2/index.js";
 import {
   encodeFrame,
   encodeGoAway,
@@ -14,8 +14,8 @@ import {
   type FrameHeader,
   type FrameVisitor,
 } from "./http2-frames.js";
+import { PingPolicy, type ConnectionRules } from "../engine/index.js";
 import { NodeInput } from "./node-input.js";
-import { PingPolicy } from "./ping-policy.js";
 import { ResetQueue } from "./reset-queue.js";
 import { StreamTable } from "./stream-table.js";
 
@@ -27,18 +27,6 @@ const maxQueuedBytes = 64 * 1024;
 
 /** Frames that begin a stream, and those that may be delayed. */
 const readWhole = new Set<number>([frameType.headers, frameType.continuation, frameType.resetStream]);
-
-/** Rules for the client of a connection. */
-export interface ConnectionRules {
-  /** The time until the first request. Default: `maxConnectionWithoutRequestMs`. */
-  readonly withoutRequestMs?: number | undefined;
-  /** The minimum interval of its pings while a call is open. Default: 5 s. */
-  readonly minPingIntervalMs?: number | undefined;
-  /** The interval of pings to the client; undefined: none. */
-  readonly keepAliveMs?: number | undefined;
-  /** The time for the answer to such a ping. Default: 20 s. */
-  readonly keepAliveTimeoutMs?: number | undefined;
-}
 
 /** Inspects the headers of the frames that Node sends. */
 class ServerFrames implements FrameVisitor {

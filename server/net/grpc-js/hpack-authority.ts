@@ -1,6 +1,6 @@
 // Finds `:authority` in a header block (HPACK, RFC 7541) and replaces characters that Node refuses.
 
-import { decodeHuffman } from "./http2/index.js";
+import { decodeHuffman } from "../http2/index.js";
 
 /** The index of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;

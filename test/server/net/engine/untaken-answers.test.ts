@@ -4,9 +4,9 @@ import {
   maxUntakenBytes,
   maxUntakenBytesOfConnection,
   untakenBytesUnderPressure,
-} from "../../../server/base/limits.js";
-import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
-import { VirtualClock } from "../../../testing/virtual-clock.js";
+} from "../../../../server/base/limits.js";
+import { UntakenAnswers } from "../../../../server/net/engine/untaken-answers.js";
+import { VirtualClock } from "../../../../testing/virtual-clock.js";
 
 const mebibyte = 1024 * 1024;
 

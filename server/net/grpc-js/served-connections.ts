@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { experimental, ServerCredentials, type Server } from "@grpc/grpc-js";
 import { connectionCalls } from "./connection-call.js";
-import type { AnsweredConnection, UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
+import type { AnsweredConnection, UntakenAnswers, UntakenOfConnection } from "../engine/index.js";
 
 /** A connection that a grpc-js server reads and writes. */
 export type ServedConnection = Duplex &

@@ -1,6 +1,6 @@
 // The frames of HTTP/2 (RFC 9113 §4, §6) that a connection to Node is inspected for.
 
-import { frameFlag, frameHeaderBytes, frameType } from "./http2/index.js";
+import { frameFlag, frameHeaderBytes, frameType } from "../http2/index.js";
 
 /** The largest payload of a frame by default, which Node does not change (RFC 9113 §4.2). */
 export const maxNodeFrameBytes = 16_384;

@@ -1,4 +1,4 @@
-import type { PingChecker } from "./http2/index.js";
+import type { PingChecker } from "../http2/index.js";
 
 /**
  * The minimum interval of pings while a call is open, in milliseconds: the default of etcd's `--grpc-keepalive-min-time` (gRPC

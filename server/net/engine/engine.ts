@@ -1,8 +1,19 @@
 import type { Socket } from "node:net";
-import type { Clock } from "../../platform/index.js";
-import type { Method } from "../rpc/index.js";
-import type { ConnectionRules } from "./http2-connection.js";
+import type { Clock } from "../../../platform/index.js";
+import type { Method } from "../../rpc/index.js";
 import type { UntakenAnswers } from "./untaken-answers.js";
+
+/** Rules for the client of a connection. */
+export interface ConnectionRules {
+  /** The time until the first request. Default: `maxConnectionWithoutRequestMs`. */
+  readonly withoutRequestMs?: number | undefined;
+  /** The minimum interval of its pings while a call is open. Default: 5 s. */
+  readonly minPingIntervalMs?: number | undefined;
+  /** The interval of pings to the client; undefined: none. */
+  readonly keepAliveMs?: number | undefined;
+  /** The time for the answer to such a ping. Default: 20 s. */
+  readonly keepAliveTimeoutMs?: number | undefined;
+}
 
 /** Settings of an engine. */
 export interface EngineOptions {

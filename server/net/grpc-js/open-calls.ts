@@ -1,5 +1,5 @@
-import { OpenCount } from "./http2/index.js";
-import type { GrpcStatus } from "../rpc/index.js";
+import { OpenCount } from "../http2/index.js";
+import type { GrpcStatus } from "../../rpc/index.js";
 
 /** Ends a call with a status. */
 export type EndCall = (status: GrpcStatus) => void;

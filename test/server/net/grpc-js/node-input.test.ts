@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeFrame, readHeader } from "../../../server/net/http2-frames.js";
-import { NodeInput } from "../../../server/net/node-input.js";
-import { StreamTable } from "../../../server/net/stream-table.js";
+import { encodeFrame, readHeader } from "../../../../server/net/grpc-js/http2-frames.js";
+import { NodeInput } from "../../../../server/net/grpc-js/node-input.js";
+import { StreamTable } from "../../../../server/net/grpc-js/stream-table.js";
 
 const endStream = 0x1;
 const endHeaders = 0x4;

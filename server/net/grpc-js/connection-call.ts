@@ -1,8 +1,8 @@
 // Calls for the handlers of grpc-js: they know their connection, and accept one request as grpc-go does.
 
 import { ServerInterceptingCall, status as grpcStatus, type ServerInterceptor } from "@grpc/grpc-js";
-import { type InterceptedCall, sendFromFrame } from "../rpc/index.js";
-import type { UntakenOfConnection } from "./untaken-answers.js";
+import { type InterceptedCall, sendFromFrame } from "../../rpc/index.js";
+import type { UntakenOfConnection } from "../engine/index.js";
 
 type CallStatus = Parameters<InterceptedCall["sendStatus"]>[0];
 type CallListener = Parameters<InterceptedCall["start"]>[0];

@@ -1,4 +1,4 @@
-import { frameFlag, frameType } from "./http2/index.js";
+import { frameFlag, frameType } from "../http2/index.js";
 import { maxNodeFrameBytes, type FrameHeader } from "./http2-frames.js";
 import type { StreamTable } from "./stream-table.js";
 

@@ -1,6 +1,6 @@
-import { maxUnsentBytes, maxUnsentMessages } from "../base/index.js";
-import type { Labelled, MethodStats } from "../rpc/index.js";
-import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../../base/index.js";
+import type { Labelled, MethodStats } from "../../rpc/index.js";
+import type { UntakenAnswers, UntakenOfConnection } from "../engine/index.js";
 
 /** The untaken messages of a stream. */
 export class SendBuffer {

@@ -25,9 +25,9 @@ import {
   type StreamReply,
   type UnaryMethod,
   type UnimplementedMethod,
-} from "../rpc/index.js";
-import { ServerError } from "../base/index.js";
-import type { Engine, EngineOptions } from "./engine.js";
+} from "../../rpc/index.js";
+import { ServerError } from "../../base/index.js";
+import type { Engine, EngineOptions } from "../engine/index.js";
 import { Http2Connection } from "./http2-connection.js";
 import { OpenCalls } from "./open-calls.js";
 import { SendBuffer } from "./send-buffer.js";

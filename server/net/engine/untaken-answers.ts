@@ -1,10 +1,10 @@
-import type { Clock } from "../../platform/index.js";
+import type { Clock } from "../../../platform/index.js";
 import {
   maxStalledUntakenBytes,
   maxUntakenBytes,
   maxUntakenBytesOfConnection,
   untakenBytesUnderPressure,
-} from "../base/index.js";
+} from "../../base/index.js";
 
 /**
  * The interval of checks under pressure, in milliseconds, and the number of checks without progress after which a connection is
