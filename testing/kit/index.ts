@@ -4,9 +4,14 @@
  * @module minietcd/testing
  */
 
-import type { TestClusterOptions, TestServerOptions } from "./options.js";
-import { startCluster, type TestCluster } from "./test-cluster.js";
-import { startServer, type TestServer } from "./test-server.js";
+import {
+  startCluster,
+  startServer,
+  type TestCluster,
+  type TestClusterOptions,
+  type TestServer,
+  type TestServerOptions,
+} from "./cluster/index.js";
 
 /**
  * Starts a server for a test, in this process and in memory.
@@ -26,33 +31,52 @@ export const startTestServer = (options: TestServerOptions = {}): Promise<TestSe
  */
 export const startTestCluster = (options: TestClusterOptions = {}): Promise<TestCluster> => startCluster(options);
 
-export type { HistoryEntry, SeedEntries, TextChange, TextEntries } from "./contents.js";
-export type { Duration } from "./duration.js";
-export type { FaultBuilder, InjectedFault, RejectOptions, RpcName, WatchFaultBuilder } from "./fault-rules.js";
-export type { LinkFilter } from "./links.js";
-export { checkLinearizable, type LinearizabilityOptions } from "./linearizability.js";
-export type { MemberState } from "./machine.js";
-export type { History, Operation, OperationOutcome } from "./operation.js";
-export { operationText } from "./operation-text.js";
-export type { TestClientOptions, TestClusterOptions, TestServerOptions } from "./options.js";
-export { printLogOnFailure } from "./print-log.js";
-export type { RecordedClientOptions, Recording } from "./recording.js";
-export type { RpcFaults } from "./rpc-faults.js";
+export type { Duration, StatusName } from "./base/index.js";
+export type { TestClock } from "./clock/index.js";
+export type {
+  FaultBuilder,
+  InjectedFault,
+  LinkFilter,
+  RejectOptions,
+  RpcFaults,
+  RpcName,
+  WatchFaultBuilder,
+} from "./faults/index.js";
+export type { MemberState } from "./machine/index.js";
+export {
+  checkLinearizable,
+  operationText,
+  type History,
+  type Linearizability,
+  type LinearizabilityOptions,
+  type Operation,
+  type OperationOutcome,
+} from "./linearizability/index.js";
+export {
+  printLogOnFailure,
+  type HistoryEntry,
+  type RecordedClientOptions,
+  type Recording,
+  type SeedEntries,
+  type TestAuth,
+  type TestBase,
+  type TestClientOptions,
+  type TestCluster,
+  type TestClusterOptions,
+  type TestMember,
+  type TestServer,
+  type TestServerOptions,
+  type TestUser,
+  type TextChange,
+  type TextEntries,
+} from "./cluster/index.js";
 export {
   simulate,
   SimulationError,
+  type FaultKind,
   type SimulationClock,
   type SimulationOptions,
   type SimulationResult,
   type SimulationWorld,
-} from "./simulate.js";
-export type { FaultKind } from "./simulated-faults.js";
-export type { StatusName } from "./status-names.js";
-export type { TestClock } from "./server-time.js";
-export type { TestBase } from "./test-base.js";
-export type { TestCluster } from "./test-cluster.js";
-export type { TestMember } from "./test-member.js";
-export type { TestServer } from "./test-server.js";
-export type { TestAuth, TestUser } from "./users.js";
-export type { Linearizability } from "./verdict.js";
+} from "./simulation/index.js";
 export type { SeededRandom } from "../index.js";
