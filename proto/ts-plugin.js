@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// The plugin that `buf generate` runs: ts-proto with three changes. 1. All messages share one empty byte array as the initial
+// The plugin that `buf generate` runs: ts-proto with four changes. 1. All messages share one empty byte array as the initial
 // value. With two new arrays for each message, which nearly every decoded key and value replaces at once, reading events of a
 // watch takes more than twice as long. 2. ts-proto decodes at most 100 nested messages, which is 49 nested transactions; etcd
 // accepts 128 transactions. The limit becomes `maxDepth`. 3. ts-proto treats field 0 and the end of a group as the end of a
-// message, and reads fields beyond the end of their message. These become errors, as in Go's protobuf.
+// message, and reads fields beyond the end of their message. These become errors, as in Go's protobuf. 4. ts-proto replaces invalid
+// UTF-8 in a string, so that a user would get another name than the client sent. This becomes an error, too.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { CodeGeneratorResponse } from "ts-proto-descriptors";
@@ -38,6 +39,7 @@ for (const file of response.file) {
   file.content = file.content
     .replaceAll(depthOfTsProto, `previousRecursionDepth >= ${maxDepth})`)
     .replaceAll(strayTag, refusedTag)
+    .replaceAll("reader.string()", "reader.string(true)")
     .replaceAll(/^  decode\(.*?^  },$/gms, (decode) => decode.replaceAll(endOfDecode, checkedEnd));
   const shared = file.content.replaceAll(/^function createBase.*?^}$/gms, (create) =>
     create.replaceAll("new Uint8Array(0)", "emptyBytes"),

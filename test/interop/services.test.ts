@@ -69,6 +69,20 @@ after(async () => {
   await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
 });
 
+/** Sends bytes as the request of a method. @returns its status */
+const statusOf = (client: Client, path: string, request: Buffer): Promise<string> => {
+  const call = client.makeServerStreamRequest(
+    path,
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => bytes,
+    request,
+    new Metadata(),
+    { deadline: Date.now() + deadlineMs },
+  );
+  call.on("data", () => undefined).on("error", () => undefined); // the status event reports it
+  return new Promise((resolve) => call.on("status", ({ code, details }) => resolve(`${code} ${details}`)));
+};
+
 /** Calls a method of one server as a stream, which also works for unary methods. */
 const callOn = (client: Client, path: string, fields: object, onMessage?: (count: number) => boolean) => {
   const method = methods.get(path);
@@ -246,3 +260,18 @@ const queueOf = async (prefix: string, count: number): Promise<void> => {
       if ((messages[0] as { count: string }).count === String(count)) break;
     }
 };
+
+test("a string that is no UTF-8 is refused alike, and changes nothing", async () => {
+  for (const path of [
+    "/etcdserverpb.Auth/UserAdd",
+    "/etcdserverpb.Auth/RoleAdd",
+    "/etcdserverpb.Auth/Authenticate",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+  ]) {
+    const [ofEtcd, ofMinietcd] = await Promise.all(
+      clients.map((client) => statusOf(client, path, Buffer.from([0x0a, 2, 0xff, 0xfe]))),
+    );
+    assert.equal(ofMinietcd, ofEtcd, path);
+  }
+});

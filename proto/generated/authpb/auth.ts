@@ -165,7 +165,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.roles.push(reader.string());
+            message.roles.push(reader.string(true));
             continue;
           }
           case 4: {

@@ -561,7 +561,7 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 2: {
@@ -569,7 +569,7 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
               break;
             }
 
-            message.password = reader.string();
+            message.password = reader.string(true);
             continue;
           }
         }
@@ -639,7 +639,7 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
               break;
             }
 
-            message.token = reader.string();
+            message.token = reader.string(true);
             continue;
           }
         }
@@ -709,7 +709,7 @@ export const AuthUserAddRequest: MessageFns<AuthUserAddRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 2: {
@@ -717,7 +717,7 @@ export const AuthUserAddRequest: MessageFns<AuthUserAddRequest> = {
               break;
             }
 
-            message.password = reader.string();
+            message.password = reader.string(true);
             continue;
           }
           case 3: {
@@ -733,7 +733,7 @@ export const AuthUserAddRequest: MessageFns<AuthUserAddRequest> = {
               break;
             }
 
-            message.hashedPassword = reader.string();
+            message.hashedPassword = reader.string(true);
             continue;
           }
         }
@@ -856,7 +856,7 @@ export const AuthUserGetRequest: MessageFns<AuthUserGetRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
         }
@@ -925,7 +925,7 @@ export const AuthUserGetResponse: MessageFns<AuthUserGetResponse> = {
               break;
             }
 
-            message.roles.push(reader.string());
+            message.roles.push(reader.string(true));
             continue;
           }
         }
@@ -1043,7 +1043,7 @@ export const AuthUserListResponse: MessageFns<AuthUserListResponse> = {
               break;
             }
 
-            message.users.push(reader.string());
+            message.users.push(reader.string(true));
             continue;
           }
         }
@@ -1104,7 +1104,7 @@ export const AuthUserDeleteRequest: MessageFns<AuthUserDeleteRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
         }
@@ -1228,7 +1228,7 @@ export const AuthUserChangePasswordRequest: MessageFns<AuthUserChangePasswordReq
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 2: {
@@ -1236,7 +1236,7 @@ export const AuthUserChangePasswordRequest: MessageFns<AuthUserChangePasswordReq
               break;
             }
 
-            message.password = reader.string();
+            message.password = reader.string(true);
             continue;
           }
           case 3: {
@@ -1244,7 +1244,7 @@ export const AuthUserChangePasswordRequest: MessageFns<AuthUserChangePasswordReq
               break;
             }
 
-            message.hashedPassword = reader.string();
+            message.hashedPassword = reader.string(true);
             continue;
           }
         }
@@ -1367,7 +1367,7 @@ export const AuthUserGrantRoleRequest: MessageFns<AuthUserGrantRoleRequest> = {
               break;
             }
 
-            message.user = reader.string();
+            message.user = reader.string(true);
             continue;
           }
           case 2: {
@@ -1375,7 +1375,7 @@ export const AuthUserGrantRoleRequest: MessageFns<AuthUserGrantRoleRequest> = {
               break;
             }
 
-            message.role = reader.string();
+            message.role = reader.string(true);
             continue;
           }
         }
@@ -1497,7 +1497,7 @@ export const AuthUserRevokeRoleRequest: MessageFns<AuthUserRevokeRoleRequest> = 
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 2: {
@@ -1505,7 +1505,7 @@ export const AuthUserRevokeRoleRequest: MessageFns<AuthUserRevokeRoleRequest> = 
               break;
             }
 
-            message.role = reader.string();
+            message.role = reader.string(true);
             continue;
           }
         }
@@ -1624,7 +1624,7 @@ export const AuthRoleAddRequest: MessageFns<AuthRoleAddRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
         }
@@ -1742,7 +1742,7 @@ export const AuthRoleGetRequest: MessageFns<AuthRoleGetRequest> = {
               break;
             }
 
-            message.role = reader.string();
+            message.role = reader.string(true);
             continue;
           }
         }
@@ -1929,7 +1929,7 @@ export const AuthRoleListResponse: MessageFns<AuthRoleListResponse> = {
               break;
             }
 
-            message.roles.push(reader.string());
+            message.roles.push(reader.string(true));
             continue;
           }
         }
@@ -1990,7 +1990,7 @@ export const AuthRoleDeleteRequest: MessageFns<AuthRoleDeleteRequest> = {
               break;
             }
 
-            message.role = reader.string();
+            message.role = reader.string(true);
             continue;
           }
         }
@@ -2111,7 +2111,7 @@ export const AuthRoleGrantPermissionRequest: MessageFns<AuthRoleGrantPermissionR
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 2: {
@@ -2246,7 +2246,7 @@ export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissio
               break;
             }
 
-            message.role = reader.string();
+            message.role = reader.string(true);
             continue;
           }
           case 2: {

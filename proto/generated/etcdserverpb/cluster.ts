@@ -136,7 +136,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 3: {
@@ -144,7 +144,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.peerURLs.push(reader.string());
+            message.peerURLs.push(reader.string(true));
             continue;
           }
           case 4: {
@@ -152,7 +152,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.clientURLs.push(reader.string());
+            message.clientURLs.push(reader.string(true));
             continue;
           }
           case 5: {
@@ -225,7 +225,7 @@ export const MemberAddRequest: MessageFns<MemberAddRequest> = {
               break;
             }
 
-            message.peerURLs.push(reader.string());
+            message.peerURLs.push(reader.string(true));
             continue;
           }
           case 2: {
@@ -525,7 +525,7 @@ export const MemberUpdateRequest: MessageFns<MemberUpdateRequest> = {
               break;
             }
 
-            message.peerURLs.push(reader.string());
+            message.peerURLs.push(reader.string(true));
             continue;
           }
         }

@@ -236,7 +236,7 @@ export const LeaseGrantResponse: MessageFns<LeaseGrantResponse> = {
               break;
             }
 
-            message.error = reader.string();
+            message.error = reader.string(true);
             continue;
           }
         }

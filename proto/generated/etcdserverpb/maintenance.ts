@@ -564,7 +564,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.version = reader.string();
+            message.version = reader.string(true);
             continue;
           }
           case 3: {
@@ -612,7 +612,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.errors.push(reader.string());
+            message.errors.push(reader.string(true));
             continue;
           }
           case 9: {
@@ -636,7 +636,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.storageVersion = reader.string();
+            message.storageVersion = reader.string(true);
             continue;
           }
           case 12: {
@@ -743,7 +743,7 @@ export const DowngradeInfo: MessageFns<DowngradeInfo> = {
               break;
             }
 
-            message.targetVersion = reader.string();
+            message.targetVersion = reader.string(true);
             continue;
           }
         }
@@ -1275,7 +1275,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
               break;
             }
 
-            message.version = reader.string();
+            message.version = reader.string(true);
             continue;
           }
         }
@@ -1472,7 +1472,7 @@ export const DowngradeRequest: MessageFns<DowngradeRequest> = {
               break;
             }
 
-            message.version = reader.string();
+            message.version = reader.string(true);
             continue;
           }
         }
@@ -1542,7 +1542,7 @@ export const DowngradeResponse: MessageFns<DowngradeResponse> = {
               break;
             }
 
-            message.version = reader.string();
+            message.version = reader.string(true);
             continue;
           }
         }
@@ -1603,7 +1603,7 @@ export const DowngradeVersionTestRequest: MessageFns<DowngradeVersionTestRequest
               break;
             }
 
-            message.ver = reader.string();
+            message.ver = reader.string(true);
             continue;
           }
         }

@@ -586,7 +586,7 @@ export const WatchResponse: MessageFns<WatchResponse> = {
               break;
             }
 
-            message.cancelReason = reader.string();
+            message.cancelReason = reader.string(true);
             continue;
           }
           case 7: {

@@ -313,7 +313,7 @@ export const Proposal: MessageFns<Proposal> = {
               break;
             }
 
-            message.user = reader.string();
+            message.user = reader.string(true);
             continue;
           }
           case 6: {
@@ -1054,7 +1054,7 @@ export const Login: MessageFns<Login> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 2: {
@@ -1062,7 +1062,7 @@ export const Login: MessageFns<Login> = {
               break;
             }
 
-            message.tokenPrefix = reader.string();
+            message.tokenPrefix = reader.string(true);
             continue;
           }
           case 3: {
@@ -1222,7 +1222,7 @@ export const MemberAttributes: MessageFns<MemberAttributes> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.string(true);
             continue;
           }
           case 3: {
@@ -1230,7 +1230,7 @@ export const MemberAttributes: MessageFns<MemberAttributes> = {
               break;
             }
 
-            message.clientUrls.push(reader.string());
+            message.clientUrls.push(reader.string(true));
             continue;
           }
         }

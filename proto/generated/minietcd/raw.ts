@@ -734,7 +734,7 @@ export const RawWatchResponse: MessageFns<RawWatchResponse> = {
               break;
             }
 
-            message.cancelReason = reader.string();
+            message.cancelReason = reader.string(true);
             continue;
           }
           case 7: {

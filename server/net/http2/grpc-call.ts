@@ -180,4 +180,5 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 }
 
-const deadlineExceeded: GrpcStatus = { code: statusCode.deadlineExceeded, details: "context deadline exceeded" };
+/** The status of a call whose deadline has passed, with the text of grpc-go. */
+export const deadlineExceeded: GrpcStatus = { code: statusCode.deadlineExceeded, details: "context deadline exceeded" };

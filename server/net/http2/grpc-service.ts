@@ -1,7 +1,7 @@
 import { MethodStats, statusCode, type GrpcStatus } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection, Service } from "./connection.js";
-import { GrpcCall } from "./grpc-call.js";
+import { deadlineExceeded, GrpcCall } from "./grpc-call.js";
 import { parseTimeout } from "./grpc-timeout.js";
 import type { RequestHead } from "./request-head.js";
 import { BidiCall, ServerStreamCall } from "./stream-calls.js";
@@ -28,6 +28,8 @@ export class GrpcService implements Service {
       const stats = method?.stats ?? this.uncounted;
       return new RefusedCall(context, connection, id, head, stats, context.unknownMethod(head.path));
     }
+    // A timer would fire only after the method has been called.
+    if (timeoutMs === 0) return new RefusedCall(context, connection, id, head, method.stats, deadlineExceeded);
     switch (method.kind) {
       case "unary":
         return new UnaryCall(context, connection, id, head, timeoutMs, method);

@@ -297,6 +297,15 @@ describe("calls", () => {
     assert.equal((await client.end(3)).fields["grpc-status"], "13");
   });
 
+  test("a call without any time left ends with DEADLINE_EXCEEDED, and its handler is not called", async (t) => {
+    const { dial, cancelled } = await serve(t);
+    const client = dial();
+    client.send(headers(1, "/test.S/Never", { "grpc-timeout": "0n" }), data(1, message(Buffer.alloc(0)), endStream));
+    const { fields } = await client.end(1);
+    assert.deepEqual([fields["grpc-status"], fields["grpc-message"]], ["4", "context deadline exceeded"]);
+    assert.deepEqual(cancelled, []);
+  });
+
   test("binary metadata is decoded, and missing metadata is undefined", async (t) => {
     const seen: (string | undefined)[] = [];
     const asks = unary(
