@@ -124,6 +124,12 @@ export default tseslint.config(
       "no-restricted-syntax": [
         "error",
         { selector: "ExportAllDeclaration", message: "A door lists its names one by one." },
+        {
+          // A predicate, or a verb in the third person with its object: `isClosed`, `usesTable`.
+          selector:
+            "PropertyDefinition[accessibility=private][value.raw=/^(true|false)$/]:not([key.name=/^(is|are|was|has|should|can|may|must|did|[a-z]+s)[A-Z]/])",
+          message: "A private boolean field is named by a predicate: is, has, should, can, may.",
+        },
       ],
     },
   },

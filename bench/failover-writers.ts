@@ -43,7 +43,7 @@ export class FailoverWriters implements AsyncDisposable {
   private writes: Write[] = [];
   private readonly acknowledged = new Set<string>();
   private count = 0;
-  private stopped = false;
+  private isStopped = false;
 
   constructor(endpoints: readonly string[]) {
     this.clients = endpoints.map((endpoint) => new Client({ endpoints: [endpoint], dialTimeoutMs: dialMs }));
@@ -110,7 +110,7 @@ export class FailoverWriters implements AsyncDisposable {
 
   /** Stops the writers, and waits for the writes under way. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.isStopped = true;
     await Promise.all(this.loops);
     await this.whenSettled(Infinity, undefined);
   }
@@ -136,13 +136,13 @@ export class FailoverWriters implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.stopped = true;
+    this.isStopped = true;
     await Promise.all(this.clients.map((client) => client.close()));
     await Promise.all(this.loops);
   }
 
   private async run(member: number, key: string): Promise<void> {
-    while (!this.stopped) {
+    while (!this.isStopped) {
       if (!this.paused.has(member)) await this.write(member, key, false);
       await delay(thinkMs);
     }

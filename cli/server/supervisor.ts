@@ -18,10 +18,10 @@ export class Supervisor implements MemberListener {
   private members: readonly MemberProcess[] = [];
   private leader = { id: "", term: 0 };
   /** Whether the table of members has been printed. */
-  private announced = false;
+  private hasPrintedMembers = false;
   /** Number of members that ran when the lack of a quorum was last reported. */
   private reportedAlive = Infinity;
-  private stopping = false;
+  private isStopping = false;
   /** The exit code once the members have been stopped. */
   private exitCode = 0;
   private readonly reportedProblems = new Map<string, number>();
@@ -43,7 +43,7 @@ export class Supervisor implements MemberListener {
     try {
       for (const place of memberPlaces(this.flags)) started.push(MemberProcess.start(place, this));
     } catch (error) {
-      this.stopping = true;
+      this.isStopping = true;
       for (const member of started) member.kill("SIGKILL");
       await Promise.all(started.map(({ whenExited }) => whenExited));
       throw error;
@@ -66,7 +66,7 @@ export class Supervisor implements MemberListener {
 
   onEnd(member: MemberProcess, how: string): void {
     const anyAlive = this.members.some(({ isAlive }) => isAlive);
-    if (this.stopping) {
+    if (this.isStopping) {
       if (!anyAlive) void this.endAfterMembers("Stopped.", this.exitCode);
       return;
     }
@@ -83,31 +83,32 @@ export class Supervisor implements MemberListener {
   private onLeader(id: string, term: number): void {
     if (id === "" || term < this.leader.term || (id === this.leader.id && term === this.leader.term)) return;
     this.leader = { id, term };
-    if (this.announced && !this.stopping) console.log(`${now()} leader is now ${this.nameOf(id)} (term ${term})`);
+    if (this.hasPrintedMembers && !this.isStopping)
+      console.log(`${now()} leader is now ${this.nameOf(id)} (term ${term})`);
   }
 
   private onProblem(member: MemberProcess, text: string): void {
     const problem = `${member.name}: ${text}, see ${member.place.log}`;
     const reportedAt = this.reportedProblems.get(problem) ?? -Infinity;
-    if (this.stopping || performance.now() - reportedAt < sameProblemMs) return;
+    if (this.isStopping || performance.now() - reportedAt < sameProblemMs) return;
     this.reportedProblems.set(problem, performance.now());
     console.error(`${now()} ${problem}`);
   }
 
   /** Stops the members: they were started with peer ports at which the members of this data do not look for each other. */
   private refusePeerPorts(member: MemberProcess, used: string): void {
-    if (this.stopping) return;
+    if (this.isStopping) return;
     console.error(otherPeerPortsText(this.flags, member, used));
     this.exitCode = 1;
     void this.stop();
   }
 
   private announceIfStarted(): void {
-    if (this.announced || this.stopping) return;
+    if (this.hasPrintedMembers || this.isStopping) return;
     const running = this.members.filter(({ isAlive }) => isAlive);
     const missing = this.members.filter(({ isAlive }) => !isAlive);
     if (running.length > 0 && running.every(({ isReady, id }) => isReady && id !== "") && this.leader.id !== "") {
-      this.announced = true;
+      this.hasPrintedMembers = true;
       console.log(runningText(this.flags, running, this.leader.id));
       if (missing.length > 0) console.log(missingText(this.flags, missing, running.length));
       console.log(`\nCtrl-C stops the cluster; its data ${this.dataText}.`);
@@ -120,14 +121,14 @@ export class Supervisor implements MemberListener {
 
   /** Reports a start that takes long. */
   private reportWaiting(): void {
-    if (this.announced || this.stopping) return;
+    if (this.hasPrintedMembers || this.isStopping) return;
     for (const member of this.members.filter(({ isAlive, isReady }) => isAlive && !isReady))
       console.log(`${now()} still waiting for ${member.name} to be ready, see ${member.place.log}`);
   }
 
   /** Stops the members at the first signal, kills them at the second. */
   private onSignal(): void {
-    if (this.stopping) {
+    if (this.isStopping) {
       for (const member of this.members) member.kill("SIGKILL");
       return;
     }
@@ -140,7 +141,7 @@ export class Supervisor implements MemberListener {
    * stop before the leader: while the leader runs, no member starts an election.
    */
   private async stop(): Promise<void> {
-    this.stopping = true;
+    this.isStopping = true;
     const alive = this.members.filter(({ isAlive }) => isAlive);
     const order = alive.sort((a, b) => Number(a.id === this.leader.id) - Number(b.id === this.leader.id));
     await this.drain(order.filter(({ isReady }) => isReady));
@@ -166,7 +167,7 @@ export class Supervisor implements MemberListener {
     for (const { name, place } of this.members) if (await isInUse(place.dataDir)) others.push(name);
     const who = others.join(" and ");
     if (others.length === 0) console.log(text);
-    else if (this.stopping) console.log(`Stopped. ${who}, started by hand, still runs.`);
+    else if (this.isStopping) console.log(`Stopped. ${who}, started by hand, still runs.`);
     else console.log(`All members that were started here have ended; ${who}, started by hand, still runs.`);
     this.resolveExit(exitCode);
   }

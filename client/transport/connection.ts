@@ -44,8 +44,9 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   private readonly liveness: Liveness;
   private readonly pending = new PendingList();
   private readonly deadlines: DeadlineTimer;
-  private closed = false;
-  private retired = false;
+  /** Whether this connection is closed. */
+  isClosed = false;
+  private isRetired = false;
 
   constructor(
     readonly endpoint: string,
@@ -67,12 +68,12 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   }
 
   get isUp(): boolean {
-    return !this.closed && this.channel.state === "ready";
+    return !this.isClosed && this.channel.state === "ready";
   }
 
   /** Starts connecting, unless the channel is connected or connecting. */
   connect(): void {
-    if (!this.closed) this.channel.connect();
+    if (!this.isClosed) this.channel.connect();
   }
 
   /** Resolves to the reason why `isUp` is false. */
@@ -92,11 +93,6 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   /** Resolves when the server has answered, and also when it counts as silent or its connection is down. */
   whenConfirmed(limits: CallLimits): Promise<void> {
     return this.liveness.whenConfirmed(limits);
-  }
-
-  /** Whether this connection is closed. */
-  get isClosed(): boolean {
-    return this.closed;
   }
 
   /** Makes a call. @throws EtcdError if the request does not succeed */
@@ -121,7 +117,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     now = this.clock.now(),
   ): void {
     // The client may have been closed, or the signal aborted, since the caller's check of `isUp`.
-    if (this.closed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
+    if (this.isClosed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
     if (now >= limits.deadline) return caller.onEnd(this.tooLateError(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
     call.sendRequest(request);
@@ -156,7 +152,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     method: StreamMethod<Request, Response>,
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
-    if (this.closed) throw notSentError(undefined);
+    if (this.isClosed) throw notSentError(undefined);
     const stream = new Stream(this.server, method, this, this.liveness, events);
     this.pending.add(stream);
     this.liveness.onStreamBegin();
@@ -170,8 +166,8 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
 
   /** Ends all calls and streams, and the connection. */
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
+    if (this.isClosed) return;
+    this.isClosed = true;
     for (const each of this.pending.all()) each.cancel();
     this.liveness.stop();
     this.channel.close();
@@ -179,7 +175,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
 
   /** Closes the connection after its calls have ended. Its streams end now, and are opened again on another connection. */
   retire(): void {
-    this.retired = true;
+    this.isRetired = true;
     for (const each of this.pending.all()) each.retire();
     this.liveness.wakeWaiting();
     // The connection closes after this turn, so that a call that has just chosen it can still be made.
@@ -228,11 +224,11 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   }
 
   private closeIfRetired(): void {
-    if (this.retired && this.pending.isEmpty) this.close();
+    if (this.isRetired && this.pending.isEmpty) this.close();
   }
 
   private onStateChange(): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     this.liveness.onConnectionChange(this.isUp);
     if (this.isUp) this.owner.onUp();
   }

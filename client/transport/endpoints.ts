@@ -191,7 +191,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
   private readonly waiting: Wakeup;
   private preferred = 0;
   private present: Era = {};
-  private closed = false;
+  private isClosed = false;
   /** Requests that were made in this turn of the event loop; they are sent at its end. */
   private begun: BegunRequest[] = [];
   /** The connections of requests to single endpoints, which are not shared with other requests. */
@@ -304,7 +304,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
   async logInAgain({ timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions): Promise<void> {
     const { login } = this.settings;
     if (login === undefined) throw new TypeError("Cannot log in: the client was made without the option `auth`");
-    if (this.closed || signal?.aborted) throw notSentError(signal);
+    if (this.isClosed || signal?.aborted) throw notSentError(signal);
     login.forget(login.metadata);
     await login.whenReady(this, { deadline: this.clock.now() + timeoutMs, signal });
     if (login.notEnabled !== undefined) throw login.notEnabled;
@@ -379,7 +379,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
 
   /** Makes a separate connection. The caller closes it; `close` of these endpoints closes it, too. */
   private openSingle(endpoint: string): Endpoints {
-    if (this.closed) throw notSentError(undefined);
+    if (this.isClosed) throw notSentError(undefined);
     const single = new Endpoints([endpoint], this.settings, this.clock, () => this.singles.delete(single));
     this.singles.add(single);
     return single;
@@ -431,7 +431,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
    * @throws TypeError if an endpoint is malformed; then nothing is changed
    */
   replace(endpoints: readonly string[]): void {
-    if (this.closed) throw notSentError(undefined);
+    if (this.isClosed) throw notSentError(undefined);
     const current = new Map(this.connections.map((each) => [addressOf(each.endpoint), each]));
     const preferred = this.connections[this.preferred];
     const connections = [...new Map(endpoints.map((each) => [addressOf(each), each]))].map(
@@ -477,7 +477,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
   }
 
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     for (const connection of this.connections) connection.close();
     for (const single of this.singles) single.close();
     this.waiting.wake();
@@ -496,7 +496,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
     const { era } = this;
     for (;;) {
       throwIfOver(era);
-      if (this.closed || signal?.aborted) throw notSentError(signal);
+      if (this.isClosed || signal?.aborted) throw notSentError(signal);
       const connection = this.findUp();
       if (connection !== undefined) {
         this.preferred = this.connections.indexOf(connection);
@@ -519,7 +519,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
 
   /** Returns the connection for a request that need not wait; undefined: call `chooseConnection`, which waits, or throws the reason. */
   private chooseAtOnce(kind: RequestKind, signal: AbortSignal | undefined): Connection | undefined {
-    if (this.closed || signal?.aborted) return undefined;
+    if (this.isClosed || signal?.aborted) return undefined;
     const connection = this.findUp();
     if (connection === undefined) return undefined;
     if (kind !== "read" && this.connections.length > 1 && !connection.admitWrite()) return undefined;

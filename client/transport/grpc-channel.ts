@@ -75,7 +75,7 @@ const noTls = { serverName: undefined };
 class GrpcChannel implements Channel {
   private client: GrpcJs.Client | undefined;
   private listener: () => void = () => undefined;
-  private closed = false;
+  private isClosed = false;
 
   constructor(
     private readonly target: Target,
@@ -83,11 +83,11 @@ class GrpcChannel implements Channel {
   ) {}
 
   get state(): ChannelState {
-    return this.client === undefined || this.closed ? "idle" : this.stateOf(this.client, false);
+    return this.client === undefined || this.isClosed ? "idle" : this.stateOf(this.client, false);
   }
 
   connect(): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     const isNew = this.client === undefined;
     this.client ??= this.newClient();
     this.stateOf(this.client, true);
@@ -152,7 +152,7 @@ class GrpcChannel implements Channel {
   }
 
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     this.client?.close();
   }
 
@@ -204,7 +204,7 @@ class GrpcChannel implements Channel {
   private watch(client: GrpcJs.Client): void {
     const channel = client.getChannel();
     channel.watchConnectivityState(channel.getConnectivityState(false), Infinity, () => {
-      if (this.closed) return;
+      if (this.isClosed) return;
       this.listener();
       this.watch(client);
     });

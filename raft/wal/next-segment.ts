@@ -53,15 +53,15 @@ export class NextSegment {
   isFull = false;
   private shortage: Shortage = "space";
   private readonly path: string;
-  private wanted = false;
+  private isWanted = false;
   private file: DiskFile | undefined;
   private filled = 0;
   private target: number;
-  private busy = false;
-  private stalled = false;
+  private isBusy = false;
+  private isStalled = false;
   private taker: Taker | undefined;
   private onIdle: (() => void) | undefined;
-  private closed = false;
+  private isClosed = false;
 
   constructor(
     private readonly options: NextSegmentOptions,
@@ -73,7 +73,7 @@ export class NextSegment {
 
   /** Starts creating the file, unless it has started. */
   prepare(): void {
-    this.wanted = true;
+    this.isWanted = true;
     this.advance();
   }
 
@@ -90,13 +90,13 @@ export class NextSegment {
 
   /** Continues after a shortage. */
   retry(): void {
-    this.stalled = false;
+    this.isStalled = false;
     this.advance();
   }
 
   /** Ends the work, dropping a waiting taker. */
   close(done: () => void): void {
-    this.closed = true;
+    this.isClosed = true;
     this.taker = undefined;
     const release = (): void => {
       const { file } = this;
@@ -104,13 +104,13 @@ export class NextSegment {
       if (file === undefined) done();
       else file.close(() => done()); // the file is not used any more, so a failure to close it does not matter
     };
-    if (this.busy) this.onIdle = release;
+    if (this.isBusy) this.onIdle = release;
     else release();
   }
 
   /** Starts the next step; each step calls this again when it is done. */
   private advance(): void {
-    if (this.busy || this.stalled || this.closed || !this.wanted) return;
+    if (this.isBusy || this.isStalled || this.isClosed || !this.isWanted) return;
     if (this.file === undefined) this.checkFreeSpace();
     else if (this.filled < this.target) this.fillFile(this.file);
     else this.deliverFile(this.file);
@@ -119,11 +119,11 @@ export class NextSegment {
   /** Checks the free space before creating the file: its zeros would use the space that the store needs. */
   private checkFreeSpace(): void {
     const { disk, directory, reserveBytes } = this.options;
-    this.busy = true;
+    this.isBusy = true;
     if (reserveBytes === 0 || disk.freeBytes === undefined) this.createFile();
     else
       disk.freeBytes(directory, (error, free = 0) => {
-        if (this.closed || error !== null) this.onStepDone("read the free space for", error);
+        if (this.isClosed || error !== null) this.onStepDone("read the free space for", error);
         else if (free < this.target + reserveBytes) this.onStepDone("create", createNoSpaceError());
         else this.createFile();
       });
@@ -137,7 +137,7 @@ export class NextSegment {
   }
 
   private fillFile(file: DiskFile): void {
-    this.busy = true;
+    this.isBusy = true;
     const slice = this.nextZeros(this.target - this.filled);
     file.write(slice, this.filled, (error) => {
       if (error === null) this.filled += slice.length;
@@ -155,7 +155,7 @@ export class NextSegment {
     const { taker, filled } = this;
     if (taker === undefined) return;
     this.taker = undefined;
-    this.wanted = false;
+    this.isWanted = false;
     this.file = undefined;
     this.filled = 0;
     this.target = this.options.segmentBytes;
@@ -163,13 +163,13 @@ export class NextSegment {
   }
 
   private onStepDone(operation: string, error: Error | null): void {
-    this.busy = false;
-    if (this.closed) {
+    this.isBusy = false;
+    if (this.isClosed) {
       this.onIdle?.();
     } else if (error === null) {
       this.advance();
     } else {
-      this.stalled = true;
+      this.isStalled = true;
       const shortage = shortageOf(error);
       if (shortage !== undefined) this.setFull(true, shortage);
       else this.log.fail(operation, this.path, error);

@@ -27,9 +27,9 @@ export class OldSegments {
   private obsolete: number;
   /** The last index that the state machine is known to hold durably. */
   private through = 0 as LogIndex;
-  private busy = false;
+  private isBusy = false;
   private onIdle: (() => void) | undefined;
-  private closed = false;
+  private isClosed = false;
 
   constructor(private readonly options: OldSegmentsOptions) {
     const { obsolete, segments } = options.files;
@@ -59,16 +59,16 @@ export class OldSegments {
 
   /** Ends the removals; calls `done` after the one under way. */
   close(done: () => void): void {
-    this.closed = true;
-    if (this.busy) this.onIdle = done;
+    this.isClosed = true;
+    if (this.isBusy) this.onIdle = done;
     else done();
   }
 
   private advance(): void {
-    if (this.busy || this.closed) return;
+    if (this.isBusy || this.isClosed) return;
     const [oldest] = this.segments;
     if (oldest === undefined || this.countRemovable() === 0) return;
-    this.busy = true;
+    this.isBusy = true;
     const { disk, directory } = this.options;
     disk.remove(oldest.file, (error) => {
       // The file is missing if an earlier removal was not made durable.
@@ -78,14 +78,14 @@ export class OldSegments {
   }
 
   private onRemoved(error: Error | null, operation: string, file: string): void {
-    this.busy = false;
+    this.isBusy = false;
     if (error === null) {
       this.segments.shift();
       this.obsolete = Math.max(0, this.obsolete - 1);
     } else {
       this.options.listener.onRemovalFailure(new WalFailedError(file, operation, error));
     }
-    if (this.closed) this.onIdle?.();
+    if (this.isClosed) this.onIdle?.();
     else if (error === null) this.advance();
   }
 

@@ -35,7 +35,7 @@ const noBytes = new Uint8Array();
 export class AuthState {
   private readonly users = new Map<string, Stored<User>>();
   private readonly roles = new Map<string, Stored<Role>>();
-  private enabled = false;
+  private isOn = false;
   private changes = firstRevision;
   private bytes = 0;
   /** The current rows; undefined: there was a change since they were listed. */
@@ -47,13 +47,13 @@ export class AuthState {
     for (const user of rows?.users ?? []) this.putUser(user);
     for (const role of rows?.roles ?? []) this.putRole(role);
     if (rows?.status === undefined) return;
-    this.enabled = rows.status.enabled;
+    this.isOn = rows.status.enabled;
     this.changes = rows.status.revision;
   }
 
   /** Whether authentication is on. */
   get isEnabled(): boolean {
-    return this.enabled;
+    return this.isOn;
   }
 
   /** The auth revision: the number of changes, beginning with 1. */
@@ -99,18 +99,18 @@ export class AuthState {
 
   /** Turns authentication on. @throws ServerError `root-user-missing`, `root-role-missing` */
   enable(): void {
-    if (this.enabled) return;
+    if (this.isOn) return;
     const user = this.user(root);
     if (user === undefined) throw refusal("root-user-missing", "there is no user root");
     if (!user.roles.includes(root)) throw refusal("root-role-missing", "the user root does not have the role root");
-    this.enabled = true;
+    this.isOn = true;
     this.listed = undefined;
   }
 
   /** Turns authentication off. @returns whether it was on */
   disable(): boolean {
-    if (!this.enabled) return false;
-    this.enabled = false;
+    if (!this.isOn) return false;
+    this.isOn = false;
     this.noteChange();
     return true;
   }
@@ -132,7 +132,7 @@ export class AuthState {
 
   /** @throws ServerError `invalid-auth-management`, `user-not-found` */
   deleteUser(name: string): void {
-    if (this.enabled && name === root) throw refusal("invalid-auth-management", "the user root is needed");
+    if (this.isOn && name === root) throw refusal("invalid-auth-management", "the user root is needed");
     const { row } = this.requireStoredUser(name);
     this.users.delete(name);
     this.bytes -= sizeOf(row);
@@ -158,7 +158,7 @@ export class AuthState {
 
   /** @throws ServerError `invalid-auth-management`, `user-not-found`, `role-not-granted` */
   revokeRole(name: string, role: string): void {
-    if (this.enabled && name === root && role === root)
+    if (this.isOn && name === root && role === root)
       throw refusal("invalid-auth-management", "the user root needs the role root");
     const user = this.requireUser(name);
     if (!user.roles.includes(role))
@@ -178,7 +178,7 @@ export class AuthState {
 
   /** Deletes a role, also from all users. @throws ServerError `invalid-auth-management`, `role-not-found` */
   deleteRole(name: string): void {
-    if (this.enabled && name === root) throw refusal("invalid-auth-management", "the role root is needed");
+    if (this.isOn && name === root) throw refusal("invalid-auth-management", "the role root is needed");
     const { row } = this.requireStoredRole(name);
     this.roles.delete(name);
     this.bytes -= sizeOf(row);
@@ -268,9 +268,9 @@ export class AuthState {
   }
 
   private listRows(): TableRow[] {
-    const { enabled, changes: revision } = this;
-    if (!enabled && revision === firstRevision) return [];
-    const rows = [statusRow({ enabled, revision })];
+    const { isOn, changes: revision } = this;
+    if (!isOn && revision === firstRevision) return [];
+    const rows = [statusRow({ enabled: isOn, revision })];
     for (const { row } of this.users.values()) rows.push(row);
     for (const { row } of this.roles.values()) rows.push(row);
     return rows;

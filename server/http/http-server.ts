@@ -257,13 +257,13 @@ const hasWholeRequests = ({ requests, newest }: Connection): boolean =>
  */
 const upgradableBy = (gateway: PathServer): typeof IncomingMessage =>
   class extends IncomingMessage {
-    private asks = false;
+    private asksForUpgrade = false;
 
     set upgrade(asks: boolean) {
-      this.asks = asks;
+      this.asksForUpgrade = asks;
     }
 
     get upgrade(): boolean {
-      return this.asks && gateway.shouldOpenWebSocket(this);
+      return this.asksForUpgrade && gateway.shouldOpenWebSocket(this);
     }
   };

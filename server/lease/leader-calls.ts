@@ -53,7 +53,7 @@ export class LeaderCalls {
   /** The pending calls by number. */
   private pending = new NumberTable<PendingCall>();
   private next: number;
-  private stopped = false;
+  private isStopped = false;
   private readonly sweeper: Sweeper;
 
   constructor(
@@ -70,7 +70,7 @@ export class LeaderCalls {
    * @throws ServerError `too-many-requests`, `server-stopped`; `no-leader` while this member has lost its quorum
    */
   ask<Request extends LeaderRequest>(request: Request, handler: ResultHandler<ResponseTo<Request>>): void {
-    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.isStopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.hasLostQuorum) throw lostQuorumError();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader already`);
@@ -111,7 +111,7 @@ export class LeaderCalls {
 
   /** Fails the pending calls and all later ones. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.sweeper.stop();
     this.failAll(new ServerError("server-stopped", "the member is stopping"));
   }

@@ -102,7 +102,7 @@ export class Replica implements NodeListener, PeersListener {
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
   /** Whether this member participates; before, the calls and snapshots of peers are dropped. */
-  private participates = false;
+  private isParticipating = false;
   private elected = 0;
   private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
 
@@ -195,7 +195,7 @@ export class Replica implements NodeListener, PeersListener {
   participate(): void {
     const { config, environment } = this;
     const { clock, logger } = environment;
-    this.participates = true;
+    this.isParticipating = true;
     this.node.start(this.applier, this.snapshots, this);
     if (config.store.autoCompaction === undefined) return;
     const { store, node, proposals } = this;
@@ -283,11 +283,11 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   onCalls(from: MemberId, calls: Calls): void {
-    if (this.participates) this.calls.onCalls(from, calls);
+    if (this.isParticipating) this.calls.onCalls(from, calls);
   }
 
   onSnapshot(from: MemberId, channel: SnapshotChannel): void {
-    if (this.participates) this.snapshots.accept(from, channel);
+    if (this.isParticipating) this.snapshots.accept(from, channel);
     else channel.close("member is starting");
   }
 

@@ -28,7 +28,7 @@ export class ClientConnections {
   /** The connections that wait for the member, each with its accepted socket: with TLS, they differ. */
   private readonly early = new Map<Socket, Socket>();
   private owners: ConnectionOwners | undefined;
-  private closed = false;
+  private isClosed = false;
 
   /**
    * @param slots bounds the connections, shared with the metrics port
@@ -44,8 +44,8 @@ export class ClientConnections {
   /** @param secure performs the handshake of a TLS connection */
   accept(socket: Socket, secure?: SecureConnection): void {
     socket.on("error", () => undefined); // "close" follows
-    if (this.closed || this.early.size >= maxConnectionsBeforeReady || !this.slots.takeSlot()) {
-      if (!this.closed) this.onTooMany();
+    if (this.isClosed || this.early.size >= maxConnectionsBeforeReady || !this.slots.takeSlot()) {
+      if (!this.isClosed) this.onTooMany();
       socket.destroy();
       return;
     }
@@ -68,12 +68,12 @@ export class ClientConnections {
 
   /** Ends the connections without an owner, and accepts no more. */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     for (const socket of this.open) socket.destroy();
   }
 
   private admitSocket(socket: Socket, accepted: Socket): void {
-    if (this.closed) accepted.destroy();
+    if (this.isClosed) accepted.destroy();
     else if (this.owners !== undefined) this.sniff(socket, accepted, this.owners);
     else {
       this.early.set(socket, accepted);

@@ -51,7 +51,7 @@ export class IncomingLinks {
   private readonly unknown = new Set<Socket>();
   private readonly countRefused: () => void;
   private readonly loggedReasons: string[] = [];
-  private closed = false;
+  private isClosed = false;
 
   /** @param outgoing the links to the peers; a link is dialled at once when its peer connects */
   constructor(
@@ -66,8 +66,8 @@ export class IncomingLinks {
 
   /** Adds a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
-    if (this.closed || this.unknown.size >= this.options.maxUnknownConnections) {
-      if (!this.closed) this.countRefused();
+    if (this.isClosed || this.unknown.size >= this.options.maxUnknownConnections) {
+      if (!this.isClosed) this.countRefused();
       socket.destroy();
       return;
     }
@@ -113,7 +113,7 @@ export class IncomingLinks {
 
   /** Closes all connections. */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     for (const socket of [...this.links.values(), ...this.snapshots, ...this.unknown]) socket.destroy();
   }
 

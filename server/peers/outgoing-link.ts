@@ -28,7 +28,7 @@ type LinkListener = Pick<PeersListener, "onLinkOpened" | "onLinkClosed" | "onFen
 export class OutgoingLink implements DialListener {
   private socket: Socket | undefined;
   private isEstablished = false;
-  private closed = false;
+  private isClosed = false;
   private retryMs = firstRetryMs;
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
@@ -98,7 +98,7 @@ export class OutgoingLink implements DialListener {
 
   /** Closes the link for good. */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     this.cancelRetry?.();
     this.socket?.destroy();
     this.resolveTried();
@@ -106,7 +106,7 @@ export class OutgoingLink implements DialListener {
 
   /** Dials the next address. */
   private dialNext(): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     const { addresses, clock } = this.options;
     const address = addresses[this.attempts++ % addresses.length];
     if (address === undefined) {
@@ -171,7 +171,7 @@ export class OutgoingLink implements DialListener {
       this.traffic.disconnects++;
     }
     if (this.attempts >= this.options.addresses.length) this.resolveTried();
-    if (this.closed) return;
+    if (this.isClosed) return;
     this.cancelRetry = this.options.clock.after(this.retryMs, () => this.dialNext());
     this.retryMs = Math.min(this.retryMs * 2, longestRetryMs);
     if (wasEstablished) this.listener?.onLinkClosed(this.options.to);

@@ -8,7 +8,7 @@ import { SocketChannel } from "./socket-channel.js";
 /** The connections dialled to send snapshots, one per snapshot. */
 export class SnapshotConnections {
   private readonly sockets = new Set<Socket>();
-  private closed = false;
+  private isClosed = false;
 
   /**
    * Opens a channel.
@@ -30,12 +30,12 @@ export class SnapshotConnections {
 
   /** Closes all channels and opens no further one. */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     for (const socket of this.sockets) socket.destroy();
   }
 
   private dial(address: PortAddress, options: DialOptions): Promise<SnapshotChannel> {
-    if (this.closed) return Promise.reject(new ChannelClosedError("the member is stopping"));
+    if (this.isClosed) return Promise.reject(new ChannelClosedError("the member is stopping"));
     return new Promise((resolve, reject) => {
       new SnapshotDial(this.sockets, options, resolve, reject).dialAddress(address);
     });

@@ -13,7 +13,7 @@ export interface LeadershipTransferOptions {
 export class LeadershipTransfer {
   private waiting: ((leader: MemberId) => void)[] = [];
   private beganAt = 0;
-  private stopped = false;
+  private isStopped = false;
 
   /** @param node consensus, which carries out the transfer and calls `onEnded` unless it has stopped */
   constructor(
@@ -29,7 +29,7 @@ export class LeadershipTransfer {
    */
   beginTransfer(to: MemberId | undefined, onEnded: (leader: MemberId) => void): void {
     const { self, clock, logger } = this.options;
-    if (this.stopped) {
+    if (this.isStopped) {
       onEnded(noMember);
       return;
     }
@@ -51,7 +51,7 @@ export class LeadershipTransfer {
 
   /** Ends all transfers. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.endTransfer(noMember);
   }
 

@@ -23,7 +23,7 @@ interface Pending<Result> {
   /** The number of elections that this member had seen at the time of the request. */
   readonly beganUnder: number;
   /** Whether the proposal is sent only once: it has no effect under another leader. */
-  readonly once: boolean;
+  readonly isSentOnce: boolean;
   readonly handler: ResultHandler<Result>;
   /** The number of copies that were sent to a leader and not refused. 0: the command was certainly not applied. */
   copies: number;
@@ -100,7 +100,7 @@ export class Proposals<Results extends ResultsByKind> {
   /** The time at which the oldest pending proposal was last applied. */
   private oldestAppliedAt = -Infinity;
   private givenUp = 0;
-  private stopped = false;
+  private isStopped = false;
   private readonly sweeper: Sweeper;
 
   /** @param node consensus, which accepts the proposals; its refusals come back through `onRefusal` */
@@ -165,7 +165,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.takeBack(pending);
     if (reason === "too-many" && pending.copies === 0)
       this.giveUp(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
-    else if (pending.once) this.giveUp(number, this.overdueError(pending));
+    else if (pending.isSentOnce) this.giveUp(number, this.overdueError(pending));
   }
 
   /** Sends all pending proposals to the new leader; `noMember` if there is none. */
@@ -199,7 +199,7 @@ export class Proposals<Results extends ResultsByKind> {
 
   /** Ends all pending proposals: their outcome is unknown. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.sweeper.stop();
     for (const [sequence] of [...this.pendingInOrder()])
       this.giveUp(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
@@ -221,7 +221,7 @@ export class Proposals<Results extends ResultsByKind> {
     handler: ResultHandler<Results[CommandKind]>,
     user?: ProposalUser,
   ): void {
-    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.isStopped) throw new ServerError("server-stopped", "the member is stopping");
     const { shortage } = this.space;
     if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
     if (shortage === "descriptors") throw new ServerError("too-many-requests", "no file descriptors left for the log");
@@ -240,7 +240,7 @@ export class Proposals<Results extends ResultsByKind> {
       proposal: this.isKept(proposal, data) ? proposal : undefined,
       deadline: now + this.options.timeoutMs,
       beganUnder: this.elections,
-      once: decisionsOfOneLeader.has(command.$case),
+      isSentOnce: decisionsOfOneLeader.has(command.$case),
       handler,
       copies: 0,
       sentAt: undefined,
@@ -272,14 +272,14 @@ export class Proposals<Results extends ResultsByKind> {
     for (const [sequence, pending] of this.pendingInOrder()) {
       this.takeBack(pending);
       pending.retransmitMs = firstRetransmitMs;
-      if (pending.once) this.giveUp(sequence, this.overdueError(pending));
+      if (pending.isSentOnce) this.giveUp(sequence, this.overdueError(pending));
     }
     this.sendUnsent();
   }
 
   /** Sends the unsent proposals in order, a bounded number at a time: a new leader gets those of all other members, too. */
   private sendUnsent(): void {
-    if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
+    if (this.leader === noMember || !this.hasUnsent || this.isStopped) return;
     this.hasUnsent = false; // a refusal, which may come synchronously, sets it again
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.pendingInOrder()) {
@@ -297,7 +297,7 @@ export class Proposals<Results extends ResultsByKind> {
   private sendLost(now: number): void {
     if (this.leader === noMember || this.leader === this.options.member) return;
     for (const [sequence, pending] of this.pendingInOrder()) {
-      if (pending.sentAt === undefined || pending.once) continue;
+      if (pending.sentAt === undefined || pending.isSentOnce) continue;
       if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.retransmitMs) continue;
       if (this.repeats.isAtLimit && !pending.isRepeat) continue;
       this.repeats.countRepeat(pending);

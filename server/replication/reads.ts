@@ -57,7 +57,7 @@ export class Reads {
   /** The number of the first request for the reads in `asked`. */
   private firstRequest = 0;
   private askedAt = 0;
-  private stopped = false;
+  private isStopped = false;
   private slow = 0;
   private refused = 0;
   private readonly sweeper: Sweeper;
@@ -77,7 +77,7 @@ export class Reads {
    * @throws ServerError `too-many-requests`, `server-stopped`
    */
   startRead(read: LinearizableRead): void {
-    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.isStopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.size >= maxPendingReads)
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
     this.size++;
@@ -127,7 +127,7 @@ export class Reads {
   }
 
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.sweeper.stop();
     const error = new ServerError("server-stopped", "the member is stopping");
     const confirmed = [...this.confirmedRounds].flatMap((round) => round.reads.splice(0));
@@ -157,7 +157,7 @@ export class Reads {
   }
 
   private askIfIdle(): void {
-    if (this.asked.length > 0 || this.waiting.length === 0 || this.stopped) return;
+    if (this.asked.length > 0 || this.waiting.length === 0 || this.isStopped) return;
     if (this.confirmedRounds.size >= maxConfirmedRounds) return;
     this.asked = this.waiting;
     this.waiting = emptyList();

@@ -47,13 +47,13 @@ export interface NewStoresOptions {
 /** Creates stores in a member's directory, beside the one in use. `close` waits until none is open. */
 export class NewStores {
   private readonly open = new Set<Promise<void>>();
-  private closed = false;
+  private isClosed = false;
 
   constructor(private readonly options: NewStoresOptions) {}
 
   /** Creates an empty store; removes the rest of a former attempt. @throws Error after `close` */
   async create(): Promise<NewStore> {
-    if (this.closed) throw new Error("Cannot make a store: the member is stopping");
+    if (this.isClosed) throw new Error("Cannot make a store: the member is stopping");
     let onGone: () => void = () => undefined;
     const ended = new Promise<void>((resolve) => (onGone = resolve));
     this.open.add(ended);
@@ -72,7 +72,7 @@ export class NewStores {
 
   /** Waits until all created stores are installed or discarded. */
   async close(): Promise<void> {
-    this.closed = true;
+    this.isClosed = true;
     await Promise.all(this.open);
   }
 

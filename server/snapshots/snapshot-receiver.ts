@@ -65,7 +65,7 @@ interface Receiving {
  */
 export class SnapshotReceiver {
   private current: Receiving | undefined = undefined;
-  private stopped = false;
+  private isStopped = false;
 
   /** @param node consensus, which is offered complete snapshots; a call of `install` or `discard` follows */
   constructor(
@@ -112,7 +112,7 @@ export class SnapshotReceiver {
 
   /** Ends the snapshot that is being received; an installation is completed. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     const { current } = this;
     if (current === undefined || current.isInstalling) return;
     current.channel.close("the member is stopping");
@@ -156,7 +156,7 @@ export class SnapshotReceiver {
   private reasonToRefuse(header: SnapshotHeader): string | undefined {
     const { leaderTerm, position } = header;
     const { term, commit } = this.node.status();
-    if (this.stopped) return "the member is stopping";
+    if (this.isStopped) return "the member is stopping";
     if (leaderTerm < term) return `term ${leaderTerm} is older than term ${term}`;
     if (this.current?.offered !== undefined) return "another snapshot is being installed";
     const underWay = this.current?.incoming.header.leaderTerm ?? 0;
@@ -194,7 +194,7 @@ export class SnapshotReceiver {
   }
 
   private offerToConsensus(receiving: Receiving, store: NewStore, state: AppliedState): Promise<void> {
-    if (this.stopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
+    if (this.isStopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
     const offer = new Offer(store, state);
     receiving.offered = offer;
     this.node.onSnapshotReceived(receiving.incoming.header);

@@ -50,7 +50,7 @@ export class SnapshotSender {
   private readonly failures = new Map<MemberId, number>();
   private readonly rateLimiter: RateLimiter;
   private readonly timers = new Set<() => void>();
-  private stopped = false;
+  private isStopped = false;
 
   /** @param log not truncated while a snapshot is being sent, and for `catchUpMs` afterwards */
   constructor(
@@ -64,7 +64,7 @@ export class SnapshotSender {
 
   /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. The end is reported to consensus. */
   sendSnapshot(peer: MemberId, leaderTerm: Term): void {
-    if (this.stopped || this.sending.has(peer)) return;
+    if (this.isStopped || this.sending.has(peer)) return;
     const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
     this.sending.set(peer, sending);
     void this.runSending(sending);
@@ -83,7 +83,7 @@ export class SnapshotSender {
 
   /** Cancels all snapshots. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     for (const sending of this.sending.values()) cancel(sending, "the member is stopping");
     for (const cancelTimer of this.timers) cancelTimer();
   }
@@ -95,12 +95,12 @@ export class SnapshotSender {
     const done = await this.sendOnce(sending).then(
       () => true,
       (error: unknown) => {
-        if (!this.stopped)
+        if (!this.isStopped)
           this.options.logger.warn("failed to send database snapshot", { remotePeerId: formatId(peer), error });
         return false;
       },
     );
-    if (this.stopped) return;
+    if (this.isStopped) return;
     const failures = done ? 0 : (this.failures.get(peer) ?? 0) + 1;
     this.failures.set(peer, failures);
     this.schedule(done ? catchUpMs : 0, () => this.log.release());

@@ -28,7 +28,7 @@ export class KeyEntry {
   length = 0;
   view: Uint8Array | undefined = undefined;
   /** Whether the value was read since it was placed in `chunk`. */
-  used = false;
+  wasRead = false;
 
   constructor(
     readonly key: Key,

@@ -141,7 +141,7 @@ export class ValueCache {
 
   private evict(): void {
     let spared = 0;
-    const shouldKeep = ({ used }: KeyEntry): boolean => used && spared++ < maxSpared;
+    const shouldKeep = ({ wasRead }: KeyEntry): boolean => wasRead && spared++ < maxSpared;
     while (this.bytes > this.maxBytes && this.chunks.length > 0) this.removeOldest(shouldKeep);
   }
 
@@ -151,7 +151,7 @@ export class ValueCache {
     for (const entry of chunk?.entries.splice(0) ?? []) {
       if (chunk === undefined || entry.chunk !== chunk) continue;
       const isStaying = shouldKeep(entry);
-      entry.used = false;
+      entry.wasRead = false;
       this.forget(entry, chunk);
       if (isStaying) this.placeAgain(entry, chunk);
     }

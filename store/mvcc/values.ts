@@ -28,7 +28,7 @@ export class Values {
   readNewest(entry: KeyEntry): Uint8Array {
     const { value } = entry;
     if (value !== undefined) {
-      entry.used = true;
+      entry.wasRead = true;
       return value;
     }
     const { mod, sub } = entry.newest;

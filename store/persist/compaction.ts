@@ -44,7 +44,7 @@ export class Compactor {
   private finishedRevision = 0;
   /** The number of compactions under way. */
   private running = 0;
-  private stopped = false;
+  private isStopped = false;
   /** Ends the present pause. */
   private wake: () => void = () => undefined;
   private readonly removals: BlockRemovals;
@@ -79,7 +79,7 @@ export class Compactor {
 
   /** Stops the work after the present slice. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.wake();
   }
 
@@ -159,13 +159,13 @@ export class Compactor {
   }
 
   private readonly checkGoing = (): void => {
-    if (this.stopped) throw new ClosedError();
+    if (this.isStopped) throw new ClosedError();
   };
 
   /** Pauses. @param batches the cost of the slice before, in batches of removals */
   private async pause(batches: number): Promise<void> {
     const ms = batches * this.data.limits.compactionRestMs;
-    if (ms === 0 || this.stopped) return;
+    if (ms === 0 || this.isStopped) return;
     const { clock } = this.options;
     let timer: unknown;
     await new Promise<void>((resolve) => {

@@ -178,8 +178,8 @@ export class WriteBehind {
   private writing: BatchBuilder | undefined = undefined;
   private timer: unknown = undefined;
   /** The next batch must be written as soon as the present write has ended. */
-  private urgent = false;
-  private held = false;
+  private isUrgent = false;
+  private isHeld = false;
   private unflushedBytes = 0;
   private scheduled: ScheduledCompaction[] = [];
   /** Changes of leases since the last round ended, in order. */
@@ -289,7 +289,7 @@ export class WriteBehind {
     this.fill();
     const last = this.rounds.at(-1) ?? this.next ?? this.writing;
     if (last === undefined) return Promise.resolve();
-    this.urgent ||= last !== this.writing;
+    this.isUrgent ||= last !== this.writing;
     const done = new Promise<void>((resolve, reject) => last.waiters.push({ resolve, reject }));
     this.writeIfDue();
     return done;
@@ -297,7 +297,7 @@ export class WriteBehind {
 
   /** Begins no write until `release`. Resolves once no write is under way. */
   async hold(): Promise<void> {
-    this.held = true;
+    this.isHeld = true;
     const { writing } = this;
     if (writing === undefined) return;
     await new Promise<void>((resolve) => writing.waiters.push({ resolve, reject: () => resolve() }));
@@ -305,7 +305,7 @@ export class WriteBehind {
 
   /** Allows writes again. */
   release(): void {
-    this.held = false;
+    this.isHeld = false;
     this.writeIfDue();
   }
 
@@ -373,9 +373,9 @@ export class WriteBehind {
     for (const compaction of round.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);
-      this.urgent = true; // a client may wait for the end of its compaction
+      this.isUrgent = true; // a client may wait for the end of its compaction
     }
-    if (round.waiters.length > 0) this.urgent = true;
+    if (round.waiters.length > 0) this.isUrgent = true;
     next.waiters.push(...round.waiters);
     next.round = round;
     this.rounds.shift();
@@ -392,7 +392,7 @@ export class WriteBehind {
     if (this.refused !== undefined) return Promise.reject(this.refused);
     const next = this.openGathering();
     fill(next);
-    this.urgent = true;
+    this.isUrgent = true;
     const done = new Promise<void>((resolve, reject) => next.waiters.push({ resolve, reject }));
     this.writeIfDue();
     return done;
@@ -406,21 +406,21 @@ export class WriteBehind {
   private writeIfDue(): void {
     const next = this.next;
     if (next === undefined) return;
-    if (this.urgent || next.bytes >= this.limits.flushBytes) this.startWrite(next);
+    if (this.isUrgent || next.bytes >= this.limits.flushBytes) this.startWrite(next);
     else
       this.timer ??= this.clock.setTimeout(() => {
         this.timer = undefined;
-        this.urgent = true;
+        this.isUrgent = true;
         this.writeIfDue();
       }, this.limits.flushAfterMs);
   }
 
   private startWrite(next: BatchBuilder): void {
-    if (this.writing !== undefined || this.held) return; // `onWritten` or `release` calls this again
+    if (this.writing !== undefined || this.isHeld) return; // `onWritten` or `release` calls this again
     if (this.isTorn) return; // `endRoundIn` calls this again
     this.writing = next;
     this.next = undefined;
-    this.urgent = false;
+    this.isUrgent = false;
     this.stopTimer();
     next.endBlock();
     next.putState(this.tables);

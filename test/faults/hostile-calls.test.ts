@@ -73,7 +73,7 @@ const endsByGrpcJs: Readonly<Record<string, readonly string[]>> = {
 /** Another client, which writes and reads continually; every call must succeed. */
 class Witness {
   private readonly written = new Map<string, string>();
-  private stopped = false;
+  private isStopped = false;
   private readonly work: Promise<void>;
 
   constructor(private readonly client: Client) {
@@ -83,14 +83,14 @@ class Witness {
 
   /** Stops the client, and reads all acknowledged writes. */
   async stop(): Promise<number> {
-    this.stopped = true;
+    this.isStopped = true;
     await this.work;
     for (const [key, value] of this.written) assert.equal(await this.client.kv.getText(key), value);
     return this.written.size;
   }
 
   private async run(): Promise<void> {
-    for (let n = 0; !this.stopped; n++) {
+    for (let n = 0; !this.isStopped; n++) {
       const key = `witness/${n % 500}`;
       await this.client.kv.put(key, `${n}`);
       assert.equal(await this.client.kv.getText(key), `${n}`);

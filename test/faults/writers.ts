@@ -40,7 +40,7 @@ export class Writers implements AsyncDisposable {
   private readonly loops: Promise<void>[];
   private readonly prober: Client;
   private probes = 0;
-  private stopped = false;
+  private isStopped = false;
 
   constructor(private readonly options: WritersOptions) {
     this.loops = Array.from({ length: options.writers }, (_, writer) => this.run(writer));
@@ -74,7 +74,7 @@ export class Writers implements AsyncDisposable {
 
   /** Begins no further writes, and waits for those in flight. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.isStopped = true;
     await Promise.all(this.loops);
     await Promise.all(this.clients.splice(0).map((client) => client.close()));
   }
@@ -85,7 +85,7 @@ export class Writers implements AsyncDisposable {
 
   private async run(writer: number): Promise<void> {
     const client = this.connect(writer);
-    for (let n = 0; !this.stopped; n++) await this.write(client, this.options.keyOf(writer, n), `${writer}:${n}`);
+    for (let n = 0; !this.isStopped; n++) await this.write(client, this.options.keyOf(writer, n), `${writer}:${n}`);
   }
 
   /** Connects a writer; each prefers another member, so that some writes are forwarded. */

@@ -180,8 +180,8 @@ export const mutants: readonly Mutant[] = [
     also: [
       {
         file: "server/replication/proposals.ts",
-        snippet: "once: decisionsOfOneLeader.has(command.$case),",
-        replacement: "once: false,",
+        snippet: "isSentOnce: decisionsOfOneLeader.has(command.$case),",
+        replacement: "isSentOnce: false,",
       },
     ],
     caughtBy: [test("server/replication/apply/applier"), simulation()],

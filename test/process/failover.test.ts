@@ -20,7 +20,7 @@ class Putter implements AsyncDisposable {
   readonly failures: EtcdError[] = [];
   private readonly client: Client;
   private readonly loops: Promise<void>[];
-  private stopped = false;
+  private isStopped = false;
   private wake: () => void = () => undefined;
 
   constructor(
@@ -34,13 +34,13 @@ class Putter implements AsyncDisposable {
   /** Waits until `count` more puts have succeeded, or one has failed. */
   async more(count: number): Promise<void> {
     const wanted = this.acknowledged.length + count;
-    while (this.acknowledged.length < wanted && this.failures.length < writers && !this.stopped)
+    while (this.acknowledged.length < wanted && this.failures.length < writers && !this.isStopped)
       await new Promise<void>((resolve) => (this.wake = resolve));
   }
 
   /** Begins no further puts, and waits for those in flight. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.isStopped = true;
     await Promise.all(this.loops);
   }
 
@@ -51,7 +51,7 @@ class Putter implements AsyncDisposable {
 
   /** Puts until stopped, or until a put fails. */
   private async run(writer: number): Promise<void> {
-    for (let n = 0; !this.stopped; n++) {
+    for (let n = 0; !this.isStopped; n++) {
       const key = `${this.prefix}/${writer}/${n}`;
       try {
         await this.client.kv.put(key, "v", { timeoutMs: scaleMs(timeoutMs) });

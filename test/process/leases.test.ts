@@ -36,7 +36,7 @@ const waitUntilGone = (client: Client, key: string): Promise<true> =>
 class Heartbeat {
   private readonly stream: RawKeepAlive;
   private readonly beating: Promise<void>;
-  private stopped = false;
+  private isStopped = false;
   /** The time at which the last answered keep-alive was sent. */
   lastAt = performance.now();
   readonly ttls = new Set<bigint>();
@@ -60,13 +60,13 @@ class Heartbeat {
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.isStopped = true;
     await this.beating;
     this.stream[Symbol.dispose]();
   }
 
   private async beat(): Promise<void> {
-    while (!this.stopped) {
+    while (!this.isStopped) {
       const sentAt = performance.now();
       this.stream.send(this.lease);
       const { TTL } = await within(longEnoughMs, "the answer to a keep-alive", this.stream.next());

@@ -93,7 +93,7 @@ export interface TestDisk {
 /** A backend whose writes can be cut off. */
 class CutOff implements Backend {
   readonly name: string;
-  private dead = false;
+  private isDead = false;
   private readonly writing = new Set<Promise<void>>();
 
   constructor(
@@ -110,10 +110,11 @@ class CutOff implements Backend {
   compact = async (from: Uint8Array, to: Uint8Array): Promise<void> => this.inner.compact?.(from, to);
 
   batch: Backend["batch"] = () => {
-    if (this.dead) return { put: () => undefined, delete: () => undefined, write: () => new Promise(() => undefined) };
+    if (this.isDead)
+      return { put: () => undefined, delete: () => undefined, write: () => new Promise(() => undefined) };
     const batch = this.inner.batch();
     const write = async (): Promise<void> => {
-      if (this.dead) return new Promise(() => undefined);
+      if (this.isDead) return new Promise(() => undefined);
       const written = batch.write();
       this.writing.add(written);
       await written;
@@ -122,21 +123,21 @@ class CutOff implements Backend {
     // A store that was cut off in the middle of a round continues with it; its batch is dropped.
     return {
       put: (key, value) => {
-        if (!this.dead) batch.put(key, value);
+        if (!this.isDead) batch.put(key, value);
       },
       delete: (key) => {
-        if (!this.dead) batch.delete(key);
+        if (!this.isDead) batch.delete(key);
       },
       write,
     };
   };
 
   close(): Promise<void> {
-    return this.dead ? Promise.resolve() : this.letGo();
+    return this.isDead ? Promise.resolve() : this.letGo();
   }
 
   async cut(): Promise<void> {
-    this.dead = true;
+    this.isDead = true;
     await Promise.all(this.writing);
     await this.letGo();
   }

@@ -159,7 +159,7 @@ export class EtcdMember {
 
 /** Members in a folder of their own. `await using` ends the processes and removes the folder. */
 export class EtcdCluster implements AsyncDisposable {
-  private disposed = false;
+  private isDisposed = false;
 
   constructor(
     readonly kind: ServerKind,
@@ -185,8 +185,8 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Ends the members; may be called twice. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.disposed) return;
-    this.disposed = true;
+    if (this.isDisposed) return;
+    this.isDisposed = true;
     await Promise.all(this.members.map((member) => member.stop("SIGKILL")));
     await rm(this.folder, { recursive: true, force: true });
   }

@@ -55,7 +55,7 @@ export class MinietcdProcess implements AsyncDisposable {
   readonly whenExited: Promise<Exit>;
   private readonly output = { stdout: "", stderr: "" };
   private readonly listeners = new Set<() => void>();
-  private ended = false;
+  private hasEnded = false;
 
   private constructor(private readonly child: ChildProcess) {
     endWithTests(child);
@@ -67,7 +67,7 @@ export class MinietcdProcess implements AsyncDisposable {
     this.whenExited = new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
-        this.ended = true;
+        this.hasEnded = true;
         this.notifyListeners();
         resolve({ code, signal });
       });
@@ -96,7 +96,7 @@ export class MinietcdProcess implements AsyncDisposable {
   }
 
   get isRunning(): boolean {
-    return !this.ended;
+    return !this.hasEnded;
   }
 
   get stdout(): string {
@@ -146,7 +146,7 @@ export class MinietcdProcess implements AsyncDisposable {
       const look = (): void => {
         const result = find(this);
         if (result !== undefined) resolve(result);
-        else if (this.ended) reject(new Error(`minietcd ended before ${what}`));
+        else if (this.hasEnded) reject(new Error(`minietcd ended before ${what}`));
       };
       stop = () => void this.listeners.delete(look);
       this.listeners.add(look);

@@ -75,12 +75,12 @@ export class Http2Connection extends Duplex implements FrameVisitor {
   private readonly fromClient = new FrameCutter(this);
   private readonly fromServer = new FrameCutter(new ServerFrames((header) => this.onServerFrame(header)));
   private isWanted = false;
-  private clientHasEnded = false;
+  private hasClientEnded = false;
   private resetTimer: NodeJS.Timeout | undefined;
-  private resetsAreDue = false;
+  private areResetsDue = false;
   private firstRequestTimer: NodeJS.Timeout | undefined;
-  /** Whether a GOAWAY has ended the connection: nothing more is read. */
-  private dismissed = false;
+  /** Whether the connection has ended, for example with a GOAWAY: nothing more is read. */
+  private isOver = false;
 
   /**
    * @param seen the bytes that were read from the socket already: the preface and more
@@ -96,14 +96,14 @@ export class Http2Connection extends Duplex implements FrameVisitor {
     this.input.add(seen.subarray(0, preface.length));
     this.fromClient.push(seen.subarray(preface.length));
     socket.on("data", (chunk: Buffer) => {
-      if (this.dismissed) return;
+      if (this.isOver) return;
       this.fromClient.push(chunk);
       this.runDueResets();
       this.passOn();
       if (this.input.size > maxQueuedBytes) socket.pause();
     });
     socket.on("end", () => {
-      this.clientHasEnded = true;
+      this.hasClientEnded = true;
       this.passOn();
     });
     socket.on("close", () => this.destroy());
@@ -151,7 +151,7 @@ export class Http2Connection extends Duplex implements FrameVisitor {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearTimeout(this.resetTimer);
     clearTimeout(this.firstRequestTimer);
-    this.dismissed = true;
+    this.isOver = true;
     if (!this.socket.destroyed) this.closeWhenSent();
     callback(error);
   }
@@ -167,12 +167,12 @@ export class Http2Connection extends Duplex implements FrameVisitor {
 
   /** Passes to Node the bytes of one tick, if it has read the former ones. */
   private passOn(): void {
-    if (!this.isWanted || this.dismissed) return;
+    if (!this.isWanted || this.isOver) return;
     const bytes = this.input.takeBytes();
     if (bytes !== undefined) {
       this.isWanted = false;
       this.push(bytes);
-    } else if (this.clientHasEnded) this.push(null);
+    } else if (this.hasClientEnded) this.push(null);
     else if (this.socket.isPaused()) this.socket.resume();
   }
 
@@ -230,7 +230,7 @@ export class Http2Connection extends Duplex implements FrameVisitor {
     const waitMs = this.resets.run(performance.now());
     if (waitMs === undefined) return;
     this.resetTimer = setTimeout(() => {
-      this.resetsAreDue = true;
+      this.areResetsDue = true;
       this.runDueResets();
       this.passOn();
     }, waitMs);
@@ -238,8 +238,8 @@ export class Http2Connection extends Duplex implements FrameVisitor {
 
   /** Passes due resets on, unless a frame is incomplete: a reset cannot be inserted into it. */
   private runDueResets(): void {
-    if (!this.resetsAreDue || this.fromClient.isWithinFrame) return;
-    this.resetsAreDue = false;
+    if (!this.areResetsDue || this.fromClient.isWithinFrame) return;
+    this.areResetsDue = false;
     this.runResets();
   }
 
@@ -272,8 +272,8 @@ export class Http2Connection extends Duplex implements FrameVisitor {
 
   /** Ends the connection, with a GOAWAY unless a frame to the client is incomplete. */
   private endWithGoAway(error: number, text: string): void {
-    if (this.dismissed) return;
-    this.dismissed = true;
+    if (this.isOver) return;
+    this.isOver = true;
     if (this.fromServer.isAtBoundary) this.socket.write(encodeGoAway(this.streams.newest, error, text));
     this.destroy();
   }

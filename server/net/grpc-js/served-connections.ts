@@ -20,7 +20,7 @@ interface Served {
 export class ServedConnections {
   private readonly served = new Map<string, Served>();
   private added = 0;
-  private draining = false;
+  private isDraining = false;
 
   constructor(
     private readonly server: Server,
@@ -28,7 +28,7 @@ export class ServedConnections {
   ) {}
 
   add(connection: ServedConnection): void {
-    if (this.draining) {
+    if (this.isDraining) {
       connection.destroy();
       return;
     }
@@ -43,7 +43,7 @@ export class ServedConnections {
     connection.on("close", () => {
       this.served.delete(name);
       this.untaken.delete(untaken);
-      if (!this.draining) injector.destroy();
+      if (!this.isDraining) injector.destroy();
     });
     injector.injectConnection(connection);
   }
@@ -65,8 +65,8 @@ export class ServedConnections {
 
   /** Closes each HTTP/2 session after the end of its last stream, and accepts no more connections. May be called twice. */
   drain(): void {
-    if (this.draining) return;
-    this.draining = true;
+    if (this.isDraining) return;
+    this.isDraining = true;
     for (const { injector } of this.served.values()) injector.destroy();
   }
 

@@ -6,7 +6,7 @@ const serverEnded = 2;
 export class StreamTable {
   private readonly open = new Map<number, number>();
   private last = 0;
-  private frozen = false;
+  private isFrozen = false;
 
   /** The client's newest stream; 0: none. */
   get newest(): number {
@@ -36,7 +36,7 @@ export class StreamTable {
 
   /** Handles headers of the client: of a new stream, or trailers. */
   handleHeaders(stream: number): void {
-    if (stream <= this.last || this.frozen) return;
+    if (stream <= this.last || this.isFrozen) return;
     this.last = stream;
     this.open.set(stream, 0);
     this.unanswered += 1;
@@ -44,7 +44,7 @@ export class StreamTable {
 
   /** Ignores new streams: the server has sent GOAWAY. */
   freeze(): void {
-    this.frozen = true;
+    this.isFrozen = true;
   }
 
   endOfClient(stream: number): void {

@@ -84,9 +84,10 @@ export class Applier implements StateMachine, ReplicatedState {
   private authState: AuthState;
   private readonly authListeners: (() => void)[] = [];
   private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
-  private stopped = false;
+  private isStopped = false;
   private slow = 0;
-  private installing = false;
+  /** Whether a snapshot is being installed. */
+  isInstalling = false;
   /** The time at which the previous entry was applied: the clock is read once per entry. */
   private appliedAt = 0;
 
@@ -114,11 +115,6 @@ export class Applier implements StateMachine, ReplicatedState {
   /** The number of commands that took longer than `slowApplyMs`. */
   get slowApplies(): number {
     return this.slow;
-  }
-
-  /** Whether a snapshot is being installed. */
-  get isInstalling(): boolean {
-    return this.installing;
   }
 
   get members(): Membership {
@@ -163,12 +159,12 @@ export class Applier implements StateMachine, ReplicatedState {
    * member's own proposals in the snapshot end without a result.
    */
   install(position: LogPosition, done: (configuration: Configuration) => void): void {
-    this.installing = true;
+    this.isInstalling = true;
     this.parts.snapshots
       .install(position)
       .then((state) => {
-        this.installing = false;
-        if (this.stopped) return;
+        this.isInstalling = false;
+        if (this.isStopped) return;
         this.checkSelf(state.seen);
         this.index = state.index;
         this.term = state.term;
@@ -187,7 +183,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
   }
 
   private applySlice(round: Sliced<number>, entries: readonly Entry[], done: () => void): void {
@@ -230,7 +226,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private runGuarded(run: () => void): void {
-    if (this.stopped) return;
+    if (this.isStopped) return;
     try {
       run();
     } catch (error) {
@@ -241,11 +237,11 @@ export class Applier implements StateMachine, ReplicatedState {
   /** Calls back once the store has room: while the disk is behind, no further round is applied. */
   private callWhenRoom(callback: () => void): void {
     if (!this.store.isFull) callback();
-    else this.store.callWhenDrained(() => (this.stopped ? undefined : callback()));
+    else this.store.callWhenDrained(() => (this.isStopped ? undefined : callback()));
   }
 
   private fail(error: unknown): void {
-    if (!this.stopped) this.parts.listener.onFailure(asError(error));
+    if (!this.isStopped) this.parts.listener.onFailure(asError(error));
   }
 
   /** Stops a member on an older copy of its data directory. @throws StaleDirectoryError if a newer incarnation of it proposed */

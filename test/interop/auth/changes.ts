@@ -14,17 +14,17 @@ const root = "root";
 export class Changes {
   readonly users = new Set<string>();
   readonly roles = new Set<string>();
-  private leases = false;
+  private hasLeases = false;
 
   constructor(private readonly beginning: Beginning) {}
 
   /** Whether there may be leases. */
   get areLeasesGranted(): boolean {
-    return this.leases;
+    return this.hasLeases;
   }
 
   noteLease(): void {
-    this.leases = true;
+    this.hasLeases = true;
   }
 
   /** Notes a successful call. Returns whether it changed more than some users and roles. */

@@ -31,12 +31,12 @@ test("the cache stays within its bound, and first evicts values that were not re
   const entries = entriesOf(3_000);
   for (const entry of entries.slice(0, 500)) hold(cache, entry);
   const asked = [entries[0], entries[250]] as [KeyEntry, KeyEntry];
-  for (const entry of asked) entry.used = true; // a read does the same
+  for (const entry of asked) entry.wasRead = true; // a read does the same
   for (const entry of entries.slice(500, 1_500)) hold(cache, entry);
   assert.ok(cache.bytes <= 1_000_000);
   for (const entry of asked) {
     assertHeld(entry);
-    assert.equal(entry.used, false);
+    assert.equal(entry.wasRead, false);
   }
   assert.deepEqual(heldValues(entries.slice(0, 250)), [entries[0]]);
   for (const entry of entries.slice(1_500)) hold(cache, entry);
@@ -50,10 +50,10 @@ test("an eviction does not visit all values, even if all were read", () => {
   const entries = entriesOf(1_100);
   for (const entry of entries) hold(cache, entry);
   const before = heldValues(entries);
-  for (const entry of before) entry.used = true;
+  for (const entry of before) entry.wasRead = true;
   for (let n = 0; heldValues(before).length === before.length; n++) hold(cache, entryOf(`another ${n}`));
   assert.ok(before.length - heldValues(before).length < 100);
-  assert.ok(before.filter(({ used }) => used).length > 800);
+  assert.ok(before.filter(({ wasRead }) => wasRead).length > 800);
 });
 
 test("a dropped value makes room, and an overwritten one counts once", () => {
@@ -82,7 +82,7 @@ test("large values have memory of their own, and a second chance without a copy"
   for (const entry of entries.slice(0, 4)) hold(cache, entry, 0, 200_000);
   const [first] = entries as [KeyEntry];
   const { chunk } = first;
-  first.used = true;
+  first.wasRead = true;
   for (const entry of entries.slice(4, 7)) hold(cache, entry, 0, 200_000);
   assert.equal(first.chunk, chunk);
   assert.equal(heldValues(entries).length, 4);
@@ -118,7 +118,7 @@ test("after any operations an entry has its newest value or none, and the cache 
       const versions = new Map<KeyEntry, number>();
       for (const [version, { kind, key, length }] of steps.entries()) {
         const entry = entries[key]!;
-        if (kind === "ask") entry.used = true;
+        if (kind === "ask") entry.wasRead = true;
         else if (kind === "drop") cache.drop(entry);
         else if (kind === "copy") cache.holdCopy(entry, Buffer.alloc(length, `${entry.key} ${version} `));
         else hold(cache, entry, version, length);
