@@ -30,14 +30,14 @@ export class AppendFile {
 
   /**
    * @param maxBytes the bytes that may wait
-   * @param onTurn called with the error when a write fails after one that succeeded, without one when the reverse happens
+   * @param onStateChange called with the error when a write fails after one that succeeded, without one when the reverse happens
    * @throws Error of the system if the file cannot be opened
    */
   constructor(
     private readonly path: string,
     private readonly maxBytes: number,
     private readonly clock: Pick<Clock, "after">,
-    private readonly onTurn: (error: Error | undefined) => void = () => undefined,
+    private readonly onStateChange: (error: Error | undefined) => void = () => undefined,
   ) {
     this.fd = open(path);
   }
@@ -127,7 +127,7 @@ export class AppendFile {
   private noteOutcome(error: Error | undefined): void {
     if (this.hasFailed === (error !== undefined)) return;
     this.hasFailed = error !== undefined;
-    this.onTurn(error);
+    this.onStateChange(error);
   }
 
   /** Drops the first `written` bytes: a write may end early. */

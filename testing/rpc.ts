@@ -50,7 +50,7 @@ const maxDelayMs = 0.5;
 const silentMs = 2_000;
 
 /** The default caller: the user root, when authentication is on. */
-const call: Call = { ...anonymousCaller, certificateName: "root", onCancelled: () => undefined };
+const call: Call = { ...anonymousCaller, certificateName: "root", addCancelListener: () => undefined };
 
 /** The calls and streams that are open at one incarnation of a member, with functions that break them. */
 interface Connection {
@@ -221,7 +221,7 @@ class OpenStream implements ClientStream {
           }
           return to - from;
         },
-        onDrain: (callback) => (this.onDrain = callback),
+        setDrainListener: (callback) => (this.onDrain = callback),
         fail: (error) => this.endServer(statusOf(error)),
         endStream: () => this.endServer({ code: 0, details: "" }),
       });

@@ -123,7 +123,7 @@ export class Access {
   /** Resolves once this member has applied all entries that were committed before the call. */
   private whenCaughtUp(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.parts.reads.startRead({ deadline: 0, onReady: resolve, onError: reject });
+      this.parts.reads.startRead({ dueSweep: 0, onReady: resolve, onError: reject });
     });
   }
 }

@@ -27,7 +27,7 @@ export const alarmOperation =
     const onError = (error: unknown): void => handler.onError(error);
     if (action === Action.GET)
       reads.startRead({
-        deadline: 0,
+        dueSweep: 0,
         onReady: () => handler.onResult(answer(applier.alarms.ofType(alarm), store.revision)),
         onError,
       });

@@ -74,7 +74,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
   ): void => {
     const answer = (): void => handler.onResult({ response: find(), revision: store.revision });
     reads.startRead({
-      deadline: 0,
+      dueSweep: 0,
       onReady: () => {
         try {
           access.runIfAllowed(caller, check, answer, handler);
@@ -182,7 +182,7 @@ const logIn = async (
   request: AuthenticateRequest,
 ): Promise<Answer<AuthenticateResponse>> => {
   await new Promise<void>((resolve, reject) => {
-    parts.reads.startRead({ deadline: 0, onReady: resolve, onError: reject });
+    parts.reads.startRead({ dueSweep: 0, onReady: resolve, onError: reject });
   });
   for (let attempt = 1; ; attempt++)
     try {

@@ -12,7 +12,7 @@ export interface ClusterParts {
 export const clusterOperations = ({ applier, reads }: ClusterParts): Pick<Application, "memberList"> => ({
   memberList: (_caller, { linearizable }, handler) => {
     const onReady = (): void => handler.onResult(applier.members.all);
-    if (linearizable) reads.startRead({ deadline: 0, onReady, onError: (error) => handler.onError(error) });
+    if (linearizable) reads.startRead({ dueSweep: 0, onReady, onError: (error) => handler.onError(error) });
     else onReady();
   },
 });

@@ -27,7 +27,7 @@ export const downgradeOperation =
     if (!actions.has(action)) throw new ServerError("downgrade-action", `unknown action ${action}`);
     const target = action === Action.CANCEL ? undefined : parseVersion(version);
     reads.startRead({
-      deadline: 0,
+      dueSweep: 0,
       onReady: () => {
         const error = target && refusalOf(target, parseVersion(cluster), action === Action.ENABLE);
         const response = { header: undefined, version: cluster.replace(/\.\d+$/, "") };

@@ -47,7 +47,7 @@ export class EventWatch implements WatchListener {
     this.session = undefined;
   }
 
-  onWatch(): Uint8Array {
+  createLabel(): Uint8Array {
     return noBytes;
   }
 

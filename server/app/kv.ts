@@ -154,7 +154,7 @@ interface Query<Request, Result> {
 
 /** A query until its answer; unless it is serializable, it waits for a quorum round first. */
 class WaitingQuery<Request, Result> implements LinearizableRead {
-  deadline = 0;
+  dueSweep = 0;
   private readonly beganAt: number;
   /** The time at which the read of the store began; undefined: not yet. */
   private readAt: number | undefined;

@@ -35,7 +35,7 @@ export const rangeStreamOperation =
     if (request.serializable) begin();
     else
       reads.startRead({
-        deadline: 0,
+        dueSweep: 0,
         onReady: () => {
           try {
             begin();

@@ -100,7 +100,7 @@ export type WatchAnswer =
 
 /** A watch as the listener of its session sees it. */
 export interface WatchView {
-  /** The label that the listener returned from `onWatch`. */
+  /** The label that the listener returned from `createLabel`. */
   readonly label: Uint8Array;
   /** Whether large batches are sent in fragments. */
   readonly fragment: boolean;
@@ -127,6 +127,6 @@ export interface EventReceiver {
 export interface WatchListener extends SessionListener, EventReceiver {
   /** @returns whether there is room for more; false: no answer is sent before `WatchSession.resume` */
   onAnswer(answer: WatchAnswer): boolean;
-  /** Called when a watch is created. @returns its label */
-  onWatch(watchId: bigint): Uint8Array;
+  /** Returns the label of a new watch; called once for each. */
+  createLabel(watchId: bigint): Uint8Array;
 }

@@ -14,7 +14,7 @@ import type {
   WatchReceiver,
   ShouldYield,
 } from "../../store/index.js";
-import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
+import { maxResponsesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
 import type { KeyRange } from "../auth/index.js";
 import type { Access } from "./access.js";
 import type { Application } from "./application.js";
@@ -52,7 +52,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   private nextId = 0n;
   /** Whether the listener has no room; no event is sent until `resume`. */
   private isFull = false;
-  private repliesWhileFull = 0;
+  private responsesWhileFull = 0;
   private isClosed = false;
   /** The watches whose events were not sent for lack of room. */
   private missing: SessionWatch[] = [];
@@ -107,7 +107,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
 
   resume(): void {
     this.isFull = false;
-    this.repliesWhileFull = 0;
+    this.responsesWhileFull = 0;
     const { missing } = this;
     this.missing = [];
     for (const watch of missing) watch.resume();
@@ -174,8 +174,8 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   }
 
   private reply(answer: WatchAnswer): void {
-    if (this.isFull && ++this.repliesWhileFull > maxRepliesWhileFull)
-      throw new ServerError("too-many-requests", `${maxRepliesWhileFull} answers wait for the client to read them`);
+    if (this.isFull && ++this.responsesWhileFull > maxResponsesWhileFull)
+      throw new ServerError("too-many-requests", `${maxResponsesWhileFull} answers wait for the client to read them`);
     this.send(answer);
   }
 
@@ -203,10 +203,10 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, Re
   /** Queues a request behind one whose caller is being authenticated. @returns false: there is none, the request is not queued */
   private holdBack(request: () => void): boolean {
     if (this.held === undefined) return false;
-    if (this.held.length >= maxRepliesWhileFull)
+    if (this.held.length >= maxResponsesWhileFull)
       throw new ServerError(
         "too-many-requests",
-        `${maxRepliesWhileFull} requests wait for the authentication of their caller`,
+        `${maxResponsesWhileFull} requests wait for the authentication of their caller`,
       );
     this.held.push(request);
     return true;
@@ -254,7 +254,7 @@ class SessionWatch implements WatchView {
     this.range = rangeOf(request);
     this.wantsProgress = request.progressNotify;
     this.fragment = request.fragment;
-    this.label = session.listener.onWatch(id);
+    this.label = session.listener.createLabel(id);
     this.watch = session.store.watch(optionsOf(request), session, this);
   }
 

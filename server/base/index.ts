@@ -23,7 +23,7 @@ export {
   maxPrefaceMs,
   maxRepeatBytes,
   maxRepeats,
-  maxRepliesWhileFull,
+  maxResponsesWhileFull,
   maxServedCalls,
   maxStalledUntakenBytes,
   maxUnknownPeerConnections,

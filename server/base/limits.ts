@@ -59,7 +59,7 @@ export const maxWatchersPerStream = 100_000;
  * The maximum number of queued answers of a watch stream whose client does not read; a further one ends the stream: too many
  * requests.
  */
-export const maxRepliesWhileFull = 10_000;
+export const maxResponsesWhileFull = 10_000;
 
 /**
  * The maximum number of waiting calls of Lock and Election on a member, and observers of elections; a further one is refused: too

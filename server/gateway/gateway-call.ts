@@ -77,7 +77,7 @@ export abstract class GatewayCall implements Call {
     return unixDeadline(this.deadlineAt, this.context.clock);
   }
 
-  onCancelled(callback: () => void): void {
+  addCancelListener(callback: () => void): void {
     this.onCancel = bothCallbacks(this.onCancel, callback);
   }
 

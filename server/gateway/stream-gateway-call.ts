@@ -5,10 +5,10 @@ import {
   type GrpcStatus,
   type Labelled,
   type RequestSink,
-  type ResponseStream,
+  type BidiResponseStream,
   type ServerStreamMethod,
   statusCode,
-  type StreamReply,
+  type ServerResponseStream,
 } from "../rpc/index.js";
 import type { ClientSide } from "./client-side.js";
 import { type GatewayContext, GatewayCall } from "./gateway-call.js";
@@ -20,7 +20,7 @@ import { answerFields, errorFields } from "./unary-gateway-call.js";
 const ok: GrpcStatus = { code: statusCode.ok, details: "" };
 const noBytes = Buffer.alloc(0);
 
-/** A call with a stream of answers: a line of JSON for each message. */
+/** A call with a stream of responses: a line of JSON for each message. */
 abstract class LinesCall extends GatewayCall {
   private hasBegun = false;
   private onDrained: () => void = () => undefined;
@@ -37,7 +37,7 @@ abstract class LinesCall extends GatewayCall {
     return !this.isFull;
   }
 
-  onDrain(callback: () => void): void {
+  setDrainListener(callback: () => void): void {
     this.onDrained = callback;
   }
 
@@ -105,8 +105,8 @@ abstract class LinesCall extends GatewayCall {
   }
 }
 
-/** A call with one request and a stream of answers. */
-export class ServerStreamGatewayCall extends LinesCall implements StreamReply<unknown> {
+/** A call with one request and a stream of responses. */
+export class ServerStreamGatewayCall extends LinesCall implements ServerResponseStream<unknown> {
   private request: Buffer = noBytes;
   private badBody: GrpcStatus | undefined;
   private closeCallback: (() => void) | undefined;
@@ -120,7 +120,7 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
     super(context, client, schema, method.stats);
   }
 
-  onClosed(callback: () => void): void {
+  setCloseListener(callback: () => void): void {
     if (this.isOver) callback();
     else this.closeCallback = callback;
   }
@@ -159,8 +159,8 @@ export class ServerStreamGatewayCall extends LinesCall implements StreamReply<un
   }
 }
 
-/** A call with a stream of requests, the values of its body, and a stream of answers. */
-export class BidiGatewayCall extends LinesCall implements ResponseStream<unknown> {
+/** A call with a stream of requests, the values of its body, and a stream of responses. */
+export class BidiGatewayCall extends LinesCall implements BidiResponseStream<unknown> {
   private readonly sink: RequestSink<never> | undefined;
   private hasRequest = false;
 

@@ -15,9 +15,9 @@ interface PendingCall {
   readonly number: number;
   readonly request: LeaderRequest;
   /** The number of the sweep that ends the wait. */
-  readonly deadline: number;
+  readonly dueSweep: number;
   /** The number of the sweep that retransmits the call. */
-  retransmitAt: number;
+  retransmitSweep: number;
   readonly handler: ResultHandler<LeaderResponse>;
 }
 
@@ -76,8 +76,8 @@ export class LeaderCalls {
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader already`);
     const { timeoutMs } = this.options;
     const number = this.next++;
-    const deadline = this.sweeper.sweepAfter(timeoutMs);
-    const call: PendingCall = { number, request, deadline, retransmitAt: deadline, handler };
+    const dueSweep = this.sweeper.sweepAfter(timeoutMs);
+    const call: PendingCall = { number, request, dueSweep, retransmitSweep: dueSweep, handler };
     this.pending.set(number, call);
     this.sweeper.wake();
     this.sendCall(call);
@@ -127,7 +127,7 @@ export class LeaderCalls {
   }
 
   private sendCall(call: PendingCall): void {
-    call.retransmitAt = this.sweeper.sweepAfter(retransmitMs);
+    call.retransmitSweep = this.sweeper.sweepAfter(retransmitMs);
     if (this.leader !== noMember) this.sender.sendRequest(this.leader, call.number, call.request);
   }
 
@@ -139,10 +139,10 @@ export class LeaderCalls {
   /** @returns whether any call is left */
   private sweep(): boolean {
     const { sweeps } = this.sweeper;
-    const due = this.pending.values().filter((call) => Math.min(call.deadline, call.retransmitAt) <= sweeps);
+    const due = this.pending.values().filter((call) => Math.min(call.dueSweep, call.retransmitSweep) <= sweeps);
     for (const call of due.sort(byNumber)) {
       if (!this.pending.has(call.number)) continue; // ended by the callback of another one
-      if (call.deadline <= sweeps) {
+      if (call.dueSweep <= sweeps) {
         this.pending.delete(call.number);
         call.handler.onError(this.timeoutError());
       } else this.sendCall(call);

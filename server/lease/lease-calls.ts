@@ -32,7 +32,7 @@ export class LeaseCalls implements CallServer {
 
   private waitForQuorum(calls: readonly ServedCall[]): void {
     const read: LinearizableRead = {
-      deadline: 0,
+      dueSweep: 0,
       onReady: () => {
         for (const call of calls) this.serveConfirmed(call);
       },

@@ -107,7 +107,7 @@ export const openDurableState = async (
     onFailure(error);
   });
   teardown.closeLater(wal);
-  teardown.onStop(() => space.stop());
+  teardown.addStopStep(() => space.stop());
   const { store, newStores, applied } = opened ?? (await openStore());
   if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
   const { index, term } = applied;
@@ -245,7 +245,7 @@ const storeDescriptors = (
 ): StoreDescriptors | undefined => {
   if (descriptors === undefined) return undefined;
   const source = new StoreDescriptors({ descriptors, directory, clock, logger });
-  teardown.onStop(() => source.stop());
+  teardown.addStopStep(() => source.stop());
   return source;
 };
 
@@ -266,7 +266,7 @@ const backendSourceOf = (
 ): BackendSource => {
   const { disk, reserves } = parts;
   const space = reserves && new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
-  if (space !== undefined) teardown.onStop(() => space.stop());
+  if (space !== undefined) teardown.addStopStep(() => space.stop());
   return {
     openBackend: async (path) => {
       const backend = await parts.openBackend(path);

@@ -321,7 +321,7 @@ const openAuditFile = (
   { clock, logger }: MemberEnvironment,
 ): AppendFile | undefined => {
   if (path === undefined) return undefined;
-  const onTurn = (error: Error | undefined): void => {
+  const onStateChange = (error: Error | undefined): void => {
     if (error === undefined) logger.info("writing the audit log again", { path });
     else
       logger.warn("cannot write the audit log: lines wait in memory, and those beyond 16 MiB are lost", {
@@ -330,7 +330,7 @@ const openAuditFile = (
       });
   };
   try {
-    return new AppendFile(path, maxAuditBytes, clock, onTurn);
+    return new AppendFile(path, maxAuditBytes, clock, onStateChange);
   } catch (error) {
     const code = errorCode(error) ?? "unknown reason";
     const reason = code === "ENXIO" ? "nobody reads this FIFO (ENXIO)" : code;
@@ -428,7 +428,7 @@ const start = async (
   const logins = await openLogins(config, environment);
   const durable = await openDurableState(parts, config, environment, teardown, (error) => events.onFailure(error));
   const replica = new Replica({ parts, config, environment, durable, logins, listener: events, teardown });
-  teardown.onStop(() => replica.stop());
+  teardown.addStopStep(() => replica.stop());
   const { clusterId, memberId, recovered, applied } = durable;
   logger.info("starting local member", {
     memberId,

@@ -5,8 +5,8 @@ export class Teardown {
   /** Whether the components have been stopped. */
   isStopped = false;
 
-  /** Registers a function that is called when the replica stops; at once, if it has. */
-  onStop(stop: () => void): void {
+  /** Adds a function that is called when the replica stops; at once, if it has. */
+  addStopStep(stop: () => void): void {
     if (this.isStopped) stop();
     else this.stops.push(stop);
   }

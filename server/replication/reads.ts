@@ -7,7 +7,7 @@ import { Sweeper } from "./sweeper.js";
 /** A read that waits for a quorum round, the only object that a wait allocates. Exactly one of its methods is called, once. */
 export interface LinearizableRead {
   /** Set by `Reads`: the number of the sweep that ends the wait. */
-  deadline: number;
+  dueSweep: number;
   /** The local state contains all writes that were acknowledged before the read began. */
   onReady(): void;
   onError(error: unknown): void;
@@ -82,7 +82,7 @@ export class Reads {
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
     this.size++;
     this.sweeper.wake();
-    read.deadline = this.sweeper.sweepAfter(this.options.timeoutMs);
+    read.dueSweep = this.sweeper.sweepAfter(this.options.timeoutMs);
     this.waiting.push(read);
     // The request is sent at the end of this turn of the event loop: reads that arrive together share one round.
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
@@ -184,12 +184,12 @@ export class Reads {
   private failOverdue(reads: LinearizableRead[]): LinearizableRead[] {
     const { sweeps } = this.sweeper;
     const first = reads[0];
-    if (first === undefined || first.deadline > sweeps) return reads; // in order of arrival: later ones have later deadlines
-    const left = reads.filter((read) => read.deadline > sweeps);
+    if (first === undefined || first.dueSweep > sweeps) return reads; // in order of arrival: later ones have later deadlines
+    const left = reads.filter((read) => read.dueSweep > sweeps);
     this.size -= reads.length - left.length;
     this.slow++;
     const error = new ServerError("timed-out", "the read was not confirmed, or not applied here, in time");
-    for (const read of reads) if (read.deadline <= sweeps) read.onError(error);
+    for (const read of reads) if (read.dueSweep <= sweeps) read.onError(error);
     return left;
   }
 }

@@ -30,6 +30,7 @@ export {
   unimplementedMethods,
   type Answering,
   type BidiMethod,
+  type BidiResponseStream,
   type Call,
   type Encoder,
   type Decoder,
@@ -38,8 +39,8 @@ export {
   type Reply,
   type RequestSink,
   type ResponseStream,
+  type ServerResponseStream,
   type ServerStreamMethod,
-  type StreamReply,
   type UnaryMethod,
   type UnimplementedMethod,
 } from "./method-table.js";

@@ -6,8 +6,8 @@ import { MethodStats } from "./method-stats.js";
 
 /** A call and its caller. */
 export interface Call extends Caller {
-  /** Registers a callback, called once if the client cancels before the answer. */
-  onCancelled(callback: () => void): void;
+  /** Adds a callback that is called once if the client cancels before the answer. */
+  addCancelListener(callback: () => void): void;
 }
 
 /** Receives the single answer of a unary call, or its encoding; a second answer is ignored. */
@@ -20,16 +20,23 @@ export interface Reply<Response> {
   fail(error: unknown): void;
 }
 
-/** Receives the answers of a server stream. After `fail` or `endStream` no answer is sent. */
-export interface StreamReply<Response> {
-  /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
+/** Receives the responses of a stream. After `fail` or `endStream` no response is sent. */
+export interface ResponseStream<Response> {
+  /** Sends a response, also if there is no room. @returns false: there is no room left; the drain listener is called when there is again */
   send(response: Response): boolean;
-  /** Registers a callback, called each time the buffer has drained after a `send` that returned false. */
-  onDrain(callback: () => void): void;
-  /** Registers a callback, called once at the end of the stream; at once if it has ended. */
-  onClosed(callback: () => void): void;
+  /**
+   * Sets the callback that is called each time the buffer has drained after a `send` that returned false, or after an incomplete
+   * `sendEach`.
+   */
+  setDrainListener(callback: () => void): void;
   fail(error: unknown): void;
   endStream(): void;
+}
+
+/** Receives the responses to one request. */
+export interface ServerResponseStream<Response> extends ResponseStream<Response> {
+  /** Sets the callback that is called once at the end of the stream; at once if it has ended. */
+  setCloseListener(callback: () => void): void;
 }
 
 /** Decodes requests; a generated message type implements it. */
@@ -78,7 +85,7 @@ export interface ServerStreamMethod<Request = never, Response = unknown> {
   readonly stats: MethodStats;
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
-  readonly handle: (request: Request, call: Call, reply: StreamReply<Response>) => void;
+  readonly handle: (request: Request, call: Call, reply: ServerResponseStream<Response>) => void;
 }
 
 /** The bytes that differ in several messages. */
@@ -86,24 +93,15 @@ export interface Labelled {
   readonly label: Uint8Array;
 }
 
-/** The server's side of a bidirectional stream. After `fail` or `endStream` no answer is sent. */
-export interface ResponseStream<Response> {
-  /** Sends an answer, also if there is no room. @returns false: there is no room left; `onDrain` is called when there is again */
-  send(response: Response): boolean;
+/** Receives the responses of a bidirectional stream. */
+export interface BidiResponseStream<Response> extends ResponseStream<Response> {
   /**
    * Sends a message for each of `labels[from]` to `labels[to - 1]`, while there is room: `head`, the label and `tail`, which do
    * not change any more.
    *
-   * @returns the number of sent messages, in order; if fewer than all, `onDrain` is called when there is room
+   * @returns the number of sent messages, in order; if fewer than all, the drain listener is called when there is room
    */
   sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number;
-  /**
-   * Registers a callback, called each time the buffer has drained after a `send` that returned false, or an incomplete
-   * `sendEach`.
-   */
-  onDrain(callback: () => void): void;
-  fail(error: unknown): void;
-  endStream(): void;
 }
 
 /** Receives the requests of a bidirectional stream. */
@@ -127,7 +125,7 @@ export interface BidiMethod<Request = never, Response = unknown> {
    */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
-  readonly open: (call: Call, stream: ResponseStream<Response>) => RequestSink<Request>;
+  readonly open: (call: Call, stream: BidiResponseStream<Response>) => RequestSink<Request>;
 }
 
 /** A method of etcd's API that this server does not implement: UNIMPLEMENTED for every request. */

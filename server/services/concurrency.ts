@@ -25,7 +25,7 @@ import {
   serverStream,
   statusCode,
   statusOfError,
-  type StreamReply,
+  type ServerResponseStream,
   unary,
 } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
@@ -78,10 +78,10 @@ export const concurrencyMethods = (
     ),
     serverStream("/v3electionpb.Election/Observe", LeaderRequest, LeaderResponse, (request, caller, reply) => {
       const ending = new AbortController();
-      reply.onClosed(() => ending.abort(canceledError()));
+      reply.setCloseListener(() => ending.abort(canceledError()));
       const observer = new Observer(reply, withHeader);
       const observation = elections.observe({ caller, signal: ending.signal }, request, observer);
-      reply.onDrain(() => {
+      reply.setDrainListener(() => {
         observer.isFull = false;
         observation.resume();
       });
@@ -95,7 +95,7 @@ class Observer implements LeaderReceiver {
   isFull = false;
 
   constructor(
-    private readonly reply: StreamReply<LeaderResponse>,
+    private readonly reply: ServerResponseStream<LeaderResponse>,
     private readonly withHeader: (leader: ElectedLeader) => LeaderResponse,
   ) {}
 
@@ -118,7 +118,7 @@ export class WaitingCalls {
     const ending = new AbortController();
     if (this.stopped !== undefined) ending.abort(this.stopped);
     this.endings.add(ending);
-    call.onCancelled(() => ending.abort(canceledError()));
+    call.addCancelListener(() => ending.abort(canceledError()));
     return { queued: { caller: call, signal: ending.signal }, end: () => void this.endings.delete(ending) };
   }
 

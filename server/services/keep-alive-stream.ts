@@ -29,7 +29,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest>, Sess
     private readonly stream: ResponseStream<Uint8Array>,
   ) {
     this.session = application.leaseKeepAlive(caller, this);
-    stream.onDrain(() => (this.untaken = 0));
+    stream.setDrainListener(() => (this.untaken = 0));
   }
 
   /** @throws ServerError if too many requests are in progress, or too many answers untaken: the stream ends */

@@ -1,21 +1,28 @@
 import { encodeRangeEnd, rangeRequestDecoder } from "../../proto/index.js";
 import type { Application, ChunkReceiver, RangeChunk } from "../app/index.js";
-import { encodedAlready, ListMessage, type Method, rangeKvsTag, serverStream, type StreamReply } from "../rpc/index.js";
+import {
+  encodedAlready,
+  ListMessage,
+  type Method,
+  rangeKvsTag,
+  serverStream,
+  type ServerResponseStream,
+} from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /** KV.RangeStream, new in etcd 3.7. */
 export const rangeStreamMethod = (application: Pick<Application, "rangeStream">, headers: ResponseHeaders): Method =>
   serverStream("/etcdserverpb.KV/RangeStream", rangeRequestDecoder, encodedAlready, (request, call, reply) => {
     const session = application.rangeStream(call, request, new ChunkResponder(headers, reply));
-    reply.onDrain(() => session.resume());
-    reply.onClosed(() => session.close());
+    reply.setDrainListener(() => session.resume());
+    reply.setCloseListener(() => session.close());
   });
 
 /** Sends the chunks of a read, as etcd does: only the last one has fields other than keys. */
 class ChunkResponder implements ChunkReceiver {
   constructor(
     private readonly headers: ResponseHeaders,
-    private readonly reply: StreamReply<Uint8Array>,
+    private readonly reply: ServerResponseStream<Uint8Array>,
   ) {}
 
   onChunk({ kvs, end }: RangeChunk): boolean {

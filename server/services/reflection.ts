@@ -61,7 +61,7 @@ class ReflectionStream implements RequestSink<ServerReflectionRequest> {
     private readonly descriptors: LazyDescriptors,
     private readonly stream: ResponseStream<ServerReflectionResponse>,
   ) {
-    stream.onDrain(() => (this.untaken = 0));
+    stream.setDrainListener(() => (this.untaken = 0));
   }
 
   /** @throws ServerError if too many requests are pending or too many answers untaken: the stream ends */

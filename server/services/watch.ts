@@ -1,7 +1,7 @@
 import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
 import type { Sliced, WatchBatch, ShouldYield } from "../../store/index.js";
 import type { Application, WatchView, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
-import { bidi, encodedAlready, type Method, type RequestSink, type ResponseStream } from "../rpc/index.js";
+import { bidi, encodedAlready, type Method, type RequestSink, type BidiResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 import { encodeWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
 
@@ -19,7 +19,7 @@ export const watchMethods = (
   return [
     bidi("/etcdserverpb.Watch/Watch", ownRequest, encodedAlready, (call, stream) => {
       const session = application.watch(call, new WatchResponder(responses, fragmentBytes, stream));
-      stream.onDrain(() => session.resume());
+      stream.setDrainListener(() => session.resume());
       return new WatchRequests(session);
     }),
   ];
@@ -59,10 +59,10 @@ class WatchResponder implements WatchListener {
   constructor(
     private readonly responses: WatchResponses,
     private readonly fragmentBytes: number,
-    private readonly stream: ResponseStream<Uint8Array>,
+    private readonly stream: BidiResponseStream<Uint8Array>,
   ) {}
 
-  onWatch(watchId: bigint): Uint8Array {
+  createLabel(watchId: bigint): Uint8Array {
     return encodeWatchId(watchId);
   }
 

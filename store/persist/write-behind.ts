@@ -342,7 +342,7 @@ export class WriteBehind {
   private fill(): void {
     let left = this.limits.changesPerSlice;
     for (let round = this.rounds[0]; round !== undefined && left > 0; round = this.rounds[0]) {
-      const next = this.openGathering();
+      const next = this.openBatch();
       left -= this.addChanges(next, round, left);
       if (this.filled.revisions < round.changes.length) break;
       this.endRoundIn(next, round);
@@ -390,7 +390,7 @@ export class WriteBehind {
 
   private write(fill: (next: BatchBuilder) => void): Promise<void> {
     if (this.refused !== undefined) return Promise.reject(this.refused);
-    const next = this.openGathering();
+    const next = this.openBatch();
     fill(next);
     this.isUrgent = true;
     const done = new Promise<void>((resolve, reject) => next.waiters.push({ resolve, reject }));
@@ -398,7 +398,7 @@ export class WriteBehind {
     return done;
   }
 
-  private openGathering(): BatchBuilder {
+  private openBatch(): BatchBuilder {
     this.next ??= new BatchBuilder(this.backend.batch(), this.draft);
     return this.next;
   }

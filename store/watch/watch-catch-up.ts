@@ -33,14 +33,14 @@ type Batches = ReadonlyMap<Interest, readonly Uint8Array[]>;
  */
 export class CatchUp {
   /** The watchers that are behind; the first one is served next. */
-  private readonly turns = new Set<Watcher>();
+  private readonly queue = new Set<Watcher>();
   private isRunning = false;
   private isStopped = false;
   private last: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly present: Present,
-    private readonly turnsOfLoop: Turns,
+    private readonly turns: Turns,
     private readonly limits: StoreLimits,
     private readonly stats: StoreStats,
     private readonly live: LiveWatchers,
@@ -49,7 +49,7 @@ export class CatchUp {
   /** Adds a watcher that is behind. */
   add(watcher: Watcher): void {
     if (this.isStopped) return;
-    this.turns.add(watcher);
+    this.queue.add(watcher);
     if (this.isRunning) return;
     this.isRunning = true;
     this.last = this.run();
@@ -57,13 +57,13 @@ export class CatchUp {
 
   /** Removes a watcher. */
   delete(watcher: Watcher): void {
-    this.turns.delete(watcher);
+    this.queue.delete(watcher);
   }
 
   /** Stops: no watcher gets events after this. */
   stop(): void {
     this.isStopped = true;
-    this.turns.clear();
+    this.queue.clear();
   }
 
   /** Resolves once the last read has ended. */
@@ -73,9 +73,9 @@ export class CatchUp {
 
   private async run(): Promise<void> {
     for (;;) {
-      await this.turnsOfLoop.pause(); // also lets the owner of a new watch announce it before its first events
+      await this.turns.pause(); // also lets the owner of a new watch announce it before its first events
       this.endCompacted();
-      const [first] = this.turns;
+      const [first] = this.queue;
       if (first === undefined) break;
       await this.serve(first);
     }
@@ -84,7 +84,7 @@ export class CatchUp {
 
   private endCompacted(): void {
     const { compactRevision } = this.present();
-    for (const watcher of [...this.turns]) {
+    for (const watcher of [...this.queue]) {
       if (watcher.next >= compactRevision) continue;
       this.endWatcher(watcher);
       watcher.receiver.onCompacted(watcher.tag, compactRevision);
@@ -114,25 +114,25 @@ export class CatchUp {
    * events is needed, too: its watchers continue after the slice.
    */
   private async sort(contents: ReadContents, from: Revision, slice: HistorySlice): Promise<Batches> {
-    const { limits, turnsOfLoop } = this;
+    const { limits, turns } = this;
     const { values } = contents.data;
     const group = new InterestGroup();
     const batches = new Map<Interest, Uint8Array[]>();
     let work = 0;
-    for (const watcher of this.turns) {
+    for (const watcher of this.queue) {
       if (watcher.next < from || watcher.next > slice.through) continue;
       const interest = group.add(watcher, `${watcher.next}/${watcher.interest}`);
       interest.firstRevision = watcher.next;
       if (!batches.has(interest)) batches.set(interest, []);
-      if (++work % limits.watchersPerSlice === 0) await this.turnsOfLoop.pause();
+      if (++work % limits.watchersPerSlice === 0) await this.turns.pause();
     }
     let { diskReads } = values;
     for (const event of slice.events) {
       const interests = group.findByKey(event.key);
       for (const interest of interests) this.gather(contents, interest, event, batches);
-      const isOver = turnsOfLoop.spend(1 + interests.length, values.diskReads - diskReads);
+      const isOver = turns.spend(1 + interests.length, values.diskReads - diskReads);
       diskReads = values.diskReads;
-      if (isOver) await turnsOfLoop.pause();
+      if (isOver) await turns.pause();
     }
     return batches;
   }
@@ -160,11 +160,11 @@ export class CatchUp {
         if (events.length > this.limits.changesSentAtOnce) await this.prepare(receiver, events);
         for (let from = 0, to = 0; from < watchers.length; from = to) {
           if (events.length > 0 && sent >= this.limits.watchBatchesPerSlice) {
-            await this.turnsOfLoop.pause();
+            await this.turns.pause();
             sent = 0;
           }
           to = events.length > 0 ? from + this.limits.watchBatchesPerSlice - sent : watchers.length;
-          const left = watchers.slice(from, to).filter((watcher) => this.turns.has(watcher)); // some may have been closed meanwhile
+          const left = watchers.slice(from, to).filter((watcher) => this.queue.has(watcher)); // some may have been closed meanwhile
           if (events.length > 0) sent += left.length;
           this.sendSome(receiver, left, events, through);
         }
@@ -172,9 +172,9 @@ export class CatchUp {
   }
 
   private async prepare(receiver: WatchReceiver, events: readonly Uint8Array[]): Promise<void> {
-    const { turnsOfLoop } = this;
-    const work = receiver.prepare?.(events, (looked) => turnsOfLoop.spend(looked));
-    if (work !== undefined) await turnsOfLoop.run(work);
+    const { turns } = this;
+    const work = receiver.prepare?.(events, (looked) => turns.spend(looked));
+    if (work !== undefined) await turns.run(work);
   }
 
   private sendSome(
@@ -195,7 +195,7 @@ export class CatchUp {
       this.stats.events += sent * events.length;
     }
     for (const [position, watcher] of watchers.entries()) {
-      if (!this.turns.has(watcher)) continue; // closed during `onChanged`
+      if (!this.queue.has(watcher)) continue; // closed during `onChanged`
       if (position < sent) this.moveOn(watcher, through);
       else {
         this.delete(watcher);
@@ -206,16 +206,16 @@ export class CatchUp {
 
   private moveOn(watcher: Watcher, through: Revision): void {
     watcher.next = (through + 1) as Revision;
-    this.turns.delete(watcher);
+    this.queue.delete(watcher);
     if (through < this.present().revision) {
-      this.turns.add(watcher); // at the end: all others are served before
+      this.queue.add(watcher); // at the end: all others are served before
       return;
     }
     this.live.goLive(watcher);
   }
 
   private fail(watcher: Watcher, error: unknown): void {
-    if (!this.turns.has(watcher)) return;
+    if (!this.queue.has(watcher)) return;
     this.endWatcher(watcher);
     watcher.receiver.onFailed(watcher.tag, error);
   }

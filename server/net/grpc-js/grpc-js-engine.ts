@@ -17,12 +17,12 @@ import {
   type Labelled,
   type Method,
   type RequestSink,
-  type ResponseStream,
+  type BidiResponseStream,
   decodeWith,
   type ServerStreamMethod,
   statusCode,
   statusOfError,
-  type StreamReply,
+  type ServerResponseStream,
   type UnaryMethod,
   type UnimplementedMethod,
 } from "../../rpc/index.js";
@@ -200,7 +200,7 @@ const streamHandler =
     underWay: UnderWay,
   ): handleServerStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
-    const reply = new GrpcJsReply(method, options, underWay, grpcCall);
+    const reply = new GrpcJsServerStream(method, options, underWay, grpcCall);
     method.stats.countReceived(grpcCall.request.length);
     try {
       const request = decodeWith(method.decode, grpcCall.request, "stream");
@@ -213,12 +213,12 @@ const streamHandler =
 const bidiHandler =
   (method: BidiMethod, options: EngineOptions, underWay: UnderWay): handleBidiStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
-    const stream = new GrpcJsStream(method, options, underWay, grpcCall);
+    const stream = new GrpcJsBidiStream(method, options, underWay, grpcCall);
     stream.open(new GrpcJsCall(grpcCall, underWay.connections), grpcCall);
   };
 
-/** A call with a stream of answers. It ends once: by its service, its client or the engine. */
-abstract class AnswerStream {
+/** A call with a stream of responses. It ends once: by its service, its client or the engine. */
+abstract class GrpcJsResponseStream {
   protected readonly buffer: SendBuffer;
   private readonly countEnd: (code: number) => void;
   private readonly streams: OpenCalls;
@@ -275,17 +275,17 @@ abstract class AnswerStream {
   }
 }
 
-/** A call with one request and a stream of answers. */
-class GrpcJsReply extends AnswerStream implements StreamReply<unknown> {
+/** A call with one request and a stream of responses. */
+class GrpcJsServerStream extends GrpcJsResponseStream implements ServerResponseStream<unknown> {
   private closeCallback: (() => void) | undefined;
 
-  onDrain(callback: () => void): void {
+  setDrainListener(callback: () => void): void {
     this.buffer.onDrain = () => {
       if (this.isOpen) callback();
     };
   }
 
-  onClosed(callback: () => void): void {
+  setCloseListener(callback: () => void): void {
     if (this.isOpen) this.closeCallback = callback;
     else callback();
   }
@@ -295,8 +295,8 @@ class GrpcJsReply extends AnswerStream implements StreamReply<unknown> {
   }
 }
 
-/** A call with a stream of requests and a stream of answers. */
-class GrpcJsStream extends AnswerStream implements ResponseStream<unknown> {
+/** A call with a stream of requests and a stream of responses. */
+class GrpcJsBidiStream extends GrpcJsResponseStream implements BidiResponseStream<unknown> {
   private sink: RequestSink<never> | undefined;
 
   constructor(
@@ -323,7 +323,7 @@ class GrpcJsStream extends AnswerStream implements ResponseStream<unknown> {
     return this.isOpen ? this.buffer.sendEach(labels, from, to, head, tail) : to - from;
   }
 
-  onDrain(callback: () => void): void {
+  setDrainListener(callback: () => void): void {
     this.buffer.onDrain = callback;
   }
 
@@ -378,7 +378,7 @@ class GrpcJsCall implements Call {
     return Number(this.grpcCall.getDeadline());
   }
 
-  onCancelled(callback: () => void): void {
+  addCancelListener(callback: () => void): void {
     this.grpcCall.once("cancelled", callback);
   }
 }

@@ -69,7 +69,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     return unixDeadline(this.deadlineAt, this.context.clock);
   }
 
-  onCancelled(callback: () => void): void {
+  addCancelListener(callback: () => void): void {
     this.onCancel = bothCallbacks(this.onCancel, callback);
   }
 

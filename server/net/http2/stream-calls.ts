@@ -6,9 +6,9 @@ import {
   type GrpcStatus,
   type Labelled,
   type RequestSink,
-  type ResponseStream,
+  type BidiResponseStream,
   type ServerStreamMethod,
-  type StreamReply,
+  type ServerResponseStream,
 } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
@@ -18,8 +18,8 @@ import { messagePrefixBytes } from "./send-queue.js";
 
 const ok: GrpcStatus = { code: statusCode.ok, details: "" };
 
-/** A call with a stream of answers, whose service pauses while the client does not read. */
-abstract class AnswerStreamCall extends GrpcCall {
+/** A call with a stream of responses, whose service pauses while the client does not read. */
+abstract class ResponseStreamCall extends GrpcCall {
   private onDrained: () => void = () => undefined;
   /** Messages and bytes that are not yet written to the client's socket. */
   protected unsentMessages = 0;
@@ -40,7 +40,7 @@ abstract class AnswerStreamCall extends GrpcCall {
     return !this.isFull;
   }
 
-  onDrain(callback: () => void): void {
+  setDrainListener(callback: () => void): void {
     this.onDrained = callback;
   }
 
@@ -69,8 +69,8 @@ abstract class AnswerStreamCall extends GrpcCall {
   }
 }
 
-/** A call with one request and a stream of answers. */
-export class ServerStreamCall extends AnswerStreamCall implements StreamReply<unknown> {
+/** A call with one request and a stream of responses. */
+export class ServerStreamCall extends ResponseStreamCall implements ServerResponseStream<unknown> {
   protected readonly encode: (response: never) => Uint8Array;
   private hasRequest = false;
   private closeCallback: (() => void) | undefined;
@@ -87,7 +87,7 @@ export class ServerStreamCall extends AnswerStreamCall implements StreamReply<un
     this.encode = method.encode;
   }
 
-  onClosed(callback: () => void): void {
+  setCloseListener(callback: () => void): void {
     if (this.isOver) callback();
     else this.closeCallback = callback;
   }
@@ -118,8 +118,8 @@ const noRequest: GrpcStatus = {
   details: "cardinality violation: received no request message from non-client-streaming RPC",
 };
 
-/** A call with a stream of requests and a stream of answers. */
-export class BidiCall extends AnswerStreamCall implements ResponseStream<unknown> {
+/** A call with a stream of requests and a stream of responses. */
+export class BidiCall extends ResponseStreamCall implements BidiResponseStream<unknown> {
   protected readonly encode: (response: never) => Uint8Array;
   private sink: RequestSink<never> | undefined;
 

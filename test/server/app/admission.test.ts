@@ -47,7 +47,7 @@ const setUp = () => {
         : application.watch(caller, {
             onError,
             onAnswer: () => true,
-            onWatch: () => new Uint8Array(),
+            createLabel: () => new Uint8Array(),
             onEvents: () => 1,
           });
     return { session, errors };

@@ -108,7 +108,7 @@ test("a revoked permission takes effect at once; a password change ends the toke
 const openWatches = (application: Application, caller: Caller) => {
   const received: (WatchAnswer | number)[] = [];
   const session: WatchSession = application.watch(caller, {
-    onWatch: () => noBytes,
+    createLabel: () => noBytes,
     onEvents: (_watches, from, to, { events }) => {
       received.push(events.length);
       return to - from;

@@ -22,7 +22,7 @@ class Recorder implements WatchListener {
     return this.tell(answer.kind === "refused" ? `refused: ${answer.reason}` : `${answer.kind}${id}`);
   }
 
-  onWatch(watchId: bigint): Uint8Array {
+  createLabel(watchId: bigint): Uint8Array {
     return Buffer.from(String(watchId));
   }
 

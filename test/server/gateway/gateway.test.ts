@@ -169,7 +169,7 @@ test("header fields become metadata, and a time-out the deadline", async (t) => 
     ["t", "true", undefined],
   );
   let isCancelled = false;
-  seen?.onCancelled(() => (isCancelled = true));
+  seen?.addCancelListener(() => (isCancelled = true));
   clock.advance(2_000);
   assert.equal((await answered).text, '504 {"code":4,"message":"context deadline exceeded"}');
   assert.equal(isCancelled, true);
@@ -250,7 +250,7 @@ test("a client that does not read pauses its stream, and its disconnection ends 
   const [stream] = streams;
   assert.ok(stream);
   let hasDrained = false;
-  stream.onDrain(() => (hasDrained = true));
+  stream.setDrainListener(() => (hasDrained = true));
   const large = WatchResponse.create({ cancelReason: "x".repeat(100_000) });
   let sent = 0;
   while (stream.send(large)) sent++;

@@ -239,8 +239,8 @@ onEachEngine(
           bursts.push(burst);
           if (bursts.length === 3) reply.endStream();
         };
-        reply.onDrain(send);
-        reply.onClosed(onClosed);
+        reply.setDrainListener(send);
+        reply.setCloseListener(onClosed);
         send();
       }),
     ]);
@@ -259,7 +259,7 @@ onEachEngine("a server stream is notified when its client cancels", async (t, cr
   const closed = new Promise<void>((resolve) => (onClosed = resolve));
   const { stream } = await setUp(t, createEngine, () => undefined, [
     serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
-      reply.onClosed(onClosed);
+      reply.setCloseListener(onClosed);
       reply.send(ok);
     }),
   ]);
@@ -315,7 +315,7 @@ onEachEngine("a stop does not wait for calls that their client has given up", as
   let onCancelled: () => void = () => undefined;
   const gone = new Promise<void>((resolve) => (onCancelled = resolve));
   const { engine, client } = await setUp(t, createEngine, (_request, call) => {
-    call.onCancelled(() => onCancelled());
+    call.addCancelListener(() => onCancelled());
     onBegin();
   });
   const bytes = (): Buffer => Buffer.alloc(0);
@@ -354,7 +354,7 @@ onEachEngine(
           next += some;
           if (next === count) stream.endStream();
         };
-        stream.onDrain(send);
+        stream.setDrainListener(send);
         return { onRequest: send, onHalfClose: () => undefined, onClosed: () => undefined };
       }),
     ]);
@@ -385,7 +385,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
     (call, request, handler) => {
       if (request.service === "fail") throw new ServerError("empty-key", "none");
       if (request.service !== "wait") return handler.onResult(ok);
-      call.onCancelled(() => onEnd());
+      call.addCancelListener(() => onEnd());
       onBegin();
     },
     sendPlain,

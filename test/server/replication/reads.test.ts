@@ -23,7 +23,7 @@ const setUp = () => {
   const read = (): void => {
     const mine: string[] = [];
     reads.startRead({
-      deadline: 0,
+      dueSweep: 0,
       onReady: () => mine.push("ready"),
       onError: (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
     });

@@ -50,8 +50,7 @@ const openStream = () => {
   const headers = new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1);
   const stream = new KeepAliveStream(application, anonymousCaller, headers, {
     send: (response) => sent.push(LeaseKeepAliveResponse.decode(response)) > 0 && state.takes,
-    sendEach: () => 0,
-    onDrain: (callback) => (state.drain = callback),
+    setDrainListener: (callback) => (state.drain = callback),
     fail: (error) => (state.end ??= error),
     endStream: () => (state.end ??= "ended"),
   });

@@ -149,7 +149,7 @@ test("a request beyond 100 whose answers are not taken ends its stream, also whi
       return false;
     },
     sendEach: () => assert.fail(),
-    onDrain: () => undefined,
+    setDrainListener: () => undefined,
     endStream: () => undefined,
     fail: (error: unknown) => assert.fail(error as Error),
   };

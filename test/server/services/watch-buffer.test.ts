@@ -54,7 +54,7 @@ for (const { what, size } of [
     const { stream, call } = await openStream(t, createEngine);
     let drains = 0;
     const drained = new Promise<void>((resolve) =>
-      stream.onDrain(() => {
+      stream.setDrainListener(() => {
         drains += 1;
         resolve();
       }),

@@ -9,8 +9,8 @@ import { noUsers } from "../app/no-users.js";
 import { watchOperation } from "../../../server/app/watch-session.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
-import { maxRepliesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
-import type { BidiMethod, Call, Labelled, RequestSink, ResponseStream } from "../../../server/rpc/method-table.js";
+import { maxResponsesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
+import type { BidiMethod, Call, Labelled, RequestSink, BidiResponseStream } from "../../../server/rpc/method-table.js";
 import { ResponseHeaders } from "../../../server/services/response-header.js";
 import { encodeWatchId, WatchResponses } from "../../../server/services/watch-response.js";
 import { watchMethods } from "../../../server/services/watch.js";
@@ -36,7 +36,7 @@ const showResponse = (response: WatchResponse): string =>
   ].join(" ");
 
 /** The client's end of a stream. */
-class FakeStream implements ResponseStream<Uint8Array> {
+class FakeStream implements BidiResponseStream<Uint8Array> {
   /** Encoded messages. */
   private readonly messages: Uint8Array[] = [];
   error: unknown = undefined;
@@ -54,7 +54,7 @@ class FakeStream implements ResponseStream<Uint8Array> {
     for (const { label } of some) this.send(Buffer.concat([head, label, tail]));
     return some.length;
   };
-  onDrain = (callback: () => void): void => void (this.callback = callback);
+  setDrainListener = (callback: () => void): void => void (this.callback = callback);
   fail = (error: unknown): void => void (this.error = error);
   endStream = (): void => undefined;
 
@@ -92,7 +92,7 @@ const service = async (t: TestContext) => {
   });
   const methods = watchMethods({ watch }, headers, 1_000);
   const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
-  const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
+  const call: Call = { ...anonymousCaller, addCancelListener: () => undefined };
   const open = () => {
     const stream = new FakeStream();
     return { stream, client: new FakeClient(method.open(call, stream)) };
@@ -336,10 +336,10 @@ test("the stream of a client that sends requests and reads no answers ends", asy
   stream.room = 1;
   client.create({ key: "k" });
   const flood = (): void => {
-    for (let n = 0; n <= maxRepliesWhileFull; n++) client.create({ key: "b", rangeEnd: "a" });
+    for (let n = 0; n <= maxResponsesWhileFull; n++) client.create({ key: "b", rangeEnd: "a" });
   };
   assert.throws(flood, (error) => error instanceof ServerError && error.code === "too-many-requests");
-  assert.equal(stream.drop(), 1 + maxRepliesWhileFull);
+  assert.equal(stream.drop(), 1 + maxResponsesWhileFull);
 });
 
 test("a watcher beyond the bound of a stream is refused, and a canceled one makes room", async (t) => {

@@ -83,9 +83,9 @@ export class FaultyWatch implements WatchListener, WatchSession {
     return this.listener.onAnswer(answer);
   }
 
-  onWatch(watchId: bigint): Uint8Array {
+  createLabel(watchId: bigint): Uint8Array {
     this.ids.add(watchId);
-    return this.listener.onWatch(watchId);
+    return this.listener.createLabel(watchId);
   }
 
   private cancelAll(): void {

@@ -292,7 +292,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
     return Infinity;
   }
 
-  onCancelled(callback: () => void): void {
+  addCancelListener(callback: () => void): void {
     (this.cancellations ??= []).push(callback);
   }
 
@@ -392,7 +392,7 @@ export const failureOf = (error: unknown): StatusError => {
 const callerWith = (metadata: Readonly<Record<string, string>>): Call => ({
   ...anonymousCaller,
   metadata: (key) => metadata[key],
-  onCancelled: () => undefined,
+  addCancelListener: () => undefined,
 });
 
 const asBuffer = (bytes: Uint8Array): Buffer =>

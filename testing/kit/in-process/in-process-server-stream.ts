@@ -1,4 +1,4 @@
-// Adapts methods with one request and a stream of answers to methods with streams in both directions.
+// Adapts methods with one request and a stream of responses to methods with streams in both directions.
 
 import {
   type BidiMethod,
@@ -23,10 +23,10 @@ export const openServerStream =
   (call, answers): RequestSink<never> => {
     let hasRequest = false;
     let isOver = false;
-    let tellClosed: () => void = () => undefined;
-    const onClosed = (callback: () => void): void => {
+    let onClosed: () => void = () => undefined;
+    const setCloseListener = (callback: () => void): void => {
       if (isOver) callback();
-      else tellClosed = callback;
+      else onClosed = callback;
     };
     return {
       onRequest: (request) => {
@@ -34,8 +34,8 @@ export const openServerStream =
         hasRequest = true;
         handle(request, call, {
           send: (response) => answers.send(response),
-          onDrain: (callback) => answers.onDrain(callback),
-          onClosed,
+          setDrainListener: (callback) => answers.setDrainListener(callback),
+          setCloseListener,
           fail: (error) => answers.fail(error),
           endStream: () => answers.endStream(),
         });
@@ -45,7 +45,7 @@ export const openServerStream =
       },
       onClosed: () => {
         isOver = true;
-        tellClosed();
+        onClosed();
       },
     };
   };

@@ -55,7 +55,7 @@ export class InProcessStream {
           }
           return to - from;
         },
-        onDrain: (callback) => (this.onDrain = callback),
+        setDrainListener: (callback) => (this.onDrain = callback),
         fail: (error) => this.fail(error),
         endStream: () => this.endServer(undefined),
       });

@@ -12,7 +12,7 @@ import { HpackDecoder } from "../../../../server/net/http2/hpack-decoder.js";
 import { LiteralCache } from "../../../../server/net/http2/literal-cache.js";
 import { createNativeEngine } from "../../../../server/net/native-engine.js";
 import { UntakenAnswers } from "../../../../server/net/engine/untaken-answers.js";
-import { bidi, sendPlain, unary, type Method, type ResponseStream } from "../../../../server/rpc/method-table.js";
+import { bidi, sendPlain, unary, type Method, type BidiResponseStream } from "../../../../server/rpc/method-table.js";
 import { within } from "../../../support/deadline.js";
 import { temporaryDirectory } from "../../member/member-fixtures.js";
 import { handTo } from "../engines.js";
@@ -138,7 +138,7 @@ export const serve = async (
   makeServer: (onConnection: (socket: Socket) => void) => Server = createServer,
 ) => {
   const path = join(await temporaryDirectory(t), "s");
-  const streams: ResponseStream<Uint8Array>[] = [];
+  const streams: BidiResponseStream<Uint8Array>[] = [];
   const cancelled: string[] = [];
   const unexpected: unknown[] = [];
   const engine = createNativeEngine({
@@ -156,10 +156,10 @@ export const serve = async (
         "/test.S/Never",
         bytesCodec,
         bytesCodec,
-        (asked) => asked.onCancelled(() => cancelled.push("Never")),
+        (asked) => asked.addCancelListener(() => cancelled.push("Never")),
         sendPlain,
       ),
-      bidi("/test.S/Stream", bytesCodec, bytesCodec, (_call, stream: ResponseStream<Uint8Array>) => {
+      bidi("/test.S/Stream", bytesCodec, bytesCodec, (_call, stream: BidiResponseStream<Uint8Array>) => {
         streams.push(stream);
         return {
           onRequest: (request: Uint8Array) => void stream.send(request),
