@@ -140,7 +140,7 @@ class Stream {
       const [field, wireType] = reader.tag();
       if (field === 2) watcher = this.watchers[reader.uint32() - 1];
       else if (field === 3 && reader.bool()) this.onCreated();
-      else if (field === 4 && reader.bool()) throw new Error(`a watch was cancelled: ${bytes.toString("latin1")}`);
+      else if (field === 4 && reader.bool()) throw new Error(`a watch was canceled: ${bytes.toString("latin1")}`);
       else if (field === 11 && watcher !== undefined) readEvent(reader, watcher);
       else if (field !== 3 && field !== 4) reader.skip(wireType);
     }

@@ -95,7 +95,7 @@ export class Namespace {
   /**
    * Copies the keys under a prefix into memory, and keeps the copy up to date.
    *
-   * @throws ConnectError if no server can be reached within the request time-out, or another EtcdError if the keys cannot be
+   * @throws ConnectError if no server can be reached within the request timeout, or another EtcdError if the keys cannot be
    * listed
    */
   mirror(prefix: Bytes, options: MirrorOptions = {}): Promise<Mirror> {

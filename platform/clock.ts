@@ -1,3 +1,6 @@
+/** The maximum delay of Node's timers, in milliseconds: 24 days. With a longer one they fire at once. */
+export const longestTimerMs = 2 ** 31 - 1;
+
 /** Time and turns of the event loop, injected so that a simulator can run members in virtual time. */
 export interface Clock {
   /** Monotonic milliseconds from an arbitrary start; never the wall clock. */

@@ -88,7 +88,7 @@ class MemoryDirectory {
 type Node = MemoryFile | MemoryDirectory | undefined;
 
 /** A name in an existing directory, and the file or directory of that name; undefined if there is none. */
-interface Place {
+interface NamedNode {
   readonly directory: MemoryDirectory;
   readonly name: string;
   readonly node: Node;
@@ -224,11 +224,16 @@ export class MemoryDisk implements MemberDisk {
     if (node === undefined && name !== "") parent.names.set(name, new MemoryDirectory());
   }
 
-  private runAt<T>(operation: string, file: string, done: DiskResult<T> | DiskDone, effect: (place: Place) => T): void {
+  private runAt<T>(
+    operation: string,
+    file: string,
+    done: DiskResult<T> | DiskDone,
+    effect: (place: NamedNode) => T,
+  ): void {
     answer(done, () => effect(this.placeOf(operation, file)));
   }
 
-  private placeOf(operation: string, file: string): Place {
+  private placeOf(operation: string, file: string): NamedNode {
     const directory = this.directoryAt(operation, path.dirname(path.resolve(file)));
     const name = path.basename(path.resolve(file));
     return { directory, name, node: directory.names.get(name) };

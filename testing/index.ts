@@ -13,7 +13,7 @@ export { memoryChannel, type Alter, type MemoryChannel } from "./memory-channel.
 export { messageText } from "./message-text.js";
 export { type Input, ProcessClock, SimProcess } from "./process.js";
 export { seededRandom, type SeededRandom } from "./random.js";
-export { Rpc, type ClientStream, type Codec, type Outcome, type StreamEvents } from "./rpc.js";
+export { Rpc, type ClientStream, type Codec, type CallOutcome, type StreamEvents } from "./rpc.js";
 export { sameThreadPasswords, makeSimulatedSecrets } from "./same-thread-passwords.js";
 export { Scheduler } from "./scheduler.js";
 export { SimChannel, type ChannelSide } from "./sim-channel.js";

@@ -1,10 +1,9 @@
+import { longestTimerMs } from "../platform/index.js";
 import { type DueTimer, TimerHeap } from "./timer-heap.js";
 import type { Timeline } from "./timeline.js";
 
 /** A callback counts as due this much early, because Node's timers may fire up to a millisecond early. */
 const resolutionMs = 0.5;
-/** The longest time of Node's timers. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * The machine's time, for simulated processes. All timers share one Node timer, which does not keep the process alive.

@@ -47,7 +47,7 @@ export class SimProcess {
   after(ms: number, callback: () => void): () => void {
     if (!this.isAlive) return () => undefined;
     const fire = (): void => {
-      if (timer.run === undefined) return; // cancelled while the process was stopped
+      if (timer.run === undefined) return; // canceled while the process was stopped
       if (this.isPaused) this.heldTimers.push(fire);
       else {
         timer.run = undefined;

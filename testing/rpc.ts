@@ -21,7 +21,7 @@ export interface Codec<Message> {
 }
 
 /** The end of a call. `lost`: the connection broke, or the client gave up; the outcome of the request is unknown. */
-export type Outcome<Response> =
+export type CallOutcome<Response> =
   | { readonly kind: "ok"; readonly response: Response }
   | { readonly kind: "error"; readonly status: GrpcStatus }
   /** The request was not sent: no member listens at the host. */
@@ -84,7 +84,7 @@ export class Rpc {
     message: Request,
     timeoutMs: number,
     caller: Partial<Caller> = {},
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     return new Promise((resolve) => {
       const found = this.methodOf(host, path, "unary");
       if (found === undefined) {
@@ -92,7 +92,7 @@ export class Rpc {
         return;
       }
       const { method, connection } = found;
-      const end = (outcome: Outcome<Response>): void => {
+      const end = (outcome: CallOutcome<Response>): void => {
         connection.breakers.delete(breakOff);
         deadline.run = undefined;
         resolve(outcome);
@@ -100,7 +100,7 @@ export class Rpc {
       const breakOff = (): void => end({ kind: "lost" });
       const deadline = this.scheduler.after(timeoutMs, breakOff);
       connection.breakers.add(breakOff);
-      const answerWith = (outcome: () => Outcome<Response>): void => {
+      const answerWith = (outcome: () => CallOutcome<Response>): void => {
         if (!connection.process.isAlive) return;
         this.scheduler.after(this.travelMs(), () => {
           if (connection.breakers.has(breakOff)) end(outcome());

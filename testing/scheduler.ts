@@ -39,7 +39,7 @@ export class Scheduler implements Timeline {
   async step(end: number): Promise<boolean> {
     for (let next = this.timers.first; next !== undefined && next.at <= end; next = this.timers.first) {
       this.timers.removeFirst();
-      if (next.run === undefined) continue; // cancelled
+      if (next.run === undefined) continue; // canceled
       this.now = next.at;
       this.steps++;
       next.run();

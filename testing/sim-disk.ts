@@ -185,7 +185,7 @@ export class SimDisk {
   }
 
   /** Finds the directory entry of `file`, which need not exist. */
-  placeOf(file: string, operation: DiskOperation): Place | Error {
+  placeOf(file: string, operation: DiskOperation): NamedNode | Error {
     const directory = this.directoryAt(path.dirname(file), operation);
     if (directory instanceof Error) return directory;
     const name = path.basename(file);
@@ -194,7 +194,7 @@ export class SimDisk {
 }
 
 /** A name in a directory, and its node; undefined: the name does not exist. */
-interface Place {
+interface NamedNode {
   readonly directory: SimDirectory;
   readonly name: string;
   readonly node: SimNode | undefined;
@@ -310,7 +310,7 @@ class BootedDisk implements MemberDisk {
     kind: OperationKind,
     file: string,
     done: DiskResult<T> | DiskDone,
-    effect: (place: Place, operation: DiskOperation) => T | Error,
+    effect: (place: NamedNode, operation: DiskOperation) => T | Error,
   ): void {
     const operation: DiskOperation = { kind, path: file };
     this.disk.beginOperation(this.run, operation, done, () => {

@@ -8,7 +8,7 @@ import {
   ChannelClosedError,
   type PeersListener,
   type PeersOptions,
-  type Refusal,
+  type HelloRefusal,
   type SnapshotChannel,
 } from "../server/peers/index.js";
 import type { SeededRandom } from "./random.js";
@@ -80,7 +80,7 @@ const longestRetryMs = 1_000;
 const keepaliveMs = 1_000;
 const maxMissedKeepalives = 3;
 /** The longest time until connected members notice the end of a process. */
-const maxFarewellMs = 1;
+const maxCloseNoticeMs = 1;
 
 /** The network between simulated members: links and snapshot channels, with delays, losses and cut directions. */
 export class SimNetwork {
@@ -187,7 +187,7 @@ export class SimNetwork {
     this.cutChannels(({ sides }) => sides.some((side) => side === endpoint));
     for (const link of this.links)
       if (link.to === endpoint && this.passes(endpoint, link.from))
-        this.scheduler.after(this.random.next() * maxFarewellMs, () => {
+        this.scheduler.after(this.random.next() * maxCloseNoticeMs, () => {
           if (link.to === endpoint) this.close(link, false);
         });
   }
@@ -241,7 +241,7 @@ export class SimNetwork {
     );
   }
 
-  private refuseLink(link: Link, { reason, isStale }: Refusal): void {
+  private refuseLink(link: Link, { reason, isStale }: HelloRefusal): void {
     const { name, process, listener } = link.from;
     this.eventLog.addLine(`${name} is refused: ${reason}`);
     if (isStale) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
@@ -284,7 +284,7 @@ export class SimNetwork {
 
   private notifyClosed(to: Endpoint, from: Endpoint): void {
     if (!this.passes(from, to)) return;
-    this.scheduler.after(this.random.next() * maxFarewellMs, () =>
+    this.scheduler.after(this.random.next() * maxCloseNoticeMs, () =>
       to.process.receive(() => to.isOpen && to.listener?.onLinkClosed(from.options.self)),
     );
   }
@@ -293,8 +293,8 @@ export class SimNetwork {
   private checkKeepalives(link: Link): void {
     const { from, to } = link;
     if (to === undefined || !from.process.isRunning) return;
-    const isHeard = to.isOpen && to.process.isRunning && this.passes(to, from);
-    link.missedKeepalives = isHeard ? 0 : link.missedKeepalives + 1;
+    const isReceived = to.isOpen && to.process.isRunning && this.passes(to, from);
+    link.missedKeepalives = isReceived ? 0 : link.missedKeepalives + 1;
     if (link.missedKeepalives > maxMissedKeepalives) this.close(link, true);
   }
 

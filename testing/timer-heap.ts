@@ -1,15 +1,15 @@
 // Timers in the order in which they are due.
 
-/** A callback that is due at a time; it can be cancelled until then. */
+/** A callback that is due at a time; it can be canceled until then. */
 export interface DueTimer {
   readonly at: number;
   /** Orders timers that are due at the same time by their creation. */
   readonly number: number;
-  /** Undefined: cancelled. */
+  /** Undefined: canceled. */
   run: (() => void) | undefined;
 }
 
-/** Number of timers from which on cancelled ones are removed. */
+/** Number of timers from which on canceled ones are removed. */
 const minPurge = 10_000;
 
 /** A binary heap of timers; the next one is first. */
@@ -18,7 +18,7 @@ export class TimerHeap {
   private count = 0;
   private purgeAt = minPurge;
 
-  /** The next timer, which may be cancelled. */
+  /** The next timer, which may be canceled. */
   get first(): DueTimer | undefined {
     return this.heap[0];
   }
@@ -51,7 +51,7 @@ export class TimerHeap {
     this.heap = [];
   }
 
-  /** Removes cancelled timers: otherwise a request's time-out would stay in the heap long after the answer. */
+  /** Removes canceled timers: otherwise a request's timeout would stay in the heap long after the answer. */
   private purge(): void {
     this.heap = this.heap.filter(({ run }) => run !== undefined).sort((a, b) => (isBefore(a, b) ? -1 : 1));
     this.purgeAt = Math.max(minPurge, 2 * this.heap.length);

@@ -6,7 +6,7 @@ import type { LeaseKeepAlive } from "../lease/index.js";
 export interface WaitOptions {
   /** Limit of the wait, in milliseconds. Absent: none. */
   readonly timeoutMs?: number | undefined;
-  /** Gives up waiting. A place in a queue is given up, too, with attempts for at most the time-out of a request. */
+  /** Gives up waiting. A place in a queue is given up, too, with attempts for at most the timeout of a request. */
   readonly signal?: AbortSignal | undefined;
 }
 

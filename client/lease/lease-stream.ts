@@ -16,7 +16,7 @@ import {
 const keepAlive = streamMethod(LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
 
 /** A lease that is being renewed, as the stream sees it; `Renewals` implements it. */
-export interface Renewing {
+export interface RenewedLease {
   readonly id: bigint;
   /** A new stream is open; renewals that were sent on the previous stream will not be answered. */
   onOpen(): void;
@@ -29,9 +29,9 @@ export interface Renewing {
 /** The stream of all keep-alives of a client; a lease is renewed from `add` to `remove`. */
 export class LeaseStream implements LastingStreamEvents<LeaseKeepAliveResponse> {
   private readonly stream: LastingStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
-  private readonly renewing = new Set<Renewing>();
+  private readonly leases = new Set<RenewedLease>();
   /** Unanswered renewals by lease: servers answer in order. */
-  private readonly asked = new Map<bigint, Renewing[]>();
+  private readonly asked = new Map<bigint, RenewedLease[]>();
 
   constructor(private readonly endpoints: Endpoints) {
     this.stream = new LastingStream(endpoints, keepAlive, this);
@@ -39,47 +39,47 @@ export class LeaseStream implements LastingStreamEvents<LeaseKeepAliveResponse> 
 
   onOpen(): void {
     this.asked.clear();
-    for (const each of [...this.renewing]) each.onOpen();
+    for (const each of [...this.leases]) each.onOpen();
   }
 
   onMessage({ ID, TTL }: LeaseKeepAliveResponse): void {
     const asked = this.asked.get(ID);
     const each = asked?.shift();
     if (asked?.length === 0) this.asked.delete(ID);
-    if (each !== undefined && this.renewing.has(each)) each.onRenewed(counterFromResponse(TTL));
+    if (each !== undefined && this.leases.has(each)) each.onRenewed(counterFromResponse(TTL));
   }
 
   onFailure(error: Error): void {
-    for (const each of [...this.renewing]) each.onFailure(error);
+    for (const each of [...this.leases]) each.onFailure(error);
   }
 
   get clock(): Clock {
     return this.endpoints.clock;
   }
 
-  /** Time-out of an answer, in milliseconds, if the lease does not expire earlier. */
+  /** Timeout of an answer, in milliseconds, if the lease does not expire earlier. */
   get answerTimeoutMs(): number {
     return this.endpoints.settings.requestTimeoutMs;
   }
 
-  add(renewing: Renewing): void {
-    this.renewing.add(renewing);
+  add(lease: RenewedLease): void {
+    this.leases.add(lease);
     this.stream.start();
   }
 
   /** May be called twice. */
-  remove(renewing: Renewing): void {
-    if (!this.renewing.delete(renewing)) return;
-    if (this.renewing.size === 0) this.stream.stop();
+  remove(lease: RenewedLease): void {
+    if (!this.leases.delete(lease)) return;
+    if (this.leases.size === 0) this.stream.stop();
   }
 
   /** Requests a renewal. @returns whether the request was sent: not without a connection to a server */
-  renew(renewing: Renewing): boolean {
+  renew(lease: RenewedLease): boolean {
     if (!this.stream.isOpen) return false;
-    const asked = this.asked.get(renewing.id);
-    if (asked === undefined) this.asked.set(renewing.id, [renewing]);
-    else asked.push(renewing);
-    this.stream.send({ ID: renewing.id });
+    const asked = this.asked.get(lease.id);
+    if (asked === undefined) this.asked.set(lease.id, [lease]);
+    else asked.push(lease);
+    this.stream.send({ ID: lease.id });
     return true;
   }
 

@@ -1,6 +1,6 @@
 // The renewals of one lease, until it is lost.
 import { type Clock, LeaseLostError } from "../transport/index.js";
-import type { LeaseStream, Renewing } from "./lease-stream.js";
+import type { LeaseStream, RenewedLease } from "./lease-stream.js";
 
 /** The longest pause between two renewals: Node's timers have a limit of 24.8 days. */
 const longestPauseMs = 24 * 3_600_000;
@@ -22,7 +22,7 @@ export interface Granted {
 }
 
 /** Renews a lease on the stream of its client, from its creation until `stop` or the loss. */
-export class Renewals implements Renewing {
+export class Renewals implements RenewedLease {
   readonly id: bigint;
   private readonly clock: Clock;
   private readonly answerTimeoutMs: number;

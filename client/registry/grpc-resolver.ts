@@ -3,7 +3,7 @@ import type * as GrpcJs from "@grpc/grpc-js";
 import type { ServiceEndpoint } from "./registry.js";
 
 /** The client whose services are resolved. */
-export interface Resolving {
+export interface ResolverClient {
   resolve(
     service: string,
     options: { readonly signal: AbortSignal },
@@ -22,7 +22,7 @@ const pauseMs = 1_000;
  *
  * @param grpc the program's own `@grpc/grpc-js`
  */
-export function registerGrpcResolver(grpc: typeof GrpcJs, client: Resolving, scheme = "etcd"): void {
+export function registerGrpcResolver(grpc: typeof GrpcJs, client: ResolverClient, scheme = "etcd"): void {
   const { registerResolver, splitHostPort, statusOrFromError, statusOrFromValue } = grpc.experimental;
 
   class EtcdResolver implements GrpcJs.experimental.Resolver {

@@ -6,13 +6,13 @@ import { LeavableIterator } from "./leavable-iterator.js";
 import { maxLogins, type Metadata } from "./login.js";
 import type { CallLimits, StreamMethod } from "./methods.js";
 import { onAbort } from "./on-abort.js";
-import type { RequestOptions, Settings } from "./options.js";
+import type { RequestOptions, TransportSettings } from "./options.js";
 import { StreamFinishedError, type Stream, type StreamEvents } from "./stream.js";
 
 /** The server of the request; `Endpoints` implements the interface. */
 interface AnsweringServer {
   readonly clock: Clock;
-  readonly settings: Pick<Settings, "login" | "requestTimeoutMs">;
+  readonly settings: Pick<TransportSettings, "login" | "requestTimeoutMs">;
   whenLoggedIn(limits: CallLimits): Promise<void>;
   whenConnected(limits: CallLimits): Promise<Connection>;
   close(): void;
@@ -73,7 +73,7 @@ export class AnswerSequence<Request, Response> implements StreamEvents<Response>
     await this.open();
   }
 
-  /** The time-out only applies to the first answer: later, keepalive detects a dead connection. */
+  /** The timeout only applies to the first answer: later, keepalive detects a dead connection. */
   private async open(): Promise<void> {
     const { server, options } = this;
     const { timeoutMs = server.settings.requestTimeoutMs, signal } = options;

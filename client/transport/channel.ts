@@ -68,7 +68,7 @@ export interface Channel {
   /**
    * Makes a call with one request and one response.
    *
-   * @param timeoutMs the time-out that is sent to the server; undefined: none is sent. The caller must enforce the time-out
+   * @param timeoutMs the timeout that is sent to the server; undefined: none is sent. The caller must enforce the timeout
    * itself
    * @param onEnd called once, with the response, or with a failure that has gRPC's `code` and `details`, like StatusError
    * @param metadata sent with the request; absent: none

@@ -6,8 +6,8 @@ import { errorFromFailure, EtcdError, notSentError } from "./errors.js";
 import { Liveness, type ProbedServer } from "./liveness.js";
 import { DeadlineTimer, type ExpiringCalls } from "./deadline-timer.js";
 import { streamMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
-import type { Settings } from "./options.js";
-import { type Pending, PendingList, unlisted } from "./pending-list.js";
+import type { TransportSettings } from "./options.js";
+import { type PendingItem, PendingList, unlisted } from "./pending-list.js";
 import { UnaryCall, type CalledServer, type CallEnd, type CallingConnection, type ReadTry } from "./unary-call.js";
 import { Stream, type StreamConnection, type StreamEvents } from "./stream.js";
 
@@ -50,7 +50,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
 
   constructor(
     readonly endpoint: string,
-    settings: Settings,
+    settings: TransportSettings,
     private readonly clock: Clock,
     private readonly owner: ConnectionOwner,
   ) {
@@ -126,7 +126,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     this.liveness.onCallBegin();
   }
 
-  onCallEnd(call: Pending, isAnswered: boolean): void {
+  onCallEnd(call: PendingItem, isAnswered: boolean): void {
     const { liveness } = this;
     this.pending.delete(call);
     this.deadlines.onCallEnd();
@@ -159,7 +159,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     return stream;
   }
 
-  onStreamEnd(stream: Pending): void {
+  onStreamEnd(stream: PendingItem): void {
     if (this.pending.delete(stream)) this.liveness.onStreamEnd();
     this.closeIfRetired();
   }
@@ -202,7 +202,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     };
     const call = this.channel.unary(check, { service: "" }, undefined, endProbe);
     const cancel = () => call.cancel();
-    const entry: Pending = { ...unlisted, cancel, retire: cancel, check: () => undefined };
+    const entry: PendingItem = { ...unlisted, cancel, retire: cancel, check: () => undefined };
     pending.add(entry);
   }
 

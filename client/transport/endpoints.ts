@@ -6,7 +6,7 @@ import { Connection, type ConnectionOwner } from "./connection.js";
 import { type LoginServices, maxLogins, type PasswordCredentials } from "./login.js";
 import { type CallLimits, type StreamMethod, type UnaryMethod, unaryMethod } from "./methods.js";
 import { asError, ConnectError, EtcdError, mayTryAgain, notSentError, type RequestKind } from "./errors.js";
-import type { RequestOptions, Settings } from "./options.js";
+import type { RequestOptions, TransportSettings } from "./options.js";
 import { onAbort } from "./on-abort.js";
 import { type StreamEvents, StreamFinishedError } from "./stream.js";
 import type { CallEnd, ReadTry } from "./unary-call.js";
@@ -203,7 +203,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
    */
   constructor(
     endpoints: readonly string[],
-    readonly settings: Settings,
+    readonly settings: TransportSettings,
     readonly clock: Clock,
     private readonly onClosed: () => void = () => undefined,
   ) {
@@ -490,7 +490,7 @@ export class Endpoints implements ConnectionOwner, LoginServices, Retries, Usabl
       this.preferred = (this.preferred + 1) % this.connections.length;
   }
 
-  /** Waits until a connection is up, at most for the dial time-out and the request's limits. */
+  /** Waits until a connection is up, at most for the dial timeout and the request's limits. */
   async whenConnected({ deadline, signal }: CallLimits): Promise<Connection> {
     const giveUpAt = Math.min(deadline, this.clock.now() + this.settings.dialTimeoutMs);
     const { era } = this;

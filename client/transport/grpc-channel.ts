@@ -57,7 +57,7 @@ function targetOf(endpoint: string): Target {
 
 /**
  * Cancels a call so that nothing of it remains on the connection. grpc-js starts a call some microtasks after it was made, even
- * if it was cancelled meanwhile: the server would continue it, and the connection could not close.
+ * if it was canceled meanwhile: the server would continue it, and the connection could not close.
  */
 function cancelCall(call: ChannelCall): void {
   call.cancel();

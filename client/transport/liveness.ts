@@ -38,7 +38,7 @@ export interface ProbedServer {
  */
 export class Liveness {
   isSilent = false;
-  private heardAt: number;
+  private receivedAt: number;
   private answersInPeriod = 0;
   private maxUnconfirmed = minUnconfirmed;
   /** Writes admitted since the server's last message. */
@@ -56,7 +56,7 @@ export class Liveness {
     private readonly clock: Clock,
     private readonly server: ProbedServer,
   ) {
-    this.heardAt = clock.now();
+    this.receivedAt = clock.now();
     this.waiting = new Wakeup(clock);
   }
 
@@ -64,7 +64,7 @@ export class Liveness {
   admitWrite(): boolean {
     if (this.waiting.hasWaiters || this.isSilent) return false;
     const isAdmitted =
-      this.unconfirmed === 0 ? this.clock.now() - this.heardAt < idleMs : this.unconfirmed < this.maxUnconfirmed;
+      this.unconfirmed === 0 ? this.clock.now() - this.receivedAt < idleMs : this.unconfirmed < this.maxUnconfirmed;
     if (isAdmitted) this.unconfirmed += 1;
     return isAdmitted;
   }
@@ -107,7 +107,7 @@ export class Liveness {
   /** The server has sent a message. */
   onAnswer(): void {
     // Only the first answer of a fast period reads the clock: a server counts as idle at most one period too early.
-    if (this.answersInPeriod === 0 || this.timer?.isFast !== true) this.heardAt = this.clock.now();
+    if (this.answersInPeriod === 0 || this.timer?.isFast !== true) this.receivedAt = this.clock.now();
     this.answersInPeriod += 1;
     this.unconfirmed = this.quietPeriods = 0;
     this.isAsked = this.isSilent = false;

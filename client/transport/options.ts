@@ -1,4 +1,4 @@
-// Options of a client: endpoints, time-outs, sizes.
+// Options of a client: endpoints, timeouts, sizes.
 import type { ChannelSettings, Transport } from "./channel.js";
 import { grpcTransport } from "./grpc-channel.js";
 import { checkCredentials, type CredentialsSource, Login } from "./login.js";
@@ -64,7 +64,7 @@ export interface RequestOptions {
 }
 
 /** Options of a client, each with a value. */
-export interface Settings {
+export interface TransportSettings {
   readonly dialTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly transport: Transport;
@@ -74,7 +74,7 @@ export interface Settings {
   readonly login: Login | undefined;
 }
 
-type Limits = Pick<Settings, "dialTimeoutMs" | "requestTimeoutMs"> & Omit<ChannelSettings, "tls">;
+type Limits = Pick<TransportSettings, "dialTimeoutMs" | "requestTimeoutMs"> & Omit<ChannelSettings, "tls">;
 
 const defaults: Limits = {
   dialTimeoutMs: 2_000,
@@ -103,7 +103,7 @@ export function settingsOf({
   messages = {},
   auth,
   ...given
-}: ClientOptions): Settings {
+}: ClientOptions): TransportSettings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
   refuseUnknown(given, "", optionNames);
   refuseUnknown(keepalive, "keepalive.", ["timeMs", "timeoutMs"]);

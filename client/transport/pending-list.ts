@@ -1,10 +1,10 @@
 // The calls and streams of a connection that have not ended.
 
 /** A call or a stream that has not ended. Only `PendingList` changes `isListed`, `before` and `after`. */
-export interface Pending {
+export interface PendingItem {
   isListed: boolean;
-  before: Pending | undefined;
-  after: Pending | undefined;
+  before: PendingItem | undefined;
+  after: PendingItem | undefined;
   /** The time at which `expire` is called; Infinity: never. */
   readonly deadline: number;
   cancel(): void;
@@ -31,14 +31,14 @@ export const unlisted = {
  * them. Items that are removed from this list have no links.
  */
 export class PendingList {
-  private first: Pending | undefined = undefined;
-  private last: Pending | undefined = undefined;
+  private first: PendingItem | undefined = undefined;
+  private last: PendingItem | undefined = undefined;
 
   get isEmpty(): boolean {
     return this.first === undefined;
   }
 
-  add(item: Pending): void {
+  add(item: PendingItem): void {
     const { last } = this;
     item.isListed = true;
     item.before = last;
@@ -48,7 +48,7 @@ export class PendingList {
   }
 
   /** Removes an item. @returns whether it was in the list */
-  delete(item: Pending): boolean {
+  delete(item: PendingItem): boolean {
     if (!item.isListed) return false;
     const { before, after } = item;
     if (before === undefined) this.first = after;
@@ -61,8 +61,8 @@ export class PendingList {
   }
 
   /** Returns a copy of the list, whose items may be removed from the list meanwhile. */
-  all(): readonly Pending[] {
-    const items: Pending[] = [];
+  all(): readonly PendingItem[] {
+    const items: PendingItem[] = [];
     for (let item = this.first; item !== undefined; item = item.after) items.push(item);
     return items;
   }

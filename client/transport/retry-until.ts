@@ -7,7 +7,7 @@ import { sleep } from "./wakeup.js";
 /** Pause before a request is sent again. */
 const pauseMs = 100;
 
-/** The time is divided among this many attempts: a server that has just lost its leader may keep a request until its time-out. */
+/** The time is divided among this many attempts: a server that has just lost its leader may keep a request until its timeout. */
 const tries = 3;
 
 /**

@@ -3,7 +3,7 @@ import type { ChannelStream } from "./channel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Liveness } from "./liveness.js";
 import type { StreamMethod } from "./methods.js";
-import type { Pending } from "./pending-list.js";
+import type { PendingItem } from "./pending-list.js";
 import type { CalledServer } from "./unary-call.js";
 
 /** Receives the events of a stream. */
@@ -16,7 +16,7 @@ export interface StreamEvents<Response> {
 /** The connection of a stream; `Connection` implements it. */
 export interface StreamConnection {
   /** Called once, before the stream reports its end. */
-  onStreamEnd(stream: Pending): void;
+  onStreamEnd(stream: PendingItem): void;
 }
 
 /** The server has ended the stream without an error, which counts as a failure of a stream that should last. */
@@ -26,10 +26,10 @@ export class StreamFinishedError extends EtcdError {}
 const requireLeader = { hasleader: "true" };
 
 /** A bidirectional gRPC call to one server. */
-export class Stream<Request, Response> implements Pending {
+export class Stream<Request, Response> implements PendingItem {
   isListed = false;
-  before: Pending | undefined = undefined;
-  after: Pending | undefined = undefined;
+  before: PendingItem | undefined = undefined;
+  after: PendingItem | undefined = undefined;
   readonly deadline = Infinity;
   private readonly call: ChannelStream<Request>;
   private readonly endpoint: string;

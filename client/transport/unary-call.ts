@@ -6,26 +6,26 @@ import { onAbort } from "./on-abort.js";
 import type { EtcdErrorCode } from "./codes.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Login } from "./login.js";
-import type { Pending } from "./pending-list.js";
+import type { PendingItem } from "./pending-list.js";
 
-/** Share of a read's time-out after which the read is also sent to another server; the slow server may still answer first. */
+/** Share of a read's timeout after which the read is also sent to another server; the slow server may still answer first. */
 const readRetryShare = 0.5;
 
 /**
- * Share of a write's time-out after which the write is given up if its server is silent: with the default time-out of 5 s, within
+ * Share of a write's timeout after which the write is given up if its server is silent: with the default timeout of 5 s, within
  * 1.75 s, including a period of the timer.
  */
 const writeRetryShare = 0.3;
 
 /**
- * A server may consider the time-out passed this much before our deadline: the time-out is sent in whole milliseconds, and the
+ * A server may consider the timeout passed this much before our deadline: the timeout is sent in whole milliseconds, and the
  * server's clock has whole milliseconds.
  */
 const deadlineRoundingMs = 1;
 
 /** An attempt of a read at one server; another may follow when it is slow. */
 export interface ReadTry {
-  /** Called once per period while the server is silent or half of the time-out has passed. */
+  /** Called once per period while the server is silent or half of the timeout has passed. */
   onSlow(): void;
   /** The call of this attempt, by which it is given up. Set by the call. */
   call: Pick<ChannelCall, "cancel"> | undefined;
@@ -51,19 +51,19 @@ export interface CallingConnection {
   /** Whether the client was closed. */
   readonly isClosed: boolean;
   /** A call has ended. @param isAnswered whether its end shows that the server is alive */
-  onCallEnd(call: Pending, isAnswered: boolean): void;
+  onCallEnd(call: PendingItem, isAnswered: boolean): void;
 }
 
 /** A unary gRPC call to one server. */
-export class UnaryCall<Request, Response> implements Pending {
+export class UnaryCall<Request, Response> implements PendingItem {
   isListed = false;
-  before: Pending | undefined = undefined;
-  after: Pending | undefined = undefined;
+  before: PendingItem | undefined = undefined;
+  after: PendingItem | undefined = undefined;
   private call: ChannelCall | undefined = undefined;
   private cancelOnAbort: (() => void) | undefined = undefined;
   private isGivenUp = false;
   private isTimeOver = false;
-  private isCancelled = false;
+  private isCanceled = false;
 
   constructor(
     private readonly server: CalledServer,
@@ -77,11 +77,11 @@ export class UnaryCall<Request, Response> implements Pending {
     if (readTry !== undefined) readTry.call = this;
   }
 
-  /** Sends the request; the call may be cancelled from now on. */
+  /** Sends the request; the call may be canceled from now on. */
   sendRequest(request: Request): void {
     const { channel, clock, login } = this.server;
     const { signal, deadline } = this.limits;
-    // The transport sends the time-out to the server. grpc-js also enforces it, but by the machine's clock, so it is not sent
+    // The transport sends the timeout to the server. grpc-js also enforces it, but by the machine's clock, so it is not sent
     // with another clock.
     const sentTimeoutMs = clock === machineClock ? deadline - this.startedAt : undefined;
     const onEnd = (failure: Error | null, response: Response | undefined): void => this.endCall(failure, response);
@@ -96,7 +96,7 @@ export class UnaryCall<Request, Response> implements Pending {
   }
 
   cancel(): void {
-    this.isCancelled = true;
+    this.isCanceled = true;
     this.call?.cancel();
   }
 
@@ -134,7 +134,7 @@ export class UnaryCall<Request, Response> implements Pending {
 
   /** Whether this client ended the call, not the server or the connection. */
   private isOurs(failure: Error | null): boolean {
-    return this.isCancelled || this.isDeadline(failure);
+    return this.isCanceled || this.isDeadline(failure);
   }
 
   /** @param isClosed whether the client was closed */

@@ -88,7 +88,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
   private next: number;
   /** Events of revision `next` from fragments of which the last has not arrived. */
   private unfinished: Event[] = [];
-  /** The watch on the stream; undefined while it is cancelled because the buffer is full. */
+  /** The watch on the stream; undefined while it is canceled because the buffer is full. */
   private place: StreamWatch | undefined;
 
   constructor(
@@ -104,7 +104,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
     while (this.waiting.length === 0) {
       if (this.failure !== undefined) throw this.failure;
       if (this.isOver) return undefined;
-      this.place ??= this.stream.add(this); // the watch was cancelled, and all responses are taken
+      this.place ??= this.stream.add(this); // the watch was canceled, and all responses are taken
       await this.changed.wait(Infinity);
     }
     const arrival = this.waiting.shift();

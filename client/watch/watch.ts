@@ -34,7 +34,7 @@ export interface WatchDelivery {
   /** Let the server split responses that are too large for one message. Default: true. */
   readonly fragment?: boolean | undefined;
   /**
-   * Maximum size of the events that the program has not read yet, in bytes. Beyond it the watch is cancelled at the server, and
+   * Maximum size of the events that the program has not read yet, in bytes. Beyond it the watch is canceled at the server, and
    * the missing events are requested when the program has read the buffered ones: the memory is bounded, but a compaction may
    * remove events that a slow program has not read. Default: 4 MiB.
    */
@@ -111,7 +111,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
    * Waits until a server has created the watch. If no server can be reached, `ready` fails, but the watch keeps waiting.
    *
    * @returns the first revision that is watched
-   * @throws ConnectError if no server can be reached within the dial time-out, EtcdError "deadline-exceeded" if no server creates
+   * @throws ConnectError if no server can be reached within the dial timeout, EtcdError "deadline-exceeded" if no server creates
    * the watch in time
    */
   async whenReady({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {

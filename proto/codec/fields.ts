@@ -1,4 +1,4 @@
-const noBytes = new Uint8Array(0);
+export const noBytes = new Uint8Array(0);
 const scratch = new DataView(new ArrayBuffer(8));
 
 /** The scale of the last group of a number that is read without bigint: seven groups of seven bits. */

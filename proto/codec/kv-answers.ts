@@ -3,9 +3,7 @@
 import { PutResponse, RangeResponse } from "../generated/etcdserverpb/kv.js";
 import type { ResponseHeader } from "../generated/etcdserverpb/header.js";
 import type { KeyValue } from "../generated/mvccpb/kv.js";
-import { decoder, type Fields, type Mutable } from "./fields.js";
-
-const noBytes = new Uint8Array(0);
+import { decoder, type Fields, type Mutable, noBytes } from "./fields.js";
 
 const readHeader = (fields: Fields): ResponseHeader => {
   const header: Mutable<ResponseHeader> = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };

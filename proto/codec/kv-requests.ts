@@ -13,9 +13,7 @@ import {
   type RequestOp,
   TxnRequest,
 } from "../generated/etcdserverpb/kv.js";
-import { decoder, type Fields, type Mutable } from "./fields.js";
-
-const noBytes = new Uint8Array(0);
+import { decoder, type Fields, type Mutable, noBytes } from "./fields.js";
 
 /** Maximum depth of nested transactions; deeper messages are odd. */
 const maxDepth = 100;

@@ -13,8 +13,8 @@ export class ClientAnswers {
   }
 
   /** Records that a proposal or read was not accepted. */
-  refuse(what: Refusal["what"], number: number, reason: RefusalReason): void {
-    this.refusals.push({ what, number, reason });
+  refuse(kind: Refusal["kind"], number: number, reason: RefusalReason): void {
+    this.refusals.push({ kind, number, reason });
   }
 
   /** Returns the confirmed reads since the last call. */

@@ -285,8 +285,8 @@ export class RaftCore {
     this.refuseFor(reason, "proposal", proposal);
   }
 
-  private refuseFor(reason: RefusalReason | undefined, what: Refusal["what"], number: number): void {
-    if (reason !== undefined) this.answers.refuse(what, number, reason);
+  private refuseFor(reason: RefusalReason | undefined, kind: Refusal["kind"], number: number): void {
+    if (reason !== undefined) this.answers.refuse(kind, number, reason);
   }
 
   private onTick(): void {

@@ -198,7 +198,7 @@ export type RefusalReason = "no-leader" | "too-many" | "transferring" | "changin
 
 /** A proposal or read that was not accepted. Nothing of it is in any log; the caller may try again. */
 export interface Refusal {
-  readonly what: "proposal" | "read";
+  readonly kind: "proposal" | "read";
   /** The caller's number of the proposal or read. */
   readonly number: number;
   readonly reason: RefusalReason;

@@ -117,7 +117,7 @@ export type Found =
   | { readonly kind: "damage"; readonly offset: number; readonly reason: string };
 
 /** The context of a record. */
-export interface Place {
+export interface RecordContext {
   /** The start of the record before; undefined for the first of a segment. */
   readonly previousStart: number | undefined;
   /** The checksum of the record before. */
@@ -125,11 +125,12 @@ export interface Place {
 }
 
 /** Reads the record at `start` of a whole segment. The parts of the payload are moved together within `segment`. */
-export const readRecord = (segment: Uint8Array, start: number, place: Place): Found => {
+export const readRecord = (segment: Uint8Array, start: number, context: RecordContext): Found => {
   const header = segment.subarray(start, start + recordHeaderBytes);
-  if (firstNonZero(header, 0, header.length) === undefined) return readEmptyPlace(segment, start, place.previousStart);
+  if (firstNonZero(header, 0, header.length) === undefined)
+    return readEmptyPlace(segment, start, context.previousStart);
   const view = new DataView(segment.buffer, segment.byteOffset, segment.byteLength);
-  if (crc32(header.subarray(4), place.seed) !== view.getUint32(start))
+  if (crc32(header.subarray(4), context.seed) !== view.getUint32(start))
     return damage(start, "the checksum of the record's header is wrong");
   const length = recordHeaderBytes + view.getUint32(start + 8);
   const end = recordEnd(start, length);
@@ -140,7 +141,7 @@ export const readRecord = (segment: Uint8Array, start: number, place: Place): Fo
   if (padding !== undefined) return damage(padding, "not zero between two records");
   const checksum = view.getUint32(start + 4);
   gather(segment, start, length);
-  if (crc32(segment.subarray(start + 8, start + length), place.seed) !== checksum)
+  if (crc32(segment.subarray(start + 8, start + length), context.seed) !== checksum)
     return damage(start, "the record's checksum is wrong");
   const payload = segment.subarray(start + recordHeaderBytes, start + length);
   return { kind: "record", type: view.getUint8(start + 12), payload, checksum, end };

@@ -11,7 +11,7 @@ export interface AccessParts {
   readonly reads: Pick<Reads, "startRead">;
 }
 
-type Failing = Pick<ResultHandler<never>, "onError">;
+type ErrorHandler = Pick<ResultHandler<never>, "onError">;
 
 /** Authenticates callers and checks their rights at the state that this member has applied. */
 export class Access {
@@ -69,11 +69,11 @@ export class Access {
 
   /**
    * Calls `run` if the caller has the rights that `check` asks for: at once, or once the caller is authenticated. Later errors
-   * go to `failing`. Nothing is applied between `check` and `run`.
+   * go to `errorHandler`. Nothing is applied between `check` and `run`.
    *
    * @throws ServerError if the caller is refused at once
    */
-  runIfAllowed(caller: Caller, check: (rights: Rights) => void, run: () => void, failing: Failing): void {
+  runIfAllowed(caller: Caller, check: (rights: Rights) => void, run: () => void, errorHandler: ErrorHandler): void {
     if (!this.isOn) return run();
     this.runWithIdentity(
       caller,
@@ -81,24 +81,24 @@ export class Access {
         if (this.isOn) check(new Rights(this.auth, identity));
         run();
       },
-      failing,
+      errorHandler,
     );
   }
 
   /**
    * Calls `run` with the user for whom the caller's changes are proposed: at once, or once the caller is authenticated. Later
-   * errors go to `failing`. Called only while `isOn`.
+   * errors go to `errorHandler`. Called only while `isOn`.
    *
    * @throws ServerError as `identify`; `user-name-empty` if the caller has no token and no certificate
    */
-  runWithUser(caller: Caller, run: (user: ProposalUser) => void, failing: Failing): void {
-    this.runWithIdentity(caller, (identity) => run(new Rights(this.auth, identity).checkUser()), failing);
+  runWithUser(caller: Caller, run: (user: ProposalUser) => void, errorHandler: ErrorHandler): void {
+    this.runWithIdentity(caller, (identity) => run(new Rights(this.auth, identity).checkUser()), errorHandler);
   }
 
-  /** Calls `run` with the identity of a caller, at once or later; later errors go to `failing`. Throws as `identify`. */
-  runWithIdentity(caller: Caller, run: (identity: Identity | undefined) => void, failing: Failing): void {
+  /** Calls `run` with the identity of a caller, at once or later; later errors go to `errorHandler`. Throws as `identify`. */
+  runWithIdentity(caller: Caller, run: (identity: Identity | undefined) => void, errorHandler: ErrorHandler): void {
     const identity = this.identify(caller);
-    if (identity instanceof Promise) identity.then(run).catch((error: unknown) => failing.onError(error));
+    if (identity instanceof Promise) identity.then(run).catch((error: unknown) => errorHandler.onError(error));
     else run(identity);
   }
 

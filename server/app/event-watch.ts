@@ -1,6 +1,6 @@
 import { RawEvent, type WatchCreateRequest } from "../../proto/index.js";
 import type { WatchBatch } from "../../store/index.js";
-import { type Caller, ServerError } from "../base/index.js";
+import { type Caller, noBytes, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
 import type { WatchView, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 
@@ -11,8 +11,6 @@ export interface EventTaker {
   /** Receives an event. @returns true: the event ends the watch */
   takeEvent(event: RawEvent): boolean;
 }
-
-const noBytes = new Uint8Array();
 
 /** An internal watch of the member, which ends at a certain event. */
 export class EventWatch implements WatchListener {

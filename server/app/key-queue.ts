@@ -13,7 +13,7 @@ import {
   WatchCreateRequest_FilterType as Filter,
 } from "../../proto/index.js";
 import { type Answer, type LeaseId, leaseIdFrom, type Revision } from "../../store/index.js";
-import { type Caller, maxQueuedCalls, ServerError } from "../base/index.js";
+import { type Caller, maxQueuedCalls, noBytes, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
 import { EventWatch } from "./event-watch.js";
 import { resultOf } from "./result-of.js";
@@ -23,8 +23,6 @@ export type QueueOperations = Pick<Application, "range" | "txn" | "deleteRange" 
 
 /** The TTL of a lease that is granted to a request without a lease, in seconds; as in etcd. */
 const ownLeaseSeconds = 60n;
-
-const noBytes = new Uint8Array();
 
 /** A client's call until its answer or cancellation. */
 export interface QueuedCall {

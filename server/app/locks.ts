@@ -6,11 +6,9 @@ import {
   type UnlockResponse,
 } from "../../proto/index.js";
 import { type Answer, leaseIdFrom } from "../../store/index.js";
-import { type Caller, ServerError } from "../base/index.js";
+import { type Caller, noBytes, ServerError } from "../base/index.js";
 import type { KeyQueue, Place, QueueOperations, QueuedCall } from "./key-queue.js";
 import { resultOf } from "./result-of.js";
-
-const noBytes = new Uint8Array();
 
 /** etcd's Lock: a queue of keys. The owner of the first key holds the lock. */
 export class Locks {

@@ -10,7 +10,7 @@ import {
   type User,
 } from "../../proto/index.js";
 import type { TableRow } from "../../store/index.js";
-import { ServerError, type ServerErrorCode } from "../base/index.js";
+import { noBytes, ServerError, type ServerErrorCode } from "../base/index.js";
 import { type AuthRows, statusRow, type Stored, storedRoleOf, storedUserOf } from "./auth-rows.js";
 import { endOf, isOpenEnded, keyText } from "./key-range.js";
 import { compareNames, root } from "./names.js";
@@ -26,7 +26,6 @@ export const maxPermissions = 1_000;
 export const maxAuthBytes = 16 * 1024 * 1024;
 
 const firstRevision = 1n;
-const noBytes = new Uint8Array();
 
 /**
  * Users, roles and permissions, and whether authentication is on. Deterministic: the same changes give the same state, and the

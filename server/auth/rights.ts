@@ -2,7 +2,7 @@
 
 import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from "../../proto/index.js";
 import { type LeaseId, leaseIdFrom } from "../../store/index.js";
-import { ServerError } from "../base/index.js";
+import { noBytes, ServerError } from "../base/index.js";
 import type { AuthState } from "./auth-state.js";
 import type { Identity } from "./identity.js";
 import type { KeyRange } from "./key-range.js";
@@ -14,8 +14,6 @@ export interface LeasedKeys {
   /** Returns the first key attached to a lease, at or after `from`; undefined: there is none, or no such lease. */
   firstAttachedKey(id: LeaseId, from: string): string | undefined;
 }
-
-const noBytes = new Uint8Array();
 
 /** The rights of a request's user at the current state. Every method throws a ServerError if the user lacks the right. */
 export class Rights {

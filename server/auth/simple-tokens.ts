@@ -1,3 +1,4 @@
+import { noBytes } from "../base/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { LogIndex } from "../../raft/index.js";
 import type { AuthState } from "./auth-state.js";
@@ -97,5 +98,3 @@ export const dropReplacedTokens = (tokens: TokenSource, before: AuthState, after
       tokens.dropUser(name);
   }
 };
-
-const noBytes = new Uint8Array();

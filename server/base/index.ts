@@ -46,6 +46,7 @@ export {
   type LogLevel,
 } from "./logger.js";
 export { asStartError, damageAdvice } from "./open-failure.js";
+export { noBytes } from "./no-bytes.js";
 export { NumberTable } from "./number-table.js";
 export { refusalCounter } from "./refusal-counter.js";
 export type { ResultHandler } from "./result-handler.js";

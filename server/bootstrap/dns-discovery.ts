@@ -20,7 +20,7 @@ export interface SearchEnvironment {
 }
 
 /** A member of one record: its name, or a number if it is another member, and its URL. */
-interface Entry {
+interface DiscoveredMember {
   readonly name: string;
   readonly url: string;
 }
@@ -62,7 +62,7 @@ export const discoverMembers = async (
   return members;
 };
 
-const membersOf = (entries: readonly Entry[]): readonly InitialMember[] =>
+const membersOf = (entries: readonly DiscoveredMember[]): readonly InitialMember[] =>
   [...new Set(entries.map(({ name }) => name))].map((name) => ({
     name,
     peerUrls: entries
@@ -82,7 +82,7 @@ const entriesOf = async (
   question: Question,
   asker: Asker,
   environment: SearchEnvironment,
-): Promise<readonly Entry[] | string> => {
+): Promise<readonly DiscoveredMember[] | string> => {
   try {
     return await entriesNamed(question, await ownUrls(asker, environment.resolver), asker.name, environment);
   } catch (error) {
@@ -108,10 +108,10 @@ const entriesNamed = async (
   own: ReadonlyMap<string, MemberUrl>,
   ownName: string,
   environment: SearchEnvironment,
-): Promise<readonly Entry[]> => {
+): Promise<readonly DiscoveredMember[]> => {
   const { scheme, service } = question;
   const context = `error querying DNS SRV records for _${service}`;
-  const entries: Entry[] = [];
+  const entries: DiscoveredMember[] = [];
   let failure: string | undefined;
   let number = 0;
   for (const { name: host, port } of await recordsOf(context, question, environment)) {

@@ -1,24 +1,23 @@
 import { maxUnsentBytes, maxUnsentMessages } from "../base/index.js";
 import {
   type BidiMethod,
+  type BidiResponseStream,
   decodeWith,
   type GrpcStatus,
   type Labelled,
   type RequestSink,
-  type BidiResponseStream,
+  type ServerResponseStream,
   type ServerStreamMethod,
   statusCode,
-  type ServerResponseStream,
 } from "../rpc/index.js";
 import type { ClientSide } from "./client-side.js";
 import { type GatewayContext, GatewayCall } from "./gateway-call.js";
 import { httpStatusOf, statusJson } from "./http-status.js";
 import type { MethodSchema } from "./message-schema.js";
 import { jsonOf } from "./message-writer.js";
-import { answerFields, errorFields } from "./unary-gateway-call.js";
+import { answerFields, errorFields, noBytes } from "./unary-gateway-call.js";
 
 const ok: GrpcStatus = { code: statusCode.ok, details: "" };
-const noBytes = Buffer.alloc(0);
 
 /** A call with a stream of responses: a line of JSON for each message. */
 abstract class LinesCall extends GatewayCall {

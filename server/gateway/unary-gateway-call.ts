@@ -24,7 +24,8 @@ export const answerFields = {
   "Grpc-Metadata-Content-Type": "application/grpc",
 };
 const jsonFields = { "Content-Type": "application/json" };
-const noBytes = Buffer.alloc(0);
+/** An empty body. */
+export const noBytes = Buffer.alloc(0);
 
 /** Returns the header fields of an answer with this status. */
 export const errorFields = ({ code, details }: GrpcStatus): Readonly<Record<string, string>> =>

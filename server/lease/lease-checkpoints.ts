@@ -10,7 +10,7 @@ const maxCheckpointsUnderWay = 4;
 const maxClearsPerEntry = 500;
 
 /** A renewal that is answered once no member has an earlier remaining time of the lease. */
-interface Clearing {
+interface ClearRequest {
   readonly term: LeaseTerm;
   readonly lease: Lease;
   readonly settle: (isCleared: boolean) => void;
@@ -24,7 +24,7 @@ interface Clearing {
 export class LeaseCheckpoints {
   private underWay = 0;
   /** The renewals of this turn; bounded by the calls that the leader serves. */
-  private clearings: Clearing[] = [];
+  private clearRequests: ClearRequest[] = [];
 
   constructor(
     private readonly clock: Pick<Clock, "soon">,
@@ -44,18 +44,18 @@ export class LeaseCheckpoints {
 
   /** Restores the TTL of a renewed lease on all members. @param settle called once, later */
   clear(term: LeaseTerm, lease: Lease, settle: (isCleared: boolean) => void): void {
-    if (this.clearings.push({ term, lease, settle }) === 1) this.clock.soon(() => this.flush());
+    if (this.clearRequests.push({ term, lease, settle }) === 1) this.clock.soon(() => this.flush());
   }
 
   private flush(): void {
-    const all = this.clearings;
-    this.clearings = [];
+    const all = this.clearRequests;
+    this.clearRequests = [];
     for (let from = 0; from < all.length; from += maxClearsPerEntry) {
       const some = all.slice(from, from + maxClearsPerEntry);
       const [first] = some;
       if (first === undefined) return;
       const isSameTerm = some.every(({ term }) => term === first.term);
-      const settle = (isCleared: boolean): void => some.forEach((clearing) => clearing.settle(isCleared));
+      const settle = (isCleared: boolean): void => some.forEach((request) => request.settle(isCleared));
       if (!isSameTerm) settle(false);
       else
         this.propose(

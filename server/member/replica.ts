@@ -247,7 +247,7 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   onRefusal(refusal: Refusal): void {
-    if (refusal.what === "proposal") this.proposals.onRefusal(refusal);
+    if (refusal.kind === "proposal") this.proposals.onRefusal(refusal);
     else this.reads.onRefusal(refusal.number);
   }
 

@@ -10,7 +10,7 @@ import {
   maxHelloBytes,
   type Incarnation,
   type Purpose,
-  type Refusal,
+  type HelloRefusal,
 } from "./hello.js";
 
 /** The time after which a connection without an answer to the hello is closed, in milliseconds. */
@@ -31,7 +31,7 @@ export interface DialOptions {
 /** Receives the events of a dialled connection. */
 export interface DialListener {
   /** Reports the answer to the hello: a refusal, or undefined if accepted. */
-  onAnswer(refusal: Refusal | undefined): void;
+  onAnswer(refusal: HelloRefusal | undefined): void;
   /** Reports a later payload: a keepalive, or the progress of a snapshot. */
   onPayload(payload: Buffer): void;
   /** Reports, once, that the connection closed or could not be made, also after `destroy`. */

@@ -66,7 +66,7 @@ export const decodeHello = (bytes: Buffer): Hello | undefined => {
 };
 
 /** A refused hello. */
-export interface Refusal {
+export interface HelloRefusal {
   /** The reason, for the log of the dialling member. */
   readonly reason: string;
   /** True if the data directory of the dialling member is stale: it must stop. */
@@ -77,11 +77,11 @@ export interface Refusal {
 const staleMark = "\x01";
 
 /** Encodes the answer to a hello: empty if accepted, else the reason. */
-export const encodeHelloAnswer = (refusal: Refusal | undefined): Buffer =>
+export const encodeHelloAnswer = (refusal: HelloRefusal | undefined): Buffer =>
   Buffer.from(refusal === undefined ? "" : (refusal.isStale ? staleMark : "") + refusal.reason, "utf8");
 
 /** Decodes the answer to a hello; undefined if accepted. */
-export const decodeHelloAnswer = (bytes: Buffer): Refusal | undefined => {
+export const decodeHelloAnswer = (bytes: Buffer): HelloRefusal | undefined => {
   if (bytes.length === 0) return undefined;
   const text = bytes.toString("utf8");
   const isStale = text.startsWith(staleMark);

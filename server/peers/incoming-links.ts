@@ -12,7 +12,7 @@ import {
   peerProtocolVersion,
   keepaliveMs,
   type Hello,
-  type Refusal,
+  type HelloRefusal,
 } from "./hello.js";
 import type { OutgoingLink } from "./outgoing-link.js";
 import type { PeerAdmission } from "./peer-admission.js";
@@ -158,7 +158,7 @@ export class IncomingLinks {
     return (payload) => channel.push(payload);
   }
 
-  private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
+  private refuse(socket: Socket, hello: Hello | undefined, refusal: HelloRefusal | undefined): void {
     const { reason = "", isStale = false } = refusal ?? {};
     this.logOnce(refusedLine, isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
     writeFrames(socket, [encodeHelloAnswer(refusal)]);
@@ -172,7 +172,7 @@ export class IncomingLinks {
     this.options.logger.warn(line, { reason });
   }
 
-  private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
+  private async reasonToRefuse(hello: Hello | undefined): Promise<HelloRefusal | undefined> {
     const reason = this.mismatchOf(hello);
     if (hello === undefined || reason !== "") return { reason, isStale: false };
     return this.options.incarnations.admitPeer(hello.from, hello.incarnation);

@@ -2,7 +2,7 @@
 
 export { formatPeersFile, parsePeersFile, PeerIncarnations, type PeersFile } from "./peer-incarnations.js";
 export { ChannelClosedError, type SnapshotChannel } from "./channel.js";
-export type { Incarnation, Refusal } from "./hello.js";
+export type { Incarnation, HelloRefusal } from "./hello.js";
 export { Peers, type Peer, type PeersOptions } from "./peers.js";
 export { PeerStats, PeerTraffic } from "./peer-stats.js";
 export type { PeerAdmission } from "./peer-admission.js";

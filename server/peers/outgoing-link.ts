@@ -3,7 +3,7 @@ import { formatId, type Logger, type PortAddress } from "../base/index.js";
 import { handshakeFailure, isTlsError } from "../tls/index.js";
 import { dial, type DialListener, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
-import { keepaliveMs, type Refusal } from "./hello.js";
+import { keepaliveMs, type HelloRefusal } from "./hello.js";
 import type { PeerTraffic } from "./peer-stats.js";
 import type { PeersListener } from "./peers-listener.js";
 
@@ -121,7 +121,7 @@ export class OutgoingLink implements DialListener {
     this.socket = dial(address, "messages", this.options, this);
   }
 
-  onAnswer(refusal: Refusal | undefined): void {
+  onAnswer(refusal: HelloRefusal | undefined): void {
     if (refusal !== undefined) {
       this.onRefused(refusal);
       this.retryMs = longestRetryMs;
@@ -147,7 +147,7 @@ export class OutgoingLink implements DialListener {
     this.onSocketClosed();
   }
 
-  private onRefused({ reason, isStale }: Refusal): void {
+  private onRefused({ reason, isStale }: HelloRefusal): void {
     const { to, logger } = this.options;
     if (isStale) this.listener?.onFenced(reason);
     if (this.refusedBecause === reason) return; // the link is dialled every second; one line is enough

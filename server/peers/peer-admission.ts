@@ -1,5 +1,5 @@
 import type { MemberId } from "../../raft/index.js";
-import type { Incarnation, Refusal } from "./hello.js";
+import type { Incarnation, HelloRefusal } from "./hello.js";
 
 /** The incarnations of this member and of its peers; `PeerIncarnations` implements it. */
 export interface PeerAdmission {
@@ -11,5 +11,5 @@ export interface PeerAdmission {
    *
    * @returns the refusal; undefined if the peer is admitted
    */
-  admitPeer(member: MemberId, incarnation: Incarnation): Promise<Refusal | undefined>;
+  admitPeer(member: MemberId, incarnation: Incarnation): Promise<HelloRefusal | undefined>;
 }

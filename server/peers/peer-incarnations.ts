@@ -1,7 +1,7 @@
 import type { MemberId } from "../../raft/index.js";
 import { describeStale, errorText, formatId, StaleDirectoryError, StartError } from "../base/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
-import type { Incarnation, Refusal } from "./hello.js";
+import type { Incarnation, HelloRefusal } from "./hello.js";
 import type { PeerAdmission } from "./peer-admission.js";
 
 // Raft relies on each member's durable state (paper §5.1, figure 2). A member whose data directory was emptied, or is an older
@@ -69,7 +69,7 @@ export class PeerIncarnations implements PeerAdmission {
     this.applied = applied;
   }
 
-  async admitPeer(member: MemberId, incarnation: Incarnation): Promise<Refusal | undefined> {
+  async admitPeer(member: MemberId, incarnation: Incarnation): Promise<HelloRefusal | undefined> {
     const refusal = this.reasonStale(member, incarnation);
     if (refusal !== undefined || this.saved.get(member)?.start === incarnation.start) return refusal;
     this.file.incarnations.set(member, incarnation);
@@ -93,9 +93,9 @@ export class PeerIncarnations implements PeerAdmission {
     await this.lastWrite;
   }
 
-  private reasonStale(member: MemberId, incarnation: Incarnation): Refusal | undefined {
+  private reasonStale(member: MemberId, incarnation: Incarnation): HelloRefusal | undefined {
     const known = this.file.incarnations.get(member);
-    const staleRefusal = (reason: string): Refusal => ({ reason, isStale: true });
+    const staleRefusal = (reason: string): HelloRefusal => ({ reason, isStale: true });
     if (known !== undefined && known.directory !== incarnation.directory)
       return staleRefusal(`${this.name} has seen start ${known.start} of another data directory`);
     const lastStart = Math.max(known?.start ?? 0, this.applied?.incarnationOf(member) ?? 0);

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import type { PortAddress } from "../base/index.js";
 import { dial, type DialListener, type DialOptions } from "./dial.js";
-import type { Refusal } from "./hello.js";
+import type { HelloRefusal } from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 
 /** The connections dialled to send snapshots, one per snapshot. */
@@ -59,7 +59,7 @@ class SnapshotDial implements DialListener {
     this.sockets.add(this.socket);
   }
 
-  onAnswer(refusal: Refusal | undefined): void {
+  onAnswer(refusal: HelloRefusal | undefined): void {
     const { socket } = this;
     if (socket === undefined) return; // an answer arrives after `dial` has returned
     if (refusal === undefined) {

@@ -14,7 +14,7 @@ import {
 import type { Command, CommandKind, CommandOf, ResultsByKind } from "./command.js";
 import { Sweeper } from "./sweeper.js";
 
-interface Pending<Result> {
+interface PendingProposal<Result> {
   readonly kind: CommandKind;
   readonly data: Uint8Array;
   /** The decoded contents of `data`, if they are cached. */
@@ -85,7 +85,7 @@ export class Proposals<Results extends ResultsByKind> {
   /** The durations from a proposal to its end. An applied proposal counts as a success, whatever its result. */
   readonly durations = new DurationsByKind<CommandKind>(exponentialBounds(0.001, 2, 14));
   /** The pending proposals by sequence. */
-  private readonly pending = new NumberTable<Pending<Results[CommandKind]>>();
+  private readonly pending = new NumberTable<PendingProposal<Results[CommandKind]>>();
   /** The sequence below which every proposal has ended. */
   private answeredBelow = 1;
   /** The sequence after the last applied one: most are applied in order. */
@@ -234,7 +234,7 @@ export class Proposals<Results extends ResultsByKind> {
     const data = encodeWithin(maxBytes, proposal);
     this.sequence = sequence;
     const now = this.options.clock.now();
-    const pending: Pending<Results[CommandKind]> = {
+    const pending: PendingProposal<Results[CommandKind]> = {
       kind: command.$case,
       data,
       proposal: this.isKept(proposal, data) ? proposal : undefined,
@@ -255,14 +255,14 @@ export class Proposals<Results extends ResultsByKind> {
     else this.send(sequence, pending, now);
   }
 
-  private send(sequence: number, pending: Pending<unknown>, now: number): void {
+  private send(sequence: number, pending: PendingProposal<unknown>, now: number): void {
     pending.copies++;
     pending.sentAt = now;
     this.node.propose(sequence, pending.data);
   }
 
   /** Marks a proposal as not sent to the present leader. */
-  private takeBack(pending: Pending<unknown>): void {
+  private takeBack(pending: PendingProposal<unknown>): void {
     this.repeats.uncountRepeat(pending);
     pending.sentAt = undefined;
     this.hasUnsent = true;
@@ -320,7 +320,11 @@ export class Proposals<Results extends ResultsByKind> {
     pending.handler.onError(error);
   }
 
-  private takePending(sequence: number, isApplied: boolean, now: number): Pending<Results[CommandKind]> | undefined {
+  private takePending(
+    sequence: number,
+    isApplied: boolean,
+    now: number,
+  ): PendingProposal<Results[CommandKind]> | undefined {
     if (isApplied) this.nextToApply = sequence + 1;
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // ended before, at its deadline
@@ -359,7 +363,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /** Iterates over the pending proposals in order, including later additions: the first one has the nearest deadline. */
-  private *pendingInOrder(): Generator<readonly [sequence: number, Pending<Results[CommandKind]>]> {
+  private *pendingInOrder(): Generator<readonly [sequence: number, PendingProposal<Results[CommandKind]>]> {
     for (let sequence = this.floor(); sequence <= this.sequence; sequence++) {
       const pending = this.pending.get(sequence);
       if (pending !== undefined) yield [sequence, pending];
@@ -373,7 +377,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   /** Returns the error of a proposal at its deadline. An election since then is named as the likely cause, as in etcd. */
-  private overdueError({ copies, beganUnder }: Pending<unknown>): ServerError {
+  private overdueError({ copies, beganUnder }: PendingProposal<unknown>): ServerError {
     if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
     if (this.leader !== noMember && beganUnder !== this.elections)
       return new ServerError("leader-lost", "the leader changed before it was committed");

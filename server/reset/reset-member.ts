@@ -10,8 +10,8 @@ import {
   findLostMember,
   recordedIncarnationsOf,
   type LostMember,
-  readWholeMember,
-  type WholeMember,
+  readSurvivor,
+  type SurvivingMember,
 } from "./survivors.js";
 
 /** The options of `resetMember`. */
@@ -45,12 +45,12 @@ export interface ResetReport {
 export const resetMember = async ({ dataDir, others, temporary }: ResetOptions): Promise<ResetReport> => {
   const locks: DirectoryLock[] = [];
   try {
-    const whole = others.map((other) => ({ other, files: new DirectoryFiles(machineDisk, other) }));
-    for (const { other, files } of whole) locks.push(await lockOther(other, files));
+    const directories = others.map((other) => ({ other, files: new DirectoryFiles(machineDisk, other) }));
+    for (const { other, files } of directories) locks.push(await lockOther(other, files));
     const target = new DirectoryFiles(machineDisk, dataDir);
     locks.push(await lockTarget(dataDir, target));
-    const survivors: WholeMember[] = [];
-    for (const { other, files } of whole) survivors.push(await readWholeMember(other, files, temporary));
+    const survivors: SurvivingMember[] = [];
+    for (const { other, files } of directories) survivors.push(await readSurvivor(other, files, temporary));
     const lost = findLostMember(survivors, await readHint(target));
     return await rebuild(dataDir, target, survivors, lost);
   } catch (error) {
@@ -91,7 +91,7 @@ const readHint = async (target: DirectoryFiles): Promise<PeersFile | undefined> 
 const rebuild = async (
   dataDir: string,
   target: DirectoryFiles,
-  survivors: readonly WholeMember[],
+  survivors: readonly SurvivingMember[],
   lost: LostMember,
 ): Promise<ResetReport> => {
   const { source, hardState } = rebuildFrom(survivors);

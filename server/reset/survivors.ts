@@ -1,4 +1,4 @@
-// Checks the members from which a lost one is rebuilt: whether each of them is whole, and what they have recorded of the lost
+// Checks the members from which a lost one is rebuilt: whether each of them has lost nothing, and what they have recorded of the lost
 // one.
 
 import { type MemberId, type Survivor } from "../../raft/index.js";
@@ -7,8 +7,8 @@ import type { DirectoryFiles } from "../data-dir/index.js";
 import type { Incarnation, PeersFile } from "../peers/index.js";
 import { examineFiles, type MemberState } from "../verify/index.js";
 
-/** A member with a complete directory. */
-export interface WholeMember extends MemberState, Survivor {
+/** A survivor with its directory. */
+export interface SurvivingMember extends MemberState, Survivor {
   readonly dataDir: string;
   readonly files: DirectoryFiles;
 }
@@ -29,11 +29,11 @@ export interface LostMember {
  * @param temporary a folder for a copy of the store
  * @throws StartError if it has lost data, or was never started
  */
-export const readWholeMember = async (
+export const readSurvivor = async (
   dataDir: string,
   files: DirectoryFiles,
   temporary: string,
-): Promise<WholeMember> => {
+): Promise<SurvivingMember> => {
   const { findings, state } = await examineFiles(files, temporary);
   if (state !== undefined) return { ...state, dataDir, files };
   const wrong = findings.find(({ advice }) => advice !== undefined);
@@ -53,7 +53,7 @@ const refusalReason = "an acknowledged write may be on no other member, so nothi
  * @returns the missing member
  * @throws StartError
  */
-export const findLostMember = (others: readonly WholeMember[], hint: PeersFile | undefined): LostMember => {
+export const findLostMember = (others: readonly SurvivingMember[], hint: PeersFile | undefined): LostMember => {
   const [first] = others;
   if (first === undefined)
     throw new StartError("the cluster has one member only, so no other member has its data: start an empty cluster");
@@ -80,7 +80,11 @@ export const findLostMember = (others: readonly WholeMember[], hint: PeersFile |
 };
 
 /** Checks a member's directory against all records of its incarnations. */
-const checkCurrent = (member: WholeMember, others: readonly WholeMember[], hint: PeersFile | undefined): void => {
+const checkCurrent = (
+  member: SurvivingMember,
+  others: readonly SurvivingMember[],
+  hint: PeersFile | undefined,
+): void => {
   const { dataDir, memberId, peers, incarnation } = member;
   const notes = [...others.map((other) => other.peers), ...(hint === undefined ? [] : [hint])];
   for (const { start, directory } of notes.flatMap(({ incarnations }) => incarnations.get(memberId) ?? [])) {
@@ -98,7 +102,7 @@ const staleError = (dataDir: string, own: number, known: number): StartError =>
   new StartError(`${dataDir} is stale: ${describeStale(own, known, "another member")}: ${refusalReason}`);
 
 /** Returns the newest incarnation of each member that another member has recorded. */
-export const recordedIncarnationsOf = (members: readonly WholeMember[]): Map<MemberId, Incarnation> => {
+export const recordedIncarnationsOf = (members: readonly SurvivingMember[]): Map<MemberId, Incarnation> => {
   const met = new Map<MemberId, Incarnation>();
   for (const { memberId } of members)
     for (const { peers } of members) {

@@ -1,6 +1,7 @@
 // Encodes messages of many keys in slices: a turn of the event loop for each ten thousand keys. The generated code encodes a
 // whole message at once.
 
+import { noBytes } from "../base/index.js";
 import {
   encodeDeleteRangeResponse,
   encodeHeader,
@@ -181,30 +182,29 @@ export function* listPieces(whole: LargeList, shouldYield: ShouldYield): Sliced<
 
 /** Items between two checks of a piece's size. */
 const itemsPerLook = 16;
-const noBytes = new Uint8Array(0);
 
 interface Target {
   readonly bytes: Buffer;
   at: number;
 }
 
-interface Writing {
+interface WriteContext {
   readonly target: Target;
   readonly sizes: ReadonlyMap<Part, number>;
   readonly shouldYield: ShouldYield;
 }
 
-function* writeAll(parts: readonly Part[], writing: Writing): Sliced<void> {
+function* writeAll(parts: readonly Part[], context: WriteContext): Sliced<void> {
   for (const part of parts) {
-    if (part instanceof Uint8Array) writeBytes(part, writing.target);
+    if (part instanceof Uint8Array) writeBytes(part, context.target);
     else if ("parts" in part) {
-      writeTag(part.tag, writing.sizes.get(part) ?? 0, writing.target);
-      yield* writeAll(part.parts, writing);
+      writeTag(part.tag, context.sizes.get(part) ?? 0, context.target);
+      yield* writeAll(part.parts, context);
     } else
       for (const item of part.items) {
-        writeTag(part.tag, item.length, writing.target);
-        writeBytes(item, writing.target);
-        if (writing.shouldYield(1 + item.length / bytesPerKey)) yield;
+        writeTag(part.tag, item.length, context.target);
+        writeBytes(item, context.target);
+        if (context.shouldYield(1 + item.length / bytesPerKey)) yield;
       }
   }
 }

@@ -54,7 +54,7 @@ export const encodedAlready: Encoder<Uint8Array | ListMessage> = {
 };
 
 /** Returns the handler that sends an operation's result as the answer to a call. */
-export type Answering<Result, Response> = (reply: Reply<Response>) => ResultHandler<Result>;
+export type HandlerFactory<Result, Response> = (reply: Reply<Response>) => ResultHandler<Result>;
 
 /** Sends a result unchanged. */
 export const sendPlain = <Response>(reply: Reply<Response>): ResultHandler<Response> => ({
@@ -73,7 +73,7 @@ export interface UnaryMethod<Request = never, Result = never, Response = unknown
   readonly encode: (response: Response) => Uint8Array;
   /** Serves a request; calls `handler` with the result, or throws. */
   readonly handle: (call: Call, request: Request, handler: ResultHandler<Result>) => void;
-  readonly answer: Answering<Result, Response>;
+  readonly answer: HandlerFactory<Result, Response>;
   /** Whether the method only reads: its answer may be refused for lack of room. */
   readonly isRead: boolean;
 }
@@ -146,7 +146,7 @@ export const unary = <Request, Result, Response>(
   request: Decoder<Request>,
   response: Encoder<Response>,
   handle: UnaryMethod<Request, Result, Response>["handle"],
-  answer: Answering<Result, Response>,
+  answer: HandlerFactory<Result, Response>,
   isRead = false,
 ): Method => ({
   kind: "unary",
@@ -165,7 +165,7 @@ export const unaryRead = <Request, Result, Response>(
   request: Decoder<Request>,
   response: Encoder<Response>,
   handle: UnaryMethod<Request, Result, Response>["handle"],
-  answer: Answering<Result, Response>,
+  answer: HandlerFactory<Result, Response>,
 ): Method => unary(path, request, response, handle, answer, true);
 
 /** Builds a server-streaming method from codecs and a handler. */

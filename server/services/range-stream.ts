@@ -1,3 +1,4 @@
+import { noBytes } from "../base/index.js";
 import { encodeRangeEnd, rangeRequestDecoder } from "../../proto/index.js";
 import type { Application, ChunkReceiver, RangeChunk } from "../app/index.js";
 import {
@@ -38,7 +39,6 @@ class ChunkResponder implements ChunkReceiver {
   }
 }
 
-const noBytes = new Uint8Array();
 /** The tag of the field `range_response`. */
 const rangeResponseTag = 0x0a;
 

@@ -2,7 +2,7 @@ import type { ResponseHeader } from "../../proto/index.js";
 import type { Answer, KvStore, Sliced, ShouldYield } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 import {
-  type Answering,
+  type HandlerFactory,
   encodeParts,
   type LargeList,
   type ListMessage,
@@ -53,12 +53,12 @@ export class ResponseSender {
   sendEncoded<Response>(
     encode: Encode<Response>,
     asMessage?: AsMessage<Response>,
-  ): Answering<Answer<Response>, Uint8Array | ListMessage> {
+  ): HandlerFactory<Answer<Response>, Uint8Array | ListMessage> {
     return (reply) => new EncodedAnswer(this.headers, reply, encode, asMessage);
   }
 
   /** Returns a handler factory that sends the result at once, or, if it is large, encodes it in slices first. */
-  sendInSlices<Response>(format: ListFormat<Response>): Answering<Answer<Response>, Uint8Array | ListMessage> {
+  sendInSlices<Response>(format: ListFormat<Response>): HandlerFactory<Answer<Response>, Uint8Array | ListMessage> {
     return (reply) => new ListAnswer(this, reply, format);
   }
 

@@ -1,6 +1,7 @@
 // Encodes the answers of a watch stream. Watchers of the same keys get the same message except for the watch id, so the rest is
 // encoded once.
 
+import { noBytes } from "../base/index.js";
 import { RawWatchResponse } from "../../proto/index.js";
 import type { Sliced, ShouldYield } from "../../store/index.js";
 import { encodeParts, eventsParts, fieldSize, ListMessage } from "../rpc/index.js";
@@ -75,7 +76,6 @@ export const encodeWatchId = (watchId: bigint): Uint8Array => encode({ watchId }
 /** The maximum number of bytes that `encodeWatchId` returns. */
 export const maxWatchIdBytes = 11;
 
-const noBytes = new Uint8Array();
 /** The last encoding up to this size is cached without a lookup, until another one replaces it; in bytes. */
 const maxRememberedBytes = 64 * 1024;
 /** The tag of the field `events`. */

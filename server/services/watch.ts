@@ -1,3 +1,4 @@
+import { noBytes } from "../base/index.js";
 import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
 import type { Sliced, WatchBatch, ShouldYield } from "../../store/index.js";
 import type { Application, WatchView, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
@@ -98,7 +99,6 @@ class WatchResponder implements WatchListener {
   }
 }
 
-const noBytes = new Uint8Array();
 /** The watch id in the answer to a refused watch, and in progress answers for the whole session. */
 const noId = -1n;
 

@@ -49,7 +49,7 @@ class Offer {
   }
 }
 
-interface Receiving {
+interface SnapshotReception {
   readonly incoming: IncomingSnapshot;
   readonly channel: SnapshotChannel;
   offered: Offer | undefined;
@@ -64,7 +64,7 @@ interface Receiving {
  * leader an earlier one. A complete, verified snapshot is offered to consensus and installed when consensus accepts it.
  */
 export class SnapshotReceiver {
-  private current: Receiving | undefined = undefined;
+  private current: SnapshotReception | undefined = undefined;
   private isStopped = false;
 
   /** @param node consensus, which is offered complete snapshots; a call of `install` or `discard` follows */
@@ -95,11 +95,11 @@ export class SnapshotReceiver {
    * @throws Error if no snapshot was offered; an error of the disk
    */
   async install({ index }: LogPosition): Promise<AppliedState> {
-    const receiving = this.current;
-    if (receiving?.offered === undefined)
+    const reception = this.current;
+    if (reception?.offered === undefined)
       throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
-    const { offered } = receiving;
-    receiving.isInstalling = true;
+    const { offered } = reception;
+    reception.isInstalling = true;
     await offered.install();
     return offered.state;
   }
@@ -140,17 +140,17 @@ export class SnapshotReceiver {
     logger.info("receiving database snapshot", about);
     const former = this.current;
     former?.channel.close("superseded by another snapshot");
-    const receiving: Receiving = {
+    const reception: SnapshotReception = {
       incoming,
       channel,
       offered: undefined,
       isInstalling: false,
       whenEnded: Promise.resolve(),
     };
-    this.current = receiving;
-    receiving.whenEnded = this.receiveAndInstall(receiving, former?.whenEnded, about);
-    await receiving.whenEnded;
-    if (this.current === receiving) this.current = undefined;
+    this.current = reception;
+    reception.whenEnded = this.receiveAndInstall(reception, former?.whenEnded, about);
+    await reception.whenEnded;
+    if (this.current === reception) this.current = undefined;
   }
 
   private reasonToRefuse(header: SnapshotHeader): string | undefined {
@@ -168,12 +168,12 @@ export class SnapshotReceiver {
 
   /** Receives all rows, offers the snapshot, and reports the result to the sender. Never rejects. */
   private async receiveAndInstall(
-    receiving: Receiving,
+    reception: SnapshotReception,
     former: Promise<void> | undefined,
     about: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const { clock, logger, newStores } = this.options;
-    const { incoming } = receiving;
+    const { incoming } = reception;
     const startedAt = clock.now();
     const took = () => ({ ...about, bytes: incoming.bytes, tookMs: Math.round(clock.now() - startedAt) });
     let store: NewStore | undefined;
@@ -182,22 +182,22 @@ export class SnapshotReceiver {
       store = await newStores.create();
       const state = await incoming.receiveInto(store);
       logger.info("received and saved database snapshot", took());
-      await this.offerToConsensus(receiving, store, state);
+      await this.offerToConsensus(reception, store, state);
       logger.info("applied snapshot", took());
       incoming.reportInstalled();
     } catch (error) {
       logger.warn("failed to receive database snapshot", { ...took(), error });
       incoming.reportRefused(error);
-      if (!receiving.isInstalling)
+      if (!reception.isInstalling)
         await store?.discard().catch((cause: unknown) => logger.warn("cannot remove a store", { error: cause }));
     }
   }
 
-  private offerToConsensus(receiving: Receiving, store: NewStore, state: AppliedState): Promise<void> {
-    if (this.isStopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
+  private offerToConsensus(reception: SnapshotReception, store: NewStore, state: AppliedState): Promise<void> {
+    if (this.isStopped || this.current !== reception) throw new ChannelClosedError("superseded by another snapshot");
     const offer = new Offer(store, state);
-    receiving.offered = offer;
-    this.node.onSnapshotReceived(receiving.incoming.header);
+    reception.offered = offer;
+    this.node.onSnapshotReceived(reception.incoming.header);
     return offer.whenInstalled;
   }
 }

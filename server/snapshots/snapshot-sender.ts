@@ -34,7 +34,7 @@ export interface SnapshotChannels {
   openSnapshot(to: MemberId): Promise<SnapshotChannel>;
 }
 
-interface Sending {
+interface SnapshotTransmission {
   readonly peer: MemberId;
   readonly leaderTerm: Term;
   channel: SnapshotChannel | undefined;
@@ -46,7 +46,7 @@ interface Sending {
 
 /** Sends snapshots to followers that need compacted entries, one at a time to each. */
 export class SnapshotSender {
-  private readonly sending = new Map<MemberId, Sending>();
+  private readonly transmissions = new Map<MemberId, SnapshotTransmission>();
   private readonly failures = new Map<MemberId, number>();
   private readonly rateLimiter: RateLimiter;
   private readonly timers = new Set<() => void>();
@@ -64,35 +64,41 @@ export class SnapshotSender {
 
   /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. The end is reported to consensus. */
   sendSnapshot(peer: MemberId, leaderTerm: Term): void {
-    if (this.isStopped || this.sending.has(peer)) return;
-    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
-    this.sending.set(peer, sending);
-    void this.runSending(sending);
+    if (this.isStopped || this.transmissions.has(peer)) return;
+    const transmission: SnapshotTransmission = {
+      peer,
+      leaderTerm,
+      channel: undefined,
+      canceled: undefined,
+      endNow: undefined,
+    };
+    this.transmissions.set(peer, transmission);
+    void this.runTransmission(transmission);
   }
 
   /** Cancels the snapshots of a term that this member does not lead any more. */
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
-    for (const sending of this.sending.values())
-      if (role !== "leader" || term !== sending.leaderTerm) cancel(sending, "no longer leader of that term");
+    for (const transmission of this.transmissions.values())
+      if (role !== "leader" || term !== transmission.leaderTerm) cancel(transmission, "no longer leader of that term");
   }
 
   /** Skips the delay after a snapshot: the peer has a new link, and an acknowledgement may be lost with the former one. */
   onReachable(peer: MemberId): void {
-    this.sending.get(peer)?.endNow?.();
+    this.transmissions.get(peer)?.endNow?.();
   }
 
   /** Cancels all snapshots. */
   stop(): void {
     this.isStopped = true;
-    for (const sending of this.sending.values()) cancel(sending, "the member is stopping");
+    for (const transmission of this.transmissions.values()) cancel(transmission, "the member is stopping");
     for (const cancelTimer of this.timers) cancelTimer();
   }
 
   /** Sends one snapshot and schedules its end. Never rejects. */
-  private async runSending(sending: Sending): Promise<void> {
-    const { peer } = sending;
+  private async runTransmission(transmission: SnapshotTransmission): Promise<void> {
+    const { peer } = transmission;
     this.log.hold();
-    const done = await this.sendOnce(sending).then(
+    const done = await this.sendOnce(transmission).then(
       () => true,
       (error: unknown) => {
         if (!this.isStopped)
@@ -104,38 +110,42 @@ export class SnapshotSender {
     const failures = done ? 0 : (this.failures.get(peer) ?? 0) + 1;
     this.failures.set(peer, failures);
     this.schedule(done ? catchUpMs : 0, () => this.log.release());
-    this.scheduleEnd(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
+    this.scheduleEnd(transmission, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
   }
 
   /** Reports the end after a delay, or when the peer has a new link. */
-  private scheduleEnd(sending: Sending, ms: number): void {
+  private scheduleEnd(transmission: SnapshotTransmission, ms: number): void {
     const end = (): void => {
       cancelTimer();
-      this.sending.delete(sending.peer);
-      this.node.onSnapshotEnded(sending.peer);
+      this.transmissions.delete(transmission.peer);
+      this.node.onSnapshotEnded(transmission.peer);
     };
     const cancelTimer = this.schedule(ms, end);
-    sending.endNow = end;
+    transmission.endNow = end;
   }
 
-  private async sendOnce(sending: Sending): Promise<void> {
+  private async sendOnce(transmission: SnapshotTransmission): Promise<void> {
     const { clock, logger, store } = this.options;
-    const channel = await this.channels.openSnapshot(sending.peer);
-    sending.channel = channel;
-    if (sending.canceled !== undefined) {
-      channel.close(sending.canceled);
-      throw new ChannelClosedError(sending.canceled);
+    const channel = await this.channels.openSnapshot(transmission.peer);
+    transmission.channel = channel;
+    if (transmission.canceled !== undefined) {
+      channel.close(transmission.canceled);
+      throw new ChannelClosedError(transmission.canceled);
     }
     const snapshot = store.snapshot();
     try {
       const position = decodeMarker(snapshot.marker);
-      const about = { remotePeerId: formatId(sending.peer), snapshotIndex: position.index, term: sending.leaderTerm };
+      const about = {
+        remotePeerId: formatId(transmission.peer),
+        snapshotIndex: position.index,
+        term: transmission.leaderTerm,
+      };
       const startedAt = clock.now();
       logger.info("sending database snapshot", about);
       const outgoing = new OutgoingSnapshot({
         channel,
         snapshot,
-        leaderTerm: sending.leaderTerm,
+        leaderTerm: transmission.leaderTerm,
         position,
         clock,
         rateLimiter: this.rateLimiter,
@@ -162,7 +172,7 @@ export class SnapshotSender {
   }
 }
 
-const cancel = (sending: Sending, reason: string): void => {
-  sending.canceled = reason;
-  sending.channel?.close(reason);
+const cancel = (transmission: SnapshotTransmission, reason: string): void => {
+  transmission.canceled = reason;
+  transmission.channel?.close(reason);
 };

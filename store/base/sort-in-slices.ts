@@ -37,7 +37,7 @@ export function* sortInSlices<T>(
   return from;
 }
 
-interface Merging<T> {
+interface MergeContext<T> {
   readonly from: readonly T[];
   readonly to: T[];
   readonly compare: (a: T, b: T) => number;
@@ -53,7 +53,7 @@ interface Neighbours {
 }
 
 /** Appends both runs to `to`, in order. */
-function* merge<T>({ from, to, compare, shouldYield }: Merging<T>, runs: Neighbours): Sliced<void> {
+function* merge<T>({ from, to, compare, shouldYield }: MergeContext<T>, runs: Neighbours): Sliced<void> {
   const { middle, end } = runs;
   for (let merged = 1; runs.one < middle || runs.other < end; merged++) {
     const takesOne =

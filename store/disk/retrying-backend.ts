@@ -8,13 +8,13 @@ export interface Resource {
   /**
    * Resolves once there is enough for LevelDB.
    *
-   * @throws Error if the wait is cancelled
+   * @throws Error if the wait is canceled
    */
   whenAvailable(): Promise<void>;
   /**
    * Resolves once there is enough, after a pause: called when LevelDB has just failed for lack of it.
    *
-   * @throws Error if the wait is cancelled
+   * @throws Error if the wait is canceled
    */
   whenAvailableAgain(): Promise<void>;
 }

@@ -265,7 +265,7 @@ function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
 const spareRanked = 32;
 
 /** The order of hits, and how many of the first are wanted. */
-interface Ranking<R> {
+interface HitOrder<R> {
   readonly compare: (a: R, b: R) => number;
   readonly descending: boolean;
   readonly wanted: number;
@@ -280,7 +280,7 @@ interface Ranking<R> {
 function* takeFirstByRank<R>(
   loader: Loader,
   hits: readonly Hit[],
-  { compare, descending, wanted }: Ranking<R>,
+  { compare, descending, wanted }: HitOrder<R>,
   rankOfHit: (hit: Hit) => R,
 ): Sliced<Hit[]> {
   interface Ranked {

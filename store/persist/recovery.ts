@@ -68,7 +68,7 @@ export interface StoreImage {
 }
 
 /** The structures that recovery fills. */
-export interface Recovering extends StoreImage {
+export interface RecoveryTarget extends StoreImage {
   readonly cache: ValueCache;
 }
 
@@ -83,7 +83,7 @@ export interface Recovering extends StoreImage {
  */
 export function recover(
   backend: Backend,
-  { index, cache, leases, tables, blocks }: Recovering,
+  { index, cache, leases, tables, blocks }: RecoveryTarget,
   pause: Pause,
 ): Promise<Recovered> {
   const fill: ChangeListener = (key, state, change, changesLeft) => {
@@ -112,7 +112,7 @@ export function verify(backend: Backend, tables: Tables, pause: Pause): Promise<
 
 async function readAll(
   backend: Backend,
-  { leases, tables, blocks }: Pick<Recovering, "leases" | "tables" | "blocks">,
+  { leases, tables, blocks }: Pick<RecoveryTarget, "leases" | "tables" | "blocks">,
   listener: ChangeListener,
   pause: Pause,
 ): Promise<Recovered> {

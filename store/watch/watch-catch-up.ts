@@ -16,7 +16,7 @@ export interface ReadContents {
 }
 
 /** Returns the present contents of the store; an installed snapshot replaces them. */
-export type Present = () => ReadContents;
+export type ContentsSource = () => ReadContents;
 
 /** The watchers that get changes when they are applied; `Watches` implements it. */
 export interface LiveWatchers {
@@ -39,7 +39,7 @@ export class CatchUp {
   private last: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly present: Present,
+    private readonly present: ContentsSource,
     private readonly turns: Turns,
     private readonly limits: StoreLimits,
     private readonly stats: StoreStats,

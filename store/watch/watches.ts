@@ -7,7 +7,7 @@ import {
   type StoreStats,
   type Turns,
 } from "../base/index.js";
-import { CatchUp, type LiveWatchers, type Present } from "./watch-catch-up.js";
+import { CatchUp, type LiveWatchers, type ContentsSource } from "./watch-catch-up.js";
 import { eventOfChange, type WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest, type WatcherGroup } from "./watch-interest.js";
@@ -30,7 +30,7 @@ export class Watches implements LiveWatchers {
   private readonly catchUp: CatchUp;
 
   constructor(
-    private readonly present: Present,
+    private readonly present: ContentsSource,
     turns: Turns,
     private readonly limits: StoreLimits,
     private readonly stats: StoreStats,

@@ -72,7 +72,7 @@ export class FakeStream<Request = unknown, Response extends object = object> {
     }
   }
 
-  /** Resolves when the client has cancelled the stream. */
+  /** Resolves when the client has canceled the stream. */
   async whenEnded(): Promise<void> {
     while (!this.isEnded) await this.change("the end of the stream");
   }

@@ -92,7 +92,7 @@ const states: Record<string, (subject: Subject) => Promise<void>> = {
 
 const done = { done: true, value: undefined };
 const thrown = new Error("thrown into it");
-const isCancelled = (error: unknown) => error instanceof EtcdError && error.code === "cancelled";
+const isCanceled = (error: unknown) => error instanceof EtcdError && error.code === "cancelled";
 
 /** Ways to leave an iterator, and the error of the first `next()` that is pending or called afterwards. */
 const ways: Record<string, { leave: (subject: Subject) => Promise<unknown>; isError?: (error: unknown) => boolean }> = {
@@ -106,9 +106,9 @@ const ways: Record<string, { leave: (subject: Subject) => Promise<unknown>; isEr
       abort.abort();
       return Promise.resolve();
     },
-    isError: isCancelled,
+    isError: isCanceled,
   },
-  "close() of the client": { leave: ({ client }) => client.close(), isError: isCancelled },
+  "close() of the client": { leave: ({ client }) => client.close(), isError: isCanceled },
 };
 
 async function leave(kind: string, state: string, way: string): Promise<void> {

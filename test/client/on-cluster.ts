@@ -244,7 +244,7 @@ async function checkLeaseThroughKill(client: Client, cluster: EtcdCluster): Prom
   await changes.close();
 }
 
-/** Closes a lease's stream at once. A cancelled stream emits an error, which would end the process if nothing listened for it. */
+/** Closes a lease's stream at once. A canceled stream emits an error, which would end the process if nothing listened for it. */
 async function checkLeaseClosedAtOnce(client: Client): Promise<void> {
   for (let turns = 0; turns < 30; turns += 3) {
     const held = await client.lease.hold({ ttlSeconds: 60 });
@@ -323,9 +323,9 @@ async function checkLockGivenUp(client: Client): Promise<void> {
   const count = async () => (await client.kv.get("locks/b/", { prefix: true })).count;
   await eventually(deadlineMs, "two in line", async () => (await count()) === 2 || undefined);
   giveUp.abort("enough");
-  const cancelled = await failure(waiting);
-  assert.ok(cancelled instanceof EtcdError);
-  assert.deepEqual([cancelled.code, cancelled.cause], ["cancelled", "enough"]);
+  const canceled = await failure(waiting);
+  assert.ok(canceled instanceof EtcdError);
+  assert.deepEqual([canceled.code, canceled.cause], ["cancelled", "enough"]);
   assert.equal(await count(), 1);
   const putIfHeld = () =>
     client.kv.txn({ compare: [held.condition], success: [{ op: "put", key: "guarded", value: "v" }] });

@@ -258,7 +258,7 @@ describe("a request without an answer", () => {
     const { signal } = new AbortController();
     assert.equal(await failure(client.kv.getStream("k", { signal })), transport.error);
     assert.equal(getEventListeners(signal, "abort").length, 0);
-    assert.deepEqual([transport.opened, transport.cancelled], [1, 1]);
+    assert.deepEqual([transport.opened, transport.canceled], [1, 1]);
     await client.close(); // stops the timer of its connection
     assert.equal(clock.pendingTimers, 0);
   });
@@ -392,7 +392,7 @@ test("prefixEnd returns the first key behind a prefix, and leaves the prefix unc
 class ThrowingTransport implements Transport {
   readonly error = new Error("cannot encode the request");
   opened = 0;
-  cancelled = 0;
+  canceled = 0;
 
   open(): ReturnType<Transport["open"]> {
     return connectedChannel(() => {
@@ -402,7 +402,7 @@ class ThrowingTransport implements Transport {
           throw this.error;
         },
         cancel: () => {
-          this.cancelled++;
+          this.canceled++;
         },
       };
     });

@@ -114,8 +114,8 @@ test("refusals and leader changes are reported once each", () => {
   harness.node.readIndex(6);
   harness.clock.runSoon();
   assert.deepEqual(harness.refusals, [
-    { what: "proposal", number: 5, reason: "no-leader" },
-    { what: "read", number: 6, reason: "no-leader" },
+    { kind: "proposal", number: 5, reason: "no-leader" },
+    { kind: "read", number: 6, reason: "no-leader" },
   ]);
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
   harness.receive(toMemberId(2n), heartbeat);
@@ -223,7 +223,7 @@ test("a leadership transfer reports the new leader first, then its success", () 
   harness.node.transferLeadership(undefined);
   harness.node.propose(7, bytes);
   harness.clock.runSoon();
-  assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
+  assert.deepEqual(harness.refusals, [{ kind: "proposal", number: 7, reason: "transferring" }]);
   assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
   const statuses = harness.statuses.length;
   harness.receive(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });

@@ -156,7 +156,7 @@ export class ScenarioCluster {
       configurationAt: () => this.sentConfiguration,
       onInstall: (position) => this.print(`${id} installs the snapshot at ${positionText(position)}`),
       onNotice: (notice) => this.print(`${id} ${noticeText(notice)}`),
-      onRefusal: ({ what, number, reason }) => this.print(`${id} refuses ${what} ${number}: ${reason}`),
+      onRefusal: ({ kind, number, reason }) => this.print(`${id} refuses ${kind} ${number}: ${reason}`),
     });
     this.members.set(id, member);
     this.roles.set(id, member.core.status().role);

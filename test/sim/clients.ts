@@ -90,9 +90,9 @@ export class Clients {
     reads.delete(request);
   }
 
-  refuse(machine: SimMachine, { what, number }: Refusal): void {
+  refuse(machine: SimMachine, { kind, number }: Refusal): void {
     const { reads, proposals } = this.openAt(machine);
-    if (what === "read") assert.ok(reads.delete(number), `read ${number} was refused twice, or never asked`);
+    if (kind === "read") assert.ok(reads.delete(number), `read ${number} was refused twice, or never asked`);
     else {
       this.refused.add(number);
       proposals.delete(number);

@@ -157,7 +157,7 @@ async function makeWrites(
   }
 }
 
-/** Time-out of each request that deletes keys. */
+/** Timeout of each request that deletes keys. */
 const cleanUpLimits = { timeoutMs: 30_000 };
 
 async function cleanUp(client: Client, flags: CheckFlags, endpoints: readonly string[], io: Io): Promise<void> {

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 
 /** A command with the words that can follow it. */
-interface Entry {
+interface CompletionEntry {
   /** The names of the command, each after a space; empty for the program. */
   readonly path: string;
   /** The subcommands, and other fixed words that can follow. */
@@ -14,12 +14,12 @@ interface Entry {
 /** The program, and the table of its commands. */
 interface Completed {
   readonly name: string;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly CompletionEntry[];
   /** All paths except the program's own. */
   readonly paths: readonly string[];
 }
 
-function entriesOf(command: Command, path: string, inherited: readonly string[]): Entry[] {
+function entriesOf(command: Command, path: string, inherited: readonly string[]): CompletionEntry[] {
   const own = command.options.map(({ long }) => long).filter((name) => name !== undefined);
   const flags = [...own, ...inherited];
   const children = command.commands.flatMap((child) => entriesOf(child, `${path} ${child.name()}`, flags));

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { EtcdError } from "../../../client/index.js";
 import { booleanFlag, exitCodes, Failure, type Io, runStoppable } from "../args/index.js";
-import { type Holding, keyOf, whenObtained, workWhileHolding, whenStopped } from "./holding.js";
+import { type HeldKey, keyOf, whenObtained, workWhileHolding, whenStopped } from "./holding.js";
 import { type Session, withSession } from "./session.js";
 
 const examples = `
@@ -54,10 +54,10 @@ async function lead({ name, proposal }: Candidate, session: Session, stop: Abort
   const campaign = session.client.election(name).campaign(proposal, { signal: stop });
   const leadership = await whenObtained(campaign, stop, "elect: session expired");
   const { key, lossSignal } = leadership;
-  const holding: Holding = { key, lossSignal, giveUp: () => leadership.resign() };
-  await workWhileHolding(holding, io, async () => {
-    session.printer.get(await keyOf(holding, session), { valueOnly: false });
-    await whenStopped(holding, stop, "elect: session expired");
+  const heldKey: HeldKey = { key, lossSignal, giveUp: () => leadership.resign() };
+  await workWhileHolding(heldKey, io, async () => {
+    session.printer.get(await keyOf(heldKey, session), { valueOnly: false });
+    await whenStopped(heldKey, stop, "elect: session expired");
   });
 }
 

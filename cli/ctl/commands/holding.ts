@@ -5,7 +5,7 @@ import { exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import type { Session } from "./session.js";
 
 /** A lock or a leadership, with the function that gives it up. */
-export interface Holding {
+export interface HeldKey {
   readonly key: Uint8Array;
   /** Aborted when the lease, and so the lock or leadership, is lost. */
   readonly lossSignal: AbortSignal;
@@ -35,30 +35,30 @@ export async function whenObtained<Result>(waiting: Promise<Result>, stop: Abort
 export const cancellationFailure = (): Failure => new Failure(exitCodes.error, "context canceled");
 
 /** Does work under a lock or a leadership, then gives it up, also if the work fails. */
-export async function workWhileHolding(holding: Holding, io: Io, work: () => Promise<void>): Promise<void> {
+export async function workWhileHolding(heldKey: HeldKey, io: Io, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     try {
-      await holding.giveUp();
+      await heldKey.giveUp();
     } catch (second) {
       if (!(second instanceof EtcdError)) throw second;
       for (const warning of [...warningsOf(second), second.message]) io.note(`Warning: ${warning}`);
     }
     throw error;
   }
-  await holding.giveUp();
+  await heldKey.giveUp();
 }
 
 /** Reads the key of the lock or leadership. @throws Failure if the key has been deleted */
-export async function keyOf(holding: Holding, { client, limits }: Session): Promise<GetResult> {
-  const result = await client.kv.get(holding.key, limits);
+export async function keyOf(heldKey: HeldKey, { client, limits }: Session): Promise<GetResult> {
+  const result = await client.kv.get(heldKey.key, limits);
   if (result.kvs.length === 0) throw new Failure(exitCodes.error, "lock lost on init");
   return result;
 }
 
 /** Waits until the program is stopped. @throws Failure if the lease is lost first */
-export async function whenStopped({ lossSignal }: Holding, stop: AbortSignal, loss: string): Promise<void> {
+export async function whenStopped({ lossSignal }: HeldKey, stop: AbortSignal, loss: string): Promise<void> {
   const either = AbortSignal.any([lossSignal, stop]);
   if (!either.aborted) await once(either, "abort");
   if (!stop.aborted) throw new Failure(exitCodes.error, loss);

@@ -5,7 +5,7 @@ import { counterFlag, exitCodes, Failure, type Io, runStoppable } from "../args/
 import { runToEnd } from "./child-program.js";
 import {
   cancellationFailure,
-  type Holding,
+  type HeldKey,
   keyOf,
   whenObtained,
   ttlSecondsOf,
@@ -41,30 +41,30 @@ export async function runLock(command: Command, io: Io): Promise<void> {
     runStoppable(io, async (stop) => {
       const options = { ttlSeconds: ttlSecondsOf(ttl), signal: stop };
       const lock = await whenObtained(session.client.lock(name, options), stop, "session expired");
-      const holding: Holding = { key: lock.key, lossSignal: lock.lossSignal, giveUp: () => lock.release() };
+      const heldKey: HeldKey = { key: lock.key, lossSignal: lock.lossSignal, giveUp: () => lock.release() };
       const work = words.length === 0 ? holdLock : runLocked;
-      await workWhileHolding(holding, io, () => work({ holding, session, stop, words }, io));
+      await workWhileHolding(heldKey, io, () => work({ heldKey, session, stop, words }, io));
     }),
   );
 }
 
 /** A held lock, and the command to run while it is held. */
 interface Locked {
-  readonly holding: Holding;
+  readonly heldKey: HeldKey;
   readonly session: Session;
   readonly stop: AbortSignal;
   readonly words: readonly string[];
 }
 
-async function holdLock({ holding, session, stop }: Locked): Promise<void> {
-  session.printer.get(await keyOf(holding, session), { valueOnly: false });
-  await whenStopped(holding, stop, "session expired");
+async function holdLock({ heldKey, session, stop }: Locked): Promise<void> {
+  session.printer.get(await keyOf(heldKey, session), { valueOnly: false });
+  await whenStopped(heldKey, stop, "session expired");
 }
 
 /** @throws Failure with the command's exit code, or if the lock was lost before its end */
-async function runLocked({ holding, session, stop, words }: Locked, io: Io): Promise<void> {
-  const { key, lossSignal } = holding;
-  const { header } = await keyOf(holding, session);
+async function runLocked({ heldKey, session, stop, words }: Locked, io: Io): Promise<void> {
+  const { key, lossSignal } = heldKey;
+  const { header } = await keyOf(heldKey, session);
   if (stop.aborted) throw cancellationFailure();
   const warn = () => io.note("Warning: the lock is lost; the command continues");
   lossSignal.addEventListener("abort", warn);

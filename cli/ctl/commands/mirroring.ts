@@ -20,7 +20,7 @@ export interface MirrorPlan {
   readonly revision: number;
   /** Maximum number of operations in a transaction at the destination. */
   readonly maxTxnOps: number;
-  /** Time-out of each request. */
+  /** Timeout of each request. */
   readonly limits: { readonly timeoutMs: number };
 }
 

@@ -4,7 +4,7 @@ import { get as httpsGet } from "node:https";
 import { text } from "node:stream/consumers";
 import type { TlsOptions } from "../../../client/index.js";
 
-/** Time-out of the request. */
+/** Timeout of the request. */
 const timeoutMs = 10_000;
 
 /**

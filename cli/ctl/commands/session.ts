@@ -92,7 +92,7 @@ function programOf(command: Command): Command {
   return command.parent === null ? command : programOf(command.parent);
 }
 
-/** Reads a time-out as etcdctl does: 0 or less means none. */
+/** Reads a timeout as etcdctl does: 0 or less means none. */
 const timeoutOrNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
 
 /** Reads a size as etcdctl does: 0 or less means the default. */
@@ -104,7 +104,7 @@ export interface Proofs {
   readonly auth: Credentials | undefined;
 }
 
-/** Logs in before the first request, within the dial time-out. If authentication is off, the login is skipped. */
+/** Logs in before the first request, within the dial timeout. If authentication is off, the login is skipped. */
 async function logIn(client: Client, { dialTimeout }: Globals, io: Io): Promise<void> {
   try {
     await client.auth.login({ timeoutMs: timeoutOrNone(dialTimeout) });

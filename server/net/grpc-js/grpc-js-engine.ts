@@ -10,19 +10,20 @@ import {
   type ServerOptions,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
+import { longestTimerMs } from "../../platform/index.js";
 import {
   type BidiMethod,
+  type BidiResponseStream,
   type Call,
+  decodeWith,
   type GrpcStatus,
   type Labelled,
   type Method,
   type RequestSink,
-  type BidiResponseStream,
-  decodeWith,
+  type ServerResponseStream,
   type ServerStreamMethod,
   statusCode,
   statusOfError,
-  type ServerResponseStream,
   type UnaryMethod,
   type UnimplementedMethod,
 } from "../../rpc/index.js";
@@ -32,9 +33,6 @@ import { Http2Connection } from "./http2-connection.js";
 import { OpenCalls } from "./open-calls.js";
 import { SendBuffer } from "./send-buffer.js";
 import { ServedConnections } from "./served-connections.js";
-
-/** The maximum delay of Node's timers, which count in 31 bits. */
-const longestTimerMs = 2 ** 31 - 1;
 
 const limitsOf = ({ maxConcurrentStreams, rules = {} }: EngineOptions): ServerOptions => {
   const { keepAliveMs, keepAliveTimeoutMs } = rules;
@@ -123,7 +121,7 @@ const begin = ({ stats }: Pick<Method, "stats">, { clock }: EngineOptions): ((co
 };
 
 /** grpc-js reports a deadline in the same way as a cancellation. */
-const codeOfCancelled = (call: Pick<GrpcJsServerCall, "getDeadline">): number =>
+const codeOfCancelEvent = (call: Pick<GrpcJsServerCall, "getDeadline">): number =>
   Number(call.getDeadline()) <= performance.timeOrigin + performance.now()
     ? statusCode.deadlineExceeded
     : statusCode.canceled;
@@ -165,7 +163,7 @@ const unaryHandler = (
     };
     calls.add(end);
     stats.countReceived(grpcCall.request.length);
-    grpcCall.once("cancelled", () => take(codeOfCancelled(grpcCall)));
+    grpcCall.once("cancelled", () => take(codeOfCancelEvent(grpcCall)));
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     const send = (response: unknown): void => {
       if (!calls.has(end)) return;
@@ -237,7 +235,7 @@ abstract class GrpcJsResponseStream {
     });
     streams.add(this.endWith);
     grpcCall.once("cancelled", () => {
-      this.close(codeOfCancelled(grpcCall));
+      this.close(codeOfCancelEvent(grpcCall));
       this.buffer.close();
     });
   }

@@ -103,8 +103,8 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   private prefaceRead = 0;
 
   private readonly openedAt: number;
-  private heardAt: number;
-  private hasHeard = false;
+  private receivedAt: number;
+  private hasReceived = false;
   private pingedAt: number | undefined;
   private completed = 0;
   private progress = { completed: -1, at: 0 };
@@ -118,7 +118,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
     private readonly pings: PingChecker,
     private readonly limits: ConnectionLimits,
   ) {
-    this.openedAt = this.heardAt = shared.clock.now();
+    this.openedAt = this.receivedAt = shared.clock.now();
     this.hpack = new HpackDecoder(shared.literals);
     this.writer = new ConnectionWriter(socket, shared, account, this);
     this.settings = new ClientSettings(this.writer, this.streams);
@@ -201,7 +201,7 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
 
   private onChunk(chunk: Buffer): void {
     if (this.isOver) return;
-    this.hasHeard = true;
+    this.hasReceived = true;
     this.writer.isHeld = true;
     try {
       this.reader.push(this.prefaceRead === preface.length ? chunk : this.readPreface(chunk), this);
@@ -473,20 +473,20 @@ export class ServerConnection implements FrameHandler, WrittenConnection {
   /** Restarts the timers of a client from which nothing is read because it does not read its answers. */
   private restartIdleTimer(nowMs: number): void {
     this.progress = { completed: this.completed, at: nowMs };
-    this.hasHeard = true;
+    this.hasReceived = true;
   }
 
   private keepAlive(nowMs: number): void {
     const { keepAlive } = this.limits;
     if (keepAlive === undefined) return;
-    if (this.hasHeard) {
-      this.hasHeard = false;
+    if (this.hasReceived) {
+      this.hasReceived = false;
       this.pingedAt = undefined;
-      this.heardAt = nowMs - connectionSweepMs;
+      this.receivedAt = nowMs - connectionSweepMs;
     }
     if (this.pingedAt !== undefined) {
       if (nowMs - this.pingedAt >= keepAlive.timeoutMs) this.destroy();
-    } else if (nowMs - this.heardAt >= keepAlive.afterMs) {
+    } else if (nowMs - this.receivedAt >= keepAlive.afterMs) {
       this.pingedAt = nowMs;
       this.writer.sendFrame(frame(frameType.ping, 0, 0, new Uint8Array(8)));
     }

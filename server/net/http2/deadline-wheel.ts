@@ -8,13 +8,13 @@ const slotCount = 256;
  * An item with a deadline. The wheel's links are fields of the item, so that waiting allocates nothing and removal needs no
  * search.
  */
-export interface Expiring {
+export interface DeadlineItem {
   /** The time by the clock, in milliseconds. */
   deadlineAt: number;
   /** The slot of the item; -1: it is not in the wheel. */
   slot: number;
-  next: Expiring | undefined;
-  previous: Expiring | undefined;
+  next: DeadlineItem | undefined;
+  previous: DeadlineItem | undefined;
   onDeadline(): void;
 }
 
@@ -26,14 +26,14 @@ export interface Expiring {
  * ms are one turn), stays there at 140 ms and expires at 5 260 ms.
  */
 export class DeadlineWheel {
-  private readonly slots = new Array<Expiring | undefined>(slotCount).fill(undefined);
+  private readonly slots = new Array<DeadlineItem | undefined>(slotCount).fill(undefined);
   private count = 0;
   private tick = 0;
   private stopTimer: (() => void) | undefined;
 
   constructor(private readonly clock: Clock) {}
 
-  add(waiting: Expiring): void {
+  add(waiting: DeadlineItem): void {
     if (this.stopTimer === undefined) this.start();
     this.count += 1;
     const slot = Math.max(tickOf(waiting.deadlineAt), this.tick) % slotCount;
@@ -45,7 +45,7 @@ export class DeadlineWheel {
   }
 
   /** Removes an item, if it has not expired. */
-  remove(waiting: Expiring): void {
+  remove(waiting: DeadlineItem): void {
     const { slot, next, previous } = waiting;
     if (slot < 0) return;
     this.count -= 1;
@@ -80,7 +80,7 @@ export class DeadlineWheel {
   }
 
   private expire(slot: number, now: number): void {
-    const expired: Expiring[] = [];
+    const expired: DeadlineItem[] = [];
     for (let waiting = this.slots[slot]; waiting !== undefined; waiting = waiting.next)
       if (waiting.deadlineAt <= now) expired.push(waiting);
     for (const each of expired) this.remove(each);

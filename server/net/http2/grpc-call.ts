@@ -10,7 +10,7 @@ import {
 } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
-import type { Expiring } from "./deadline-wheel.js";
+import type { DeadlineItem } from "./deadline-wheel.js";
 import { readUint32 } from "./frames.js";
 import { maxPartialBytes } from "./limits.js";
 import { MessageReader, type MessageHandler, type PartialBudget } from "./message-reader.js";
@@ -19,11 +19,11 @@ import { messagePrefixBytes } from "./send-queue.js";
 import { ServerStream } from "./stream.js";
 
 /** A gRPC call of any kind on its stream: its deadline, its metadata, its messages, and its end. */
-export abstract class GrpcCall extends ServerStream implements Call, Expiring, MessageHandler, PartialBudget {
+export abstract class GrpcCall extends ServerStream implements Call, DeadlineItem, MessageHandler, PartialBudget {
   deadlineAt = Infinity;
   slot = -1;
-  next: Expiring | undefined;
-  previous: Expiring | undefined;
+  next: DeadlineItem | undefined;
+  previous: DeadlineItem | undefined;
   /** Whether the call has ended, by its answer, a cancellation or a reset. */
   protected isOver = false;
   private reader: MessageReader | undefined;

@@ -1,7 +1,6 @@
+import { noBytes } from "../../base/index.js";
 import { fieldSize, type ListMessage, writeItem, writeItemPrefix } from "../../rpc/index.js";
 import type { Output } from "./output.js";
-
-const noBytes = new Uint8Array(0);
 
 /** An item up to this size is not divided if the frame has room for it: the rest of the output chunk stays empty. The unit is bytes. */
 const maxWholeBytes = 1024;

@@ -1,9 +1,8 @@
+import { noBytes } from "../../base/index.js";
 import { emptyList } from "../../../platform/index.js";
 import type { ListMessage } from "../../rpc/index.js";
 import { ListCursor } from "./list-cursor.js";
 import type { Output } from "./output.js";
-
-const noBytes = new Uint8Array(0);
 
 /** Bytes before a gRPC message: a flag and its length. */
 export const messagePrefixBytes = 5;

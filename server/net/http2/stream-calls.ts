@@ -1,14 +1,14 @@
 import { maxUnsentBytes, maxUnsentMessages } from "../../base/index.js";
 import {
-  decodeWith,
-  statusCode,
   type BidiMethod,
+  type BidiResponseStream,
+  decodeWith,
   type GrpcStatus,
   type Labelled,
   type RequestSink,
-  type BidiResponseStream,
-  type ServerStreamMethod,
   type ServerResponseStream,
+  type ServerStreamMethod,
+  statusCode,
 } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";

@@ -1,6 +1,6 @@
 import { emptyList } from "../../../platform/index.js";
 import type { Socket } from "node:net";
-import type { AnswerAccount } from "../../base/index.js";
+import { type AnswerAccount, noBytes } from "../../base/index.js";
 import type { Labelled, ListMessage } from "../../rpc/index.js";
 import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
 import type { FlushQueue } from "./flush-queue.js";
@@ -428,7 +428,6 @@ export class ConnectionWriter implements StreamCarrier {
   }
 }
 
-const noBytes = new Uint8Array();
 const ok: AnswerEnd = { code: 0, details: "" };
 /** The end of an answer that has its status in its headers. */
 const noTrailers: AnswerEnd = { code: 0, details: "" };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeadlineTimer } from "../../../client/transport/deadline-timer.js";
-import { type Pending, PendingList, unlisted } from "../../../client/transport/pending-list.js";
+import { type PendingItem, PendingList, unlisted } from "../../../client/transport/pending-list.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 /** Creates calls of a connection that record the time at which they expire. */
@@ -65,7 +65,7 @@ test("a call with an earlier deadline expires first, although it began later", (
   end(1_000);
 });
 
-const pendingCall = (): Pending => ({
+const pendingCall = (): PendingItem => ({
   ...unlisted,
   cancel: () => undefined,
   retire: () => undefined,
@@ -78,7 +78,7 @@ test("pending calls are listed in the order in which they began", () => {
   for (const item of [a, b, c, d]) list.add(item);
   assert.ok(list.delete(b));
   assert.ok(!list.delete(b), "it was in the list no more");
-  const isList = (items: readonly Pending[]): boolean => list.all().every((item, n) => item === items[n]);
+  const isList = (items: readonly PendingItem[]): boolean => list.all().every((item, n) => item === items[n]);
   assert.ok(list.all().length === 3 && isList([a, c, d]));
   assert.ok(list.delete(d) && list.delete(a));
   list.add(b);

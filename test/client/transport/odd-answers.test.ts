@@ -18,7 +18,7 @@ interface Answer {
 }
 
 function respond(stream: ServerHttp2Stream, { headers, data = Buffer.alloc(0), trailers = {} }: Answer): void {
-  stream.on("error", () => undefined); // the client may have cancelled the stream
+  stream.on("error", () => undefined); // the client may have canceled the stream
   stream.respond({ ":status": 200, "content-type": "application/grpc", ...headers }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers(trailers));
   stream.end(data);

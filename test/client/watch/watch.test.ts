@@ -170,7 +170,7 @@ describe("a watch", () => {
     await stream.whenEnded();
   });
 
-  test("closed before the server has answered is cancelled when it does", async () => {
+  test("closed before the server has answered is canceled when it does", async () => {
     await using pair = await connect();
     const [a, b] = [pair.client.watch("a"), pair.client.watch("b")];
     const stream = await pair.stream();
@@ -379,7 +379,7 @@ describe("a watch ends", () => {
     const giveUp = new AbortController();
     const watches = [{}, { signal: giveUp.signal }, {}].map((options) => pair.client.watch("a", options));
     const [closed, aborted, orphaned] = watches.map((watch) => iterate(watch).next());
-    const assertCancelled = (promise: Promise<unknown> | undefined) => async (reason: unknown) => {
+    const assertCanceled = (promise: Promise<unknown> | undefined) => async (reason: unknown) => {
       const error = await failure(promise ?? Promise.resolve());
       assert.ok(error instanceof EtcdError);
       assert.deepEqual([error.code, error.cause], ["cancelled", reason]);
@@ -387,9 +387,9 @@ describe("a watch ends", () => {
     await watches[0]?.close();
     assert.deepEqual(await closed, { done: true, value: undefined });
     giveUp.abort("enough");
-    await assertCancelled(aborted)("enough");
+    await assertCanceled(aborted)("enough");
     await pair.client.close();
-    await assertCancelled(orphaned)(undefined);
+    await assertCanceled(orphaned)(undefined);
   });
 });
 
@@ -411,7 +411,7 @@ test("ready fails with ConnectError without a server, as a request does; the wat
   assert.deepEqual(await take(iterate(watch), 1), ["put:a=1@5"]);
 });
 
-test("a watch with a full buffer is cancelled at the server, and created again after its last event once it is read", async () => {
+test("a watch with a full buffer is canceled at the server, and created again after its last event once it is read", async () => {
   await using pair = await connect();
   const [slow, other] = [pair.client.watch("a", { delivery: { bufferBytes: 1_000 } }), pair.client.watch("b")];
   const stream = await pair.stream();

@@ -36,7 +36,7 @@ test("a proposal beyond the uncommitted bytes is refused as too-many until entri
   propose(leader, 100);
   propose(leader, 100);
   const refused = propose(leader, 1);
-  assert.deepEqual(cluster.refusals, [{ what: "proposal", number: refused, reason: "too-many" }]);
+  assert.deepEqual(cluster.refusals, [{ kind: "proposal", number: refused, reason: "too-many" }]);
   cluster.settle();
   propose(leader, 100);
   cluster.settle();
@@ -57,7 +57,7 @@ test("a proposal larger than the limit is accepted when nothing else is uncommit
 test("a proposal without a known leader is refused and is in no log", () => {
   const cluster = new QuietCluster(3);
   const number = propose(cluster.member(2), 5);
-  assert.deepEqual(cluster.refusals, [{ what: "proposal", number, reason: "no-leader" }]);
+  assert.deepEqual(cluster.refusals, [{ kind: "proposal", number, reason: "no-leader" }]);
   cluster.elect();
   for (const id of [1, 2, 3]) assert.equal(cluster.member(id).disk.entries.length, 1);
 });
@@ -103,7 +103,7 @@ test("a probing leader sends one append at a time", () => {
 test("a leader refuses reads beyond maxPendingReads as too-many", () => {
   const { cluster, leader } = leaderOf({ maxPendingReads: 2 });
   for (const request of [1, 2, 3]) leader.step({ kind: "readIndex", request });
-  assert.deepEqual(cluster.refusals, [{ what: "read", number: 3, reason: "too-many" }]);
+  assert.deepEqual(cluster.refusals, [{ kind: "read", number: 3, reason: "too-many" }]);
   cluster.settle();
   assert.deepEqual(cluster.reads.map(({ request }) => request).sort(), [1, 2]);
   leader.step({ kind: "readIndex", request: 4 });
@@ -115,7 +115,7 @@ test("a follower refuses reads beyond maxPendingReads as too-many until one is a
   const { cluster } = leaderOf({ maxPendingReads: 2 });
   const follower = cluster.member(2);
   for (const request of [1, 2, 3]) follower.step({ kind: "readIndex", request });
-  assert.deepEqual(cluster.refusals.splice(0), [{ what: "read", number: 3, reason: "too-many" }]);
+  assert.deepEqual(cluster.refusals.splice(0), [{ kind: "read", number: 3, reason: "too-many" }]);
   cluster.settle();
   for (const request of [4, 5]) follower.step({ kind: "readIndex", request });
   cluster.network.splice(0); // drops the heartbeats

@@ -146,7 +146,7 @@ test("invalid paths, methods and requests are refused", async (t) => {
   assert.equal(answer.headers["access-control-allow-origin"], "*");
 });
 
-test("header fields become metadata, and a time-out the deadline", async (t) => {
+test("header fields become metadata, and a timeout the deadline", async (t) => {
   let seen: Call | undefined;
   const waiting = unary(
     "/etcdserverpb.KV/Put",
@@ -168,11 +168,11 @@ test("header fields become metadata, and a time-out the deadline", async (t) => 
     [seen?.metadata("authorization"), seen?.metadata("hasleader"), seen?.metadata("token")],
     ["t", "true", undefined],
   );
-  let isCancelled = false;
-  seen?.addCancelListener(() => (isCancelled = true));
+  let isCanceled = false;
+  seen?.addCancelListener(() => (isCanceled = true));
   clock.advance(2_000);
   assert.equal((await answered).text, '504 {"code":4,"message":"context deadline exceeded"}');
-  assert.equal(isCancelled, true);
+  assert.equal(isCanceled, true);
   assert.equal(
     (await ask("/v3/kv/put", "{}", { "Grpc-Timeout": "soon" })).text,
     '400 {"code":3,"message":"invalid grpc-timeout: soon"}',

@@ -312,10 +312,10 @@ onEachEngine(
 onEachEngine("a stop does not wait for calls that their client has given up", async (t, createEngine) => {
   let onBegin: () => void = () => undefined;
   const under = new Promise<void>((resolve) => (onBegin = resolve));
-  let onCancelled: () => void = () => undefined;
-  const gone = new Promise<void>((resolve) => (onCancelled = resolve));
+  let onCanceled: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (onCanceled = resolve));
   const { engine, client } = await setUp(t, createEngine, (_request, call) => {
-    call.addCancelListener(() => onCancelled());
+    call.addCancelListener(() => onCanceled());
     onBegin();
   });
   const bytes = (): Buffer => Buffer.alloc(0);
@@ -377,7 +377,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
   let onBegin: () => void = () => undefined;
   const waiting = new Promise<void>((resolve) => (onBegin = resolve));
   let onEnd: () => void = () => undefined;
-  const cancelled = new Promise<void>((resolve) => (onEnd = resolve));
+  const canceled = new Promise<void>((resolve) => (onEnd = resolve));
   const counted = unary(
     "/test.Service/Counted",
     HealthCheckRequest,
@@ -420,7 +420,7 @@ onEachEngine("calls and messages are counted by method, and their ends by status
   );
   await waiting;
   open.cancel();
-  await cancelled;
+  await canceled;
   const stream = client.makeBidiStreamRequest("/test.Service/Echo", returnAsIs, returnAsIs);
   stream.on("data", () => undefined);
   const over = new Promise((resolve) => stream.on("end", resolve));

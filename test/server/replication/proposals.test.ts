@@ -34,7 +34,7 @@ const setUp = (maxRequestBytes = 1_000_000) => {
         sent.push(Proposal.decode(data));
         bytes.push(data);
         if (world.refuse !== undefined)
-          proposals.onRefusal({ what: "proposal", number: sequence, reason: world.refuse });
+          proposals.onRefusal({ kind: "proposal", number: sequence, reason: world.refuse });
       },
     },
     {

@@ -19,7 +19,7 @@ import {
   type ResponseHeader,
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
+import type { Codec, CallOutcome, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
 import { type Asked, kindOfMethod } from "./recorded-operations.js";
 import { assertSame } from "./same.js";
@@ -255,7 +255,7 @@ export class KvClient {
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
     what: string,
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     const { scheduler, rpc, eventLog, timeoutMs, counts, hasQuota, operations } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;
@@ -278,7 +278,7 @@ export class KvClient {
 const putText = ({ key, value }: PutRequest): string => `put ${text(key)}=${text(value).replace(/\.+$/, "")}`;
 
 /** Describes an outcome in a few words. */
-export const outcomeText = (outcome: Outcome<unknown>): string => {
+export const outcomeText = (outcome: CallOutcome<unknown>): string => {
   if (outcome.kind === "error") return outcome.status.details;
   if (outcome.kind !== "ok") return outcome.kind === "lost" ? "no answer" : "nobody listens";
   const { header } = outcome.response as { readonly header?: ResponseHeader };

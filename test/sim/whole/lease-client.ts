@@ -14,7 +14,13 @@ import {
   PutResponse,
 } from "../../../proto/index.js";
 import { minLeaseTtl } from "../../../server/app/lease.js";
-import { type ClientStream, type Codec, type Outcome, type SeededRandom, toLeaseId } from "../../../testing/index.js";
+import {
+  type ClientStream,
+  type Codec,
+  type CallOutcome,
+  type SeededRandom,
+  toLeaseId,
+} from "../../../testing/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
 import { outcomeText } from "./kv-client.js";
@@ -218,7 +224,7 @@ export class LeaseClient {
     }
   }
 
-  private checkWhetherGone(lease: PromisedLease, outcome: Outcome<unknown>): void {
+  private checkWhetherGone(lease: PromisedLease, outcome: CallOutcome<unknown>): void {
     if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.expectGone(lease);
   }
 
@@ -255,7 +261,7 @@ export class LeaseClient {
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
     what: string,
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     const { scheduler, rpc, eventLog, timeoutMs, hasQuota, operations } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { checkLinearizable, type Operation, type OperationOutcome } from "../../../testing/kit/index.js";
-import type { Outcome } from "../../../testing/index.js";
+import type { CallOutcome } from "../../../testing/index.js";
 import { isCertainFailure } from "./writes.js";
 
 /** An operation that has been requested. */
@@ -25,7 +25,7 @@ const kinds: Readonly<Record<string, Operation["kind"]>> = {
   "/etcdserverpb.KV/Txn": "txn",
 };
 
-const outcomeOf = (outcome: Outcome<unknown>): OperationOutcome => {
+const outcomeOf = (outcome: CallOutcome<unknown>): OperationOutcome => {
   if (outcome.kind === "ok") return "ok";
   if (outcome.kind === "error") return isCertainFailure(outcome.status) ? "failed" : "unknown";
   return outcome.kind === "refused" ? "failed" : "unknown";
@@ -35,7 +35,7 @@ const outcomeOf = (outcome: Outcome<unknown>): OperationOutcome => {
 export class RecordedOperations {
   private readonly operations: Operation[] = [];
 
-  note(asked: Asked, outcome: Outcome<unknown>, returned: number): void {
+  note(asked: Asked, outcome: CallOutcome<unknown>, returned: number): void {
     const response = outcome.kind === "ok" ? outcome.response : undefined;
     this.operations.push({ ...asked, returned, outcome: outcomeOf(outcome), response } as Operation);
   }

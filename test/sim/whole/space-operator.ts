@@ -11,7 +11,7 @@ import {
   DefragmentRequest,
   DefragmentResponse,
 } from "../../../proto/index.js";
-import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
+import type { Codec, CallOutcome, SeededRandom } from "../../../testing/index.js";
 import type { AlarmPromises } from "./alarm-promises.js";
 import { outcomeText } from "./kv-client.js";
 import { checkAnswered, Home, noteRevision, thinkingTime, type World } from "./world.js";
@@ -80,7 +80,7 @@ export class SpaceOperator {
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
     what: string,
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     const { rpc, eventLog, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);

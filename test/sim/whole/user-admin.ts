@@ -16,7 +16,7 @@ import {
   Permission_Type,
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
+import type { Codec, CallOutcome, SeededRandom } from "../../../testing/index.js";
 import { outcomeText } from "./kv-client.js";
 import { bytes, checkAnswered, Home, thinkingTime, type World } from "./world.js";
 
@@ -102,7 +102,7 @@ export class UserAdmin {
   private async call<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     const { rpc, eventLog, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);

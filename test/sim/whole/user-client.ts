@@ -12,7 +12,7 @@ import {
   RangeResponse,
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
+import type { Codec, CallOutcome, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
 import { outcomeText } from "./kv-client.js";
 import type { UserPromises } from "./user-promises.js";
@@ -106,7 +106,7 @@ export class UserClient {
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
     what: string,
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     const { counts } = this.world;
     const outcome = await this.call(method, request, what);
     if (outcome.kind === "ok") counts.userRequests++;
@@ -120,7 +120,7 @@ export class UserClient {
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
     what: string,
-  ): Promise<Outcome<Response>> {
+  ): Promise<CallOutcome<Response>> {
     const { rpc, eventLog, timeoutMs, isCalm } = this.world;
     const host = this.home.current;
     const { token } = this;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { Host, Outcome, Rpc, Scheduler, SeededRandom, EventLog } from "../../../testing/index.js";
+import type { Host, CallOutcome, Rpc, Scheduler, SeededRandom, EventLog } from "../../../testing/index.js";
 import type { History } from "./history.js";
 import type { RecordedOperations } from "./recorded-operations.js";
 
@@ -101,12 +101,17 @@ const properErrors: readonly number[] = [
  * Checks that a request is answered if `isCalm`.
  * @param mayLackSpace whether a refusal for lack of space is an answer
  */
-export const checkAnswered = (isCalm: boolean, outcome: Outcome<unknown>, what: string, mayLackSpace = false): void => {
+export const checkAnswered = (
+  isCalm: boolean,
+  outcome: CallOutcome<unknown>,
+  what: string,
+  mayLackSpace = false,
+): void => {
   const isProper = outcome.kind === "ok" || (outcome.kind === "error" && properErrors.includes(outcome.status.code));
   assert.ok(!isCalm || isProper || (mayLackSpace && isLackOfSpace(outcome)), `in quiet, and not answered: ${what}`);
 };
 
-const isLackOfSpace = (outcome: Outcome<unknown>): boolean =>
+const isLackOfSpace = (outcome: CallOutcome<unknown>): boolean =>
   outcome.kind === "error" && outcome.status.details === "etcdserver: mvcc: database space exceeded";
 
 /** Notes a revision that a client has received. */
@@ -131,7 +136,7 @@ export class Home {
   }
 
   /** Switches to another member after a failure, and now and then without a reason. */
-  reconsider(outcome: Outcome<unknown>): void {
+  reconsider(outcome: CallOutcome<unknown>): void {
     const isBad = outcome.kind !== "ok";
     if (this.random.chance(isBad ? 0.7 : 0.05)) this.move();
   }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { ResponseHeader } from "../../../proto/index.js";
 import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
 import { printableOf } from "./history.js";
-import type { Outcome } from "../../../testing/index.js";
+import type { CallOutcome } from "../../../testing/index.js";
 import { assertSame } from "./same.js";
 import { noteRevision, type World } from "./world.js";
 
@@ -38,8 +38,8 @@ export class Writes {
   /** Sends the write with `call`, and checks the answer. */
   async ask<Response extends Answered>(
     identity: string,
-    call: () => Promise<Outcome<Response>>,
-  ): Promise<Outcome<Response>> {
+    call: () => Promise<CallOutcome<Response>>,
+  ): Promise<CallOutcome<Response>> {
     const { world } = this;
     const { floor } = world;
     world.counts.writes++;

@@ -1,6 +1,6 @@
 // The time of a test cluster: the machine's, or a virtual time that the test advances.
 
-import { type Clock, systemClock } from "../../../platform/index.js";
+import { type Clock, longestTimerMs, systemClock } from "../../../platform/index.js";
 import { MachineTime, ProcessClock, SimProcess, type Timeline } from "../../index.js";
 import { type Duration, Lifetime, toMs } from "../base/index.js";
 import { VirtualTimeline } from "./virtual-timeline.js";
@@ -49,9 +49,6 @@ const pollUntil = async (timeline: Timeline, isTrue: () => boolean, what: string
     await timeline.sleep(lookMs);
   }
 };
-
-/** The longest time of Node's timers, 24 days; with a longer time they fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * The machine's clock for clients in this process. As with a client's own clock, repeated timers do not keep the process alive; unlike

@@ -9,7 +9,7 @@ import { Restarts } from "./restarts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
-/** Default time-out of waits for a state. */
+/** Default timeout of waits for a state. */
 const defaultWait: Duration = "30s";
 
 /** A cluster of real members in this process. Closing it ends its clients, too. */

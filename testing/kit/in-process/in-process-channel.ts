@@ -47,7 +47,7 @@ const minSharingBytes = 4 * 1024;
 /** A resolved promise: `then` runs a callback in a microtask, in a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
 
-const cancelledError = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
+const canceledError = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
 const droppedError = (): StatusError => new StatusError(statusCode.unavailable, "Connection dropped");
 
 /** Options of a channel. */
@@ -178,7 +178,7 @@ export class InProcessChannel implements Channel {
       if (bytes instanceof StatusError) stream.break(bytes);
       else stream.send(bytes);
     };
-    return { send, endRequests: () => stream.endRequests(), cancel: () => stream.break(cancelledError()) };
+    return { send, endRequests: () => stream.endRequests(), cancel: () => stream.break(canceledError()) };
   }
 
   close(): void {
@@ -186,7 +186,7 @@ export class InProcessChannel implements Channel {
     this.isWanted = false;
     this.member = undefined;
     this.state = "idle";
-    this.breakAll(cancelledError());
+    this.breakAll(canceledError());
   }
 
   /** Returns the request as a message that needs no encoding; undefined: it must be encoded. */
@@ -327,7 +327,7 @@ class InProcessCall<Response> implements Call, ChannelCall, OpenCall<InProcessCa
   }
 
   cancel(): void {
-    this.break(cancelledError());
+    this.break(canceledError());
   }
 
   /** The connection has broken. */

@@ -3,7 +3,7 @@
 import { CopyingStore, Refused } from "../../index.js";
 import type { KeyValue } from "../../../proto/index.js";
 import { type Operation, putsOf } from "./operation.js";
-import type { Pending } from "./order-steps.js";
+import type { PendingEffect } from "./order-steps.js";
 
 /** All keys, by their bytes as text. */
 export type ModelKeys = ReadonlyMap<string, KeyValue>;
@@ -30,7 +30,7 @@ export const runOn = (keys: ModelKeys, operation: Operation, revision: number): 
 };
 
 /** Runs a pending change on keys, like `runOn`. @returns undefined if it changes nothing */
-export const runPending = (keys: ModelKeys, { cause }: Pending, revision: number): ModelKeys | undefined => {
+export const runPending = (keys: ModelKeys, { cause }: PendingEffect, revision: number): ModelKeys | undefined => {
   if (cause.kind !== "lease-end") {
     const result = runOn(keys, cause, revision);
     return result.isChange ? result.keys : undefined;

@@ -4,7 +4,7 @@ import { messageText } from "../../index.js";
 import { type KeySpan, type Operation, haveCommonKey, spansOf } from "./operation.js";
 import { answerText, operationText } from "./operation-text.js";
 import { type ModelKeys, runOn, runPending } from "./order-model.js";
-import type { Pending, Revisions, Step } from "./order-steps.js";
+import type { PendingEffect, Revisions, Step } from "./order-steps.js";
 import type { Linearizability } from "./verdict.js";
 
 /** The parts of a search. */
@@ -14,7 +14,7 @@ export interface SearchParts {
   /** Steps at known revisions, in their order. */
   readonly steps: readonly Step[];
   /** Changes that may happen before any step, or never. */
-  readonly pending: readonly Pending[];
+  readonly pending: readonly PendingEffect[];
   readonly revisions: Revisions;
   /** The number of remaining steps of the search; shared with the searches of other groups. */
   readonly budget: { steps: number };
@@ -37,7 +37,7 @@ interface Option {
   /** True: takes the next step. */
   readonly isStep: boolean;
   /** The pending change that happens, or the maker of a seen change. */
-  readonly pending: Pending | undefined;
+  readonly pending: PendingEffect | undefined;
 }
 
 type AnsweredStep = Step & { readonly kind: "answered" };
@@ -47,7 +47,7 @@ interface Insertion {
   readonly step: Step;
   /** True: it makes the change of the step; false: it happens before the step. */
   readonly isStep: boolean;
-  readonly pending: Pending;
+  readonly pending: PendingEffect;
 }
 
 /** The furthest step that no order could pass. */
@@ -150,7 +150,7 @@ export class OrderSearch {
   }
 
   /** Returns the first revision that a pending change may have made: after all earlier steps of the same keys. */
-  private findFreeRevision(pending: Pending, at: number, used: Frame["used"]): number {
+  private findFreeRevision(pending: PendingEffect, at: number, used: Frame["used"]): number {
     const { steps, revisions } = this.parts;
     let last = at - 1;
     while (last >= 0 && !mayTouch(pending, this.spans[last] ?? [])) last -= 1;
@@ -161,9 +161,9 @@ export class OrderSearch {
   }
 
   /** Returns the unused pending changes of the next step's keys, and, transitively, of the keys of these changes. */
-  private findRelevant({ at, used }: Frame): readonly Pending[] {
+  private findRelevant({ at, used }: Frame): readonly PendingEffect[] {
     const free = this.parts.pending.filter(({ number }) => !used.has(number) && !this.reserved.has(number));
-    const found = new Set<Pending>();
+    const found = new Set<PendingEffect>();
     const reach = (spans: readonly KeySpan[]): void => {
       for (const each of free) {
         if (found.has(each) || !mayTouch(each, spans)) continue;
@@ -211,5 +211,5 @@ const operationOf = (step: Step): Operation => (step.kind === "seen" ? step.witn
 const placeOf = ({ at, keys, used }: Frame): string =>
   `${at} ${[...used.keys()].sort((a, b) => a - b).join()} ${messageText([...keys.values()])}`;
 
-const mayTouch = ({ cause }: Pending, spans: readonly KeySpan[]): boolean =>
+const mayTouch = ({ cause }: PendingEffect, spans: readonly KeySpan[]): boolean =>
   cause.kind === "lease-end" || haveCommonKey(spans, spansOf(cause));

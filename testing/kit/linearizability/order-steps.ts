@@ -14,7 +14,7 @@ import {
 } from "./operation.js";
 
 /** An operation of unknown outcome, or the end of a lease: happens at a revision after `after`, or never. */
-export interface Pending {
+export interface PendingEffect {
   readonly number: number;
   readonly cause: Operation | { readonly kind: "lease-end"; readonly lease: bigint };
   /** The newest revision that was known at the time of the call. */
@@ -86,9 +86,9 @@ export const pendingOf = (
   { operations, has }: KeyGroup,
   history: History,
   revisions: Revisions,
-): readonly Pending[] => {
+): readonly PendingEffect[] => {
   const unknown = operations.filter((operation) => operation.outcome === "unknown" && isWrite(operation));
-  const causes: Pending["cause"][] = [...unknown];
+  const causes: PendingEffect["cause"][] = [...unknown];
   const leases = new Map<bigint, number>();
   for (const { key, lease } of history.startKeys) if (lease !== 0n && has(latin1(key))) leases.set(lease, -Infinity);
   for (const operation of operations)
@@ -107,7 +107,7 @@ export const stepsOf = (
   group: KeyGroup,
   history: History,
   revisions: Revisions,
-  pending: readonly Pending[],
+  pending: readonly PendingEffect[],
 ): readonly Step[] => {
   const answered = group.operations
     .filter(({ outcome }) => outcome === "ok")
@@ -130,10 +130,10 @@ const findSeenSteps = (
   group: KeyGroup,
   history: History,
   revisions: Revisions,
-  pending: readonly Pending[],
+  pending: readonly PendingEffect[],
 ): readonly Step[] => {
   const seen = new Map<number, { witness: Operation; makers: Set<number> }>();
-  const note = (revision: number, witness: Operation, isMaker: (each: Pending) => boolean): void => {
+  const note = (revision: number, witness: Operation, isMaker: (each: PendingEffect) => boolean): void => {
     if (revision <= history.startRevision || revisions.isTaken(revision)) return;
     const found = seen.get(revision) ?? { witness, makers: new Set(pending.map(({ number }) => number)) };
     seen.set(revision, found);
@@ -153,7 +153,7 @@ const findSeenSteps = (
   }));
 };
 
-const mayPut = ({ cause }: Pending, kv: KeyValue, hasValue: boolean): boolean => {
+const mayPut = ({ cause }: PendingEffect, kv: KeyValue, hasValue: boolean): boolean => {
   if (cause.kind === "lease-end") return false;
   const key = latin1(kv.key);
   return putsOf(cause).some(

@@ -114,7 +114,7 @@ export const simulate = async <T>(
   }
 };
 
-interface Settings {
+interface SimulationSettings {
   readonly timeoutMs: number;
   readonly faultEveryMs: number;
   readonly kinds: readonly FaultKind[];
@@ -128,7 +128,7 @@ class Simulation {
 
   constructor(
     private readonly seed: number,
-    private readonly settings: Settings,
+    private readonly settings: SimulationSettings,
   ) {}
 
   async run<T>(body: (world: SimulationWorld) => Promise<T>): Promise<SimulationResult<T>> {

@@ -47,10 +47,10 @@ export type CommandResults = {
     : never;
 };
 
-type Outcome<Result> = Applied<Result> | Sliced<Result>;
+type CommandOutcome<Result> = Applied<Result> | Sliced<Result>;
 
 const table: {
-  readonly [Kind in CommandKind]: (...args: Parameters<Handler<Kind>>) => Outcome<CommandResults[Kind]>;
+  readonly [Kind in CommandKind]: (...args: Parameters<Handler<Kind>>) => CommandOutcome<CommandResults[Kind]>;
 } = handlers;
 
 /**
@@ -65,7 +65,7 @@ export const applyCommand = <Kind extends CommandKind>(
   state: ReplicatedState,
   position: Pick<Entry, "index" | "term">,
   user: ProposalUser | undefined,
-): Outcome<CommandResults[Kind]> => {
+): CommandOutcome<CommandResults[Kind]> => {
   checkAlarms(command, state.alarms);
   if (state.auth.isEnabled) checkAccess(command, state, user);
   const handler: (typeof table)[Kind] = table[command.$case];

@@ -237,7 +237,7 @@ describe("calls", () => {
   });
 
   test("a stream's answers leave between its requests, and its end after them", async (t) => {
-    const { dial, cancelled } = await serve(t);
+    const { dial, canceled } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Stream"), data(1, message(Buffer.from("a"))));
     await client.frame("an answer", ({ type }) => type === frameType.data);
@@ -247,7 +247,7 @@ describe("calls", () => {
     );
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
     assert.deepEqual(client.body(1), Buffer.concat(["a", "b", "c"].map((text) => message(Buffer.from(text)))));
-    assert.deepEqual(cancelled, ["Stream"]);
+    assert.deepEqual(canceled, ["Stream"]);
   });
 
   test("messages sent to a stream in one turn share frames, no larger than a client must accept", async (t) => {
@@ -288,11 +288,11 @@ describe("calls", () => {
   });
 
   test("a call whose deadline passes ends with DEADLINE_EXCEEDED, and its handler is notified", async (t) => {
-    const { dial, cancelled } = await serve(t);
+    const { dial, canceled } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Never", { "grpc-timeout": "5m" }), data(1, message(Buffer.alloc(0)), endStream));
     assert.equal((await client.end(1)).fields["grpc-status"], "4");
-    assert.deepEqual(cancelled, ["Never"]);
+    assert.deepEqual(canceled, ["Never"]);
     client.send(headers(3, "/test.S/Never", { "grpc-timeout": "soon" }));
     assert.equal((await client.end(3)).fields["grpc-status"], "13");
   });

@@ -45,7 +45,7 @@ const enhanceYourCalm = 11;
 
 describe("a hostile client is disconnected, others are served", () => {
   test("a client that resets its calls rapidly gets a GOAWAY", async (t) => {
-    const { dial, cancelled } = await serve(t, { clock: new VirtualClock() });
+    const { dial, canceled } = await serve(t, { clock: new VirtualClock() });
     const client = dial();
     const pairs: Buffer[] = [];
     for (let n = 0; n < resetBurst + 1_500; n++) {
@@ -54,7 +54,7 @@ describe("a hostile client is disconnected, others are served", () => {
     }
     client.send(...pairs);
     assert.deepEqual(await client.goAway(), [enhanceYourCalm, "too_many_resets"]);
-    assert.ok(cancelled.length > resetBurst);
+    assert.ok(canceled.length > resetBurst);
     await assertServes(dial);
   });
 

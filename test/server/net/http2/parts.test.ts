@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "../../../support/fast-check.js";
 import { ClosedStreams } from "../../../../server/net/http2/closed-streams.js";
-import { DeadlineWheel, type Expiring } from "../../../../server/net/http2/deadline-wheel.js";
+import { DeadlineWheel, type DeadlineItem } from "../../../../server/net/http2/deadline-wheel.js";
 import { HeaderField } from "../../../../server/net/http2/header-field.js";
 import { parseTimeout } from "../../../../server/net/http2/grpc-timeout.js";
 import {
@@ -146,10 +146,10 @@ describe("grpc-timeout", () => {
 });
 
 describe("deadlines", () => {
-  class Waiting implements Expiring {
+  class Waiting implements DeadlineItem {
     slot = -1;
-    next: Expiring | undefined;
-    previous: Expiring | undefined;
+    next: DeadlineItem | undefined;
+    previous: DeadlineItem | undefined;
     expiredAt: number | undefined;
 
     constructor(

@@ -139,7 +139,7 @@ export const serve = async (
 ) => {
   const path = join(await temporaryDirectory(t), "s");
   const streams: BidiResponseStream<Uint8Array>[] = [];
-  const cancelled: string[] = [];
+  const canceled: string[] = [];
   const unexpected: unknown[] = [];
   const engine = createNativeEngine({
     clock: systemClock,
@@ -156,7 +156,7 @@ export const serve = async (
         "/test.S/Never",
         bytesCodec,
         bytesCodec,
-        (asked) => asked.addCancelListener(() => cancelled.push("Never")),
+        (asked) => asked.addCancelListener(() => canceled.push("Never")),
         sendPlain,
       ),
       bidi("/test.S/Stream", bytesCodec, bytesCodec, (_call, stream: BidiResponseStream<Uint8Array>) => {
@@ -164,7 +164,7 @@ export const serve = async (
         return {
           onRequest: (request: Uint8Array) => void stream.send(request),
           onHalfClose: () => stream.endStream(),
-          onClosed: () => cancelled.push("Stream"),
+          onClosed: () => canceled.push("Stream"),
         };
       }),
       ...more,
@@ -193,7 +193,7 @@ export const serve = async (
     await engine.stop(0);
     assert.deepEqual(unexpected, []);
   });
-  return { engine, path, streams, cancelled, dialRaw, dial };
+  return { engine, path, streams, canceled, dialRaw, dial };
 };
 
 /** Checks that a call on a connection of its own succeeds. */
