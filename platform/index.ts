@@ -1,6 +1,7 @@
 // The machine and Node: clock, disk, locks of directories, small durable files, error codes, histograms. Imports no other folder.
 
 export { AppendFile } from "./append-file.js";
+export { asBuffer } from "./buffer-view.js";
 export { longestTimerMs, systemClock, type Clock } from "./clock.js";
 export {
   ensureDirectory,

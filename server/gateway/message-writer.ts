@@ -1,11 +1,12 @@
 // Writes protobuf messages as JSON, as Go's protojson does with the names of the .proto files: 64-bit integers are strings,
 // bytes are base64, and fields with default values are omitted.
 
+import { asBuffer } from "../../platform/index.js";
 import type { FieldSchema, MessageSchema } from "./message-schema.js";
 
 /** Writes an encoded message as JSON. @throws Error if the bytes are no message */
 export const jsonOf = (message: Uint8Array, schema: MessageSchema): string => {
-  const writer = new MessageWriter(bufferOf(message));
+  const writer = new MessageWriter(asBuffer(message));
   return writer.message(schema, 0, message.length);
 };
 
@@ -15,9 +16,7 @@ export const jsonOf = (message: Uint8Array, schema: MessageSchema): string => {
  * @returns a generator that yields after each slice, and returns the text in pieces
  */
 export const jsonSlices = (message: Uint8Array, schema: MessageSchema): Generator<void, string[]> =>
-  new MessageWriter(bufferOf(message)).slices(schema, message.length);
-
-const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  new MessageWriter(asBuffer(message)).slices(schema, message.length);
 
 /** Bytes of a message per slice and per piece of text. */
 const sliceBytes = 64 * 1024;

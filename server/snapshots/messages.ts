@@ -2,6 +2,7 @@
 // at last `installed` or `refused`.
 
 import { crc32 } from "node:zlib";
+import { asBuffer } from "../../platform/index.js";
 import type { LogIndex, LogPosition, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
 
@@ -169,9 +170,6 @@ export const decodeReceiverMessage = (payload: Uint8Array): Progress | Installed
   if (kind === kinds.refused) return { kind: "refused", reason: bytes.toString("utf8", 1) };
   throw new SnapshotDamagedError("unknown answer");
 };
-
-const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
-  Buffer.from(buffer, byteOffset, byteLength);
 
 const numbers = (kind: number, ...values: readonly number[]): Buffer => {
   const bytes = Buffer.alloc(1 + 8 * values.length);

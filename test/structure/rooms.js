@@ -26,7 +26,7 @@ export const rooms = {
   "server/tls": ["platform", "server/base", "server/config"],
   "server/net/http2": ["platform", "server/base", "server/rpc"],
   "server/net/engine": ["platform", "server/base", "server/rpc", "server/net/http2"],
-  "server/net/grpc-js": ["server/base", "server/rpc", "server/net/http2", "server/net/engine"],
+  "server/net/grpc-js": ["platform", "server/base", "server/rpc", "server/net/http2", "server/net/engine"],
   "server/net": [
     "platform",
     "proto",
@@ -201,6 +201,7 @@ export const rooms = {
     "testing/kit/faults",
   ],
   "testing/kit/in-process": [
+    "platform",
     "proto",
     "server/base",
     "server/rpc",

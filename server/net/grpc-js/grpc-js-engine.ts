@@ -10,7 +10,7 @@ import {
   type ServerOptions,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
-import { longestTimerMs } from "../../platform/index.js";
+import { asBuffer, longestTimerMs } from "../../../platform/index.js";
 import {
   type BidiMethod,
   type BidiResponseStream,
@@ -131,13 +131,11 @@ type HandleCall<Request, Response> =
   | handleServerStreamingCall<Request, Response>
   | handleBidiStreamingCall<Request, Response>;
 
-/** Returns the message as a Buffer, which grpc-js requires: a view of the same memory. */
-const asBuffer =
+/** Returns an encoder to Buffers, which grpc-js requires. */
+const encoderToBuffer =
   (encode: (response: unknown) => Uint8Array) =>
-  (response: unknown): Buffer => {
-    const bytes = encode(response);
-    return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  };
+  (response: unknown): Buffer =>
+    asBuffer(encode(response));
 
 const passThrough = (message: unknown): Buffer => message as Buffer;
 
@@ -146,7 +144,7 @@ const unaryHandler = (
   options: EngineOptions,
   { calls, connections }: UnderWay,
 ): handleUnaryCall<Buffer, Buffer> => {
-  const encode = asBuffer(method.encode);
+  const encode = encoderToBuffer(method.encode);
   const isRefused = (grpcCall: { getPeer(): string }): boolean =>
     method.isRead && options.untaken.isPressed && connections.untakenBytesOf(grpcCall)?.hasRoom === false;
   const { stats } = method;
@@ -229,7 +227,7 @@ abstract class GrpcJsResponseStream {
   ) {
     this.streams = streams;
     this.countEnd = begin(method, options);
-    this.buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
+    this.buffer = new SendBuffer(grpcCall, encoderToBuffer(method.encode), connections.untakenBytesOf(grpcCall), {
       all: options.untaken,
       stats: method.stats,
     });

@@ -1,6 +1,7 @@
 // A client's connection to a member in the same process: calls the methods of the member's port without a socket. Messages are
 // encoded, except small ones whose decoded form would equal the given object.
 
+import { asBuffer } from "../../../platform/index.js";
 import {
   type Channel,
   type ChannelCall,
@@ -394,9 +395,6 @@ const callerWith = (metadata: Readonly<Record<string, string>>): Call => ({
   metadata: (key) => metadata[key],
   addCancelListener: () => undefined,
 });
-
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** Encodes a request; returns the failure that grpc-js reports if it cannot be encoded. */
 const encodeRequest = <Request, Response>(

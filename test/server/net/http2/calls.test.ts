@@ -298,12 +298,12 @@ describe("calls", () => {
   });
 
   test("a call without any time left ends with DEADLINE_EXCEEDED, and its handler is not called", async (t) => {
-    const { dial, cancelled } = await serve(t);
+    const { dial, canceled } = await serve(t);
     const client = dial();
     client.send(headers(1, "/test.S/Never", { "grpc-timeout": "0n" }), data(1, message(Buffer.alloc(0)), endStream));
     const { fields } = await client.end(1);
     assert.deepEqual([fields["grpc-status"], fields["grpc-message"]], ["4", "context deadline exceeded"]);
-    assert.deepEqual(cancelled, []);
+    assert.deepEqual(canceled, []);
   });
 
   test("binary metadata is decoded, and missing metadata is undefined", async (t) => {
