@@ -149,11 +149,13 @@ const readProposal = (fields: Fields): DecodedProposal => {
     else if (tag === 48) revision = fields.counter();
     else command = readCommand(fields, tag);
   }
-  const user = revision === 0 ? undefined : { name: name === undefined ? "" : utf8(name), revision: BigInt(revision) };
+  const user =
+    revision === 0 ? undefined : { name: name === undefined ? "" : utf8.decode(name), revision: BigInt(revision) };
   return { member, incarnation, sequence, floor, user, command };
 };
 
-const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+/** Refuses bytes that are no UTF-8, as the generated code does. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads a command, if it is one of the most frequent. */
 const readCommand = (fields: Fields, tag: number): Command | undefined => {
