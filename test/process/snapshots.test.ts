@@ -64,8 +64,8 @@ test("a member that missed thousands of writes is sent a snapshot, and then equa
   await putMany(cluster.client, 3_000);
   away.launch();
 
-  const { snapshotIndex, bytes, ms } = await waitForInstall(away);
-  assert.ok(Number(snapshotIndex) > 2_000 && Number(bytes) > 0 && Number(ms) >= 0);
+  const { snapshotIndex, bytes, tookMs } = await waitForInstall(away);
+  assert.ok(Number(snapshotIndex) > 2_000 && Number(bytes) > 0 && Number(tookMs) >= 0);
   await away.whenReady();
   await using there = away.client();
   assert.deepEqual((await there.lease.timeToLive(lease, { keys: true })).keys.map(String), [
