@@ -28,8 +28,8 @@ export class GrpcService implements Service {
       const stats = method?.stats ?? this.uncounted;
       return new RefusedCall(context, connection, id, head, stats, context.unknownMethod(head.path));
     }
-    // A timer would fire only after the method has been called.
-    if (timeoutMs === 0) return new RefusedCall(context, connection, id, head, method.stats, deadlineExceeded);
+    // No request is served within a microsecond; a timer would fire only after the method has been called.
+    if (timeoutMs < 1e-3) return new RefusedCall(context, connection, id, head, method.stats, deadlineExceeded);
     switch (method.kind) {
       case "unary":
         return new UnaryCall(context, connection, id, head, timeoutMs, method);

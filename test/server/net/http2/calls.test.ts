@@ -297,12 +297,19 @@ describe("calls", () => {
     assert.equal((await client.end(3)).fields["grpc-status"], "13");
   });
 
-  test("a call without any time left ends with DEADLINE_EXCEEDED, and its handler is not called", async (t) => {
+  test("a call with less than a microsecond left ends with DEADLINE_EXCEEDED, and its handler is not called", async (t) => {
     const { dial, canceled } = await serve(t);
     const client = dial();
-    client.send(headers(1, "/test.S/Never", { "grpc-timeout": "0n" }), data(1, message(Buffer.alloc(0)), endStream));
-    const { fields } = await client.end(1);
-    assert.deepEqual([fields["grpc-status"], fields["grpc-message"]], ["4", "context deadline exceeded"]);
+    for (const [id, timeout] of [
+      [1, "0n"],
+      [3, "0S"],
+      [5, "999n"],
+    ] as const) {
+      const fields = { "grpc-timeout": timeout };
+      client.send(headers(id, "/test.S/Never", fields), data(id, message(Buffer.alloc(0)), endStream));
+      const end = (await client.end(id)).fields;
+      assert.deepEqual([end["grpc-status"], end["grpc-message"]], ["4", "context deadline exceeded"], timeout);
+    }
     assert.deepEqual(canceled, []);
   });
 
