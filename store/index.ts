@@ -14,6 +14,7 @@ export {
   type RowIterator,
   type Rows,
   type View,
+  withClose,
 } from "./disk/index.js";
 export {
   ClosedError,

@@ -44,8 +44,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   private readonly liveness: Liveness;
   private readonly pending = new PendingList();
   private readonly deadlines: DeadlineTimer;
-  /** Whether this connection is closed. */
-  isClosed = false;
+  private hasClosed = false;
   private isRetired = false;
 
   constructor(
@@ -68,12 +67,12 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   }
 
   get isUp(): boolean {
-    return !this.isClosed && this.channel.state === "ready";
+    return !this.hasClosed && this.channel.state === "ready";
   }
 
   /** Starts connecting, unless the channel is connected or connecting. */
   connect(): void {
-    if (!this.isClosed) this.channel.connect();
+    if (!this.hasClosed) this.channel.connect();
   }
 
   /** Resolves to the reason why `isUp` is false. */
@@ -93,6 +92,11 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   /** Resolves when the server has answered, and also when it counts as silent or its connection is down. */
   whenConfirmed(limits: CallLimits): Promise<void> {
     return this.liveness.whenConfirmed(limits);
+  }
+
+  /** Whether this connection is closed. */
+  get isClosed(): boolean {
+    return this.hasClosed;
   }
 
   /** Makes a call. @throws EtcdError if the request does not succeed */
@@ -117,7 +121,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     now = this.clock.now(),
   ): void {
     // The client may have been closed, or the signal aborted, since the caller's check of `isUp`.
-    if (this.isClosed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
+    if (this.hasClosed || limits.signal?.aborted) return caller.onEnd(notSentError(limits.signal), undefined);
     if (now >= limits.deadline) return caller.onEnd(this.tooLateError(), undefined);
     const call = new UnaryCall(this.server, this, method, limits, caller, now, readTry);
     call.sendRequest(request);
@@ -152,7 +156,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
     method: StreamMethod<Request, Response>,
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
-    if (this.isClosed) throw notSentError(undefined);
+    if (this.hasClosed) throw notSentError(undefined);
     const stream = new Stream(this.server, method, this, this.liveness, events);
     this.pending.add(stream);
     this.liveness.onStreamBegin();
@@ -166,8 +170,8 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
 
   /** Ends all calls and streams, and the connection. */
   close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.hasClosed) return;
+    this.hasClosed = true;
     for (const each of this.pending.all()) each.cancel();
     this.liveness.stop();
     this.channel.close();
@@ -228,7 +232,7 @@ export class Connection implements ProbedServer, ExpiringCalls, CallingConnectio
   }
 
   private onStateChange(): void {
-    if (this.isClosed) return;
+    if (this.hasClosed) return;
     this.liveness.onConnectionChange(this.isUp);
     if (this.isUp) this.owner.onUp();
   }

@@ -128,27 +128,27 @@ export class ElectionObservation {
   /** Waits for the first candidate. */
   private async whenCandidate(after: number): Promise<ElectedLeader | undefined> {
     let candidate: ElectedLeader | undefined;
-    const take = (event: RawEvent): boolean => {
+    const takeEvent = (event: RawEvent): boolean => {
       if (event.type !== eventType.put) return false;
       candidate = leaderOf(event);
       return true;
     };
-    await this.watchUntil(take, { ...queueInterval(this.name), startRevision: BigInt(after + 1) });
+    await this.watchUntil(takeEvent, { ...queueInterval(this.name), startRevision: BigInt(after + 1) });
     return candidate;
   }
 
   /** Sends the values of a leader until its key is deleted. */
   private sendValues({ kv: { key }, revision }: ElectedLeader): Promise<void> {
-    const take = (event: RawEvent): boolean => {
+    const takeEvent = (event: RawEvent): boolean => {
       if (event.type === eventType.delete) return true;
       this.observer.onLeader(leaderOf(event));
       return false;
     };
-    return this.watchUntil(take, { key, startRevision: BigInt(revision + 1) });
+    return this.watchUntil(takeEvent, { key, startRevision: BigInt(revision + 1) });
   }
 
-  private watchUntil(take: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
-    this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), takeEvent: take });
+  private watchUntil(takeEvent: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
+    this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), takeEvent });
     return this.queue.watch(this.call, this.watch, request);
   }
 }

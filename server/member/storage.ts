@@ -8,7 +8,7 @@ import {
   toPromise,
   unsyncedMachineDisk,
 } from "../../platform/index.js";
-import { type Backend, openDiskBackend, openMemoryBackend } from "../../store/index.js";
+import { type Backend, openDiskBackend, openMemoryBackend, withClose } from "../../store/index.js";
 import type { GeneralConfig } from "../config/index.js";
 import { type Descriptors, processDescriptors } from "../resources/index.js";
 import type { BackendSource } from "../snapshots/index.js";
@@ -62,7 +62,7 @@ const memoryStorage = (): Storage => {
       await toPromise((done) => disk.makeDirectory(path, done)); // a store in use has a folder
       let store = stores.get(path);
       if (store === undefined) stores.set(path, (store = openMemoryBackend()));
-      return withoutClose(await store);
+      return withClose(await store, () => Promise.resolve()); // the rows outlive `close`, as files do
     },
   };
 };
@@ -78,14 +78,3 @@ class StoreRemovingDisk extends MemoryDisk {
     super.removeTree(path, done);
   }
 }
-
-/** A backend whose rows outlive `close`, as files do. */
-const withoutClose = (backend: Backend): Backend => ({
-  name: backend.name,
-  get: (key) => backend.get(key),
-  iterate: (from, to) => backend.iterate(from, to),
-  view: () => backend.view(),
-  batch: () => backend.batch(),
-  size: () => backend.size(),
-  close: () => Promise.resolve(),
-});

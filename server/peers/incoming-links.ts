@@ -30,6 +30,7 @@ const handshakeMs = 5_000;
 /** The number of logged reasons remembered so that each is logged once. */
 const maxLoggedReasons = 16;
 
+/** The log line for a connection without a valid hello. */
 const refusedLine = "refused a peer connection";
 
 /** The options of `IncomingLinks`. */

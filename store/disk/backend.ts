@@ -64,3 +64,14 @@ export interface BackendSize {
   /** The part that holds rows, including superseded ones: LevelDB does not know their number before it compacts its tables. */
   readonly inUseBytes: number;
 }
+
+/** Returns a backend of the same rows whose `close` is the given one. It cannot `reopen` and `compact` them. */
+export const withClose = (backend: Backend, close: () => Promise<void>): Backend => ({
+  name: backend.name,
+  get: (key) => backend.get(key),
+  iterate: (from, to) => backend.iterate(from, to),
+  view: () => backend.view(),
+  batch: () => backend.batch(),
+  size: () => backend.size(),
+  close,
+});

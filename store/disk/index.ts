@@ -9,6 +9,7 @@ export {
   type RowIterator,
   type Rows,
   type View,
+  withClose,
 } from "./backend.js";
 export { openDiskBackend } from "./disk-backend.js";
 export { type Block, type BlockChange, BlockDraft, BlockReader } from "./change-block.js";

@@ -86,8 +86,7 @@ export class Applier implements StateMachine, ReplicatedState {
   private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
   private isStopped = false;
   private slow = 0;
-  /** Whether a snapshot is being installed. */
-  isInstalling = false;
+  private isInstallRunning = false;
   /** The time at which the previous entry was applied: the clock is read once per entry. */
   private appliedAt = 0;
 
@@ -115,6 +114,11 @@ export class Applier implements StateMachine, ReplicatedState {
   /** The number of commands that took longer than `slowApplyMs`. */
   get slowApplies(): number {
     return this.slow;
+  }
+
+  /** Whether a snapshot is being installed. */
+  get isInstalling(): boolean {
+    return this.isInstallRunning;
   }
 
   get members(): Membership {
@@ -159,11 +163,11 @@ export class Applier implements StateMachine, ReplicatedState {
    * member's own proposals in the snapshot end without a result.
    */
   install(position: LogPosition, done: (configuration: Configuration) => void): void {
-    this.isInstalling = true;
+    this.isInstallRunning = true;
     this.parts.snapshots
       .install(position)
       .then((state) => {
-        this.isInstalling = false;
+        this.isInstallRunning = false;
         if (this.isStopped) return;
         this.checkSelf(state.seen);
         this.index = state.index;

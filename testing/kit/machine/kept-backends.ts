@@ -6,6 +6,7 @@ import {
   MemoryBackend,
   openDiskBackend,
   type StoreBackend,
+  withClose,
   type StoreImage,
 } from "../../../store/index.js";
 import type { SimProcess } from "../../index.js";
@@ -83,18 +84,9 @@ export class DiskBackends implements BackendKeeper {
   async open(directory: string): Promise<Backend> {
     const backend = await openDiskBackend(directory);
     this.opened.add(backend);
-    const close = async (): Promise<void> => {
+    return withClose(backend, async () => {
       if (this.opened.delete(backend)) await backend.close();
-    };
-    return {
-      name: backend.name,
-      get: (key) => backend.get(key),
-      iterate: (from, to) => backend.iterate(from, to),
-      view: () => backend.view(),
-      batch: () => backend.batch(),
-      size: () => backend.size(),
-      close,
-    };
+    });
   }
 
   onRemoved(): void {
