@@ -147,7 +147,10 @@ export class ElectionObservation {
     return this.watchUntil(takeEvent, { key, startRevision: BigInt(revision + 1) });
   }
 
-  private watchUntil(takeEvent: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
+  private watchUntil(
+    takeEvent: (event: RawEvent) => boolean,
+    request: Parameters<KeyQueue["watch"]>[2],
+  ): Promise<void> {
     this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), takeEvent });
     return this.queue.watch(this.call, this.watch, request);
   }
